@@ -1,0 +1,1 @@
+"""The engine room: independent tasks and gangs on Spark's executors."""

@@ -1,0 +1,65 @@
+"""What a worker's Python process uses: resident memory, now and at its peak."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+from types import TracebackType
+
+__all__ = ["PeakMemory", "resident_bytes"]
+
+_STATUS = "/proc/self/status"
+
+
+def _status(field: str) -> int | None:
+    try:
+        with open(_STATUS) as file:
+            for line in file:
+                if line.startswith(field):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def resident_bytes() -> int:
+    """Return the resident memory of this process in bytes (0 where the system does not tell)."""
+    return _status("VmRSS:") or 0
+
+
+class PeakMemory:
+    """Measures the peak resident memory of this process while a block runs.
+
+    A Spark worker's process lives through many tasks, so that its lifetime peak says little
+    about one of them; Linux lets a process reset its own high-water mark. Where it does not, the
+    lifetime peak is taken.
+
+    Attributes
+    ----------
+    base : int
+        Resident bytes when the block began.
+    peak : int
+        Highest resident bytes within the block; set when it ends.
+    """
+
+    base: int = 0
+    peak: int = 0
+
+    def __enter__(self) -> PeakMemory:
+        with contextlib.suppress(OSError), open("/proc/self/clear_refs", "w") as file:
+            file.write("5")
+        self.base = resident_bytes()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.peak = self.so_far()
+
+    def so_far(self) -> int:
+        """Return the highest resident bytes since the block began."""
+        lifetime = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return _status("VmHWM:") or lifetime

@@ -1,0 +1,89 @@
+"""Progress bars for people, descriptions for the Spark UI, silence in logs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from sparkml_dist.session import is_connect
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["job_description", "progress"]
+
+_logger = logging.getLogger(__name__)
+_POLL_SECONDS = 0.5
+
+
+def _someone_watches() -> bool:
+    if "ipykernel" in sys.modules:
+        return True
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+@contextlib.contextmanager
+def progress(total: int, description: str, count: Callable[[], int]) -> Iterator[None]:
+    """Show a bar while the block runs, on a terminal or in a notebook only.
+
+    Parameters
+    ----------
+    total : int
+        What `count` ends at.
+    description : str
+        Shown before the bar.
+    count : callable
+        Returns how many are done. Called from a thread every half second; what counts is what
+        has been committed, so that it is the same under Classic and Connect.
+    """
+    if not _someone_watches() or total <= 0:
+        yield
+        return
+    from tqdm.auto import tqdm
+
+    done = threading.Event()
+    with tqdm(total=total, desc=description, leave=False) as bar:
+
+        def update() -> None:
+            try:
+                bar.update(min(count(), total) - bar.n)
+            except Exception:  # a bar is never worth a job
+                _logger.debug("progress could not be read", exc_info=True)
+
+        def watch() -> None:
+            while not done.wait(_POLL_SECONDS):
+                update()
+
+        watcher = threading.Thread(target=watch, name="sparkml_dist-progress", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watcher.join()
+            update()
+
+
+@contextlib.contextmanager
+def job_description(spark: SparkSession, text: str) -> Iterator[None]:
+    """Name the jobs that the block starts: in the Spark UI, or as a tag under Connect."""
+    if is_connect(spark):
+        tag = text.replace(",", ";")
+        spark.addTag(tag)
+        try:
+            yield
+        finally:
+            spark.removeTag(tag)
+        return
+    context = spark.sparkContext
+    before = context.getLocalProperty("spark.job.description")
+    context.setLocalProperty("spark.job.description", text)
+    try:
+        yield
+    finally:
+        # An empty description is the nearest that Python can set to none.
+        context.setLocalProperty("spark.job.description", before or "")

@@ -1,0 +1,172 @@
+"""Independent tasks: each does one thing, commits it, and reports metadata only."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from sparkml_dist import errors
+from sparkml_dist.cluster.memory import PeakMemory
+from sparkml_dist.cluster.progress import job_description, progress
+from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.session import SessionInfo
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["TaskOutcome", "run_tasks"]
+
+_logger = logging.getLogger(__name__)
+_TRACE_LINES = 12
+
+
+@dataclass(frozen=True)
+class TaskOutcome:
+    """What became of one task.
+
+    Attributes
+    ----------
+    index : int
+        Which of the indices that were asked for.
+    result : dict
+        What the task returned; empty when it failed.
+    error : SparkMLDistError or None
+        Why it failed. Anything but the toolkit's own errors comes as a `TrainingError` whose
+        message has the exception and whose ``trace`` attribute its last lines.
+    seconds : float
+        Wall time in the worker.
+    base_rss, peak_rss : int
+        Resident bytes of the worker before the task and at its peak.
+    """
+
+    index: int
+    result: dict[str, Any]
+    error: SparkMLDistError | None
+    seconds: float
+    base_rss: int
+    peak_rss: int
+
+
+def run_tasks(
+    spark: SparkSession,
+    indices: Sequence[int],
+    work: Callable[[int], dict[str, Any]],
+    *,
+    description: str,
+    count: Callable[[], int] | None = None,
+) -> list[TaskOutcome]:
+    """Run ``work(index)`` for each index in a Spark task of its own.
+
+    A failure that may pass (an input/output or memory error, a lost executor) is retried by
+    Spark; any other is final and reported beside the others' results, which stay.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    indices : sequence of int
+        One task each.
+    work : callable
+        Runs in the worker's Python with BLAS and OpenMP capped at the task's cores. Must be
+        idempotent, and commit what it makes; what it returns must be small and JSON.
+    description : str
+        Shown in the Spark UI and before the progress bar.
+    count : callable, optional
+        Returns how many of the tasks have committed, for the progress bar.
+
+    Returns
+    -------
+    list of TaskOutcome
+        In the order of `indices`.
+    """
+    if not indices:
+        return []
+    info = SessionInfo.of(spark)
+    attempts = _attempts(spark, info)
+    cores = info.task_cpus
+    todo = list(indices)
+
+    def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        last = context is None or context.attemptNumber() + 1 >= attempts
+        for batch in batches:
+            for position in batch.column(0).to_pylist():
+                outcome = _run(work, todo[position], cores, last)
+                yield pa.RecordBatch.from_pydict({"outcome": [json.dumps(outcome)]})
+
+    tasks = spark.range(0, len(todo), 1, len(todo))
+    watched = count or (lambda: 0)
+    bar = len(todo) if count else 0
+    with job_description(spark, f"sparkml_dist: {description}"), progress(bar, description, watched):
+        rows = tasks.mapInArrow(task, "outcome string").collect()
+    outcomes = {o.index: o for o in (_outcome(json.loads(r["outcome"])) for r in rows)}
+    return [outcomes[i] for i in todo]
+
+
+def _attempts(spark: SparkSession, info: SessionInfo) -> int:
+    """Return how often Spark tries a task."""
+    if info.kind == "local":
+        found = re.search(r",\s*(\d+)\s*\]", info.master)
+        return int(found.group(1)) if found else 1
+    return int(spark.conf.get("spark.task.maxFailures", None) or 4)
+
+
+def _run(
+    work: Callable[[int], dict[str, Any]], index: int, cores: int, last: bool
+) -> dict[str, Any]:
+    start = time.perf_counter()
+    result: dict[str, Any] = {}
+    failure: list[str] | None = None
+    with PeakMemory() as memory:
+        try:
+            with limit_threads(cores):
+                result = work(index)
+        except SparkMLDistError as error:
+            failure = [type(error).__name__, error.code, error.message, error.hint, ""]
+        except (OSError, MemoryError) as error:
+            if not last:
+                raise
+            failure = _foreign(error)
+        except Exception as error:
+            failure = _foreign(error)
+    return {
+        "index": index,
+        "result": result,
+        "error": failure,
+        "seconds": time.perf_counter() - start,
+        "base_rss": memory.base,
+        "peak_rss": memory.peak,
+    }
+
+
+def _foreign(error: Exception) -> list[str]:
+    lines = traceback.format_exception(error)
+    trace = "".join(lines).splitlines()[-_TRACE_LINES:]
+    message = f"{type(error).__name__}: {error}"
+    return ["TrainingError", "task_failed", message, "", "\n".join(trace)]
+
+
+def _outcome(value: dict[str, Any]) -> TaskOutcome:
+    error = None
+    if value["error"]:
+        name, code, message, hint, trace = value["error"]
+        error = getattr(errors, name)(code, message, hint)
+        error.trace = trace
+    return TaskOutcome(
+        value["index"],
+        value["result"],
+        error,
+        value["seconds"],
+        value["base_rss"],
+        value["peak_rss"],
+    )

@@ -1,0 +1,188 @@
+"""Takes Parquet files that are already random as shards, without copying them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.dataset.columns import Task, resolve_columns
+from sparkml_dist.dataset.manifest import MANIFEST, Manifest, ShardInfo
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.reader import read_block
+from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.dataset.statistics import category_lists, feature_columns, row_statistics
+from sparkml_dist.dataset.writer import footer_sha256
+from sparkml_dist.errors import DataError, StorageError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.version import __version__
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["adopt"]
+
+_logger = logging.getLogger(__name__)
+
+
+def adopt(
+    spark: SparkSession,
+    source: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    label: str,
+    features: str | Sequence[str] | None = None,
+    weight: str | None = None,
+    key: str | Sequence[str] | None = None,
+    categorical: Sequence[str] = (),
+    task: Task = "classification",
+    overwrite: bool = False,
+) -> PartitionedDataset:
+    """Make a partitioned data set of Parquet files that stay where they are.
+
+    Each file becomes a shard. That the rows lie in random order, so that each file is a fair
+    sample, is the caller's word: nothing is moved. The files are read once, to be checked.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    source : str or path-like
+        Folder of Parquet files: a local path or URI that the driver and all workers see.
+    path : str or path-like
+        Folder for the manifest.
+    label, features, weight, key, categorical, task, overwrite
+        As for `partition`.
+
+    Returns
+    -------
+    PartitionedDataset
+
+    Raises
+    ------
+    DataError, ConfigurationError, StorageError
+        As for `partition`; ``no_parquet`` when the folder has no Parquet file with rows.
+    """
+    home, folder = Folder.at(source), Folder.at(path)
+    if not folder.is_empty() and not (overwrite and folder.exists(MANIFEST)):
+        raise StorageError(
+            "output_exists",
+            f"{folder.location!r} is not empty.",
+            "Choose another folder, or pass overwrite=True to replace a manifest.",
+        )
+    files = [
+        f
+        for f in home.walk()
+        if f.endswith((".parquet", ".pq")) and not f.rpartition("/")[2].startswith((".", "_"))
+    ]
+    if not files:
+        raise StorageError(
+            "no_parquet",
+            f"There is no Parquet file in {home.location!r}.",
+            "adopt takes a folder of .parquet files; use partition for anything else.",
+        )
+    df = spark.read.parquet(home.location)
+    plan = resolve_columns(
+        df,
+        label=label,
+        features=features,
+        weight=weight,
+        key=key,
+        categorical=categorical,
+        task=task,
+    )
+    columns, sparse, _ = feature_columns(df, plan.features)
+    statistics = row_statistics(df, plan)
+    categories = category_lists(df, [c.name for c in columns if c.kind == "categorical"])
+    schema = FeatureSchema.build(columns, sparse=sparse).with_categories(categories)
+    manifest = Manifest(
+        schema, statistics.label, plan.weight, plan.key, 0, (), (), False, __version__
+    )
+
+    def inspect(index: int) -> dict[str, Any]:
+        return _inspect(home, files[index], manifest)
+
+    outcomes = run_tasks(spark, range(len(files)), inspect, description=f"adopt {len(files)} files")
+    for outcome in outcomes:
+        if outcome.error:
+            raise outcome.error
+    found = [o.result for o in outcomes if o.result["shard"]["rows"]]
+    if not found:
+        raise DataError("empty_data", f"The files in {home.location!r} have no rows.")
+    shards = []
+    for index, outcome in enumerate(found):
+        fields = outcome["shard"] | {"index": index}
+        fields["row_groups"] = tuple(fields["row_groups"])
+        fields["class_rows"] = tuple(fields["class_rows"])
+        shards.append(ShardInfo(**fields))
+    missing = tuple(sorted({f for o in found for f in o["missing_features"]}))
+    manifest = Manifest(
+        schema,
+        statistics.label,
+        plan.weight,
+        plan.key,
+        0,
+        tuple(shards),
+        missing,
+        False,
+        __version__,
+    )
+    manifest.write(folder)
+    _logger.info("adopted %d files of %s", len(shards), home.location)
+    return PartitionedDataset(folder, manifest)
+
+
+def _inspect(home: Folder, name: str, manifest: Manifest) -> dict[str, Any]:
+    """Check one file and return what its shard's entry needs; one row group at a time."""
+    head, _, tail = name.rpartition("/")
+    place = home.child(head) if head else home
+    with place.filesystem.open_input_file(place.path(tail)) as stream:
+        metadata = pq.ParquetFile(stream).metadata
+        groups = tuple(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))
+    info = ShardInfo(
+        index=0,
+        file=home.uri(name),
+        rows=sum(groups),
+        bytes=place.size(tail),
+        block_bytes=0,
+        sha256=place.sha256(tail),
+        footer_sha256=footer_sha256(place, tail),
+        row_groups=groups,
+    )
+    probe = Manifest(
+        manifest.schema, manifest.label, manifest.weight, manifest.key, 0, (info,), (), False
+    )
+    classes = np.zeros(len(manifest.label.classes), np.int64)
+    missing = np.zeros(manifest.schema.n_features, bool)
+    block_bytes = missing_values = 0
+    for group, rows in enumerate(groups):
+        if not rows:
+            continue
+        block = read_block(home, probe, [0], row_groups=[group], verify=False)
+        values = block.X if isinstance(block.X, np.ndarray) else block.X.data
+        if np.isinf(values).any():
+            raise DataError("infinite_feature", f"{home.uri(name)!r} holds infinite features.")
+        block_bytes += block.nbytes
+        nan = np.isnan(values)
+        missing_values += int(nan.sum())
+        if isinstance(block.X, np.ndarray):
+            missing |= nan.any(axis=0)
+        else:
+            missing[block.X.indices[nan]] = True
+        if len(classes):
+            classes += np.bincount(block.y, minlength=len(classes))
+    fields = asdict(info) | {
+        "block_bytes": block_bytes,
+        "class_rows": classes.tolist(),
+        "missing": missing_values,
+    }
+    result: dict[str, Any] = json.loads(
+        json.dumps({"shard": fields, "missing_features": np.flatnonzero(missing).tolist()})
+    )
+    return result

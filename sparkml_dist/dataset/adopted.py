@@ -1,0 +1,119 @@
+"""Reading Parquet files that were adopted as shards without being rewritten."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sparkml_dist.dataset.hashing import hash_long, salt
+from sparkml_dist.dataset.manifest import Manifest
+from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
+
+__all__ = ["AdoptedColumns"]
+
+
+@dataclass(frozen=True)
+class AdoptedColumns:
+    """The source's own columns, turned into what a block holds.
+
+    Attributes
+    ----------
+    manifest : Manifest
+    names : list of str
+        Columns to read from the files.
+    """
+
+    manifest: Manifest
+    names: list[str]
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> AdoptedColumns:
+        """Return the reading plan of an adopted data set."""
+        names = [c.name for c in manifest.schema.columns]
+        extra = [manifest.label.column, *manifest.key]
+        if manifest.weight:
+            extra.append(manifest.weight)
+        return cls(manifest, list(dict.fromkeys([*names, *extra])))
+
+    def identity(self, table: pa.Table) -> tuple[Any, Any, Any]:
+        """Return label, weight (or None) and key, each of shape (n,)."""
+        label = self.manifest.label.encode(_chunk(table, self.manifest.label.column))
+        weight = None
+        if self.manifest.weight:
+            weight = _chunk(table, self.manifest.weight).cast(pa.float32()).to_numpy(False)
+        if self.manifest.key:
+            key = _hash_columns([_chunk(table, k) for k in self.manifest.key])
+        else:
+            key = self._hash_content(table, label)
+        return label, weight, key
+
+    def matrix(self, table: pa.Table) -> Matrix:
+        """Return the features, shape (n, n_features), float32."""
+        return self.manifest.schema.encode(_carried(self.manifest.schema, table))
+
+    def _hash_content(self, table: pa.Table, label: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        matrix = self.matrix(table)
+        h = hash_long(label.astype(np.float64).view(np.int64), salt("content"))
+        if not isinstance(matrix, np.ndarray):
+            bits = matrix.data.view(np.int32).astype(np.int64)
+            mixed = hash_long(bits, matrix.indices.astype(np.int64))
+            # A sum does not depend on order, and rows of CSR have their indices sorted anyway.
+            rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+            total = np.zeros(matrix.shape[0], np.uint64)
+            np.add.at(total, rows, mixed)
+            return hash_long(total, h).view(np.int64)
+        for column in matrix.T:
+            h = hash_long(np.ascontiguousarray(column).view(np.int32).astype(np.int64), h)
+        return h.view(np.int64)
+
+
+def _chunk(table: pa.Table, name: str) -> pa.Array:
+    column = table.column(name)
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
+
+
+def _carried(schema: FeatureSchema, table: pa.Table) -> list[pa.Array]:
+    """Return the columns of a table as `FeatureSchema.transport` would have carried them."""
+    numeric = [c for c in schema.columns if c.kind == "numeric"]
+    carried: list[pa.Array] = []
+    if numeric:
+        packed = np.empty((len(table), len(numeric)), np.float32)
+        for j, column in enumerate(numeric):
+            values = _chunk(table, column.name)
+            if values.type != pa.float32():
+                values = values.cast(pa.float64(), safe=False).cast(pa.float32(), safe=False)
+            packed[:, j] = values.to_numpy(zero_copy_only=False)
+        flat = pa.array(packed.ravel())
+        carried.append(pa.FixedSizeListArray.from_arrays(flat, len(numeric)))
+    carried += [_other(table, c) for c in schema.columns if c.kind != "numeric"]
+    return carried
+
+
+def _other(table: pa.Table, column: FeatureColumn) -> pa.Array:
+    values = _chunk(table, column.name)
+    if column.kind != "categorical":
+        return values
+    if pa.types.is_dictionary(values.type):
+        values = values.dictionary_decode()
+    if pa.types.is_boolean(values.type):  # as Spark spells them
+        return pc.if_else(values, "true", "false")
+    return values.cast(pa.string())
+
+
+def _hash_columns(columns: list[pa.Array]) -> npt.NDArray[np.int64]:
+    h: Any = salt("identity")
+    for column in columns:
+        if pa.types.is_integer(column.type):
+            bits = pc.fill_null(column, 0).cast(pa.int64()).to_numpy(zero_copy_only=False)
+        else:
+            encoded = column.cast(pa.string()).dictionary_encode()
+            words = np.array([salt(w or "") for w in encoded.dictionary.to_pylist()], np.int64)
+            codes = pc.fill_null(encoded.indices, -1).to_numpy(zero_copy_only=False)
+            bits = np.append(words, 0)[codes]
+        h = hash_long(bits, h)
+    return np.asarray(h, np.uint64).view(np.int64)

@@ -1,0 +1,45 @@
+"""A block: the rows that one learner holds in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.dataset.schema import Matrix
+
+__all__ = ["Block"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """Rows of one or more shards.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, n_features), C-contiguous, or scipy.sparse.csr_matrix
+        Features as float32 (or the type asked for); missing values are NaN.
+    y : ndarray of shape (n,)
+        int32 class codes, or float64 targets.
+    weight : ndarray of float32, shape (n,), or None
+        Row weights, when the data set has them.
+    key : ndarray of int64, shape (n,)
+        Row keys; bags, folds and hold-outs are functions of them.
+    """
+
+    X: Matrix
+    y: npt.NDArray[Any]
+    weight: npt.NDArray[np.float32] | None
+    key: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the features in memory."""
+        if isinstance(self.X, np.ndarray):
+            return int(self.X.nbytes)
+        return int(self.X.data.nbytes + self.X.indices.nbytes + self.X.indptr.nbytes)

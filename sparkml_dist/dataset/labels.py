@@ -1,0 +1,123 @@
+"""The label: one global class list, known before any member is fitted."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from sparkml_dist.errors import DataError
+
+__all__ = ["Label", "LabelKind"]
+
+LabelKind = Literal["integer", "number", "string", "boolean", "target"]
+
+_ARROW: dict[str, pa.DataType] = {
+    "integer": pa.int64(),
+    "number": pa.float64(),
+    "string": pa.string(),
+    "boolean": pa.bool_(),
+    "target": pa.float64(),
+}
+SPARK_TYPES: dict[str, str] = {
+    "integer": "bigint",
+    "number": "double",
+    "string": "string",
+    "boolean": "boolean",
+    "target": "double",
+}
+
+
+@dataclass(frozen=True)
+class Label:
+    """The label column and, for classification, its classes.
+
+    Attributes
+    ----------
+    column : str
+        Name of the column.
+    kind : {"integer", "number", "string", "boolean", "target"}
+        What the column holds; ``"target"`` is the real-valued target of a regression.
+    classes : tuple
+        All classes, sorted; a row's *code* is its class's position here. Empty for ``"target"``.
+    """
+
+    column: str
+    kind: LabelKind
+    classes: tuple[Any, ...] = ()
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the label is a real-valued target."""
+        return self.kind == "target"
+
+    def encode(self, values: pa.Array) -> npt.NDArray[Any]:
+        """Return the codes of `values`.
+
+        Parameters
+        ----------
+        values : pyarrow.Array, shape (n,)
+            Labels as the column holds them.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            int32 codes, or float64 targets for a regression.
+
+        Raises
+        ------
+        DataError
+            ``label_null`` or ``unknown_label``.
+        """
+        values = values.cast(_ARROW[self.kind])
+        if values.null_count:
+            raise DataError(
+                "label_null",
+                f"The label column {self.column!r} has nulls.",
+                "Drop those rows or fill them in.",
+            )
+        if self.is_regression:
+            return values.to_numpy(zero_copy_only=False)
+        codes = pc.index_in(values, value_set=pa.array(self.classes, _ARROW[self.kind]))
+        if codes.null_count:
+            stranger = values.filter(pc.is_null(codes))[0].as_py()
+            raise DataError(
+                "unknown_label",
+                f"The label column {self.column!r} holds {stranger!r}, which is not one of the "
+                f"{len(self.classes)} classes.",
+                "The data changed while it was read; cut it anew.",
+            )
+        return codes.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+
+    def class_values(self) -> npt.NDArray[np.float64]:
+        """Return what ``prediction`` is for each code, shape (n_classes,).
+
+        The class itself for numeric labels, its position for strings and booleans.
+        """
+        if self.kind in ("integer", "number"):
+            return np.asarray(self.classes, dtype=np.float64)
+        return np.arange(len(self.classes), dtype=np.float64)
+
+    @staticmethod
+    def sort_classes(values: list[Any]) -> tuple[Any, ...]:
+        """Return distinct classes in their global order."""
+        return tuple(sorted(values))
+
+    @staticmethod
+    def is_missing(value: Any) -> bool:
+        """Tell whether a label is null or not a number."""
+        return value is None or (isinstance(value, float) and math.isnan(value))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the label as it stands in a manifest."""
+        return {"column": self.column, "kind": self.kind, "classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> Label:
+        """Return the label that `to_dict` described."""
+        return cls(value["column"], value["kind"], tuple(value["classes"]))

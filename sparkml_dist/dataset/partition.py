@@ -1,0 +1,328 @@
+"""Cuts a DataFrame into shards that are fair random samples."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from sparkml_dist.cluster.progress import job_description, progress
+from sparkml_dist.dataset.columns import ColumnPlan, Task, resolve_columns
+from sparkml_dist.dataset.hashing import salt
+from sparkml_dist.dataset.labels import SPARK_TYPES, Label
+from sparkml_dist.dataset.manifest import MANIFEST, Manifest, ShardInfo
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.dataset.sizing import plan_sizing
+from sparkml_dist.dataset.statistics import category_lists, feature_columns, row_statistics
+from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEIGHT, ShardWriter
+from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError, StorageError
+from sparkml_dist.persistence.filesystem import Folder, is_uri
+from sparkml_dist.session import SessionInfo, check_workers, parse_size
+from sparkml_dist.version import __version__
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame, SparkSession
+
+__all__ = ["partition"]
+
+_logger = logging.getLogger(__name__)
+
+_DRAW, _COPIES = "_draw", "_copies"
+_SHARD_BITS = 31
+# Beyond these, equal rows would bunch in one shard, because equal rows have equal draws.
+_DUPLICATES_ALLOWED = 0.01
+_RUN_ALLOWED = 16
+
+
+def partition(
+    df: DataFrame,
+    path: str | os.PathLike[str],
+    *,
+    label: str,
+    features: str | Sequence[str] | None = None,
+    weight: str | None = None,
+    key: str | Sequence[str] | None = None,
+    categorical: Sequence[str] = (),
+    task: Task = "classification",
+    shards: int | None = None,
+    memory_per_task: int | str | None = None,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> PartitionedDataset:
+    """Cut `df` into i.i.d. random shards in Parquet, with a manifest.
+
+    Every row draws its shard and its place in it from a hash of its content, so that the cut is
+    the same however `df` is partitioned, recomputed or retried. The data is read once for the
+    label (and once for each kind of vector column and for categories), then shuffled once;
+    it never passes through the driver. Cache `df` first when computing it is expensive.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+        The data, Classic or Connect.
+    path : str or path-like
+        Folder for the data set: a local path or URI that the driver and all workers see.
+    label : str
+        Label column: numbers, strings or booleans; a number for a regression.
+    features : str or sequence of str, optional
+        Feature columns, by name or glob; every other column by default. Numeric and boolean
+        columns, arrays of numbers, ML vectors (dense or sparse). Nulls are kept as NaN.
+    weight : str, optional
+        Column of row weights, >= 0.
+    key : str or sequence of str, optional
+        Columns that identify a row, or a group of rows that folds must keep together. By default
+        a row's content identifies it.
+    categorical : sequence of str
+        Feature columns (names or globs) that hold categories: strings, integers or booleans.
+    task : {"classification", "regression"}, default="classification"
+    shards : int, optional
+        Number of shards.
+    memory_per_task : int or str, optional
+        Size the shards so that a task that learns from one needs no more than this beyond its
+        interpreter, in bytes or like ``"512m"`` (the default).
+    seed : int, default=0
+        Seed of the cut.
+    overwrite : bool, default=False
+        Replace a data set that is there already, once the new one is complete.
+
+    Returns
+    -------
+    PartitionedDataset
+
+    Raises
+    ------
+    DataError, ConfigurationError, ResourceError, StorageError
+        As the data, the arguments, the cluster or the folder have it. Nothing is left behind.
+
+    References
+    ----------
+    Salloum, He, Huang, Zhang, Emara (2017), "Random sample partition data model for big data
+    analysis", arXiv:1712.04146.
+    """
+    spark: SparkSession = df.sparkSession
+    folder = Folder.at(path)
+    plan = resolve_columns(
+        df,
+        label=label,
+        features=features,
+        weight=weight,
+        key=key,
+        categorical=categorical,
+        task=task,
+    )
+    if memory_per_task is not None:
+        parse_size(memory_per_task)
+    _check_place(spark, folder, overwrite=overwrite)
+    check_workers(spark)
+    with job_description(spark, "sparkml_dist: look at the data"):
+        columns, sparse, row_bytes = feature_columns(df, plan.features)
+        statistics = row_statistics(df, plan)
+        categories = category_lists(df, [c.name for c in columns if c.kind == "categorical"])
+    schema = FeatureSchema.build(columns, sparse=sparse).with_categories(categories)
+    _refuse_reserved_names(schema)
+    sizing = plan_sizing(
+        statistics.rows, row_bytes, shards=shards, memory_per_task=memory_per_task
+    )
+    existed = folder.exists()
+    home = folder.child(f"shards-{uuid.uuid4().hex[:8]}")
+    writer = ShardWriter(
+        home, schema, statistics.label, plan.weight is not None, sizing.row_group_rows
+    )
+    try:
+        description = f"sparkml_dist: write {sizing.shards} shards"
+        with job_description(spark, description):
+            rows = _keyed(df, plan, schema, statistics.label)
+            written = _write(_drawn(rows, seed), writer, sizing.shards)
+            if _bunched(written):
+                _logger.info("the data has many equal rows: giving each its own draw")
+                home.delete()
+                written = _write(_drawn(_separated(rows, plan), seed), writer, sizing.shards)
+        manifest = _manifest(plan, schema, statistics.label, seed, home, written)
+        if manifest.rows != statistics.rows:
+            raise DataError(
+                "rows_changed",
+                f"{manifest.rows:,} rows were written of {statistics.rows:,} counted before.",
+                "The data changes while it is read; cache it or write it out first.",
+            )
+        manifest.write(folder)
+    except BaseException:
+        home.delete()
+        if not existed:
+            folder.delete()
+        raise
+    _delete_others(folder, home)
+    _logger.info("cut %d rows into %d shards in %s", manifest.rows, sizing.shards, folder.location)
+    return PartitionedDataset(folder, manifest)
+
+
+def _check_place(spark: SparkSession, folder: Folder, *, overwrite: bool) -> None:
+    info = SessionInfo.of(spark)
+    if info.kind in ("standalone", "yarn", "k8s") and not is_uri(folder.location):
+        _logger.warning(
+            "%s is a local path on a %s cluster: every worker must see the same folder there",
+            folder.location,
+            info.kind,
+        )
+    if folder.is_empty():
+        return
+    if not folder.exists(MANIFEST):
+        raise StorageError(
+            "output_exists",
+            f"{folder.location!r} is not empty and holds no partitioned data set.",
+            "Choose another folder; it will not be overwritten.",
+        )
+    if not overwrite:
+        raise StorageError(
+            "output_exists",
+            f"There is a partitioned data set in {folder.location!r} already.",
+            "Open it with open_partitioned, or pass overwrite=True.",
+        )
+
+
+def _refuse_reserved_names(schema: FeatureSchema) -> None:
+    if schema.layout != "columns":
+        return
+    reserved = {KEY, LABEL, WEIGHT, VECTOR, INDICES, VALUES}
+    clash = [n for n in schema.feature_names if n in reserved]
+    if clash:
+        raise DataError(
+            "reserved_name",
+            f"The feature column {clash[0]!r} has a name that shards use themselves.",
+            "Rename it.",
+        )
+
+
+def _keyed(df: DataFrame, plan: ColumnPlan, schema: FeatureSchema, label: Label) -> DataFrame:
+    """Return the rows as they travel: content hash, key, label, weight if any, features."""
+    from pyspark.sql import functions as F
+
+    columns: list[Column] = [F.col(f"`{plan.label}`").cast(SPARK_TYPES[label.kind]).alias(LABEL)]
+    if plan.weight:
+        columns.append(F.col(f"`{plan.weight}`").cast("float").alias(WEIGHT))
+    columns += schema.transport()
+    keys = [F.col(f"`{k}`").alias(f"_key{i}") for i, k in enumerate(plan.key)]
+    carried = df.select(*columns, *keys)
+    content = F.xxhash64(*[F.col(c) for c in carried.columns])
+    identity = [f"_key{i}" for i in range(len(keys))]
+    row_key = F.xxhash64(*identity) if identity else content
+    return carried.select(
+        content.alias(_DRAW),
+        row_key.alias(KEY),
+        *[c for c in carried.columns if c not in identity],
+    )
+
+
+def _drawn(rows: DataFrame, seed: int) -> DataFrame:
+    from pyspark.sql import functions as F
+
+    draw = F.xxhash64(F.col(_DRAW), F.lit(salt("shard")).cast("long"), F.lit(seed).cast("long"))
+    return rows.withColumn(_DRAW, draw)
+
+
+def _separated(rows: DataFrame, plan: ColumnPlan) -> DataFrame:
+    """Give each copy of equal rows a content hash (and a key) of its own.
+
+    Copies are counted and made anew, not numbered where they lie: which copy is which does not
+    matter, so that the outcome does not depend on the order of rows.
+    """
+    from pyspark.sql import functions as F
+
+    others = [c for c in rows.columns if c != _DRAW]
+    grouped = rows.groupBy(_DRAW).agg(
+        F.count(F.lit(1)).alias(_COPIES), *[F.first(c).alias(c) for c in others]
+    )
+    copies = F.explode(F.sequence(F.lit(1).cast("long"), F.col(_COPIES))).alias(_COPIES)
+    own = F.xxhash64(_DRAW, _COPIES)
+    spread = grouped.select(_DRAW, *others, copies).withColumn(_DRAW, own)
+    if not plan.key:
+        spread = spread.withColumn(KEY, F.col(_DRAW))
+    return spread.drop(_COPIES)
+
+
+def _write(rows: DataFrame, writer: ShardWriter, shards: int) -> list[dict[str, Any]]:
+    from pyspark.sql import functions as F
+
+    high = F.shiftrightunsigned(_DRAW, 64 - _SHARD_BITS)
+    shard = F.shiftright(high * F.lit(shards).cast("long"), _SHARD_BITS).cast("int")
+
+    def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        assert context is not None
+        index = context.partitionId()
+        try:
+            outcome = writer.write(index, batches)
+        except SparkMLDistError as error:
+            # A row of its own, not an exception: trying again would not help.
+            outcome = {"error": [type(error).__name__, error.code, error.message, error.hint]}
+        yield pa.RecordBatch.from_pydict({"outcome": [json.dumps(outcome)]})
+
+    placed = rows.repartitionById(shards, shard).sortWithinPartitions(_DRAW)
+    with progress(shards, f"cut {shards} shards", lambda: len(writer.folder.list(".parquet"))):
+        collected = placed.mapInArrow(write, "outcome string").collect()
+    outcomes = [json.loads(r["outcome"]) for r in collected]
+    for outcome in outcomes:
+        if "error" in outcome:
+            import sparkml_dist.errors as errors
+
+            name, code, message, hint = outcome["error"]
+            raise getattr(errors, name)(code, message, hint)
+    if sorted(o["shard"]["index"] for o in outcomes) != list(range(shards)):
+        raise ResourceError(
+            "shards_lost",
+            f"Spark ran {len(outcomes)} tasks where {shards} shards were to be written.",
+            "Is a rule of adaptive execution coalescing partitions? See spark-defaults.conf.",
+        )
+    return sorted(outcomes, key=lambda o: o["shard"]["index"])
+
+
+def _bunched(written: list[dict[str, Any]]) -> bool:
+    rows = sum(o["shard"]["rows"] for o in written)
+    duplicates = sum(o["duplicates"] for o in written)
+    longest = max(o["longest_run"] for o in written)
+    return duplicates > _DUPLICATES_ALLOWED * rows or longest > _RUN_ALLOWED
+
+
+def _manifest(
+    plan: ColumnPlan,
+    schema: FeatureSchema,
+    label: Label,
+    seed: int,
+    home: Folder,
+    written: list[dict[str, Any]],
+) -> Manifest:
+    name = home.location.rpartition("/")[2]
+    shards = []
+    for outcome in written:
+        fields = outcome["shard"]
+        fields["row_groups"] = tuple(fields["row_groups"])
+        fields["class_rows"] = tuple(fields["class_rows"])
+        info = ShardInfo(**fields)
+        shards.append(replace(info, file=f"{name}/{info.file}"))
+    missing = sorted({f for o in written for f in o["missing_features"]})
+    return Manifest(
+        schema=schema,
+        label=label,
+        weight=plan.weight,
+        key=plan.key,
+        seed=seed,
+        shards=tuple(shards),
+        missing_features=tuple(missing),
+        library_version=__version__,
+    )
+
+
+def _delete_others(folder: Folder, home: Folder) -> None:
+    """Delete the shards of a data set that has just been replaced."""
+    keep = home.location.rpartition("/")[2]
+    old = {f.split("/")[0] for f in folder.walk() if f.startswith("shards-")} - {keep}
+    for name in old:
+        folder.child(name).delete()

@@ -1,0 +1,176 @@
+"""A partitioned data set: shards on disk and the manifest that describes them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.manifest import Manifest, ShardInfo
+from sparkml_dist.dataset.reader import read_block
+from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.filesystem import Folder
+
+__all__ = ["PartitionedDataset", "open_partitioned"]
+
+
+@dataclass(frozen=True)
+class PartitionedDataset:
+    """Shards that are each a fair random sample of the whole; small enough to travel in closures.
+
+    Attributes
+    ----------
+    folder : Folder
+        Where the manifest lies.
+    manifest : Manifest
+
+    Examples
+    --------
+    >>> data = open_partitioned("/data/higgs-shards")  # doctest: +SKIP
+    >>> block = data.read_block(0)  # doctest: +SKIP
+    >>> block.X.shape, block.y.shape  # doctest: +SKIP
+    ((125000, 28), (125000,))
+    """
+
+    folder: Folder
+    manifest: Manifest
+
+    @property
+    def location(self) -> str:
+        """Path or URI of the data set."""
+        return self.folder.location
+
+    @property
+    def schema(self) -> FeatureSchema:
+        """How columns become features."""
+        return self.manifest.schema
+
+    @property
+    def layout(self) -> str:
+        """``"columns"``, ``"dense"`` or ``"sparse"``."""
+        return self.manifest.schema.layout
+
+    @property
+    def shards(self) -> tuple[ShardInfo, ...]:
+        """The shards, in order."""
+        return self.manifest.shards
+
+    @property
+    def classes(self) -> list[Any] | None:
+        """The global class list; None for a regression."""
+        return None if self.manifest.label.is_regression else list(self.manifest.label.classes)
+
+    @property
+    def n_rows(self) -> int:
+        """Rows in all shards."""
+        return self.manifest.rows
+
+    @property
+    def n_features(self) -> int:
+        """Features in a row."""
+        return self.manifest.schema.n_features
+
+    @property
+    def feature_names(self) -> list[str]:
+        """Names of the features, in matrix order."""
+        return self.manifest.schema.feature_names
+
+    def read_block(
+        self,
+        shard: int | Sequence[int],
+        row_groups: Sequence[int] | None = None,
+        *,
+        features: Sequence[int] | None = None,
+        dtype: npt.DTypeLike = np.float32,
+        verify: bool = True,
+    ) -> Block:
+        """Read one shard, several, or some row groups of one, into memory.
+
+        Parameters
+        ----------
+        shard : int or sequence of int
+            Which shards.
+        row_groups : sequence of int, optional
+            Which row groups of the one shard named; all by default.
+        features : sequence of int, optional
+            Which features, in which order; all by default.
+        dtype : dtype, default=float32
+            Type of a dense matrix.
+        verify : bool, default=True
+            Check the file's size, its footer and its page checksums against the manifest.
+
+        Returns
+        -------
+        Block
+            ``X`` of shape (rows, n_features), C-contiguous, or CSR for the sparse layout.
+
+        Raises
+        ------
+        StorageError
+            When a shard is missing, cut or altered.
+        """
+        shards = [shard] if isinstance(shard, int | np.integer) else list(shard)
+        return read_block(
+            self.folder,
+            self.manifest,
+            [int(s) for s in shards],
+            row_groups=row_groups,
+            features=features,
+            dtype=dtype,
+            verify=verify,
+        )
+
+    def verify(self) -> None:
+        """Read every byte of every shard and compare its SHA-256 with the manifest.
+
+        Raises
+        ------
+        StorageError
+            ``shard_altered``, naming the first shard that differs.
+        """
+        for info in self.shards:
+            if info.file.startswith("/") or "://" in info.file:
+                head, _, name = info.file.rpartition("/")
+                home = Folder(head)
+            else:
+                home, name = self.folder, info.file
+            if home.sha256(name) != info.sha256:
+                raise StorageError(
+                    "shard_altered",
+                    f"Shard {info.index} ({home.uri(name)!r}) does not match its SHA-256.",
+                    "Restore the file, or cut the data set anew.",
+                )
+
+    def __repr__(self) -> str:
+        kind = "regression" if self.classes is None else f"{len(self.classes)} classes"
+        return (
+            f"PartitionedDataset({self.location!r}: {self.n_rows:,} rows × {self.n_features:,} "
+            f"features, {kind}, {len(self.shards)} shards, {self.layout})"
+        )
+
+
+def open_partitioned(path: str | os.PathLike[str]) -> PartitionedDataset:
+    """Open a data set that `partition` or `adopt` made.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Local path or URI.
+
+    Returns
+    -------
+    PartitionedDataset
+
+    Raises
+    ------
+    StorageError
+        When there is none, or its manifest is damaged, altered or of a newer protocol.
+    """
+    folder = Folder.at(path)
+    return PartitionedDataset(folder, Manifest.read(folder))

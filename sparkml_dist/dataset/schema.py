@@ -1,0 +1,325 @@
+"""From columns to a float32 matrix: one encoding, used to cut, to adopt and to score."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import scipy.sparse as sp
+
+from sparkml_dist.errors import DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pyspark.sql import Column
+
+__all__ = ["FeatureColumn", "FeatureSchema", "Matrix"]
+
+FeatureKind = Literal["numeric", "categorical", "array", "vector", "struct"]
+Layout = Literal["columns", "dense", "sparse"]
+Matrix = npt.NDArray[np.float32] | sp.csr_matrix
+
+# Past this width, a column each costs more in Parquet's metadata than a list costs in decoding.
+_MAX_NAMED_COLUMNS = 1024
+
+
+@dataclass(frozen=True)
+class FeatureColumn:
+    """One column of the source that gives one or more features.
+
+    Attributes
+    ----------
+    name : str
+        Name of the column.
+    kind : {"numeric", "categorical", "array", "vector", "struct"}
+        ``"vector"`` is an ML vector, ``"struct"`` a sparse row ``(size, indices, values)``.
+    size : int
+        Number of features it gives.
+    categories : tuple of str
+        Category list of a categorical column; a row's feature is the position in it, and NaN
+        for nulls and for categories that are not in it.
+    names : tuple of str
+        Names of the features where the source tells them (ML attributes); may be empty.
+    """
+
+    name: str
+    kind: FeatureKind
+    size: int = 1
+    categories: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+
+    def feature_names(self) -> list[str]:
+        """Return the names of the features that the column gives."""
+        if self.names:
+            return list(self.names)
+        if self.kind in ("numeric", "categorical"):
+            return [self.name]
+        return [f"{self.name}[{i}]" for i in range(self.size)]
+
+
+@dataclass(frozen=True)
+class FeatureSchema:
+    """The feature columns, in the order of the matrix, and how blocks lie on disk.
+
+    Attributes
+    ----------
+    columns : tuple of FeatureColumn
+        In matrix order.
+    layout : {"columns", "dense", "sparse"}
+        A Parquet column for each feature, one list column, or index and value lists (CSR).
+    """
+
+    columns: tuple[FeatureColumn, ...]
+    layout: Layout = "columns"
+
+    @classmethod
+    def build(cls, columns: Sequence[FeatureColumn], *, sparse: bool) -> FeatureSchema:
+        """Return the schema of `columns` with the layout that suits them."""
+        scalars = all(c.kind in ("numeric", "categorical") for c in columns)
+        layout: Layout = "dense"
+        if sparse:
+            layout = "sparse"
+        elif scalars and len(columns) <= _MAX_NAMED_COLUMNS:
+            layout = "columns"
+        return cls(tuple(columns), layout)
+
+    @cached_property
+    def n_features(self) -> int:
+        """Width of the matrix."""
+        return sum(c.size for c in self.columns)
+
+    @cached_property
+    def feature_names(self) -> list[str]:
+        """Name of each feature, in matrix order."""
+        return [name for c in self.columns for name in c.feature_names()]
+
+    @cached_property
+    def categorical_features(self) -> list[int]:
+        """Positions of the categorical features in the matrix."""
+        found, at = [], 0
+        for column in self.columns:
+            if column.kind == "categorical":
+                found.append(at)
+            at += column.size
+        return found
+
+    def with_categories(self, categories: dict[str, tuple[str, ...]]) -> FeatureSchema:
+        """Return the schema with the category lists filled in."""
+        columns = tuple(
+            replace(c, categories=categories[c.name]) if c.name in categories else c
+            for c in self.columns
+        )
+        return replace(self, columns=columns)
+
+    # -- Spark's side ---------------------------------------------------------------------
+
+    def transport(self) -> list[Column]:
+        """Return the Spark columns that carry a row to Python, for `encode`.
+
+        Numeric columns travel together as one array of floats: an Arrow list is one buffer,
+        which costs a third of what a column for each feature does.
+        """
+        from pyspark.ml.functions import vector_to_array
+        from pyspark.sql import functions as F
+
+        def named(column: FeatureColumn) -> Column:
+            return F.col(f"`{column.name}`")
+
+        numeric = [c for c in self.columns if c.kind == "numeric"]
+        carried: list[Column] = []
+        if numeric:
+            nan = F.lit(float("nan")).cast("float")
+            packed = F.array(*[F.coalesce(named(c).cast("float"), nan) for c in numeric])
+            carried.append(packed.alias("_numeric"))
+        for i, column in enumerate(c for c in self.columns if c.kind != "numeric"):
+            if column.kind == "categorical":
+                value = named(column).cast("string")
+            elif column.kind == "array":
+                value = named(column).cast("array<float>")
+            elif column.kind == "vector" and self.layout != "sparse":
+                value = vector_to_array(named(column), "float32")
+            else:
+                value = named(column)
+            carried.append(value.alias(f"_feature{i}"))
+        return carried
+
+    @property
+    def n_transported(self) -> int:
+        """Number of columns that `transport` gives."""
+        numeric = any(c.kind == "numeric" for c in self.columns)
+        return int(numeric) + sum(c.kind != "numeric" for c in self.columns)
+
+    # -- Python's side --------------------------------------------------------------------
+
+    def encode(self, carried: Sequence[pa.Array]) -> Matrix:
+        """Return the float32 matrix of a batch that `transport` carried.
+
+        Parameters
+        ----------
+        carried : sequence of pyarrow.Array, each of shape (n,)
+            The columns of `transport`, in its order.
+
+        Returns
+        -------
+        ndarray of float32, shape (n, n_features), C-contiguous, or scipy.sparse.csr_matrix
+            Sparse when the layout is.
+
+        Raises
+        ------
+        DataError
+            ``vector_length``, ``null_vector``.
+        """
+        rows = len(carried[0])
+        remaining = list(carried)
+        packed = None
+        if any(c.kind == "numeric" for c in self.columns):
+            numeric = sum(c.kind == "numeric" for c in self.columns)
+            packed = _list_matrix(remaining.pop(0), numeric, "numeric columns")
+            if numeric == self.n_features and self.layout != "sparse":
+                return packed
+        blocks: list[Any] = []
+        at = 0
+        for column in self.columns:
+            if column.kind == "numeric":
+                assert packed is not None
+                blocks.append(packed[:, at : at + 1])
+                at += 1
+            else:
+                blocks.append(_encode_column(column, remaining.pop(0), self.layout))
+        if self.layout == "sparse":
+            joined = blocks[0] if len(blocks) == 1 else sp.hstack(blocks, format="csr")
+            return sp.csr_matrix(joined, dtype=np.float32)
+        if len(blocks) == 1:
+            return np.ascontiguousarray(blocks[0], dtype=np.float32)
+        out = np.empty((rows, self.n_features), np.float32)
+        at = 0
+        for block in blocks:
+            out[:, at : at + block.shape[1]] = block
+            at += block.shape[1]
+        return out
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the schema as it stands in a manifest."""
+        columns = []
+        for c in self.columns:
+            entry: dict[str, Any] = {"name": c.name, "kind": c.kind}
+            if c.size != 1 or c.kind not in ("numeric", "categorical"):
+                entry["size"] = c.size
+            if c.categories:
+                entry["categories"] = list(c.categories)
+            if c.names:
+                entry["names"] = list(c.names)
+            columns.append(entry)
+        return {"layout": self.layout, "columns": columns}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> FeatureSchema:
+        """Return the schema that `to_dict` described."""
+        columns = tuple(
+            FeatureColumn(
+                c["name"],
+                c["kind"],
+                c.get("size", 1),
+                tuple(c.get("categories", ())),
+                tuple(c.get("names", ())),
+            )
+            for c in value["columns"]
+        )
+        return cls(columns, value["layout"])
+
+
+def _encode_column(column: FeatureColumn, values: pa.Array, layout: Layout) -> Any:
+    if column.kind == "categorical":
+        codes = pc.index_in(values, value_set=pa.array(column.categories, pa.string()))
+        codes = codes.cast(pa.float32())
+        return codes.to_numpy(zero_copy_only=False).reshape(-1, 1)
+    if pa.types.is_struct(values.type):
+        matrix = _sparse_rows(values, column)
+        return matrix if layout == "sparse" else matrix.toarray()
+    return _list_matrix(values, column.size, f"column {column.name!r}")
+
+
+def _list_matrix(values: pa.Array, size: int, what: str) -> npt.NDArray[np.float32]:
+    if values.null_count:
+        raise DataError(
+            "null_vector",
+            f"The {what} holds null in place of a vector.",
+            "Drop those rows or fill them in.",
+        )
+    flat = values.flatten()
+    if len(flat) != len(values) * size or not _all_lengths(values, size):
+        lengths = pc.unique(pc.list_value_length(values)).to_pylist()
+        raise _vector_length(what, size, [n for n in lengths if n != size])
+    if flat.type != pa.float32():
+        flat = flat.cast(pa.float32(), safe=False)
+    matrix = flat.to_numpy(zero_copy_only=False)  # nulls come out as NaN
+    return np.asarray(matrix, dtype=np.float32).reshape(len(values), size)
+
+
+def _all_lengths(values: pa.Array, size: int) -> bool:
+    if pa.types.is_fixed_size_list(values.type):
+        return bool(values.type.list_size == size)
+    offsets = values.offsets.to_numpy()
+    return bool((np.diff(offsets) == size).all())
+
+
+def _sparse_rows(values: pa.Array, column: FeatureColumn) -> sp.csr_matrix:
+    """Return the CSR matrix of ML vectors in transport, or of (size, indices, values) rows."""
+    what = f"column {column.name!r}"
+    if values.null_count:
+        raise DataError(
+            "null_vector",
+            f"The {what} holds null in place of a vector.",
+            "Drop those rows or fill them in.",
+        )
+    rows = len(values)
+    data, indices = values.field("values"), values.field("indices")
+    lengths = pc.fill_null(pc.list_value_length(data), 0).to_numpy().astype(np.int64)
+    kinds = (
+        values.field("type").to_numpy()
+        if values.type.get_field_index("type") >= 0
+        else np.zeros(rows, np.int8)
+    )
+    dense = kinds == 1
+    declared = pc.fill_null(values.field("size"), -1).to_numpy().astype(np.int64)
+    sizes = np.where(dense, lengths, declared)
+    if (sizes != column.size).any():
+        wrong = sorted(set(sizes[sizes != column.size].tolist()))
+        raise _vector_length(what, column.size, wrong)
+    indptr = np.zeros(rows + 1, np.int64)
+    np.cumsum(lengths, out=indptr[1:])
+    flat = data.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    if not dense.any():
+        where = indices.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
+    else:
+        where = np.empty(len(flat), np.int32)
+        from_dense = np.repeat(dense, lengths)
+        where[from_dense] = np.tile(np.arange(column.size, dtype=np.int32), int(dense.sum()))
+        where[~from_dense] = indices.flatten().to_numpy(zero_copy_only=False)
+    if len(where) and (where.min() < 0 or where.max() >= column.size):
+        raise DataError(
+            "vector_index",
+            f"A sparse row of {what} has an index outside 0..{column.size - 1}.",
+            "Check the source's number of features.",
+        )
+    matrix = sp.csr_matrix((flat, where, indptr), shape=(rows, column.size))
+    if dense.any():
+        matrix.eliminate_zeros()
+    if not matrix.has_sorted_indices:
+        matrix.sort_indices()
+    return matrix
+
+
+def _vector_length(what: str, size: int, found: list[Any]) -> DataError:
+    return DataError(
+        "vector_length",
+        f"The {what} must hold {size} values in every row. Got a row with "
+        f"{found[0] if found else 'another number'}.",
+        "Bring all rows to one length.",
+    )

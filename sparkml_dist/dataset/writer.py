@@ -1,0 +1,262 @@
+"""Writes one shard inside a Spark task, in row groups, without holding the shard."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+import scipy.sparse as sp
+
+from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.manifest import ShardInfo
+from sparkml_dist.dataset.schema import FeatureSchema, Matrix
+from sparkml_dist.errors import DataError
+from sparkml_dist.persistence.filesystem import Folder
+
+__all__ = ["INDICES", "KEY", "LABEL", "VALUES", "VECTOR", "WEIGHT", "ShardWriter", "footer_sha256"]
+
+KEY, LABEL, WEIGHT = "_key", "_label", "_weight"
+VECTOR, INDICES, VALUES = "_features", "_indices", "_values"
+
+_COMPRESSION = "lz4"
+
+
+@dataclass(frozen=True)
+class ShardWriter:
+    """Turns the batches of one shard into one Parquet file.
+
+    Attributes
+    ----------
+    folder : Folder
+        Where the shards of the data set lie.
+    schema : FeatureSchema
+    label : Label
+    weighted : bool
+        Whether the batches carry a weight.
+    row_group_rows : int
+        Rows in a row group.
+    """
+
+    folder: Folder
+    schema: FeatureSchema
+    label: Label
+    weighted: bool
+    row_group_rows: int
+
+    def write(self, index: int, batches: Iterable[pa.RecordBatch]) -> dict[str, Any]:
+        """Write shard `index` and return its `ShardInfo` with what was noticed on the way.
+
+        Parameters
+        ----------
+        index : int
+        batches : iterable of pyarrow.RecordBatch
+            Columns: draw, key, label, weight if any, then those of `FeatureSchema.transport`;
+            sorted by draw.
+
+        Returns
+        -------
+        dict
+            ``shard`` (fields of `ShardInfo`), ``missing_features`` (list of int),
+            ``duplicates`` (rows equal to the row before), ``longest_run`` (of equal rows).
+
+        Raises
+        ------
+        DataError
+            ``infinite_feature``, ``vector_length``, ``null_vector``, ``label_null``.
+        """
+        name = f"shard-{index:05d}.parquet"
+        arrow = self.arrow_schema()
+        notes = _Notes(self.schema, len(self.label.classes))
+        groups: list[int] = []
+        with self.folder.committing(name) as sink:
+            writer = pq.ParquetWriter(
+                sink,
+                arrow,
+                compression=_COMPRESSION,
+                use_dictionary=False,
+                write_statistics=False,
+                write_page_checksum=True,
+                store_schema=True,
+            )
+            with writer:
+                for batch in _regroup(batches, self.row_group_rows):
+                    table = self._encode(batch, notes)
+                    writer.write_table(table, row_group_size=len(table))
+                    groups.append(len(table))
+        info = ShardInfo(
+            index=index,
+            file=name,
+            rows=sum(groups),
+            bytes=self.folder.size(name),
+            block_bytes=notes.block_bytes,
+            sha256=self.folder.sha256(name),
+            footer_sha256=footer_sha256(self.folder, name),
+            row_groups=tuple(groups),
+            class_rows=tuple(int(n) for n in notes.class_rows),
+            missing=notes.missing,
+        )
+        return {
+            "shard": asdict(info),
+            "missing_features": np.flatnonzero(notes.missing_by_feature).tolist(),
+            "duplicates": notes.duplicates,
+            "longest_run": notes.longest_run,
+        }
+
+    def arrow_schema(self) -> pa.Schema:
+        """Return the schema of a shard's file."""
+        fields = [
+            pa.field(KEY, pa.int64(), nullable=False),
+            pa.field(LABEL, pa.float64() if self.label.is_regression else pa.int32(), False),
+        ]
+        if self.weighted:
+            fields.append(pa.field(WEIGHT, pa.float32(), nullable=False))
+        f32 = pa.float32()
+        if self.schema.layout == "columns":
+            fields += [pa.field(n, f32, nullable=False) for n in self.schema.feature_names]
+        elif self.schema.layout == "dense":
+            item = pa.field("item", f32, nullable=False)
+            fields.append(pa.field(VECTOR, pa.list_(item, self.schema.n_features), False))
+        else:
+            fields.append(pa.field(INDICES, pa.list_(pa.field("item", pa.int32(), False)), False))
+            fields.append(pa.field(VALUES, pa.list_(pa.field("item", f32, False)), False))
+        return pa.schema(fields)
+
+    def _encode(self, batch: pa.RecordBatch, notes: _Notes) -> pa.Table:
+        columns = list(batch.columns)
+        draw = columns.pop(0).to_numpy(zero_copy_only=False)
+        key = columns.pop(0)
+        codes = self.label.encode(columns.pop(0))
+        arrays: list[pa.Array] = [key, pa.array(codes)]
+        if self.weighted:
+            arrays.append(columns.pop(0).cast(pa.float32()))
+        matrix = self.schema.encode(columns)
+        notes.take(draw, codes, matrix)
+        arrays += _matrix_arrays(matrix, self.schema)
+        return pa.Table.from_arrays(arrays, schema=self.arrow_schema())
+
+
+def _matrix_arrays(matrix: Matrix, schema: FeatureSchema) -> list[pa.Array]:
+    if isinstance(matrix, np.ndarray):
+        if schema.layout == "columns":
+            by_feature = np.ascontiguousarray(matrix.T)
+            return [pa.array(row) for row in by_feature]
+        item = pa.field("item", pa.float32(), nullable=False)
+        kind = pa.list_(item, schema.n_features)
+        return [pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), type=kind)]
+    offsets = pa.array(matrix.indptr.astype(np.int32))
+    indices = pa.array(matrix.indices.astype(np.int32, copy=False))
+    i32 = pa.list_(pa.field("item", pa.int32(), False))
+    f32 = pa.list_(pa.field("item", pa.float32(), False))
+    return [
+        pa.ListArray.from_arrays(offsets, indices, type=i32),
+        pa.ListArray.from_arrays(offsets, pa.array(matrix.data), type=f32),
+    ]
+
+
+class _Notes:
+    """What is noticed of a shard while it is written."""
+
+    def __init__(self, schema: FeatureSchema, n_classes: int) -> None:
+        self._schema = schema
+        self.class_rows = np.zeros(n_classes, np.int64)
+        self.missing_by_feature = np.zeros(schema.n_features, bool)
+        self.missing = 0
+        self.block_bytes = 0
+        self.duplicates = 0
+        self.longest_run = 0
+        self._last: int | None = None
+        self._run = 0
+
+    def take(self, draw: npt.NDArray[Any], codes: npt.NDArray[Any], matrix: Matrix) -> None:
+        if len(self.class_rows):
+            self.class_rows += np.bincount(codes, minlength=len(self.class_rows))
+        values = matrix if isinstance(matrix, np.ndarray) else matrix.data
+        self._refuse_infinite(matrix, values)
+        nan = np.isnan(values)
+        if nan.any():
+            self.missing += int(nan.sum())
+            if isinstance(matrix, np.ndarray):
+                self.missing_by_feature |= nan.any(axis=0)
+            else:
+                self.missing_by_feature[matrix.indices[nan]] = True
+        self.block_bytes += (
+            matrix.nbytes
+            if isinstance(matrix, np.ndarray)
+            else matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
+        )
+        self._count_runs(draw)
+
+    def _refuse_infinite(self, matrix: Matrix, values: npt.NDArray[Any]) -> None:
+        # One sum tells: it is not finite if and only if there is an infinity, a NaN or an
+        # overflow; only then is it worth looking closer.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(values.sum(dtype=np.float64)):
+                return
+        infinite = np.isinf(values)
+        if not infinite.any():
+            return
+        if isinstance(matrix, np.ndarray):
+            feature = int(np.flatnonzero(infinite.any(axis=0))[0])
+        else:
+            feature = int(matrix.indices[np.flatnonzero(infinite)[0]])
+        name = self._schema.feature_names[feature]
+        raise DataError(
+            "infinite_feature",
+            f"The feature {name!r} is infinite, or beyond the range of float32, in "
+            f"{int(infinite.sum()):,} values of one batch.",
+            "Clip it or turn it into null before; nulls are kept as missing values.",
+        )
+
+    def _count_runs(self, draw: npt.NDArray[Any]) -> None:
+        if not len(draw):
+            return
+        same = draw[1:] == draw[:-1]
+        continues = self._last is not None and int(draw[0]) == self._last
+        self.duplicates += int(same.sum()) + int(continues)
+        ends = np.flatnonzero(~same)
+        starts = np.concatenate(([0], ends + 1))
+        lengths = np.diff(np.concatenate((starts, [len(draw)])))
+        if continues:
+            lengths[0] += self._run
+        self.longest_run = max(self.longest_run, int(lengths.max()))
+        self._run, self._last = int(lengths[-1]), int(draw[-1])
+
+
+def _regroup(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
+    """Cut or join batches so that each has `rows` rows, the last one fewer."""
+    held: list[pa.RecordBatch] = []
+    count = 0
+    for batch in batches:
+        while batch.num_rows:
+            part = batch.slice(0, rows - count)
+            batch = batch.slice(part.num_rows)
+            held.append(part)
+            count += part.num_rows
+            if count == rows:
+                yield _join(held)
+                held, count = [], 0
+    if held:
+        yield _join(held)
+
+
+def _join(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
+    return batches[0] if len(batches) == 1 else pa.concat_batches(batches)
+
+
+def footer_sha256(folder: Folder, name: str) -> str:
+    """Return the SHA-256 of a Parquet file's footer (its metadata and last eight bytes)."""
+    with folder.filesystem.open_input_file(folder.path(name)) as file:
+        size = file.size()
+        file.seek(size - 8)
+        tail = file.read(8)
+        length = int.from_bytes(tail[:4], "little")
+        if tail[4:] != b"PAR1" or length + 8 > size:
+            raise ValueError("no Parquet footer")
+        file.seek(size - 8 - length)
+        return hashlib.sha256(file.read(length + 8)).hexdigest()

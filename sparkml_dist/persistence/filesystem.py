@@ -1,0 +1,269 @@
+"""Files at any URI that pyarrow's filesystems open, with atomic commits.
+
+A *location* is a plain local path or a URI (``file:///…``, ``s3://…``, ``gs://…``,
+``hdfs://…``). Nothing here needs a JVM, so that executors' Python tasks, ranks of a gang and
+the driver all read and write in the same way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import posixpath
+import re
+import uuid
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import fs as pafs
+
+from sparkml_dist.errors import StorageError
+
+__all__ = ["Folder", "is_uri", "local_path"]
+
+_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
+_CHUNK = 1 << 20
+
+
+def is_uri(location: str) -> bool:
+    """Tell whether `location` names a scheme (``s3://…``) rather than a local path."""
+    return bool(_SCHEME.match(location))
+
+
+def local_path(location: str) -> str | None:
+    """Return the local path behind `location`, or None where it is not on a local disk."""
+    if location.startswith("file:"):
+        return pafs.FileSystem.from_uri(location)[1]
+    return None if is_uri(location) else os.path.abspath(location)
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder at a local path or URI; picklable, opened where it is used.
+
+    Parameters
+    ----------
+    location : str
+        Local path or URI of the folder. It need not exist yet.
+
+    Raises
+    ------
+    StorageError
+        From every method, when the location cannot be opened, read or written.
+    """
+
+    location: str
+
+    @classmethod
+    def at(cls, location: str | os.PathLike[str]) -> Folder:
+        """Return the folder at `location`, a local path made absolute."""
+        text = os.fspath(location)
+        if not text:
+            raise StorageError("empty_path", "A path must not be empty. Got ''.")
+        return cls(text.rstrip("/") if is_uri(text) else os.path.abspath(text))
+
+    @cached_property
+    def _root(self) -> tuple[pafs.FileSystem, str]:
+        try:
+            if is_uri(self.location):
+                filesystem, path = pafs.FileSystem.from_uri(self.location)
+                return filesystem, path.rstrip("/")
+            return pafs.LocalFileSystem(), self.location
+        except (pa.ArrowException, OSError, ImportError) as error:
+            raise StorageError(
+                "location_not_opened",
+                f"Cannot open {self.location!r}: {error}.",
+                "Use a local path or a URI that pyarrow.fs.FileSystem.from_uri opens.",
+            ) from error
+
+    @property
+    def filesystem(self) -> pafs.FileSystem:
+        """The pyarrow filesystem that the folder lies on."""
+        return self._root[0]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"location": self.location}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        object.__setattr__(self, "location", state["location"])
+
+    def child(self, name: str) -> Folder:
+        """Return the folder `name` inside this one."""
+        return Folder(f"{self.location}/{name}")
+
+    def path(self, name: str = "") -> str:
+        """Return the path of `name` as `filesystem` understands it."""
+        return posixpath.join(self._root[1], name) if name else self._root[1]
+
+    def uri(self, name: str = "") -> str:
+        """Return the location of `name` as a person or Spark would write it."""
+        return f"{self.location}/{name}" if name else self.location
+
+    def exists(self, name: str = "") -> bool:
+        """Tell whether `name` (or the folder itself) exists."""
+        return self._info(name).type != pafs.FileType.NotFound
+
+    def size(self, name: str) -> int:
+        """Return the size of the file `name` in bytes; -1 when there is no such file."""
+        info = self._info(name)
+        return int(info.size) if info.type == pafs.FileType.File else -1
+
+    def _info(self, name: str) -> pafs.FileInfo:
+        try:
+            return self.filesystem.get_file_info(self.path(name))
+        except OSError as error:
+            raise self._failed("look at", name, error) from error
+
+    def create(self) -> None:
+        """Create the folder and its parents; no error when it is there already."""
+        try:
+            self.filesystem.create_dir(self.path(), recursive=True)
+        except OSError as error:
+            raise self._failed("create", "", error) from error
+
+    def list(self, suffix: str = "") -> list[str]:
+        """Return the sorted names of the files directly inside; empty when there is no folder."""
+        selector = pafs.FileSelector(self.path(), allow_not_found=True)
+        infos = self.filesystem.get_file_info(selector)
+        return sorted(
+            i.base_name
+            for i in infos
+            if i.type == pafs.FileType.File and i.base_name.endswith(suffix)
+        )
+
+    def walk(self) -> list[str]:
+        """Return the sorted relative names of all files below the folder."""
+        selector = pafs.FileSelector(self.path(), allow_not_found=True, recursive=True)
+        root = self.path().rstrip("/") + "/"
+        return sorted(
+            i.path.removeprefix(root)
+            for i in self.filesystem.get_file_info(selector)
+            if i.type == pafs.FileType.File
+        )
+
+    def is_empty(self) -> bool:
+        """Tell whether the folder is missing or holds no file at any depth."""
+        return not self.walk()
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the whole content of the file `name`."""
+        try:
+            with self.filesystem.open_input_stream(self.path(name), compression=None) as stream:
+                return bytes(stream.read())
+        except FileNotFoundError as error:
+            raise StorageError(
+                "file_not_found",
+                f"There is no file {self.uri(name)!r}.",
+                "Check the path, and that every worker sees the same file system.",
+            ) from error
+        except OSError as error:
+            raise self._failed("read", name, error) from error
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write `name` atomically: a reader sees the old file, the new one, or none."""
+        with self.committing(name) as stream:
+            stream.write(content)
+
+    def read_json(self, name: str) -> Any:
+        """Return the parsed JSON file `name`."""
+        content = self.read_bytes(name)
+        try:
+            return json.loads(content)
+        except ValueError as error:
+            raise StorageError(
+                "damaged_json",
+                f"{self.uri(name)!r} is not valid JSON ({error}).",
+                "The file was cut or altered; restore it or write it anew.",
+            ) from error
+
+    def write_json(self, name: str, value: Any) -> None:
+        """Write `value` as indented JSON to `name`, atomically."""
+        self.write_bytes(name, (json.dumps(value, indent=1) + "\n").encode())
+
+    def committing(self, name: str) -> _Committing:
+        """Return a context manager for writing `name` under a temporary name.
+
+        The file appears under its own name when the block ends well, and leaves nothing
+        behind when it does not.
+        """
+        return _Committing(self, name)
+
+    def move(self, source: str, target: str) -> None:
+        """Rename the file `source` to `target`, replacing it."""
+        try:
+            self.filesystem.move(self.path(source), self.path(target))
+        except OSError as error:
+            raise self._failed("commit", target, error) from error
+
+    def delete(self) -> None:
+        """Delete the folder and all below it; no error when it is not there."""
+        try:
+            if self.exists():
+                self.filesystem.delete_dir(self.path())
+        except OSError as error:
+            raise self._failed("delete", "", error) from error
+
+    def delete_file(self, name: str) -> None:
+        """Delete the file `name`; no error when it is not there."""
+        if self.exists(name):
+            self.filesystem.delete_file(self.path(name))
+
+    def copy_file_to(self, name: str, target: Folder, target_name: str | None = None) -> None:
+        """Copy the file `name` into `target` in chunks, committed atomically there."""
+        with (
+            self.filesystem.open_input_stream(self.path(name), compression=None) as source,
+            target.committing(target_name or name) as sink,
+        ):
+            while chunk := source.read(_CHUNK):
+                sink.write(chunk)
+
+    def sha256(self, name: str) -> str:
+        """Return the SHA-256 of the file `name`, read in chunks, as hexadecimal digits."""
+        digest = hashlib.sha256()
+        try:
+            with self.filesystem.open_input_stream(self.path(name), compression=None) as stream:
+                while chunk := stream.read(_CHUNK):
+                    digest.update(chunk)
+        except OSError as error:
+            raise self._failed("read", name, error) from error
+        return digest.hexdigest()
+
+    def _failed(self, verb: str, name: str, error: Exception) -> StorageError:
+        return StorageError(
+            "storage_failed",
+            f"Cannot {verb} {self.uri(name)!r}: {error}.",
+            "Check the path, its permissions and the free space, on the driver and on the workers.",
+        )
+
+
+class _Committing:
+    """Writes a file under a temporary name and renames it when all went well."""
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self._folder = folder
+        self._name = name
+        head, tail = posixpath.split(name)
+        self._temporary = posixpath.join(head, f".{tail}.{uuid.uuid4().hex}.tmp")
+
+    def __enter__(self) -> pa.NativeFile:
+        filesystem, path = self._folder.filesystem, self._folder.path(self._temporary)
+        try:
+            filesystem.create_dir(posixpath.dirname(path), recursive=True)
+            self._stream = filesystem.open_output_stream(path, compression=None)
+        except OSError as error:
+            raise self._folder._failed("write", self._name, error) from error
+        return self._stream
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            self._stream.close()
+            if kind is None:
+                self._folder.move(self._temporary, self._name)
+        except OSError as error:
+            raise self._folder._failed("write", self._name, error) from error
+        finally:
+            if kind is not None:
+                self._folder.delete_file(self._temporary)

@@ -1,0 +1,336 @@
+"""One way to get a SparkSession, and what kind of Spark it runs on."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import re
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.errors import ConfigurationError, ResourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from pyspark.sql import SparkSession
+
+__all__ = ["SessionInfo", "check_slots", "check_workers", "get_session", "is_connect"]
+
+_logger = logging.getLogger(__name__)
+
+_LOCAL = re.compile(r"^local(?:\[\s*(\*|\d+)\s*(?:,\s*\d+\s*)?\])?$")
+_LOCAL_CLUSTER = re.compile(r"^local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]$")
+_KINDS = {"spark": "standalone", "yarn": "yarn", "k8s": "k8s", "local-cluster": "local-cluster"}
+_REQUIRED_MODULES = ("sparkml_dist", "numpy", "pyarrow", "sklearn", "skops", "threadpoolctl")
+
+
+def get_session(app_name: str = "sparkml_dist") -> SparkSession:
+    """Return the active SparkSession, or build one from the environment it is called in.
+
+    Nothing but the application's name is set: master, memory and everything else come from
+    ``spark-submit``, its properties file, or Spark's own defaults.
+
+    Parameters
+    ----------
+    app_name : str, default="sparkml_dist"
+        Name of the application when a session has to be built.
+
+    Returns
+    -------
+    pyspark.sql.SparkSession
+        Classic or Connect.
+
+    Notes
+    -----
+    Where neither ``PYSPARK_PYTHON`` nor ``spark.pyspark.python`` says which interpreter the
+    workers start, PySpark would take the first ``python3`` on the path, which in a virtual
+    environment that is not activated is another one. The driver's own is offered instead;
+    `check_workers` tells whether it fits.
+    """
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    return SparkSession.builder.appName(app_name).getOrCreate()
+
+
+def is_connect(spark: SparkSession) -> bool:
+    """Tell whether `spark` is a Spark Connect session (no JVM beside the driver's Python)."""
+    return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
+@dataclass(frozen=True)
+class SessionInfo:
+    """What a SparkSession runs on.
+
+    Attributes
+    ----------
+    kind : str
+        ``"local"``, ``"local-cluster"``, ``"standalone"``, ``"yarn"``, ``"k8s"``, ``"connect"``
+        (a remote server whose master is not known) or ``"other"``.
+    is_connect : bool
+        Whether the session is a Spark Connect client.
+    master : str
+        The master URL; empty when the server does not tell.
+    slots : int or None
+        Tasks that can run at the same time now; None when it cannot be known.
+    task_cpus : int
+        Cores a task owns (``spark.task.cpus``).
+    dynamic_allocation : bool
+        Whether executors come and go.
+    """
+
+    kind: str
+    is_connect: bool
+    master: str
+    slots: int | None
+    task_cpus: int
+    dynamic_allocation: bool
+
+    @classmethod
+    def of(cls, spark: SparkSession) -> SessionInfo:
+        """Look at `spark` without running a job (under Connect: one tiny job at most)."""
+        connect = is_connect(spark)
+        master = _conf(spark, "spark.master")
+        task_cpus = int(_conf(spark, "spark.task.cpus") or 1)
+        return cls(
+            kind=_kind(master, connect),
+            is_connect=connect,
+            master=master,
+            slots=_slots_connect(spark, master, task_cpus) if connect else _slots_classic(spark),
+            task_cpus=task_cpus,
+            dynamic_allocation=_conf(spark, "spark.dynamicAllocation.enabled") == "true",
+        )
+
+    @property
+    def shares_local_disk(self) -> bool:
+        """Whether workers see the driver's local disk."""
+        return self.kind in ("local", "local-cluster")
+
+
+def _conf(spark: SparkSession, key: str) -> str:
+    return spark.conf.get(key, None) or ""
+
+
+def _kind(master: str, connect: bool) -> str:
+    if _LOCAL.match(master):
+        return "local"
+    if not master:
+        return "connect" if connect else "other"
+    return _KINDS.get(re.split(r"[:\[]", master)[0], "other")
+
+
+def _slots_classic(spark: SparkSession) -> int | None:
+    # The scheduler's own count, which barrier stages are checked against: it knows the cores and
+    # GPUs of each executor that is alive, which no configuration value tells.
+    try:
+        context = spark.sparkContext._jsc.sc()  # type: ignore[attr-defined]
+        profile = context.resourceProfileManager().defaultResourceProfile()
+        return int(context.maxNumConcurrentTasks(profile))
+    except Exception:  # an internal of Spark: its absence must not stop a job
+        _logger.debug("the scheduler does not tell its slots", exc_info=True)
+        return None
+
+
+def _slots_connect(spark: SparkSession, master: str, task_cpus: int) -> int | None:
+    if found := _LOCAL.match(master):
+        cores = found.group(1) or "1"
+        if cores.isdigit():
+            return int(cores) // task_cpus
+    if found := _LOCAL_CLUSTER.match(master):
+        return int(found.group(1)) * (int(found.group(2)) // task_cpus)
+    instances, per_executor = (
+        _conf(spark, "spark.executor.instances"),
+        _conf(spark, "spark.executor.cores"),
+    )
+    if instances and per_executor:
+        return int(instances) * (int(per_executor) // task_cpus)
+    if _conf(spark, "spark.default.parallelism"):
+        return None
+    # spark.range takes as many partitions as there are cores, unless told otherwise.
+    from pyspark.sql import functions as F
+
+    partitions = spark.range(1 << 16).select(F.spark_partition_id().alias("p")).distinct().count()
+    return max(1, partitions // task_cpus)
+
+
+def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> SessionInfo:
+    """Raise unless `needed` tasks can run at the same time.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+        The session to ask.
+    needed : int
+        Tasks that must run at once.
+    what : str, default="ranks"
+        What the tasks are, for the message.
+
+    Returns
+    -------
+    SessionInfo
+        What was found out about the session.
+
+    Raises
+    ------
+    ResourceError
+        ``too_few_slots`` when there are fewer slots than asked for.
+    """
+    info = SessionInfo.of(spark)
+    if info.slots is not None and needed > info.slots:
+        raise ResourceError(
+            "too_few_slots",
+            f"{needed} {what} must run at the same time, but {info.master or 'this Spark'} has "
+            f"{info.slots} task slots (spark.task.cpus={info.task_cpus}).",
+            f"Ask for at most {info.slots} {what}, or give Spark more executor cores.",
+        )
+    return info
+
+
+_checked: dict[int, tuple[Any, frozenset[str]]] = {}
+
+
+def check_workers(
+    spark: SparkSession, modules: Sequence[str] = (), *, memory: int | None = None
+) -> None:
+    """Raise unless Spark's Python workers fit the driver: interpreter, packages, memory.
+
+    Runs one task once per session and set of modules; later calls cost nothing.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+        The session whose workers are looked at.
+    modules : sequence of str
+        Modules that a worker must be able to import, beside the toolkit's own.
+    memory : int, optional
+        Bytes that each concurrent task is going to need.
+
+    Raises
+    ------
+    ResourceError
+        ``worker_python``, ``worker_packages`` or ``worker_memory``, saying what was found where.
+    """
+    wanted = frozenset({*_REQUIRED_MODULES, *modules})
+    known_session, known = _checked.get(id(spark), (None, frozenset()))
+    if known_session is not spark:
+        known = frozenset()
+    if memory is None and wanted <= known:
+        return
+    report = _probe(spark, sorted(wanted))
+    driver = f"{sys.version_info.major}.{sys.version_info.minor}"
+    where = f"worker on {report['host']} ({report['executable']}, Python {report['python']})"
+    if report["python"] != driver:
+        raise ResourceError(
+            "worker_python",
+            f"A {where} differs from the driver ({sys.executable}, Python {driver}).",
+            "Set PYSPARK_PYTHON or spark.pyspark.python to the same environment's interpreter.",
+        )
+    if report["missing"]:
+        raise ResourceError(
+            "worker_packages",
+            f"A {where} cannot import: {', '.join(report['missing'])}.",
+            "Install the toolkit there, ship it with --archives, or point spark.pyspark.python "
+            "at an environment that has it.",
+        )
+    if memory is not None:
+        info = SessionInfo.of(spark)
+        together = memory * (info.slots or 1) if info.shares_local_disk else memory
+        if together > report["memory"]:
+            raise ResourceError(
+                "worker_memory",
+                f"Tasks that run together need {together / 2**20:.0f} MiB of Python memory, but a "
+                f"{where} has {report['memory'] / 2**20:.0f} MiB in all.",
+                "Lower memory_per_task (more, smaller shards) or run fewer tasks at once.",
+            )
+    _checked[id(spark)] = (spark, known | wanted)
+
+
+def _probe(spark: SparkSession, modules: list[str]) -> dict[str, Any]:
+    # Nested, and with its own imports, so that it travels by value: a worker that lacks the
+    # toolkit must still be able to run it and say so.
+    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        import importlib.util
+        import json
+        import os
+        import platform
+        import sys
+
+        import pyarrow
+
+        for _ in batches:
+            pass
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
+            try:
+                with open(limit) as file:
+                    memory = min(memory, int(file.read()))
+            except (OSError, ValueError):
+                continue
+        report = {
+            "host": platform.node(),
+            "executable": sys.executable,
+            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
+            "missing": [m for m in modules if importlib.util.find_spec(m) is None],
+            "memory": memory,
+        }
+        yield pyarrow.RecordBatch.from_pydict({"report": [json.dumps(report)]})
+
+    import json
+
+    try:
+        rows = spark.range(0, 1, 1, 1).mapInArrow(look, "report string").collect()
+    except Exception as error:
+        text = str(error)
+        found = re.search(r"PYTHON_VERSION_MISMATCH\]?[^\n]*|ModuleNotFoundError[^\n]*", text)
+        if "PYTHON_VERSION_MISMATCH" in text:
+            raise ResourceError(
+                "worker_python",
+                f"Workers run another Python than the driver: {found.group(0) if found else ''}",
+                "Set PYSPARK_PYTHON or spark.pyspark.python to the same environment's interpreter.",
+            ) from error
+        if found:
+            raise ResourceError(
+                "worker_packages",
+                f"A worker's Python lacks a package: {found.group(0)}.",
+                "Install the toolkit's environment on every worker, or ship it with --archives.",
+            ) from error
+        raise ResourceError(
+            "worker_not_started",
+            f"A task that only looks at its Python worker failed: {text.splitlines()[0][:300]}",
+            "See the executor's log; check PYSPARK_PYTHON and spark.pyspark.python.",
+        ) from error
+    result: dict[str, Any] = json.loads(rows[0]["report"])
+    return result
+
+
+_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$", re.IGNORECASE)
+
+
+def parse_size(size: int | str, name: str = "memory_per_task") -> int:
+    """Return a size such as ``"512m"``, ``"1.5g"`` or ``1048576`` in bytes.
+
+    Raises
+    ------
+    ConfigurationError
+        ``invalid_size`` when it is not a positive size.
+    """
+    if isinstance(size, str) and (found := _SIZE.match(size)):
+        value = float(found.group(1)) * _UNITS[found.group(2).lower()]
+    elif isinstance(size, int | float) and not isinstance(size, bool):
+        value = float(size)
+    else:
+        value = -1.0
+    if not (value >= 1 and math.isfinite(value)):
+        raise ConfigurationError(
+            "invalid_size",
+            f"{name} must be a positive number of bytes or a size like '512m' or '2g'. "
+            f"Got {size!r}.",
+        )
+    return int(value)
