@@ -1,0 +1,89 @@
+"""Ensembles of any learner, data mining and Horovod-trained deep networks on Spark.
+
+The public names are imported when they are first used, so that ``import sparkml_dist`` is light
+and never brings in TensorFlow or Horovod.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.version import __version__
+
+if TYPE_CHECKING:
+    from sparkml_dist.classifier import load_model
+    from sparkml_dist.dataset import (
+        Block,
+        PartitionedDataset,
+        adopt,
+        folds,
+        holdout,
+        open_partitioned,
+        partition,
+        split,
+    )
+    from sparkml_dist.deep import KerasClassificationModel, KerasClassifier
+    from sparkml_dist.ensemble import (
+        BaggingClassificationModel,
+        BaggingClassifier,
+        VotingClassificationModel,
+        VotingClassifier,
+    )
+    from sparkml_dist.errors import SparkMLDistError
+    from sparkml_dist.session import SessionInfo, get_session
+
+_HOMES = {
+    "BaggingClassificationModel": "ensemble",
+    "BaggingClassifier": "ensemble",
+    "Block": "dataset",
+    "KerasClassificationModel": "deep",
+    "KerasClassifier": "deep",
+    "PartitionedDataset": "dataset",
+    "SessionInfo": "session",
+    "SparkMLDistError": "errors",
+    "VotingClassificationModel": "ensemble",
+    "VotingClassifier": "ensemble",
+    "adopt": "dataset",
+    "folds": "dataset",
+    "get_session": "session",
+    "holdout": "dataset",
+    "load_model": "classifier",
+    "open_partitioned": "dataset",
+    "partition": "dataset",
+    "split": "dataset",
+}
+
+__all__ = [
+    "BaggingClassificationModel",
+    "BaggingClassifier",
+    "Block",
+    "KerasClassificationModel",
+    "KerasClassifier",
+    "PartitionedDataset",
+    "SessionInfo",
+    "SparkMLDistError",
+    "VotingClassificationModel",
+    "VotingClassifier",
+    "__version__",
+    "adopt",
+    "folds",
+    "get_session",
+    "holdout",
+    "load_model",
+    "open_partitioned",
+    "partition",
+    "split",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(f"sparkml_dist.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'sparkml_dist' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

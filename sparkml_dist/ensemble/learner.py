@@ -1,0 +1,200 @@
+"""What an ensemble must know of a scikit-learn learner before it fits many of them."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+
+from sparkml_dist.errors import ConfigurationError, nearest
+
+__all__ = ["Traits", "learner_from_path", "prepare", "refuse_unusable"]
+
+# These copy float32 input to float64; read as float64 at once, the copy is never made.
+_WANT_FLOAT64 = ("sklearn.ensemble._hist_gradient_boosting.",)
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a learner can do.
+
+    Attributes
+    ----------
+    name : str
+        Class name, with that of the last step for a pipeline.
+    weight_parameter : str or None
+        Keyword of ``fit`` that takes sample weights.
+    allows_missing : bool
+        Whether NaN may stand in the features.
+    allows_sparse : bool
+        Whether CSR matrices may be given.
+    probabilistic : bool
+        Whether it has ``predict_proba``.
+    dtype : str
+        Type in which it uses dense features without copying them.
+    """
+
+    name: str
+    weight_parameter: str | None
+    allows_missing: bool
+    allows_sparse: bool
+    probabilistic: bool
+    dtype: str
+
+    @classmethod
+    def of(cls, learner: Any) -> Traits:
+        """Look at an unfitted learner."""
+        from sklearn.pipeline import Pipeline
+        from sklearn.utils import get_tags
+        from sklearn.utils.validation import has_fit_parameter
+
+        weight, name, last = None, type(learner).__name__, learner
+        if isinstance(learner, Pipeline):
+            step, last = learner.steps[-1]
+            name = f"{name}(…, {type(last).__name__})"
+            if has_fit_parameter(last, "sample_weight"):
+                weight = f"{step}__sample_weight"
+        elif has_fit_parameter(learner, "sample_weight"):
+            weight = "sample_weight"
+        tags = get_tags(learner).input_tags
+        module = type(learner).__module__
+        return cls(
+            name=name,
+            weight_parameter=weight,
+            allows_missing=bool(tags.allow_nan),
+            allows_sparse=bool(tags.sparse),
+            probabilistic=hasattr(learner, "predict_proba"),
+            dtype="float64" if module.startswith(_WANT_FLOAT64) else "float32",
+        )
+
+
+def learner_from_path(path: str, params: dict[str, Any] | None = None) -> Any:
+    """Return the learner of a dotted path, built with `params`.
+
+    Parameters
+    ----------
+    path : str
+        For example ``"sklearn.tree.DecisionTreeClassifier"``; a bare class name is looked up
+        among scikit-learn's classifiers.
+    params : dict, optional
+        Its parameters.
+
+    Raises
+    ------
+    ConfigurationError
+        ``unknown_estimator``, ``not_an_estimator`` or ``unknown_estimator_parameter``.
+    """
+    from sklearn.utils import all_estimators
+
+    module, _, name = path.rpartition(".")
+    if not module:
+        known = dict(all_estimators(type_filter="classifier"))
+        if name not in known:
+            raise ConfigurationError(
+                "unknown_estimator",
+                f"scikit-learn has no classifier {name!r}.{nearest(name, known)}",
+                "Give a dotted path such as sklearn.tree.DecisionTreeClassifier.",
+            )
+        kind: Any = known[name]
+    else:
+        kind = _import(path, module, name)
+    if not (inspect.isclass(kind) and hasattr(kind, "fit") and hasattr(kind, "get_params")):
+        raise ConfigurationError(
+            "not_an_estimator",
+            f"{path!r} is not a scikit-learn estimator class.",
+            "Give the dotted path of a class with fit and predict.",
+        )
+    try:
+        return kind(**(params or {}))
+    except TypeError as error:
+        known_names = [p for p in inspect.signature(kind).parameters if p != "kwargs"]
+        wrong = next((k for k in params or {} if k not in known_names), None)
+        if wrong is None:
+            raise ConfigurationError(
+                "not_an_estimator", f"{path!r} cannot be built: {error}."
+            ) from error
+        raise ConfigurationError(
+            "unknown_estimator_parameter",
+            f"{kind.__name__} has no parameter {wrong!r}.{nearest(wrong, known_names)}",
+            f"Parameters are: {', '.join(known_names)}.",
+        ) from error
+
+
+def _import(path: str, module: str, name: str) -> Any:
+    try:
+        found = import_module(module)
+    except ImportError as error:
+        raise ConfigurationError(
+            "unknown_estimator",
+            f"There is no module {module!r} for the estimator {path!r} ({error}).",
+            "Give a dotted path such as sklearn.tree.DecisionTreeClassifier.",
+        ) from error
+    if not hasattr(found, name):
+        raise ConfigurationError(
+            "unknown_estimator",
+            f"{module} has no {name!r}.{nearest(name, dir(found))}",
+            "Give a dotted path such as sklearn.tree.DecisionTreeClassifier.",
+        )
+    return getattr(found, name)
+
+
+def refuse_unusable(learner: Any, *, voting: str) -> Traits:
+    """Return a learner's traits, or raise for what cannot be a member.
+
+    Raises
+    ------
+    ConfigurationError
+        ``not_a_classifier``, ``invalid_estimator_parameter`` or ``no_probabilities``.
+    """
+    from sklearn.base import is_classifier
+
+    if inspect.isclass(learner):
+        raise ConfigurationError(
+            "not_an_estimator",
+            f"estimator must be an instance. Got the class {learner.__name__}.",
+            f"Write {learner.__name__}().",
+        )
+    if not (hasattr(learner, "fit") and hasattr(learner, "get_params")):
+        raise ConfigurationError(
+            "not_an_estimator",
+            f"estimator must be a scikit-learn classifier. Got {type(learner).__name__}.",
+        )
+    if not is_classifier(learner):
+        raise ConfigurationError(
+            "not_a_classifier",
+            f"estimator must be a classifier. Got {type(learner).__name__}, which is not.",
+            "Use a classifier such as sklearn.tree.DecisionTreeClassifier.",
+        )
+    if hasattr(learner, "_validate_params"):
+        try:
+            learner._validate_params()
+        except ValueError as error:
+            raise ConfigurationError("invalid_estimator_parameter", str(error)) from error
+    traits = Traits.of(learner)
+    if voting == "soft" and not traits.probabilistic:
+        raise ConfigurationError(
+            "no_probabilities",
+            f"Soft voting needs predict_proba, which {traits.name} does not have.",
+            "Use voting='hard', or wrap it in sklearn.calibration.CalibratedClassifierCV.",
+        )
+    return traits
+
+
+def prepare(learner: Any, random_state: int, cores: int) -> Any:
+    """Return an unfitted copy with every ``random_state`` and ``n_jobs`` in it set."""
+    from sklearn.base import clone
+
+    fresh = clone(learner)
+    rng = np.random.RandomState(random_state)
+    settings: dict[str, Any] = {}
+    for name, value in sorted(fresh.get_params(deep=True).items(), key=lambda item: item[0]):
+        if name == "random_state":
+            settings[name] = random_state
+        elif name.endswith("__random_state"):
+            settings[name] = int(rng.randint(np.iinfo(np.int32).max))
+        elif (name == "n_jobs" or name.endswith("__n_jobs")) and value is not None:
+            settings[name] = cores  # None is one job already, and deprecated in some learners
+    return fresh.set_params(**settings) if settings else fresh

@@ -1,0 +1,171 @@
+"""Params shared by the estimators and their models."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.ml.param import Param, Params, TypeConverters
+from pyspark.ml.param.shared import (
+    HasFeaturesCol,
+    HasLabelCol,
+    HasPredictionCol,
+    HasProbabilityCol,
+    HasRawPredictionCol,
+    HasSeed,
+    HasWeightCol,
+)
+
+from sparkml_dist.errors import ConfigurationError, nearest
+
+__all__ = [
+    "AccessibleParams",
+    "HasColumns",
+    "HasModelDir",
+    "HasPredictionColumns",
+    "HasShards",
+    "param",
+]
+
+
+def param(name: str, doc: str, converter: Any = None) -> Any:
+    """Declare a Param in a class body."""
+    return Param(Params._dummy(), name, doc, typeConverter=converter or TypeConverters.identity)
+
+
+class AccessibleParams(Params):
+    """Gives each Param of a class its ``getX`` and ``setX``, and checks keyword arguments."""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        for name in dir(cls):
+            declared = getattr(cls, name, None)
+            if not isinstance(declared, Param):
+                continue
+            capital = name[0].upper() + name[1:]
+            if not hasattr(cls, f"get{capital}"):
+                setattr(cls, f"get{capital}", _getter(name, declared.doc))
+            if not hasattr(cls, f"set{capital}"):
+                setattr(cls, f"set{capital}", _setter(name, declared.doc))
+
+    def setParams(self, **kwargs: Any) -> Any:
+        """Set Params by name; those that are None are left as they are.
+
+        Raises
+        ------
+        ConfigurationError
+            ``unknown_param`` or ``invalid_param``.
+        """
+        known = [p.name for p in self.params]
+        for name, value in kwargs.items():
+            if name not in known:
+                raise ConfigurationError(
+                    "unknown_param",
+                    f"{type(self).__name__} has no Param {name!r}.{nearest(name, known)}",
+                    f"Params are: {', '.join(known)}.",
+                )
+            if value is None:
+                continue
+            try:
+                self._set(**{name: value})
+            except TypeError as error:
+                raise ConfigurationError(
+                    "invalid_param",
+                    f"{name} of {type(self).__name__} has the wrong type: {error}",
+                    self.getParam(name).doc,
+                ) from error
+        return self
+
+    def _value(self, declared: Any) -> Any:
+        """Return the value of a Param, or None where it has none."""
+        return self.getOrDefault(declared) if self.isDefined(declared) else None
+
+
+def _getter(name: str, doc: str) -> Any:
+    def get(self: Params) -> Any:
+        return self.getOrDefault(self.getParam(name))
+
+    get.__doc__ = f"Return {name}: {doc}"
+    get.__name__ = f"get{name[0].upper()}{name[1:]}"
+    return get
+
+
+def _setter(name: str, doc: str) -> Any:
+    def set_(self: Any, value: Any) -> Any:
+        return self.setParams(**{name: value})
+
+    set_.__doc__ = f"Set {name}: {doc}"
+    set_.__name__ = f"set{name[0].upper()}{name[1:]}"
+    return set_
+
+
+class HasColumns(HasFeaturesCol, HasLabelCol, HasWeightCol):
+    """The roles of the training data's columns."""
+
+    featuresCols: Any = param(
+        "featuresCols",
+        "feature columns, by name or glob; the column featuresCol when it exists, or else every "
+        "column without another role, when not set",
+        TypeConverters.toListString,
+    )
+    categoricalCols: Any = param(
+        "categoricalCols",
+        "feature columns, by name or glob, that hold categories",
+        TypeConverters.toListString,
+    )
+    keyCol: Any = param(
+        "keyCol",
+        "column that identifies a row; a hash of the row's content when not set",
+        TypeConverters.toString,
+    )
+
+
+class HasShards(Params):
+    """How a DataFrame is cut when `fit` is given one."""
+
+    numShards: Any = param("numShards", "number of shards (>= 1)", TypeConverters.toInt)
+    memoryPerTask: Any = param(
+        "memoryPerTask",
+        "memory of a task beyond its interpreter, like '512m'; sizes the shards when numShards "
+        "is not set",
+        TypeConverters.toString,
+    )
+    shardsDir: Any = param(
+        "shardsDir",
+        "folder where fit keeps the shards it cuts; a temporary one when not set",
+        TypeConverters.toString,
+    )
+
+
+class HasModelDir(Params):
+    """Where a fit commits the model's files."""
+
+    modelDir: Any = param(
+        "modelDir",
+        "folder, seen by the driver and all workers, where fit commits the model's files; a "
+        "temporary one when not set",
+        TypeConverters.toString,
+    )
+    overwrite: Any = param(
+        "overwrite", "whether fit may replace what is in modelDir", TypeConverters.toBoolean
+    )
+    resume: Any = param(
+        "resume",
+        "whether fit keeps what an earlier run with the same plan committed in modelDir",
+        TypeConverters.toBoolean,
+    )
+
+
+class HasPredictionColumns(HasPredictionCol, HasProbabilityCol, HasRawPredictionCol):
+    """Names of the columns that `transform` adds; an empty name leaves a column out."""
+
+    predictedLabelCol: Any = param(
+        "predictedLabelCol",
+        "column for the predicted class itself, where labels are strings",
+        TypeConverters.toString,
+    )
+
+
+class HasCommonParams(
+    HasColumns, HasShards, HasModelDir, HasPredictionColumns, HasSeed, AccessibleParams
+):
+    """All Params that an estimator over shards has."""

@@ -1,0 +1,189 @@
+"""Scores a DataFrame on executors: members loaded once per worker, blocks scored in bulk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.schema import FeatureSchema, Matrix
+from sparkml_dist.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+__all__ = ["OutputColumns", "Scorer", "check_feature_columns", "loaded", "score"]
+
+Predict = Callable[[Matrix], npt.NDArray[Any]]
+
+
+class Scorer(Protocol):
+    """What travels to workers to score: small, picklable, loaded there.
+
+    Attributes
+    ----------
+    cache_key : str
+        Tells models apart within a worker; changes whenever the model does.
+    raw_scale : float
+        Factor from probability to ``rawPrediction``.
+    """
+
+    @property
+    def cache_key(self) -> str: ...
+
+    @property
+    def raw_scale(self) -> float: ...
+
+    def load(self) -> Predict:
+        """Return a function from features (n, d) to probabilities (n, n_classes)."""
+        ...
+
+
+_loaded: dict[str, Any] = {}
+_KEPT = 2
+
+
+def loaded(key: str, load: Callable[[], Any]) -> Any:
+    """Return what `load` gives, from this worker process's cache when it is there.
+
+    A worker outlives many tasks and batches; the last few models stay.
+    """
+    if key not in _loaded:
+        while len(_loaded) >= _KEPT:
+            del _loaded[next(iter(_loaded))]
+        _loaded[key] = load()
+    return _loaded[key]
+
+
+@dataclass(frozen=True)
+class OutputColumns:
+    """Names of the columns that scoring adds; an empty name leaves one out."""
+
+    prediction: str
+    probability: str
+    raw_prediction: str
+    predicted_label: str
+
+
+def check_feature_columns(df: DataFrame, schema: FeatureSchema) -> None:
+    """Raise unless `df` has every column that the features are made of, in a usable type.
+
+    Raises
+    ------
+    DataError
+        ``column_not_found`` or ``non_numeric_feature``.
+    """
+    from pyspark.ml.linalg import VectorUDT
+    from pyspark.sql.types import ArrayType, BooleanType, NumericType
+
+    for column in schema.columns:
+        if column.name not in df.columns:
+            raise DataError(
+                "column_not_found",
+                f"The model needs the feature column {column.name!r}, which the data lacks."
+                f"{nearest(column.name, df.columns)}",
+                f"Columns are: {', '.join(df.columns[:12])}.",
+            )
+        kind = df.schema[column.name].dataType
+        fits = {
+            "numeric": isinstance(kind, NumericType | BooleanType),
+            "array": isinstance(kind, ArrayType),
+            "vector": isinstance(kind, VectorUDT),
+        }
+        if not fits.get(column.kind, True):
+            raise DataError(
+                "non_numeric_feature",
+                f"The model needs {column.kind} values in {column.name!r}. "
+                f"Got {kind.simpleString()}.",
+                "Read the data in the way the training data was read.",
+            )
+
+
+def score(
+    df: DataFrame,
+    schema: FeatureSchema,
+    label: Label,
+    scorer: Scorer,
+    outputs: OutputColumns,
+    *,
+    task_cpus: int = 1,
+) -> DataFrame:
+    """Return `df` with prediction columns; a plan, nothing runs yet.
+
+    Only the feature columns travel to Python; all others stay in the JVM.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+    schema : FeatureSchema
+        How the model's features are made.
+    label : Label
+        The class list.
+    scorer : Scorer
+    outputs : OutputColumns
+    task_cpus : int, default=1
+        Cores that a task owns.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        With ``prediction`` (double), ``probability`` and ``rawPrediction`` (ML vectors, in the
+        order of the class list) and, for string labels, ``predictedLabel``.
+    """
+    from pyspark.ml.functions import array_to_vector
+    from pyspark.sql import functions as F
+
+    check_feature_columns(df, schema)
+    classes = label.class_values()
+    names = pa.array([str(c) for c in label.classes]) if label.kind == "string" else None
+    want_raw, want_label = bool(outputs.raw_prediction), bool(outputs.predicted_label)
+    fields = ["prediction: double", "probability: array<float>"]
+    if want_raw:
+        fields.append("raw: array<float>")
+    if want_label and names is not None:
+        fields.append("label: string")
+    carried = schema.n_transported
+
+    def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        model = loaded(scorer.cache_key, scorer.load)
+        with limit_threads(task_cpus):
+            for batch in batches:
+                features = schema.encode([batch.field(i) for i in range(carried)])
+                proba = np.ascontiguousarray(model(features), dtype=np.float32)
+                best = proba.argmax(axis=1)
+                arrays = [pa.array(classes[best]), _lists(proba)]
+                if want_raw:
+                    arrays.append(_lists(proba * np.float32(scorer.raw_scale)))
+                if want_label and names is not None:
+                    arrays.append(names.take(pa.array(best)))
+                yield pa.StructArray.from_arrays(arrays, [f.split(":")[0] for f in fields])
+
+    # The annotations are how Spark tells an iterator over batches; they must be real objects.
+    predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
+    udf = F.arrow_udf(predict, ", ".join(fields))
+    scored = "_sparkml_dist_scored"
+    added: list[Column] = [F.col(f"{scored}.prediction").alias(outputs.prediction)]
+    if outputs.probability:
+        probability = array_to_vector(F.col(f"{scored}.probability"))
+        added.append(probability.alias(outputs.probability))
+    if want_raw:
+        added.append(array_to_vector(F.col(f"{scored}.raw")).alias(outputs.raw_prediction))
+    if want_label and names is not None:
+        added.append(F.col(f"{scored}.label").alias(outputs.predicted_label))
+    replaced = {outputs.prediction, outputs.probability, outputs.raw_prediction}
+    replaced |= {outputs.predicted_label} if names is not None else set()
+    kept = [F.col(f"`{c}`") for c in df.columns if c not in replaced]
+    with_scores = df.select("*", udf(F.struct(*schema.transport())).alias(scored))
+    return with_scores.select(*kept, *added)
+
+
+def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
+    rows, width = matrix.shape
+    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
