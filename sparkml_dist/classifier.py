@@ -15,7 +15,7 @@ from pyspark.ml.param import Param
 from pyspark.ml.util import DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.dataset.labels import Label
-from sparkml_dist.dataset.partition import partition
+from sparkml_dist.dataset.cut import partition
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
@@ -54,7 +54,7 @@ _CUTTING = (
 )
 
 
-class ShardClassifier(Estimator, HasCommonParams, MLWritable, MLReadable):
+class ShardClassifier(HasCommonParams, Estimator, MLWritable, MLReadable):
     """Base of the classifiers: cuts a DataFrame if need be and opens the model's folder.
 
     A subclass validates its own Params in `_check_params`, says in `_plan` all that decides the
@@ -64,16 +64,14 @@ class ShardClassifier(Estimator, HasCommonParams, MLWritable, MLReadable):
     #: Params whose values are objects; each has a writer of its own in the subclass.
     _object_params: ClassVar[tuple[str, ...]] = ()
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._setDefault(
-            featuresCol="features",
-            labelCol="label",
-            seed=0,
-            overwrite=False,
-            resume=False,
-            **_OUTPUT_DEFAULTS,
-        )
+    _defaults: ClassVar[dict[str, Any]] = {
+        "featuresCol": "features",
+        "labelCol": "label",
+        "seed": 0,
+        "overwrite": False,
+        "resume": False,
+        **_OUTPUT_DEFAULTS,
+    }
 
     # -- for subclasses -------------------------------------------------------------------
 
@@ -94,12 +92,14 @@ class ShardClassifier(Estimator, HasCommonParams, MLWritable, MLReadable):
     # -- PySpark's contract ---------------------------------------------------------------
 
     def _fit(self, dataset: DataFrame | PartitionedDataset) -> ShardClassificationModel:
-        ready = isinstance(dataset, PartitionedDataset)
-        spark = get_session() if ready else dataset.sparkSession
+        if isinstance(dataset, PartitionedDataset):
+            spark = get_session()
+            self._check_params(spark)
+            self._check_model_dir()
+            return self._fit_data(spark, dataset)
+        spark = dataset.sparkSession
         self._check_params(spark)
         self._check_model_dir()
-        if ready:
-            return self._fit_data(spark, dataset)
         data, temporary = self._cut(dataset)
         try:
             return self._fit_data(spark, data)
@@ -164,9 +164,7 @@ class ShardClassifier(Estimator, HasCommonParams, MLWritable, MLReadable):
 
     # -- steps ----------------------------------------------------------------------------
 
-    def _fit_data(
-        self, spark: SparkSession, data: PartitionedDataset
-    ) -> ShardClassificationModel:
+    def _fit_data(self, spark: SparkSession, data: PartitionedDataset) -> ShardClassificationModel:
         if data.manifest.label.is_regression:
             raise ConfigurationError(
                 "regression_data",
@@ -352,9 +350,7 @@ class ShardClassificationModel(Model, HasPredictionColumns, MLWritable, MLReadab
             self.getOrDefault(self.predictedLabelCol),
         )
         cpus = SessionInfo.of(dataset.sparkSession).task_cpus
-        return score(
-            dataset, self.schema, self.label, self._scorer(), outputs, task_cpus=cpus
-        )
+        return score(dataset, self.schema, self.label, self._scorer(), outputs, task_cpus=cpus)
 
     # -- at rest --------------------------------------------------------------------------
 
@@ -362,9 +358,7 @@ class ShardClassificationModel(Model, HasPredictionColumns, MLWritable, MLReadab
         ModelManifest(
             class_name=f"{type(self).__module__}.{type(self).__name__}",
             uid=self.uid,
-            params={
-                p.name: self.getOrDefault(p) for p in self.params if self.isDefined(p)
-            },
+            params={p.name: self.getOrDefault(p) for p in self.params if self.isDefined(p)},
             schema=self.schema,
             label=self.label,
             files=self.files,
@@ -540,7 +534,7 @@ class _EstimatorReader(MLReader):
     def load(self, path: str) -> Any:
         """Read an estimator's Params from `path`."""
         folder = Folder.at(path)
-        names = folder.child("metadata").list()
+        names = folder.child("metadata").names()
         if not names:
             raise StorageError("not_an_estimator", f"There is no saved estimator in {path!r}.")
         found = folder.child("metadata").read_json(names[0])

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import inspect
+from typing import Any, ClassVar
 
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import (
@@ -33,14 +34,23 @@ def param(name: str, doc: str, converter: Any = None) -> Any:
 
 
 class AccessibleParams(Params):
-    """Gives each Param of a class its ``getX`` and ``setX``, and checks keyword arguments."""
+    """Gives a class a keyword-only constructor and ``getX`` and ``setX`` from its Params.
+
+    A subclass names its default values in ``_defaults``; those of its bases hold as well.
+    """
+
+    _defaults: ClassVar[dict[str, Any]] = {}
+
+    def __init__(self, **params: Any) -> None:
+        super().__init__()
+        for base in reversed(type(self).__mro__):
+            self._setDefault(**vars(base).get("_defaults", {}))
+        self.setParams(**params)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        for name in dir(cls):
-            declared = getattr(cls, name, None)
-            if not isinstance(declared, Param):
-                continue
+        cls.__signature__ = _signature(cls)  # type: ignore[attr-defined]
+        for name, declared in _declared(cls).items():
             capital = name[0].upper() + name[1:]
             if not hasattr(cls, f"get{capital}"):
                 setattr(cls, f"get{capital}", _getter(name, declared.doc))
@@ -78,6 +88,27 @@ class AccessibleParams(Params):
     def _value(self, declared: Any) -> Any:
         """Return the value of a Param, or None where it has none."""
         return self.getOrDefault(declared) if self.isDefined(declared) else None
+
+
+def _declared(cls: type) -> dict[str, Any]:
+    """Return the Params of a class, those of its own first."""
+    found: dict[str, Any] = {}
+    for base in cls.__mro__:
+        found |= {n: p for n, p in vars(base).items() if isinstance(p, Param) and n not in found}
+    return found
+
+
+def _signature(cls: type) -> inspect.Signature:
+    """Return what the constructor takes, for help texts and editors."""
+    defaults: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        defaults |= vars(base).get("_defaults", {})
+    return inspect.Signature(
+        [
+            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(n))
+            for n in _declared(cls)
+        ]
+    )
 
 
 def _getter(name: str, doc: str) -> Any:
@@ -166,6 +197,6 @@ class HasPredictionColumns(HasPredictionCol, HasProbabilityCol, HasRawPrediction
 
 
 class HasCommonParams(
-    HasColumns, HasShards, HasModelDir, HasPredictionColumns, HasSeed, AccessibleParams
+    AccessibleParams, HasColumns, HasShards, HasModelDir, HasPredictionColumns, HasSeed
 ):
     """All Params that an estimator over shards has."""

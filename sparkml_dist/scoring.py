@@ -35,10 +35,14 @@ class Scorer(Protocol):
     """
 
     @property
-    def cache_key(self) -> str: ...
+    def cache_key(self) -> str:
+        """Tells models apart within a worker."""
+        ...
 
     @property
-    def raw_scale(self) -> float: ...
+    def raw_scale(self) -> float:
+        """Factor from probability to ``rawPrediction``."""
+        ...
 
     def load(self) -> Predict:
         """Return a function from features (n, d) to probabilities (n, n_classes)."""
@@ -166,7 +170,9 @@ def score(
 
     # The annotations are how Spark tells an iterator over batches; they must be real objects.
     predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-    udf = F.arrow_udf(predict, ", ".join(fields))
+    udf = F.arrow_udf(  # type: ignore[attr-defined]
+        predict, ", ".join(fields)
+    )
     scored = "_sparkml_dist_scored"
     added: list[Column] = [F.col(f"{scored}.prediction").alias(outputs.prediction)]
     if outputs.probability:

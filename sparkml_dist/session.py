@@ -129,7 +129,7 @@ def _slots_classic(spark: SparkSession) -> int | None:
     # The scheduler's own count, which barrier stages are checked against: it knows the cores and
     # GPUs of each executor that is alive, which no configuration value tells.
     try:
-        context = spark.sparkContext._jsc.sc()  # type: ignore[attr-defined]
+        context = spark.sparkContext._jsc.sc()
         profile = context.resourceProfileManager().defaultResourceProfile()
         return int(context.maxNumConcurrentTasks(profile))
     except Exception:  # an internal of Spark: its absence must not stop a job

@@ -60,5 +60,5 @@ def temporary_folder(spark: SparkSession, purpose: str, param: str) -> Folder:
 def _forget(folder: Folder) -> None:
     try:
         folder.delete()
-    except Exception:  # the interpreter is leaving; nobody is left to tell
+    except Exception:  # noqa: BLE001 - the interpreter is leaving; nobody is left to tell
         return

@@ -107,7 +107,10 @@ def run_tasks(
     tasks = spark.range(0, len(todo), 1, len(todo))
     watched = count or (lambda: 0)
     bar = len(todo) if count else 0
-    with job_description(spark, f"sparkml_dist: {description}"), progress(bar, description, watched):
+    with (
+        job_description(spark, f"sparkml_dist: {description}"),
+        progress(bar, description, watched),
+    ):
         rows = tasks.mapInArrow(task, "outcome string").collect()
     outcomes = {o.index: o for o in (_outcome(json.loads(r["outcome"])) for r in rows)}
     return [outcomes[i] for i in todo]
@@ -137,7 +140,7 @@ def _run(
             if not last:
                 raise
             failure = _foreign(error)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - a learner may raise anything
             failure = _foreign(error)
     return {
         "index": index,

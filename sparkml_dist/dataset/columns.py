@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["ColumnPlan", "FeatureSource", "resolve_columns"]
+__all__ = ["ColumnPlan", "FeatureSource", "match_columns", "resolve_columns"]
 
 Task = Literal["classification", "regression"]
 SourceKind = Literal["numeric", "categorical", "array", "vector", "struct"]
@@ -110,8 +110,8 @@ def resolve_columns(
         chosen = pool
     else:
         patterns = [features] if isinstance(features, str) else list(features)
-        chosen = _match("features", patterns, types)
-        clash = [n for n in chosen if n == label or n == weight]
+        chosen = match_columns("features", patterns, types)
+        clash = [n for n in chosen if n in (label, weight)]
         if clash:
             named = [c for c in clash if c in patterns]
             if named:
@@ -125,7 +125,9 @@ def resolve_columns(
             "No feature column is left beside the label, weight and key.",
             f"Columns are: {', '.join(types)}.",
         )
-    as_category = set(_match("categorical", list(categorical), types)) if categorical else set()
+    as_category = (
+        set(match_columns("categorical", list(categorical), types)) if categorical else set()
+    )
     stray = sorted(as_category - set(chosen))
     if stray and features is not None and any(s in categorical for s in stray):
         raise ConfigurationError(
@@ -163,7 +165,7 @@ def _not_found(role: str, name: str, types: Iterable[str]) -> DataError:
     )
 
 
-def _match(role: str, patterns: list[str], types: dict[str, Any]) -> list[str]:
+def match_columns(role: str, patterns: list[str], types: Collection[str]) -> list[str]:
     """Return the columns that the names or globs select, in the order of the schema."""
     selected: set[str] = set()
     for pattern in patterns:

@@ -57,6 +57,12 @@ class ShardInfo:
     class_rows: tuple[int, ...] = ()
     missing: int = 0
 
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> ShardInfo:
+        """Return the entry that JSON holds."""
+        groups, classes = tuple(value["row_groups"]), tuple(value["class_rows"])
+        return cls(**{**value, "row_groups": groups, "class_rows": classes})
+
 
 @dataclass(frozen=True)
 class Manifest:
@@ -140,16 +146,7 @@ class Manifest:
         value = folder.read_json(MANIFEST)
         check_sealed(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
         try:
-            shards = tuple(
-                ShardInfo(
-                    **{
-                        **s,
-                        "row_groups": tuple(s["row_groups"]),
-                        "class_rows": tuple(s["class_rows"]),
-                    }
-                )
-                for s in value["shards"]
-            )
+            shards = tuple(ShardInfo.from_dict(s) for s in value["shards"])
             return cls(
                 schema=FeatureSchema.from_dict(value["features"]),
                 label=Label.from_dict(value["label"]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -222,7 +223,9 @@ def _tables(
         file = guarded(lambda: pq.ParquetFile(source, page_checksum_verification=verify))
         wanted = range(file.num_row_groups) if row_groups is None else row_groups
         for group in wanted:
-            yield guarded(lambda g=group: file.read_row_group(g, columns=names, use_threads=False))
+            yield guarded(
+                functools.partial(file.read_row_group, group, columns=names, use_threads=False)
+            )
 
 
 def _locate(folder: Folder, shard: ShardInfo) -> tuple[Folder, str]:

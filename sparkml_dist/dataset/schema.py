@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ __all__ = ["FeatureColumn", "FeatureSchema", "Matrix"]
 
 FeatureKind = Literal["numeric", "categorical", "array", "vector", "struct"]
 Layout = Literal["columns", "dense", "sparse"]
-Matrix = npt.NDArray[np.float32] | sp.csr_matrix
+Matrix: TypeAlias = "npt.NDArray[Any] | sp.csr_matrix"
 
 # Past this width, a column each costs more in Parquet's metadata than a list costs in decoding.
 _MAX_NAMED_COLUMNS = 1024

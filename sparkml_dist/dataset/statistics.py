@@ -220,7 +220,8 @@ def _check_weights(name: str, statistics: Sequence[Any]) -> None:
 
     if total("weight_null"):
         raise DataError(
-            "weight_null", f"The weight column {name!r} is null in {total('weight_null'):,.0f} rows."
+            "weight_null",
+            f"The weight column {name!r} is null in {total('weight_null'):,.0f} rows.",
         )
     if total("weight_negative"):
         raise DataError(

@@ -11,7 +11,6 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
-import scipy.sparse as sp
 
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.manifest import ShardInfo

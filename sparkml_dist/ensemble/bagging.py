@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from pyspark import keyword_only
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.bags import Sampling
+from sparkml_dist.ensemble.ensemble import EnsembleClassifier
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.voting import VotingClassificationModel
-from sparkml_dist.ensemble.ensemble import EnsembleClassifier
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
@@ -85,40 +84,7 @@ class BaggingClassifier(EnsembleClassifier):
 
     _object_params: ClassVar[tuple[str, ...]] = ("estimator",)
     _model_class = BaggingClassificationModel
-
-    @keyword_only
-    def __init__(
-        self,
-        *,
-        estimator: Any = None,
-        numMembers: int = 10,
-        method: str = "bagging",
-        maxSamples: float | None = None,
-        maxFeatures: float | None = None,
-        shardsPerMember: int = 1,
-        voting: str = "soft",
-        seed: int = 0,
-        featuresCol: str | None = None,
-        featuresCols: list[str] | None = None,
-        categoricalCols: list[str] | None = None,
-        labelCol: str = "label",
-        weightCol: str | None = None,
-        keyCol: str | None = None,
-        predictionCol: str = "prediction",
-        probabilityCol: str = "probability",
-        rawPredictionCol: str = "rawPrediction",
-        predictedLabelCol: str = "predictedLabel",
-        numShards: int | None = None,
-        memoryPerTask: str | None = None,
-        shardsDir: str | None = None,
-        modelDir: str | None = None,
-        overwrite: bool = False,
-        resume: bool = False,
-        trustedTypes: list[str] | None = None,
-    ) -> None:
-        super().__init__()
-        self._setDefault(numMembers=10, method="bagging")
-        self.setParams(**self._input_kwargs)
+    _defaults: ClassVar[dict[str, Any]] = {"numMembers": 10, "method": "bagging"}
 
     def _learners(self) -> list[Any]:
         if not self.isSet(self.estimator):
@@ -131,7 +97,9 @@ class BaggingClassifier(EnsembleClassifier):
 
     def _sampling(self) -> Sampling:
         return Sampling.of(
-            self.getOrDefault(self.method), self._value(self.maxSamples), self._value(self.maxFeatures)
+            self.getOrDefault(self.method),
+            self._value(self.maxSamples),
+            self._value(self.maxFeatures),
         )
 
     def _check_params(self, spark: Any) -> None:

@@ -123,9 +123,7 @@ def _poisson_cdf(rate: float) -> npt.NDArray[np.float64]:
     return np.asarray(poisson.cdf(np.arange(last + 1), rate), dtype=np.float64)
 
 
-def feature_subset(
-    n_features: int, count: int, seed: int, member: int
-) -> npt.NDArray[np.int64]:
+def feature_subset(n_features: int, count: int, seed: int, member: int) -> npt.NDArray[np.int64]:
     """Return `count` features drawn without replacement, sorted, shape (count,)."""
     draws = uniform(np.arange(n_features), seed, "features", member)
     return np.sort(np.argsort(draws, kind="stable")[:count])

@@ -56,9 +56,11 @@ class EnsembleClassifier(ShardClassifier):
 
     _model_class: ClassVar[type[EnsembleClassificationModel]]
 
-    def __init__(self) -> None:
-        super().__init__()
-        self._setDefault(voting="soft", shardsPerMember=1, trustedTypes=[])
+    _defaults: ClassVar[dict[str, Any]] = {
+        "voting": "soft",
+        "shardsPerMember": 1,
+        "trustedTypes": [],
+    }
 
     @abstractmethod
     def _learners(self) -> list[Any]:
@@ -155,7 +157,7 @@ class EnsembleClassifier(ShardClassifier):
             missing,
             fit,
             description=f"fit {len(missing)} members",
-            count=lambda: len(home.list(".json")) - len(done),
+            count=lambda: len(home.names(".json")) - len(done),
         )
         _raise_failures(outcomes, plans)
         records = done | {o.index: o.result for o in outcomes}
@@ -196,7 +198,7 @@ class EnsembleClassifier(ShardClassifier):
     def _stored_learners(self, folder: Folder) -> list[Any]:
         return [
             load_learner(folder.read_bytes(name), folder.uri(name))
-            for name in folder.list(".skops")
+            for name in folder.names(".skops")
         ]
 
 
@@ -232,9 +234,7 @@ class EnsembleClassificationModel(ShardClassificationModel):
         return [m["weight"] for m in self.content["members"]]
 
     def _scorer(self) -> Combiner:
-        members = tuple(
-            StoredMember.from_record(m, m["weight"]) for m in self.content["members"]
-        )
+        members = tuple(StoredMember.from_record(m, m["weight"]) for m in self.content["members"])
         return Combiner(
             self.folder,
             members,

@@ -129,7 +129,7 @@ def committed_members(folder: Folder) -> dict[int, dict[str, Any]]:
     """Return the records of the members that are committed in a model's folder, by position."""
     home = folder.child(MEMBERS)
     records = {}
-    for name in home.list(".json"):
+    for name in home.names(".json"):
         record = home.read_json(name)
         if folder.size(record["file"]) == record["bytes"]:
             records[int(record["member"])] = record
@@ -183,7 +183,7 @@ def _fit(learner: Any, bag: _Bag, traits: Traits) -> tuple[Any, float, list[str]
         X, y, extra = bag.X[:1], seen, {}
     else:
         X, y = bag.X, bag.y
-        extra = {} if bag.weight is None else {traits.weight_parameter: bag.weight}
+        extra = {} if bag.weight is None else {str(traits.weight_parameter): bag.weight}
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from pyspark import keyword_only
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset
@@ -53,36 +52,6 @@ modelDir, overwrite, resume, trustedTypes
 
     _object_params: ClassVar[tuple[str, ...]] = ("estimators",)
     _model_class = VotingClassificationModel
-
-    @keyword_only
-    def __init__(
-        self,
-        *,
-        estimators: Sequence[tuple[str, Any]] | None = None,
-        voting: str = "soft",
-        weights: list[float] | None = None,
-        shardsPerMember: int = 1,
-        seed: int = 0,
-        featuresCol: str | None = None,
-        featuresCols: list[str] | None = None,
-        categoricalCols: list[str] | None = None,
-        labelCol: str = "label",
-        weightCol: str | None = None,
-        keyCol: str | None = None,
-        predictionCol: str = "prediction",
-        probabilityCol: str = "probability",
-        rawPredictionCol: str = "rawPrediction",
-        predictedLabelCol: str = "predictedLabel",
-        numShards: int | None = None,
-        memoryPerTask: str | None = None,
-        shardsDir: str | None = None,
-        modelDir: str | None = None,
-        overwrite: bool = False,
-        resume: bool = False,
-        trustedTypes: list[str] | None = None,
-    ) -> None:
-        super().__init__()
-        self.setParams(**self._input_kwargs)
 
     def _learners(self) -> list[Any]:
         named = self._value(self.estimators)

@@ -124,7 +124,7 @@ class Folder:
         except OSError as error:
             raise self._failed("create", "", error) from error
 
-    def list(self, suffix: str = "") -> list[str]:
+    def names(self, suffix: str = "") -> list[str]:
         """Return the sorted names of the files directly inside; empty when there is no folder."""
         selector = pafs.FileSelector(self.path(), allow_not_found=True)
         infos = self.filesystem.get_file_info(selector)

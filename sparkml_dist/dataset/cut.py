@@ -127,9 +127,7 @@ def partition(
         categories = category_lists(df, [c.name for c in columns if c.kind == "categorical"])
     schema = FeatureSchema.build(columns, sparse=sparse).with_categories(categories)
     _refuse_reserved_names(schema)
-    sizing = plan_sizing(
-        statistics.rows, row_bytes, shards=shards, memory_per_task=memory_per_task
-    )
+    sizing = plan_sizing(statistics.rows, row_bytes, shards=shards, memory_per_task=memory_per_task)
     existed = folder.exists()
     home = folder.child(f"shards-{uuid.uuid4().hex[:8]}")
     writer = ShardWriter(
@@ -266,7 +264,7 @@ def _write(rows: DataFrame, writer: ShardWriter, shards: int) -> list[dict[str, 
         yield pa.RecordBatch.from_pydict({"outcome": [json.dumps(outcome)]})
 
     placed = rows.repartitionById(shards, shard).sortWithinPartitions(_DRAW)
-    with progress(shards, f"cut {shards} shards", lambda: len(writer.folder.list(".parquet"))):
+    with progress(shards, f"cut {shards} shards", lambda: len(writer.folder.names(".parquet"))):
         collected = placed.mapInArrow(write, "outcome string").collect()
     outcomes = [json.loads(r["outcome"]) for r in collected]
     for outcome in outcomes:
@@ -302,10 +300,7 @@ def _manifest(
     name = home.location.rpartition("/")[2]
     shards = []
     for outcome in written:
-        fields = outcome["shard"]
-        fields["row_groups"] = tuple(fields["row_groups"])
-        fields["class_rows"] = tuple(fields["class_rows"])
-        info = ShardInfo(**fields)
+        info = ShardInfo.from_dict(outcome["shard"])
         shards.append(replace(info, file=f"{name}/{info.file}"))
     missing = sorted({f for o in written for f in o["missing_features"]})
     return Manifest(

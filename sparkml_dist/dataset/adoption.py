@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -115,24 +115,12 @@ def adopt(
     found = [o.result for o in outcomes if o.result["shard"]["rows"]]
     if not found:
         raise DataError("empty_data", f"The files in {home.location!r} have no rows.")
-    shards = []
-    for index, outcome in enumerate(found):
-        fields = outcome["shard"] | {"index": index}
-        fields["row_groups"] = tuple(fields["row_groups"])
-        fields["class_rows"] = tuple(fields["class_rows"])
-        shards.append(ShardInfo(**fields))
-    missing = tuple(sorted({f for o in found for f in o["missing_features"]}))
-    manifest = Manifest(
-        schema,
-        statistics.label,
-        plan.weight,
-        plan.key,
-        0,
-        tuple(shards),
-        missing,
-        False,
-        __version__,
+    shards = tuple(
+        ShardInfo.from_dict(result["shard"] | {"index": index})
+        for index, result in enumerate(found)
     )
+    missing = tuple(sorted({f for o in found for f in o["missing_features"]}))
+    manifest = replace(manifest, shards=shards, missing_features=missing)
     manifest.write(folder)
     _logger.info("adopted %d files of %s", len(shards), home.location)
     return PartitionedDataset(folder, manifest)
