@@ -14,8 +14,8 @@ from pyspark.ml.base import Estimator, Model
 from pyspark.ml.param import Param
 from pyspark.ml.util import DefaultParamsWriter, MLReadable, MLReader, MLWritable, MLWriter
 
-from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.cut import partition
+from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError

@@ -168,7 +168,7 @@ def refuse_unusable(learner: Any, *, voting: str) -> Traits:
             f"estimator must be a classifier. Got {type(learner).__name__}, which is not.",
             "Use a classifier such as sklearn.tree.DecisionTreeClassifier.",
         )
-    if hasattr(learner, "_validate_params"):
+    if hasattr(learner, "_parameter_constraints"):
         try:
             learner._validate_params()
         except ValueError as error:
