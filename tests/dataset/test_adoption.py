@@ -34,9 +34,7 @@ def source(tmp_path):
 @pytest.mark.modes
 def test_files_are_read_as_blocks(spark, source, tmp_path):
     folder, parts = source
-    data = adopt(
-        spark, folder, tmp_path / "m", label="y", key="id", categorical=["colour"]
-    )
+    data = adopt(spark, folder, tmp_path / "m", label="y", key="id", categorical=["colour"])
     assert data.classes == ["no", "yes"]
     assert data.feature_names == ["x", "n", "colour"]
     assert [s.rows for s in data.shards] == [400] * 3

@@ -100,7 +100,14 @@ def test_all_kinds_of_columns_at_once(spark, tmp_path):
         sparse = Vectors.sparse(6, {1: 1.0, 4: float(i)})
         vector = sparse if i % 2 else Vectors.dense([0.0, 1.0, 0.0, 0.0, float(i), 0.0])
         colour = None if i % 5 == 0 else "red" if i % 2 else "blue"
-        return (vector, [float(i), None], colour, None if i % 7 == 0 else i, i % 3 == 0, f"c{i % 2}")
+        return (
+            vector,
+            [float(i), None],
+            colour,
+            None if i % 7 == 0 else i,
+            i % 3 == 0,
+            f"c{i % 2}",
+        )
 
     schema = T.StructType(
         [
@@ -194,7 +201,11 @@ GOOD = "SELECT id AS a, id * 0.5 AS b, id % 2 AS y, 'x' AS s, 1.0 AS w FROM rang
         (GOOD, {"label": "y", "features": ["a"], "memory_per_task": "10"}, "memory_too_small"),
         ("SELECT 1 AS a, 2 AS A, 3 AS y", {"label": "y"}, "duplicate_columns"),
         ("SELECT id AS a, id % 2 AS y FROM range(0)", {"label": "y"}, "empty_data"),
-        ("SELECT id AS a, IF(id < 5, NULL, id % 2) AS y FROM range(9)", {"label": "y"}, "label_null"),
+        (
+            "SELECT id AS a, IF(id < 5, NULL, id % 2) AS y FROM range(9)",
+            {"label": "y"},
+            "label_null",
+        ),
         ("SELECT id AS a, double(id % 2) / 0 AS y FROM range(9)", {"label": "y"}, "label_null"),
         (
             "SELECT id AS a, id % 2 AS y, id - 3 AS w FROM range(9)",
@@ -216,7 +227,11 @@ GOOD = "SELECT id AS a, id * 0.5 AS b, id % 2 AS y, 'x' AS s, 1.0 AS w FROM rang
             {"label": "y"},
             "infinite_feature",
         ),
-        ("SELECT 1e300 * (id + 1) AS a, id % 2 AS y FROM range(9)", {"label": "y"}, "infinite_feature"),
+        (
+            "SELECT 1e300 * (id + 1) AS a, id % 2 AS y FROM range(9)",
+            {"label": "y"},
+            "infinite_feature",
+        ),
         (
             "SELECT sequence(0, id % 3) AS a, id % 2 AS y FROM range(9)",
             {"label": "y"},
@@ -228,8 +243,16 @@ GOOD = "SELECT id AS a, id * 0.5 AS b, id % 2 AS y, 'x' AS s, 1.0 AS w FROM rang
             {"label": "y"},
             "vector_length",
         ),
-        ("SELECT IF(id = 3, NULL, array(1)) AS a, id % 2 AS y FROM range(9)", {"label": "y"}, "null_vector"),
-        ("SELECT id AS a, map(1, 2) AS m, id % 2 AS y FROM range(9)", {"label": "y"}, "non_numeric_feature"),
+        (
+            "SELECT IF(id = 3, NULL, array(1)) AS a, id % 2 AS y FROM range(9)",
+            {"label": "y"},
+            "null_vector",
+        ),
+        (
+            "SELECT id AS a, map(1, 2) AS m, id % 2 AS y FROM range(9)",
+            {"label": "y"},
+            "non_numeric_feature",
+        ),
         ("SELECT id AS a, date('2020-01-01') AS y FROM range(9)", {"label": "y"}, "label_type"),
         ("SELECT id AS _key, id % 2 AS y FROM range(9)", {"label": "y"}, "reserved_name"),
         ("SELECT id % 2 AS y FROM range(9)", {"label": "y"}, "no_features"),

@@ -1,0 +1,54 @@
+# The commands of the project. `make` alone lists them.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+# Folders that hold Python.
+SOURCES := sparkml_dist jobs scripts tests benchmarks
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## List these commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: setup
+setup:  ## Build the environment in .venv; installs Java and a compiler where it may
+	@PYTHON="$(PYTHON)" scripts/setup.sh
+
+.PHONY: demo
+demo: setup  ## Train an ensemble and a deep network on real data; results in build/demo
+	@scripts/demo.sh
+
+.PHONY: test
+test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (ARGS="-k word", MODES=local)
+	@MODES="$(MODES)" scripts/test.sh $(ARGS)
+
+.PHONY: lint
+lint: setup  ## Check style and types
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+
+.PHONY: format
+format: setup  ## Format the code and mend what can be mended safely
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+.PHONY: bench
+bench: setup  ## Run the benchmarks (ONLY=name for one); results in build/bench
+	@scripts/bench.sh $(ONLY)
+
+.PHONY: lock
+lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
+	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements.lock
+
+.PHONY: clean
+clean:  ## Remove what was built or cached; keeps .venv
+	rm -rf build dist spark-warehouse metastore_db derby.log artifacts
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: distclean
+distclean: clean  ## Remove .venv too
+	rm -rf .venv

@@ -1,0 +1,142 @@
+"""The Spark session of the test process, by mode, and what all tests share.
+
+One process has one session. ``SPARKML_DIST_TEST_MODE`` chooses it: ``local`` (the default, runs
+every test), ``local-cluster`` or ``connect`` (these run the tests marked ``modes`` only). The mode
+stands in brackets in the id of every test that uses Spark, so that a failure names it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROOT = Path(__file__).resolve().parent.parent
+MODE = os.environ.get("SPARKML_DIST_TEST_MODE", "local")
+MASTERS = {"local": "local[2]", "local-cluster": "local-cluster[2,1,1024]", "connect": "local[2]"}
+DRIVER_MEMORY = os.environ.get("SPARKML_DIST_TEST_DRIVER_MEMORY", "1500m")
+# They take seconds and gigabytes, start threads that do not survive a fork, and belong into the
+# processes of ranks: whoever imports one of them here has broken a user's driver.
+NOT_IN_THE_DRIVER = ("tensorflow", "keras", "horovod")
+
+settings.register_profile("project", deadline=None, derandomize=True, max_examples=30)
+settings.load_profile("project")
+
+
+def pytest_configure() -> None:
+    if MODE not in MASTERS:
+        raise pytest.UsageError(
+            f"SPARKML_DIST_TEST_MODE must be one of {sorted(MASTERS)}. Got {MODE!r}."
+        )
+    # Before the first JVM: it and its Python workers inherit these.
+    for name in ("SPARK_HOME", "SPARK_CONF_DIR", "SPARK_REMOTE", "MASTER", "PYSPARK_SUBMIT_ARGS"):
+        os.environ.pop(name, None)
+    os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
+    # Workers of a local cluster start in folders of their own and must find the test modules.
+    os.environ["PYTHONPATH"] = str(ROOT)
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
+    os.environ.setdefault("SPARK_LOCAL_HOSTNAME", "localhost")
+    os.environ.setdefault("MPLBACKEND", "agg")
+
+
+def pytest_report_header() -> str:
+    return f"spark: mode {MODE} (master {MASTERS[MODE]}), python {sys.executable}"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if MODE == "local":
+        return
+    chosen = [item for item in items if item.get_closest_marker("modes")]
+    config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
+    items[:] = chosen
+
+
+def pytest_collection_finish() -> None:
+    if found := _not_in_the_driver():
+        raise pytest.UsageError(f"Collecting the tests imported {found}; import in functions.")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    terminalreporter.write_line(f"spark mode of this run: {MODE}")
+
+
+@pytest.fixture(autouse=True)
+def _light_driver() -> Iterator[None]:
+    before = _not_in_the_driver()
+    yield
+    found = sorted(set(_not_in_the_driver()) - set(before))
+    assert not found, f"This test imported {found} into the driver."
+
+
+@pytest.fixture(scope="session", params=[MODE])
+def spark(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[SparkSession]:
+    """The session of this process, in the mode under test."""
+    from pyspark.sql import SparkSession
+
+    scratch = tmp_path_factory.mktemp("spark")
+    log4j = f"-Dlog4j2.configurationFile={(ROOT / 'tests' / 'log4j2.properties').as_uri()}"
+    submit = {
+        "spark.ui.enabled": "false",
+        "spark.driver.extraJavaOptions": log4j,
+        "spark.executor.extraJavaOptions": log4j,
+        "spark.local.dir": str(scratch / "local"),
+        "spark.sql.warehouse.dir": str(scratch / "warehouse"),
+        "spark.sql.shuffle.partitions": "4",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+    }
+    if request.param == "connect":
+        submit["spark.connect.grpc.binding.port"] = str(_free_connect_port())
+    conf = " ".join(f'--conf "{key}={value}"' for key, value in submit.items())
+    os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory {DRIVER_MEMORY} {conf} pyspark-shell"
+
+    builder = SparkSession.builder.appName(f"tests ({request.param})")
+    choose_master = builder.remote if request.param == "connect" else builder.master
+    session = choose_master(MASTERS[request.param]).getOrCreate()
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def mode() -> str:
+    """The mode under test: ``local``, ``local-cluster`` or ``connect``."""
+    return MODE
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data that lies beside a developer's checkout, not in the project."""
+    folder = Path(os.environ.get("SPARKML_DIST_DATA", ROOT.parent / "shared" / "data"))
+    if not (folder / "README.md").is_file():
+        pytest.skip(f"no real data in {folder} (SPARKML_DIST_DATA names another folder)")
+    return folder
+
+
+def _not_in_the_driver() -> list[str]:
+    return [name for name in NOT_IN_THE_DRIVER if name in sys.modules]
+
+
+def _free_connect_port() -> int:
+    """Take a free port for the Connect server, and let PySpark's local client use it.
+
+    The client of ``remote("local[2]")`` always asks for port 15002, which another run on this
+    machine may hold.
+    """
+    from pyspark.sql.connect.client.core import DefaultChannelBuilder
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    DefaultChannelBuilder.default_port = staticmethod(lambda: port)
+    return port
