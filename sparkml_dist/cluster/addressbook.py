@@ -1,0 +1,136 @@
+"""Who sits where in a gang: ranks, local ranks and cross ranks, and the interface between them."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sparkml_dist.errors import ResourceError
+
+__all__ = ["Peer", "Seat", "interface_of", "own_address", "seats"]
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """What a task tells the others about itself.
+
+    Attributes
+    ----------
+    host : str
+        Name of its host.
+    address : str
+        IPv4 address at which the others reach it.
+    pid : int
+        Process of its task.
+    gpus : tuple of str
+        Addresses of the GPUs that Spark gave to it.
+    """
+
+    host: str
+    address: str
+    pid: int
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seat:
+    """A task's place in the gang; see `sparkml_dist.cluster.rank_context.RankContext`."""
+
+    rank: int
+    local_rank: int
+    local_size: int
+    cross_rank: int
+    cross_size: int
+
+
+def seats(hosts: Sequence[str]) -> list[Seat]:
+    """Seat tasks so that the ranks of one host follow each other.
+
+    Parameters
+    ----------
+    hosts : sequence of str
+        The host of each task, in the order of the tasks' partitions.
+
+    Returns
+    -------
+    list of Seat
+        The seat of each task. Hosts come in the order of their first task, so that task 0 always
+        is rank 0, and a host's tasks keep their order.
+    """
+    order = list(dict.fromkeys(hosts))
+    members = {host: [i for i, h in enumerate(hosts) if h == host] for host in order}
+    found: dict[int, Seat] = {}
+    for host in order:
+        for local_rank, task in enumerate(members[host]):
+            level = [h for h in order if len(members[h]) > local_rank]
+            found[task] = Seat(
+                rank=len(found),
+                local_rank=local_rank,
+                local_size=len(members[host]),
+                cross_rank=level.index(host),
+                cross_size=len(level),
+            )
+    return [found[task] for task in range(len(hosts))]
+
+
+def own_address(task_hosts: Sequence[str], own: int) -> str:
+    """Return the IPv4 address at which the other tasks of the gang reach this one.
+
+    Parameters
+    ----------
+    task_hosts : sequence of str
+        Host or address of each task's executor, as Spark knows it.
+    own : int
+        Which of them is this one.
+
+    Returns
+    -------
+    str
+        The loopback address when all tasks are on one host, so that no port is opened to the
+        network.
+    """
+    if len(set(task_hosts)) == 1:
+        return LOOPBACK
+    others = [h for h in task_hosts if h != task_hosts[own]]
+    try:
+        address = socket.gethostbyname(task_hosts[own])
+        if not ipaddress.ip_address(address).is_loopback:
+            return address
+        # Debian maps the host's own name to 127.0.1.1: ask which way leads to the others.
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.connect((others[0], 9))
+            return str(probe.getsockname()[0])
+    except OSError as error:
+        raise ResourceError(
+            "address_unknown",
+            f"Cannot find the address of host {task_hosts[own]!r} for the ranks of a gang: "
+            f"{error}.",
+            "Set SPARK_LOCAL_IP on the worker, or make the host's name resolve.",
+        ) from error
+
+
+def interface_of(address: str) -> str:
+    """Return the name of the network interface that has `address`.
+
+    Raises
+    ------
+    ResourceError
+        ``interface_unknown`` when no interface of this host has it.
+    """
+    import psutil
+
+    wanted = LOOPBACK if ipaddress.ip_address(address).is_loopback else address
+    interfaces = psutil.net_if_addrs()
+    for name, addresses in interfaces.items():
+        if any(a.family == socket.AF_INET and a.address == wanted for a in addresses):
+            return str(name)
+    raise ResourceError(
+        "interface_unknown",
+        f"No network interface of {socket.gethostname()} has the address {address}. "
+        f"Got: {', '.join(sorted(interfaces))}.",
+        "Set SPARK_LOCAL_IP on the worker to an address of an interface that the others reach.",
+    )

@@ -1,0 +1,125 @@
+"""Turns the record of a failed rank into the error that the driver raises."""
+
+from __future__ import annotations
+
+import re
+import signal
+from typing import Any
+
+import sparkml_dist.errors as errors
+from sparkml_dist.errors import ResourceError, SparkMLDistError, TrainingError
+
+__all__ = ["failure", "job_failure"]
+
+_LOST_TASK = re.compile(
+    r"barrier task ResultTask\(\d+, (\d+)\) finished unsuccessfully\.?\s*([^\n]*)"
+)
+
+
+def failure(record: dict[str, Any]) -> SparkMLDistError:
+    """Return the error for the first failure of a gang.
+
+    Parameters
+    ----------
+    record : dict
+        ``rank``, ``host``, ``kind``, and by kind ``exit_code``, ``error``, ``seconds``, ``tail``.
+
+    Returns
+    -------
+    SparkMLDistError
+        With the attributes ``rank``, ``host`` and ``log_tail`` (list of str) beside its own.
+    """
+    rank, host = record.get("rank", "?"), record.get("host", "?")
+    tail = [str(line) for line in record.get("tail", [])]
+    where = f"Rank {rank} on {host}"
+    error = record.get("error") or {}
+    result: SparkMLDistError
+    if "raised" in error:
+        result = _again(error["raised"])
+    else:
+        code, what, hint = _explain(record, error)
+        end = "".join(f"\n  {line}" for line in tail)
+        result = TrainingError(
+            code, f"{where} {what}." + (f"\nThe end of its log:{end}" if tail else ""), hint
+        )
+    result.rank, result.host, result.log_tail = rank, host, tail  # type: ignore[attr-defined]
+    return result
+
+
+def job_failure(error: Exception, ranks: int) -> Exception:
+    """Return the error for a Spark job that failed instead of telling how its ranks ended."""
+    text = str(error)
+    if "SPARK-24819" in text:
+        return ResourceError(
+            "too_few_slots",
+            f"Spark has too few task slots to run {ranks} ranks at the same time.",
+            "Ask for fewer ranks, or give Spark more executor cores.",
+        )
+    if found := _LOST_TASK.search(text):
+        # A barrier stage that yields results is not run again: this ends the job.
+        return TrainingError(
+            "rank_lost",
+            f"The Spark task {found.group(1)} of a gang of {ranks} ranks was lost: "
+            f"{found.group(2)[:300].rstrip('.')}.",
+            "Its Python worker or executor died: see the executor's log, and whether it was killed "
+            "for its memory.",
+        )
+    first = next((line for line in text.splitlines() if line.strip()), repr(error))
+    return TrainingError(
+        "gang_job_failed",
+        f"The Spark job of a gang of {ranks} ranks failed: {first[:500]}",
+        "See the logs of the driver and of the executors.",
+    )
+
+
+def _again(raised: dict[str, str]) -> SparkMLDistError:
+    kind = getattr(errors, raised["type"], TrainingError)
+    if not (isinstance(kind, type) and issubclass(kind, SparkMLDistError)):
+        kind = TrainingError
+    return kind(raised["code"], raised["message"], raised["hint"])
+
+
+def _explain(record: dict[str, Any], error: dict[str, Any]) -> tuple[str, str, str]:
+    match record.get("kind"):
+        case "raised":
+            return (
+                "rank_failed",
+                f"failed: {error.get('type')}: {error.get('message')}".rstrip("."),
+                "The other ranks were stopped.",
+            )
+        case "died":
+            return _died(int(record.get("exit_code", 0)))
+        case "not_started":
+            return (
+                "rank_not_started",
+                f"did not start within {record.get('seconds'):g} s",
+                "Look for a slow or overloaded disk or host, or raise the start timeout.",
+            )
+        case "silent":
+            return (
+                "rank_silent",
+                f"gave no sign of life for {record.get('seconds'):g} s",
+                "It may be stopped, swapping, or stuck in native code.",
+            )
+        case _:
+            return (
+                "rank_lost",
+                "was lost: its Spark task or its host has gone",
+                "See the executor's log, and whether it was killed for its memory.",
+            )
+
+
+def _died(code: int) -> tuple[str, str, str]:
+    if code >= 0:
+        return "rank_died", f"ended with exit code {code}", "The other ranks were stopped."
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = "The other ranks were stopped."
+    if -code == signal.SIGKILL:
+        hint = (
+            "SIGKILL is how the kernel or the cluster manager ends a process that takes too much "
+            "memory: raise spark.executor.memoryOverhead or lower the batch size."
+        )
+    return "rank_died", f"was killed by {name}", hint

@@ -1,0 +1,335 @@
+"""What one task of a gang's barrier stage does on its executor.
+
+A task does not raise: Spark would end the job with that task's trace alone, whichever rank failed
+first. It always takes part in the gathering (the others wait for it there) and always returns one
+row that says how its rank ended.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import queue
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.cluster.addressbook import Peer, interface_of, own_address, seats
+from sparkml_dist.cluster.control import ControlClient, ControlServer
+from sparkml_dist.cluster.gang_logs import EVENTS_FILE, GrowingFile
+from sparkml_dist.cluster.rank_process import RankProcess
+from sparkml_dist.cluster.rendezvous import RendezvousServer
+from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.persistence.filesystem import Folder
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+__all__ = ["GangSpec", "gang_task"]
+
+_VERDICT_SECONDS = 15.0
+_MOST_EVENTS = 100_000
+
+# What Horovod's operations raise when another rank has gone: the consequence, not the cause.
+_ECHOES = ("HorovodInternalError", "Horovod has been shut down", "gloo/transport", "[gloo]")
+
+# Of the environment of Spark's Python worker, what a process started by it must not see.
+_WORKER_ONLY = ("PYTHON_WORKER_FACTORY", "SPARK_REMOTE", "SPARK_AUTH", "CONNECT_")
+
+
+# A rank owns ``spark.task.cpus`` cores and no more.
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+)
+
+
+@dataclass(frozen=True)
+class GangSpec:
+    """What the driver tells every task.
+
+    Attributes
+    ----------
+    gang : str
+        Random name of this gang.
+    work : bytes
+        Pickle of the function and its argument; goes on to the rank's process through a pipe.
+    modules : tuple of str
+        Modules that a rank's process imports while the gang assembles.
+    environment : dict
+        What the caller adds to the environment of every rank.
+    log_folder : Folder or None
+        Where logs and events are left.
+    start_seconds : float
+        How long a rank's process may take to start.
+    silence_seconds : float
+        How long it may send no heartbeat afterwards.
+    """
+
+    gang: str
+    work: bytes
+    modules: tuple[str, ...]
+    environment: dict[str, str]
+    log_folder: Folder | None
+    start_seconds: float
+    silence_seconds: float
+
+
+def gang_task(spec: GangSpec, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Run one rank; yields one row with its outcome as JSON."""
+    import pyarrow
+    from pyspark import BarrierTaskContext
+
+    for _ in batches:
+        pass
+    with contextlib.ExitStack() as stack:
+        outcome = _Task(spec, BarrierTaskContext.get(), stack).run()
+    yield pyarrow.RecordBatch.from_pydict({"outcome": [json.dumps(outcome)]})
+
+
+class _Task:
+    def __init__(self, spec: GangSpec, context: Any, stack: contextlib.ExitStack) -> None:
+        self.spec = spec
+        self.context = context
+        self.stack = stack
+        self.partition = int(context.partitionId())
+        self.host = socket.gethostname()
+        self.inbox: queue.Queue[tuple[str, Any]] = queue.Queue()
+        # Spark knows the host of every task, so that the seats need no gathering.
+        self.task_hosts = [i.address.rpartition(":")[0] for i in context.getTaskInfos()]
+        self.size = len(self.task_hosts)
+        self.seat = seats(self.task_hosts)[self.partition]
+        self.rank = self.seat.rank
+        self.begun = time.monotonic()
+        self.peak_rss_mb = 0.0
+        self.events: list[dict[str, Any]] = []
+        self.event_file: GrowingFile | None = None
+        self.control: ControlServer | None = None
+        self.client: ControlClient | None = None
+
+    def run(self) -> dict[str, Any]:
+        message: dict[str, Any] = {}
+        try:
+            message = self._prepare()
+        except Exception as error:  # noqa: BLE001 - told to the others
+            message = {"problem": self._problem(error)}
+        gathered = [json.loads(text) for text in self.context.allGather(json.dumps(message))]
+        problems = [m["problem"] for m in gathered if "problem" in m]
+        if problems:
+            return self._outcome("failed", verdict=problems[0])
+        try:
+            return self._take_part(gathered)
+        except Exception as error:  # noqa: BLE001 - told to the others
+            return self._fail(self._problem(error))
+
+    def _prepare(self) -> dict[str, Any]:
+        """Start the child, the servers (rank 0) and say where this task is."""
+        self.gpus = tuple(
+            str(a)
+            for name, resource in self.context.resources().items()
+            if name == "gpu"
+            for a in resource.addresses
+        )
+        self.cpus = int(self.context.cpus())
+        address = own_address(self.task_hosts, self.partition)
+        message: dict[str, Any] = {}
+        if self.rank == 0:
+            self.control = ControlServer(address, self.size, join_seconds=self.spec.start_seconds)
+            self.stack.callback(self.control.close)
+            rendezvous = self.stack.enter_context(RendezvousServer(address))
+            message = {
+                "control": [address, self.control.port, self.control.token],
+                "rendezvous": rendezvous.environment,
+            }
+        self.interface = interface_of(address)
+        log: GrowingFile | None = None
+        if self.spec.log_folder is not None:
+            log = self._open(f"rank-{self.rank}.log")
+            if self.rank == 0:
+                self.event_file = self._open(EVENTS_FILE)
+                self._publish({"gang": self.spec.gang})
+        self.child = RankProcess(
+            self.spec.modules,
+            self._environment(),
+            self.inbox,
+            log.stream if log is not None else None,
+        )
+        self.stack.callback(self.child.kill)
+        return {**message, "peer": asdict(Peer(self.host, address, os.getpid(), self.gpus))}
+
+    def _environment(self) -> dict[str, str]:
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_WORKER_ONLY)}
+        threads = str(max(1, self.cpus))
+        kept.update(dict.fromkeys(_THREAD_VARIABLES, threads))
+        kept.update(
+            PYTHONPATH=os.pathsep.join(p for p in sys.path if p),
+            PYTHONUNBUFFERED="1",
+            CUDA_VISIBLE_DEVICES=",".join(self.gpus),
+            TF_CPP_MIN_LOG_LEVEL=kept.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        )
+        kept.update(self.spec.environment)
+        return kept
+
+    def _open(self, name: str) -> GrowingFile:
+        assert self.spec.log_folder is not None
+        file = GrowingFile(self.spec.log_folder, name)
+        self.stack.callback(_close_quietly, file)
+        return file
+
+    def _take_part(self, gathered: list[dict[str, Any]]) -> dict[str, Any]:
+        peers = [Peer(**m["peer"]) for m in gathered]
+        ranks = [s.rank for s in seats(self.task_hosts)]
+        hosts = [host for _, host in sorted(zip(ranks, (p.host for p in peers), strict=True))]
+        address, port, token = gathered[0]["control"]
+        self.client = ControlClient(
+            address,
+            port,
+            token,
+            self.rank,
+            lambda record: self.inbox.put(("stop", record)),
+            seconds=self.spec.start_seconds,
+        )
+        self.stack.callback(self.client.close)
+        place = {
+            **asdict(self.seat),
+            "size": self.size,
+            "hosts": hosts,
+            "cpus": self.cpus,
+            "gpus": self.gpus,
+        }
+        environment = self._horovod(gathered[0]["rendezvous"])
+        self.child.begin(place, environment, self.spec.work)
+        return self._watch()
+
+    def _horovod(self, rendezvous: dict[str, str]) -> dict[str, str]:
+        seat = self.seat
+        return {
+            "HOROVOD_RANK": str(seat.rank),
+            "HOROVOD_SIZE": str(self.size),
+            "HOROVOD_LOCAL_RANK": str(seat.local_rank),
+            "HOROVOD_LOCAL_SIZE": str(seat.local_size),
+            "HOROVOD_CROSS_RANK": str(seat.cross_rank),
+            "HOROVOD_CROSS_SIZE": str(seat.cross_size),
+            "HOROVOD_HOSTNAME": self.task_hosts[self.partition],
+            "HOROVOD_CONTROLLER": "gloo",
+            "HOROVOD_CPU_OPERATIONS": "gloo",
+            "HOROVOD_GLOO_IFACE": self.interface,
+            "HOROVOD_GLOO_TIMEOUT_SECONDS": str(int(self.spec.start_seconds)),
+            **rendezvous,
+        }
+
+    def _watch(self) -> dict[str, Any]:
+        """Follow the child until it ends, falls silent, or another rank has failed."""
+        result: dict[str, Any] | None = None
+        error: dict[str, Any] | None = None
+        started, heard = False, time.monotonic()
+        while True:
+            try:
+                kind, item = self.inbox.get(timeout=1.0)
+            except queue.Empty:
+                now = time.monotonic()
+                if not started and now - self.begun > self.spec.start_seconds:
+                    return self._fail({"kind": "not_started", "seconds": self.spec.start_seconds})
+                if now - heard > self.spec.silence_seconds:
+                    return self._fail({"kind": "silent", "seconds": self.spec.silence_seconds})
+                continue
+            if kind == "stop":
+                self.child.kill()
+                return self._outcome("stopped", verdict=item)
+            if kind == "exit":
+                break
+            heard = time.monotonic()
+            self.peak_rss_mb = item.pop("peak_rss_mb", self.peak_rss_mb)
+            match item["event"]:
+                case "started":
+                    started = True
+                case "result":
+                    result = item
+                case "error":
+                    error = item
+                case "heartbeat":
+                    pass
+                case _:
+                    self._publish(item)
+        if result is not None and item == 0:
+            return self._finish(result["value"])
+        return self._fail(self._exit(item, error))
+
+    def _finish(self, value: Any) -> dict[str, Any]:
+        assert self.client is not None
+        self.client.done()
+        if self.control is None:
+            return self._outcome("ok", value=value)
+        self.control.wait()
+        if self.control.verdict is not None:
+            return self._outcome("stopped", verdict=self.control.verdict)
+        return self._outcome("ok", value=value)
+
+    def _exit(self, code: int, error: dict[str, Any] | None) -> dict[str, Any]:
+        tail = self.child.tail()
+        if error is None:
+            return {"kind": "died", "exit_code": code, "tail": tail}
+        text = f"{error['type']}: {error['message']}"
+        echo = any(sign in text for sign in _ECHOES)
+        return {"kind": "raised", "exit_code": code, "error": error, "echo": echo, "tail": tail}
+
+    def _fail(self, record: dict[str, Any]) -> dict[str, Any]:
+        """Tell the gang, and learn which failure it takes for the first."""
+        record = {"rank": self.rank, "host": self.host, **record}
+        if hasattr(self, "child"):
+            record.setdefault("tail", self.child.tail())
+            self.child.kill()
+        if self.client is None:
+            return self._outcome("failed", verdict=record)
+        self.client.failed(record)
+        deadline = time.monotonic() + _VERDICT_SECONDS
+        while (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                kind, item = self.inbox.get(timeout=left)
+                if kind == "stop":
+                    return self._outcome("failed", verdict=item)
+        return self._outcome("failed", verdict=record)
+
+    def _problem(self, error: Exception) -> dict[str, Any]:
+        record: dict[str, Any] = {
+            "rank": self.rank,
+            "host": self.host,
+            "kind": "raised",
+            "error": {"type": type(error).__name__, "message": str(error)},
+        }
+        if isinstance(error, SparkMLDistError):
+            record["error"]["raised"] = error.to_dict()
+        return record
+
+    def _publish(self, event: dict[str, Any]) -> None:
+        if "event" in event and len(self.events) < _MOST_EVENTS:
+            self.events.append(event)
+        if self.event_file is not None:
+            with contextlib.suppress(OSError, ValueError):
+                self.event_file.stream.write(json.dumps(event).encode() + b"\n")
+                self.event_file.stream.flush()
+
+    def _outcome(self, status: str, **fields: Any) -> dict[str, Any]:
+        return {
+            "rank": self.rank,
+            "host": self.host,
+            "status": status,
+            "seconds": time.monotonic() - self.begun,
+            "peak_rss_mb": self.peak_rss_mb,
+            "events": self.events,
+            **fields,
+        }
+
+
+def _close_quietly(file: GrowingFile) -> None:
+    # A log that cannot be brought to its place must not undo a rank that has ended well.
+    with contextlib.suppress(Exception):
+        file.close()

@@ -1,0 +1,86 @@
+"""What the code of one rank knows about its gang, and how it speaks to the driver."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["EventWriter", "RankContext", "to_json"]
+
+
+def to_json(value: Any) -> str:
+    """Return `value` as one line of JSON; numpy scalars and arrays become plain numbers."""
+    return json.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(
+        f"A rank's result and events must be JSON values (numbers, texts, lists, dicts). "
+        f"Got {type(value).__name__}."
+    )
+
+
+class EventWriter:
+    """Writes events as JSON lines to the pipe that the rank's task reads."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+
+    def write(self, event: str, /, **fields: Any) -> None:
+        """Write one event with the time of day at which it happened."""
+        line = (to_json({"event": event, "time": time.time(), **fields}) + "\n").encode()
+        with self._lock:
+            while line:
+                line = line[os.write(self._descriptor, line) :]
+
+
+@dataclass(frozen=True)
+class RankContext:
+    """A rank's place in its gang.
+
+    Attributes
+    ----------
+    rank, size : int
+        Its number, and how many there are.
+    local_rank, local_size : int
+        The same among the ranks of its host.
+    cross_rank, cross_size : int
+        The number of its host among the hosts that have such a local rank, and how many these are.
+    hosts : tuple of str
+        The host of every rank.
+    cpus : int
+        Cores that its task owns (``spark.task.cpus``).
+    gpus : tuple of str
+        Addresses of the GPUs that its task owns.
+    """
+
+    rank: int
+    size: int
+    local_rank: int
+    local_size: int
+    cross_rank: int
+    cross_size: int
+    hosts: tuple[str, ...] = ()
+    cpus: int = 1
+    gpus: tuple[str, ...] = ()
+    _events: EventWriter | None = field(default=None, repr=False, compare=False)
+
+    def emit(self, event: str, /, **fields: Any) -> None:
+        """Send an event to the task, which passes rank 0's on to the driver.
+
+        Parameters
+        ----------
+        event : str
+            What happened, e.g. ``"epoch"``.
+        **fields
+            JSON values.
+        """
+        if self._events is not None:
+            self._events.write(event, **fields)

@@ -1,0 +1,132 @@
+"""The main program of a rank: a fresh process that runs one function and reports on a pipe.
+
+Started by `sparkml_dist.cluster.rank_process` as ``python -m sparkml_dist.cluster.rank_main FD
+MODULE…`` with these lines to its parent:
+
+- descriptor ``FD``: events as JSON lines (``started``, ``heartbeat``, ``result``, ``error``, and
+  what the function emits);
+- standard input: two frames, the environment and place as JSON, then the function and its argument
+  as a pickle. Afterwards nothing: the end of this stream means that the parent is gone;
+- standard output and error: the log.
+
+The modules named on the command line are imported before the frames are awaited, while Spark still
+assembles the gang.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import faulthandler
+import importlib
+import json
+import os
+import queue
+import resource
+import signal
+import struct
+import sys
+import threading
+import traceback
+from typing import Any, BinaryIO
+
+from sparkml_dist.cluster.rank_context import EventWriter, RankContext
+from sparkml_dist.errors import SparkMLDistError
+
+__all__ = ["main"]
+
+_HEARTBEAT_SECONDS = 2.0
+_PR_SET_PDEATHSIG = 1
+_PARENT_GONE = 70
+_LONGEST_TRACE = 20_000
+
+
+def main(arguments: list[str]) -> None:
+    """Run the rank; never returns, so that no exit handler can hang on a dead gang."""
+    descriptor = int(arguments[0])
+    os.set_inheritable(descriptor, False)
+    faulthandler.enable()
+    _die_with_parent()
+    events = EventWriter(descriptor)
+    inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    _in_thread(_read_frames, sys.stdin.buffer, inbox)
+    _in_thread(_beat, events)
+    status = 1
+    try:
+        result = _run(arguments[1:], events, inbox)
+        events.write("result", value=result, peak_rss_mb=peak_rss_mb())
+        status = 0
+    except BaseException as error:  # noqa: BLE001 - told to the parent
+        traceback.print_exc()
+        events.write("error", **_describe(error), peak_rss_mb=peak_rss_mb())
+    finally:
+        with contextlib.suppress(Exception):
+            sys.stdout.flush()
+            sys.stderr.flush()
+        os._exit(status)
+
+
+def peak_rss_mb() -> float:
+    """Return the largest resident size of this process so far, in MiB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _run(modules: list[str], events: EventWriter, inbox: queue.SimpleQueue[bytes]) -> Any:
+    for name in modules:
+        importlib.import_module(name)
+    frame = json.loads(inbox.get())
+    os.environ.update(frame["environment"])
+    payload = inbox.get()
+    events.write("started", pid=os.getpid())
+
+    import pickle
+
+    target, argument = pickle.loads(payload)  # noqa: S301 - from the parent, by pipe
+    del payload
+    place = frame["place"]
+    context = RankContext(
+        **{**place, "hosts": tuple(place["hosts"]), "gpus": tuple(place["gpus"])}, _events=events
+    )
+    return target(context, argument)
+
+
+def _describe(error: BaseException) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "type": type(error).__name__,
+        "message": str(error),
+        "trace": "".join(traceback.format_exception(error))[-_LONGEST_TRACE:],
+    }
+    if isinstance(error, SparkMLDistError):
+        fields["raised"] = error.to_dict()
+    return fields
+
+
+def _die_with_parent() -> None:
+    # The kernel's own way, for when the parent is killed while this process is stuck in C code;
+    # the end of standard input covers the rest.
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def _read_frames(stream: BinaryIO, inbox: queue.SimpleQueue[bytes]) -> None:
+    while len(head := stream.read(8)) == 8:
+        (length,) = struct.unpack(">Q", head)
+        inbox.put(stream.read(length))
+    os._exit(_PARENT_GONE)
+
+
+def _beat(events: EventWriter) -> None:
+    pause = threading.Event()
+    while not pause.wait(_HEARTBEAT_SECONDS):
+        try:
+            events.write("heartbeat", peak_rss_mb=peak_rss_mb())
+        except OSError:
+            os._exit(_PARENT_GONE)
+
+
+def _in_thread(function: Any, *arguments: Any) -> None:
+    threading.Thread(target=function, args=arguments, daemon=True).start()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -1,0 +1,122 @@
+"""A rank's process as its Spark task sees it: started, fed, watched, killed."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import json
+import os
+import queue
+import signal
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any, BinaryIO
+
+__all__ = ["RankProcess"]
+
+_LINES_KEPT = 200
+_LONGEST_LINE = 4096
+
+
+class RankProcess:
+    """The child process of one rank; see `sparkml_dist.cluster.rank_main` for its side.
+
+    Parameters
+    ----------
+    modules : sequence of str
+        Modules that the child imports before it waits for `begin`.
+    environment : mapping of str to str
+        The child's whole environment at its start.
+    inbox : queue.Queue
+        Where ``("event", dict)`` and, at the end, ``("exit", return code)`` are put.
+    log : file, optional
+        Binary file that the child's output is copied to, line by line.
+    """
+
+    def __init__(
+        self,
+        modules: Sequence[str],
+        environment: Mapping[str, str],
+        inbox: queue.Queue[tuple[str, Any]],
+        log: BinaryIO | None = None,
+    ) -> None:
+        self._inbox = inbox
+        self._log = log
+        self._lines: collections.deque[str] = collections.deque(maxlen=_LINES_KEPT)
+        events, child_end = os.pipe()
+        try:
+            # A session of its own: what the child starts is killed together with it, and a
+            # Ctrl-C in the driver's terminal reaches it through Spark, in order.
+            self._process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    "sparkml_dist.cluster.rank_main",
+                    str(child_end),
+                    *modules,
+                ],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                pass_fds=[child_end],
+                env=dict(environment),
+                start_new_session=True,
+            )
+        finally:
+            os.close(child_end)
+        self._log_thread = threading.Thread(target=self._read_log, daemon=True)
+        self._log_thread.start()
+        threading.Thread(target=self._read_events, args=(events,), daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The child's process id."""
+        return self._process.pid
+
+    def begin(self, place: Mapping[str, Any], environment: Mapping[str, str], work: bytes) -> None:
+        """Send the child its place, the rest of its environment, and its work (a pickle)."""
+        head = json.dumps({"place": place, "environment": environment}).encode()
+        stream = self._process.stdin
+        assert stream is not None
+        with contextlib.suppress(OSError):  # a dead child is reported by its exit
+            for frame in (head, work):
+                stream.write(struct.pack(">Q", len(frame)))
+                stream.write(frame)
+            stream.flush()
+
+    def tail(self, lines: int = 20) -> list[str]:
+        """Return the last lines of the child's output, waiting shortly for the rest of it."""
+        if self._process.poll() is not None:
+            self._log_thread.join(timeout=1.0)
+        return list(self._lines)[-lines:]
+
+    def kill(self) -> None:
+        """Kill the child and what it has started; no error when it is dead already."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        with contextlib.suppress(OSError):
+            if self._process.stdin is not None:
+                self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=5.0)
+        self._log_thread.join(timeout=1.0)
+
+    def _read_events(self, descriptor: int) -> None:
+        with os.fdopen(descriptor, "rb") as stream:
+            for line in stream:
+                with contextlib.suppress(ValueError):  # a line cut off by the child's death
+                    self._inbox.put(("event", json.loads(line)))
+        self._inbox.put(("exit", self._process.wait()))
+
+    def _read_log(self) -> None:
+        stream = self._process.stdout
+        assert stream is not None
+        while line := stream.readline(_LONGEST_LINE):
+            self._lines.append(line.decode(errors="replace").rstrip())
+            if self._log is not None:
+                with contextlib.suppress(OSError, ValueError):
+                    self._log.write(line)
+                    self._log.flush()

@@ -1,0 +1,153 @@
+"""Networks that need no code: ``mlp`` for columns of numbers, ``cnn`` for images.
+
+A builder is a plain function that returns a compiled Keras model. It is called on every rank with
+those of these keyword arguments that it takes:
+
+``input_shape`` : tuple of int
+    Shape of a row.
+``n_classes`` : int
+    Number of classes.
+``normalization`` : tuple of two ndarrays of shape (n_features,)
+    Mean and standard deviation of every feature, missing values left out.
+``total_steps`` : int
+    Steps of the whole training, for a learning-rate schedule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.errors import ConfigurationError
+
+__all__ = ["BUILDERS", "cnn", "mlp"]
+
+Moments = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
+
+
+def mlp(
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    normalization: Moments | None = None,
+    total_steps: int = 1000,
+) -> Any:
+    """Build two hidden layers of 256 and 128 units; missing values count as the mean.
+
+    Parameters
+    ----------
+    input_shape, n_classes, normalization, total_steps
+        As in the module's description.
+
+    Returns
+    -------
+    keras.Model
+        Compiled with Adam.
+    """
+    import keras
+    from keras import layers
+
+    inputs = keras.Input(input_shape)
+    x = layers.Flatten()(inputs) if len(input_shape) > 1 else inputs
+    if normalization is not None:
+        mean, std = normalization
+        x = layers.Normalization(mean=mean, variance=np.square(std))(x)
+    x = keras.ops.nan_to_num(x, nan=0.0)
+    for units in (256, 128):
+        x = layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
+        x = layers.Dropout(0.1)(x)
+    outputs = layers.Dense(n_classes, activation="softmax")(x)
+    return _compiled(keras.Model(inputs, outputs, name="mlp"), 2e-3, total_steps)
+
+
+def cnn(
+    input_shape: tuple[int, ...],
+    n_classes: int,
+    normalization: Moments | None = None,
+    total_steps: int = 1000,
+) -> Any:
+    """Build a small convolutional network for images of shape (height, width, channels).
+
+    Each stage halves the image until it is smaller than 8 pixels.
+
+    Parameters
+    ----------
+    input_shape, n_classes, normalization, total_steps
+        As in the module's description.
+
+    Returns
+    -------
+    keras.Model
+        Compiled with Adam.
+
+    Raises
+    ------
+    ConfigurationError
+        ``image_shape`` when rows are not images.
+    """
+    import keras
+    from keras import layers
+
+    if len(input_shape) == 2:
+        input_shape = (*input_shape, 1)
+    if len(input_shape) != 3:
+        raise ConfigurationError(
+            "image_shape",
+            f"cnn needs rows of shape (height, width, channels). Got {input_shape}.",
+            "Set the input shape, e.g. 28,28,1, or use mlp.",
+        )
+    height, width, channels = input_shape
+    inputs = keras.Input(input_shape)
+    x = inputs
+    if normalization is not None:
+        # One scale for each channel: single pixels at the border hardly vary at all.
+        mean, std = (np.asarray(m, np.float64).reshape(-1, channels) for m in normalization)
+        centre = mean.mean(axis=0)
+        spread = (np.square(std) + np.square(mean - centre)).mean(axis=0)
+        x = layers.Normalization(mean=centre, variance=np.maximum(spread, 1e-12))(x)
+    x = keras.ops.nan_to_num(x, nan=0.0)
+    # One layer at full resolution, where pixels are many, then pairs of layers on halved images.
+    x = _convolved(x, 16)
+    filters = 32
+    while min(height, width) >= 8:
+        x = layers.MaxPooling2D(2)(x)
+        height, width = height // 2, width // 2
+        x = _convolved(_convolved(x, filters), filters)
+        filters *= 2
+    x = layers.Flatten()(x)
+    x = layers.Dropout(0.3)(x)
+    outputs = layers.Dense(n_classes, activation="softmax")(x)
+    return _compiled(keras.Model(inputs, outputs, name="cnn"), 5e-3, total_steps)
+
+
+BUILDERS: dict[str, Callable[..., Any]] = {"mlp": mlp, "cnn": cnn}
+
+
+def _convolved(x: Any, filters: int) -> Any:
+    from keras import layers
+
+    x = layers.Conv2D(filters, 3, padding="same", use_bias=False)(x)
+    x = layers.BatchNormalization(momentum=0.9)(x)
+    return layers.ReLU()(x)
+
+
+def _compiled(model: Any, rate: float, total_steps: int) -> Any:
+    import keras
+
+    warm = max(1, min(total_steps // 10, 500))
+    schedule = keras.optimizers.schedules.CosineDecay(
+        rate / 10,
+        max(1, total_steps - warm),
+        alpha=0.01,
+        warmup_target=rate,
+        warmup_steps=warm,
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(schedule),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    return model

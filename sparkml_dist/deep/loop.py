@@ -1,0 +1,126 @@
+"""The training loop of one rank: epochs, steps, checks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparkml_dist.deep.backend import tf
+from sparkml_dist.deep.coupling import Coupling
+from sparkml_dist.deep.pipeline import Batch, BatchStream
+from sparkml_dist.errors import TrainingError
+
+__all__ = ["EpochReport", "train_epochs"]
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One finished epoch, as rank 0 tells it.
+
+    Attributes
+    ----------
+    epoch : int
+        Number, from 0.
+    logs : dict
+        Metrics over the rows of all ranks.
+    steps, rows : int
+        Steps, and rows of this rank.
+    seconds : float
+        Time of the epoch.
+    waited : float
+        Seconds of it spent waiting for data.
+    weights_sha256 : str
+        Of the weights at its end, equal on all ranks.
+    """
+
+    epoch: int
+    logs: dict[str, Any]
+    steps: int
+    rows: int
+    seconds: float
+    waited: float
+    weights_sha256: str = field(repr=False)
+
+
+def train_epochs(
+    coupling: Coupling,
+    stream: Callable[[int], BatchStream],
+    encode: Callable[[Any], Any],
+    epochs: int,
+    report: Callable[[EpochReport], None],
+) -> list[EpochReport]:
+    """Train for `epochs` epochs.
+
+    Parameters
+    ----------
+    coupling : Coupling
+        The model and its ties to the other ranks.
+    stream : callable
+        ``stream(epoch)`` returns the batches of this rank.
+    encode : callable
+        From class codes to what the loss takes.
+    epochs : int
+        How many.
+    report : callable
+        Called at the end of each epoch.
+
+    Returns
+    -------
+    list of EpochReport
+
+    Raises
+    ------
+    TrainingError
+        ``loss_not_finite``, with the step; ``weights_differ``.
+    """
+    step = _step_function(coupling)
+    reports: list[EpochReport] = []
+    for epoch in range(epochs):
+        begun, waited, steps, rows = time.perf_counter(), 0.0, 0, 0
+        with stream(epoch) as batches:
+            iterator = iter(batches)
+            while True:
+                asked = time.perf_counter()
+                batch = next(iterator, None)
+                waited += time.perf_counter() - asked
+                if batch is None:
+                    break
+                loss = float(step(_tensors(batch, encode)))
+                steps += 1
+                rows += batch.rows
+                if not math.isfinite(loss):
+                    raise _not_finite(loss, epoch, steps)
+        logs = coupling.epoch_logs()
+        coupling.average_state()
+        digest = coupling.check_equal(epoch)
+        seconds = time.perf_counter() - begun
+        reports.append(EpochReport(epoch, logs, steps, rows, seconds, waited, digest))
+        report(reports[-1])
+    return reports
+
+
+def _step_function(coupling: Coupling) -> Callable[[Any], Any]:
+    step = coupling.model.train_step
+    if coupling.model.run_eagerly:
+        return step
+    return tf.function(step, autograph=False, jit_compile=False)
+
+
+def _tensors(batch: Batch, encode: Callable[[Any], Any]) -> tuple[Any, Any, Any, Any]:
+    return (
+        tf.convert_to_tensor(batch.x),
+        tf.convert_to_tensor(encode(batch.y)),
+        tf.convert_to_tensor(batch.weight),
+        tf.constant(batch.rows),
+    )
+
+
+def _not_finite(loss: float, epoch: int, step: int) -> TrainingError:
+    return TrainingError(
+        "loss_not_finite",
+        f"The loss became {loss} in step {step} of epoch {epoch + 1}.",
+        "Lower the learning rate, clip gradients, and look for missing or very large features.",
+    )

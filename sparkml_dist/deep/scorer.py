@@ -1,0 +1,193 @@
+"""Scores rows with a saved network: loaded once per worker process, in batches of one size."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.filesystem import Folder
+
+__all__ = ["KerasScorer", "load_network"]
+
+_logger = logging.getLogger(__name__)
+
+_BATCH_ROWS = 2048
+_BATCH_BYTES = 16 << 20
+
+# A Spark worker may go on to run other people's Keras code: what that could miss stays visible.
+_HIDDEN = ("matplotlib", "sklearn")
+
+
+@dataclass(frozen=True)
+class KerasScorer:
+    """A classifier's network as it travels to the workers.
+
+    Attributes
+    ----------
+    folder : Folder
+        Where the network's file lies.
+    file : str
+        Its name.
+    sha256 : str
+        Its hash, checked when it is loaded.
+    n_classes : int
+        Number of classes.
+    input_shape : tuple of int
+        Shape of a row as the network takes it.
+    units : int
+        Output units; 1 where one unit tells two classes apart.
+    logits : bool
+        Whether the outputs are logits.
+    """
+
+    folder: Folder
+    file: str
+    sha256: str
+    n_classes: int
+    input_shape: tuple[int, ...]
+    units: int
+    logits: bool
+
+    raw_scale: ClassVar[float] = 1.0
+
+    @property
+    def cache_key(self) -> str:
+        """Tells models apart within a worker."""
+        return f"keras/{self.sha256}/{self.logits}"
+
+    @property
+    def batch_rows(self) -> int:
+        """Rows that the network is given at a time."""
+        row = 4 * int(np.prod(self.input_shape))
+        return max(1, min(_BATCH_ROWS, _BATCH_BYTES // row))
+
+    def load(self) -> Callable[[Any], npt.NDArray[np.float32]]:
+        """Return a function from features (n, d), dense or CSR, to probabilities (n, n_classes).
+
+        Raises
+        ------
+        StorageError
+            ``file_altered`` or ``network_not_loaded``.
+        """
+        network = load_network(self.folder, self.file, self.sha256, _task_cpus())
+
+        import tensorflow as tf
+
+        size = self.batch_rows
+        signature = [tf.TensorSpec((size, *self.input_shape), tf.float32)]
+        forward = tf.function(
+            lambda x: network(x, training=False), input_signature=signature, jit_compile=False
+        )
+
+        def predict(X: Any) -> npt.NDArray[np.float32]:
+            found = np.empty((X.shape[0], self.n_classes), np.float32)
+            for start, part in _batches(X, size):
+                rows = len(part)
+                if rows < size:
+                    part = np.concatenate(
+                        [part, np.zeros((size - rows, part.shape[1]), part.dtype)]
+                    )
+                outputs = forward(tf.convert_to_tensor(part.reshape(size, *self.input_shape)))
+                found[start : start + rows] = self.probabilities(outputs.numpy()[:rows])
+            return found
+
+        return predict
+
+    def probabilities(self, outputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+        """Return class probabilities, shape (n, n_classes), from the outputs of the network."""
+        values = np.asarray(outputs, np.float64).reshape(len(outputs), self.units)
+        if self.units == 1:
+            one = 1.0 / (1.0 + np.exp(-np.clip(values, -500, 500))) if self.logits else values
+            return np.hstack([1.0 - one, one]).astype(np.float32)
+        if self.logits:
+            values = np.exp(values - values.max(axis=1, keepdims=True))
+        # Units with a sigmoid each do not add up to one.
+        total = values.sum(axis=1, keepdims=True)
+        flat = np.full_like(values, 1.0 / self.units)
+        return np.divide(values, total, out=flat, where=total > 0).astype(np.float32)
+
+
+def load_network(folder: Folder, file: str, sha256: str, cpus: int = 1) -> Any:
+    """Return the network in a ``.keras`` file, loaded in Keras' safe mode.
+
+    Parameters
+    ----------
+    folder : Folder
+    file : str
+    sha256 : str
+        What the file's content must hash to.
+    cpus : int, default=1
+        Threads that TensorFlow may use, where it has not begun to run yet.
+
+    Returns
+    -------
+    keras.Model
+        Not compiled.
+
+    Raises
+    ------
+    StorageError
+        ``file_altered`` or ``network_not_loaded``.
+    """
+    content = folder.read_bytes(file)
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise StorageError(
+            "file_altered",
+            f"The model's file {folder.uri(file)!r} does not match its manifest: "
+            "its SHA-256 differs.",
+            "It was cut or altered; restore it, or fit the model anew.",
+        )
+    keras = _keras(cpus)
+    with tempfile.TemporaryDirectory() as local:
+        path = os.path.join(local, "network.keras")
+        with open(path, "wb") as stream:
+            stream.write(content)
+        try:
+            return keras.saving.load_model(path, compile=False, safe_mode=True)
+        except Exception as error:
+            raise StorageError(
+                "network_not_loaded",
+                f"{folder.uri(file)!r} cannot be loaded in Keras' safe mode: "
+                f"{str(error).splitlines()[0] if str(error) else type(error).__name__}",
+                "Layers of one's own must be registered with keras.saving."
+                "register_keras_serializable and be importable on every worker.",
+            ) from error
+
+
+def _keras(cpus: int) -> Any:
+    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    from sparkml_dist.deep.light_imports import light_imports
+
+    with light_imports(_HIDDEN):
+        import keras
+        import tensorflow as tf
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(cpus)
+        tf.config.threading.set_inter_op_parallelism_threads(cpus)
+    except RuntimeError:  # it has run something in this process before
+        _logger.debug("TensorFlow's threads are set already")
+    return keras
+
+
+def _task_cpus() -> int:
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return 1 if context is None else max(1, int(context.cpus()))
+
+
+def _batches(X: Any, size: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
+    for start in range(0, X.shape[0], size):
+        part = X[start : start + size]
+        dense = part if isinstance(part, np.ndarray) else part.toarray()
+        yield start, np.ascontiguousarray(dense, np.float32)

@@ -1,0 +1,233 @@
+"""Gangs over a real Spark: results, events, and every way in which a rank can fail."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from sparkml_dist.cluster.gang import run_gang
+from sparkml_dist.errors import ConfigurationError, ResourceError, TrainingError
+from sparkml_dist.persistence.filesystem import Folder
+
+# Far above what is needed on a busy machine, far below every timeout of Horovod and Spark.
+SECONDS = 20
+
+
+def _allreduce(context, payload):
+    import horovod.tensorflow as hvd
+    import tensorflow as tf
+
+    hvd.init()
+    own = tf.constant([float(context.rank + 1), payload["x"]])
+    total = hvd.allreduce(own, op=hvd.Sum).numpy().tolist()
+    assert (hvd.rank(), hvd.size()) == (context.rank, context.size)
+    print(f"sum on rank {context.rank}: {total}")
+    threads = {k: v for k, v in os.environ.items() if k.endswith("_THREADS")}
+    return {
+        "total": total,
+        "place": [context.local_rank, context.local_size, context.cross_rank, context.cross_size],
+        "pid": os.getpid(),
+        "threads": threads,
+        "secret": "SECRET" in str(sorted(os.environ)),
+    }
+
+
+@pytest.mark.modes
+def test_allreduce(spark, tmp_path):
+    results = run_gang(
+        spark,
+        2,
+        _allreduce,
+        {"x": 2.5},
+        log_folder=Folder.at(tmp_path),
+        preload=("sparkml_dist.deep.backend",),
+    )
+    values = [r.value for r in results]
+    assert [r.rank for r in results] == [0, 1]
+    assert [v["total"] for v in values] == [[3.0, 5.0]] * 2
+    assert [v["place"] for v in values] == [[0, 2, 0, 1], [1, 2, 0, 1]]
+    assert values[0]["pid"] != values[1]["pid"]
+    assert set(values[0]["threads"].values()) == {"1"}
+    assert values[0]["threads"]["TF_NUM_INTRAOP_THREADS"] == "1"
+    assert not values[0]["secret"]
+    assert all(r.peak_rss_mb > 100 and r.seconds > 0 for r in results)
+    assert "sum on rank 1: [3.0, 5.0]" in (tmp_path / "rank-1.log").read_text()
+
+
+def _fails(context, how):
+    print(f"rank {context.rank} is here", flush=True)
+    if context.rank == 1:
+        match how:
+            case "killed":
+                os.kill(os.getpid(), 9)
+            case "segfault":
+                import ctypes
+
+                ctypes.string_at(0)
+            case "exits":
+                os._exit(7)
+            case "raises":
+                raise ValueError("a bad value\nof two lines")
+            case "refuses":
+                raise ConfigurationError("my_code", "It cannot be.", "Do otherwise.")
+            case "unserialisable":
+                return object()
+    time.sleep(120)
+    return None
+
+
+@pytest.mark.modes
+def test_a_killed_rank_ends_the_gang(spark, tmp_path):
+    begun = time.monotonic()
+    with pytest.raises(TrainingError) as caught:
+        run_gang(spark, 2, _fails, "killed", log_folder=Folder.at(tmp_path))
+    assert time.monotonic() - begun < SECONDS
+    error = caught.value
+    assert error.code == "rank_died"
+    assert "Rank 1" in error.message
+    assert "SIGKILL" in error.message
+    assert "rank 1 is here" in error.message
+    assert (error.rank, error.log_tail) == (1, ["rank 1 is here"])
+    assert "memory" in error.hint
+    assert "rank 0 is here" in (tmp_path / "rank-0.log").read_text()
+
+
+@pytest.mark.modes
+def test_an_error_of_the_toolkit_comes_back_as_itself(spark):
+    with pytest.raises(ConfigurationError) as caught:
+        run_gang(spark, 2, _fails, "refuses")
+    error = caught.value
+    assert (error.code, error.message, error.hint) == ("my_code", "It cannot be.", "Do otherwise.")
+    assert error.rank == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "text"),
+    [
+        ("raises", "rank_failed", "ValueError: a bad value"),
+        ("exits", "rank_died", "exit code 7"),
+        ("segfault", "rank_died", "SIGSEGV"),
+        ("unserialisable", "rank_failed", "must be JSON values"),
+    ],
+)
+def test_ways_to_fail(spark, how, code, text):
+    begun = time.monotonic()
+    with pytest.raises(TrainingError) as caught:
+        run_gang(spark, 2, _fails, how)
+    assert time.monotonic() - begun < SECONDS
+    assert caught.value.code == code
+    assert text in caught.value.message
+    assert caught.value.rank == 1
+
+
+def _kills_its_task(context, _):
+    time.sleep(1.0)
+    if context.rank == 1:
+        os.kill(os.getppid(), 9)
+    time.sleep(120)
+
+
+@pytest.mark.modes
+def test_a_lost_task_ends_the_gang_and_its_children(spark, tmp_path):
+    begun = time.monotonic()
+    with pytest.raises(TrainingError) as caught:
+        run_gang(spark, 2, _kills_its_task, env={"GANG_TEST": str(tmp_path)})
+    assert time.monotonic() - begun < 2 * SECONDS
+    assert caught.value.code in ("rank_lost", "gang_job_failed")
+    deadline = time.monotonic() + SECONDS
+    while (left := _running(str(tmp_path))) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left
+
+
+def _running(mark: str) -> list[int]:
+    """Return the processes that have `mark` in their environment."""
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit() and int(name) != os.getpid():
+            try:
+                with open(f"/proc/{name}/environ", "rb") as file:
+                    if f"GANG_TEST={mark}".encode() in file.read():
+                        found.append(int(name))
+            except OSError:
+                continue
+    return found
+
+
+def _stops(context, _):
+    import signal
+
+    if context.rank == 1:
+        os.kill(os.getpid(), signal.SIGSTOP)
+    time.sleep(120)
+
+
+def test_a_silent_rank(spark):
+    with pytest.raises(TrainingError) as caught:
+        run_gang(spark, 2, _stops, silence_timeout=5)
+    assert caught.value.code == "rank_silent"
+    assert caught.value.rank == 1
+
+
+def test_a_rank_that_does_not_start(spark):
+    with pytest.raises(TrainingError) as caught:
+        run_gang(spark, 2, _stops, preload=("tests.cluster.slow_to_import",), start_timeout=2)
+    assert caught.value.code == "rank_not_started"
+
+
+def _tells(context, n):
+    for i in range(n):
+        context.emit("epoch", epoch=i, by=context.rank)
+        time.sleep(0.4)
+    return context.rank
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_events_of_rank_0_reach_the_driver_once_and_in_order(spark, tmp_path, local):
+    seen = []
+    folder = Folder.at(tmp_path) if local else None
+    results = run_gang(
+        spark,
+        2,
+        _tells,
+        5,
+        log_folder=folder,
+        on_event=lambda e: seen.append((e["epoch"], e["by"], time.time() - e["time"])),
+    )
+    assert [(e, r) for e, r, _ in seen] == [(i, 0) for i in range(5)]
+    assert [r.value for r in results] == [0, 1]
+    if local:  # while the gang still runs
+        assert seen[0][2] < 1.5
+
+
+def test_too_many_ranks_are_refused_at_once(spark):
+    begun = time.monotonic()
+    with pytest.raises(ResourceError) as caught:
+        run_gang(spark, 64, _tells, 1)
+    assert caught.value.code == "too_few_slots"
+    assert time.monotonic() - begun < 5
+
+
+@pytest.mark.parametrize("ranks", [0, -1, 1.5, "2", True])
+def test_invalid_ranks(spark, ranks):
+    with pytest.raises(ConfigurationError, match="invalid_ranks"):
+        run_gang(spark, ranks, _tells, 1)
+
+
+def test_dynamic_allocation_is_refused(spark, monkeypatch):
+    from dataclasses import replace
+
+    from sparkml_dist.cluster import gang
+    from sparkml_dist.session import SessionInfo
+
+    info = replace(SessionInfo.of(spark), dynamic_allocation=True)
+    monkeypatch.setattr(gang, "check_slots", lambda *_: info)
+    with pytest.raises(ResourceError, match="dynamic_allocation"):
+        run_gang(spark, 2, _tells, 1)
+
+
+def test_missing_packages_are_told_before_the_gang(spark):
+    with pytest.raises(ResourceError, match="no_such_package"):
+        run_gang(spark, 2, _tells, 1, required=("no_such_package",))

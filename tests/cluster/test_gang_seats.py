@@ -1,0 +1,48 @@
+"""Who sits where in a gang."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sparkml_dist.cluster.addressbook import Seat, interface_of, own_address, seats
+from sparkml_dist.errors import ResourceError
+
+
+def test_two_hosts():
+    assert seats(["a", "b", "a"]) == [
+        Seat(rank=0, local_rank=0, local_size=2, cross_rank=0, cross_size=2),
+        Seat(rank=2, local_rank=0, local_size=1, cross_rank=1, cross_size=2),
+        Seat(rank=1, local_rank=1, local_size=2, cross_rank=0, cross_size=1),
+    ]
+
+
+@given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12))
+def test_any_hosts(hosts):
+    found = seats(hosts)
+    assert sorted(s.rank for s in found) == list(range(len(hosts)))
+    assert found[0].rank == 0
+    sizes = Counter(hosts)
+    for host, seat in zip(hosts, found, strict=True):
+        assert seat.local_size == sizes[host]
+        level = [s for s in found if s.local_rank == seat.local_rank]
+        assert seat.cross_size == len(level)
+        assert sorted(s.cross_rank for s in level) == list(range(len(level)))
+    # The ranks of a host follow each other.
+    by_rank = [h for _, h in sorted(zip((s.rank for s in found), hosts, strict=True))]
+    assert len([i for i, h in enumerate(by_rank) if i == 0 or h != by_rank[i - 1]]) == len(sizes)
+
+
+def test_one_host_needs_no_network():
+    assert own_address(["some-name", "some-name"], 1) == "127.0.0.1"
+    assert interface_of("127.0.0.1") == "lo"
+
+
+def test_unknown_places():
+    with pytest.raises(ResourceError, match="interface_unknown"):
+        interface_of("203.0.113.7")
+    with pytest.raises(ResourceError, match="address_unknown"):
+        own_address(["nowhere.invalid", "other.invalid"], 0)
