@@ -192,7 +192,7 @@ def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> Ses
     return info
 
 
-_checked: dict[int, tuple[Any, frozenset[str]]] = {}
+_reports: dict[int, tuple[Any, frozenset[str], dict[str, Any]]] = {}
 
 
 def check_workers(
@@ -200,7 +200,7 @@ def check_workers(
 ) -> None:
     """Raise unless Spark's Python workers fit the driver: interpreter, packages, memory.
 
-    Runs one task once per session and set of modules; later calls cost nothing.
+    Runs one task, once per session and set of modules; later calls cost nothing.
 
     Parameters
     ----------
@@ -217,38 +217,44 @@ def check_workers(
         ``worker_python``, ``worker_packages`` or ``worker_memory``, saying what was found where.
     """
     wanted = frozenset({*_REQUIRED_MODULES, *modules})
-    known_session, known = _checked.get(id(spark), (None, frozenset()))
-    if known_session is not spark:
-        known = frozenset()
-    if memory is None and wanted <= known:
+    session, known, report = _reports.get(id(spark), (None, frozenset(), {}))
+    if session is not spark or not wanted <= known:
+        wanted |= known if session is spark else frozenset()
+        report = _probe(spark, sorted(wanted))
+    _refuse_unfit(report)
+    _reports[id(spark)] = (spark, wanted, report)
+    if memory is None:
         return
-    report = _probe(spark, sorted(wanted))
+    info = SessionInfo.of(spark)
+    together = memory * (info.slots or 1) if info.shares_local_disk else memory
+    if together > report["memory"]:
+        raise ResourceError(
+            "worker_memory",
+            f"Tasks that run together need {together / 2**20:,.0f} MiB of Python memory, but "
+            f"{_where(report)} has {report['memory'] / 2**20:,.0f} MiB in all.",
+            "Lower memory_per_task (more, smaller shards) or run fewer tasks at once.",
+        )
+
+
+def _where(report: dict[str, Any]) -> str:
+    return f"a worker on {report['host']} ({report['executable']}, Python {report['python']})"
+
+
+def _refuse_unfit(report: dict[str, Any]) -> None:
     driver = f"{sys.version_info.major}.{sys.version_info.minor}"
-    where = f"worker on {report['host']} ({report['executable']}, Python {report['python']})"
     if report["python"] != driver:
         raise ResourceError(
             "worker_python",
-            f"A {where} differs from the driver ({sys.executable}, Python {driver}).",
+            f"The driver has Python {driver} ({sys.executable}), {_where(report)} another.",
             "Set PYSPARK_PYTHON or spark.pyspark.python to the same environment's interpreter.",
         )
     if report["missing"]:
         raise ResourceError(
             "worker_packages",
-            f"A {where} cannot import: {', '.join(report['missing'])}.",
+            f"There is {_where(report)} that cannot import: {', '.join(report['missing'])}.",
             "Install the toolkit there, ship it with --archives, or point spark.pyspark.python "
             "at an environment that has it.",
         )
-    if memory is not None:
-        info = SessionInfo.of(spark)
-        together = memory * (info.slots or 1) if info.shares_local_disk else memory
-        if together > report["memory"]:
-            raise ResourceError(
-                "worker_memory",
-                f"Tasks that run together need {together / 2**20:.0f} MiB of Python memory, but a "
-                f"{where} has {report['memory'] / 2**20:.0f} MiB in all.",
-                "Lower memory_per_task (more, smaller shards) or run fewer tasks at once.",
-            )
-    _checked[id(spark)] = (spark, known | wanted)
 
 
 def _probe(spark: SparkSession, modules: list[str]) -> dict[str, Any]:

@@ -117,10 +117,9 @@ def partition(
         categorical=categorical,
         task=task,
     )
-    if memory_per_task is not None:
-        parse_size(memory_per_task)
+    memory = None if memory_per_task is None else parse_size(memory_per_task)
     _check_place(spark, folder, overwrite=overwrite)
-    check_workers(spark)
+    check_workers(spark, memory=memory)
     with job_description(spark, "sparkml_dist: look at the data"):
         columns, sparse, row_bytes = feature_columns(df, plan.features)
         statistics = row_statistics(df, plan)

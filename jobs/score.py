@@ -1,0 +1,57 @@
+"""Score a table with a saved model and write the predictions as Parquet."""
+
+from __future__ import annotations
+
+import sys
+
+from sparkml_dist.job.options import JobParser, add_common_options, add_reading_options
+from sparkml_dist.job.runner import run_job
+from sparkml_dist.job.scoring import score_table
+
+NAME = "score"
+
+
+def options() -> JobParser:
+    """Return the job's options."""
+    parser = JobParser(
+        NAME,
+        "Score a table with a saved model. Writes Parquet: the input's columns, prediction (the "
+        "class, or its position for classes of strings), probability (an array in the order of "
+        "the model's classes) and, for classes of strings, predictedLabel.",
+        [
+            "--model out --input new.csv --output scored",
+            "--model out/model --input held-out.parquet --output scored --label species",
+        ],
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--model", required=True, metavar="DIR", help="a saved model, or a training job's output"
+    )
+    data.add_argument("--input", required=True, metavar="URI", help="the table to score")
+    data.add_argument("--output", required=True, metavar="URI", help="folder for the Parquet files")
+    data.add_argument(
+        "--label",
+        metavar="COL",
+        help="label column, for metrics (default: the training data's, where the input has it)",
+    )
+    data.add_argument(
+        "--keep",
+        nargs="*",
+        metavar="PATTERN",
+        help="input columns to write beside the predictions (default: all)",
+    )
+    data.add_argument("--overwrite", action="store_true", help="replace earlier predictions")
+    data.add_argument(
+        "--trust",
+        nargs="+",
+        default=[],
+        metavar="TYPE",
+        help="types that the model's files may contain beside the known ones",
+    )
+    add_reading_options(parser)
+    add_common_options(parser, seed=False)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(run_job(NAME, options(), score_table, writes_folder=False))

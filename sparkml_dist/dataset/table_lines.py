@@ -1,0 +1,179 @@
+"""The lines of text files: all of them for the workers, the first ones for a look."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["FORMATS", "decode", "first_lines", "format_of", "input_errors", "lines"]
+
+FORMATS = ("parquet", "csv", "tsv", "libsvm")
+
+_SUFFIXES = {
+    ".parquet": "parquet",
+    ".parq": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".data": "csv",
+    ".txt": "csv",
+    ".dat": "csv",
+    ".test": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".svm": "libsvm",
+    ".libsvm": "libsvm",
+    ".svmlight": "libsvm",
+}
+_PACKED = (".gz", ".bz2", ".zst", ".snappy", ".lz4", ".deflate")
+_UNREADABLE = {
+    r"Permission denied|AccessDenied|Forbidden": "permission denied",
+    r"No FileSystem for scheme|UnsupportedFileSystem": "Spark has no file system of that kind",
+    r"incorrect header check|Not in GZIP format|Unexpected end of": "a damaged compressed file",
+}
+
+
+def format_of(uri: str, format: str | None = None) -> str:
+    """Return the format of a file or folder, from its name unless `format` says it.
+
+    Parameters
+    ----------
+    uri : str
+        Path or URI; a compression suffix such as ``.gz`` is looked through.
+    format : {"parquet", "csv", "tsv", "libsvm"}, optional
+        Given, it wins.
+
+    Returns
+    -------
+    str
+        One of `FORMATS`; ``"parquet"`` for a name without suffix (a folder of parts).
+
+    Raises
+    ------
+    ConfigurationError
+        ``unknown_format`` when neither tells.
+    """
+    if format is not None:
+        if format not in FORMATS:
+            raise ConfigurationError(
+                "unknown_format",
+                f"format must be one of {', '.join(FORMATS)}. Got {format!r}."
+                f"{nearest(format, FORMATS)}",
+            )
+        return format
+    suffixes = PurePosixPath(re.sub(r"[*?{\[].*$", "", uri.lower()).rstrip("/")).suffixes
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    if not suffixes:
+        return "parquet"
+    if suffixes[-1] in _SUFFIXES:
+        return _SUFFIXES[suffixes[-1]]
+    raise ConfigurationError(
+        "unknown_format",
+        f"The name {uri!r} does not tell the format of the data.",
+        f"Say it with format (--format), one of {', '.join(FORMATS)}.",
+    )
+
+
+def lines(spark: SparkSession, uri: str, *, whole_files: bool = False) -> DataFrame:
+    """Return the lines of text files as a DataFrame of one column ``value``, lazily.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    uri : str
+        File, folder of files, or pattern; compressed files by their suffix.
+    whole_files : bool, default=False
+        One row per file instead, for values that run over several lines.
+    """
+    with input_errors(uri):
+        return spark.read.text(uri, wholetext=whole_files)
+
+
+def first_lines(spark: SparkSession, uri: str, count: int) -> list[str]:
+    """Return up to `count` first lines of one of the files, without a byte-order mark.
+
+    Raises
+    ------
+    StorageError
+        ``input_not_found``, ``input_not_read``.
+    DataError
+        ``empty_data`` when no file holds a line.
+    """
+    with input_errors(uri):
+        found = (
+            spark.read.text(uri)
+            .selectExpr("cast(value as binary) as value", "_metadata.file_path as file")
+            .limit(count)
+            .collect()
+        )
+    # A first partition may pack several small files, each perhaps with a header of its own.
+    values = [bytes(row["value"]) for row in found if row["file"] == found[0]["file"]]
+    text = decode(values).removeprefix("\ufeff").split("\n")
+    if not any(line.strip() for line in text):
+        raise DataError("empty_data", f"{uri!r} holds no rows.", "Check the path.")
+    if any("\0" in line for line in text) or text[0].startswith("PAR1"):
+        raise DataError(
+            "not_text",
+            f"{uri!r} is not a text file (or not in UTF-8).",
+            "Say what it is with format (--format), or convert it to UTF-8.",
+        )
+    return text
+
+
+@contextmanager
+def input_errors(uri: str) -> Iterator[None]:
+    """Turn Spark's errors about a missing or unreadable input `uri` into the toolkit's.
+
+    Raises
+    ------
+    StorageError
+        ``input_not_found``, ``input_not_read``.
+    DataError
+        ``empty_data`` for a folder without data files, ``not_parquet``.
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        text = str(error)
+        if re.search(r"PATH_NOT_FOUND|Path does not exist|FILE_NOT_EXIST|FileNotFound", text):
+            raise StorageError(
+                "input_not_found",
+                f"There is no file or folder {uri!r}.",
+                "Check the path, and that the driver and every worker see the same file system.",
+            ) from error
+        if re.search(r"UNABLE_TO_INFER_SCHEMA|Unable to infer schema", text):
+            raise DataError(
+                "empty_data", f"{uri!r} holds no data files.", "Check the path and the format."
+            ) from error
+        if re.search(r"is not a Parquet file|CANNOT_READ_FILE_FOOTER", text):
+            raise DataError(
+                "not_parquet",
+                f"{uri!r} is not Parquet.",
+                f"Say what it is with format (--format), one of {', '.join(FORMATS)}.",
+            ) from error
+        for pattern, reason in _UNREADABLE.items():
+            if re.search(pattern, text):
+                raise StorageError(
+                    "input_not_read", f"Cannot read {uri!r}: {reason}.", "Check path and rights."
+                ) from error
+        raise
+
+
+def decode(values: Sequence[bytes | None]) -> str:
+    """Join raw lines into one text: UTF-8, or Latin-1 where they are not."""
+    joined = b"\n".join(value or b"" for value in values)
+    try:
+        return joined.decode("utf-8")
+    except UnicodeDecodeError:
+        return joined.decode("latin-1")

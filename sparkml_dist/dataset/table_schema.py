@@ -1,0 +1,148 @@
+"""What has to be known to read a second file in the very way the first was read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.errors import StorageError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["KINDS", "MISSING_VALUES", "Table", "TableSchema"]
+
+#: Fields that stand for "no value" in text tables, compared after trimming blanks.
+MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "None")
+
+#: What the values of a column are; "other" (arrays, vectors, dates, …) only in Parquet.
+KINDS = ("number", "boolean", "string", "other")
+
+
+@dataclass(frozen=True)
+class TableSchema:
+    """How a table was read: made by `read_table`, kept beside a model, used for the next file.
+
+    Attributes
+    ----------
+    format : str
+        ``"parquet"``, ``"csv"``, ``"tsv"`` or ``"libsvm"``.
+    columns : tuple of str
+        Names of all columns, in the order of the file.
+    kinds : tuple of str
+        For each column ``"number"``, ``"boolean"``, ``"string"`` or ``"other"``.
+    label : str
+        Name of the label column; empty when there is none.
+    features : tuple of str
+        Names of the feature columns.
+    categorical : tuple of str
+        Those of `features` that hold categories.
+    header : bool or None
+        Whether the text file had a line of names; None for other formats.
+    delimiter : str
+        Field separator of a text table; ``" "`` stands for any run of blanks.
+    decimal : str
+        Decimal mark of numbers in a text table.
+    missing : tuple of str
+        Fields that stand for "no value".
+    n_features : int
+        Number of features of a libsvm file; 0 for other formats.
+    zero_based : bool
+        Whether the libsvm file counts features from 0.
+    """
+
+    format: str
+    columns: tuple[str, ...]
+    kinds: tuple[str, ...]
+    label: str = ""
+    features: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    header: bool | None = None
+    delimiter: str = ""
+    decimal: str = "."
+    missing: tuple[str, ...] = MISSING_VALUES
+    n_features: int = 0
+    zero_based: bool = False
+
+    def kind(self, column: str) -> str:
+        """Return the kind of `column`; ``"string"`` for a column that was not there."""
+        return dict(zip(self.columns, self.kinds, strict=True)).get(column, "string")
+
+    def without_label(self) -> TableSchema:
+        """Return the schema of a file that holds everything but the label."""
+        if self.label not in self.columns:
+            return self
+        at = self.columns.index(self.label)
+        return replace(
+            self,
+            label="",
+            columns=self.columns[:at] + self.columns[at + 1 :],
+            kinds=self.kinds[:at] + self.kinds[at + 1 :],
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the schema as JSON holds it."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> TableSchema:
+        """Return the schema that `to_dict` wrote; unknown keys are ignored.
+
+        Raises
+        ------
+        StorageError
+            ``damaged_table_schema`` when `content` is no such thing.
+        """
+        try:
+            known = {field.name for field in fields(cls)}
+            values = {
+                key: tuple(value) if isinstance(value, list) else value
+                for key, value in content.items()
+                if key in known
+            }
+            schema = cls(**values)
+            sound = len(schema.columns) == len(schema.kinds) and set(schema.kinds) <= set(KINDS)
+        except (TypeError, AttributeError):
+            sound = False
+        if not sound:
+            raise StorageError(
+                "damaged_table_schema",
+                "The description of how a table is read is damaged.",
+                "Train again, or restore the folder.",
+            )
+        return schema
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table that has been read: its rows, and which column is what.
+
+    Attributes
+    ----------
+    df : pyspark.sql.DataFrame
+        The rows, lazily; column types are settled.
+    schema : TableSchema
+        How it was read.
+    """
+
+    df: DataFrame
+    schema: TableSchema
+
+    @property
+    def label(self) -> str:
+        """Name of the label column; empty when there is none."""
+        return self.schema.label
+
+    @property
+    def features(self) -> list[str]:
+        """Names of the feature columns."""
+        return list(self.schema.features)
+
+    @property
+    def categorical(self) -> list[str]:
+        """Names of the feature columns that hold categories."""
+        return list(self.schema.categorical)

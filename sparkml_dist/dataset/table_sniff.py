@@ -1,0 +1,219 @@
+"""What a text table looks like, told from its first lines: delimiter, header, comments."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sparkml_dist.dataset.table_schema import MISSING_VALUES
+from sparkml_dist.errors import ConfigurationError
+
+__all__ = ["BLANKS", "Dialect", "is_number", "sniff", "split_blanks", "split_lines"]
+
+#: The delimiter that stands for any run of blanks.
+BLANKS = " "
+
+COMMENT = "#"
+
+# Order matters where several give equally long rows: a decimal comma must not win over the
+# semicolon between the fields.
+_DELIMITERS = ("\t", ";", "|", ",")
+_NUMBER = re.compile(
+    r"^[+-]?(?:(?:\d+(?:[.]\d*)?|[.]\d+)(?:[eE][+-]?\d+)?|inf|infinity)$", re.IGNORECASE
+)
+_DECIMAL_COMMA = re.compile(r"^[+-]?\d+,\d+(?:[eE][+-]?\d+)?$")
+_QUOTED_OR_NOT = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How a text table is written.
+
+    Attributes
+    ----------
+    delimiter : str
+        One character; `BLANKS` for any run of blanks.
+    header : tuple of str or None
+        The fields of the line of names; None when there is no such line.
+    first_line : str
+        The first line that is no comment, as it stands in the file.
+    width : int
+        Fields in a row.
+    comments : bool
+        Whether lines that begin with ``#`` are comments.
+    multiline : bool
+        Whether quoted values run over several lines.
+    decimal : str
+        Decimal mark, ``"."`` or ``","``.
+    told : str
+        Where the decision about the header comes from, for the log.
+    """
+
+    delimiter: str
+    header: tuple[str, ...] | None = None
+    first_line: str = ""
+    width: int = 0
+    comments: bool = True
+    multiline: bool = False
+    decimal: str = "."
+    told: str = ""
+
+
+def is_number(text: str, decimal: str = ".") -> bool:
+    """Tell whether `text` is a decimal number (or infinity); ``1_000``, ``1d``, ``nan`` are not."""
+    return bool(_NUMBER.match(text.replace(decimal, ".") if decimal != "." else text))
+
+
+def split_blanks(line: str) -> list[str]:
+    """Split a line at runs of blanks, leaving quoted fields whole."""
+    if '"' not in line:
+        return line.split()
+    return [
+        quoted.replace('""', '"') if quoted or not bare else bare
+        for quoted, bare in _QUOTED_OR_NOT.findall(line)
+    ]
+
+
+def split_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:
+    """Split lines into rows of trimmed fields, quotes resolved, empty lines left out."""
+    if delimiter == BLANKS:
+        rows = [split_blanks(line) for line in lines]
+    else:
+        text = (f"{line}\n" for line in lines)
+        rows = list(csv.reader(text, delimiter=delimiter, skipinitialspace=True))
+    return [[field.strip() for field in row] for row in rows if any(f.strip() for f in row)]
+
+
+def sniff(
+    lines: Sequence[str],
+    *,
+    header: bool | None = None,
+    delimiter: str | None = None,
+    missing: Collection[str] = MISSING_VALUES,
+    known_names: Collection[str] = (),
+) -> Dialect:
+    """Tell the dialect of a text table from its first lines.
+
+    Parameters
+    ----------
+    lines : sequence of str
+        First lines of the file, at least one with a field.
+    header : bool, optional
+        Whether the first line holds names; found out by default (see Notes).
+    delimiter : str, optional
+        Field separator; found out by default among tab, ``;``, ``|``, ``,`` and blanks.
+    missing : collection of str
+        Fields that stand for "no value".
+    known_names : collection of str
+        Names that the file is expected to have if it has a header (label, training columns).
+
+    Returns
+    -------
+    Dialect
+
+    Raises
+    ------
+    ConfigurationError
+        ``invalid_delimiter``.
+
+    Notes
+    -----
+    The first line is a header when one of the known names stands in it, or when none of its
+    fields is a number while some of the columns below are numbers. In a table without numbers
+    it is one when its fields never appear again below themselves.
+    """
+    if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\n\r'):
+        raise ConfigurationError(
+            "invalid_delimiter", f"delimiter must be one character. Got {delimiter!r}."
+        )
+    multiline = _quotes_run_over(lines)
+    lines = [line for line in lines if line.strip()]
+    start = next((i for i, x in enumerate(lines) if not x.startswith(COMMENT)), len(lines))
+    body = [line for line in lines[start:] if not line.startswith(COMMENT)] or lines
+    if delimiter is None:
+        delimiter = _sniff_delimiter(body)
+    comments = not _hash_is_data(lines[start:], delimiter)
+    rows = split_lines(body if comments else lines[start:], delimiter)
+    if multiline and len(rows) > 1:
+        rows.pop()  # may be cut in the middle of a value
+    decimal = _sniff_decimal(rows) if delimiter != "," else "."
+    told = "given"
+    if header is None:
+        header, told = _sniff_header(rows, missing, known_names, decimal)
+    return Dialect(
+        delimiter,
+        header=tuple(rows[0]) if header else None,
+        first_line=body[0],
+        width=len(rows[0]) if header else _usual_width(rows),
+        comments=comments,
+        multiline=multiline,
+        decimal=decimal,
+        told=told,
+    )
+
+
+def _usual_width(rows: Sequence[Sequence[str]]) -> int:
+    return Counter(len(row) for row in rows).most_common(1)[0][0]
+
+
+def _quotes_run_over(lines: Sequence[str]) -> bool:
+    """Tell whether a quoted value is still open at some line's end and closed later."""
+    odd = sum(line.count('"') % 2 for line in lines if not line.startswith(COMMENT))
+    return odd >= 2
+
+
+def _sniff_delimiter(lines: Sequence[str]) -> str:
+    best, best_share = ",", 0.0
+    for candidate in (*_DELIMITERS, BLANKS):
+        widths = Counter(len(row) for row in split_lines(lines, candidate))
+        width, rows = widths.most_common(1)[0]
+        share = rows / sum(widths.values())
+        if width > 1 and share > best_share:
+            # Blanks inside values make rows of differing lengths; only equal ones convince.
+            if candidate == BLANKS and (share < 1 or best_share > 0.5):
+                continue
+            best, best_share = candidate, share
+    return best
+
+
+def _hash_is_data(lines: Sequence[str], delimiter: str) -> bool:
+    """Tell whether lines that begin with # further down are rows (colours, say), not comments."""
+    marked = split_lines([x for x in lines if x.startswith(COMMENT)], delimiter)
+    widths = {len(row) for row in split_lines(lines, delimiter)}
+    return bool(marked) and len(widths) == 1 and widths != {1}
+
+
+def _sniff_decimal(rows: Sequence[Sequence[str]]) -> str:
+    fields = [field for row in rows for field in row]
+    commas = sum(bool(_DECIMAL_COMMA.match(field)) for field in fields)
+    points = sum("." in field and is_number(field) for field in fields)
+    return "," if commas > 0 and points == 0 else "."
+
+
+def _sniff_header(
+    rows: Sequence[Sequence[str]],
+    missing: Collection[str],
+    known_names: Collection[str],
+    decimal: str,
+) -> tuple[bool, str]:
+    first, width = rows[0], _usual_width(rows)
+    rest = [row for row in rows[1:] if len(row) == width]
+    named = [name for name in first if name in known_names and not is_number(name)]
+    if named:
+        return True, f"the first line names {named[0]!r}"
+    if any(is_number(field, decimal) for field in first):
+        return False, "the first line holds numbers"
+    if not rest:
+        return False, "there is one line only"
+    columns = [
+        [value for value in column if value not in missing] for column in zip(*rest, strict=True)
+    ]
+    if any(2 * sum(is_number(v, decimal) for v in values) > len(values) for values in columns):
+        return True, "the first line holds no number, the lines below do"
+    repeated = any(name in values for name, values in zip(first, columns, strict=False))
+    if not repeated and any(len(v) >= 5 and len(set(v)) <= len(v) / 2 for v in columns):
+        return True, "the fields of the first line never appear again below"
+    return False, "the first line looks like the others"

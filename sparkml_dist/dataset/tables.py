@@ -1,0 +1,149 @@
+"""Tables from files: Parquet, CSV, TSV and libsvm, typed and with their columns' roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from sparkml_dist.dataset.libsvm import read_libsvm
+from sparkml_dist.dataset.table_columns import Roles, check_names, roles_as_before
+from sparkml_dist.dataset.table_delimited import read_delimited
+from sparkml_dist.dataset.table_lines import format_of, input_errors
+from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table, TableSchema
+from sparkml_dist.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+    from pyspark.sql.types import DataType
+
+__all__ = ["read_table"]
+
+
+def read_table(
+    spark: SparkSession,
+    uri: str,
+    *,
+    format: str | None = None,
+    header: bool | None = None,
+    delimiter: str | None = None,
+    label: str | int | None = None,
+    features: Iterable[str | int] | None = None,
+    categorical: Iterable[str | int] = (),
+    missing: Sequence[str] | None = None,
+    schema_from: TableSchema | None = None,
+    label_optional: bool = False,
+) -> Table:
+    """Read a table into a DataFrame whose columns have types and roles.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+        Classic or Connect.
+    uri : str
+        File, folder of part files, or pattern; anything that Spark opens. Text files may be
+        compressed.
+    format : {"parquet", "csv", "tsv", "libsvm"}, optional
+        From the name by default.
+    header : bool, optional
+        Whether a text table begins with a line of names; found out by default.
+    delimiter : str, optional
+        Field separator of a CSV file; found out by default. ``" "`` is any run of blanks.
+    label : str or int, optional
+        Name or index (from 0; -1 is the last) of the label column; ``"label"`` by default.
+    features : iterable of str or int, optional
+        Names, indices or shell patterns of the feature columns; all others by default.
+    categorical : iterable of str or int, default=()
+        Names, indices or patterns of features that hold categories; ``"auto"`` for all
+        features that hold strings.
+    missing : sequence of str, optional
+        Fields of a text table that stand for "no value"; `MISSING_VALUES` by default.
+    schema_from : TableSchema, optional
+        Read the table as another one was read: same names, types, label and features, which
+        must then not be given here.
+    label_optional : bool, default=False
+        Whether the table may lack the label of `schema_from`.
+
+    Returns
+    -------
+    Table
+        The DataFrame with its schema. Text columns that hold nothing but numbers are doubles
+        (a label of whole numbers: long), true and false make booleans, the rest are strings.
+        A libsvm file has the columns ``label`` and ``features``.
+
+    Raises
+    ------
+    StorageError
+        ``input_not_found``, ``input_not_read``.
+    DataError
+        ``empty_data``, ``duplicate_columns``, ``column_not_found``, ``label_not_given``,
+        ``no_features``, ``ragged_rows``, ``non_numeric_value``, ``malformed_line``, ``not_text``,
+        ``not_parquet``.
+    ConfigurationError
+        ``unknown_format``, ``invalid_delimiter``, ``column_twice``, ``categorical_not_feature``,
+        ``option_of_other_format``.
+
+    Notes
+    -----
+    The types of a text table are decided in one pass over it. Arrow parses the rows in the
+    workers; the driver sees the first lines only.
+    """
+    roles = Roles(label, None if features is None else tuple(features), tuple(categorical))
+    if schema_from is not None and roles.given():
+        raise ConfigurationError(
+            "option_of_other_format",
+            "label, features and categorical must not be given along with schema_from.",
+        )
+    chosen = format_of(uri, format)
+    if chosen == "libsvm":
+        if roles.features is not None or roles.categorical or str(label or 0) not in ("0", "label"):
+            raise ConfigurationError(
+                "option_of_other_format",
+                f"label, features and categorical must not be given for the libsvm file {uri!r}: "
+                "its label and numbered features are known.",
+            )
+        return read_libsvm(spark, uri, schema_from)
+    if chosen == "parquet":
+        return _read_parquet(spark, uri, roles, schema_from, label_optional)
+    return read_delimited(
+        spark,
+        uri,
+        format=chosen,
+        header=header,
+        delimiter="\t" if chosen == "tsv" and delimiter is None else delimiter,
+        missing=MISSING_VALUES if missing is None else tuple(missing),
+        roles=roles,
+        schema_from=schema_from,
+        label_optional=label_optional,
+    )
+
+
+def _read_parquet(
+    spark: SparkSession,
+    uri: str,
+    roles: Roles,
+    schema_from: TableSchema | None,
+    label_optional: bool,
+) -> Table:
+    with input_errors(uri):
+        df = spark.read.parquet(uri)
+        fields = df.schema.fields  # under Connect, this is where the file is looked for
+    columns = tuple(field.name for field in fields)
+    kinds = tuple(_kind(field.dataType) for field in fields)
+    check_names(columns, repr(uri))
+    if schema_from is not None:
+        label = roles_as_before(columns, schema_from, label_optional, repr(uri))
+        return Table(
+            df, replace(schema_from, format="parquet", columns=columns, kinds=kinds, label=label)
+        )
+    return Table(df, roles.settle(TableSchema("parquet", columns, kinds), repr(uri)))
+
+
+def _kind(data_type: DataType) -> str:
+    from pyspark.sql.types import BooleanType, NumericType, StringType
+
+    if isinstance(data_type, NumericType):
+        return "number"
+    if isinstance(data_type, BooleanType):
+        return "boolean"
+    return "string" if isinstance(data_type, StringType) else "other"

@@ -1,0 +1,96 @@
+"""The metrics document: what a job leaves behind and prints as its last line."""
+
+from __future__ import annotations
+
+import json
+import math
+import uuid
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.persistence.model_folder import versions
+
+__all__ = ["MetricsDocument"]
+
+
+@dataclass
+class MetricsDocument:
+    """What ``metrics.json`` says; filled in while the job runs, complete or not.
+
+    Attributes
+    ----------
+    job : str
+        Name of the job.
+    run_id : str
+        Tells runs apart.
+    status : {"running", "ok", "failed"}
+    rows, features, classes : int or None
+        Rows learnt from (or scored), width of the feature matrix, number of classes.
+    parts : dict
+        ``{"members": n}`` or ``{"ranks": n}``.
+    seconds : dict of str to float
+        Wall seconds of each stage, and ``total``.
+    metrics : dict of str to float or None
+        ``accuracy``, ``log_loss``, ``roc_auc``, ``f1_macro``; empty when nothing was evaluated.
+    peak_worker_rss_mb : float or None
+        Largest resident memory that a worker of the job had, in MiB.
+    more : dict
+        Further JSON values, such as ``test_rows`` and the locations of outputs.
+    error : dict or None
+        Type, code, message and hint of what went wrong.
+    """
+
+    job: str
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex[:12])
+    status: str = "running"
+    rows: int | None = None
+    features: int | None = None
+    classes: int | None = None
+    parts: dict[str, int] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float | None] = field(default_factory=dict)
+    peak_worker_rss_mb: float | None = None
+    more: dict[str, Any] = field(default_factory=dict)
+    error: dict[str, Any] | None = None
+
+    def fail(self, error: SparkMLDistError, trace: str | None = None) -> None:
+        """Record what went wrong."""
+        self.status = "failed"
+        self.error = {**error.to_dict(), "exit_status": error.exit_status}
+        if trace:
+            self.error["traceback"] = trace.splitlines()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document as JSON holds it; what is not a finite number is null."""
+        value = {
+            "job": self.job,
+            "status": self.status,
+            "run_id": self.run_id,
+            "rows": self.rows,
+            "features": self.features,
+            "classes": self.classes,
+            **self.parts,
+            "seconds": {name: round(value, 3) for name, value in self.seconds.items()},
+            "metrics": self.metrics,
+            "memory": {"peak_worker_rss_mb": self.peak_worker_rss_mb},
+            **self.more,
+            "versions": versions("tensorflow-cpu", "keras", "horovod"),
+        }
+        if self.error is not None:
+            value["error"] = self.error
+        finite: dict[str, Any] = _finite(value)
+        return finite
+
+    def line(self) -> str:
+        """Return the document as one line of JSON."""
+        return json.dumps(self.to_dict(), ensure_ascii=False)
+
+
+def _finite(value: Any) -> Any:
+    """Replace NaN and infinities, which JSON does not know, by null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

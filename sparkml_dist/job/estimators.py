@@ -1,0 +1,57 @@
+"""The learner that a command line names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparkml_dist.ensemble.learner import learner_from_path, refuse_unusable
+
+__all__ = ["named_learner"]
+
+
+def named_learner(
+    path: str,
+    params: dict[str, Any],
+    *,
+    voting: str = "soft",
+    impute: str | None = None,
+    scale: bool = False,
+) -> Any:
+    """Return the learner of a dotted path, perhaps behind an imputer and a scaler.
+
+    Parameters
+    ----------
+    path : str
+        For example ``sklearn.linear_model.LogisticRegression``.
+    params : dict
+        Its parameters.
+    voting : {"soft", "hard"}, default="soft"
+        Whether members must give probabilities.
+    impute : {"mean", "median", "most_frequent"}, optional
+        What a missing value is replaced by, within each shard.
+    scale : bool, default=False
+        Whether to divide each feature by its standard deviation (sparse data stays sparse).
+
+    Returns
+    -------
+    scikit-learn estimator
+        A pipeline when anything stands before the learner.
+
+    Raises
+    ------
+    ConfigurationError
+        ``unknown_estimator``, ``not_an_estimator``, ``unknown_estimator_parameter``, and what
+        `refuse_unusable` raises for what is no classifier.
+    """
+    from sklearn.impute import SimpleImputer
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    learner = learner_from_path(path, params)
+    refuse_unusable(learner, voting=voting)
+    before: list[Any] = []
+    if impute:
+        before.append(SimpleImputer(strategy=impute, keep_empty_features=True))
+    if scale:
+        before.append(StandardScaler(with_mean=False))
+    return make_pipeline(*before, learner) if before else learner

@@ -1,0 +1,79 @@
+"""Finds the toolkit's own error behind what Spark makes of it on its way from a worker."""
+
+from __future__ import annotations
+
+import re
+
+import sparkml_dist.errors as errors
+from sparkml_dist.errors import ResourceError, SparkMLDistError, StorageError
+
+__all__ = ["as_toolkit_error"]
+
+_OURS = re.compile(r"sparkml_dist\.errors\.(\w+): \[(\w+)\] ([^\n]*)")
+_TEXT_CODES = (
+    (
+        re.compile(r"java\.lang\.OutOfMemoryError|Java heap space"),
+        "jvm_out_of_memory",
+        "Spark's Java side ran out of memory.",
+        "Raise spark.driver.memory (local mode) or spark.executor.memory.",
+    ),
+    (
+        re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure|exit status: 137"),
+        "worker_died",
+        "A Python worker or an executor died, most likely for lack of memory.",
+        "Cut more, smaller shards (--memory-per-task), or raise spark.executor.memoryOverhead.",
+    ),
+    (
+        re.compile(r"No space left on device"),
+        "disk_full",
+        "A disk is full.",
+        "Free some space, or point spark.local.dir and --output elsewhere.",
+    ),
+)
+
+
+def as_toolkit_error(error: BaseException) -> SparkMLDistError:
+    """Return the error to report for `error`, which a job could not handle.
+
+    Parameters
+    ----------
+    error : BaseException
+        Anything. Spark hands on a worker's exception as the text of its traceback, from Classic
+        and Connect alike; one of the toolkit's own is made anew from it.
+
+    Returns
+    -------
+    SparkMLDistError
+        With code ``"unexpected"`` (exit status 1) for what nobody foresaw.
+    """
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, SparkMLDistError):
+            return seen
+        seen = seen.__cause__
+    text = str(error)
+    if found := _OURS.search(text):
+        return _again(*found.groups())
+    for pattern, code, message, hint in _TEXT_CODES:
+        if pattern.search(text):
+            return ResourceError(code, message, hint)
+    if isinstance(error, MemoryError):
+        return ResourceError("out_of_memory", "The driver ran out of memory.", "Give it more.")
+    if isinstance(error, KeyboardInterrupt):
+        return SparkMLDistError("interrupted", "The job was interrupted.", "Go on with --resume.")
+    if isinstance(error, OSError):
+        return StorageError("storage_failed", f"{type(error).__name__}: {error}.")
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    return SparkMLDistError(
+        "unexpected",
+        f"{type(error).__name__}: {first.strip()[:500]}",
+        "The traceback is in the metrics, on stdout.",
+    )
+
+
+def _again(name: str, code: str, rest: str) -> SparkMLDistError:
+    kind = getattr(errors, name, SparkMLDistError)
+    if not (isinstance(kind, type) and issubclass(kind, SparkMLDistError)):
+        kind = SparkMLDistError
+    message, _, hint = rest.partition(" Hint: ")
+    return kind(code, message.strip(), hint.strip())

@@ -1,0 +1,201 @@
+"""Scores a table with a saved model and writes the result as Parquet."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import uuid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from sparkml_dist.classifier import load_model
+from sparkml_dist.dataset.columns import match_columns
+from sparkml_dist.dataset.table_columns import find_column
+from sparkml_dist.dataset.table_lines import format_of
+from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table, TableSchema
+from sparkml_dist.dataset.tables import read_table
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.job.output import read_table_schema
+from sparkml_dist.job.runner import Job
+from sparkml_dist.persistence.filesystem import Folder, is_uri, local_path
+from sparkml_dist.persistence.model_folder import MANIFEST
+from sparkml_dist.report.evaluation import evaluate_classification
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from sparkml_dist.classifier import ShardClassificationModel
+
+__all__ = ["score_table"]
+
+_logger = logging.getLogger(__name__)
+
+# File systems that rename folders; elsewhere Spark's own committer writes in place.
+_RENAMING = ("file", "hdfs", "viewfs")
+
+
+def score_table(args: argparse.Namespace, job: Job) -> None:
+    """Do the work of the scoring job and fill in its metrics document.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        ``model``, ``input``, ``output``, ``label``, ``keep``, ``overwrite`` and the reading
+        options.
+    job : Job
+
+    Raises
+    ------
+    StorageError
+        ``output_exists``, ``not_a_model``, and what loading the model raises.
+    DataError
+        What reading the table and scoring it raise.
+    """
+    target = Folder.at(args.output)
+    _check_target(target, overwrite=args.overwrite)
+    format_of(args.input, args.format)
+    home = _model_folder(args.model)
+    model = load_model(home.location, trusted=args.trust)
+    document = job.document
+    document.features, document.classes = model.numFeatures, model.numClasses
+    spark = job.spark
+    with job.stage("read"):
+        table = _read(args, job, home, model)
+        label = _label(args.label, table)
+    temporary = _temporary(target)
+    try:
+        with job.stage("score"):
+            scored = _scored(model, table.df, args.keep, label)
+            scored.write.mode("overwrite").parquet(_for_spark(temporary))
+        written = spark.read.parquet(_for_spark(temporary))
+        document.rows = written.count()
+        if label:
+            with job.stage("evaluate"):
+                metrics = evaluate_classification(written, label_col=label, classes=model.classes)
+            document.metrics = metrics.to_dict()
+            document.more["unknown_label_rows"] = metrics.unknown_label_rows
+        if temporary is not target:
+            target.delete()
+            target.filesystem.move(temporary.path(), target.path())
+    except BaseException:
+        if temporary is not target:
+            temporary.delete()
+        raise
+    document.more["output"] = {"predictions": target.location}
+    document.more["model"] = {"location": home.location, "class": type(model).__name__}
+
+
+def _check_target(target: Folder, *, overwrite: bool) -> None:
+    files = target.walk()
+    if not files:
+        return
+    if not overwrite:
+        raise StorageError(
+            "output_exists",
+            f"{target.location!r} is not empty.",
+            "Pass --overwrite to replace it, or choose another folder.",
+        )
+    strangers = [f for f in files if not f.rpartition("/")[2].startswith(("part-", "_", "."))]
+    if strangers:
+        raise StorageError(
+            "output_exists",
+            f"{target.location!r} holds {strangers[0]!r}, which no scoring job wrote.",
+            "Choose another folder; it will not be overwritten.",
+        )
+
+
+def _model_folder(location: str) -> Folder:
+    """Return the model's folder: the one named, or ``model`` in a training job's output."""
+    folder = Folder.at(location)
+    inner = folder.child("model")
+    if not folder.exists(MANIFEST) and inner.exists(MANIFEST):
+        return inner
+    return folder
+
+
+def _read(
+    args: argparse.Namespace, job: Job, home: Folder, model: ShardClassificationModel
+) -> Table:
+    chosen = format_of(args.input, args.format)
+    schema = read_table_schema(home) or _schema_of(model, chosen)
+    options: dict[str, Any] = {
+        "format": args.format,
+        "header": args.header,
+        "delimiter": args.delimiter,
+    }
+    return read_table(job.spark, args.input, schema_from=schema, label_optional=True, **options)
+
+
+def _schema_of(model: ShardClassificationModel, format: str) -> TableSchema:
+    """Describe the table that a model needs where its training table is not on record."""
+    columns = tuple(c.name for c in model.schema.columns)
+    kinds = {"numeric": "number", "categorical": "string"}
+    if format == "libsvm" and columns != ("features",):
+        raise DataError(
+            "column_not_found",
+            f"The model was trained on the columns {', '.join(columns[:8])}; libsvm has none.",
+            "Give the data in the format of the training data.",
+        )
+    return TableSchema(
+        format=format,
+        columns=columns,
+        kinds=tuple(kinds.get(c.kind, "other") for c in model.schema.columns),
+        features=columns,
+        categorical=tuple(c.name for c in model.schema.columns if c.kind == "categorical"),
+        header=None,
+        missing=MISSING_VALUES,
+        n_features=model.numFeatures if format == "libsvm" else 0,
+    )
+
+
+def _label(wanted: str | None, table: Table) -> str:
+    """Return the label column to compare with; empty when predictions are all that is asked."""
+    if wanted is None:
+        return table.label
+    return find_column(wanted, table.df.columns, "label", "the input")
+
+
+def _scored(
+    model: ShardClassificationModel, df: DataFrame, keep: list[str] | None, label: str
+) -> DataFrame:
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
+
+    outputs = [n for n in ("prediction", "probability", "predictedLabel") if n in df.columns]
+    if outputs:
+        raise ConfigurationError(
+            "column_twice",
+            f"The input has a column {outputs[0]!r}, which scoring writes.",
+            "Rename it in the input.",
+        )
+    kept = df.columns
+    if keep is not None:
+        kept = match_columns("keep", [k for k in keep if k], df.columns) if any(keep) else []
+        kept += [label] if label and label not in kept else []
+    names = {
+        "predictionCol": "prediction",
+        "probabilityCol": "probability",
+        "predictedLabelCol": "predictedLabel",
+        "rawPredictionCol": "",
+    }
+    renamed = model.copy({model.getParam(param): name for param, name in names.items()})
+    scored = renamed.transform(df)
+    array = vector_to_array(F.col("probability")).cast("array<double>").alias("probability")
+    added = [F.col("prediction"), array]
+    if "predictedLabel" in scored.columns:
+        added.append(F.col("predictedLabel"))
+    return scored.select(*[F.col(f"`{name}`") for name in kept], *added)
+
+
+def _temporary(target: Folder) -> Folder:
+    """Return where to write before the commit: beside the target, or the target itself."""
+    if is_uri(target.location) and urlsplit(target.location).scheme not in _RENAMING:
+        _logger.info("%s cannot rename folders; Spark commits there", target.location)
+        return target
+    parent, _, name = target.location.rpartition("/")
+    return Folder.at(f"{parent}/.{name}.{uuid.uuid4().hex[:8]}.tmp")
+
+
+def _for_spark(folder: Folder) -> str:
+    path = local_path(folder.location)
+    return folder.location if path is None else f"file://{path}"

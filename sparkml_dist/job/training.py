@@ -1,0 +1,172 @@
+"""The steps of every training job: read, cut, fit, score held-out rows, plot, report."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.dataset import PartitionedDataset, open_partitioned, partition, split
+from sparkml_dist.dataset.manifest import MANIFEST
+from sparkml_dist.dataset.table_lines import format_of
+from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table
+from sparkml_dist.dataset.tables import read_table
+from sparkml_dist.job.output import JobOutput, write_table_schema
+from sparkml_dist.job.runner import Job
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.report.confusion_plot import plot_confusion
+from sparkml_dist.report.evaluation import evaluate_classification
+from sparkml_dist.report.metrics import ClassificationMetrics
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Fit", "Plot", "train"]
+
+_logger = logging.getLogger(__name__)
+
+_TEST_FRACTION = 0.2
+
+# The model is of the job's own class, which the job knows and this module does not.
+Fit = Callable[[PartitionedDataset, JobOutput], Any]
+Plot = Callable[[Any, "DataFrame", ClassificationMetrics, Folder], None]
+
+
+def train(
+    args: argparse.Namespace,
+    job: Job,
+    fit: Fit,
+    plot: Plot,
+    *,
+    ready: Callable[[SparkSession], None] | None = None,
+) -> None:
+    """Do the work of a training job and fill in its metrics document.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of `add_training_options` and `add_common_options`.
+    job : Job
+    fit : callable
+        ``fit(data, output)`` returns the model, saved in ``output.model``.
+    plot : callable
+        ``plot(model, test, metrics, folder)`` draws what is the model's own.
+    ready : callable, optional
+        ``ready(spark)`` raises where the session cannot do the job; called before the first one.
+    """
+    output = job.output
+    assert output is not None
+    output.overwrite, output.resume = args.overwrite, args.resume
+    output.check()
+    for uri in filter(None, (args.train, args.test)):
+        format_of(uri, args.format)
+    document = job.document
+    plan = _plan(args)
+    spark = job.spark
+    if ready is not None:
+        ready(spark)
+    with job.stage("read"):
+        table = read_table(spark, args.train, label=args.label, **_reading(args))
+        learn, test = _held_out(args, job, table)
+    with job.stage("partition"):
+        resumed = output.claim(plan)
+        data = _shards(args, table, learn, output, resumed=resumed)
+    document.rows, document.features = data.n_rows, data.n_features
+    document.classes = len(data.classes or ())
+    _logger.info("%r", data)
+    with job.stage("fit"):
+        model = fit(data, output)
+        write_table_schema(output.model, table.schema)
+    with job.stage("evaluate"):
+        metrics = evaluate_classification(
+            model.transform(test), label_col=table.label, classes=model.classes
+        )
+    document.metrics = metrics.to_dict()
+    document.more.update(
+        test_rows=metrics.rows,
+        unknown_label_rows=metrics.unknown_label_rows,
+        shards=len(data.shards),
+        output={
+            "model": output.model.location,
+            "shards": output.shards.location,
+            "plots": output.plots.location,
+        },
+    )
+    if metrics.unknown_label_rows:
+        _logger.warning(
+            "%s test rows have a label that is not in the training data; they count as wrong",
+            f"{metrics.unknown_label_rows:,}",
+        )
+    with job.stage("plot"):
+        plot_confusion(metrics.confusion, metrics.classes, output.plots)
+        plot(model, test, metrics, output.plots)
+
+
+def _plan(args: argparse.Namespace) -> dict[str, Any]:
+    """Return what decides the shards and the held-out rows."""
+    names = (
+        "train",
+        "test",
+        "test_fraction",
+        "format",
+        "header",
+        "delimiter",
+        "label",
+        "features",
+        "categorical",
+        "missing",
+        "shards",
+        "memory_per_task",
+        "seed",
+    )
+    return {name: getattr(args, name) for name in names}
+
+
+def _reading(args: argparse.Namespace) -> dict[str, Any]:
+    return {
+        "format": args.format,
+        "header": args.header,
+        "delimiter": args.delimiter,
+        "features": args.features,
+        "categorical": args.categorical,
+        "missing": (*MISSING_VALUES, *args.missing),
+    }
+
+
+def _held_out(args: argparse.Namespace, job: Job, table: Table) -> tuple[DataFrame, DataFrame]:
+    if args.test is None:
+        fraction = _TEST_FRACTION if args.test_fraction is None else args.test_fraction
+        return split(table.df, fraction, seed=args.seed)
+    test = read_table(
+        job.spark,
+        args.test,
+        format=args.format,
+        header=args.header,
+        delimiter=args.delimiter,
+        schema_from=table.schema,
+    )
+    return table.df, test.df
+
+
+def _shards(
+    args: argparse.Namespace,
+    table: Table,
+    learn: DataFrame,
+    output: JobOutput,
+    *,
+    resumed: bool,
+) -> PartitionedDataset:
+    if resumed and output.shards.exists(MANIFEST):
+        _logger.info("using the shards in %s again", output.shards.location)
+        return open_partitioned(output.shards.location)
+    return partition(
+        learn,
+        output.shards.location,
+        label=table.label,
+        features=table.features,
+        categorical=table.categorical,
+        shards=args.shards,
+        memory_per_task=args.memory_per_task,
+        seed=args.seed,
+    )

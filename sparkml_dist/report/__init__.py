@@ -1,0 +1,1 @@
+"""Metrics in one distributed pass, and plots that can be read."""
