@@ -40,7 +40,7 @@ def options() -> JobParser:
         "score held-out rows, and save the model.",
         [
             "--train letter.svm --output out --members 100 --shards 4",
-            "--train adult.data --label -1 --categorical auto --output out --members 20",
+            "--train adult.data --label -1 --categorical auto --output out",
         ],
     )
     add_training_options(parser)

@@ -34,23 +34,23 @@ say "Data: scikit-learn's digits, and $rows generated rows, written part by part
 python scripts/make_demo_data.py "$data" --rows "$rows" >"$demo/logs/data.out"
 
 digits=(--train "$data/digits.parquet" --label digit --test-fraction 0.2)
-generated=(--train "$data/generated" --label label --test-fraction 0.02)
+generated=(--train "$data/generated" --label label --test-fraction 0.01)
 
 say "Digits, ensemble: 16 members of 50 randomised trees, each member on one of 2 shards."
 job ensemble-digits train_ensemble.py "${digits[@]}" --shards 2 --members 16 \
   --estimator sklearn.ensemble.ExtraTreesClassifier --estimator-params '{"n_estimators": 50}'
 
-say "Digits, deep: a convolutional network, 2 ranks joined by Horovod, the same held-out rows."
-job deep-digits train_deep.py "${digits[@]}" --shards 2 --ranks 2 \
-  --model cnn --input-shape 8,8,1 --epochs 30 --batch-size 32
+say "Digits, deep: a convolutional network on the same shards, 2 ranks joined by Horovod."
+job deep-digits train_deep.py "${digits[@]}" --shards-from "$demo/ensemble-digits" --ranks 2 \
+  --model cnn --input-shape 8,8,1 --epochs 15 --batch-size 32
 
-say "Generated, ensemble: 24 members of gradient boosting, a shard each, cut for tasks of 32 MB."
-job ensemble-generated train_ensemble.py "${generated[@]}" --memory-per-task 32m --members 24 \
+say "Generated, ensemble: 16 members of gradient boosting, a shard each, cut for tasks of 32 MB."
+job ensemble-generated train_ensemble.py "${generated[@]}" --memory-per-task 32m --members 16 \
   --method pasting --estimator sklearn.ensemble.HistGradientBoostingClassifier
 
-say "Generated, deep: a perceptron, 2 ranks that stream the shards, one pass over the data."
-job deep-generated train_deep.py "${generated[@]}" --memory-per-task 32m --ranks 2 \
-  --model mlp --epochs 1 --batch-size 1024
+say "Generated, deep: a perceptron, 2 ranks that stream the same shards, one pass over the data."
+job deep-generated train_deep.py "${generated[@]}" --shards-from "$demo/ensemble-generated" \
+  --ranks 2 --model mlp --epochs 1 --batch-size 1024
 
 say "Done."
 python scripts/demo_table.py "$demo" | tee "$demo/table.txt"

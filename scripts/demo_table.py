@@ -29,6 +29,8 @@ def row(folder: Path) -> tuple[str, ...]:
     """Return the table's row for the output folder of one job, named METHOD-DATASET."""
     metrics: dict[str, Any] = json.loads((folder / "metrics.json").read_text())
     plan = json.loads((folder / "job.json").read_text())["plan"]
+    if lender := plan["shards_from"]:
+        plan = json.loads((Path(lender) / "job.json").read_text())["plan"]
     method, _, data_set = folder.name.partition("-")
     members, ranks = metrics.get("members"), metrics.get("ranks")
     size = f"{members} members" if members else f"{ranks} ranks"

@@ -17,7 +17,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-__all__ = ["SessionInfo", "check_slots", "check_workers", "get_session", "is_connect"]
+__all__ = [
+    "SessionInfo",
+    "check_slots",
+    "check_workers",
+    "get_session",
+    "is_connect",
+    "tell_stderr",
+]
 
 _logger = logging.getLogger(__name__)
 
@@ -313,6 +320,26 @@ def _probe(spark: SparkSession, modules: list[str]) -> dict[str, Any]:
         ) from error
     result: dict[str, Any] = json.loads(rows[0]["report"])
     return result
+
+
+def tell_stderr(line: str) -> None:
+    """Write a line to the standard error stream of the process that a person started.
+
+    ``spark-submit`` starts Python with both its streams sent to Java's standard output; Java's
+    own standard error is the one that the caller of ``spark-submit`` sees.
+    """
+    sys.stdout.flush()
+    if "PYSPARK_GATEWAY_PORT" in os.environ:
+        try:
+            from pyspark import SparkContext
+            from pyspark.java_gateway import launch_gateway
+
+            gateway = SparkContext._gateway or launch_gateway()
+            gateway.jvm.java.lang.System.err.println(line)
+            return
+        except Exception:  # Java may be what has gone
+            _logger.debug("Java does not take lines for stderr", exc_info=True)
+    print(line, file=sys.stderr, flush=True)  # noqa: T201
 
 
 _UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}

@@ -64,7 +64,9 @@ def job_failure(error: Exception, ranks: int) -> Exception:
             "Its Python worker or executor died: see the executor's log, and whether it was killed "
             "for its memory.",
         )
-    first = next((line for line in text.splitlines() if line.strip()), repr(error))
+    # The first line of what comes from the JVM only names a call.
+    lines = [line.lstrip(": ") for line in text.splitlines() if line.strip()] or [repr(error)]
+    first = lines[1] if len(lines) > 1 and "occurred while calling" in lines[0] else lines[0]
     return TrainingError(
         "gang_job_failed",
         f"The Spark job of a gang of {ranks} ranks failed: {first[:500]}",

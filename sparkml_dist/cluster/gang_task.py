@@ -12,7 +12,6 @@ import json
 import os
 import queue
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cluster.addressbook import Peer, interface_of, own_address, seats
 from sparkml_dist.cluster.control import ControlClient, ControlServer
 from sparkml_dist.cluster.gang_logs import EVENTS_FILE, GrowingFile
+from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
 from sparkml_dist.cluster.rank_process import RankProcess
 from sparkml_dist.cluster.rendezvous import RendezvousServer
 from sparkml_dist.errors import SparkMLDistError
@@ -36,20 +36,6 @@ _MOST_EVENTS = 100_000
 
 # What Horovod's operations raise when another rank has gone: the consequence, not the cause.
 _ECHOES = ("HorovodInternalError", "Horovod has been shut down", "gloo/transport", "[gloo]")
-
-# Of the environment of Spark's Python worker, what a process started by it must not see.
-_WORKER_ONLY = ("PYTHON_WORKER_FACTORY", "SPARK_REMOTE", "SPARK_AUTH", "CONNECT_")
-
-
-# A rank owns ``spark.task.cpus`` cores and no more.
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-)
 
 
 @dataclass(frozen=True)
@@ -158,25 +144,12 @@ class _Task:
                 self._publish({"gang": self.spec.gang})
         self.child = RankProcess(
             self.spec.modules,
-            self._environment(),
+            process_environment(self.cpus, self.gpus, self.spec.environment),
             self.inbox,
             log.stream if log is not None else None,
         )
         self.stack.callback(self.child.kill)
         return {**message, "peer": asdict(Peer(self.host, address, os.getpid(), self.gpus))}
-
-    def _environment(self) -> dict[str, str]:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(_WORKER_ONLY)}
-        threads = str(max(1, self.cpus))
-        kept.update(dict.fromkeys(_THREAD_VARIABLES, threads))
-        kept.update(
-            PYTHONPATH=os.pathsep.join(p for p in sys.path if p),
-            PYTHONUNBUFFERED="1",
-            CUDA_VISIBLE_DEVICES=",".join(self.gpus),
-            TF_CPP_MIN_LOG_LEVEL=kept.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-        )
-        kept.update(self.spec.environment)
-        return kept
 
     def _open(self, name: str) -> GrowingFile:
         assert self.spec.log_folder is not None
@@ -205,26 +178,16 @@ class _Task:
             "cpus": self.cpus,
             "gpus": self.gpus,
         }
-        environment = self._horovod(gathered[0]["rendezvous"])
+        environment = horovod_environment(
+            self.seat,
+            self.size,
+            self.task_hosts[self.partition],
+            self.interface,
+            self.spec.start_seconds,
+            gathered[0]["rendezvous"],
+        )
         self.child.begin(place, environment, self.spec.work)
         return self._watch()
-
-    def _horovod(self, rendezvous: dict[str, str]) -> dict[str, str]:
-        seat = self.seat
-        return {
-            "HOROVOD_RANK": str(seat.rank),
-            "HOROVOD_SIZE": str(self.size),
-            "HOROVOD_LOCAL_RANK": str(seat.local_rank),
-            "HOROVOD_LOCAL_SIZE": str(seat.local_size),
-            "HOROVOD_CROSS_RANK": str(seat.cross_rank),
-            "HOROVOD_CROSS_SIZE": str(seat.cross_size),
-            "HOROVOD_HOSTNAME": self.task_hosts[self.partition],
-            "HOROVOD_CONTROLLER": "gloo",
-            "HOROVOD_CPU_OPERATIONS": "gloo",
-            "HOROVOD_GLOO_IFACE": self.interface,
-            "HOROVOD_GLOO_TIMEOUT_SECONDS": str(int(self.spec.start_seconds)),
-            **rendezvous,
-        }
 
     def _watch(self) -> dict[str, Any]:
         """Follow the child until it ends, falls silent, or another rank has failed."""

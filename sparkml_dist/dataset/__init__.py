@@ -2,9 +2,9 @@
 
 from sparkml_dist.dataset.adoption import adopt
 from sparkml_dist.dataset.block import Block
-from sparkml_dist.dataset.splits import folds, holdout, split
 from sparkml_dist.dataset.cut import partition
 from sparkml_dist.dataset.partitioned import PartitionedDataset, open_partitioned
+from sparkml_dist.dataset.splits import folds, holdout, split
 
 __all__ = [
     "Block",

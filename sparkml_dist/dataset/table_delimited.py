@@ -41,14 +41,13 @@ def read_delimited(
     """Read a CSV or TSV table; parameters, result and errors as in `read_table`."""
     if schema_from is not None:
         missing = schema_from.missing
-        if delimiter is None and format == schema_from.format:
-            delimiter = schema_from.delimiter or None
     dialect = sniff(
         first_lines(spark, uri, _PEEKED),
         header=header,
         delimiter=delimiter,
         missing=missing,
         known_names=(roles.label_name,) if schema_from is None else schema_from.columns,
+        likely="" if schema_from is None else schema_from.delimiter,
     )
     columns = _column_names(dialect, uri, schema_from, label_optional)
     _logger.info(

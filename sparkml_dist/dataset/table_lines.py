@@ -68,7 +68,10 @@ def format_of(uri: str, format: str | None = None) -> str:
                 f"{nearest(format, FORMATS)}",
             )
         return format
-    suffixes = PurePosixPath(re.sub(r"[*?{\[].*$", "", uri.lower()).rstrip("/")).suffixes
+    path = PurePosixPath(uri.lower())
+    if "*" in path.name and not path.suffix:
+        path = path.parent  # letters.csv/part-*
+    suffixes = path.suffixes
     if suffixes and suffixes[-1] in _PACKED:
         suffixes.pop()
     if not suffixes:

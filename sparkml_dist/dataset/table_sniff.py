@@ -94,6 +94,7 @@ def sniff(
     delimiter: str | None = None,
     missing: Collection[str] = MISSING_VALUES,
     known_names: Collection[str] = (),
+    likely: str = "",
 ) -> Dialect:
     """Tell the dialect of a text table from its first lines.
 
@@ -109,6 +110,8 @@ def sniff(
         Fields that stand for "no value".
     known_names : collection of str
         Names that the file is expected to have if it has a header (label, training columns).
+    likely : str, default=""
+        Delimiter to take where several would do.
 
     Returns
     -------
@@ -121,7 +124,7 @@ def sniff(
 
     Notes
     -----
-    The first line is a header when one of the known names stands in it, or when none of its
+    The first line is a header when half of the known names stand in it, or when none of its
     fields is a number while some of the columns below are numbers. In a table without numbers
     it is one when its fields never appear again below themselves.
     """
@@ -134,7 +137,7 @@ def sniff(
     start = next((i for i, x in enumerate(lines) if not x.startswith(COMMENT)), len(lines))
     body = [line for line in lines[start:] if not line.startswith(COMMENT)] or lines
     if delimiter is None:
-        delimiter = _sniff_delimiter(body)
+        delimiter = _sniff_delimiter(body, likely)
     comments = not _hash_is_data(lines[start:], delimiter)
     rows = split_lines(body if comments else lines[start:], delimiter)
     if multiline and len(rows) > 1:
@@ -165,9 +168,9 @@ def _quotes_run_over(lines: Sequence[str]) -> bool:
     return odd >= 2
 
 
-def _sniff_delimiter(lines: Sequence[str]) -> str:
-    best, best_share = ",", 0.0
-    for candidate in (*_DELIMITERS, BLANKS):
+def _sniff_delimiter(lines: Sequence[str], likely: str) -> str:
+    best, best_share = likely or ",", 0.0
+    for candidate in (*likely, *_DELIMITERS, BLANKS):
         widths = Counter(len(row) for row in split_lines(lines, candidate))
         width, rows = widths.most_common(1)[0]
         share = rows / sum(widths.values())
@@ -202,7 +205,7 @@ def _sniff_header(
     first, width = rows[0], _usual_width(rows)
     rest = [row for row in rows[1:] if len(row) == width]
     named = [name for name in first if name in known_names and not is_number(name)]
-    if named:
+    if named and 2 * len(named) >= len(known_names):
         return True, f"the first line names {named[0]!r}"
     if any(is_number(field, decimal) for field in first):
         return False, "the first line holds numbers"

@@ -1,12 +1,14 @@
-"""Keeps packages that Keras only looks for out of its import."""
+"""Keeps the import of Keras short and quiet."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 
-__all__ = ["OPTIONAL", "light_imports"]
+__all__ = ["OPTIONAL", "light_imports", "quiet_stderr"]
 
 #: Packages that TensorFlow and Keras import only if they are there.
 OPTIONAL = ("matplotlib", "sklearn", "pandas", "scipy")
@@ -34,3 +36,25 @@ def light_imports(hidden: Sequence[str] = OPTIONAL) -> Iterator[None]:
         for name in absent:
             if sys.modules.get(name, sys) is None:
                 del sys.modules[name]
+
+
+@contextlib.contextmanager
+def quiet_stderr() -> Iterator[None]:
+    """Hold back what native code writes to standard error, and show it if the block fails.
+
+    TensorFlow greets with lines that no setting turns off; a job's standard error is for people.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            os.dup2(kept, 2)
+            held.seek(0)
+            os.write(2, held.read())
+            raise
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

@@ -166,16 +166,18 @@ def load_network(folder: Folder, file: str, sha256: str, cpus: int = 1) -> Any:
 def _keras(cpus: int) -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from sparkml_dist.deep.light_imports import light_imports
+    from sparkml_dist.deep.light_imports import light_imports, quiet_stderr
 
-    with light_imports(_HIDDEN):
-        import keras
-        import tensorflow as tf
-    try:
-        tf.config.threading.set_intra_op_parallelism_threads(cpus)
-        tf.config.threading.set_inter_op_parallelism_threads(cpus)
-    except RuntimeError:  # it has run something in this process before
-        _logger.debug("TensorFlow's threads are set already")
+    with quiet_stderr():
+        with light_imports(_HIDDEN):
+            import keras
+            import tensorflow as tf
+        try:
+            tf.config.threading.set_intra_op_parallelism_threads(cpus)
+            tf.config.threading.set_inter_op_parallelism_threads(cpus)
+        except RuntimeError:  # it has run something in this process before
+            _logger.debug("TensorFlow's threads are set already")
+        tf.constant(0)  # the rest of its greeting
     return keras
 
 

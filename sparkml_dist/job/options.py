@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import textwrap
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
@@ -25,6 +26,7 @@ __all__ = [
     "size",
 ]
 
+_WIDTH = 88
 _STATUSES = (
     "Exit status: 0 ok, 2 usage, 10 configuration, 11 data, 12 resources, 13 training, "
     "14 input/output, 1 unexpected. The last line on stdout is the metrics as JSON."
@@ -46,8 +48,8 @@ class JobParser(argparse.ArgumentParser):
         shown = "\n".join(f"  spark-submit jobs/{prog}.py {example}" for example in examples)
         super().__init__(
             prog=prog,
-            description=description,
-            epilog=f"examples:\n{shown}\n\n{_STATUSES}",
+            description=textwrap.fill(description, _WIDTH),
+            epilog=f"examples:\n{shown}\n\n{textwrap.fill(_STATUSES, _WIDTH)}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )

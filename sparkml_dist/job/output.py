@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+from sparkml_dist.dataset import PartitionedDataset, open_partitioned
+from sparkml_dist.dataset.manifest import MANIFEST
 from sparkml_dist.dataset.table_schema import TableSchema
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
@@ -62,6 +65,8 @@ class JobOutput:
     METRICS: ClassVar[str] = "metrics.json"
     JOB: ClassVar[str] = "job.json"
     _ROOMS: ClassVar[tuple[str, ...]] = ("model", "shards", "plots")
+    # Parts of a plan that say how rows are cut, not which.
+    _CUT: ClassVar[tuple[str, ...]] = ("shards", "memory_per_task", "shards_from")
 
     folder: Folder
     overwrite: bool = False
@@ -83,16 +88,28 @@ class JobOutput:
         """Where the pictures lie."""
         return self.folder.child("plots")
 
-    def check(self) -> None:
+    def check(self, plan: dict[str, Any]) -> bool:
         """Raise where the folder must not be written to; needs no Spark.
+
+        Parameters
+        ----------
+        plan : dict
+            JSON values that decide the shards.
+
+        Returns
+        -------
+        bool
+            Whether an earlier run is resumed.
 
         Raises
         ------
         StorageError
             ``output_exists``.
+        ConfigurationError
+            ``plan_differs`` when the run to resume had another plan.
         """
         if self._is_free():
-            return
+            return False
         if not self.folder.exists(self.JOB):
             raise StorageError(
                 "output_exists",
@@ -105,6 +122,11 @@ class JobOutput:
                 f"{self.folder.location!r} holds the output of a job already.",
                 "Pass --overwrite to replace it, --resume to complete it, or another folder.",
             )
+        if self.resume:
+            self._refuse_other_plan(
+                plan, hint="Resume with the same options, or begin anew with --overwrite."
+            )
+        return self.resume
 
     def claim(self, plan: dict[str, Any]) -> bool:
         """Make the folder this run's own; return whether an earlier run is resumed.
@@ -116,16 +138,11 @@ class JobOutput:
 
         Raises
         ------
-        StorageError
-            ``output_exists``.
-        ConfigurationError
-            ``plan_differs`` when the run to resume had another plan.
+        StorageError, ConfigurationError
+            As `check`.
         """
-        self.check()
-        resumed = self.resume and self.folder.exists(self.JOB)
-        if resumed:
-            self._refuse_other_plan(plan, plan.keys(), "Resume with the same options.")
-        else:
+        resumed = self.check(plan)
+        if not resumed:
             for room in self._ROOMS:
                 self.folder.child(room).delete()
             self.folder.delete_file(self.METRICS)
@@ -134,15 +151,13 @@ class JobOutput:
         self._claimed = True
         return resumed
 
-    def lend_shards(self, plan: dict[str, Any], deciding: Collection[str]) -> PartitionedDataset:
+    def lend_shards(self, plan: dict[str, Any]) -> PartitionedDataset:
         """Return the shards of this output for a job with another output.
 
         Parameters
         ----------
         plan : dict
             The other job's.
-        deciding : collection of str
-            Names in `plan` that decide which rows are learnt from and which are held out.
 
         Raises
         ------
@@ -157,7 +172,9 @@ class JobOutput:
                 f"{self.folder.location!r} holds no job's shards.",
                 "Name the output folder of a training job that cut its data.",
             )
-        self._refuse_other_plan(plan, deciding, "Its shards serve a job on the same data only.")
+        self._refuse_other_plan(
+            plan, ignoring=self._CUT, hint="Give both jobs the same data, columns and seed."
+        )
         return open_partitioned(self.shards.location)
 
     def may_hold_metrics(self) -> bool:
@@ -176,12 +193,12 @@ class JobOutput:
         return isinstance(found, dict) and found.get("status") == "failed"
 
     def _refuse_other_plan(
-        self, plan: dict[str, Any], deciding: Collection[str], hint: str
+        self, plan: dict[str, Any], *, hint: str, ignoring: Collection[str] = ()
     ) -> None:
         stored = self.folder.read_json(self.JOB).get("plan", {})
         differing = [
             f"{key}: {stored.get(key)!r} then, {plan.get(key)!r} now"
-            for key in sorted({*stored, *plan} if deciding == plan.keys() else deciding)
+            for key in sorted({*stored, *plan} - {*ignoring})
             if stored.get(key) != plan.get(key)
         ]
         if differing:

@@ -16,6 +16,7 @@ from sparkml_dist.job.document import MetricsDocument
 from sparkml_dist.job.failures import as_toolkit_error
 from sparkml_dist.job.output import JobOutput, split_location
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.session import get_session, tell_stderr
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -45,8 +46,6 @@ class Job:
     def spark(self) -> SparkSession:
         """The SparkSession; started on first use, so that what can be checked is checked before."""
         if self._spark is None:
-            from sparkml_dist.session import get_session
-
             with self.stage("start"):
                 self._spark = get_session(f"sparkml_dist {self.document.job}")
         return self._spark
@@ -144,8 +143,7 @@ def _report(name: str, error: SparkMLDistError) -> None:
     for line in rest:
         _logger.info("%s", line)
     one_line = type(error)(error.code, first, " ".join(error.hint.split()))
-    sys.stdout.flush()
-    print(f"{name}: error: {one_line}", file=sys.stderr, flush=True)  # noqa: T201
+    tell_stderr(f"{name}: error: {one_line}")
 
 
 def _places(argv: Sequence[str]) -> tuple[str | None, str | None]:

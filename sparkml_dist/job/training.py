@@ -58,11 +58,14 @@ def train(
     output = job.output
     assert output is not None
     output.overwrite, output.resume = args.overwrite, args.resume
-    output.check()
+    plan = _plan(args)
+    output.check(plan)
     for uri in filter(None, (args.train, args.test)):
         format_of(uri, args.format)
     document = job.document
-    plan = _plan(args)
+    lent = None
+    if args.shards_from is not None:
+        lent = JobOutput(Folder.at(args.shards_from)).lend_shards(plan)
     spark = job.spark
     if ready is not None:
         ready(spark)
@@ -71,7 +74,7 @@ def train(
         learn, test = _held_out(args, job, table)
     with job.stage("partition"):
         resumed = output.claim(plan)
-        data = _shards(args, table, learn, output, resumed=resumed)
+        data = lent or _shards(args, table, learn, output, resumed=resumed)
     document.rows, document.features = data.n_rows, data.n_features
     document.classes = len(data.classes or ())
     _logger.info("%r", data)
@@ -89,7 +92,7 @@ def train(
         shards=len(data.shards),
         output={
             "model": output.model.location,
-            "shards": output.shards.location,
+            "shards": data.location,
             "plots": output.plots.location,
         },
     )
@@ -118,6 +121,7 @@ def _plan(args: argparse.Namespace) -> dict[str, Any]:
         "missing",
         "shards",
         "memory_per_task",
+        "shards_from",
         "seed",
     )
     return {name: getattr(args, name) for name in names}

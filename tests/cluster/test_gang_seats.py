@@ -41,6 +41,10 @@ def test_one_host_needs_no_network():
     assert interface_of("127.0.0.1") == "lo"
 
 
+def test_hosts_that_differ_in_name_only():
+    assert own_address(["localhost", "127.0.0.1"], 0) == "127.0.0.1"
+
+
 def test_unknown_places():
     with pytest.raises(ResourceError, match="interface_unknown"):
         interface_of("203.0.113.7")

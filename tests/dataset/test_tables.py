@@ -205,6 +205,7 @@ def test_missing_and_misnamed_files(spark, write, tmp_path):
         ("a.svm", "libsvm"),
         ("a/b.libsvm/", "libsvm"),
         ("a/*.csv", "csv"),
+        ("a.csv/part-*", "csv"),
         ("a.parquet", "parquet"),
         ("warehouse/table", "parquet"),
     ],

@@ -123,3 +123,8 @@ def test_a_table_with_numbers_is_told_right(rows, delimiter, named):
     assert found.delimiter == delimiter
     assert (found.header is not None) == named
     assert (found.width, found.comments, found.multiline) == (3, True, False)
+
+
+def test_a_likely_delimiter_wins_a_tie_only():
+    assert sniff(["a;1,2", "b;3,4"], likely=",").delimiter == ","
+    assert sniff(["a;1", "b;3"], likely=",").delimiter == ";"

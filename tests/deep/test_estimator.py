@@ -6,8 +6,8 @@ import json
 import logging
 
 import numpy as np
-import pandas as pd
 import pytest
+from pyspark.ml.linalg import Vectors
 from sklearn.datasets import load_digits
 
 from sparkml_dist import KerasClassifier, load_model, partition, split
@@ -107,20 +107,18 @@ def awkward(spark, tmp_path_factory):
     X = rng.integers(-1, 2, (n, 6)).astype(float)
     truth = X[:, 0] + X[:, 1] > 0
     doubtful = rng.random(n) < 0.4
-    frame = pd.DataFrame(X, columns=[f"x{i}" for i in range(6)]).astype(object)
-    frame = frame.astype(float)
-    frame["kind"] = np.where(truth ^ doubtful, "yes", "no")
-    frame["w"] = np.where(doubtful, 0.01, 1.0)
-    frame["truth"] = np.where(truth, "yes", "no")
-    frame = spark.createDataFrame(frame)
-    data = partition(
-        frame,
-        str(tmp_path_factory.mktemp("shards") / "s"),
-        label="kind",
-        features=[f"x{i}" for i in range(6)],
-        weight="w",
-        shards=2,
+    columns = (
+        [Vectors.sparse(40, np.flatnonzero(x), x[x != 0]) for x in X],
+        np.where(truth ^ doubtful, "yes", "no").tolist(),
+        np.where(doubtful, 0.01, 1.0).tolist(),
+        np.where(truth, "yes", "no").tolist(),
     )
+    frame = spark.createDataFrame(
+        list(zip(*columns, strict=True)), ["features", "kind", "w", "truth"]
+    )
+    folder = str(tmp_path_factory.mktemp("shards") / "s")
+    data = partition(frame, folder, label="kind", features=["features"], weight="w", shards=2)
+    assert data.layout == "sparse"
     return frame, data
 
 

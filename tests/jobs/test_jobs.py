@@ -1,0 +1,253 @@
+"""The jobs as real processes: spark-submit where Spark is needed, plain Python where not."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+SUBMIT = Path(sys.executable).with_name("spark-submit")
+PLOTS = {"accuracy_by_members.png", "confusion_matrix.png", "seconds_by_member.png"}
+
+
+@dataclass
+class Ended:
+    """A process that has ended."""
+
+    status: int
+    document: dict[str, Any]
+    errors: list[str]
+    stderr: str
+
+
+def start(command, name, *options):
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("PYSPARK_SUBMIT")}
+    environment |= {"PYSPARK_PYTHON": sys.executable, "PYSPARK_DRIVER_PYTHON": sys.executable}
+    done = subprocess.run(
+        [*command, str(ROOT / "jobs" / f"{name}.py"), *map(str, options)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    lines = done.stdout.splitlines()
+    assert lines, done.stderr[-3000:]
+    mine = [line for line in done.stderr.splitlines() if line.startswith(f"{name}: error:")]
+    return Ended(done.returncode, json.loads(lines[-1]), mine, done.stderr)
+
+
+def submit(name, *options):
+    """Run a job with ``spark-submit`` on ``local[2]``."""
+    return start(
+        [
+            str(SUBMIT),
+            "--master",
+            "local[2]",
+            "--properties-file",
+            "spark-defaults.conf",
+            "--conf",
+            "spark.ui.enabled=false",
+        ],
+        name,
+        *options,
+    )
+
+
+def run(name, *options):
+    """Run a job that ends before it needs Spark."""
+    done = start([sys.executable], name, *options)
+    assert "Spark" not in done.stderr, "this was to be told before Spark starts"
+    return done
+
+
+def write_csv(path, bunch, *, header, delimiter=","):
+    names = [str(bunch.target_names[t]) for t in bunch.target]
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file, delimiter=delimiter)
+        if header:
+            writer.writerow([*bunch.feature_names, "species"])
+        writer.writerows([*row, name] for row, name in zip(bunch.data.tolist(), names, strict=True))
+    return path
+
+
+@pytest.fixture(scope="module")
+def iris(tmp_path_factory):
+    from sklearn.datasets import load_iris
+
+    path = tmp_path_factory.mktemp("iris") / "iris.csv"
+    return write_csv(path, load_iris(), header=True, delimiter=";")
+
+
+@pytest.fixture(scope="module")
+def trained(iris, tmp_path_factory):
+    """An ensemble on iris: what its job said, and where its output lies."""
+    home = tmp_path_factory.mktemp("trained") / "out"
+    done = submit(
+        "train_ensemble",
+        *("--train", iris, "--label", "species", "--output", home, "--test-fraction", 0.3),
+        *("--members", 4, "--shards", 2, "--estimator-params", '{"max_depth": 4}'),
+    )
+    return done, home
+
+
+def test_an_ensemble_on_named_columns(trained):
+    done, home = trained
+    assert (done.status, done.errors) == (0, []), done.stderr[-3000:]
+    document = done.document
+    assert (document["job"], document["status"]) == ("train_ensemble", "ok")
+    assert (document["features"], document["classes"], document["members"]) == (4, 3, 4)
+    assert document["rows"] + document["test_rows"] == 150
+    assert document["metrics"]["accuracy"] > 0.85
+    assert set(document["metrics"]) == {"accuracy", "log_loss", "roc_auc", "f1_macro"}
+    assert document["memory"]["peak_worker_rss_mb"] > 50
+    assert {"read", "partition", "fit", "evaluate", "total"} <= set(document["seconds"])
+    assert json.loads((home / "metrics.json").read_text()) == document
+    assert {p.name for p in (home / "plots").iterdir()} == PLOTS
+    assert (home / "shards" / "manifest.json").is_file()
+    assert not [p for p in home.rglob("*") if p.name.endswith(".tmp")]
+
+
+@pytest.fixture(scope="module")
+def scored(trained, iris, tmp_path_factory):
+    """The predictions of that ensemble for rows without a label, read by pyarrow."""
+    import pyarrow.parquet as pq
+
+    _, home = trained
+    folder = tmp_path_factory.mktemp("scored")
+    rows = [line.split(";") for line in iris.read_text().splitlines()]
+    order = [3, 1, 0, 2]  # names tell which column is which
+    text = "\n".join(",".join(row[i] for i in order) for row in rows)
+    (folder / "new.csv").write_text(text + "\n")
+    done = submit(
+        "score", "--model", home, "--input", folder / "new.csv", "--output", folder / "parquet"
+    )
+    assert done.status == 0, done.stderr[-3000:]
+    return done.document, pq.read_table(folder / "parquet"), folder
+
+
+def test_scoring_rows_without_labels(scored, iris):
+    import numpy as np
+
+    document, table, folder = scored
+    assert (document["rows"], document["metrics"]) == (150, {})
+    assert table.column_names[-3:] == ["prediction", "probability", "predictedLabel"]
+    assert len(table.column_names) == 7
+    probability = np.array(table["probability"].to_pylist())
+    assert np.allclose(probability.sum(axis=1), 1)
+    assert (probability.argmax(axis=1) == table["prediction"].to_numpy()).all()
+    true = sorted(line.rsplit(";", 1)[1] for line in iris.read_text().splitlines()[1:])
+    right = sum(a == b for a, b in zip(sorted(table["predictedLabel"].to_pylist()), true))
+    assert right > 135
+    assert {p.name for p in folder.iterdir()} == {"new.csv", "parquet"}
+
+
+def test_a_network_on_columns_without_names(tmp_path):
+    from sklearn.datasets import load_digits
+
+    path = write_csv(tmp_path / "digits.data", load_digits(), header=False)
+    done = submit(
+        "train_deep",
+        *("--train", path, "--label", -1, "--output", tmp_path / "out", "--model", "cnn"),
+        *("--input-shape", "8,8,1", "--ranks", 2, "--epochs", 3, "--batch-size", 64),
+    )
+    assert (done.status, done.errors) == (0, []), done.stderr[-3000:]
+    document = done.document
+    assert (document["features"], document["classes"], document["ranks"]) == (64, 10, 2)
+    assert document["metrics"]["accuracy"] > 0.8
+    assert {p.name for p in (tmp_path / "out" / "plots").iterdir()} == {
+        "accuracy_by_epoch.png",
+        "confusion_matrix.png",
+        "seconds_by_rank.png",
+    }
+
+
+def told(done, status, code):
+    """Check how a failed job tells of its failure."""
+    assert done.status == status, done.stderr[-3000:]
+    assert len(done.errors) == 1, done.stderr[-3000:]
+    assert f"[{code}]" in done.errors[0]
+    assert done.document["status"] == "failed"
+    assert done.document["error"]["code"] == code
+    assert done.document["error"]["exit_status"] == status
+    return done.errors[0]
+
+
+def test_bad_data_is_told_once(iris, tmp_path):
+    done = submit(
+        "train_ensemble", "--train", iris, "--label", "speces", "--output", tmp_path / "o"
+    )
+    assert "Did you mean 'species'?" in told(done, 11, "column_not_found")
+    assert [p.name for p in (tmp_path / "o").iterdir()] == ["metrics.json"]
+    assert json.loads((tmp_path / "o" / "metrics.json").read_text()) == done.document
+
+
+def test_more_ranks_than_slots(iris, tmp_path):
+    done = submit(
+        "train_deep",
+        *("--train", iris, "--label", "species", "--output", tmp_path / "o", "--ranks", 5),
+    )
+    assert "at most 2 ranks" in told(done, 12, "too_few_slots")
+    assert done.document["seconds"]["total"] < 60
+
+
+COMMON = ["--train", "no-such-file.csv", "--output", "{out}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "status", "code"),
+    [
+        ("train_ensemble", ["--members", "0"], 2, "usage"),
+        ("train_ensemble", ["--estimator", "sklearn.tree.DecisionTree"], 10, "unknown_estimator"),
+        (
+            "train_ensemble",
+            ["--estimator-params", '{"depth": 3}'],
+            10,
+            "unknown_estimator_parameter",
+        ),
+        (
+            "train_ensemble",
+            ["--estimator", "sklearn.linear_model.Ridge"],
+            10,
+            "not_a_classifier",
+        ),
+        ("train_deep", ["--model", "rnn"], 10, "unknown_builder"),
+        ("train_deep", ["--model", "nowhere.py:build"], 10, "builder_file_not_found"),
+    ],
+)
+def test_what_needs_no_spark_is_told_before(tmp_path, name, options, status, code):
+    out = tmp_path / "out"
+    done = run(name, *[part.format(out=out) for part in COMMON], *options)
+    told(done, status, code)
+    assert json.loads((out / "metrics.json").read_text()) == done.document
+
+
+def test_an_output_that_exists_stays(trained, iris):
+    done, home = trained
+    again = run("train_ensemble", "--train", iris, "--label", "species", "--output", home)
+    assert "--overwrite" in told(again, 14, "output_exists")
+    assert json.loads((home / "metrics.json").read_text()) == done.document
+    other = run(
+        "train_ensemble",
+        *("--train", iris, "--label", "species", "--output", home, "--seed", 9, "--resume"),
+    )
+    assert "seed: 0 then, 9 now" in told(other, 10, "plan_differs")
+
+
+def test_a_model_that_is_none(tmp_path):
+    (tmp_path / "empty").mkdir()
+    done = run(
+        "score",
+        *("--model", tmp_path / "empty", "--input", "new.csv", "--output", tmp_path / "scored"),
+    )
+    told(done, 14, "not_a_model")
+    assert [p.name for p in tmp_path.iterdir()] == ["empty"]

@@ -1,0 +1,43 @@
+"""Shards that one job cut serve another on the same data (``--shards-from``)."""
+
+from __future__ import annotations
+
+import pytest
+
+from sparkml_dist import partition
+from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.job.output import JobOutput
+from sparkml_dist.persistence.filesystem import Folder
+
+PLAN = {
+    "train": "a.csv",
+    "seed": 0,
+    "shards": 2,
+    "memory_per_task": None,
+    "shards_from": None,
+}
+
+
+@pytest.fixture
+def cut(spark, tmp_path):
+    output = JobOutput(Folder.at(str(tmp_path / "out")))
+    output.claim(PLAN)
+    df = spark.range(60).selectExpr("cast(id as double) as x", "id % 2 as label")
+    partition(df, output.shards.location, label="label", shards=2)
+    return output
+
+
+def test_lent_to_a_job_on_the_same_data_however_that_would_cut(cut):
+    plan = {**PLAN, "shards": None, "shards_from": cut.folder.location}
+    data = cut.lend_shards(plan)
+    assert (data.location, data.n_rows, len(data.shards)) == (cut.shards.location, 60, 2)
+
+
+def test_refused_to_a_job_that_holds_out_other_rows(cut):
+    with pytest.raises(ConfigurationError, match=r"plan_differs.*seed: 0 then, 1 now"):
+        cut.lend_shards({**PLAN, "seed": 1})
+
+
+def test_refused_where_nothing_was_cut(tmp_path):
+    with pytest.raises(StorageError, match="no_shards"):
+        JobOutput(Folder.at(str(tmp_path))).lend_shards(PLAN)

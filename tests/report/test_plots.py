@@ -1,0 +1,88 @@
+"""Plots are written, as images with something on them."""
+
+from __future__ import annotations
+
+import io
+import sys
+
+import numpy as np
+import pytest
+
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.report.accuracy_plot import plot_accuracy_by_epoch, plot_accuracy_by_members
+from sparkml_dist.report.confusion_plot import _short_number, _shortened, plot_confusion
+from sparkml_dist.report.seconds_plot import plot_seconds
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return Folder.at(tmp_path / "plots")
+
+
+def looked_at(folder, name):
+    """Return the picture as an array, after checking that it is one with something on it."""
+    from matplotlib.image import imread
+
+    picture = imread(io.BytesIO(folder.read_bytes(name)), format="png")
+    assert min(picture.shape[:2]) > 300
+    assert len(np.unique(picture[..., :3].reshape(-1, 3), axis=0)) > 20
+    # Drawn to its margins: nothing dark is cut off at the edge.
+    edge = np.concatenate([picture[0], picture[-1], picture[:, 0], picture[:, -1]])
+    assert edge[:, :3].min() > 0.9
+    return picture
+
+
+@pytest.mark.parametrize("k", [2, 3, 10, 26, 100])
+def test_confusion_matrix(folder, k):
+    rng = np.random.default_rng(k)
+    counts = rng.poisson(1, (k, k)) + np.diag(rng.integers(50, 20_000, k))
+    classes = [f"class number {i:03d} of them" for i in range(k)] if k != 10 else list(range(k))
+    location = plot_confusion(counts, classes, folder)
+    assert location == folder.uri("confusion_matrix.png")
+    looked_at(folder, "confusion_matrix.png")
+
+
+def test_a_class_without_rows_divides_by_nothing(folder):
+    plot_confusion(np.array([[5.0, 1.0], [0.0, 0.0]]), [False, True], folder)
+    plot_confusion(np.zeros((2, 2)), ["a", "b"], folder, "empty.png")
+    looked_at(folder, "confusion_matrix.png")
+
+
+@pytest.mark.parametrize("members", [1, 8, 100])
+def test_accuracy_by_members(folder, members):
+    plot_accuracy_by_members(0.9 - 0.4 / np.arange(1, members + 1), folder, rows=3000)
+    looked_at(folder, "accuracy_by_members.png")
+
+
+def test_accuracy_by_epoch(folder):
+    history = {"accuracy": [0.5, 0.7], "loss": [1.0, 0.5]}
+    plot_accuracy_by_epoch(history, folder, held_out=0.65)
+    plot_accuracy_by_epoch(
+        {**history, "val_accuracy": [0.4, 0.6], "val_loss": [1.1, 0.7]}, folder, "both.png"
+    )
+    plot_accuracy_by_epoch({"loss": [1.0]}, folder, "loss.png")
+    for name in ("accuracy_by_epoch.png", "both.png", "loss.png"):
+        looked_at(folder, name)
+
+
+@pytest.mark.parametrize(("unit", "count"), [("rank", 1), ("rank", 2), ("member", 300)])
+def test_seconds(folder, unit, count):
+    plot_seconds({"fit": np.ones(count), "read and commit": np.ones(count)}, unit, folder)
+    looked_at(folder, f"seconds_by_{unit}.png")
+
+
+def test_pyplot_stays_out(folder):
+    plot_accuracy_by_members([0.5], folder)
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_long_names_and_numbers_are_shortened():
+    assert _shortened("a class with a very long name") == "a class wit…g name"
+    assert _shortened(3.0) == "3"
+    assert [_short_number(v) for v in (7, 9999, 12_345, 2.5e6, 0.25)] == [
+        "7",
+        "9999",
+        "12.3k",
+        "2.5M",
+        "0.25",
+    ]
