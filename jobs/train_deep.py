@@ -73,9 +73,8 @@ def options() -> JobParser:
     group.add_argument(
         "--batch-size",
         type=at_least(1),
-        default=256,
         metavar="N",
-        help="rows of one step on each rank (default: %(default)s)",
+        help="rows of one step on each rank (default: 16 to 256, about 100 steps to an epoch)",
     )
     add_common_options(parser)
     return parser

@@ -8,6 +8,7 @@ stores cannot append) they appear when it ends.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -17,6 +18,8 @@ from typing import Any, BinaryIO
 from sparkml_dist.persistence.filesystem import Folder, local_path
 
 __all__ = ["EventTail", "GrowingFile"]
+
+_logger = logging.getLogger(__name__)
 
 EVENTS_FILE = "events.jsonl"
 _POLL_SECONDS = 0.3
@@ -100,17 +103,22 @@ class EventTail:
     def finish(self, events: Sequence[dict[str, Any]]) -> None:
         """Pass on those of `events` (all of rank 0's) that were not read from the file."""
         self.__exit__()
-        if self._on_event is not None:
-            for event in events[self._seen :]:
-                self._on_event(event)
+        for event in events[self._seen :]:
+            self._tell(event)
         self._seen = max(self._seen, len(events))
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        try:
+            if self._on_event is not None:
+                self._on_event(event)
+        except Exception:  # who watches must not end the gang
+            _logger.exception("the callback for a gang's events failed")
 
     def _follow(self) -> None:
         while not self._stop.wait(_POLL_SECONDS):
             for event in self._fresh():
-                assert self._on_event is not None
                 self._seen += 1
-                self._on_event(event)
+                self._tell(event)
 
     def _fresh(self) -> list[dict[str, Any]]:
         assert self._path is not None

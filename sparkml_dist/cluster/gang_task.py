@@ -128,7 +128,7 @@ class _Task:
         address = own_address(self.task_hosts, self.partition)
         message: dict[str, Any] = {}
         if self.rank == 0:
-            self.control = ControlServer(address, self.size, join_seconds=self.spec.start_seconds)
+            self.control = ControlServer(address, self.size)
             self.stack.callback(self.control.close)
             rendezvous = self.stack.enter_context(RendezvousServer(address))
             message = {
@@ -201,7 +201,7 @@ class _Task:
                 now = time.monotonic()
                 if not started and now - self.begun > self.spec.start_seconds:
                     return self._fail({"kind": "not_started", "seconds": self.spec.start_seconds})
-                if now - heard > self.spec.silence_seconds:
+                if started and now - heard > self.spec.silence_seconds:
                     return self._fail({"kind": "silent", "seconds": self.spec.silence_seconds})
                 continue
             if kind == "stop":

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["RowStatistics", "category_lists", "feature_columns", "row_statistics"]
 
 MAX_CLASSES = 10_000
+_FEW_CLASSES = 50  # up to so many, small data may have a class for every other row
 MAX_CATEGORIES = 10_000
 _SAMPLE_ROWS = 1_000
 _SPARSE_BELOW = 0.5
@@ -203,6 +204,12 @@ def row_statistics(df: DataFrame, plan: ColumnPlan) -> RowStatistics:
         raise DataError(
             "too_many_classes",
             f"The label column {plan.label!r} has more than {MAX_CLASSES:,} distinct values.",
+            "Is it the target of a regression, or an identifier?",
+        )
+    if len(classes) > max(_FEW_CLASSES, rows / 2):
+        raise DataError(
+            "too_many_classes",
+            f"The label column {plan.label!r} has {len(classes):,} values in {rows:,} rows.",
             "Is it the target of a regression, or an identifier?",
         )
     if len(classes) < 2:

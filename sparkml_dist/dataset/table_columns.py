@@ -32,8 +32,13 @@ def check_names(names: Sequence[str], where: str) -> None:
     Raises
     ------
     DataError
-        ``duplicate_columns``, naming them.
+        ``duplicate_columns``, naming them; ``column_name`` for one that Spark cannot address.
     """
+    strange = [name for name in names if "`" in name]
+    if strange:
+        raise DataError(
+            "column_name", f"{where} has a backtick in the name {strange[0]!r}.", "Rename it."
+        )
     alike: dict[str, list[str]] = {}
     for name in names:
         alike.setdefault(name.casefold(), []).append(name)

@@ -99,7 +99,7 @@ class TableSchema:
         """
         try:
             known = {field.name for field in fields(cls)}
-            values = {
+            values: dict[str, Any] = {
                 key: tuple(value) if isinstance(value, list) else value
                 for key, value in content.items()
                 if key in known

@@ -102,7 +102,10 @@ class TextTable:
                 .agg(*[F.sum(c).alias(c) for c in counts], F.min("example").alias("example"))
                 .collect()
             )
-        facts = {r["column"]: ColumnFacts(*[r[c] for c in counts], r["example"]) for r in found}
+        facts = {
+            r["column"]: ColumnFacts(example=r["example"], **{c: r[c] for c in counts})
+            for r in found
+        }
         whole = facts.pop(-1, ColumnFacts(0, 0, 0, 0, None))
         if whole.not_number:
             names = "names" if self.dialect.header else "fields in the first row"

@@ -105,7 +105,7 @@ class EnsembleClassifier(ShardClassifier):
                     "missing_values",
                     f"{traits.name} does not take missing values, which are in {len(missing)} "
                     f"feature(s): {shown}.",
-                    "Put an imputer before it: make_pipeline(SimpleImputer(), learner).",
+                    "Put an imputer before it: make_pipeline(SimpleImputer(), learner); --impute.",
                 )
             largest = max(s.rows for s in data.shards) * data.n_features * 4 * per_member
             sparse = data.layout == "sparse" and not traits.allows_sparse

@@ -64,11 +64,32 @@ class Traits:
         return cls(
             name=name,
             weight_parameter=weight,
-            allows_missing=bool(tags.allow_nan),
+            allows_missing=_allows_missing(learner),
             allows_sparse=bool(tags.sparse),
             probabilistic=hasattr(learner, "predict_proba"),
             dtype="float64" if module.startswith(_WANT_FLOAT64) else "float32",
         )
+
+
+def _allows_missing(learner: Any) -> bool:
+    """Tell whether NaN may stand in the features, or is filled in before it does harm.
+
+    A pipeline's own tags do not tell: an imputer may stand behind steps that let NaN through.
+    """
+    from sklearn.pipeline import Pipeline
+    from sklearn.utils import get_tags
+
+    steps = [step for _, step in learner.steps] if isinstance(learner, Pipeline) else [learner]
+    for step in steps:
+        if step is None or step == "passthrough":
+            continue
+        if not (get_tags(step).input_tags.allow_nan or isinstance(step, Pipeline)):
+            return False
+        if type(step).__name__.endswith("Imputer"):
+            return True
+        if isinstance(step, Pipeline) and not _allows_missing(step):
+            return False
+    return True
 
 
 def learner_from_path(path: str, params: dict[str, Any] | None = None) -> Any:

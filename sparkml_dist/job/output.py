@@ -182,9 +182,9 @@ class JobOutput:
         return self._claimed or self._is_free()
 
     def _is_free(self) -> bool:
-        """Tell whether the folder is empty but for the metrics of a run that failed early."""
-        files = self.folder.walk()
-        if files != [self.METRICS]:
+        """Tell whether the folder is empty but for what a run leaves that failed early."""
+        files = {*self.folder.walk()} - {self.JOB}
+        if files != {self.METRICS}:
             return not files
         try:
             found = self.folder.read_json(self.METRICS)

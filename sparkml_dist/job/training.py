@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned, partition, split
 from sparkml_dist.dataset.manifest import MANIFEST
+from sparkml_dist.dataset.table_columns import listing
 from sparkml_dist.dataset.table_lines import format_of
 from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table
 from sparkml_dist.dataset.tables import read_table
+from sparkml_dist.errors import DataError
 from sparkml_dist.job.output import JobOutput, write_table_schema
 from sparkml_dist.job.runner import Job
 from sparkml_dist.persistence.filesystem import Folder
@@ -71,7 +73,11 @@ def train(
         ready(spark)
     with job.stage("read"):
         table = read_table(spark, args.train, label=args.label, **_reading(args))
+        _refuse_strings(table)
         learn, test = _held_out(args, job, table)
+        # Scored more than once; Spark spills what does not fit. Without this every pass would read
+        # and parse the whole source again to find the few rows held out.
+        test = test.cache()
     with job.stage("partition"):
         resumed = output.claim(plan)
         data = lent or _shards(args, table, learn, output, resumed=resumed)
@@ -104,6 +110,20 @@ def train(
     with job.stage("plot"):
         plot_confusion(metrics.confusion, metrics.classes, output.plots)
         plot(model, test, metrics, output.plots)
+
+
+def _refuse_strings(table: Table) -> None:
+    """Raise where features hold strings that nobody called categories; names all of them."""
+    schema = table.schema
+    strings = [n for n in table.features if schema.kind(n) == "string"]
+    strings = [n for n in strings if n not in table.categorical]
+    if strings:
+        raise DataError(
+            "non_numeric_feature",
+            f"{len(strings)} feature column(s) hold strings: {listing(strings)}.",
+            "Name those that hold categories with --categorical (auto: all of them), or the "
+            "features with --features.",
+        )
 
 
 def _plan(args: argparse.Namespace) -> dict[str, Any]:

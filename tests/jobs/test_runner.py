@@ -201,6 +201,7 @@ def test_a_stranger_is_never_overwritten(tmp_path):
 
 def test_metrics_of_an_early_failure_are_no_obstacle(tmp_path):
     (tmp_path / "metrics.json").write_text('{"status": "failed"}')
+    (tmp_path / "job.json").write_text('{"plan": {"label": "wrong"}}')
     output(tmp_path).check({})
     (tmp_path / "metrics.json").write_text('{"status": "ok"}')
     with pytest.raises(errors.StorageError):
