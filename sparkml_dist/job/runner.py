@@ -11,7 +11,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.errors import ConfigurationError, SparkMLDistError
 from sparkml_dist.job.document import MetricsDocument
 from sparkml_dist.job.failures import as_toolkit_error
 from sparkml_dist.job.output import JobOutput, split_location
@@ -47,7 +47,7 @@ class Job:
         """The SparkSession; started on first use, so that what can be checked is checked before."""
         if self._spark is None:
             with self.stage("start"):
-                self._spark = get_session(f"sparkml_dist {self.document.job}")
+                self._spark = _started(f"sparkml_dist {self.document.job}")
         return self._spark
 
     @contextlib.contextmanager
@@ -68,6 +68,22 @@ class Job:
                 self._spark.stop()
             except Exception:  # it may be what failed; the job's outcome is known by now
                 _logger.debug("the session did not stop cleanly", exc_info=True)
+
+
+def _started(name: str) -> SparkSession:
+    try:
+        return get_session(name)
+    except SparkMLDistError:
+        raise
+    except Exception as error:
+        # Java's exception stands in the second line, after a colon; it says what is wrong.
+        told = [line.strip(": ") for line in str(error).splitlines() if line.strip(": ")]
+        reason = next((line for line in told if "Exception: " in line), (told or ["?"])[0])
+        raise ConfigurationError(
+            "session_not_started",
+            f"Spark did not start: {reason[:400]}",
+            "Check the master, and the memory and cores that the settings ask of it.",
+        ) from error
 
 
 def run_job(
