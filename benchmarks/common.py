@@ -67,6 +67,7 @@ def alternating(repeats: int, **actions: Callable[[], Any]) -> dict[str, list[fl
     times: dict[str, list[float]] = {name: [] for name in actions}
     for _ in range(repeats):
         for name, action in actions.items():
+            time.sleep(1.0)  # what the one before left running in the JVM must not count here
             times[name].append(seconds(action))
     return times
 

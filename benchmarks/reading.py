@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
 from common import alternating, generated, median, report, scratch, session
 
 from sparkml_dist import PartitionedDataset, open_partitioned, partition
+from sparkml_dist.dataset import reader
 
 
 def _touch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -21,9 +23,14 @@ def _touch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield pa.RecordBatch.from_pydict({"n": pa.array([rows], pa.int64())})
 
 
-def _read(task: tuple[str, list[int]]) -> int:
+def _read(task: tuple[str, list[int]], *, first: bool = False) -> int:
+    if first:
+        reader._verified.clear()  # as in a process that has not read these files before
     data = open_partitioned(task[0])
     return sum(len(data.read_block(s)) for s in task[1])
+
+
+_first = partial(_read, first=True)
 
 
 def _halves(data: PartitionedDataset) -> list[tuple[str, list[int]]]:
@@ -52,6 +59,7 @@ def main() -> None:
             times = alternating(
                 arguments.repeats,
                 shards=lambda: list(pool.map(_read, _halves(data))),
+                shards_first_reading=lambda: list(pool.map(_first, _halves(data))),
                 shards_one_process=lambda: _read((data.location, list(range(8)))),
                 map_in_arrow_65536=lambda: through_spark(65_536),
                 map_in_arrow_10000=lambda: through_spark(10_000),
@@ -68,16 +76,20 @@ def main() -> None:
         }
         for name, t in times.items()
     ]
-    ratio = median(times["map_in_arrow_65536"]) / base
-    default = median(times["map_in_arrow_10000"]) / base
+    slower = {name: median(t) / base for name, t in times.items()}
+    first = median(times["shards_first_reading"]) / base
     report(
         "reading",
         f"{arguments.rows:,} rows × {len(columns)} floats in Parquet to float32 matrices, on two "
-        f"cores; medians of {arguments.repeats}, in turn. The shards' checksums are verified.",
+        f"cores; medians of {arguments.repeats}, in turn. A process checks a file's checksums when "
+        "it reads it for the first time.",
         rows,
         target="≥ 10× the rows/s of mapInArrow over the same files",
-        measured=f"{default:.1f}× at Spark's default batch of 10,000 rows, {ratio:.1f}× at 65,536",
-        met=ratio >= 10,
+        measured=f"{slower['map_in_arrow_65536']:.1f}× (batches of 65,536 rows) and "
+        f"{slower['map_in_arrow_10000']:.1f}× (Spark's default of 10,000); a process's first, "
+        f"checking reading: {slower['map_in_arrow_65536'] / first:.1f}× and "
+        f"{slower['map_in_arrow_10000'] / first:.1f}×",
+        met=slower["map_in_arrow_65536"] >= 10,
     )
 
 

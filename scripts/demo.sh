@@ -34,7 +34,7 @@ say "Data: scikit-learn's digits, and $rows generated rows, written part by part
 python scripts/make_demo_data.py "$data" --rows "$rows" >"$demo/logs/data.out"
 
 digits=(--train "$data/digits.parquet" --label digit --test-fraction 0.2)
-generated=(--train "$data/generated" --label label --test-fraction 0.01)
+generated=(--train "$data/generated" --test "$data/held-out" --label label)
 
 say "Digits, ensemble: 16 members of 50 randomised trees, each member on one of 2 shards."
 job ensemble-digits train_ensemble.py "${digits[@]}" --shards 2 --members 16 \

@@ -7,6 +7,7 @@
 - ``generated/part-*.parquet``: two classes in 28 dimensions, each a mixture of 16 Gaussian
   clusters, 5% of the labels turned; columns ``f00`` to ``f27`` (float32) and ``label``. Made one
   part at a time, so that no process ever holds the whole.
+- ``held-out/part-*.parquet``: more rows from the same source, to score.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ FEATURES = 28
 CLUSTERS = 16  # of each class
 TURNED_LABELS = 0.05
 ROWS_IN_PART = 100_000
+HELD_OUT_ROWS = 40_000
 
 
 def write_digits(folder: Path) -> Path:
@@ -35,14 +37,14 @@ def write_digits(folder: Path) -> Path:
     return path
 
 
-def write_generated(folder: Path, rows: int, seed: int = 0) -> Path:
-    """Write the generated data set part by part and return its folder.
+def write_generated(target: Path, rows: int, stream: int) -> Path:
+    """Write generated rows part by part into a folder and return it.
 
-    A run that was interrupted goes on where it stopped: each part depends on (seed, part) only.
+    A run that was interrupted goes on where it stopped: each part depends on its number and on
+    the stream only. Streams differ in their rows, not in what these are drawn from.
     """
-    target = folder / "generated"
     target.mkdir(parents=True, exist_ok=True)
-    centres = np.random.default_rng(seed).normal(scale=0.7, size=(2 * CLUSTERS, FEATURES))
+    centres = np.random.default_rng(0).normal(scale=0.7, size=(2 * CLUSTERS, FEATURES))
     parts = -(-rows // ROWS_IN_PART)
     for part in range(parts):
         path = target / f"part-{part:05d}.parquet"
@@ -50,7 +52,7 @@ def write_generated(folder: Path, rows: int, seed: int = 0) -> Path:
             continue
         count = min(ROWS_IN_PART, rows - part * ROWS_IN_PART)
         unfinished = path.with_name(f".{path.name}.tmp")
-        pq.write_table(_part(centres, count, np.random.default_rng([seed, part])), unfinished)
+        pq.write_table(_part(centres, count, np.random.default_rng([stream, part])), unfinished)
         unfinished.rename(path)
     for surplus in sorted(target.glob("part-*.parquet"))[parts:]:
         surplus.unlink()
@@ -75,7 +77,8 @@ def main() -> None:
     arguments.folder.mkdir(parents=True, exist_ok=True)
     said = {
         "digits": str(write_digits(arguments.folder)),
-        "generated": str(write_generated(arguments.folder, arguments.rows)),
+        "generated": str(write_generated(arguments.folder / "generated", arguments.rows, 0)),
+        "held_out": str(write_generated(arguments.folder / "held-out", HELD_OUT_ROWS, 1)),
         "generated_mb": round(arguments.rows * FEATURES * 4 / 1e6),
     }
     print(json.dumps(said))

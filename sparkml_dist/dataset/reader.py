@@ -33,6 +33,9 @@ __all__ = ["read_block"]
 # while each of its columns is filled.
 _STRIP = 1024
 
+_verified: set[tuple[object, int]] = set()
+_MOST_VERIFIED = 100_000
+
 
 def read_block(
     folder: Folder,
@@ -63,7 +66,8 @@ def read_block(
     dtype : dtype, default=float32
         Type of a dense matrix.
     verify : bool, default=True
-        Check file sizes, footers and page checksums.
+        Check file sizes, footers and page checksums; those of a row group once in a process, as
+        long as the file's size and time of change stay.
 
     Returns
     -------
@@ -207,25 +211,32 @@ def _tables(
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise _damaged(folder, shard, str(error).splitlines()[0]) from error
 
-    if verify:
-        size = home.size(name)
-        if size >= 0 and size != shard.bytes:
-            raise StorageError(
-                "shard_truncated",
-                f"Shard {shard.index} ({home.uri(name)!r}) has {size:,} bytes where the manifest "
-                f"has {shard.bytes:,}.",
-                "The file was cut or replaced; cut the data set anew.",
-            )
-        if guarded(lambda: footer_sha256(home, name)) != shard.footer_sha256:
-            raise _damaged(folder, shard, "its footer does not match the manifest")
+    found = home.info(name)
+    if verify and found.size is not None and found.size != shard.bytes:
+        raise StorageError(
+            "shard_truncated",
+            f"Shard {shard.index} ({home.uri(name)!r}) has {found.size:,} bytes where the manifest "
+            f"has {shard.bytes:,}.",
+            "The file was cut or replaced; cut the data set anew.",
+        )
+    wanted = range(len(shard.row_groups)) if row_groups is None else row_groups
+    state = (home.location, name, shard.sha256, found.size, found.mtime_ns, tuple(names))
+    # Members read a shard many times, and ranks in every epoch: what this process has checked
+    # once, and nobody has touched since, need not be checked again.
+    verify = verify and not all((state, group) in _verified for group in wanted)
+    if verify and guarded(lambda: footer_sha256(home, name)) != shard.footer_sha256:
+        raise _damaged(folder, shard, "its footer does not match the manifest")
     source = guarded(lambda: home.filesystem.open_input_file(home.path(name)))
     with source:
         file = guarded(lambda: pq.ParquetFile(source, page_checksum_verification=verify))
-        wanted = range(file.num_row_groups) if row_groups is None else row_groups
         for group in wanted:
             yield guarded(
                 functools.partial(file.read_row_group, group, columns=names, use_threads=False)
             )
+            if verify:
+                if len(_verified) > _MOST_VERIFIED:
+                    _verified.clear()
+                _verified.add((state, group))
 
 
 def _locate(folder: Folder, shard: ShardInfo) -> tuple[Folder, str]:

@@ -35,9 +35,12 @@ class BaggingClassifier(EnsembleClassifier):
     numMembers : int, default=10
     method : {"bagging", "pasting", "subspaces", "patches"}, default="bagging"
         Rows with replacement (as Poisson weights, or by resampling for learners that take no
-        weights), rows without replacement, a random part of the features, or of both.
+        weights), rows without replacement, a random part of the features, or of both. With
+        bagging, the first member on each shard learns from the shard itself, which is a fair
+        sample of the whole already; those that come back to it, from bootstraps of it.
     maxSamples : float, optional
-        Expected rows of a bag as a share of its shards; 1.0, for patches 0.7.
+        Expected rows of a bag as a share of its shards; 1.0, for patches 0.7. When it is set,
+        every member of a bagging learns from a bootstrap.
     maxFeatures : float, optional
         Features of a member as a share of all; 1.0, for subspaces and patches 0.5.
     shardsPerMember : int, default=1
@@ -114,9 +117,16 @@ class BaggingClassifier(EnsembleClassifier):
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
         sampling = self._sampling()
         per_member, n = self.getOrDefault(self.shardsPerMember), len(data.shards)
+        # A shard is a fair sample already: drawing from it with replacement would only lose a
+        # third of its rows. Members that share it with an earlier one need bags of their own.
+        first = Sampling.of("pasting", max_features=sampling.max_features)
+        untouched = n // per_member if sampling.replaces and not self.isSet(self.maxSamples) else 0
         return [
             MemberPlan(
-                i, 0, tuple(sorted((i * per_member + j) % n for j in range(per_member))), sampling
+                i,
+                0,
+                tuple(sorted((i * per_member + j) % n for j in range(per_member))),
+                first if i < untouched else sampling,
             )
             for i in range(self.getOrDefault(self.numMembers))
         ]

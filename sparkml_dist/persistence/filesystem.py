@@ -104,14 +104,15 @@ class Folder:
 
     def exists(self, name: str = "") -> bool:
         """Tell whether `name` (or the folder itself) exists."""
-        return self._info(name).type != pafs.FileType.NotFound
+        return self.info(name).type != pafs.FileType.NotFound
 
     def size(self, name: str) -> int:
         """Return the size of the file `name` in bytes; -1 when there is no such file."""
-        info = self._info(name)
+        info = self.info(name)
         return int(info.size) if info.type == pafs.FileType.File else -1
 
-    def _info(self, name: str) -> pafs.FileInfo:
+    def info(self, name: str) -> pafs.FileInfo:
+        """Return what the file system knows of `name`: type, size, time of change."""
         try:
             return self.filesystem.get_file_info(self.path(name))
         except OSError as error:

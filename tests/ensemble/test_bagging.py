@@ -84,7 +84,7 @@ def test_one_shard_is_plain_scikit_learn(learner, one_shard, digits):
 
 def test_members_are_bootstraps_of_their_shards(shards, digits):
     learner = DecisionTreeClassifier()
-    model = BaggingClassifier(estimator=learner, numMembers=5, seed=2).fit(shards)
+    model = BaggingClassifier(estimator=learner, numMembers=5, maxSamples=1.0, seed=2).fit(shards)
     X, _ = matrix(digits[1])
     votes = np.zeros((len(X), 10))
     for m in range(5):
@@ -98,8 +98,19 @@ def test_members_are_bootstraps_of_their_shards(shards, digits):
     assert np.allclose(probabilities(model, digits[1]), votes / 5, atol=1e-7)
 
 
+def test_the_first_member_of_a_shard_learns_from_all_of_it(shards):
+    model = BaggingClassifier(estimator=DecisionTreeClassifier(), numMembers=5, seed=2).fit(shards)
+    bags = [(m["bag_rows"], m["rows"]) for m in model.summary["members"]]
+    assert all(bag == rows for bag, rows in bags[:3])
+    for m, (bag, _) in enumerate(bags[3:], start=3):
+        assert bag == poisson_counts(shards.read_block(m % 3).key, 1.0, 2, m).sum()
+    assert len({m["sha256"] for m in model.content["members"]}) == 5
+
+
 def test_a_learner_without_weights_sees_the_same_bag_by_repetition(shards, digits):
-    model = BaggingClassifier(estimator=KNeighborsClassifier(5), numMembers=2).fit(shards)
+    model = BaggingClassifier(estimator=KNeighborsClassifier(5), numMembers=2, maxSamples=1.0).fit(
+        shards
+    )
     X, _ = matrix(digits[1])
     votes = np.zeros((len(X), 10))
     for m in range(2):
