@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.version import __version__
 
 if TYPE_CHECKING:
-    from sparkml_dist.classifier import load_model
+    from sparkml_dist.classification_model import load_model
     from sparkml_dist.dataset import (
         Block,
         PartitionedDataset,
@@ -48,7 +48,7 @@ _HOMES = {
     "folds": "dataset",
     "get_session": "session",
     "holdout": "dataset",
-    "load_model": "classifier",
+    "load_model": "classification_model",
     "open_partitioned": "dataset",
     "partition": "dataset",
     "split": "dataset",

@@ -19,6 +19,7 @@ from pyspark.ml.param.shared import (
 from sparkml_dist.errors import ConfigurationError, nearest
 
 __all__ = [
+    "OUTPUT_DEFAULTS",
     "AccessibleParams",
     "HasColumns",
     "HasModelDir",
@@ -26,6 +27,14 @@ __all__ = [
     "HasShards",
     "param",
 ]
+
+
+OUTPUT_DEFAULTS = {
+    "predictionCol": "prediction",
+    "probabilityCol": "probability",
+    "rawPredictionCol": "rawPrediction",
+    "predictedLabelCol": "predictedLabel",
+}
 
 
 def param(name: str, doc: str, converter: Any = None) -> Any:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.classifier import ShardClassificationModel, ShardClassifier
+from sparkml_dist.classification_model import ShardClassificationModel
+from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.cluster.gang import check_gang
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder

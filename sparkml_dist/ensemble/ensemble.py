@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.classifier import ShardClassificationModel, ShardClassifier
+from sparkml_dist.classification_model import ShardClassificationModel
+from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.cluster.tasks import TaskOutcome, run_tasks
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import SPARK_TYPES

@@ -8,7 +8,7 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sparkml_dist.classifier import load_model
+from sparkml_dist.classification_model import load_model
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.table_columns import find_column
 from sparkml_dist.dataset.table_lines import format_of
@@ -24,7 +24,7 @@ from sparkml_dist.report.evaluation import evaluate_classification
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from sparkml_dist.classifier import ShardClassificationModel
+    from sparkml_dist.classification_model import ShardClassificationModel
 
 __all__ = ["score_table"]
 
