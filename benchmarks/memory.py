@@ -19,6 +19,7 @@ def _jvm_used(spark: object) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--shard-rows", type=int, default=250_000)
+    parser.add_argument("--learners", nargs="+", help="some of those below; all by default")
     arguments = parser.parse_args()
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.tree import DecisionTreeClassifier
@@ -27,6 +28,7 @@ def main() -> None:
         "DecisionTree": DecisionTreeClassifier(max_depth=8, max_features=4),
         "HistGradientBoosting": HistGradientBoostingClassifier(max_iter=10, early_stopping=False),
     }
+    learners = {k: v for k, v in learners.items() if k in (arguments.learners or learners)}
     rows, growth, worst, drivers = [], [], 0.0, []
     with scratch() as folder:
         # A worker for each task: what one member left behind must not count for the next.

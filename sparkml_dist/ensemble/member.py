@@ -84,6 +84,8 @@ class MemberFit:
 
     def __call__(self, index: int) -> dict[str, Any]:
         """Fit and commit member `index`; return its record."""
+        import skops.io  # noqa: F401 - what the members are written with belongs to the base
+
         start = time.perf_counter()
         plan = self.plans[index]
         learner = self.learners[plan.learner]
