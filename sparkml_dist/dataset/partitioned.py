@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
-from sparkml_dist.dataset.reader import read_block
+from sparkml_dist.dataset.reader import locate, read_block
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
@@ -135,11 +135,7 @@ class PartitionedDataset:
             ``shard_altered``, naming the first shard that differs.
         """
         for info in self.shards:
-            if info.file.startswith("/") or "://" in info.file:
-                head, _, name = info.file.rpartition("/")
-                home = Folder(head)
-            else:
-                home, name = self.folder, info.file
+            home, name = locate(self.folder, info)
             if home.sha256(name) != info.sha256:
                 raise StorageError(
                     "shard_altered",

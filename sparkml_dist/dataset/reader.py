@@ -27,7 +27,7 @@ from sparkml_dist.dataset.writer import (
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
 
-__all__ = ["read_block"]
+__all__ = ["locate", "read_block"]
 
 # Rows transposed at a time: small enough that a strip of the matrix stays in the CPU's cache
 # while each of its columns is filled.
@@ -197,7 +197,7 @@ def _tables(
     verify: bool,
 ) -> Iterator[pa.Table]:
     """Yield the row groups of a shard, with its file checked against the manifest."""
-    home, name = _locate(folder, shard)
+    home, name = locate(folder, shard)
 
     def guarded(step: Callable[[], Any]) -> Any:
         try:
@@ -239,7 +239,7 @@ def _tables(
                 _verified.add((state, group))
 
 
-def _locate(folder: Folder, shard: ShardInfo) -> tuple[Folder, str]:
+def locate(folder: Folder, shard: ShardInfo) -> tuple[Folder, str]:
     """Return the folder and name of a shard's file; adopted files lie anywhere."""
     head, _, tail = shard.file.rpartition("/")
     if head.startswith("/") or "://" in head:
@@ -248,7 +248,7 @@ def _locate(folder: Folder, shard: ShardInfo) -> tuple[Folder, str]:
 
 
 def _damaged(folder: Folder, shard: ShardInfo, why: str) -> StorageError:
-    home, name = _locate(folder, shard)
+    home, name = locate(folder, shard)
     return StorageError(
         "shard_damaged",
         f"Shard {shard.index} ({home.uri(name)!r}) is damaged: {why}.",
