@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.version import __version__
 
 if TYPE_CHECKING:
-    from sparkml_dist.classification_model import load_model
     from sparkml_dist.dataset import (
         Block,
         PartitionedDataset,
@@ -27,15 +26,22 @@ if TYPE_CHECKING:
     from sparkml_dist.ensemble import (
         BaggingClassificationModel,
         BaggingClassifier,
+        BaggingRegressionModel,
+        BaggingRegressor,
         VotingClassificationModel,
         VotingClassifier,
+        VotingRegressionModel,
+        VotingRegressor,
     )
     from sparkml_dist.errors import SparkMLDistError
     from sparkml_dist.session import SessionInfo, get_session
+    from sparkml_dist.shard_model import load_model
 
 _HOMES = {
     "BaggingClassificationModel": "ensemble",
     "BaggingClassifier": "ensemble",
+    "BaggingRegressor": "ensemble",
+    "BaggingRegressionModel": "ensemble",
     "Block": "dataset",
     "KerasClassificationModel": "deep",
     "KerasClassifier": "deep",
@@ -44,11 +50,13 @@ _HOMES = {
     "SparkMLDistError": "errors",
     "VotingClassificationModel": "ensemble",
     "VotingClassifier": "ensemble",
+    "VotingRegressor": "ensemble",
+    "VotingRegressionModel": "ensemble",
     "adopt": "dataset",
     "folds": "dataset",
     "get_session": "session",
     "holdout": "dataset",
-    "load_model": "classification_model",
+    "load_model": "shard_model",
     "open_partitioned": "dataset",
     "partition": "dataset",
     "split": "dataset",
@@ -57,6 +65,8 @@ _HOMES = {
 __all__ = [
     "BaggingClassificationModel",
     "BaggingClassifier",
+    "BaggingRegressionModel",
+    "BaggingRegressor",
     "Block",
     "KerasClassificationModel",
     "KerasClassifier",
@@ -65,6 +75,8 @@ __all__ = [
     "SparkMLDistError",
     "VotingClassificationModel",
     "VotingClassifier",
+    "VotingRegressionModel",
+    "VotingRegressor",
     "__version__",
     "adopt",
     "folds",

@@ -11,8 +11,8 @@ from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
-    from sparkml_dist.classification_model import ShardClassificationModel
-    from sparkml_dist.classifier import ShardClassifier
+    from sparkml_dist.shard_estimator import ShardEstimator
+    from sparkml_dist.shard_model import ShardModel
 
 __all__ = ["EstimatorReader", "EstimatorWriter", "ModelReader", "ModelWriter"]
 
@@ -39,7 +39,7 @@ def _open_target(path: str, *, overwrite: bool) -> Folder:
 class ModelWriter(MLWriter):
     """Copies a model's folder."""
 
-    def __init__(self, model: ShardClassificationModel) -> None:
+    def __init__(self, model: ShardModel) -> None:
         super().__init__()
         self._model = model
 
@@ -63,7 +63,7 @@ class ModelWriter(MLWriter):
 class ModelReader(MLReader):
     """Loads a model of one class."""
 
-    def __init__(self, kind: type[ShardClassificationModel]) -> None:
+    def __init__(self, kind: type[ShardModel]) -> None:
         super().__init__()
         self._kind = kind
 
@@ -75,7 +75,7 @@ class ModelReader(MLReader):
 class EstimatorWriter(MLWriter):
     """Writes an estimator's Params and its objects."""
 
-    def __init__(self, estimator: ShardClassifier) -> None:
+    def __init__(self, estimator: ShardEstimator) -> None:
         super().__init__()
         self._estimator = estimator
 
@@ -101,7 +101,7 @@ class EstimatorWriter(MLWriter):
 class EstimatorReader(MLReader):
     """Reads what `EstimatorWriter` wrote."""
 
-    def __init__(self, kind: type[ShardClassifier]) -> None:
+    def __init__(self, kind: type[ShardEstimator]) -> None:
         super().__init__()
         self._kind = kind
 

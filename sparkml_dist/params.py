@@ -19,18 +19,18 @@ from pyspark.ml.param.shared import (
 from sparkml_dist.errors import ConfigurationError, nearest
 
 __all__ = [
-    "OUTPUT_DEFAULTS",
+    "CLASS_COLUMN_DEFAULTS",
     "AccessibleParams",
+    "HasClassColumns",
     "HasColumns",
+    "HasCommonParams",
     "HasModelDir",
-    "HasPredictionColumns",
     "HasShards",
     "param",
 ]
 
 
-OUTPUT_DEFAULTS = {
-    "predictionCol": "prediction",
+CLASS_COLUMN_DEFAULTS = {
     "probabilityCol": "probability",
     "rawPredictionCol": "rawPrediction",
     "predictedLabelCol": "predictedLabel",
@@ -195,8 +195,8 @@ class HasModelDir(Params):
     )
 
 
-class HasPredictionColumns(HasPredictionCol, HasProbabilityCol, HasRawPredictionCol):
-    """Names of the columns that `transform` adds; an empty name leaves a column out."""
+class HasClassColumns(HasProbabilityCol, HasRawPredictionCol):
+    """Names of the columns that a classifier adds to the prediction; an empty one leaves it out."""
 
     predictedLabelCol: Any = param(
         "predictedLabelCol",
@@ -206,6 +206,6 @@ class HasPredictionColumns(HasPredictionCol, HasProbabilityCol, HasRawPrediction
 
 
 class HasCommonParams(
-    AccessibleParams, HasColumns, HasShards, HasModelDir, HasPredictionColumns, HasSeed
+    AccessibleParams, HasColumns, HasShards, HasModelDir, HasPredictionCol, HasSeed
 ):
     """All Params that an estimator over shards has."""

@@ -18,7 +18,14 @@ from sparkml_dist.errors import DataError, nearest
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["OutputColumns", "Scorer", "check_feature_columns", "loaded", "score"]
+__all__ = [
+    "OutputColumns",
+    "Scorer",
+    "check_feature_columns",
+    "loaded",
+    "score",
+    "score_regression",
+]
 
 Predict = Callable[[Matrix], npt.NDArray[Any]]
 
@@ -31,7 +38,7 @@ class Scorer(Protocol):
     cache_key : str
         Tells models apart within a worker; changes whenever the model does.
     raw_scale : float
-        Factor from probability to ``rawPrediction``.
+        Factor from probability to ``rawPrediction``; not used for a regression.
     """
 
     @property
@@ -45,7 +52,10 @@ class Scorer(Protocol):
         ...
 
     def load(self) -> Predict:
-        """Return a function from features (n, d) to probabilities (n, n_classes)."""
+        """Return a function from features (n, d) to probabilities (n, n_classes).
+
+        For a regression, to predictions (n,).
+        """
         ...
 
 
@@ -193,3 +203,42 @@ def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
     rows, width = matrix.shape
     offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
+
+
+def score_regression(
+    df: DataFrame, schema: FeatureSchema, scorer: Scorer, prediction: str, *, task_cpus: int = 1
+) -> DataFrame:
+    """Return `df` with a column of predictions; a plan, nothing runs yet.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+    schema : FeatureSchema
+        How the model's features are made.
+    scorer : Scorer
+    prediction : str
+        Name of the column (double) that is added.
+    task_cpus : int, default=1
+        Cores that a task owns.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+    """
+    from pyspark.sql import functions as F
+
+    check_feature_columns(df, schema)
+    carried = schema.n_transported
+
+    def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        model = loaded(scorer.cache_key, scorer.load)
+        with limit_threads(task_cpus):
+            for batch in batches:
+                features = schema.encode([batch.field(i) for i in range(carried)])
+                yield pa.array(np.asarray(model(features), dtype=np.float64))
+
+    # The annotations are how Spark tells an iterator over batches; they must be real objects.
+    predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
+    udf = F.arrow_udf(predict, "double")  # type: ignore[attr-defined]
+    kept = [F.col(f"`{c}`") for c in df.columns if c != prediction]
+    return df.select(*kept, udf(F.struct(*schema.transport())).alias(prediction))

@@ -109,6 +109,17 @@ class FeatureSchema:
             at += column.size
         return found
 
+    def category_counts(self, features: Sequence[int] | None = None) -> list[int]:
+        """Return the number of categories of each feature, 0 for numbers.
+
+        Parameters
+        ----------
+        features : sequence of int, optional
+            Which features, in which order; all by default.
+        """
+        counts = [len(c.categories) for c in self.columns for _ in range(c.size)]
+        return counts if features is None else [counts[int(i)] for i in features]
+
     def with_categories(self, categories: dict[str, tuple[str, ...]]) -> FeatureSchema:
         """Return the schema with the category lists filled in."""
         columns = tuple(

@@ -14,11 +14,13 @@ from sparkml_dist.errors import ConfigurationError
 
 __all__ = ["METHODS", "Method", "Sampling", "feature_subset", "member_seed", "poisson_counts"]
 
-Method = Literal["bagging", "pasting", "subspaces", "patches"]
-METHODS: tuple[Method, ...] = ("bagging", "pasting", "subspaces", "patches")
+Method = Literal["bagging", "pasting", "subspaces", "patches", "balanced"]
+METHODS: tuple[Method, ...] = ("bagging", "pasting", "subspaces", "patches", "balanced")
 
-_DEFAULT_SAMPLES = {"bagging": 1.0, "pasting": 1.0, "subspaces": 1.0, "patches": 0.7}
-_DEFAULT_FEATURES = {"bagging": 1.0, "pasting": 1.0, "subspaces": 0.5, "patches": 0.5}
+_DEFAULT_SAMPLES = {"patches": 0.7}
+_DEFAULT_FEATURES = {"subspaces": 0.5, "patches": 0.5}
+# A class of fewer rows than this is drawn more often than once, so that a bag is no handful.
+_LEAST_BALANCED = 128
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,10 @@ class Sampling:
 
     Attributes
     ----------
-    method : {"bagging", "pasting", "subspaces", "patches"}
+    method : {"bagging", "pasting", "subspaces", "patches", "balanced"}
         With replacement (Breiman 1996); without (Breiman 1999); all rows and some features (Ho
-        1998); some rows and some features (Louppe and Geurts 2012).
+        1998); some rows and some features (Louppe and Geurts 2012); with replacement, as many of
+        each class (Chen, Liaw and Breiman 2004).
     max_samples : float
         Expected rows of a bag as a share of the shards' rows.
     max_features : float
@@ -55,8 +58,8 @@ class Sampling:
             raise ConfigurationError(
                 "invalid_method", f"method must be one of {', '.join(METHODS)}. Got {method!r}."
             )
-        samples = _DEFAULT_SAMPLES[method] if max_samples is None else max_samples
-        features = _DEFAULT_FEATURES[method] if max_features is None else max_features
+        samples = _DEFAULT_SAMPLES.get(method, 1.0) if max_samples is None else max_samples
+        features = _DEFAULT_FEATURES.get(method, 1.0) if max_features is None else max_features
         if not 0 < samples <= 1:
             raise ConfigurationError(
                 "invalid_max_samples", f"maxSamples must be in (0, 1]. Got {samples!r}."
@@ -70,7 +73,27 @@ class Sampling:
     @property
     def replaces(self) -> bool:
         """Whether rows are drawn with replacement."""
-        return self.method == "bagging"
+        return self.method in ("bagging", "balanced")
+
+    def class_rates(self, class_rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
+        """Return how often a bag is to hold a row of each class; None where classes do not matter.
+
+        Parameters
+        ----------
+        class_rows : ndarray of int64, shape (n_classes,)
+            Rows of each class among those that the bag is drawn from.
+
+        Returns
+        -------
+        ndarray of shape (n_classes,) or None
+            So that each class is expected as often as the rarest one is there, or 128 times where
+            that is more; 0 for classes that are not there.
+        """
+        if self.method != "balanced":
+            return None
+        there = class_rows[class_rows > 0]
+        wanted = min(max(there.min(), _LEAST_BALANCED), there.max()) * self.max_samples
+        return np.divide(wanted, class_rows, out=np.zeros(len(class_rows)), where=class_rows > 0)
 
     def features(self, n_features: int, seed: int, member: int) -> npt.NDArray[np.int64] | None:
         """Return the features of a member, sorted, shape (k,); None for all of them."""

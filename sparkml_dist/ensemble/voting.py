@@ -3,26 +3,116 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.bags import Sampling
-from sparkml_dist.ensemble.ensemble import EnsembleClassificationModel, EnsembleClassifier
+from sparkml_dist.ensemble.ensemble import Ensemble, EnsembleClassifier, EnsembleRegressor
+from sparkml_dist.ensemble.ensemble_model import (
+    EnsembleClassificationModel,
+    EnsembleRegressionModel,
+)
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 
-__all__ = ["VotingClassificationModel", "VotingClassifier"]
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = [
+    "NamedLearners",
+    "VotingClassificationModel",
+    "VotingClassifier",
+    "VotingRegressionModel",
+    "VotingRegressor",
+]
 
 
 class VotingClassificationModel(EnsembleClassificationModel):
     """Members that vote, softly or hard, each with its say."""
 
 
-class VotingClassifier(EnsembleClassifier):
+class VotingRegressionModel(EnsembleRegressionModel):
+    """Regressors whose weighted mean is the prediction."""
+
+
+class NamedLearners(Ensemble):
+    """Base of the ensembles that have several learners, each with a name."""
+
+    estimators: Any = param("estimators", "list of (name, scikit-learn learner)")
+
+    _object_params: ClassVar[tuple[str, ...]] = ("estimators",)
+
+    def _learners(self) -> list[Any]:
+        named = self._value(self.estimators)
+        if not named:
+            raise ConfigurationError(
+                "no_estimator",
+                f"{type(self).__name__} needs estimators.",
+                "Pass estimators=[('tree', DecisionTreeClassifier()), …].",
+            )
+        return [learner for _, learner in named]
+
+    def _names(self) -> list[str]:
+        return [name for name, _ in self.getOrDefault(self.estimators)]
+
+    def _check_params(self, spark: SparkSession) -> None:
+        self._learners()
+        names = self._names()
+        if len(set(names)) != len(names):
+            raise ConfigurationError(
+                "duplicate_names", f"Names of estimators must differ. Got {names}."
+            )
+        super()._check_params(spark)
+
+    def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
+        """Plan each learner on every group of shards."""
+        everything = Sampling.of("pasting")
+        per_member, n = self.getOrDefault(self.shardsPerMember), len(data.shards)
+        groups = [tuple(range(s, min(s + per_member, n))) for s in range(0, n, per_member)]
+        pairs = [(k, group) for k in range(len(self._learners())) for group in groups]
+        return [MemberPlan(i, k, group, everything) for i, (k, group) in enumerate(pairs)]
+
+    def _save_object(self, folder: Folder, name: str) -> None:
+        super()._save_object(folder, name)
+        folder.write_json("names.json", self._names())
+
+    def _load_object(self, folder: Folder, name: str) -> None:
+        learners = self._stored_learners(folder)
+        if learners:
+            names = folder.read_json("names.json")
+            self._set(estimators=list(zip(names, learners, strict=True)))
+
+
+class _Voting(NamedLearners):
+    """What voting is for classes and for numbers."""
+
+    weights: Any = param("weights", "each learner's say in the vote", TypeConverters.toListFloat)
+
+    def _check_params(self, spark: SparkSession) -> None:
+        weights, learners = self._value(self.weights), self._learners()
+        if weights is not None:
+            if len(weights) != len(learners):
+                raise ConfigurationError(
+                    "invalid_weights",
+                    f"weights must have one number for each of the {len(learners)} estimators. "
+                    f"Got {len(weights)}.",
+                )
+            if min(weights) < 0 or sum(weights) <= 0:
+                raise ConfigurationError(
+                    "invalid_weights", f"weights must be >= 0 and not all zero. Got {weights}."
+                )
+        super()._check_params(spark)
+
+    def _member_weights(self, plans: Sequence[MemberPlan]) -> list[float]:
+        weights = self._value(self.weights) or [1.0] * len(self._learners())
+        return [float(weights[p.learner]) for p in plans]
+
+
+class VotingClassifier(_Voting, EnsembleClassifier):
     """Learners of different kinds that vote.
 
     Each learner is fitted on every shard (or group of ``shardsPerMember`` shards), so that the
@@ -47,60 +137,24 @@ modelDir, overwrite, resume, trustedTypes
     Kittler, Hatef, Duin, Matas (1998), "On combining classifiers".
     """
 
-    estimators: Any = param("estimators", "list of (name, scikit-learn classifier)")
-    weights: Any = param("weights", "each learner's say in the vote", TypeConverters.toListFloat)
-
-    _object_params: ClassVar[tuple[str, ...]] = ("estimators",)
     _model_class = VotingClassificationModel
 
-    def _learners(self) -> list[Any]:
-        named = self._value(self.estimators)
-        if not named:
-            raise ConfigurationError(
-                "no_estimator",
-                "VotingClassifier needs estimators.",
-                "Pass estimators=[('tree', DecisionTreeClassifier()), …].",
-            )
-        return [learner for _, learner in named]
 
-    def _check_params(self, spark: Any) -> None:
-        learners = self._learners()
-        names = [name for name, _ in self.getOrDefault(self.estimators)]
-        if len(set(names)) != len(names):
-            raise ConfigurationError(
-                "duplicate_names", f"Names of estimators must differ. Got {names}."
-            )
-        weights = self._value(self.weights)
-        if weights is not None:
-            if len(weights) != len(learners):
-                raise ConfigurationError(
-                    "invalid_weights",
-                    f"weights must have one number for each of the {len(learners)} estimators. "
-                    f"Got {len(weights)}.",
-                )
-            if min(weights) < 0 or sum(weights) <= 0:
-                raise ConfigurationError(
-                    "invalid_weights", f"weights must be >= 0 and not all zero. Got {weights}."
-                )
-        super()._check_params(spark)
+class VotingRegressor(_Voting, EnsembleRegressor):
+    """Regressors of different kinds whose weighted mean is the prediction.
 
-    def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
-        everything = Sampling.of("pasting")
-        per_member, n = self.getOrDefault(self.shardsPerMember), len(data.shards)
-        groups = [tuple(range(s, min(s + per_member, n))) for s in range(0, n, per_member)]
-        pairs = [(k, group) for k in range(len(self._learners())) for group in groups]
-        return [MemberPlan(i, k, group, everything) for i, (k, group) in enumerate(pairs)]
+    Each is fitted on every shard, or group of ``shardsPerMember`` shards.
 
-    def _member_weights(self, plans: Sequence[MemberPlan]) -> list[float]:
-        weights = self._value(self.weights) or [1.0] * len(self._learners())
-        return [float(weights[p.learner]) for p in plans]
+    Parameters
+    ----------
+    estimators : list of (str, scikit-learn regressor)
+        Learners with their names.
+    weights : list of float, optional
+        Each learner's say; equal by default.
+    shardsPerMember : int, default=1
+    seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
+numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, trustedTypes
+        As for `BaggingRegressor`.
+    """
 
-    def _save_object(self, folder: Folder, name: str) -> None:
-        super()._save_object(folder, name)
-        folder.write_json("names.json", [n for n, _ in self.getOrDefault(self.estimators)])
-
-    def _load_object(self, folder: Folder, name: str) -> None:
-        learners = self._stored_learners(folder)
-        if learners:
-            names = folder.read_json("names.json")
-            self._set(estimators=list(zip(names, learners, strict=True)))
+    _model_class = VotingRegressionModel

@@ -8,7 +8,6 @@ import uuid
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from sparkml_dist.classification_model import load_model
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.table_columns import find_column
 from sparkml_dist.dataset.table_lines import format_of
@@ -17,14 +16,16 @@ from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.job.output import read_table_schema
 from sparkml_dist.job.runner import Job
-from sparkml_dist.persistence.filesystem import Folder, is_uri, local_path
+from sparkml_dist.persistence.filesystem import Folder, is_uri
 from sparkml_dist.persistence.model_folder import MANIFEST
 from sparkml_dist.report.evaluation import evaluate_classification
+from sparkml_dist.report.regression import evaluate_regression
+from sparkml_dist.shard_model import load_model
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from sparkml_dist.classification_model import ShardClassificationModel
+    from sparkml_dist.shard_model import ShardModel
 
 __all__ = ["score_table"]
 
@@ -57,7 +58,7 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
     home = _model_folder(args.model)
     model = load_model(home.location, trusted=args.trust)
     document = job.document
-    document.features, document.classes = model.numFeatures, model.numClasses
+    document.features, document.classes = model.numFeatures, len(model.label.classes)
     spark = job.spark
     with job.stage("read"):
         table = _read(args, job, home, model)
@@ -66,14 +67,12 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
     try:
         with job.stage("score"):
             scored = _scored(model, table.df, args.keep, label)
-            scored.write.mode("overwrite").parquet(_for_spark(temporary))
-        written = spark.read.parquet(_for_spark(temporary))
+            scored.write.mode("overwrite").parquet(temporary.spark_path())
+        written = spark.read.parquet(temporary.spark_path())
         document.rows = written.count()
         if label:
             with job.stage("evaluate"):
-                metrics = evaluate_classification(written, label_col=label, classes=model.classes)
-            document.metrics = metrics.to_dict()
-            document.more["unknown_label_rows"] = metrics.unknown_label_rows
+                _evaluate(job, model, written, label)
         if temporary is not target:
             target.delete()
             target.filesystem.move(temporary.path(), target.path())
@@ -104,6 +103,15 @@ def _check_target(target: Folder, *, overwrite: bool) -> None:
         )
 
 
+def _evaluate(job: Job, model: ShardModel, written: DataFrame, label: str) -> None:
+    if model.label.is_regression:
+        job.document.metrics = evaluate_regression(written, label_col=label).to_dict()
+        return
+    metrics = evaluate_classification(written, label_col=label, classes=model.label.classes)
+    job.document.metrics = metrics.to_dict()
+    job.document.more["unknown_label_rows"] = metrics.unknown_label_rows
+
+
 def _model_folder(location: str) -> Folder:
     """Return the model's folder: the one named, or ``model`` in a training job's output."""
     folder = Folder.at(location)
@@ -113,9 +121,7 @@ def _model_folder(location: str) -> Folder:
     return folder
 
 
-def _read(
-    args: argparse.Namespace, job: Job, home: Folder, model: ShardClassificationModel
-) -> Table:
+def _read(args: argparse.Namespace, job: Job, home: Folder, model: ShardModel) -> Table:
     chosen = format_of(args.input, args.format)
     schema = read_table_schema(home) or _schema_of(model, chosen)
     options: dict[str, Any] = {
@@ -126,7 +132,7 @@ def _read(
     return read_table(job.spark, args.input, schema_from=schema, label_optional=True, **options)
 
 
-def _schema_of(model: ShardClassificationModel, format: str) -> TableSchema:
+def _schema_of(model: ShardModel, format: str) -> TableSchema:
     """Describe the table that a model needs where its training table is not on record."""
     columns = tuple(c.name for c in model.schema.columns)
     kinds = {"numeric": "number", "categorical": "string"}
@@ -155,9 +161,7 @@ def _label(wanted: str | None, table: Table) -> str:
     return find_column(wanted, table.df.columns, "label", "the input")
 
 
-def _scored(
-    model: ShardClassificationModel, df: DataFrame, keep: list[str] | None, label: str
-) -> DataFrame:
+def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str) -> DataFrame:
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
 
@@ -178,10 +182,12 @@ def _scored(
         "predictedLabelCol": "predictedLabel",
         "rawPredictionCol": "",
     }
-    renamed = model.copy({model.getParam(param): name for param, name in names.items()})
-    scored = renamed.transform(df)
-    array = vector_to_array(F.col("probability")).cast("array<double>").alias("probability")
-    added = [F.col("prediction"), array]
+    present = {k: v for k, v in names.items() if model.hasParam(k)}
+    scored = model.copy({model.getParam(k): v for k, v in present.items()}).transform(df)
+    added = [F.col("prediction")]
+    if "probabilityCol" in present:
+        array = vector_to_array(F.col("probability")).cast("array<double>")
+        added.append(array.alias("probability"))
     if "predictedLabel" in scored.columns:
         added.append(F.col("predictedLabel"))
     return scored.select(*[F.col(f"`{name}`") for name in kept], *added)
@@ -194,8 +200,3 @@ def _temporary(target: Folder) -> Folder:
         return target
     parent, _, name = target.location.rpartition("/")
     return Folder.at(f"{parent}/.{name}.{uuid.uuid4().hex[:8]}.tmp")
-
-
-def _for_spark(folder: Folder) -> str:
-    path = local_path(folder.location)
-    return folder.location if path is None else f"file://{path}"

@@ -102,6 +102,12 @@ class Folder:
         """Return the location of `name` as a person or Spark would write it."""
         return f"{self.location}/{name}" if name else self.location
 
+    def spark_path(self, name: str = "") -> str:
+        """Return a file's or the folder's location as Spark's readers and writers take it."""
+        location = self.uri(name) if name else self.location
+        path = local_path(location)
+        return location if path is None else f"file://{path}"
+
     def exists(self, name: str = "") -> bool:
         """Tell whether `name` (or the folder itself) exists."""
         return self.info(name).type != pafs.FileType.NotFound

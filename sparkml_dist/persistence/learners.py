@@ -17,6 +17,9 @@ __all__ = ["TRUSTED_TYPES", "dump_learner", "load_learner"]
 # trees and plain parameters only: none runs code of the file's choosing when it is loaded.
 TRUSTED_TYPES = frozenset(
     {
+        # Histogram boosting on categories keeps a partial of check_array. A partial calls what it
+        # names only, and what it names must be on a list as well.
+        "functools.partial",
         "numpy.dtype",
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
@@ -36,6 +39,7 @@ TRUSTED_TYPES = frozenset(
         "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.tree._tree.Tree",
+        "sklearn.utils.validation.check_array",
     }
 )
 

@@ -73,11 +73,13 @@ def test_cross_validation_picks_the_better_setting(iris):
 
 
 def test_fit_multiple_cuts_once_and_keeps_order(iris, monkeypatch):
-    from sparkml_dist import classifier
+    from sparkml_dist import shard_estimator
 
     cuts = []
-    real = classifier.partition
-    monkeypatch.setattr(classifier, "partition", lambda *a, **k: cuts.append(1) or real(*a, **k))
+    real = shard_estimator.partition
+    monkeypatch.setattr(
+        shard_estimator, "partition", lambda *a, **k: cuts.append(1) or real(*a, **k)
+    )
     estimator = bagging()
     maps = [{estimator.numMembers: n} for n in (1, 2, 4)]
     fitted = dict(estimator.fitMultiple(iris, maps))

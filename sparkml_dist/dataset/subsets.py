@@ -1,0 +1,58 @@
+"""Subsets of the rows that a fit keeps to itself: validation rows and folds, told by row key."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.dataset.hashing import uniform
+from sparkml_dist.dataset.splits import folds
+
+__all__ = ["Fold", "Subset", "Validation"]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """One fold of several: every row is in exactly one, rows with equal keys in the same.
+
+    Attributes
+    ----------
+    n_folds : int
+    index : int
+        From 0 to ``n_folds - 1``.
+    seed : int
+    """
+
+    n_folds: int
+    index: int
+    seed: int
+
+    def mask(self, key: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tell which rows are in the fold, shape (n,)."""
+        return folds(key, self.n_folds, seed=self.seed) == self.index
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Rows that members do not see, so that scores on them tell the truth.
+
+    The draws differ from those of `split`: data that was split off by the same keys and seed
+    before it was cut would otherwise leave no row here.
+
+    Attributes
+    ----------
+    fraction : float
+    seed : int
+    """
+
+    fraction: float
+    seed: int
+
+    def mask(self, key: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+        """Tell which rows are kept for validation, shape (n,)."""
+        return uniform(key, self.seed, "validation") < self.fraction
+
+
+Subset = Fold | Validation

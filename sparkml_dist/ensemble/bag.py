@@ -1,0 +1,137 @@
+"""One bag: the rows of a block that a member learns from, and how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.subsets import Subset
+from sparkml_dist.ensemble.bags import Sampling, poisson_counts
+from sparkml_dist.ensemble.learner import Traits
+
+__all__ = ["Bag", "Draw"]
+
+
+@dataclass(frozen=True)
+class Draw:
+    """How often a member's bag holds a row: a function of the row's key, class and weight.
+
+    Everything that depends on other rows is fixed here, so that the bag of a member can be told
+    again later, of any block, without the rows that it was drawn from.
+
+    Attributes
+    ----------
+    member, seed : int
+    sampling : Sampling
+    without : Subset or None
+        Rows that the member never sees.
+    class_rates : tuple of float or None
+        Expected count of a row of each class, for balanced bags.
+    mean_weight : float or None
+        Mean weight of the rows, where weights become repetitions.
+    everything : bool
+        Whether the draws came out empty and all rows are taken.
+    """
+
+    member: int
+    seed: int
+    sampling: Sampling
+    without: Subset | None = None
+    class_rates: tuple[float, ...] | None = None
+    mean_weight: float | None = None
+    everything: bool = False
+
+    def counts(self, block: Block) -> npt.NDArray[np.int64] | None:
+        """Return how often the bag holds each row of a block, shape (n,); None for once each."""
+        allowed = None if self.without is None else ~self.without.mask(block.key)
+        drawn = None if self.everything else self._drawn(block)
+        if drawn is None or allowed is None:
+            return drawn if allowed is None else allowed.astype(np.int64)
+        return np.where(allowed, drawn, 0)
+
+    def _drawn(self, block: Block) -> npt.NDArray[np.int64] | None:
+        sampling = self.sampling
+        kept = sampling.kept(block.key, self.seed, self.member)
+        rate: Any = sampling.max_samples if sampling.replaces else 1.0
+        if self.class_rates is not None:
+            rate = np.asarray(self.class_rates)[block.y]
+        if self.mean_weight is not None:
+            assert block.weight is not None
+            rate = rate * block.weight.astype(np.float64) / self.mean_weight
+        elif not sampling.replaces:
+            return None if kept is None else kept.astype(np.int64)
+        counts = poisson_counts(block.key, rate, self.seed, self.member)
+        return counts if kept is None else np.where(kept, counts, 0)
+
+
+@dataclass(frozen=True)
+class Bag:
+    """What is given to a learner's ``fit``.
+
+    Attributes
+    ----------
+    X : ndarray or csr_matrix, shape (m, d)
+    y : ndarray of shape (m,)
+    weight : ndarray of shape (m,), or None
+    rows : int
+        Rows in the bag, those drawn twice counted twice.
+    draw : Draw
+        What it was drawn by.
+    """
+
+    X: Any
+    y: npt.NDArray[Any]
+    weight: npt.NDArray[Any] | None
+    rows: int
+    draw: Draw
+
+    @classmethod
+    def of(cls, block: Block, draw: Draw, traits: Traits) -> Bag:
+        """Draw a bag from a block in the form that a learner takes.
+
+        Parameters
+        ----------
+        block : Block
+        draw : Draw
+            Without what depends on the block's rows, which is filled in.
+        traits : Traits
+            Of the learner: one that takes weights gets counts as weights, another one repeated
+            rows.
+        """
+        draw = _settled(block, draw, traits)
+        counts = draw.counts(block)
+        X: Any = block.X
+        if sp.issparse(X) and not traits.allows_sparse:
+            X = X.toarray().astype(traits.dtype, copy=False)
+        y = block.y
+        weight = block.weight if traits.weight_parameter else None
+        if counts is None:
+            return cls(X, y, weight, len(y), draw)
+        rows = int(counts.sum())
+        if traits.weight_parameter and counts.max() > 1 and not traits.prefers_rows:
+            return cls(X, y, counts if weight is None else counts * weight, rows, draw)
+        chosen = np.repeat(np.arange(len(y)), counts)
+        return cls(X[chosen], y[chosen], None if weight is None else weight[chosen], rows, draw)
+
+
+def _settled(block: Block, draw: Draw, traits: Traits) -> Draw:
+    """Fill in what depends on the rows that a bag is drawn from."""
+    allowed = np.ones(len(block), bool) if draw.without is None else ~draw.without.mask(block.key)
+    rates, mean = None, None
+    if draw.sampling.method == "balanced":
+        found = draw.sampling.class_rates(np.bincount(block.y[allowed]))
+        rates = None if found is None else tuple(found.tolist())
+    if block.weight is not None and not traits.weight_parameter and allowed.any():
+        mean = float(block.weight[allowed].mean()) or None
+    settled = Draw(draw.member, draw.seed, draw.sampling, draw.without, rates, mean)
+    counts = settled.counts(block)
+    if counts is not None and not counts.any():
+        # A bag of a few rows may come out empty; the rows themselves will do.
+        without = draw.without if allowed.any() else None
+        return Draw(draw.member, draw.seed, draw.sampling, without, everything=True)
+    return settled

@@ -1,0 +1,160 @@
+"""Fits independent members in Spark tasks, keeps those that are committed, reports the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.cluster.tasks import TaskOutcome, run_tasks
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.ensemble.bank import MemberBank, StoredMember
+from sparkml_dist.ensemble.fitting import MEMBERS, committed_members
+from sparkml_dist.ensemble.member import MemberFit, MemberPlan
+from sparkml_dist.errors import TrainingError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.session import SessionInfo, check_workers
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Engine", "member_files"]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass
+class Engine:
+    """Fits members of one ensemble, in one or several calls.
+
+    Attributes
+    ----------
+    spark : pyspark.sql.SparkSession
+    data : PartitionedDataset
+    folder : Folder
+        The model's folder.
+    learners : sequence of estimators
+        Unfitted.
+    plans : sequence of MemberPlan
+        Of all members there may be; ``plans[i].index`` is i.
+    seed : int
+    trusted : sequence of str
+        Types that member files may contain beside the allow-list.
+    fitted : int
+        How many members were fitted, and not found committed.
+    """
+
+    spark: SparkSession
+    data: PartitionedDataset
+    folder: Folder
+    learners: Sequence[Any]
+    plans: Sequence[MemberPlan]
+    seed: int
+    trusted: Sequence[str] = ()
+    fitted: int = 0
+
+    def __post_init__(self) -> None:
+        packages = [type(x).__module__.split(".")[0] for x in self.learners]
+        check_workers(self.spark, packages)
+
+    def fit(self, indices: Sequence[int] | None = None) -> list[dict[str, Any]]:
+        """Fit those members of `indices` that are not committed; return all their records.
+
+        Parameters
+        ----------
+        indices : sequence of int, optional
+            Which of the plans; all by default.
+
+        Returns
+        -------
+        list of dict
+            In the order of `indices`.
+
+        Raises
+        ------
+        TrainingError
+            ``members_failed``: some failed; the others are committed.
+        """
+        wanted = list(range(len(self.plans)) if indices is None else indices)
+        done = committed_members(self.folder)
+        missing = [i for i in wanted if i not in done]
+        if kept := len(wanted) - len(missing):
+            _logger.info("%d of %d members are committed already", kept, len(wanted))
+        task = MemberFit(
+            self.data,
+            self.folder,
+            tuple(self.learners),
+            tuple(self.plans),
+            self.seed,
+            tuple(self.trusted),
+            SessionInfo.of(self.spark).task_cpus,
+        )
+        home = self.folder.child(MEMBERS)
+        outcomes = run_tasks(
+            self.spark,
+            missing,
+            task,
+            description=f"fit {len(missing)} members",
+            count=lambda: len(home.names(".json")) - len(done),
+        )
+        self.fitted += len(missing)
+        _raise_failures(outcomes, self.plans)
+        records = done | {o.index: o.result for o in outcomes}
+        return [records[i] for i in wanted]
+
+    def bank(self, records: Sequence[dict[str, Any]], weight: float = 1.0) -> MemberBank:
+        """Return members of equal say, for scoring while the fit goes on."""
+        return MemberBank(
+            self.folder,
+            tuple(StoredMember.from_record(r, weight) for r in records),
+            len(self.data.manifest.label.classes),
+            tuple(self.data.feature_names),
+            tuple(self.trusted),
+        )
+
+
+def member_files(folder: Folder, records: Sequence[dict[str, Any]]) -> list[ModelFile]:
+    """Return the files of members for a model's manifest: the learners and their records."""
+    files = [ModelFile(r["file"], r["bytes"], r["sha256"]) for r in records]
+    return files + [
+        ModelFile.of(folder, r["file"].removesuffix(".skops") + ".json") for r in records
+    ]
+
+
+def _raise_failures(outcomes: Sequence[TaskOutcome], plans: Sequence[MemberPlan]) -> None:
+    failed = [o for o in outcomes if o.error is not None]
+    if not failed:
+        return
+    first = failed[0]
+    assert first.error is not None
+    shards = ", ".join(str(s) for s in plans[first.index].shards)
+    message = (
+        f"{len(failed)} of {len(outcomes)} members failed; member {first.index} on shard "
+        f"{shards}: {first.error.message}"
+    )
+    if barren := _barren_shards(outcomes, plans):
+        message += f" No member succeeded on shard(s) {', '.join(map(str, barren))}."
+    _logger.error("%s\n%s", message, getattr(first.error, "trace", ""))
+    if first.error.code != "task_failed":
+        raise type(first.error)(first.error.code, message, first.error.hint)
+    raise TrainingError(
+        "members_failed",
+        message,
+        first.error.hint
+        or "The other members are committed: with modelDir and resume=True only these are fitted.",
+    )
+
+
+def _barren_shards(outcomes: Sequence[TaskOutcome], plans: Sequence[MemberPlan]) -> list[int]:
+    """Return the shards where all of several members failed, while others succeeded elsewhere."""
+    good: set[int] = set()
+    bad: dict[int, int] = {}
+    for outcome in outcomes:
+        for shard in plans[outcome.index].shards:
+            if outcome.error is None:
+                good.add(shard)
+            else:
+                bad[shard] = bad.get(shard, 0) + 1
+    return sorted(s for s in bad if s not in good) if good else []

@@ -1,0 +1,126 @@
+"""Fits one learner and commits it: what every method does inside its tasks."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.ensemble.learner import Traits
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.learners import dump_learner
+
+__all__ = ["MEMBERS", "committed_members", "fit_learner", "member_traits", "store_member"]
+
+MEMBERS = "members"
+_WARNINGS_KEPT = 3
+
+
+def fit_learner(
+    learner: Any,
+    X: Any,
+    y: npt.NDArray[Any],
+    weight: npt.NDArray[Any] | None,
+    traits: Traits,
+) -> tuple[Any, float, list[str]]:
+    """Fit a learner that `prepare` made ready.
+
+    Parameters
+    ----------
+    learner : scikit-learn estimator
+        Fitted in place, unless it is a classifier and all rows that count have one class: then a
+        constant takes its place, because many classifiers refuse that.
+    X : ndarray or csr_matrix, shape (n, d)
+    y : ndarray of shape (n,)
+    weight : ndarray of shape (n,), or None
+    traits : Traits
+
+    Returns
+    -------
+    fitted : scikit-learn estimator
+    seconds : float
+        Of the fit alone.
+    texts : list of str
+        The first warnings that it gave.
+    """
+    from sklearn.dummy import DummyClassifier
+
+    extra: dict[str, Any] = {}
+    seen = np.empty(0)
+    if not traits.is_regressor:
+        seen = np.unique(y if weight is None else y[weight > 0])
+    if len(seen) == 1:
+        learner = DummyClassifier(strategy="constant", constant=seen[0])
+        X, y = X[:1], seen
+    elif weight is not None:
+        extra = {str(traits.weight_parameter): weight}
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        learner.fit(X, y, **extra)
+    seconds = time.perf_counter() - start
+    texts = [f"{w.category.__name__}: {str(w.message).splitlines()[0]}" for w in caught]
+    if len(seen) == 1:
+        texts.insert(0, "only one class in the bag: the member always predicts it")
+    return learner, seconds, list(dict.fromkeys(texts))[:_WARNINGS_KEPT]
+
+
+def member_traits(traits: Traits, features: npt.NDArray[np.int64] | None) -> dict[str, Any]:
+    """Return what a record must have so that the member can be fed when it is loaded."""
+    return {
+        "features": None if features is None else features.tolist(),
+        "dtype": traits.dtype,
+        "allows_missing": traits.allows_missing,
+        "allows_sparse": traits.allows_sparse,
+    }
+
+
+def store_member(
+    folder: Folder, stem: str, fitted: Any, record: dict[str, Any], *, trusted: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Commit a fitted learner to ``members/`` of a model's folder.
+
+    Parameters
+    ----------
+    folder : Folder
+        The model's.
+    stem : str
+        Name of the member's files, without suffix.
+    fitted : scikit-learn estimator
+    record : dict
+        JSON values to keep beside it.
+    trusted : sequence of str
+        Types that the file may contain beside the allow-list.
+
+    Returns
+    -------
+    dict
+        The record, with ``file``, ``bytes`` and ``sha256``. A member whose record is written is
+        committed.
+    """
+    content = dump_learner(fitted, trusted=trusted)
+    home = folder.child(MEMBERS)
+    home.write_bytes(f"{stem}.skops", content)
+    record = record | {
+        "file": f"{MEMBERS}/{stem}.skops",
+        "bytes": len(content),
+        "sha256": hashlib.sha256(content).hexdigest(),
+    }
+    home.write_json(f"{stem}.json", record)
+    return record
+
+
+def committed_members(folder: Folder) -> dict[int, dict[str, Any]]:
+    """Return the records of the members that are committed in a model's folder, by position."""
+    home = folder.child(MEMBERS)
+    records = {}
+    for name in home.names(".json"):
+        record = home.read_json(name)
+        if folder.size(record["file"]) == record["bytes"]:
+            records[int(record["member"])] = record
+    return records

@@ -1,0 +1,172 @@
+"""Out-of-bag predictions: every row judged by the members that did not learn from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.ensemble.bag import Draw
+from sparkml_dist.ensemble.combiner import Combiner
+from sparkml_dist.errors import DataError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.report.evaluation import evaluate_classification
+from sparkml_dist.report.regression import evaluate_regression
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["OOB", "out_of_bag", "read_out_of_bag"]
+
+OOB = "oob"
+
+
+def out_of_bag(
+    spark: SparkSession,
+    data: PartitionedDataset,
+    folder: Folder,
+    combiner: Combiner,
+    draws: Sequence[tuple[tuple[int, ...], Draw]],
+) -> tuple[list[ModelFile], dict[str, Any]]:
+    """Judge every row by the members whose bag does not hold it, one task to a shard.
+
+    A member that learnt from other shards has not seen the rows of this one: with one member to
+    each of n shards, n - 1 of them judge a row. (Rows with equal keys in different shards count
+    as different rows.)
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    data : PartitionedDataset
+    folder : Folder
+        The model's; files are committed in ``oob/``.
+    combiner : Combiner
+    draws : sequence of (shards, Draw)
+        What each member's bag was drawn from, and by what.
+
+    Returns
+    -------
+    files : list of ModelFile
+        One to a shard: ``key``, ``label``, ``prediction``, ``probability`` and ``members`` (how
+        many judged the row).
+    summary : dict
+        ``metrics``, and ``rows`` that had a judge.
+
+    Raises
+    ------
+    DataError
+        ``no_oob_rows`` where no member leaves out a row.
+
+    References
+    ----------
+    Breiman (1996), "Out-of-bag estimation".
+    """
+    task = _Judging(data, folder.child(OOB), combiner, tuple(draws))
+    shards = range(len(data.shards))
+    done = set(folder.child(OOB).names(".parquet"))
+    missing = [s for s in shards if f"{_stem(s)}.parquet" not in done]
+    for outcome in run_tasks(spark, missing, task, description="judge rows out of bag"):
+        if outcome.error:
+            raise outcome.error
+    files = [ModelFile.of(folder, f"{OOB}/{_stem(s)}.parquet") for s in shards]
+    judged = read_out_of_bag(spark, folder)
+    if judged.isEmpty():
+        raise DataError(
+            "no_oob_rows",
+            "Every member learnt from every row: there is nothing to judge out of bag.",
+            "Cut more shards, or set maxSamples so that members learn from bootstraps.",
+        )
+    label = data.manifest.label
+    metrics: Any
+    if label.is_regression:
+        metrics = evaluate_regression(judged, label_col="label")
+    else:
+        metrics = evaluate_classification(judged, label_col="label", classes=label.classes)
+    return files, {"metrics": metrics.to_dict(), "rows": metrics.rows}
+
+
+def read_out_of_bag(spark: SparkSession, folder: Folder) -> DataFrame:
+    """Return the out-of-bag predictions of a model's folder; rows without a judge are left out."""
+    return spark.read.parquet(folder.child(OOB).spark_path()).where("members > 0")
+
+
+def _stem(shard: int) -> str:
+    return f"shard-{shard:05d}"
+
+
+@dataclass(frozen=True)
+class _Judging:
+    """Judges the rows of one shard, one row group at a time."""
+
+    data: PartitionedDataset
+    home: Folder
+    combiner: Combiner
+    draws: tuple[tuple[tuple[int, ...], Draw], ...]
+
+    def __call__(self, shard: int) -> dict[str, Any]:
+        staged = self.combiner.load_staged()
+        groups = self.data.shards[shard].row_groups
+        schema = self._schema()
+        with (
+            self.home.committing(f"{_stem(shard)}.parquet") as sink,
+            pq.ParquetWriter(sink, schema, compression="lz4") as writer,
+        ):
+            for group in range(len(groups)):
+                block = self.data.read_block(shard, [group])
+                writer.write_table(self._judged(block, shard, staged, schema))
+        return {}
+
+    def _judged(self, block: Block, shard: int, staged: Any, schema: pa.Schema) -> pa.Table:
+        n = len(block)
+        k = self.combiner.bank.n_classes
+        votes = np.zeros((n, k) if k else n)
+        judges = np.zeros(n, np.int32)
+        weight = np.zeros(n)
+        before = np.zeros_like(votes)
+        members = self.combiner.bank.members
+        for (shards, draw), member, total in zip(self.draws, members, staged(block.X), strict=True):
+            outside = _outside(block, shard, shards, draw)
+            votes[outside] += (total - before)[outside]
+            weight[outside] += member.weight
+            judges += outside
+            before = total.copy()
+        scale = np.maximum(weight, np.finfo(float).tiny)
+        label = self.data.manifest.label
+        key = pa.array(block.key)
+        if not k:
+            values = [key, pa.array(block.y), pa.array(votes / scale), pa.array(judges)]
+            return pa.Table.from_arrays(values, schema=schema)
+        proba = votes / scale[:, None]
+        true = pa.array(label.classes, schema.field("label").type).take(pa.array(block.y))
+        prediction = pa.array(label.class_values()[proba.argmax(axis=1)])
+        lists = pa.FixedSizeListArray.from_arrays(pa.array(proba.ravel()), k)
+        values = [key, true, prediction, lists.cast(schema.field("probability").type)]
+        return pa.Table.from_arrays([*values, pa.array(judges)], schema=schema)
+
+    def _schema(self) -> pa.Schema:
+        label = self.data.manifest.label
+        kinds = {"string": pa.string(), "boolean": pa.bool_(), "integer": pa.int64()}
+        fields = [("key", pa.int64()), ("label", kinds.get(label.kind, pa.float64()))]
+        fields.append(("prediction", pa.float64()))
+        if not label.is_regression:
+            fields.append(("probability", pa.list_(pa.float64())))
+        return pa.schema([*fields, ("members", pa.int32())])
+
+
+def _outside(
+    block: Block, shard: int, shards: tuple[int, ...], draw: Draw
+) -> npt.NDArray[np.bool_]:
+    """Tell which rows a member did not learn from."""
+    if shard not in shards:
+        return np.ones(len(block), bool)
+    counts = draw.counts(block)
+    return np.zeros(len(block), bool) if counts is None else counts == 0

@@ -1,0 +1,117 @@
+"""Evaluates a regression in one pass: Spark adds up, the driver divides."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sparkml_dist.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["RegressionMetrics", "evaluate_regression"]
+
+
+@dataclass(frozen=True)
+class RegressionMetrics:
+    """Metrics of a regressor on rows whose targets are known.
+
+    Attributes
+    ----------
+    rmse : float
+        Root of the mean squared error, in the target's unit.
+    mae : float
+        Mean absolute error, in the target's unit.
+    r2 : float or None
+        Share of the target's variance that is explained; None where it does not vary.
+    rows : int
+    """
+
+    rmse: float
+    mae: float
+    r2: float | None
+    rows: int
+
+    def to_dict(self) -> dict[str, float | None]:
+        """Return the metrics as they stand in ``metrics.json``."""
+        return {"rmse": self.rmse, "mae": self.mae, "r2": self.r2}
+
+
+def evaluate_regression(
+    predictions: DataFrame,
+    *,
+    label_col: str,
+    prediction_col: str = "prediction",
+    weight_col: str | None = None,
+) -> RegressionMetrics:
+    """Compare predictions with targets.
+
+    Parameters
+    ----------
+    predictions : pyspark.sql.DataFrame
+        What a model's ``transform`` returned, targets still in it. Classic or Connect.
+    label_col, prediction_col : str
+    weight_col : str, optional
+        Row weights; equal by default.
+
+    Returns
+    -------
+    RegressionMetrics
+
+    Raises
+    ------
+    DataError
+        ``column_not_found``, ``empty_data``, ``label_null`` or ``prediction_not_finite``.
+    """
+    from pyspark.sql import functions as F
+
+    for name in (label_col, prediction_col, *([weight_col] if weight_col else [])):
+        if name not in predictions.columns:
+            raise DataError(
+                "column_not_found",
+                f"The predictions have no column {name!r}.{nearest(name, predictions.columns)}",
+                f"Columns are: {', '.join(predictions.columns[:12])}.",
+            )
+    y = F.col(f"`{label_col}`").cast("double")
+    p = F.col(f"`{prediction_col}`").cast("double")
+    w = F.col(f"`{weight_col}`").cast("double") if weight_col else F.lit(1.0)
+    unknown = y.isNull() | F.isnan(y)
+    strange = p.isNull() | F.isnan(p) | (F.abs(p) == float("inf"))
+    # Sums of products of centred values: the naive ones lose all digits for large targets.
+    mean = predictions.select(
+        F.count(F.lit(1)).alias("n"),
+        F.sum(F.when(unknown, 1).otherwise(0)).alias("unknown"),
+        F.sum(F.when(strange, 1).otherwise(0)).alias("strange"),
+        (F.sum(w * y) / F.sum(w)).alias("mean"),
+    ).first()
+    assert mean is not None
+    if not mean["n"]:
+        raise DataError("empty_data", "There are no rows to evaluate.", "Check the test data.")
+    if mean["unknown"]:
+        raise DataError(
+            "label_null",
+            f"The label column {label_col!r} is null or NaN in {mean['unknown']:,} of "
+            f"{mean['n']:,} rows.",
+            "Drop those rows or fill them in.",
+        )
+    if mean["strange"]:
+        raise DataError(
+            "prediction_not_finite",
+            f"{mean['strange']:,} rows do not have a finite prediction.",
+            "Did the model diverge, or do the features hold infinities?",
+        )
+    sums = predictions.select(
+        F.sum(w).alias("w"),
+        F.sum(w * (y - p) * (y - p)).alias("squares"),
+        F.sum(w * F.abs(y - p)).alias("absolute"),
+        F.sum(w * (y - F.lit(mean["mean"])) * (y - F.lit(mean["mean"]))).alias("spread"),
+    ).first()
+    assert sums is not None
+    return RegressionMetrics(
+        rmse=math.sqrt(sums["squares"] / sums["w"]),
+        mae=sums["absolute"] / sums["w"],
+        r2=1.0 - sums["squares"] / sums["spread"] if sums["spread"] > 0 else None,
+        rows=int(mean["n"]),
+    )
