@@ -13,12 +13,11 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from sparkml_dist.cluster.tasks import run_tasks
-from sparkml_dist.dataset.columns import Task, resolve_columns
+from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.manifest import MANIFEST, Manifest, ShardInfo
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.reader import read_block
-from sparkml_dist.dataset.schema import FeatureSchema
-from sparkml_dist.dataset.statistics import category_lists, feature_columns, row_statistics
+from sparkml_dist.dataset.survey import survey
 from sparkml_dist.dataset.writer import footer_sha256
 from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
@@ -87,9 +86,8 @@ def adopt(
             f"There is no Parquet file in {home.location!r}.",
             "adopt takes a folder of .parquet files; use partition for anything else.",
         )
-    df = spark.read.parquet(home.location)
-    plan = resolve_columns(
-        df,
+    known = survey(
+        spark.read.parquet(home.location),
         label=label,
         features=features,
         weight=weight,
@@ -97,12 +95,9 @@ def adopt(
         categorical=categorical,
         task=task,
     )
-    columns, sparse, _ = feature_columns(df, plan.features)
-    statistics = row_statistics(df, plan)
-    categories = category_lists(df, [c.name for c in columns if c.kind == "categorical"])
-    schema = FeatureSchema.build(columns, sparse=sparse).with_categories(categories)
+    weight_column, keys = known.plan.weight, known.plan.key
     manifest = Manifest(
-        schema, statistics.label, plan.weight, plan.key, 0, (), (), False, __version__
+        known.schema, known.label, weight_column, keys, 0, (), (), False, __version__
     )
 
     def inspect(index: int) -> dict[str, Any]:

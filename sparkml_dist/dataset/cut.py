@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from sparkml_dist.cluster.progress import job_description, progress
-from sparkml_dist.dataset.columns import ColumnPlan, Task, resolve_columns
+from sparkml_dist.dataset.columns import ColumnPlan, Task
 from sparkml_dist.dataset.hashing import salt
-from sparkml_dist.dataset.labels import SPARK_TYPES, Label
+from sparkml_dist.dataset.labels import SPARK_TYPES
 from sparkml_dist.dataset.manifest import MANIFEST, Manifest, ShardInfo
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import plan_sizing
-from sparkml_dist.dataset.statistics import category_lists, feature_columns, row_statistics
+from sparkml_dist.dataset.survey import Survey, survey
 from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEIGHT, ShardWriter
 from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError, StorageError
 from sparkml_dist.persistence.filesystem import Folder, is_uri
-from sparkml_dist.session import SessionInfo, check_workers, parse_size
+from sparkml_dist.session import SessionInfo, parse_size
 from sparkml_dist.version import __version__
 
 if TYPE_CHECKING:
@@ -108,7 +108,9 @@ def partition(
     """
     spark: SparkSession = df.sparkSession
     folder = Folder.at(path)
-    plan = resolve_columns(
+    memory = None if memory_per_task is None else parse_size(memory_per_task)
+    _check_place(spark, folder, overwrite=overwrite)
+    known = survey(
         df,
         label=label,
         features=features,
@@ -116,36 +118,30 @@ def partition(
         key=key,
         categorical=categorical,
         task=task,
+        memory=memory,
     )
-    memory = None if memory_per_task is None else parse_size(memory_per_task)
-    _check_place(spark, folder, overwrite=overwrite)
-    check_workers(spark, memory=memory)
-    with job_description(spark, "sparkml_dist: look at the data"):
-        columns, sparse, row_bytes = feature_columns(df, plan.features)
-        statistics = row_statistics(df, plan)
-        categories = category_lists(df, [c.name for c in columns if c.kind == "categorical"])
-    schema = FeatureSchema.build(columns, sparse=sparse).with_categories(categories)
-    _refuse_reserved_names(schema)
-    sizing = plan_sizing(statistics.rows, row_bytes, shards=shards, memory_per_task=memory_per_task)
+    _refuse_reserved_names(known.schema)
+    sizing = plan_sizing(
+        known.rows, known.row_bytes, shards=shards, memory_per_task=memory_per_task
+    )
     existed = folder.exists()
     home = folder.child(f"shards-{uuid.uuid4().hex[:8]}")
-    writer = ShardWriter(
-        home, schema, statistics.label, plan.weight is not None, sizing.row_group_rows
-    )
+    weighted = known.plan.weight is not None
+    writer = ShardWriter(home, known.schema, known.label, weighted, sizing.row_group_rows)
     try:
         description = f"sparkml_dist: write {sizing.shards} shards"
         with job_description(spark, description):
-            rows = _keyed(df, plan, schema, statistics.label)
+            rows = _keyed(df, known)
             written = _write(_drawn(rows, seed), writer, sizing.shards)
             if _bunched(written):
                 _logger.info("the data has many equal rows: giving each its own draw")
                 home.delete()
-                written = _write(_drawn(_separated(rows, plan), seed), writer, sizing.shards)
-        manifest = _manifest(plan, schema, statistics.label, seed, home, written)
-        if manifest.rows != statistics.rows:
+                written = _write(_drawn(_separated(rows, known.plan), seed), writer, sizing.shards)
+        manifest = _manifest(known, seed, home, written)
+        if manifest.rows != known.rows:
             raise DataError(
                 "rows_changed",
-                f"{manifest.rows:,} rows were written of {statistics.rows:,} counted before.",
+                f"{manifest.rows:,} rows were written of {known.rows:,} counted before.",
                 "The data changes while it is read; cache it or write it out first.",
             )
         manifest.write(folder)
@@ -196,14 +192,15 @@ def _refuse_reserved_names(schema: FeatureSchema) -> None:
         )
 
 
-def _keyed(df: DataFrame, plan: ColumnPlan, schema: FeatureSchema, label: Label) -> DataFrame:
+def _keyed(df: DataFrame, known: Survey) -> DataFrame:
     """Return the rows as they travel: content hash, key, label, weight if any, features."""
     from pyspark.sql import functions as F
 
-    columns: list[Column] = [F.col(f"`{plan.label}`").cast(SPARK_TYPES[label.kind]).alias(LABEL)]
+    plan, kind = known.plan, SPARK_TYPES[known.label.kind]
+    columns: list[Column] = [F.col(f"`{plan.label}`").cast(kind).alias(LABEL)]
     if plan.weight:
         columns.append(F.col(f"`{plan.weight}`").cast("float").alias(WEIGHT))
-    columns += schema.transport()
+    columns += known.schema.transport()
     keys = [F.col(f"`{k}`").alias(f"_key{i}") for i, k in enumerate(plan.key)]
     carried = df.select(*columns, *keys)
     content = F.xxhash64(*[F.col(c) for c in carried.columns])
@@ -288,14 +285,7 @@ def _bunched(written: list[dict[str, Any]]) -> bool:
     return duplicates > _DUPLICATES_ALLOWED * rows or longest > _RUN_ALLOWED
 
 
-def _manifest(
-    plan: ColumnPlan,
-    schema: FeatureSchema,
-    label: Label,
-    seed: int,
-    home: Folder,
-    written: list[dict[str, Any]],
-) -> Manifest:
+def _manifest(known: Survey, seed: int, home: Folder, written: list[dict[str, Any]]) -> Manifest:
     name = home.location.rpartition("/")[2]
     shards = []
     for outcome in written:
@@ -303,10 +293,10 @@ def _manifest(
         shards.append(replace(info, file=f"{name}/{info.file}"))
     missing = sorted({f for o in written for f in o["missing_features"]})
     return Manifest(
-        schema=schema,
-        label=label,
-        weight=plan.weight,
-        key=plan.key,
+        schema=known.schema,
+        label=known.label,
+        weight=known.plan.weight,
+        key=known.plan.key,
         seed=seed,
         shards=tuple(shards),
         missing_features=tuple(missing),
