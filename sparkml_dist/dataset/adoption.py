@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pyarrow.parquet as pq
 
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.manifest import MANIFEST, Manifest, ShardInfo
+from sparkml_dist.dataset.notes import ShardNotes
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.reader import read_block
 from sparkml_dist.dataset.survey import survey
@@ -141,31 +140,10 @@ def _inspect(home: Folder, name: str, manifest: Manifest) -> dict[str, Any]:
     probe = Manifest(
         manifest.schema, manifest.label, manifest.weight, manifest.key, 0, (info,), (), False
     )
-    classes = np.zeros(len(manifest.label.classes), np.int64)
-    missing = np.zeros(manifest.schema.n_features, bool)
-    block_bytes = missing_values = 0
+    where = f"one row group of {home.uri(name)!r}"
+    notes = ShardNotes(manifest.schema, len(manifest.label.classes), where)
     for group, rows in enumerate(groups):
-        if not rows:
-            continue
-        block = read_block(home, probe, [0], row_groups=[group], verify=False)
-        values = block.X if isinstance(block.X, np.ndarray) else block.X.data
-        if np.isinf(values).any():
-            raise DataError("infinite_feature", f"{home.uri(name)!r} holds infinite features.")
-        block_bytes += block.nbytes
-        nan = np.isnan(values)
-        missing_values += int(nan.sum())
-        if isinstance(block.X, np.ndarray):
-            missing |= nan.any(axis=0)
-        else:
-            missing[block.X.indices[nan]] = True
-        if len(classes):
-            classes += np.bincount(block.y, minlength=len(classes))
-    fields = asdict(info) | {
-        "block_bytes": block_bytes,
-        "class_rows": classes.tolist(),
-        "missing": missing_values,
-    }
-    result: dict[str, Any] = json.loads(
-        json.dumps({"shard": fields, "missing_features": np.flatnonzero(missing).tolist()})
-    )
-    return result
+        if rows:
+            block = read_block(home, probe, [0], row_groups=[group], verify=False)
+            notes.take(block.y, block.X)
+    return {"shard": asdict(notes.added_to(info)), "missing_features": notes.missing_features}

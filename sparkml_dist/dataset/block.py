@@ -10,7 +10,14 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
 
-__all__ = ["Block"]
+__all__ = ["Block", "matrix_bytes"]
+
+
+def matrix_bytes(matrix: Matrix) -> int:
+    """Return the bytes of a dense or CSR matrix in memory."""
+    if isinstance(matrix, np.ndarray):
+        return int(matrix.nbytes)
+    return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
 
 
 @dataclass(frozen=True)
@@ -40,6 +47,4 @@ class Block:
     @property
     def nbytes(self) -> int:
         """Bytes of the features in memory."""
-        if isinstance(self.X, np.ndarray):
-            return int(self.X.nbytes)
-        return int(self.X.data.nbytes + self.X.indices.nbytes + self.X.indptr.nbytes)
+        return matrix_bytes(self.X)

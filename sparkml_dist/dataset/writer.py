@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.manifest import ShardInfo
+from sparkml_dist.dataset.notes import ShardNotes
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
-from sparkml_dist.errors import DataError
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["INDICES", "KEY", "LABEL", "VALUES", "VECTOR", "WEIGHT", "ShardWriter", "footer_sha256"]
@@ -71,7 +71,7 @@ class ShardWriter:
         """
         name = f"shard-{index:05d}.parquet"
         arrow = self.arrow_schema()
-        notes = _Notes(self.schema, len(self.label.classes))
+        notes, runs = ShardNotes(self.schema, len(self.label.classes), "one batch"), _Runs()
         groups: list[int] = []
         with self.folder.committing(name) as sink:
             writer = pq.ParquetWriter(
@@ -85,7 +85,7 @@ class ShardWriter:
             )
             with writer:
                 for batch in _regroup(batches, self.row_group_rows):
-                    table = self._encode(batch, notes)
+                    table = self._encode(batch, notes, runs)
                     writer.write_table(table, row_group_size=len(table))
                     groups.append(len(table))
         info = ShardInfo(
@@ -93,18 +93,16 @@ class ShardWriter:
             file=name,
             rows=sum(groups),
             bytes=self.folder.size(name),
-            block_bytes=notes.block_bytes,
+            block_bytes=0,
             sha256=self.folder.sha256(name),
             footer_sha256=footer_sha256(self.folder, name),
             row_groups=tuple(groups),
-            class_rows=tuple(int(n) for n in notes.class_rows),
-            missing=notes.missing,
         )
         return {
-            "shard": asdict(info),
-            "missing_features": np.flatnonzero(notes.missing_by_feature).tolist(),
-            "duplicates": notes.duplicates,
-            "longest_run": notes.longest_run,
+            "shard": asdict(notes.added_to(info)),
+            "missing_features": notes.missing_features,
+            "duplicates": runs.duplicates,
+            "longest_run": runs.longest,
         }
 
     def arrow_schema(self) -> pa.Schema:
@@ -126,7 +124,7 @@ class ShardWriter:
             fields.append(pa.field(VALUES, pa.list_(pa.field("item", f32, False)), False))
         return pa.schema(fields)
 
-    def _encode(self, batch: pa.RecordBatch, notes: _Notes) -> pa.Table:
+    def _encode(self, batch: pa.RecordBatch, notes: ShardNotes, runs: _Runs) -> pa.Table:
         columns = list(batch.columns)
         draw = columns.pop(0).to_numpy(zero_copy_only=False)
         key = columns.pop(0)
@@ -135,7 +133,8 @@ class ShardWriter:
         if self.weighted:
             arrays.append(columns.pop(0).cast(pa.float32()))
         matrix = self.schema.encode(columns)
-        notes.take(draw, codes, matrix)
+        notes.take(codes, matrix)
+        runs.take(draw)
         arrays += _matrix_arrays(matrix, self.schema)
         return pa.Table.from_arrays(arrays, schema=self.arrow_schema())
 
@@ -158,61 +157,16 @@ def _matrix_arrays(matrix: Matrix, schema: FeatureSchema) -> list[pa.Array]:
     ]
 
 
-class _Notes:
-    """What is noticed of a shard while it is written."""
+class _Runs:
+    """Counts rows that draw the same number as the row before: rows of equal content."""
 
-    def __init__(self, schema: FeatureSchema, n_classes: int) -> None:
-        self._schema = schema
-        self.class_rows = np.zeros(n_classes, np.int64)
-        self.missing_by_feature = np.zeros(schema.n_features, bool)
-        self.missing = 0
-        self.block_bytes = 0
+    def __init__(self) -> None:
         self.duplicates = 0
-        self.longest_run = 0
+        self.longest = 0
         self._last: int | None = None
         self._run = 0
 
-    def take(self, draw: npt.NDArray[Any], codes: npt.NDArray[Any], matrix: Matrix) -> None:
-        if len(self.class_rows):
-            self.class_rows += np.bincount(codes, minlength=len(self.class_rows))
-        values = matrix if isinstance(matrix, np.ndarray) else matrix.data
-        self._refuse_infinite(matrix, values)
-        nan = np.isnan(values)
-        if nan.any():
-            self.missing += int(nan.sum())
-            if isinstance(matrix, np.ndarray):
-                self.missing_by_feature |= nan.any(axis=0)
-            else:
-                self.missing_by_feature[matrix.indices[nan]] = True
-        self.block_bytes += (
-            matrix.nbytes
-            if isinstance(matrix, np.ndarray)
-            else matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes
-        )
-        self._count_runs(draw)
-
-    def _refuse_infinite(self, matrix: Matrix, values: npt.NDArray[Any]) -> None:
-        # One sum tells: it is not finite if and only if there is an infinity, a NaN or an
-        # overflow; only then is it worth looking closer.
-        with np.errstate(over="ignore", invalid="ignore"):
-            if np.isfinite(values.sum(dtype=np.float64)):
-                return
-        infinite = np.isinf(values)
-        if not infinite.any():
-            return
-        if isinstance(matrix, np.ndarray):
-            feature = int(np.flatnonzero(infinite.any(axis=0))[0])
-        else:
-            feature = int(matrix.indices[np.flatnonzero(infinite)[0]])
-        name = self._schema.feature_names[feature]
-        raise DataError(
-            "infinite_feature",
-            f"The feature {name!r} is infinite, or beyond the range of float32, in "
-            f"{int(infinite.sum()):,} values of one batch.",
-            "Clip it or turn it into null before; nulls are kept as missing values.",
-        )
-
-    def _count_runs(self, draw: npt.NDArray[Any]) -> None:
+    def take(self, draw: npt.NDArray[Any]) -> None:
         if not len(draw):
             return
         same = draw[1:] == draw[:-1]
@@ -223,7 +177,7 @@ class _Notes:
         lengths = np.diff(np.concatenate((starts, [len(draw)])))
         if continues:
             lengths[0] += self._run
-        self.longest_run = max(self.longest_run, int(lengths.max()))
+        self.longest = max(self.longest, int(lengths.max()))
         self._run, self._last = int(lengths[-1]), int(draw[-1])
 
 

@@ -67,9 +67,12 @@ def test_no_parquet(spark, tmp_path):
         adopt(spark, tmp_path / "in", tmp_path / "m", label="y")
 
 
-def test_infinite_values_are_refused(spark, tmp_path):
+@pytest.mark.parametrize("value", [np.inf, 1e300])
+def test_infinite_values_are_refused(spark, tmp_path, value):
     (tmp_path / "in").mkdir()
-    pd.DataFrame({"x": [1.0, np.inf], "y": [0, 1]}).to_parquet(tmp_path / "in" / "a.parquet")
-    with pytest.raises(DataError, match="infinite"):
+    frame = pd.DataFrame({"w": [0.0, 1.0], "x": [1.0, value], "y": [0, 1]})
+    frame.to_parquet(tmp_path / "in" / "a.parquet")
+    with pytest.raises(DataError, match=r"'x' is infinite.*a\.parquet") as caught:
         adopt(spark, tmp_path / "in", tmp_path / "m", label="y")
+    assert caught.value.code == "infinite_feature"
     assert not (tmp_path / "m").exists()

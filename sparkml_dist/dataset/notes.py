@@ -1,0 +1,97 @@
+"""What is noticed of a shard's rows while they pass: its classes, gaps and size in memory."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.dataset.block import matrix_bytes
+from sparkml_dist.dataset.manifest import ShardInfo
+from sparkml_dist.dataset.schema import FeatureSchema, Matrix
+from sparkml_dist.errors import DataError
+
+__all__ = ["ShardNotes"]
+
+
+class ShardNotes:
+    """Counts what a shard's entry in the manifest tells of its rows, and refuses infinities.
+
+    Parameters
+    ----------
+    schema : FeatureSchema
+    n_classes : int
+        Number of classes; 0 for a regression.
+    where : str
+        What is taken at a time, for messages.
+    """
+
+    def __init__(self, schema: FeatureSchema, n_classes: int, where: str) -> None:
+        self._schema = schema
+        self._where = where
+        self._class_rows = np.zeros(n_classes, np.int64)
+        self._missing = 0
+        self._block_bytes = 0
+        self._missing_by_feature = np.zeros(schema.n_features, bool)
+
+    def take(self, label: npt.NDArray[Any], matrix: Matrix) -> None:
+        """Note some rows.
+
+        Parameters
+        ----------
+        label : ndarray of shape (n,)
+            Class codes, or targets.
+        matrix : ndarray or csr_matrix of float32, shape (n, n_features)
+
+        Raises
+        ------
+        DataError
+            ``infinite_feature``, naming the first such feature.
+        """
+        if len(self._class_rows):
+            self._class_rows += np.bincount(label, minlength=len(self._class_rows))
+        self._block_bytes += matrix_bytes(matrix)
+        values = matrix if isinstance(matrix, np.ndarray) else matrix.data
+        # One sum tells: it is not finite if and only if there is an infinity, a NaN or an
+        # overflow; only then is it worth looking closer.
+        with np.errstate(over="ignore", invalid="ignore"):
+            if np.isfinite(values.sum(dtype=np.float64)):
+                return
+        infinite = np.isinf(values)
+        if infinite.any():
+            raise self._infinite_feature(matrix, infinite)
+        nan = np.isnan(values)
+        self._missing += int(nan.sum())
+        if isinstance(matrix, np.ndarray):
+            self._missing_by_feature |= nan.any(axis=0)
+        else:
+            self._missing_by_feature[matrix.indices[nan]] = True
+
+    def added_to(self, info: ShardInfo) -> ShardInfo:
+        """Return a shard's entry with what was noticed of all its rows."""
+        return replace(
+            info,
+            block_bytes=self._block_bytes,
+            class_rows=tuple(self._class_rows.tolist()),
+            missing=self._missing,
+        )
+
+    @property
+    def missing_features(self) -> list[int]:
+        """Positions of the features with at least one NaN."""
+        found: list[int] = np.flatnonzero(self._missing_by_feature).tolist()
+        return found
+
+    def _infinite_feature(self, matrix: Matrix, infinite: npt.NDArray[Any]) -> DataError:
+        if isinstance(matrix, np.ndarray):
+            feature = int(np.flatnonzero(infinite.any(axis=0))[0])
+        else:
+            feature = int(matrix.indices[np.flatnonzero(infinite)[0]])
+        return DataError(
+            "infinite_feature",
+            f"The feature {self._schema.feature_names[feature]!r} is infinite, or beyond the "
+            f"range of float32: there are {int(infinite.sum()):,} such values in {self._where}.",
+            "Clip it or turn it into null before; nulls are kept as missing values.",
+        )
