@@ -10,7 +10,7 @@ from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.seal import check_sealed, sealed
+from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
 __all__ = ["MANIFEST", "PROTOCOL", "Manifest", "ShardInfo"]
 
@@ -145,22 +145,15 @@ class Manifest:
             )
         value = folder.read_json(MANIFEST)
         check_sealed(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
-        try:
-            shards = tuple(ShardInfo.from_dict(s) for s in value["shards"])
+        with reading_fields(folder.uri(MANIFEST), "Cut the data set anew."):
             return cls(
                 schema=FeatureSchema.from_dict(value["features"]),
                 label=Label.from_dict(value["label"]),
                 weight=value["weight"],
                 key=tuple(value["key"]),
                 seed=value["seed"],
-                shards=shards,
+                shards=tuple(ShardInfo.from_dict(s) for s in value["shards"]),
                 missing_features=tuple(value["missing_features"]),
                 encoded=value["encoded"],
                 library_version=value["library_version"],
             )
-        except (KeyError, TypeError) as error:
-            raise StorageError(
-                "altered_manifest",
-                f"{folder.uri(MANIFEST)!r} lacks or misnames a field: {error}.",
-                "Cut the data set anew.",
-            ) from error

@@ -12,7 +12,7 @@ from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.seal import check_sealed, sealed
+from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
 __all__ = ["ModelFile", "ModelManifest", "versions"]
 
@@ -119,7 +119,7 @@ class ModelManifest:
             )
         value = folder.read_json(MANIFEST)
         check_sealed(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
-        try:
+        with reading_fields(folder.uri(MANIFEST), "Fit the model anew."):
             manifest = cls(
                 class_name=value["class"],
                 uid=value["uid"],
@@ -131,12 +131,6 @@ class ModelManifest:
                 summary=value["summary"],
                 versions=value["versions"],
             )
-        except (KeyError, TypeError) as error:
-            raise StorageError(
-                "altered_manifest",
-                f"{folder.uri(MANIFEST)!r} lacks or misnames a field: {error}.",
-                "Fit the model anew.",
-            ) from error
         check_files(folder, manifest.files, verify=verify)
         return manifest
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from sparkml_dist.errors import StorageError
 
-__all__ = ["check_sealed", "sealed"]
+__all__ = ["check_sealed", "reading_fields", "sealed"]
 
 
 def _digest(value: dict[str, Any]) -> str:
@@ -50,3 +52,29 @@ def check_sealed(value: Any, form: str, protocol: int, where: str) -> None:
             f"{where!r} was altered: its content does not match its SHA-256.",
             "Restore it, or write it anew.",
         )
+
+
+@contextmanager
+def reading_fields(where: str, remedy: str) -> Iterator[None]:
+    """Report a field that a document lacks, or that is of another kind, as an altered manifest.
+
+    A seal only proves that a document is as somebody sealed it, not that it is whole.
+
+    Parameters
+    ----------
+    where : str
+        The document's location.
+    remedy : str
+        What to do about it.
+
+    Raises
+    ------
+    StorageError
+        ``altered_manifest``.
+    """
+    try:
+        yield
+    except (AttributeError, KeyError, TypeError) as error:
+        raise StorageError(
+            "altered_manifest", f"{where!r} lacks or misnames a field: {error}.", remedy
+        ) from error

@@ -73,6 +73,21 @@ def test_an_altered_manifest(data):
     refused(lambda: open_partitioned(data.location), "altered_manifest")
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda v: v.pop("shards"),
+        lambda v: v["shards"][0].update(colour="red"),
+        lambda v: v.update(features=None),
+        lambda v: v["features"].update(columns=["x", "z"]),
+    ],
+)
+def test_a_manifest_that_is_not_whole(data, change):
+    rewrite(data, change, seal=True)
+    error = refused(lambda: open_partitioned(data.location), "altered_manifest")
+    assert "manifest.json" in error.message and "anew" in error.hint
+
+
 def test_a_newer_protocol(data):
     rewrite(data, lambda v: v.update(protocol=99), seal=True)
     error = refused(lambda: open_partitioned(data.location), "newer_protocol")

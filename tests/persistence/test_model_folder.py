@@ -90,6 +90,11 @@ def test_an_altered_manifest(model):
     refused(model.folder.location, "altered_manifest")
 
 
+def test_a_manifest_that_is_not_whole(model):
+    rewrite(model, lambda v: v.pop("uid"))
+    assert "'uid'" in refused(model.folder.location, "altered_manifest").message
+
+
 def test_a_newer_protocol(model):
     rewrite(model, lambda v: v.update(protocol=2))
     assert "Upgrade" in refused(model.folder.location, "newer_protocol").hint
