@@ -40,24 +40,26 @@ class AdoptedColumns:
             extra.append(manifest.weight)
         return cls(manifest, list(dict.fromkeys([*names, *extra])))
 
-    def identity(self, table: pa.Table) -> tuple[Any, Any, Any]:
+    def identity(self, batch: pa.RecordBatch) -> tuple[Any, Any, Any]:
         """Return label, weight (or None) and key, each of shape (n,)."""
-        label = self.manifest.label.encode(_chunk(table, self.manifest.label.column))
+        label = self.manifest.label.encode(batch.column(self.manifest.label.column))
         weight = None
         if self.manifest.weight:
-            weight = _chunk(table, self.manifest.weight).cast(pa.float32()).to_numpy(False)
+            weight = batch.column(self.manifest.weight).cast(pa.float32()).to_numpy(False)
         if self.manifest.key:
-            key = _hash_columns([_chunk(table, k) for k in self.manifest.key])
+            key = _hash_columns([batch.column(k) for k in self.manifest.key])
         else:
-            key = self._hash_content(table, label)
+            key = self._hash_content(batch, label)
         return label, weight, key
 
-    def matrix(self, table: pa.Table) -> Matrix:
+    def matrix(self, batch: pa.RecordBatch) -> Matrix:
         """Return the features, shape (n, n_features), float32."""
-        return self.manifest.schema.encode(_carried(self.manifest.schema, table))
+        return self.manifest.schema.encode(_carried(self.manifest.schema, batch))
 
-    def _hash_content(self, table: pa.Table, label: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        matrix = self.matrix(table)
+    def _hash_content(
+        self, batch: pa.RecordBatch, label: npt.NDArray[Any]
+    ) -> npt.NDArray[np.int64]:
+        matrix = self.matrix(batch)
         h = hash_long(label.astype(np.float64).view(np.int64), salt("content"))
         if not isinstance(matrix, np.ndarray):
             bits = matrix.data.view(np.int32).astype(np.int64)
@@ -72,30 +74,25 @@ class AdoptedColumns:
         return h.view(np.int64)
 
 
-def _chunk(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _carried(schema: FeatureSchema, table: pa.Table) -> list[pa.Array]:
-    """Return the columns of a table as `FeatureSchema.transport` would have carried them."""
+def _carried(schema: FeatureSchema, batch: pa.RecordBatch) -> list[pa.Array]:
+    """Return the columns of a batch as `FeatureSchema.transport` would have carried them."""
     numeric = [c for c in schema.columns if c.kind == "numeric"]
     carried: list[pa.Array] = []
     if numeric:
-        packed = np.empty((len(table), len(numeric)), np.float32)
+        packed = np.empty((len(batch), len(numeric)), np.float32)
         for j, column in enumerate(numeric):
-            values = _chunk(table, column.name)
+            values = batch.column(column.name)
             if values.type != pa.float32():
                 values = values.cast(pa.float64(), safe=False).cast(pa.float32(), safe=False)
             packed[:, j] = values.to_numpy(zero_copy_only=False)
         flat = pa.array(packed.ravel())
         carried.append(pa.FixedSizeListArray.from_arrays(flat, len(numeric)))
-    carried += [_other(table, c) for c in schema.columns if c.kind != "numeric"]
+    carried += [_other(batch, c) for c in schema.columns if c.kind != "numeric"]
     return carried
 
 
-def _other(table: pa.Table, column: FeatureColumn) -> pa.Array:
-    values = _chunk(table, column.name)
+def _other(batch: pa.RecordBatch, column: FeatureColumn) -> pa.Array:
+    values = batch.column(column.name)
     if column.kind != "categorical":
         return values
     if pa.types.is_dictionary(values.type):

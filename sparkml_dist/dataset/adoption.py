@@ -126,13 +126,15 @@ def _inspect(home: Folder, name: str, manifest: Manifest) -> dict[str, Any]:
     place = home.child(head) if head else home
     with place.filesystem.open_input_file(place.path(tail)) as stream:
         metadata = pq.ParquetFile(stream).metadata
-        groups = tuple(metadata.row_group(g).num_rows for g in range(metadata.num_row_groups))
+    row_groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
+    groups = tuple(g.num_rows for g in row_groups)
+    values = sum(g.column(c).num_values for g in row_groups for c in range(g.num_columns))
     info = ShardInfo(
         index=0,
         file=home.uri(name),
         rows=sum(groups),
         bytes=place.size(tail),
-        block_bytes=0,
+        block_bytes=8 * values,  # no fewer, to read it with; counted below
         sha256=place.sha256(tail),
         footer_sha256=footer_sha256(place, tail),
         row_groups=groups,

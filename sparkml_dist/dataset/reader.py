@@ -11,9 +11,11 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 import scipy.sparse as sp
+from pyarrow import fs as pafs
 
 from sparkml_dist.dataset.adopted import AdoptedColumns
 from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.block_builder import BlockBuilder
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.writer import (
     INDICES,
@@ -32,6 +34,14 @@ __all__ = ["locate", "read_block"]
 # Rows transposed at a time: small enough that a strip of the matrix stays in the CPU's cache
 # while each of its columns is filled.
 _STRIP = 1024
+# Decoded at a time: whole row groups, one while the one before is still there, would weigh more
+# than the block of a small shard, and files that others wrote may have any.
+_BATCH_BYTES = 1 << 20
+_LEAST_STRIPS = 2
+# How a file is read. On a local disk, each column in small pieces as it is decoded; from a store
+# across a network, where a piece is a request, a row group's columns together and ahead.
+_LITTLE_MEMORY = {"pre_buffer": False, "buffer_size": 1 << 16}
+_FEW_REQUESTS = {"pre_buffer": True, "buffer_size": 0}
 
 _verified: set[tuple[object, int]] = set()
 _MOST_VERIFIED = 100_000
@@ -49,7 +59,8 @@ def read_block(
 ) -> Block:
     """Read shards, or row groups of one shard, as one block.
 
-    Memory: the block, and one row group beside it while it is filled.
+    Memory: the block, and beside it, while it is filled, a page of each column and a batch of
+    about a megabyte; where shards do not lie on a local disk, one row group as it lies there.
 
     Parameters
     ----------
@@ -81,39 +92,37 @@ def read_block(
     parts = [manifest.shards[s] for s in shards]
     if row_groups is not None and len(parts) != 1:
         raise ValueError("row_groups can be given for one shard only")
-    sizes = [
-        [p.row_groups[g] for g in row_groups] if row_groups is not None else list(p.row_groups)
-        for p in parts
-    ]
-    rows = sum(map(sum, sizes))
-    width = manifest.schema.n_features if features is None else len(features)
-    y = np.empty(rows, np.float64 if manifest.label.is_regression else np.int32)
-    key = np.empty(rows, np.int64)
-    weight = np.empty(rows, np.float32) if manifest.weight else None
+    rows = sum(
+        p.rows if row_groups is None else sum(p.row_groups[g] for g in row_groups) for p in parts
+    )
     sparse = manifest.schema.layout == "sparse"
-    X: Any = None if sparse else np.empty((rows, width), dtype)
-    strips: list[sp.csr_matrix] = []
+    builder = BlockBuilder(
+        rows,
+        manifest.schema.n_features if features is None else len(features),
+        dtype=dtype,
+        label_dtype=np.float64 if manifest.label.is_regression else np.int32,
+        weighted=manifest.weight is not None,
+        # A stored value is a float32 and an index of at least four bytes.
+        capacity=sum(p.block_bytes for p in parts) // 8 if sparse else None,
+    )
     reading = _Reading(manifest, features)
-    at = 0
-    for part, groups in zip(parts, sizes, strict=True):
-        for table in _tables(folder, part, reading.names, row_groups, verify):
-            end = at + len(table)
-            label, weights, keys = reading.identity(table)
-            y[at:end], key[at:end] = label, keys
-            if weight is not None:
-                weight[at:end] = weights
+    for part in parts:
+        for batch in _batches(folder, part, reading, row_groups, verify):
+            place = builder.add(*reading.identity(batch))
             if sparse:
-                strips.append(reading.sparse(table))
+                try:
+                    builder.add_sparse(place, reading.sparse(batch))
+                except BufferError as error:
+                    raise _damaged(folder, part, str(error)) from error
             else:
-                reading.fill(table, X[at:end])
-            at = end
-        if at > rows or len(groups) == 0:
-            break
-    if at != rows:
-        raise _damaged(folder, parts[-1], f"{at} rows where the manifest has {rows}")
-    if sparse:
-        X = strips[0] if len(strips) == 1 else sp.vstack(strips, format="csr", dtype=np.float32)
-    return Block(X, y, weight, key)
+                reading.fill(batch, builder.dense(place))
+    if builder.rows != rows:
+        raise _damaged(folder, parts[-1], f"{builder.rows} rows where the manifest has {rows}")
+    if row_groups is None:
+        # A learner comes now, and would pay for what Arrow's allocator keeps for the next reading.
+        # Who reads row group after row group would pay for its release each time.
+        pa.default_memory_pool().release_unused()
+    return builder.block()
 
 
 class _Reading:
@@ -138,35 +147,41 @@ class _Reading:
         else:
             self.names += [INDICES, VALUES]
 
-    def identity(self, table: pa.Table) -> tuple[Any, Any, Any]:
-        """Return label, weight (or None) and key of a row group, each of shape (n,)."""
-        if self._adopted is not None:
-            return self._adopted.identity(table)
-        weight = _numpy(table, WEIGHT) if self._weighted else None
-        return _numpy(table, LABEL), weight, _numpy(table, KEY)
+    @property
+    def batch_rows(self) -> int:
+        """Rows to decode at a time."""
+        rows = _BATCH_BYTES // (4 * self._schema.n_features)
+        return max(rows // _STRIP, _LEAST_STRIPS) * _STRIP
 
-    def fill(self, table: pa.Table, out: npt.NDArray[Any]) -> None:
-        """Copy the features of a row group into `out`, shape (n, width)."""
+    def identity(self, batch: pa.RecordBatch) -> tuple[Any, Any, Any]:
+        """Return label, weight (or None) and key of a batch, each of shape (n,)."""
         if self._adopted is not None:
-            matrix = self._adopted.matrix(table)
+            return self._adopted.identity(batch)
+        weight = _numpy(batch, WEIGHT) if self._weighted else None
+        return _numpy(batch, LABEL), weight, _numpy(batch, KEY)
+
+    def fill(self, batch: pa.RecordBatch, out: npt.NDArray[Any]) -> None:
+        """Copy the features of a batch into `out`, shape (n, width)."""
+        if self._adopted is not None:
+            matrix = self._adopted.matrix(batch)
             out[:] = matrix if self._features is None else matrix[:, self._features]
         elif self._schema.layout == "columns":
-            columns = [_numpy(table, name) for name in self.names[self._first :]]
+            columns = [_numpy(batch, name) for name in self.names[self._first :]]
             for start in range(0, len(out), _STRIP):
                 strip = out[start : start + _STRIP]
                 for j, column in enumerate(columns):
                     strip[:, j] = column[start : start + _STRIP]
         else:
-            flat = _one_chunk(table, VECTOR).flatten().to_numpy(zero_copy_only=False)
-            matrix = flat.reshape(len(table), self._schema.n_features)
+            flat = batch.column(VECTOR).flatten().to_numpy(zero_copy_only=False)
+            matrix = flat.reshape(len(batch), self._schema.n_features)
             out[:] = matrix if self._features is None else matrix[:, self._features]
 
-    def sparse(self, table: pa.Table) -> sp.csr_matrix:
-        """Return the features of a row group as CSR, shape (n, width)."""
+    def sparse(self, batch: pa.RecordBatch) -> sp.csr_matrix:
+        """Return the features of a batch as CSR, shape (n, width)."""
         if self._adopted is not None:
-            matrix = self._adopted.matrix(table)
+            matrix = self._adopted.matrix(batch)
         else:
-            values, indices = _one_chunk(table, VALUES), _one_chunk(table, INDICES)
+            values, indices = batch.column(VALUES), batch.column(INDICES)
             offsets = values.offsets.to_numpy()
             matrix = sp.csr_matrix(
                 (
@@ -174,29 +189,24 @@ class _Reading:
                     indices.flatten().to_numpy(zero_copy_only=False),
                     offsets - offsets[0],
                 ),
-                shape=(len(table), self._schema.n_features),
+                shape=(len(batch), self._schema.n_features),
             )
         return matrix if self._features is None else sp.csr_matrix(matrix[:, self._features])
 
 
-def _one_chunk(table: pa.Table, name: str) -> pa.Array:
-    column = table.column(name)
-    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
-
-
-def _numpy(table: pa.Table, name: str) -> npt.NDArray[Any]:
-    result: npt.NDArray[Any] = _one_chunk(table, name).to_numpy(zero_copy_only=False)
+def _numpy(batch: pa.RecordBatch, name: str) -> npt.NDArray[Any]:
+    result: npt.NDArray[Any] = batch.column(name).to_numpy(zero_copy_only=False)
     return result
 
 
-def _tables(
+def _batches(
     folder: Folder,
     shard: ShardInfo,
-    names: list[str],
+    reading: _Reading,
     row_groups: Sequence[int] | None,
     verify: bool,
-) -> Iterator[pa.Table]:
-    """Yield the row groups of a shard, with its file checked against the manifest."""
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a shard in batches, with its file checked against the manifest."""
     home, name = locate(folder, shard)
 
     def guarded(step: Callable[[], Any]) -> Any:
@@ -220,7 +230,7 @@ def _tables(
             "The file was cut or replaced; cut the data set anew.",
         )
     wanted = range(len(shard.row_groups)) if row_groups is None else row_groups
-    state = (home.location, name, shard.sha256, found.size, found.mtime_ns, tuple(names))
+    state = (home.location, name, shard.sha256, found.size, found.mtime_ns, tuple(reading.names))
     # Members read a shard many times, and ranks in every epoch: what this process has checked
     # once, and nobody has touched since, need not be checked again.
     verify = verify and not all((state, group) in _verified for group in wanted)
@@ -228,15 +238,33 @@ def _tables(
         raise _damaged(folder, shard, "its footer does not match the manifest")
     source = guarded(lambda: home.filesystem.open_input_file(home.path(name)))
     with source:
-        file = guarded(lambda: pq.ParquetFile(source, page_checksum_verification=verify))
-        for group in wanted:
-            yield guarded(
-                functools.partial(file.read_row_group, group, columns=names, use_threads=False)
+        local = isinstance(home.filesystem, pafs.LocalFileSystem)
+        options = _LITTLE_MEMORY if local else _FEW_REQUESTS
+        file = guarded(lambda: pq.ParquetFile(source, page_checksum_verification=verify, **options))
+        groups = tuple(
+            file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)
+        )
+        if groups != shard.row_groups:
+            raise _damaged(
+                folder,
+                shard,
+                f"it has row groups of {_listed(groups)} rows where the manifest has "
+                f"{_listed(shard.row_groups)}",
             )
+        for group in wanted:
+            batches = file.iter_batches(
+                reading.batch_rows, row_groups=[group], columns=reading.names, use_threads=False
+            )
+            while (batch := guarded(functools.partial(next, batches, None))) is not None:
+                yield batch
             if verify:
                 if len(_verified) > _MOST_VERIFIED:
                     _verified.clear()
                 _verified.add((state, group))
+
+
+def _listed(groups: Sequence[int]) -> str:
+    return " + ".join(f"{rows:,}" for rows in groups) or "no"
 
 
 def locate(folder: Folder, shard: ShardInfo) -> tuple[Folder, str]:

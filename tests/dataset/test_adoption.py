@@ -76,3 +76,17 @@ def test_infinite_values_are_refused(spark, tmp_path, value):
         adopt(spark, tmp_path / "in", tmp_path / "m", label="y")
     assert caught.value.code == "infinite_feature"
     assert not (tmp_path / "m").exists()
+
+
+def test_sparse_vectors_stay_sparse(spark, tmp_path):
+    from pyspark.ml.linalg import Vectors
+
+    rows = [(Vectors.sparse(9, {i % 9: 1.0, 8: 2.0 + i}), i % 2) for i in range(200)]
+    frame = spark.createDataFrame(rows, ["v", "y"])
+    frame.coalesce(1).write.parquet(str(tmp_path / "in"))
+    data = adopt(spark, tmp_path / "in", tmp_path / "m", label="y")
+    assert data.layout == "sparse"
+    block = data.read_block(0)
+    expected = np.array([v.toArray() for v, _ in rows])
+    assert np.array_equal(block.X.toarray(), expected)
+    assert data.shards[0].block_bytes == block.nbytes

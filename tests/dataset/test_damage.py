@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sparkml_dist import open_partitioned, partition
@@ -52,6 +54,17 @@ def test_any_changed_byte_is_noticed(data):
             unnoticed.append(position)
         refused(data.verify, "shard_altered")
     assert not unnoticed
+
+
+@pytest.mark.parametrize("row_group_rows", [None, 500])
+def test_a_file_with_more_rows_than_the_manifest(data, row_group_rows):
+    path = f"{data.location}/{data.shards[0].file}"
+    table = pq.read_table(path)
+    pq.write_table(pa.concat_tables([table, table]), path, row_group_size=row_group_rows)
+    refused(lambda: data.read_block(0), "shard_truncated")
+    for groups in (None, [0]):
+        error = refused(lambda g=groups: data.read_block(0, g, verify=False), "shard_damaged")
+        assert f"where the manifest has {data.shards[0].rows:,}" in error.message
 
 
 def test_a_missing_shard(data):
