@@ -31,13 +31,12 @@ from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["locate", "read_block"]
 
-# Rows transposed at a time: small enough that a strip of the matrix stays in the CPU's cache
-# while each of its columns is filled.
-_STRIP = 1024
-# Decoded at a time: whole row groups, one while the one before is still there, would weigh more
-# than the block of a small shard, and files that others wrote may have any.
-_BATCH_BYTES = 1 << 20
-_LEAST_STRIPS = 2
+# Decoded and transposed at a time. It stays in the cache of a core while column after column is
+# written into it, and is little beside a block; whole row groups, one while the one before is
+# still there, would weigh more than a small shard, and files that others wrote may have any.
+_PIECE_BYTES = 1 << 20
+_LEAST_STRIP_ROWS = 256
+_LEAST_BATCH_ROWS = 2048  # every batch costs something for each of its columns
 # How a file is read. On a local disk, each column in small pieces as it is decoded; from a store
 # across a network, where a piece is a request, a row group's columns together and ahead.
 _LITTLE_MEMORY = {"pre_buffer": False, "buffer_size": 1 << 16}
@@ -133,6 +132,8 @@ class _Reading:
         self._features = features
         self._weighted = manifest.weight is not None
         self._adopted = None if manifest.encoded else AdoptedColumns.of(manifest)
+        self._strip = max(_LEAST_STRIP_ROWS, _PIECE_BYTES // (4 * self._schema.n_features))
+        self.batch_rows = max(_LEAST_BATCH_ROWS, self._strip)
         self.names: list[str]
         if self._adopted is not None:
             self.names = self._adopted.names
@@ -146,12 +147,6 @@ class _Reading:
             self.names.append(VECTOR)
         else:
             self.names += [INDICES, VALUES]
-
-    @property
-    def batch_rows(self) -> int:
-        """Rows to decode at a time."""
-        rows = _BATCH_BYTES // (4 * self._schema.n_features)
-        return max(rows // _STRIP, _LEAST_STRIPS) * _STRIP
 
     def identity(self, batch: pa.RecordBatch) -> tuple[Any, Any, Any]:
         """Return label, weight (or None) and key of a batch, each of shape (n,)."""
@@ -167,10 +162,11 @@ class _Reading:
             out[:] = matrix if self._features is None else matrix[:, self._features]
         elif self._schema.layout == "columns":
             columns = [_numpy(batch, name) for name in self.names[self._first :]]
-            for start in range(0, len(out), _STRIP):
-                strip = out[start : start + _STRIP]
+            for start in range(0, len(out), self._strip):
+                rows = slice(start, start + self._strip)
+                strip = out[rows]
                 for j, column in enumerate(columns):
-                    strip[:, j] = column[start : start + _STRIP]
+                    strip[:, j] = column[rows]
         else:
             flat = batch.column(VECTOR).flatten().to_numpy(zero_copy_only=False)
             matrix = flat.reshape(len(batch), self._schema.n_features)

@@ -65,7 +65,9 @@ def X():
 @pytest.mark.parametrize("batch_rows", [1, 333, 4096, 10**6])
 def test_batches_do_not_show(tmp_path, monkeypatch, X, layout, batch_rows):
     folder, manifest = written(tmp_path, schema_of(layout), X)
-    monkeypatch.setattr(reader._Reading, "batch_rows", max(batch_rows, 7))
+    monkeypatch.setattr(reader, "_LEAST_BATCH_ROWS", batch_rows)
+    monkeypatch.setattr(reader, "_LEAST_STRIP_ROWS", min(batch_rows, 100))
+    monkeypatch.setattr(reader, "_PIECE_BYTES", 1)
     for groups, rows in (
         (None, slice(None)),
         ([3], slice(4500, None)),
