@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
@@ -69,6 +70,34 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
     @abstractmethod
     def _target(self) -> str:
         """Return what is predicted, in a word or two."""
+
+    def _plain_scorer(self) -> Any:
+        """Return the scorer that computes what the model means, by no shorter way."""
+        return self._scorer()
+
+    def export_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the model as one ONNX graph, which predicts without Spark or scikit-learn.
+
+        Its input is ``features``, float32 (N, n_features); its outputs are ``label`` (N,), the
+        class itself as int64 or string, and ``probability``, float32 (N, n_classes), or
+        ``prediction``, float32 (N,), for a regression. The members are loaded here.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file: a local path or URI.
+
+        Raises
+        ------
+        ConfigurationError
+            ``onnx_not_covered``, ``onnx_not_supported`` (names the member that cannot be
+            converted), ``onnx_missing`` or ``onnx_too_large``.
+        TrainingError
+            ``onnx_differs``: what the graph predicts is not what the model predicts.
+        """
+        from sparkml_dist.ensemble.onnx_export import export_onnx
+
+        export_onnx(self, path)
 
     @property
     def numFeatures(self) -> int:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from sparkml_dist.dataset.schema import Matrix
+from sparkml_dist.ensemble.direct import direct
 from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import load_learner
@@ -99,6 +100,29 @@ class MemberBank:
         """
         return LoadedMembers(self, [self._learner(m) for m in self.members])
 
+    def learner(self, index: int) -> Any:
+        """Read one member's file, checked against its hash; raises as `load` does."""
+        return self._learner(self.members[index])
+
+    def refuse_missing(self, X: Matrix) -> None:
+        """Raise where a block has missing values that a member does not take.
+
+        Raises
+        ------
+        DataError
+            ``missing_values``.
+        """
+        if all(m.allows_missing for m in self.members):
+            return
+        if missing := _missing(X):
+            names = [self.feature_names[i] for i in missing[:5]]
+            raise DataError(
+                "missing_values",
+                f"The data to score has missing values in {', '.join(names)}, which the "
+                "ensemble's learners do not take.",
+                "Fill them in, or fit a pipeline that imputes.",
+            )
+
     def _learner(self, member: StoredMember) -> Any:
         content = self.folder.read_bytes(member.file)
         where = self.folder.uri(member.file)
@@ -125,6 +149,12 @@ class LoadedMembers:
         self.bank = bank
         self.learners = learners
         self._codes = [_class_codes(x, bank.n_classes) for x in learners]
+        self._asked: dict[str, list[Any]] = {}
+
+    def _direct(self, index: int, method: str) -> Any:
+        if method not in self._asked:
+            self._asked[method] = [direct(x, method) for x in self.learners]
+        return self._asked[method][index]
 
     def outputs(self, X: Matrix, method: str) -> Iterator[Any]:
         """Yield what each member's method says of a block, in the members' order.
@@ -148,18 +178,16 @@ class LoadedMembers:
 
         members = self.bank.members
         forms = _Forms(X)
-        if not all(m.allows_missing for m in members) and forms.missing:
-            names = [self.bank.feature_names[i] for i in forms.missing[:5]]
-            raise DataError(
-                "missing_values",
-                f"The data to score has missing values in {', '.join(names)}, which the "
-                "ensemble's learners do not take.",
-                "Fill them in, or fit a pipeline that imputes.",
-            )
-        for member, learner in zip(members, self.learners, strict=True):
-            # Missing values have been looked for once, above, and not again for each member.
-            with config_context(assume_finite=True):
-                result = getattr(learner, method)(forms.for_member(member))
+        self.bank.refuse_missing(X)
+        for i, (member, learner) in enumerate(zip(members, self.learners, strict=True)):
+            block = forms.for_member(member)
+            ask = None if sp.issparse(block) else self._direct(i, method)
+            if ask is not None:
+                result = ask(block)
+            else:
+                # Missing values have been looked for once, above, and not for each member.
+                with config_context(assume_finite=True):
+                    result = getattr(learner, method)(block)
             yield result
 
     def add_probabilities(self, X: Matrix, votes: npt.NDArray[np.float64]) -> Iterator[None]:
@@ -221,24 +249,24 @@ def _class_codes(learner: Any, n_classes: int) -> npt.NDArray[np.int64] | None:
     return None if len(codes) == n_classes else codes
 
 
+def _missing(X: Any) -> list[int]:
+    """Return the features of a block that have NaN."""
+    values = X.data if sp.issparse(X) else X
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isnan(values.sum(dtype=np.float64)):
+            return []
+    if sp.issparse(X):
+        return sorted(set(X.indices[np.isnan(values)].tolist()))
+    found: list[int] = np.flatnonzero(np.isnan(values).any(axis=0)).tolist()
+    return found
+
+
 class _Forms:
     """The forms of one block that members ask for, each made once."""
 
     def __init__(self, X: Matrix) -> None:
         self._X: Any = X
         self._made: dict[Any, Any] = {}
-
-    @property
-    def missing(self) -> list[int]:
-        """Features with NaN."""
-        values = self._X.data if sp.issparse(self._X) else self._X
-        with np.errstate(over="ignore", invalid="ignore"):
-            if not np.isnan(values.sum(dtype=np.float64)):
-                return []
-        if sp.issparse(self._X):
-            return sorted(set(self._X.indices[np.isnan(values)].tolist()))
-        found: list[int] = np.flatnonzero(np.isnan(values).any(axis=0)).tolist()
-        return found
 
     def for_member(self, member: StoredMember) -> Any:
         sparse = sp.issparse(self._X) and member.allows_sparse

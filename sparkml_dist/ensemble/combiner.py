@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +13,9 @@ import numpy.typing as npt
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
 from sparkml_dist.scoring import Predict
+
+if TYPE_CHECKING:
+    from sparkml_dist.ensemble.onnx_graph import OnnxGraph
 
 __all__ = ["Combiner", "Voting"]
 
@@ -77,6 +80,33 @@ class Combiner:
                 yield votes
 
         return staged
+
+    def check(self, X: Matrix) -> None:
+        """Raise where a block has what a member does not take; `load`'s function does so too."""
+        self.bank.refuse_missing(X)
+
+    def onnx_combine(self, graph: OnnxGraph) -> str:
+        """Add the vote to an ONNX graph; return the name of what it gives.
+
+        Probabilities, float32 (N, n_classes), or predictions (N,) of a regression.
+        """
+        from sparkml_dist.ensemble.onnx_members import MemberGraphs
+
+        members = MemberGraphs(graph, self.bank)
+        shares = [m.weight / self.raw_scale for m in self.bank.members]
+        terms = []
+        for i, share in enumerate(shares):
+            if self.voting == "hard":
+                values = graph.constant([0.0, share], np.float32)
+                width = graph.constant(self.bank.n_classes, np.int64)
+                terms.append(graph.node("OneHot", [members.codes(i), width, values], axis=1))
+                continue
+            said = members.values(i) if self.voting == "mean" else members.probabilities(i)
+            terms.append(graph.node("Mul", [said, graph.constant(share, np.float32)]))
+        total = graph.node("Sum", terms)
+        if self.voting == "mean":
+            return graph.node("Reshape", [total, graph.constant([-1])])
+        return total
 
     def _zeros(self, X: Matrix) -> npt.NDArray[np.float64]:
         return np.zeros((X.shape[0], self.bank.n_classes) if self.bank.n_classes else X.shape[0])
