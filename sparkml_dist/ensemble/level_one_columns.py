@@ -1,0 +1,138 @@
+"""The features of level one: what bases say of a row, and the original features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
+from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEIGHT
+from sparkml_dist.errors import ConfigurationError
+
+__all__ = ["LevelOneColumns"]
+
+_RESERVED = frozenset({KEY, LABEL, WEIGHT, VECTOR, INDICES, VALUES})
+
+
+@dataclass(frozen=True)
+class LevelOneColumns:
+    """The features of level one: the bases' outputs, and the original features if passed through.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Of the bases.
+    source : FeatureSchema
+        Of the original data.
+    classes : tuple
+        Empty for a regression.
+    passthrough : bool
+    """
+
+    names: tuple[str, ...]
+    source: FeatureSchema
+    classes: tuple[Any, ...]
+    passthrough: bool
+
+    @property
+    def per_base(self) -> int:
+        """Columns of one base: one for each class; a single one for two classes or a number."""
+        return len(self.classes) if len(self.classes) > 2 else 1
+
+    @property
+    def n_outputs(self) -> int:
+        """Columns of all bases."""
+        return self.per_base * len(self.names)
+
+    @cached_property
+    def feature_names(self) -> list[str]:
+        """Such as ``tree:versicolor``, base by base; then the original features."""
+        if not self.classes:
+            outputs = list(self.names)
+        else:
+            shown = self.classes if len(self.classes) > 2 else self.classes[-1:]
+            outputs = [f"{name}:{c}" for name in self.names for c in shown]
+        return outputs + (self.source.feature_names if self.passthrough else [])
+
+    @property
+    def sparse(self) -> bool:
+        """Whether level one is kept in CSR."""
+        return self.passthrough and self.source.layout == "sparse"
+
+    def schema(self, *, stored: bool = False) -> FeatureSchema:
+        """Return the schema of level one.
+
+        Parameters
+        ----------
+        stored : bool, default=False
+            As it travels to the writer: categories are codes already, so that all are numbers.
+        """
+        names = self.feature_names
+        if self.sparse:
+            one = FeatureColumn("level_one", "struct", len(names), names=tuple(names))
+            return FeatureSchema((one,), "sparse")
+        columns = [FeatureColumn(n, "numeric") for n in names[: self.n_outputs]]
+        if self.passthrough:
+            each = [c for c in self.source.columns for _ in range(c.size)]
+            for name, column in zip(self.source.feature_names, each, strict=True):
+                known = bool(column.categories) and not stored
+                kind = "categorical" if known else "numeric"
+                categories = column.categories if known else ()
+                columns.append(FeatureColumn(name, kind, categories=categories))  # type: ignore[arg-type]
+        return FeatureSchema.build(columns, sparse=False)
+
+    def check(self) -> None:
+        """Raise where names clash.
+
+        Raises
+        ------
+        ConfigurationError
+            ``name_clash``.
+        """
+        seen = set(_RESERVED)
+        for name in self.feature_names:
+            if name in seen:
+                raise ConfigurationError(
+                    "name_clash",
+                    f"Level one would have two features named {name!r}.",
+                    "Give that base another name, or rename the feature.",
+                )
+            seen.add(name)
+
+    def columns_of(self, base: int) -> slice:
+        """Return where the outputs of a base stand."""
+        return slice(base * self.per_base, (base + 1) * self.per_base)
+
+    def output(self, said: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return the columns that a base gives, shape (n, per_base).
+
+        Parameters
+        ----------
+        said : ndarray of shape (n, n_classes), or (n,) for a regression
+        """
+        if said.ndim == 1:
+            return said.reshape(-1, 1)
+        return said[:, 1:] if len(self.classes) == 2 else said
+
+    def matrix(self, outputs: npt.NDArray[np.float32], X: Matrix) -> Matrix:
+        """Return the features of level one.
+
+        Parameters
+        ----------
+        outputs : ndarray of float32, shape (n, n_outputs)
+        X : ndarray or csr_matrix, shape (n, n_features)
+
+        Returns
+        -------
+        ndarray or csr_matrix, shape (n, len(feature_names))
+        """
+        if not self.passthrough:
+            return outputs
+        if sp.issparse(X):
+            return sp.csr_matrix(sp.hstack([sp.csr_matrix(outputs), X], format="csr"), dtype="f4")
+        return np.hstack([outputs, np.asarray(X, np.float32)])
