@@ -1,4 +1,4 @@
-"""Voting over shards: learners of different kinds, each fitted on every shard."""
+"""Voting over shards: learners of different kinds, with set or learnt weights."""
 
 from __future__ import annotations
 
@@ -8,16 +8,23 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
+from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.ensemble.bags import Sampling
+from sparkml_dist.ensemble.engine import Engine
 from sparkml_dist.ensemble.ensemble import Ensemble, EnsembleClassifier, EnsembleRegressor
 from sparkml_dist.ensemble.ensemble_model import (
     EnsembleClassificationModel,
     EnsembleRegressionModel,
 )
+from sparkml_dist.ensemble.held_out import HELD_OUT, HeldOut
+from sparkml_dist.ensemble.learned_weights import RESULT, learn_weights
 from sparkml_dist.ensemble.member import MemberPlan
+from sparkml_dist.ensemble.unseen import check_fraction, kept_from, refuse_leaks
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.session import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -91,9 +98,29 @@ class _Voting(NamedLearners):
     """What voting is for classes and for numbers."""
 
     weights: Any = param("weights", "each learner's say in the vote", TypeConverters.toListFloat)
+    learnWeights: Any = param(
+        "learnWeights",
+        "whether to learn each learner's say from validation rows",
+        TypeConverters.toBoolean,
+    )
+    validationFraction: Any = param(
+        "validationFraction", "share of the rows kept for learnWeights", TypeConverters.toFloat
+    )
+
+    _defaults: ClassVar[dict[str, Any]] = {"learnWeights": False, "validationFraction": 0.1}
 
     def _check_params(self, spark: SparkSession) -> None:
         weights, learners = self._value(self.weights), self._learners()
+        if self.getOrDefault(self.learnWeights):
+            if weights is not None:
+                raise ConfigurationError(
+                    "invalid_weights", "Set either weights or learnWeights, not both."
+                )
+            if self._voting() == "hard":
+                raise ConfigurationError(
+                    "invalid_voting", "learnWeights needs voting='soft'. Got 'hard'."
+                )
+            check_fraction(self.getOrDefault(self.validationFraction))
         if weights is not None:
             if len(weights) != len(learners):
                 raise ConfigurationError(
@@ -111,6 +138,38 @@ class _Voting(NamedLearners):
         weights = self._value(self.weights) or [1.0] * len(self._learners())
         return [float(weights[p.learner]) for p in plans]
 
+    def _kept(self) -> Validation:
+        return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
+
+    def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
+        plans = super()._member_plans(data)
+        return kept_from(plans, self._kept()) if self.getOrDefault(self.learnWeights) else plans
+
+    def _fit_members(self, engine: Engine) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        records = engine.fit()
+        if not self.getOrDefault(self.learnWeights):
+            return records, {}
+        if engine.folder.exists(RESULT):
+            learned = engine.folder.read_json(RESULT)
+        else:
+            refuse_leaks(records)
+            home = engine.folder.child(HELD_OUT)
+            memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
+            held_out = HeldOut.of(engine.data, home, engine.bank(records), self._kept(), memory)
+            learners = [r["learner_index"] for r in records]
+            learned = learn_weights(engine, held_out, learners)
+        names = self._names()
+        shown = dict(zip(names, learned["weights"], strict=True))
+        return records, {"learned": {"weights": shown, "rows": learned["rows"]}}
+
+    def _after_fit(self, spark: SparkSession, data: PartitionedDataset, model: Any) -> None:
+        if "learned" not in model.summary:
+            return
+        plans = self._member_plans(data)
+        weights = list(model.summary["learned"]["weights"].values())
+        for plan, member in zip(plans, model.content["members"], strict=True):
+            member["weight"] = weights[plan.learner]
+
 
 class VotingClassifier(_Voting, EnsembleClassifier):
     """Learners of different kinds that vote.
@@ -126,6 +185,11 @@ class VotingClassifier(_Voting, EnsembleClassifier):
         Mean of the members' probabilities, or share of their votes.
     weights : list of float, optional
         Each learner's say; equal by default.
+    learnWeights : bool, default=False
+        Learn each learner's say: the convex weights of least log loss on validation rows, which
+        no member sees.
+    validationFraction : float, default=0.1
+        Share of the rows kept for that.
     shardsPerMember : int, default=1
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
@@ -151,6 +215,11 @@ class VotingRegressor(_Voting, EnsembleRegressor):
         Learners with their names.
     weights : list of float, optional
         Each learner's say; equal by default.
+    learnWeights : bool, default=False
+        Learn each learner's say: the convex weights of least squared error on validation rows,
+        which no member sees.
+    validationFraction : float, default=0.1
+        Share of the rows kept for that.
     shardsPerMember : int, default=1
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, trustedTypes
