@@ -22,6 +22,7 @@ from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.dataset.writer import ShardWriter
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.level_one_columns import LevelOneColumns
+from sparkml_dist.ensemble.unseen import part_of
 from sparkml_dist.errors import DataError
 from sparkml_dist.persistence.arrays import read_array
 from sparkml_dist.persistence.filesystem import Folder
@@ -107,17 +108,16 @@ class LevelOneWriting:
         for groups in self._strides(shard):
             block = self.data.read_block(shard, groups)
             n = len(block)
-            part_of = np.full(n, -1)
+            found = part_of(block.key, [part.rows for part in self.parts])
             outputs = np.empty((n, self.columns.n_outputs), np.float32)
             for p, part in enumerate(self.parts):
-                chosen = np.flatnonzero(part.rows.mask(block.key) & (part_of < 0))
-                part_of[chosen] = p
+                chosen = np.flatnonzero(found == p)
                 X = block.X[chosen] if len(chosen) else None
                 for b in range(len(part.bases) if X is not None else 0):
                     said = beside[b][at + chosen] if b in beside else base_of(p, b)(X)
                     outputs[chosen, self.columns.columns_of(b)] = self.columns.output(said)
             at += n
-            kept = np.flatnonzero(part_of >= 0)
+            kept = np.flatnonzero(found >= 0)
             if len(kept):
                 yield self._batch(block, outputs, kept, at - n)
 

@@ -23,6 +23,8 @@ from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.level_one import LevelOneWriting, Part, meta_groups, write_level_one
 from sparkml_dist.ensemble.level_one_columns import LevelOneColumns
 from sparkml_dist.ensemble.member import MemberPlan
+from sparkml_dist.ensemble.spark_bases import SparkBases
+from sparkml_dist.ensemble.spark_stage import describe, is_stage, load_stage, refuse_stage
 from sparkml_dist.ensemble.stacking_model import LEVEL_ONE, META
 from sparkml_dist.ensemble.unseen import kept_from, refuse_leaks
 from sparkml_dist.ensemble.voting import NamedLearners
@@ -73,6 +75,16 @@ class Stacked(NamedLearners):
     def _default_final(self) -> Any:
         """Return the final estimator where none is set."""
 
+    def _named(self) -> list[tuple[str, Any]]:
+        super()._learners()  # raises where there are none
+        return list(self.getOrDefault(self.estimators))
+
+    def _learners(self) -> list[Any]:
+        return [learner for _, learner in self._named() if not is_stage(learner)]
+
+    def _stages(self) -> dict[str, Any]:
+        return {name: stage for name, stage in self._named() if is_stage(stage)}
+
     def _final_learner(self) -> Any:
         given = self._value(self.finalEstimator)
         return self._default_final() if given is None else given
@@ -101,6 +113,8 @@ class Stacked(NamedLearners):
                     f"A name of estimators must be a text without {' or '.join(_FORBIDDEN)}. "
                     f"Got {name!r}.",
                 )
+        for name, stage in self._stages().items():
+            refuse_stage(name, stage, regression=self._task == "regression")
         self._memory()
         try:
             refuse_unusable(self._final_learner(), voting="hard", task=self._task)
@@ -132,6 +146,7 @@ class Stacked(NamedLearners):
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         return super()._plan(data) | {
             "names": self._names(),
+            "stages": {name: describe(stage) for name, stage in self._stages().items()},
             "finalEstimator": learner_plan(self._final_learner()),
             "passthrough": self.getOrDefault(self.passthrough),
             "memoryPerTask": self._memory(),
@@ -151,40 +166,44 @@ class Stacked(NamedLearners):
             self.getOrDefault(self.seed),
             self.getOrDefault(self.trustedTypes),
         )
+        stages = SparkBases(
+            spark, data, folder, self._stages(), self._parts(), self._refits, engine.trusted
+        )
         kept = len(plans) // (len(self._parts()) + self._refits)
         meta = folder.child(META)
-        if meta.exists(_COMPLETE) and self._level_one_there(folder):
-            records = engine.fit(range(kept))
-        else:
-            records = engine.fit()
-            self._fit_final(engine, records)
+        complete = meta.exists(_COMPLETE) and self._level_one_there(folder)
+        records = engine.fit(range(kept) if complete else None)
+        stages.fit(level_one=not complete)
+        if not complete:
+            self._fit_final(engine, stages, records)
             records = records[:kept]
-        complete = meta.read_json(_COMPLETE)
-        final = complete["members"]
+        found = meta.read_json(_COMPLETE)
+        final = found["members"]
         self._clear(folder, range(kept, len(plans)))
+        stages.clear()
         content = {
-            "bases": self._base_contents(records),
+            "bases": self._base_contents(stages, records),
             "passthrough": self.getOrDefault(self.passthrough),
             "final": voting_content(
                 final, [1.0] * len(final), self._voting_of(self._final_learner())
             ),
             "level_one": self.getOrDefault(self.keepLevelOne),
         }
-        files = member_files(folder, records)
+        files = member_files(folder, records) + stages.files()
         files += [replace(f, name=f"{META}/{f.name}") for f in member_files(meta, final)]
         if self.getOrDefault(self.keepLevelOne):
             names = [f"{LEVEL_ONE}/{name}" for name in folder.child(LEVEL_ONE).walk()]
             files += [ModelFile.of(folder, n) for n in names]
         summary = member_summary([*records, *final]) | {
-            "fitted_now": engine.fitted,
-            "level_one": complete["level_one"],
+            "fitted_now": engine.fitted + stages.fitted,
+            "level_one": found["level_one"],
         }
         summary["seconds"]["fit"] = round(time.perf_counter() - start, 3)
         model = self._model_class(folder, data.schema, data.manifest.label, files, content, summary)
         model.trusted = tuple(self.getOrDefault(self.trustedTypes))
         return model
 
-    def _fit_final(self, engine: Engine, records: list[dict[str, Any]]) -> None:
+    def _fit_final(self, engine: Engine, stages: SparkBases, records: list[dict[str, Any]]) -> None:
         """Write level one and fit the final estimator on it, committing it when it is whole."""
         parts, memory = self._parts(), self._memory()
         size = len(records) // (len(parts) + self._refits)
@@ -198,7 +217,7 @@ class Stacked(NamedLearners):
             engine.folder.child(LEVEL_ONE),
             self._columns(engine.data),
             tuple(rounds),
-            {},
+            {i: stages.outputs(n) for i, n in enumerate(self._names()) if n in stages.stages},
             memory,
         )
         level_one = write_level_one(engine.spark, writing)
@@ -225,20 +244,30 @@ class Stacked(NamedLearners):
     def _bases(self, engine: Engine, records: list[dict[str, Any]]) -> tuple[Combiner | None, ...]:
         """Return what scores with the members of each base."""
         refuse_leaks(records)
-        return tuple(
-            Combiner(
-                engine.bank([r for r in records if r["learner_index"] == k]),
-                self._voting_of(learner),
-            )
-            for k, learner in enumerate(self._learners())
-        )
+        bases: list[Combiner | None] = []
+        k = 0
+        for _, learner in self._named():
+            if is_stage(learner):
+                bases.append(None)
+                continue
+            own = [r for r in records if r["learner_index"] == k]
+            bases.append(Combiner(engine.bank(own), self._voting_of(learner)))
+            k += 1
+        return tuple(bases)
 
-    def _base_contents(self, records: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        contents = []
-        for k, (name, learner) in enumerate(self.getOrDefault(self.estimators)):
+    def _base_contents(
+        self, stages: SparkBases, records: list[dict[str, Any]]
+    ) -> list[dict[str, Any]]:
+        contents: list[dict[str, Any]] = []
+        k = 0
+        for name, learner in self._named():
+            if is_stage(learner):
+                contents.append({"name": name, "stage": stages.content(name)})
+                continue
             own = [r for r in records if r["learner_index"] == k]
             voting = voting_content(own, [1.0] * len(own), self._voting_of(learner))
             contents.append({"name": name} | voting)
+            k += 1
         return contents
 
     def _level_one_there(self, folder: Folder) -> bool:
@@ -260,6 +289,12 @@ class Stacked(NamedLearners):
     def _save_object(self, folder: Folder, name: str) -> None:
         if name == "estimators":
             super()._save_object(folder, name)
+            for stage_name, stage in self._stages().items():
+                stage.write().save(folder.child(f"stage-{stage_name}").spark_path())
+            kinds = {
+                n: f"{type(x).__module__}.{type(x).__name__}" for n, x in self._stages().items()
+            }
+            folder.write_json("stages.json", kinds)
             return
         content = dump_learner(
             self.getOrDefault(self.finalEstimator), trusted=self.getOrDefault(self.trustedTypes)
@@ -267,8 +302,17 @@ class Stacked(NamedLearners):
         folder.child("final").write_bytes("final.skops", content)
 
     def _load_object(self, folder: Folder, name: str) -> None:
-        if name == "estimators":
-            super()._load_object(folder, name)
-        elif folder.exists("final/final.skops"):
+        if name == "estimators" and folder.exists("names.json"):
+            learners = iter(self._stored_learners(folder))
+            kinds = folder.read_json("stages.json")
+            self._set(
+                estimators=[
+                    (n, load_stage(folder.child(f"stage-{n}"), kinds[n]))
+                    if n in kinds
+                    else (n, next(learners))
+                    for n in folder.read_json("names.json")
+                ]
+            )
+        elif name == "finalEstimator" and folder.exists("final/final.skops"):
             content = folder.read_bytes("final/final.skops")
             self._set(finalEstimator=load_learner(content, folder.uri("final/final.skops")))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,18 +11,29 @@ import numpy.typing as npt
 
 from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.dataset.partitioned import PartitionedDataset, open_partitioned
-from sparkml_dist.dataset.schema import Matrix
+from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
 from sparkml_dist.ensemble.bank import MemberBank, StoredMember
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.level_one_columns import LevelOneColumns
+from sparkml_dist.ensemble.spark_bases import with_outputs
+from sparkml_dist.ensemble.spark_stage import load_stage
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.regression_model import ShardRegressionModel
-from sparkml_dist.scoring import Predict
+from sparkml_dist.scoring import (
+    OutputColumns,
+    Predict,
+    check_feature_columns,
+    score,
+    score_regression,
+)
+from sparkml_dist.session import SessionInfo
 from sparkml_dist.shard_model import ShardModel
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+
+    from pyspark.sql import DataFrame
 
 __all__ = [
     "LEVEL_ONE",
@@ -118,6 +129,34 @@ class StackedModel(ShardModel):
         """Load the fitted final estimator: one learner, or one for each group of shards."""
         return list(self._final().bank.load().learners)
 
+    def _stages(self) -> list[tuple[str, Any, list[int] | None]]:
+        """Return a column's name, the fitted stage and its class codes for each Spark ML base."""
+        if "_loaded_stages" not in self.__dict__:
+            found = [b["stage"] for b in self.content["bases"] if "stage" in b]
+            self._loaded_stages = [
+                (
+                    f"_sparkml_dist_base{i}",
+                    load_stage(self.folder.child(stage["path"]), stage["class"], self.trusted),
+                    stage["codes"],
+                )
+                for i, stage in enumerate(found)
+            ]
+        return self._loaded_stages
+
+    def _scored(
+        self, df: DataFrame, score: Callable[[DataFrame, FeatureSchema], DataFrame]
+    ) -> DataFrame:
+        """Score rows to which Spark ML bases have added what they say, in columns that pass."""
+        stages = self._stages()
+        if not stages:
+            return score(df, self.schema)
+        check_feature_columns(df, self.schema)
+        n_classes = len(self.label.classes)
+        said = [FeatureColumn(name, "array", max(1, n_classes)) for name, *_ in stages]
+        wide = replace(self.schema, columns=(*self.schema.columns, *said))
+        scored = score(with_outputs(df, self.schema, stages, n_classes), wide)
+        return scored.drop(*[c.name for c in said])
+
     def _columns(self) -> LevelOneColumns:
         return LevelOneColumns(
             tuple(self.baseNames), self.schema, self.label.classes, self.content["passthrough"]
@@ -145,9 +184,30 @@ class StackedModel(ShardModel):
 class StackingClassificationModel(StackedModel, ShardClassificationModel):
     """What `StackingClassifier` fits."""
 
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        outputs = OutputColumns(
+            self.getOrDefault(self.predictionCol),
+            self.getOrDefault(self.probabilityCol),
+            self.getOrDefault(self.rawPredictionCol),
+            self.getOrDefault(self.predictedLabelCol),
+        )
+        cpus = SessionInfo.of(dataset.sparkSession).task_cpus
+        scorer = self._scorer()
+        return self._scored(
+            dataset,
+            lambda df, schema: score(df, schema, self.label, scorer, outputs, task_cpus=cpus),
+        )
+
 
 class StackingRegressionModel(StackedModel, ShardRegressionModel):
     """What `StackingRegressor` fits."""
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        cpus = SessionInfo.of(dataset.sparkSession).task_cpus
+        name, scorer = self.getOrDefault(self.predictionCol), self._scorer()
+        return self._scored(
+            dataset, lambda df, schema: score_regression(df, schema, scorer, name, task_cpus=cpus)
+        )
 
 
 class BlendingClassificationModel(StackingClassificationModel):

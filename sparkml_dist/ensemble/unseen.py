@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.errors import ConfigurationError, DataError
 
-__all__ = ["check_fraction", "kept_from", "refuse_leaks"]
+__all__ = ["check_fraction", "kept_from", "part_of", "refuse_leaks"]
 
 
 def check_fraction(fraction: float) -> None:
@@ -30,6 +33,14 @@ def check_fraction(fraction: float) -> None:
 def kept_from(plans: Sequence[MemberPlan], rows: Subset | None) -> list[MemberPlan]:
     """Return the plans with `rows` kept from every member."""
     return [replace(plan, without=rows) for plan in plans]
+
+
+def part_of(key: npt.NDArray[np.int64], parts: Sequence[Subset]) -> npt.NDArray[np.int64]:
+    """Return the first of several subsets that each row is in, shape (n,); -1 for none."""
+    found = np.full(len(key), -1)
+    for index, part in enumerate(parts):
+        found[part.mask(key) & (found < 0)] = index
+    return found
 
 
 def refuse_leaks(records: Sequence[dict[str, Any]]) -> None:
