@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OutputColumns",
+    "RawScorer",
     "Scorer",
     "check_feature_columns",
     "loaded",
@@ -56,6 +57,15 @@ class Scorer(Protocol):
 
         For a regression, to predictions (n,).
         """
+        ...
+
+
+@runtime_checkable
+class RawScorer(Scorer, Protocol):
+    """A scorer whose ``rawPrediction`` is no multiple of the probability."""
+
+    def raw(self, probability: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return ``rawPrediction`` for probabilities, both of shape (n, n_classes)."""
         ...
 
 
@@ -173,7 +183,9 @@ def score(
                 best = proba.argmax(axis=1)
                 arrays = [pa.array(classes[best]), _lists(proba)]
                 if want_raw:
-                    arrays.append(_lists(proba * np.float32(scorer.raw_scale)))
+                    own = scorer.raw(proba) if isinstance(scorer, RawScorer) else None
+                    raw = proba * scorer.raw_scale if own is None else own
+                    arrays.append(_lists(raw.astype(np.float32, copy=False)))
                 if want_label and names is not None:
                     arrays.append(names.take(pa.array(best)))
                 yield pa.StructArray.from_arrays(arrays, [f.split(":")[0] for f in fields])

@@ -20,7 +20,7 @@ from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.scores import is_better, score_rows
 
-__all__ = ["Stopping", "fit_in_waves"]
+__all__ = ["Stopping", "evaluation_shards", "fit_in_waves"]
 
 _logger = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def fit_in_waves(
     Salloum, Huang, He, Chen (2019), "An asymptotic ensemble learning framework for big data
     analysis", doi:10.1109/ACCESS.2018.2889355.
     """
-    shards = _evaluation_shards(engine.data, stopping.kept.fraction)
+    shards = evaluation_shards(engine.data, stopping.kept.fraction)
     records: list[dict[str, Any]] = []
     scores: list[float] = []
     best, idle, rows = math.nan, 0, 0
@@ -132,7 +132,7 @@ def _rank(metric: str, score: float) -> float:
     return score if is_better(metric, 1.0, 0.0) else -score
 
 
-def _evaluation_shards(data: PartitionedDataset, fraction: float) -> tuple[int, ...]:
+def evaluation_shards(data: PartitionedDataset, fraction: float) -> tuple[int, ...]:
     """Return as few shards as have enough kept rows, or all."""
     expected = 0.0
     for shard in data.shards:
