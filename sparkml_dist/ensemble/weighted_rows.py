@@ -1,0 +1,76 @@
+"""Rows with weights in the form that a learner takes: as weights, or as repeated rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.dataset.hashing import uniform
+from sparkml_dist.ensemble.learner import Traits
+
+__all__ = ["as_learner_takes", "weighted_rows"]
+
+
+def as_learner_takes(X: Any, traits: Traits) -> Any:
+    """Return features of a block in the type and layout that a learner uses without copying."""
+    import scipy.sparse as sp
+
+    if sp.issparse(X):
+        return X if traits.allows_sparse else X.toarray().astype(traits.dtype, copy=False)
+    return X.astype(traits.dtype, copy=False)
+
+
+def weighted_rows(
+    X: Any,
+    y: npt.NDArray[Any],
+    weight: npt.NDArray[np.float64],
+    key: npt.NDArray[np.int64],
+    traits: Traits,
+    seed: int,
+    member: int,
+) -> tuple[Any, npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+    """Return what is given to ``fit`` so that rows count as much as their weights say.
+
+    Parameters
+    ----------
+    X : ndarray or csr_matrix, shape (n, d)
+    y : ndarray of shape (n,)
+    weight : ndarray of shape (n,)
+        Of any sum.
+    key : ndarray of int64, shape (n,)
+    traits : Traits
+        A learner that takes no weights gets as many rows as there are, drawn by weight.
+    seed, member : int
+        What the draw is a function of, beside the key.
+
+    Returns
+    -------
+    X, y : as above
+    weight : ndarray of shape (n,), or None
+
+    References
+    ----------
+    Freund, Schapire (1996), "Experiments with a new boosting algorithm": boosting by resampling.
+    """
+    if traits.weight_parameter:
+        return X, y, weight
+    rate = weight * (np.count_nonzero(weight) / weight.sum())
+    chosen = np.repeat(np.arange(len(y)), _counts(key, rate, seed, member))
+    if not len(chosen):
+        chosen = np.flatnonzero(weight)
+    return X[chosen], y[chosen], None
+
+
+def _counts(
+    key: npt.NDArray[np.int64], rate: npt.NDArray[np.float64], seed: int, member: int
+) -> npt.NDArray[np.int64]:
+    """Return whole numbers with the rates as their means, and as little spread as may be.
+
+    A row's rate is rounded up or down at random. Poisson draws would add noise of their own: of
+    two rows of rate 1, they leave out one in three.
+    """
+    whole = np.floor(rate)
+    up = uniform(key, seed, "boosting rows", member) < rate - whole
+    return (whole + up).astype(np.int64)
