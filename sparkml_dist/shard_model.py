@@ -6,7 +6,7 @@ import os
 from abc import abstractmethod
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.base import Model
 from pyspark.ml.param import Param
@@ -20,6 +20,9 @@ from sparkml_dist.ml_io import ModelReader, ModelWriter
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile, ModelManifest, versions
 from sparkml_dist.scoring import Scorer
+
+if TYPE_CHECKING:
+    from sparkml_dist.local import LocalClassifier, LocalRegressor
 
 __all__ = ["ShardModel", "load_model"]
 
@@ -103,6 +106,22 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
     def numFeatures(self) -> int:
         """Number of features."""
         return self.schema.n_features
+
+    # -- by hand --------------------------------------------------------------------------
+
+    def to_sklearn(self) -> LocalClassifier | LocalRegressor:
+        """Return the model as a scikit-learn estimator that predicts without Spark.
+
+        Its files are read into this process.
+
+        Returns
+        -------
+        LocalClassifier or LocalRegressor
+        """
+        from sparkml_dist.local import LocalClassifier, LocalRegressor
+
+        kind = LocalRegressor if self.label.is_regression else LocalClassifier
+        return kind(self._scorer(), self.schema, self.label)
 
     # -- at rest --------------------------------------------------------------------------
 
