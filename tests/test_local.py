@@ -60,7 +60,7 @@ def mixed(spark):
 def test_the_same_probabilities_from_a_frame_with_any_columns(mixed, spark):
     frame, df, model, local = mixed
     proba = local.predict_proba(frame)
-    assert np.array_equal(proba.astype(np.float32), spark_probabilities(model, df))
+    assert np.allclose(proba, spark_probabilities(model, df), rtol=0, atol=1e-7)
     assert local.classes_.tolist() == ["no", "yes"]
     shown = [r[0] for r in model.transform(df).select("predictedLabel").collect()]
     assert local.predict(frame).tolist() == shown
@@ -132,8 +132,8 @@ def test_numeric_labels_and_one_array_of_features(spark):
     ).fit(df)
     local = model.to_sklearn()
     for X in (frame, iris.data):
-        found = local.predict_proba(X).astype(np.float32)
-        assert np.array_equal(found, spark_probabilities(model, df))
+        found = local.predict_proba(X)
+        assert np.allclose(found, spark_probabilities(model, df), rtol=0, atol=1e-7)
     shown = [r[0] for r in model.transform(df).select("prediction").collect()]
     assert local.predict(frame).tolist() == shown
     assert set(local.predict(frame)) == {1, 2, 3}
@@ -154,9 +154,9 @@ def test_sparse_vectors_and_rows(spark):
     rows = [{"size": 40, "indices": v.indices, "values": v.values} for v in vectors]
     for cells in (vectors, dense, rows, list(X)):
         found = local.predict_proba(pd.DataFrame({"features": pd.Series(cells)}))
-        assert np.array_equal(found.astype(np.float32), expected)
+        assert np.allclose(found, expected, rtol=0, atol=1e-7)
     for matrix in (X, sp.csr_matrix(X), sp.csc_matrix(X)):
-        assert np.array_equal(local.predict_proba(matrix).astype(np.float32), expected)
+        assert np.allclose(local.predict_proba(matrix), expected, rtol=0, atol=1e-7)
 
 
 def test_regressors(spark):

@@ -21,7 +21,7 @@ from sparkml_dist.report.partial_sums import PartialSums
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["evaluate_classification"]
+__all__ = ["array_column", "evaluate_classification", "label_column"]
 
 # What a row of partial sums is about.
 _ROWS, _UNKNOWN, _NULL, _NOT_FINITE, _STRANGE, _LOSS, _CONFUSION, _HISTOGRAM = range(8)
@@ -81,9 +81,9 @@ def evaluate_classification(
                 f"Columns are: {', '.join(predictions.columns[:12])}.",
             )
     columns = [
-        _label_column(predictions, label_col, classes).alias("label"),
+        label_column(predictions, label_col, classes).alias("label"),
         F.col(f"`{prediction_col}`").cast("double").alias("prediction"),
-        _array_column(predictions, probability_col).alias("probability"),
+        array_column(predictions, probability_col).alias("probability"),
     ]
     if weight_col:
         columns.append(F.col(f"`{weight_col}`").cast("double").alias("weight"))
@@ -126,7 +126,8 @@ class _Classes:
         return np.where(good, values, -1).astype(np.int64)
 
 
-def _label_column(df: DataFrame, name: str, classes: Sequence[Any]) -> Column:
+def label_column(df: DataFrame, name: str, classes: Sequence[Any]) -> Column:
+    """Return a label column in a type in which it can be compared with the classes."""
     from pyspark.sql import functions as F
     from pyspark.sql.types import StringType
 
@@ -139,7 +140,8 @@ def _label_column(df: DataFrame, name: str, classes: Sequence[Any]) -> Column:
     return column.cast("double" if numeric else "string")
 
 
-def _array_column(df: DataFrame, name: str) -> Column:
+def array_column(df: DataFrame, name: str) -> Column:
+    """Return a column of ML vectors or arrays as arrays of doubles."""
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
     from pyspark.sql.types import ArrayType

@@ -11,6 +11,8 @@ import pytest
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.accuracy_plot import plot_accuracy_by_epoch, plot_accuracy_by_members
 from sparkml_dist.report.confusion_plot import _short_number, _shortened, plot_confusion
+from sparkml_dist.report.reliability import Reliability
+from sparkml_dist.report.reliability_plot import plot_reliability
 from sparkml_dist.report.seconds_plot import plot_seconds
 
 
@@ -69,6 +71,18 @@ def test_accuracy_by_epoch(folder):
 def test_seconds(folder, unit, count):
     plot_seconds({"fit": np.ones(count), "read and commit": np.ones(count)}, unit, folder)
     looked_at(folder, f"seconds_by_{unit}.png")
+
+
+@pytest.mark.parametrize("of", ["yes", None])
+def test_reliability(folder, of):
+    edges, rows = np.linspace(0, 1, 6), np.array([900, 3, 0, 20, 40])
+    predicted = np.where(rows > 0, (edges[1:] + edges[:-1]) / 2, np.nan)
+    curve = Reliability(edges, predicted, predicted**2, rows, 0.1, 0.2, of)
+    plot_reliability(curve, folder)
+    plot_reliability({"before": curve, "after": curve}, folder, "two.png")
+    one, two = looked_at(folder, "reliability.png"), looked_at(folder, "two.png")
+    assert one.shape == two.shape
+    assert not np.array_equal(one, two)
 
 
 def test_pyplot_stays_out(folder):
