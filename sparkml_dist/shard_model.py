@@ -22,7 +22,10 @@ from sparkml_dist.persistence.model_folder import ModelFile, ModelManifest, vers
 from sparkml_dist.scoring import Scorer
 
 if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
     from sparkml_dist.local import LocalClassifier, LocalRegressor
+    from sparkml_dist.report.permutation import PermutationImportance
 
 __all__ = ["ShardModel", "load_model"]
 
@@ -107,7 +110,7 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
         """Number of features."""
         return self.schema.n_features
 
-    # -- by hand --------------------------------------------------------------------------
+    # -- hand-over ------------------------------------------------------------------------
 
     def to_sklearn(self) -> LocalClassifier | LocalRegressor:
         """Return the model as a scikit-learn estimator that predicts without Spark.
@@ -122,6 +125,47 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
 
         kind = LocalRegressor if self.label.is_regression else LocalClassifier
         return kind(self._scorer(), self.schema, self.label)
+
+    def permutationImportance(
+        self,
+        df: DataFrame,
+        *,
+        metric: str | None = None,
+        repeats: int = 5,
+        seed: int = 0,
+        maxRows: int = 20_000,
+        features: Sequence[str] | None = None,
+    ) -> PermutationImportance:
+        """Return how much worse the model is on `df` when a feature's values are shuffled.
+
+        Computed on executors; see `sparkml_dist.report.permutation.permutation_importance`.
+
+        Parameters
+        ----------
+        df : pyspark.sql.DataFrame
+            Rows that the model was not fitted on, with the label.
+        metric : {"accuracy", "log_loss", "auc"} or {"rmse", "mae", "r2"}, optional
+            Accuracy, or for a regression the root mean squared error, by default.
+        repeats : int, default=5
+        seed : int, default=0
+        maxRows : int, default=20000
+            Rows that are scored, once for every feature and repeat.
+        features : sequence of str, optional
+            Names of the features to shuffle; all by default.
+        """
+        from sparkml_dist.report.permutation import permutation_importance
+
+        return permutation_importance(
+            df,
+            self._scorer(),
+            self.schema,
+            self.label,
+            metric=metric,
+            repeats=repeats,
+            seed=seed,
+            max_rows=maxRows,
+            features=features,
+        )
 
     # -- at rest --------------------------------------------------------------------------
 

@@ -15,11 +15,12 @@ from sparkml_dist.dataset.labels import SPARK_TYPES
 from sparkml_dist.ensemble.bank import MemberBank, StoredMember
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.compiled import choose_scorer, compile_model
+from sparkml_dist.ensemble.importance import member_importances
 from sparkml_dist.errors import DataError
 from sparkml_dist.params import param
 from sparkml_dist.regression_model import ShardRegressionModel
 from sparkml_dist.scoring import Scorer, check_feature_columns, loaded
-from sparkml_dist.session import SessionInfo
+from sparkml_dist.session import SessionInfo, get_session
 from sparkml_dist.shard_model import ShardModel
 
 if TYPE_CHECKING:
@@ -86,6 +87,24 @@ class EnsembleModel(ShardModel):
     def weights(self) -> list[float]:
         """Each member's say in the vote."""
         return [m["weight"] for m in self.content["members"]]
+
+    @property
+    def featureImportances(self) -> dict[str, float]:
+        """Importance of each feature by its name, adding up to 1.
+
+        The weighted mean of the members' ``feature_importances_``, of those that have them. It is
+        computed on executors when it is first asked for.
+
+        Raises
+        ------
+        ConfigurationError
+            ``no_importances`` where no member has them; `permutationImportance` always works.
+        """
+        if "_importances" not in vars(self):
+            found = member_importances(get_session(), self._bank())
+            named = zip(self.schema.feature_names, found.tolist(), strict=True)
+            self._importances = dict(named)
+        return dict(self._importances)
 
     def _bank(self) -> MemberBank:
         return MemberBank(

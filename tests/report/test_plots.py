@@ -11,6 +11,9 @@ import pytest
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.accuracy_plot import plot_accuracy_by_epoch, plot_accuracy_by_members
 from sparkml_dist.report.confusion_plot import _short_number, _shortened, plot_confusion
+from sparkml_dist.report.curve_plot import plot_stopping_curve
+from sparkml_dist.report.importance_plot import plot_importances
+from sparkml_dist.report.permutation import PermutationImportance
 from sparkml_dist.report.reliability import Reliability
 from sparkml_dist.report.reliability_plot import plot_reliability
 from sparkml_dist.report.seconds_plot import plot_seconds
@@ -83,6 +86,27 @@ def test_reliability(folder, of):
     one, two = looked_at(folder, "reliability.png"), looked_at(folder, "two.png")
     assert one.shape == two.shape
     assert not np.array_equal(one, two)
+
+
+@pytest.mark.parametrize("count", [1, 20, 500])
+def test_importances(folder, count):
+    names = [f"the {i}th of many features with long names" for i in range(count)]
+    plot_importances({n: 1 / (i + 1) for i, n in enumerate(names)}, folder)
+    drops = np.random.default_rng(0).normal(0.1, 0.2, (count, 5))
+    permuted = PermutationImportance("accuracy", 0.9, 100, tuple(names), drops)
+    plot_importances(permuted, folder, "permuted.png", top=8)
+    for name in ("importances.png", "permuted.png"):
+        looked_at(folder, name)
+
+
+@pytest.mark.parametrize(
+    ("metric", "scores", "best"),
+    [("auc", [0.5], 1), ("log_loss", [0.7, 0.5, 0.4, 0.42], 3), ("r2", [float("nan"), 0.2], 2)],
+)
+def test_stopping_curve(folder, metric, scores, best):
+    curve = {"metric": metric, "rows": 10_000, "scores": scores, "best": best, "stopped": best > 2}
+    assert plot_stopping_curve(curve, folder) == folder.uri("stopping_curve.png")
+    looked_at(folder, "stopping_curve.png")
 
 
 def test_pyplot_stays_out(folder):
