@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.job.options import (
     JobParser,
@@ -14,18 +14,15 @@ from sparkml_dist.job.options import (
     shape,
 )
 from sparkml_dist.job.runner import Job, run_job
-from sparkml_dist.job.training import train
+from sparkml_dist.job.training import Prepared, train
 from sparkml_dist.report.accuracy_plot import plot_accuracy_by_epoch
 from sparkml_dist.report.seconds_plot import plot_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from sparkml_dist.dataset import PartitionedDataset
     from sparkml_dist.deep import KerasClassificationModel
-    from sparkml_dist.job.output import JobOutput
     from sparkml_dist.persistence.filesystem import Folder
-    from sparkml_dist.report.metrics import ClassificationMetrics
 
 NAME = "train_deep"
 
@@ -93,7 +90,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
 
         check_gang(spark, args.ranks, REQUIRED)
 
-    def fit(data: PartitionedDataset, output: JobOutput) -> KerasClassificationModel:
+    def fit(prepared: Prepared) -> KerasClassificationModel:
         from sparkml_dist.deep import KerasClassifier
 
         network = KerasClassifier(
@@ -103,11 +100,11 @@ def main(args: argparse.Namespace, job: Job) -> None:
             batchSize=args.batch_size,
             inputShape=None if args.input_shape is None else list(args.input_shape),
             seed=args.seed,
-            modelDir=output.model.location,
+            modelDir=prepared.output.model.location,
             overwrite=args.overwrite,
             resume=args.resume,
         )
-        model: KerasClassificationModel = network.fit(data)  # type: ignore[call-overload]
+        model: KerasClassificationModel = network.fit(prepared.data)  # type: ignore[call-overload]
         summary = model.summary
         job.document.peak_worker_rss_mb = summary["peak_worker_rss_mb"]
         job.document.seconds["train"] = summary["seconds"]["train"]
@@ -117,7 +114,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
     def plot(
         model: KerasClassificationModel,
         test: DataFrame,  # noqa: ARG001 - jobs draw from different things
-        metrics: ClassificationMetrics,
+        metrics: Any,
         folder: Folder,
     ) -> None:
         plot_accuracy_by_epoch(model.history, folder, held_out=metrics.accuracy)

@@ -1,142 +1,127 @@
-"""Train an ensemble of any scikit-learn classifier on shards of a data set."""
+"""Train an ensemble of scikit-learn learners on shards of a data set."""
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.job.estimators import named_learner
-from sparkml_dist.job.options import (
-    JobParser,
-    add_common_options,
-    add_training_options,
-    at_least,
-    json_object,
-    share,
-)
+from sparkml_dist.errors import DataError
+from sparkml_dist.job.ensembles import EnsembleChoice, add_ensemble_options
+from sparkml_dist.job.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.job.runner import Job, run_job
-from sparkml_dist.job.training import train
+from sparkml_dist.job.training import Prepared, train
 from sparkml_dist.report.accuracy_plot import plot_accuracy_by_members
+from sparkml_dist.report.curve_plot import plot_stopping_curve
+from sparkml_dist.report.reliability_plot import plot_reliability
 from sparkml_dist.report.seconds_plot import plot_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from sparkml_dist.dataset import PartitionedDataset
-    from sparkml_dist.ensemble import BaggingClassificationModel
-    from sparkml_dist.job.output import JobOutput
     from sparkml_dist.persistence.filesystem import Folder
-    from sparkml_dist.report.metrics import ClassificationMetrics
 
 NAME = "train_ensemble"
+
+_logger = logging.getLogger("sparkml_dist.jobs.train_ensemble")
 
 
 def options() -> JobParser:
     """Return the job's options."""
     parser = JobParser(
         NAME,
-        "Cut a data set into random shards, fit an ensemble of a scikit-learn classifier on them, "
+        "Cut a data set into random shards, fit an ensemble of scikit-learn learners on them, "
         "score held-out rows, and save the model.",
         [
             "--train letter.svm --output out --members 100 --shards 4",
-            "--train adult.data --label -1 --categorical auto --output out",
+            "--train adult.data --label -1 --categorical auto --output out --oob",
+            "--train sales.csv --label price --regression --method gradient-boosting --output out",
+            "--train t.parquet --method stacking --estimator sklearn.tree.DecisionTreeClassifier "
+            "--estimator sklearn.naive_bayes.GaussianNB --output out",
         ],
     )
     add_training_options(parser)
-    group = parser.add_argument_group("ensemble")
-    group.add_argument(
-        "--estimator",
-        default="sklearn.tree.DecisionTreeClassifier",
-        metavar="DOTTED.PATH",
-        help="classifier that members are copies of (default: %(default)s)",
-    )
-    group.add_argument(
-        "--estimator-params",
-        type=json_object,
-        default={},
-        metavar="JSON",
-        help="its parameters, e.g. '{\"max_depth\": 5}'",
-    )
-    group.add_argument(
-        "--impute",
-        choices=("mean", "median", "most_frequent"),
-        help="fill in missing values before the classifier, for one that does not take them",
-    )
-    group.add_argument(
-        "--scale", action="store_true", help="divide features by their standard deviation before it"
-    )
-    group.add_argument(
-        "--method",
-        choices=("bagging", "pasting", "subspaces", "patches"),
-        default="bagging",
-        help="what a member sees: rows with replacement, without, some features, or some of both "
-        "(default: %(default)s)",
-    )
-    group.add_argument(
-        "--members", type=at_least(1), default=10, metavar="N", help="default: %(default)s"
-    )
-    group.add_argument(
-        "--shards-per-member", type=at_least(1), default=1, metavar="N", help="default: %(default)s"
-    )
-    group.add_argument(
-        "--max-samples", type=share, metavar="F", help="rows of a bag as a share of its shards"
-    )
-    group.add_argument(
-        "--max-features", type=share, metavar="F", help="features of a member as a share of all"
-    )
-    group.add_argument(
-        "--voting", choices=("soft", "hard"), default="soft", help="default: %(default)s"
-    )
+    add_ensemble_options(parser)
     add_common_options(parser)
     return parser
 
 
 def main(args: argparse.Namespace, job: Job) -> None:
     """Train as `args` say."""
-    learner = named_learner(
-        args.estimator,
-        args.estimator_params,
-        voting=args.voting,
-        impute=args.impute,
-        scale=args.scale,
-    )
-    job.document.parts["members"] = args.members
+    choice = EnsembleChoice.of(args)
+    uncalibrated: list[Any] = []
 
-    def fit(data: PartitionedDataset, output: JobOutput) -> BaggingClassificationModel:
-        from sparkml_dist.ensemble import BaggingClassifier
-
-        bagging = BaggingClassifier(
-            estimator=learner,
-            numMembers=args.members,
-            method=args.method,
-            maxSamples=args.max_samples,
-            maxFeatures=args.max_features,
-            shardsPerMember=args.shards_per_member,
-            voting=args.voting,
+    def fit(prepared: Prepared) -> Any:
+        output = prepared.output
+        home = output.folder.child("uncalibrated") if args.calibrate else output.model
+        estimator = choice.estimator(
             seed=args.seed,
-            modelDir=output.model.location,
+            modelDir=home.location,
             overwrite=args.overwrite,
             resume=args.resume,
         )
-        model: BaggingClassificationModel = bagging.fit(data)  # type: ignore[call-overload]
-        job.document.peak_worker_rss_mb = model.summary["peak_worker_rss_mb"]
-        job.document.seconds["member_fit"] = model.summary["seconds"]["member_fit"]
-        return model
+        model = estimator.fit(prepared.data)
+        _note(job, model)
+        if not args.calibrate:
+            return model
+        uncalibrated.append(model)
+        return _calibrated(args, model, prepared)
 
-    def plot(
-        model: BaggingClassificationModel,
-        test: DataFrame,
-        metrics: ClassificationMetrics,
-        folder: Folder,
-    ) -> None:
-        plot_accuracy_by_members(model.stagedAccuracy(test), folder, rows=metrics.rows)
-        members = model.summary["members"]
-        fitting = [m["seconds"] for m in members]
-        other = [max(0.0, m["task_seconds"] - m["seconds"]) for m in members]
-        plot_seconds({"fit": fitting, "read and commit": other}, "member", folder)
+    def plot(model: Any, test: DataFrame, metrics: Any, folder: Folder) -> None:
+        summary = model.summary
+        if curve := summary.get("curve"):
+            plot_stopping_curve(curve, folder)
+        if members := summary.get("members"):
+            fitting = [m["seconds"] for m in members]
+            other = [max(0.0, m["task_seconds"] - m["seconds"]) for m in members]
+            plot_seconds({"fit": fitting, "read and commit": other}, "member", folder)
+        if args.regression:
+            return
+        if hasattr(model, "stagedAccuracy"):
+            plot_accuracy_by_members(model.stagedAccuracy(test), folder, rows=metrics.rows)
+        if args.calibrate:
+            stages = {"before": uncalibrated[0], f"after ({args.calibrate})": model}
+            curves = {name: _reliability(stage, test) for name, stage in stages.items()}
+            job.document.more["reliability"] = {k: c.to_dict() for k, c in curves.items()}
+            plot_reliability(curves, folder)
 
-    train(args, job, fit, plot)
+    train(args, job, fit, plot, regression=args.regression, keep=bool(args.calibrate))
+
+
+def _note(job: Job, model: Any) -> None:
+    """Put what a fit tells of itself into the metrics document."""
+    document, summary = job.document, model.summary
+    document.parts["members"] = model.numMembers
+    document.peak_worker_rss_mb = summary.get("peak_worker_rss_mb")
+    document.seconds["member_fit"] = summary["seconds"]["member_fit"]
+    if "oob" in summary:
+        document.more["oob"] = summary["oob"]
+    if "curve" in summary:
+        document.more["curve"] = summary["curve"]
+
+
+def _calibrated(args: argparse.Namespace, model: Any, prepared: Prepared) -> Any:
+    from sparkml_dist.ensemble.calibration import CalibratedClassifier
+
+    assert prepared.kept is not None
+    if prepared.kept.isEmpty():
+        raise DataError("too_few_rows", "No row was kept to calibrate on.", "Train on more rows.")
+    calibration = CalibratedClassifier(
+        model=model,
+        method=args.calibrate,
+        labelCol=model.label.column,
+        modelDir=prepared.output.model.location,
+        overwrite=args.overwrite or args.resume,
+    )
+    _logger.info("calibrating")
+    return calibration.fit(prepared.kept)
+
+
+def _reliability(model: Any, test: DataFrame) -> Any:
+    from sparkml_dist.report.reliability import reliability
+
+    return reliability(model.transform(test), label_col=model.label.column, classes=model.classes)
 
 
 if __name__ == "__main__":

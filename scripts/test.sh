@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 # Run the tests in each mode, each in a process of its own (a process has one Spark session):
-# all of them locally, then those marked "modes" on a local cluster and over Spark Connect.
+# all of them locally, then those marked "modes" on a local cluster and over Spark Connect. The
+# first mode's tests mostly wait for processes to start, so that the other modes run beside them,
+# one after the other; what they print follows.
 #   scripts/test.sh [pytest arguments]        MODES="local connect" chooses the modes
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -9,11 +11,25 @@ source scripts/env.sh
 use_environment
 
 read -ra modes <<<"${MODES:-local local-cluster connect}"
+logs=$(mktemp -d)
+trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
+
+# run_mode MODE [pytest arguments]: its status and seconds go to files named after it.
+run_mode() {
+  local mode=$1 started=$SECONDS status=0
+  shift
+  printf '\n######## tests in mode %s\n' "$mode"
+  SPARKML_DIST_TEST_MODE=$mode python -m pytest "$@" || status=$?
+  echo "$status $((SECONDS - started))" >"$logs/$mode.ended"
+}
+
+(for mode in "${modes[@]:1}"; do run_mode "$mode" "$@" >"$logs/$mode.log" 2>&1; done) &
+run_mode "${modes[0]}" "$@"
+wait
 rows=() failed=0
 for mode in "${modes[@]}"; do
-  printf '\n######## tests in mode %s\n' "$mode"
-  started=$SECONDS status=0
-  SPARKML_DIST_TEST_MODE=$mode python -m pytest "$@" || status=$?
+  if [ -f "$logs/$mode.log" ]; then cat "$logs/$mode.log"; fi
+  read -r status seconds <"$logs/$mode.ended"
   case $status in
     0) result=passed ;;
     5) result="no tests" ;;
@@ -21,7 +37,7 @@ for mode in "${modes[@]}"; do
   esac
   # Chosen tests (-k, a file) may have none in a mode; the whole suite has some in each.
   if [ "$status" -ne 0 ] && { [ "$status" -ne 5 ] || [ $# -eq 0 ]; }; then failed=1; fi
-  rows+=("$(printf '%-15s %-9s %5d s' "$mode" "$result" $((SECONDS - started)))")
+  rows+=("$(printf '%-15s %-9s %5d s' "$mode" "$result" "$seconds")")
 done
 
 printf '\n######## summary\n'

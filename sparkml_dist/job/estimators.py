@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sparkml_dist.dataset.columns import Task
 from sparkml_dist.ensemble.learner import learner_from_path, refuse_unusable
 
 __all__ = ["named_learner"]
@@ -16,6 +17,7 @@ def named_learner(
     voting: str = "soft",
     impute: str | None = None,
     scale: bool = False,
+    task: Task = "classification",
 ) -> Any:
     """Return the learner of a dotted path, perhaps behind an imputer and a scaler.
 
@@ -31,6 +33,7 @@ def named_learner(
         What a missing value is replaced by, within each shard.
     scale : bool, default=False
         Whether to divide each feature by its standard deviation (sparse data stays sparse).
+    task : {"classification", "regression"}, default="classification"
 
     Returns
     -------
@@ -47,8 +50,8 @@ def named_learner(
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    learner = learner_from_path(path, params)
-    refuse_unusable(learner, voting=voting)
+    learner = learner_from_path(path, params, task=task)
+    refuse_unusable(learner, voting=voting, task=task)
     before: list[Any] = []
     if impute:
         before.append(SimpleImputer(strategy=impute, keep_empty_features=True))

@@ -197,6 +197,13 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="PATTERN",
         help="feature columns that hold categories; 'auto' for all features of strings",
     )
+    columns.add_argument("--weight", metavar="COL", help="column of row weights, >= 0")
+    columns.add_argument(
+        "--key",
+        metavar="COL",
+        help="column that identifies a row, or a group of rows that hold-outs and folds must keep "
+        "together (default: the row's content)",
+    )
     columns.add_argument(
         "--missing",
         nargs="+",

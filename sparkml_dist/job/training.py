@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned, partition, split
 from sparkml_dist.dataset.manifest import MANIFEST
-from sparkml_dist.dataset.table_columns import listing
+from sparkml_dist.dataset.table_columns import find_column, listing
 from sparkml_dist.dataset.table_lines import format_of
 from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table
 from sparkml_dist.dataset.tables import read_table
@@ -20,19 +21,42 @@ from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.confusion_plot import plot_confusion
 from sparkml_dist.report.evaluation import evaluate_classification
 from sparkml_dist.report.metrics import ClassificationMetrics
+from sparkml_dist.report.regression import RegressionMetrics, evaluate_regression
+from sparkml_dist.report.regression_plot import plot_regression
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Fit", "Plot", "train"]
+__all__ = ["Fit", "Plot", "Prepared", "train"]
 
 _logger = logging.getLogger(__name__)
 
 _TEST_FRACTION = 0.2
+_KEPT_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a fit is given.
+
+    Attributes
+    ----------
+    data : PartitionedDataset
+        The training rows.
+    output : JobOutput
+    kept : DataFrame or None
+        Training rows that are not in `data`, where the job asked to keep some.
+    """
+
+    data: PartitionedDataset
+    output: JobOutput
+    kept: DataFrame | None
+
 
 # The model is of the job's own class, which the job knows and this module does not.
-Fit = Callable[[PartitionedDataset, JobOutput], Any]
-Plot = Callable[[Any, "DataFrame", ClassificationMetrics, Folder], None]
+Metrics = ClassificationMetrics | RegressionMetrics
+Fit = Callable[[Prepared], Any]
+Plot = Callable[[Any, "DataFrame", Metrics, Folder], None]
 
 
 def train(
@@ -42,6 +66,8 @@ def train(
     plot: Plot,
     *,
     ready: Callable[[SparkSession], None] | None = None,
+    regression: bool = False,
+    keep: bool = False,
 ) -> None:
     """Do the work of a training job and fill in its metrics document.
 
@@ -51,11 +77,15 @@ def train(
         Of `add_training_options` and `add_common_options`.
     job : Job
     fit : callable
-        ``fit(data, output)`` returns the model, saved in ``output.model``.
+        ``fit(prepared)`` returns the model, saved in ``prepared.output.model``.
     plot : callable
         ``plot(model, test, metrics, folder)`` draws what is the model's own.
     ready : callable, optional
         ``ready(spark)`` raises where the session cannot do the job; called before the first one.
+    regression : bool, default=False
+        Whether the label is a number to be predicted.
+    keep : bool, default=False
+        Whether to keep a tenth of the training rows from the shards.
     """
     output = job.output
     assert output is not None
@@ -74,27 +104,31 @@ def train(
     with job.stage("read"):
         table = read_table(spark, args.train, label=args.label, **_reading(args))
         _refuse_strings(table)
-        learn, test = _held_out(args, job, table)
+        table, roles = _with_roles(args, table)
+        learn, test = _held_out(args, job, table, roles)
+        kept = None
+        if keep:
+            # Draws of another seed: those of the same one have left with the test rows.
+            learn, kept = split(learn, _KEPT_FRACTION, seed=args.seed + 1, key=roles.get("key"))
         # Scored more than once; Spark spills what does not fit. Without this every pass would read
         # and parse the whole source again to find the few rows held out.
         test = test.cache()
     with job.stage("partition"):
         resumed = output.claim(plan)
-        data = lent or _shards(args, table, learn, output, resumed=resumed)
+        data = lent or _shards(
+            args, table, learn, output, roles, resumed=resumed, regression=regression
+        )
     document.rows, document.features = data.n_rows, data.n_features
     document.classes = len(data.classes or ())
     _logger.info("%r", data)
     with job.stage("fit"):
-        model = fit(data, output)
+        model = fit(Prepared(data, output, kept))
         write_table_schema(output.model, table.schema)
     with job.stage("evaluate"):
-        metrics = evaluate_classification(
-            model.transform(test), label_col=table.label, classes=model.classes
-        )
+        metrics = _evaluate(model, test, table.label)
     document.metrics = metrics.to_dict()
     document.more.update(
         test_rows=metrics.rows,
-        unknown_label_rows=metrics.unknown_label_rows,
         shards=len(data.shards),
         output={
             "model": output.model.location,
@@ -102,14 +136,37 @@ def train(
             "plots": output.plots.location,
         },
     )
-    if metrics.unknown_label_rows:
-        _logger.warning(
-            "%s test rows have a label that is not in the training data; they count as wrong",
-            f"{metrics.unknown_label_rows:,}",
-        )
+    if isinstance(metrics, ClassificationMetrics):
+        document.more["unknown_label_rows"] = metrics.unknown_label_rows
+        if metrics.unknown_label_rows:
+            _logger.warning(
+                "%s test rows have a label that is not in the training data; they count as wrong",
+                f"{metrics.unknown_label_rows:,}",
+            )
     with job.stage("plot"):
-        plot_confusion(metrics.confusion, metrics.classes, output.plots)
+        if isinstance(metrics, ClassificationMetrics):
+            plot_confusion(metrics.confusion, metrics.classes, output.plots)
+        else:
+            plot_regression(model.transform(test), table.label, output.plots)
         plot(model, test, metrics, output.plots)
+
+
+def _evaluate(model: Any, test: DataFrame, label: str) -> Metrics:
+    scored = model.transform(test)
+    if model.label.is_regression:
+        return evaluate_regression(scored, label_col=label)
+    return evaluate_classification(scored, label_col=label, classes=model.classes)
+
+
+def _with_roles(args: argparse.Namespace, table: Table) -> tuple[Table, dict[str, str]]:
+    """Return the table without its weight and key among the features, and their names."""
+    roles = {
+        role: find_column(wanted, table.df.columns, role, repr(args.train))
+        for role, wanted in (("weight", args.weight), ("key", args.key))
+        if wanted is not None
+    }
+    features = tuple(n for n in table.features if args.features or n not in roles.values())
+    return replace(table, schema=replace(table.schema, features=features)), roles
 
 
 def _refuse_strings(table: Table) -> None:
@@ -139,12 +196,16 @@ def _plan(args: argparse.Namespace) -> dict[str, Any]:
         "features",
         "categorical",
         "missing",
+        "weight",
+        "key",
+        "regression",
+        "calibrate",
         "shards",
         "memory_per_task",
         "shards_from",
         "seed",
     )
-    return {name: getattr(args, name) for name in names}
+    return {name: getattr(args, name, None) for name in names}
 
 
 def _reading(args: argparse.Namespace) -> dict[str, Any]:
@@ -158,10 +219,12 @@ def _reading(args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def _held_out(args: argparse.Namespace, job: Job, table: Table) -> tuple[DataFrame, DataFrame]:
+def _held_out(
+    args: argparse.Namespace, job: Job, table: Table, roles: dict[str, str]
+) -> tuple[DataFrame, DataFrame]:
     if args.test is None:
         fraction = _TEST_FRACTION if args.test_fraction is None else args.test_fraction
-        return split(table.df, fraction, seed=args.seed)
+        return split(table.df, fraction, seed=args.seed, key=roles.get("key"))
     test = read_table(
         job.spark,
         args.test,
@@ -178,8 +241,10 @@ def _shards(
     table: Table,
     learn: DataFrame,
     output: JobOutput,
+    roles: dict[str, str],
     *,
     resumed: bool,
+    regression: bool,
 ) -> PartitionedDataset:
     if resumed and output.shards.exists(MANIFEST):
         _logger.info("using the shards in %s again", output.shards.location)
@@ -190,6 +255,9 @@ def _shards(
         label=table.label,
         features=table.features,
         categorical=table.categorical,
+        weight=roles.get("weight"),
+        key=roles.get("key"),
+        task="regression" if regression else "classification",
         shards=args.shards,
         memory_per_task=args.memory_per_task,
         seed=args.seed,
