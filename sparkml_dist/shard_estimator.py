@@ -197,11 +197,16 @@ class ShardEstimator(HasCommonParams, Estimator, MLWritable, MLReadable):
             categorical=self._value(self.categoricalCols) or (),
             task=self._task,
             shards=self._value(self.numShards),
-            memory_per_task=self._value(self.memoryPerTask),
+            memory_per_task=self._shard_memory(),
             seed=self.getOrDefault(self.seed),
             overwrite=self.getOrDefault(self.overwrite),
         )
         return data, temporary
+
+    def _shard_memory(self) -> int | str | None:
+        """Return the memory that shards are sized for, as `partition` takes it."""
+        memory: str | None = self._value(self.memoryPerTask)
+        return memory
 
     def _features_of(self, df: DataFrame) -> list[str] | None:
         if self.isSet(self.featuresCols):

@@ -11,6 +11,7 @@ from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.ensemble.engine import Engine, member_files
 from sparkml_dist.ensemble.ensemble_model import EnsembleModel, voting_content
 from sparkml_dist.ensemble.learner import Traits, refuse_unusable
@@ -20,6 +21,7 @@ from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.regressor import ShardRegressor
+from sparkml_dist.session import parse_size
 from sparkml_dist.shard_estimator import ShardEstimator
 
 if TYPE_CHECKING:
@@ -58,6 +60,14 @@ class LearnerParams(ShardEstimator):
     def _check_data(self, data: PartitionedDataset) -> None:
         for learner in self._learners():
             check_learner(learner, data)
+
+    def _shard_memory(self) -> int | str | None:
+        given = super()._shard_memory()
+        wide = any(Traits.of(x).dtype == "float64" for x in self._learners())
+        if not wide or self.isSet(self.numShards):
+            return given
+        # Such a learner needs twice the block that shards are sized for.
+        return parse_size(given or DEFAULT_MEMORY_PER_TASK) // 2
 
     def _save_object(self, folder: Folder, name: str) -> None:
         """Write learners as skops files; see `_object_params`."""

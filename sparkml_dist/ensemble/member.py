@@ -90,6 +90,8 @@ class MemberFit:
             chosen = None if features is None else features.tolist()
             block = self.data.read_block(plan.shards, features=chosen, dtype=np.dtype(traits.dtype))
             bag = Bag.of(block, Draw(plan.index, self.seed, plan.sampling, plan.without), traits)
+            rows, block_bytes = len(block), block.nbytes
+            del block  # a bag of repeated rows is a copy: both at a time are one too many
             ready = prepare(
                 learner,
                 member_seed(self.seed, plan.index),
@@ -102,7 +104,7 @@ class MemberFit:
                 "learner": traits.name,
                 "learner_index": plan.learner,
                 "shards": list(plan.shards),
-                "rows": len(block),
+                "rows": rows,
                 "bag_rows": bag.rows,
                 **member_traits(traits, features),
                 "class_rates": bag.draw.class_rates,
@@ -110,7 +112,7 @@ class MemberFit:
                 "everything": bag.draw.everything,
                 "seconds": round(seconds, 4),
                 "task_seconds": round(time.perf_counter() - start, 4),
-                "block_bytes": block.nbytes,
+                "block_bytes": block_bytes,
                 "base_rss": memory.base,
                 "peak_rss": memory.so_far(),
                 "warnings": caught,
