@@ -78,7 +78,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
             plot_seconds({"fit": fitting, "read and commit": other}, "member", folder)
         if args.regression:
             return
-        if hasattr(model, "stagedAccuracy"):
+        if hasattr(model, "stagedAccuracy") and model.numMembers > 1:
             plot_accuracy_by_members(model.stagedAccuracy(test), folder, rows=metrics.rows)
         if args.calibrate:
             stages = {"before": uncalibrated[0], f"after ({args.calibrate})": model}
@@ -110,7 +110,6 @@ def _calibrated(args: argparse.Namespace, model: Any, prepared: Prepared) -> Any
     calibration = CalibratedClassifier(
         model=model,
         method=args.calibrate,
-        labelCol=model.label.column,
         modelDir=prepared.output.model.location,
         overwrite=args.overwrite or args.resume,
     )

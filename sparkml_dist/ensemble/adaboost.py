@@ -56,7 +56,7 @@ class AdaBoostClassificationModel(EnsembleClassificationModel):
         """Weighted share of the rows that each member missed when it was fitted."""
         return list(self.content["errors"])
 
-    def _scorer(self) -> SammeVote:  # type: ignore[override]
+    def _plain_scorer(self) -> SammeVote:
         return SammeVote(self._bank())
 
 

@@ -115,13 +115,8 @@ class EnsembleModel(ShardModel):
             self.trusted,
         )
 
-    def _combiner(self) -> Combiner:
-        return Combiner(self._bank(), self.content["voting"])
-
     def _plain_scorer(self) -> Any:
-        if type(self)._scorer is not EnsembleModel._scorer:  # a subclass with a way of its own
-            return self._scorer()
-        return self._combiner()
+        return Combiner(self._bank(), self.content["voting"])
 
     def _scorer(self) -> Scorer:
         record, mode = self.content.get("compiled"), self.getOrDefault(self.compiled)
@@ -188,7 +183,7 @@ class EnsembleClassificationModel(EnsembleModel, ShardClassificationModel):
         from pyspark.sql import functions as F
 
         check_feature_columns(df, self.schema)
-        combiner, schema, label = self._combiner(), self.schema, self.label
+        combiner, schema, label = self._plain_scorer(), self.schema, self.label
         cores = SessionInfo.of(df.sparkSession).task_cpus
         stages = self.numMembers
 

@@ -54,7 +54,7 @@ class _AdditiveModel(EnsembleModel):
         """Number of stages."""
         return len(self.content["stages"])
 
-    def _scorer(self) -> AdditiveScorer:  # type: ignore[override]
+    def _plain_scorer(self) -> AdditiveScorer:
         content = self.content
         return AdditiveScorer(
             self._bank(),

@@ -107,6 +107,12 @@ class StackedModel(ShardModel):
     _packages: ClassVar[tuple[str, ...]] = ("joblib", "threadpoolctl")
 
     @property
+    def numMembers(self) -> int:
+        """Number of fitted learners, those of the final level included."""
+        bases = (len(b.get("members", "1")) for b in self.content["bases"])
+        return sum(bases) + len(self.content["final"]["members"])
+
+    @property
     def baseNames(self) -> list[str]:
         """Names of the base learners."""
         return [b["name"] for b in self.content["bases"]]
