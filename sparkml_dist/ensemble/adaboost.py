@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -16,12 +15,14 @@ from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.ensemble.boosting_job import BoostingJob
 from sparkml_dist.ensemble.boosting_run import BoostingRun
-from sparkml_dist.ensemble.engine import member_files
-from sparkml_dist.ensemble.ensemble import learner_plan, member_summary
-from sparkml_dist.ensemble.ensemble_model import EnsembleClassificationModel, voting_content
+from sparkml_dist.ensemble.ensemble_model import EnsembleClassificationModel
 from sparkml_dist.ensemble.fitting import MEMBERS, committed_members
 from sparkml_dist.ensemble.learner import Traits
-from sparkml_dist.ensemble.one_learner import OneLearnerClassifier, check_at_least_one
+from sparkml_dist.ensemble.one_learner import (
+    OneLearnerClassifier,
+    check_at_least_one,
+    sequence_model,
+)
 from sparkml_dist.ensemble.samme import Round, RoundLog, refuse_chance
 from sparkml_dist.ensemble.samme_vote import SammeVote
 from sparkml_dist.ensemble.sampled_boosting import SampledBoosting
@@ -30,7 +31,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.scores import check_score
-from sparkml_dist.session import SessionInfo, check_workers, parse_size
+from sparkml_dist.session import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -78,14 +79,7 @@ class BoostingParams(OneLearnerClassifier):
         super()._check_params(spark)
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
-        return {
-            "class": type(self).__name__,
-            "data": data.manifest.content_sha256,
-            "learners": [learner_plan(x) for x in self._learners()],
-            "members": self.getOrDefault(self.numMembers),
-            "learningRate": self.getOrDefault(self.learningRate),
-            "seed": self.getOrDefault(self.seed),
-        }
+        return super()._plan(data) | {"learningRate": self.getOrDefault(self.learningRate)}
 
     def _job(
         self,
@@ -94,18 +88,11 @@ class BoostingParams(OneLearnerClassifier):
         folder: Folder,
         stopping: Stopping | None = None,
     ) -> BoostingJob:
-        learner = self._learners()[0]
-        check_workers(spark, [type(learner).__module__.split(".")[0]])
         return BoostingJob(
-            data,
-            folder,
-            learner,
-            self.getOrDefault(self.numMembers),
-            self.getOrDefault(self.learningRate),
-            self.getOrDefault(self.seed),
-            stopping,
-            tuple(self.getOrDefault(self.trustedTypes)),
-            SessionInfo.of(spark).task_cpus,
+            **self._making(spark, data, folder),
+            rounds=self.getOrDefault(self.numMembers),
+            rate=self.getOrDefault(self.learningRate),
+            stopping=stopping,
         )
 
 
@@ -244,7 +231,15 @@ modelDir, overwrite, resume, trustedTypes
             curve["stopped"] = len(rounds) < job.rounds
             counted = counted[: curve["best"] or None]
         members = committed_members(folder)
-        model = boosted_model(self, data, folder, members, counted)
+        model: AdaBoostClassificationModel = sequence_model(
+            self,
+            data,
+            folder,
+            [members[r.number] for r in counted],
+            [r.weight for r in counted],
+            "samme",
+        )
+        model.content["errors"] = [r.error for r in counted]
         model.summary["fitted_now"] = len(members) - before
         model.summary["sample_rows"] = sample
         if curve is not None:
@@ -253,29 +248,6 @@ modelDir, overwrite, resume, trustedTypes
             model.summary["stop"] = rounds[-1].stop
         model.summary["seconds"]["fit"] = round(time.perf_counter() - start, 3)
         return model
-
-
-def boosted_model(
-    estimator: BoostingParams,
-    data: PartitionedDataset,
-    folder: Folder,
-    members: dict[int, dict[str, Any]],
-    rounds: Sequence[Round],
-) -> Any:
-    """Return the model of an estimator's members, in the order of `rounds`."""
-    records = [members[r.number] for r in rounds]
-    content = voting_content(records, [r.weight for r in rounds], "samme")
-    content["errors"] = [r.error for r in rounds]
-    model = estimator._model_class(
-        folder,
-        data.schema,
-        data.manifest.label,
-        member_files(folder, records),
-        content,
-        member_summary(records),
-    )
-    model.trusted = tuple(estimator.getOrDefault(estimator.trustedTypes))
-    return model
 
 
 def _boost_in_one_task(

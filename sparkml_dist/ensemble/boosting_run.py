@@ -11,7 +11,6 @@ import numpy.typing as npt
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.ensemble.boosting_job import BoostingJob, WeightedRows
 from sparkml_dist.ensemble.fitting import committed_members
-from sparkml_dist.ensemble.learner import Traits
 from sparkml_dist.ensemble.samme import (
     Round,
     RoundLog,
@@ -56,7 +55,7 @@ class BoostingRun:
             return self._boost(index, rows, kept, memory)
 
     def _read(self, shards: tuple[int, ...]) -> tuple[WeightedRows, _Kept | None]:
-        job, traits = self.job, Traits.of(self.job.learner)
+        job, traits = self.job, self.job.traits
         block = job.data.read_block(shards, dtype=np.dtype(traits.dtype))
         X = as_learner_takes(block.X, traits)
         weight = np.ones(len(block))

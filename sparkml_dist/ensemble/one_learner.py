@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.classifier import ShardClassifier
-from sparkml_dist.ensemble.ensemble import LearnerParams
+from sparkml_dist.cluster.tasks import TaskOutcome
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.ensemble.engine import member_files
+from sparkml_dist.ensemble.ensemble import LearnerParams, learner_plan, member_summary
+from sparkml_dist.ensemble.ensemble_model import voting_content
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.session import SessionInfo, check_workers
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["OneLearnerClassifier", "check_at_least_one"]
+__all__ = [
+    "OneLearnerClassifier",
+    "check_at_least_one",
+    "raise_shard_failures",
+    "sequence_model",
+]
 
 
 class OneLearnerClassifier(LearnerParams, ShardClassifier):
@@ -44,10 +55,89 @@ class OneLearnerClassifier(LearnerParams, ShardClassifier):
             raise ConfigurationError("invalid_members", f"numMembers must be >= 1. Got {members}.")
         super()._check_params(spark)
 
+    def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
+        return {
+            "class": type(self).__name__,
+            "data": data.manifest.content_sha256,
+            "learners": [learner_plan(x) for x in self._learners()],
+            "members": self.getOrDefault(self.numMembers),
+            "seed": self.getOrDefault(self.seed),
+        }
+
+    def _making(
+        self, spark: SparkSession, data: PartitionedDataset, folder: Folder
+    ) -> dict[str, Any]:
+        """Return the fields of a `MemberMaker`, once the workers are known to fit."""
+        learner = self._learners()[0]
+        check_workers(spark, [type(learner).__module__.split(".")[0]])
+        return {
+            "data": data,
+            "folder": folder,
+            "learner": learner,
+            "seed": self.getOrDefault(self.seed),
+            "trusted": tuple(self.getOrDefault(self.trustedTypes)),
+            "cores": SessionInfo.of(spark).task_cpus,
+        }
+
     def _load_object(self, folder: Folder, name: str) -> None:
         learners = self._stored_learners(folder)
         if learners:
             self._set(estimator=learners[0])
+
+
+def sequence_model(
+    estimator: OneLearnerClassifier,
+    data: PartitionedDataset,
+    folder: Folder,
+    records: list[dict[str, Any]],
+    weights: list[float],
+    voting: str,
+) -> Any:
+    """Return an estimator's model of committed members.
+
+    Parameters
+    ----------
+    estimator : OneLearnerClassifier
+    data : PartitionedDataset
+    folder : Folder
+        The model's.
+    records : list of dict
+        Of the members, in the order of the model.
+    weights : list of float
+        Each member's say.
+    voting : str
+        As the model's content names it.
+    """
+    model = estimator._model_class(
+        folder,
+        data.schema,
+        data.manifest.label,
+        member_files(folder, records),
+        voting_content(records, weights, voting),
+        member_summary(records),
+    )
+    model.trusted = tuple(estimator.getOrDefault(estimator.trustedTypes))
+    return model
+
+
+def raise_shard_failures(outcomes: Sequence[TaskOutcome]) -> None:
+    """Raise where tasks of one shard each have failed: how many, and why the first.
+
+    Raises
+    ------
+    SparkMLDistError
+        Of the first failure's class and code; what the other shards committed stays.
+    """
+    failed = [o for o in outcomes if o.error is not None]
+    if not failed or failed[0].error is None:
+        return
+    error = failed[0].error
+    shards = ", ".join(str(o.index) for o in failed)
+    raise type(error)(
+        error.code,
+        f"{len(failed)} of {len(outcomes)} shards failed ({shards}). {error.message}",
+        error.hint or "The others are committed: with modelDir and resume=True they stay.",
+    )
 
 
 def check_at_least_one(estimator: Any, *names: str) -> None:

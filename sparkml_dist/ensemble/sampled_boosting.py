@@ -46,7 +46,7 @@ class _SampleFit:
                 Candidates.read(home, shard_stem(s), self.job.data.n_features).drawn(size, self.say)
                 for s, size in enumerate(self.sizes)
             ]
-            rows = _joined(parts, Traits.of(self.job.learner))
+            rows = _joined(parts, self.job.traits)
             self.job.fit_member(self.number, range(len(self.sizes)), rows, memory)
         return {}
 

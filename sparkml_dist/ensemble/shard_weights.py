@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.ensemble.boosting_job import BoostingJob
-from sparkml_dist.ensemble.learner import Traits
 from sparkml_dist.ensemble.samme import boosted, normalised, samme_probabilities
 from sparkml_dist.ensemble.weighted_rows import as_learner_takes
 from sparkml_dist.ensemble.weighted_sample import Candidates
@@ -107,7 +106,7 @@ class ShardPass:
             if job.stopping is not None:
                 votes = read_array(home, f"{stem}-votes.npy", rows=len(votes))
             state = _State(read_array(home, f"{stem}.npy", rows=len(block)), votes)
-        X = as_learner_takes(block.X, Traits.of(job.learner))
+        X = as_learner_takes(block.X, job.traits)
         for v in range(version + 1, self.version + 1):
             say, total = self.grown[v - 1]
             codes = None

@@ -10,9 +10,8 @@ import pytest
 from sklearn import ensemble
 from sklearn.base import clone
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.dummy import DummyClassifier
-from sklearn.neighbors import KNeighborsClassifier
+from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist import load_model, partition
@@ -246,13 +245,13 @@ def test_samples_stand_for_their_shard():
 
 def test_sparse_rows_and_rows_by_weight(spark, tmp_path):
     frame = spark.range(600).selectExpr(
-        "named_struct('size', 300, 'indices', array(int(id % 3) * 7, 20 + int(id % 250)),"
+        "named_struct('size', 50, 'indices', array(int(id % 3) * 7, 20 + int(id % 25)),"
         " 'values', array(1f, 1f)) AS features",
         "IF(id % 3 = 0, 'a', IF(id % 3 = 1, 'b', 'c')) AS label",
     )
     data = partition(frame, tmp_path / "d", label="label", shards=2)
     block = whole(data)
-    for learner in (STUMP, LinearDiscriminantAnalysis()):
+    for learner in (STUMP, NearestCentroid()):
         models = [
             fitted(data, estimator=learner, numMembers=4, sampleRows=rows) for rows in (None, 300)
         ]

@@ -1,0 +1,158 @@
+"""Fits, keeps and asks the members of a sequence, inside the task that needs them in turn."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.cluster.memory import PeakMemory
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.ensemble.bags import member_seed
+from sparkml_dist.ensemble.fitting import fit_learner, member_traits, store_member
+from sparkml_dist.ensemble.learner import Traits, prepare
+from sparkml_dist.errors import SparkMLDistError, TrainingError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.learners import load_learner
+
+__all__ = ["MemberMaker"]
+
+
+@dataclass(frozen=True)
+class MemberMaker:
+    """What it takes to make members of one learner; travels to tasks.
+
+    Attributes
+    ----------
+    data : PartitionedDataset
+    folder : Folder
+        The model's folder.
+    learner : scikit-learn classifier
+        Unfitted.
+    seed : int
+    trusted : tuple of str
+        Types that member files may contain beside the allow-list.
+    cores : int
+        Cores of a task.
+    """
+
+    data: PartitionedDataset
+    folder: Folder
+    learner: Any
+    seed: int
+    trusted: tuple[str, ...]
+    cores: int
+
+    @property
+    def traits(self) -> Traits:
+        """What the learner can do."""
+        return Traits.of(self.learner)
+
+    @property
+    def n_classes(self) -> int:
+        """Number of classes in the whole data set."""
+        return len(self.data.manifest.label.classes)
+
+    def fit(
+        self,
+        number: int,
+        shards: Sequence[int],
+        X: Any,
+        y: npt.NDArray[Any],
+        weight: npt.NDArray[np.float64] | None,
+        *,
+        rows: int,
+        memory: PeakMemory,
+    ) -> Any:
+        """Fit and commit a member; return it.
+
+        Parameters
+        ----------
+        number : int
+            Which member.
+        shards : sequence of int
+            Where its rows come from.
+        X : ndarray or csr_matrix, shape (n, d)
+            As the learner takes it.
+        y : ndarray of shape (n,)
+        weight : ndarray of shape (n,), or None
+        rows : int
+            How many rows there were to choose from.
+        memory : PeakMemory
+            Of the task.
+
+        Raises
+        ------
+        TrainingError
+            ``member_failed``, naming the member.
+        """
+        import skops.io  # noqa: F401 - what the members are written with belongs to the base
+
+        start = time.perf_counter()
+        traits = self.traits
+        categories = self.data.schema.category_counts(None)
+        random_state = member_seed(self.seed, number)
+        ready = prepare(self.learner, random_state, self.cores, categories=categories)
+        try:
+            fitted, seconds, caught = fit_learner(ready, X, y, weight, traits)
+        except (SparkMLDistError, OSError, MemoryError):
+            raise
+        except Exception as error:
+            raise _failed(number, shards, error) from error
+        record = {
+            "member": number,
+            "learner": traits.name,
+            "shards": list(shards),
+            "rows": rows,
+            "bag_rows": len(y),
+            **member_traits(traits, None),
+            "seconds": round(seconds, 4),
+            "task_seconds": round(time.perf_counter() - start, 4),
+            "block_bytes": _size(X),
+            "base_rss": memory.base,
+            "peak_rss": memory.so_far(),
+            "warnings": caught,
+        }
+        store_member(self.folder, f"member-{number:05d}", fitted, record, trusted=self.trusted)
+        return fitted
+
+    def predict(
+        self, member: Any, number: int, shards: Sequence[int], X: Any
+    ) -> npt.NDArray[np.int32]:
+        """Return the class codes that a member predicts, shape (n,).
+
+        Raises
+        ------
+        TrainingError
+            ``member_failed``, naming the round.
+        """
+        try:
+            return np.asarray(member.predict(X)).astype(np.int32)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:
+            raise _failed(number, shards, error) from error
+
+    def load_member(self, record: dict[str, Any]) -> Any:
+        """Return a committed member."""
+        name = record["file"]
+        content = self.folder.read_bytes(name)
+        return load_learner(content, self.folder.uri(name), trusted=self.trusted)
+
+
+def _failed(number: int, shards: Sequence[int], error: Exception) -> TrainingError:
+    return TrainingError(
+        "member_failed",
+        f"Member {number} on shard(s) {', '.join(map(str, shards))} failed: "
+        f"{type(error).__name__}: {error}",
+        "The members before it are committed: with modelDir and resume=True they stay.",
+    )
+
+
+def _size(X: Any) -> int:
+    parts = (X,) if isinstance(X, np.ndarray) else (X.data, X.indices, X.indptr)
+    return int(sum(p.nbytes for p in parts))
