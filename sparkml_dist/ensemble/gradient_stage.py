@@ -20,7 +20,7 @@ from sparkml_dist.ensemble.fitting import (
     store_member,
 )
 from sparkml_dist.ensemble.gradient_plan import GradientPlan
-from sparkml_dist.ensemble.gradient_state import RowScores
+from sparkml_dist.ensemble.gradient_state import RowScores, refuse_divergence
 from sparkml_dist.ensemble.gradient_validation import StageValidation
 from sparkml_dist.ensemble.learner import prepare
 from sparkml_dist.ensemble.loss import Array, Slope
@@ -132,6 +132,7 @@ class StageTask:
                 search = self._search(scores, pending)
                 step = plan.loss.step([search], plan.unit)
                 F = F + (plan.learning_rate * step) * scores.look_ahead(pending)
+                refuse_divergence(F, stage - 1)
             learners, bag, seconds, caught = self._learners(stage, position, scores.block, F)
             block = scores.block
             record = {

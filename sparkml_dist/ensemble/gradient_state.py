@@ -14,7 +14,7 @@ from sparkml_dist.ensemble.loss import Array
 from sparkml_dist.errors import TrainingError
 from sparkml_dist.persistence.arrays import read_array, write_array
 
-__all__ = ["RowScores"]
+__all__ = ["RowScores", "refuse_divergence"]
 
 
 class RowScores:
@@ -68,12 +68,7 @@ class RowScores:
             advance(self.F, along, record["steps"], self._plan.learning_rate)
             self._ahead = None
             self.stages += 1
-            if not np.isfinite(self.F).all():
-                raise TrainingError(
-                    "diverged",
-                    f"After stage {self.stages - 1} the scores of some rows are no longer finite.",
-                    "Lower learningRate, or use a learner whose predictions stay within bounds.",
-                )
+            refuse_divergence(self.F, self.stages - 1)
 
     def look_ahead(self, members: Sequence[dict[str, Any]]) -> Array:
         """Return the direction of the next stage, made of `members`, shape (n, n_outputs)."""
@@ -88,6 +83,22 @@ class RowScores:
         for name in self._home.names(".npy"):
             if _stages(name) < self.stages:
                 self._home.delete_file(name)
+
+
+def refuse_divergence(F: Array, stage: int) -> None:
+    """Raise where scores are no longer numbers.
+
+    Raises
+    ------
+    TrainingError
+        ``diverged``.
+    """
+    if not np.isfinite(F).all():
+        raise TrainingError(
+            "diverged",
+            f"After stage {stage} the scores of some rows are no longer finite.",
+            "Lower learningRate, or use a learner whose predictions stay within bounds.",
+        )
 
 
 def _name(stages: int) -> str:
