@@ -207,6 +207,12 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
         """Return a copy that shares the model's files."""
         return super().copy(extra)
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show in place of `repr`."""
+        from sparkml_dist.report.html_summary import html_summary
+
+        return html_summary(self)
+
     def __repr__(self) -> str:
         return (
             f"{type(self).__name__}({self._target()}, {self.numFeatures:,} features, "

@@ -1,0 +1,126 @@
+"""Models as notebooks show them: well-formed, escaped, without scripts."""
+
+from __future__ import annotations
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
+from sparkml_dist.deep.estimator import KerasClassificationModel
+from sparkml_dist.ensemble.bagging import BaggingClassificationModel, BaggingRegressionModel
+from sparkml_dist.ensemble.calibrated_model import CalibratedClassificationModel
+from sparkml_dist.persistence.filesystem import Folder
+
+SCHEMA = FeatureSchema(
+    (FeatureColumn("x", "numeric"), FeatureColumn("<b>&", "categorical", 1, ("u", "v")))
+)
+LABEL = Label("what<script>", "string", ("<i>no</i>", "yes & more"))
+
+
+def records(*learners):
+    return [
+        {"member": i, "learner": name, "bag_rows": 1000 + i, "seconds": 0.5}
+        for i, name in enumerate(learners)
+    ]
+
+
+def bagging(summary, kind=BaggingClassificationModel, label=LABEL, members=3):
+    content = {"voting": "soft", "members": [{"weight": 1.0}] * members}
+    return kind(Folder("/models/a<b>"), SCHEMA, label, (), content, summary)
+
+
+def parsed(model):
+    text = model._repr_html_()
+    assert text.isascii()
+    tree = ElementTree.fromstring(text)
+    names = {element.tag for element in tree.iter()}
+    assert names <= {"div", "strong", "table", "tbody", "tr", "th", "td", "code", "span"} | {
+        "svg",
+        "polyline",
+        "circle",
+    }
+    assert "href" not in text
+    assert "url(" not in text
+    return tree, {row[0].text: "".join(row[1].itertext()) for row in tree.iter("tr")}
+
+
+@pytest.fixture
+def spark_ml(spark):
+    """Spark ML's classes give themselves ids by way of the session."""
+    return spark
+
+
+def test_a_fitted_ensemble(spark_ml):
+    summary = {
+        "members": records("Tree(<x>)", "Tree(<x>)", "Tree(<x>)"),
+        "seconds": {"member_fit": 1.5, "fit": 1234.56},
+        "peak_worker_rss_mb": 210.4,
+        "oob": {"metrics": {"accuracy": 0.91234, "log_loss": 0.3, "roc_auc": None}, "rows": 12_345},
+        "curve": {
+            "metric": "log_loss",
+            "rows": 999,
+            "scores": [float("nan"), 0.5, 0.4, 0.45],
+            "best": 3,
+            "stopped": True,
+        },
+    }
+    model = bagging(summary)
+    model._importances = {"x": 0.25, "<b>&": 0.75}
+    tree, shown = parsed(model)
+    assert shown == {
+        "predicts": "what<script>, 2 classes: <i>no</i>, yes & more",
+        "features": "2, 1 of them categories",
+        "members": "3 × Tree(<x>)",
+        "voting": "soft",
+        "rows to a member": "1,000 to 1,002",
+        "out of bag": "accuracy 0.9123, log loss 0.3 (12,345 rows)",
+        "stopping curve": " log loss 0.4000 with 3 of 4 members (999 kept rows)",
+        "importances": "<b>& 0.750x 0.250",
+        "seconds": "member fit 1.5, fit 1,234.6",
+        "peak memory": "210 MiB in a worker",
+        "folder": "/models/a<b>",
+    }
+    (line,) = tree.iter("polyline")
+    points = [tuple(map(float, p.split(","))) for p in line.get("points").split()]
+    assert len(points) == 3  # the one that is not a number is left out
+    (dot,) = tree.iter("circle")
+    assert (float(dot.get("cx")), float(dot.get("cy"))) == points[1] == max(points, key=_height)
+    assert all(0 <= x <= 180 and 0 <= y <= 36 for x, y in points)
+
+
+def _height(point):
+    return point[1]
+
+
+def test_learners_of_several_kinds_and_little_known(spark_ml):
+    _, shown = parsed(bagging({"members": records("A", "B", "A")}))
+    assert shown["members"] == "3: 2 × A, 1 × B"
+    _, shown = parsed(bagging({}))
+    assert shown["members"] == "3"
+    assert "seconds" not in shown
+    regression = bagging({}, BaggingRegressionModel, Label("price", "target"))
+    assert parsed(regression)[1]["predicts"] == "price, a number"
+    many = Label("label", "integer", tuple(range(26)))
+    shown = parsed(bagging({}, label=many))[1]["predicts"]
+    assert shown == "label, 26 classes: 0, 1, 2, 3, 4, 5, 6, 7, …"
+    one = {"metric": "auc", "rows": 9, "scores": [0.5], "best": 1, "stopped": False}
+    assert "auc 0.5000 with 1 of 1" in parsed(bagging({"curve": one}))[1]["stopping curve"]
+
+
+def test_other_kinds_of_model(spark_ml):
+    settings = (Folder("/m"), SCHEMA, LABEL, ())
+    calibrated = CalibratedClassificationModel(
+        *settings,
+        {"calibration": {"method": "isotonic", "curves": []}, "base": "BaggingModel"},
+        {"calibration": {"rows": 4000}, "seconds": {"fit": 1.0}},
+    )
+    assert parsed(calibrated)[1]["calibration"] == "isotonic of a BaggingModel, on 4,000 rows"
+    network = KerasClassificationModel(
+        *settings, {"logits": True}, {"ranks": [{}, {}], "parameters": 1_234_567, "seconds": {}}
+    )
+    shown = parsed(network)[1]
+    assert (shown["ranks"], shown["parameters"]) == ("2", "1,234,567")
+    assert re.search(r"KerasClassificationModel</strong>", network._repr_html_())
