@@ -1,10 +1,31 @@
 """Ensembles of any scikit-learn learner, fitted on shards; one method to a file."""
 
+from sparkml_dist.ensemble.adaboost import AdaBoostClassificationModel, AdaBoostClassifier
+from sparkml_dist.ensemble.adaboost_pl import AdaBoostPLClassificationModel, AdaBoostPLClassifier
 from sparkml_dist.ensemble.bagging import (
     BaggingClassificationModel,
     BaggingClassifier,
     BaggingRegressionModel,
     BaggingRegressor,
+)
+from sparkml_dist.ensemble.blending import BlendingClassifier
+from sparkml_dist.ensemble.calibrated_model import CalibratedClassificationModel
+from sparkml_dist.ensemble.calibration import CalibratedClassifier
+from sparkml_dist.ensemble.gradient_boosting import (
+    GradientBoostingClassifier,
+    GradientBoostingRegressor,
+)
+from sparkml_dist.ensemble.gradient_model import (
+    GradientBoostingClassificationModel,
+    GradientBoostingRegressionModel,
+)
+from sparkml_dist.ensemble.ivotes import IVotesClassificationModel, IVotesClassifier
+from sparkml_dist.ensemble.selection import EnsembleSelectionClassifier
+from sparkml_dist.ensemble.stacking import StackingClassifier, StackingRegressor
+from sparkml_dist.ensemble.stacking_model import (
+    BlendingClassificationModel,
+    StackingClassificationModel,
+    StackingRegressionModel,
 )
 from sparkml_dist.ensemble.voting import (
     VotingClassificationModel,
@@ -14,10 +35,29 @@ from sparkml_dist.ensemble.voting import (
 )
 
 __all__ = [
+    "AdaBoostClassificationModel",
+    "AdaBoostClassifier",
+    "AdaBoostPLClassificationModel",
+    "AdaBoostPLClassifier",
     "BaggingClassificationModel",
     "BaggingClassifier",
     "BaggingRegressionModel",
     "BaggingRegressor",
+    "BlendingClassificationModel",
+    "BlendingClassifier",
+    "CalibratedClassificationModel",
+    "CalibratedClassifier",
+    "EnsembleSelectionClassifier",
+    "GradientBoostingClassificationModel",
+    "GradientBoostingClassifier",
+    "GradientBoostingRegressionModel",
+    "GradientBoostingRegressor",
+    "IVotesClassificationModel",
+    "IVotesClassifier",
+    "StackingClassificationModel",
+    "StackingClassifier",
+    "StackingRegressionModel",
+    "StackingRegressor",
     "VotingClassificationModel",
     "VotingClassifier",
     "VotingRegressionModel",

@@ -37,14 +37,14 @@ class AdaBoostPLClassificationModel(EnsembleClassificationModel):
     @property
     def hypothesisWeights(self) -> list[float]:
         """Each merged hypothesis's say in the vote: the mean of its members'."""
-        return self._scorer().says
+        return self._plain_scorer().says
 
     @property
     def estimatorErrors(self) -> list[float]:
         """Weighted share of its shard's rows that each member missed when it was fitted."""
         return list(self.content["errors"])
 
-    def _scorer(self) -> MergedVote:  # type: ignore[override]
+    def _plain_scorer(self) -> MergedVote:
         return MergedVote(self._bank(), tuple(self.content["merged"]))
 
 
