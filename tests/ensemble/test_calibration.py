@@ -121,6 +121,19 @@ def test_the_temperature_is_the_best_one(case):
     assert np.array_equal(proba.argmax(axis=1), case.scores[2].argmax(axis=1))
 
 
+@pytest.mark.parametrize("method", ["sigmoid", "isotonic", "temperature"])
+def test_scikit_learn_calibrates_the_handed_over_model_in_the_same_way(case, method):
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.frozen import FrozenEstimator
+
+    held, test = (p.filter(like="x") for p in case.parts[1:])
+    plain = CalibratedClassifierCV(FrozenEstimator(case.local), method=method)
+    expected = plain.fit(held, case.parts[1].label.to_numpy()).predict_proba(test)
+    _, _, proba = case.losses(case.calibrated(method=method))
+    assert np.abs(proba - expected).max() < 1e-2
+    assert np.abs(proba - expected).mean() < 1e-3
+
+
 def test_the_curves_do_not_depend_on_the_partitioning(binary):
     for method in ("sigmoid", "isotonic", "temperature"):
         calibrate = CalibratedClassifier(model=binary.model, method=method)
