@@ -23,7 +23,7 @@ from sparkml_dist.dataset.writer import ShardWriter
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.level_one_columns import LevelOneColumns
 from sparkml_dist.ensemble.unseen import part_of
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import DataError, TrainingError
 from sparkml_dist.persistence.arrays import read_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.version import __version__
@@ -99,9 +99,11 @@ class LevelOneWriting:
 
     def _batches(self, shard: int) -> Iterator[pa.RecordBatch]:
         rows = self.data.shards[shard].rows
+        name = f"shard-{shard:05d}.npy"
         beside = {
-            base: read_array(folder, f"shard-{shard:05d}.npy", rows=rows)
+            base: read_array(folder, name, rows=rows)
             for base, folder in self.beside.items()
+            if folder.exists(name)
         }
         base_of = self._loader()
         at = 0
@@ -114,12 +116,27 @@ class LevelOneWriting:
                 chosen = np.flatnonzero(found == p)
                 X = block.X[chosen] if len(chosen) else None
                 for b in range(len(part.bases) if X is not None else 0):
-                    said = beside[b][at + chosen] if b in beside else base_of(p, b)(X)
+                    if b in self.beside:
+                        said = self._beside(b, beside, at + chosen)
+                    else:
+                        said = base_of(p, b)(X)
                     outputs[chosen, self.columns.columns_of(b)] = self.columns.output(said)
             at += n
             kept = np.flatnonzero(found >= 0)
             if len(kept):
                 yield self._batch(block, outputs, kept, at - n)
+
+    def _beside(
+        self, base: int, arrays: dict[int, npt.NDArray[Any]], rows: npt.NDArray[Any]
+    ) -> npt.NDArray[Any]:
+        """Return what a base without members says of rows; of each of them it must."""
+        if base not in arrays or np.isnan(said := arrays[base][rows]).any():
+            raise TrainingError(
+                "output_missing",
+                f"The base {self.columns.names[base]!r} says nothing of some rows.",
+                "Does it drop rows that it cannot score? Let it keep them (handleInvalid).",
+            )
+        return said
 
     def _strides(self, shard: int) -> list[list[int]]:
         """Return row groups to read together: one, or as many as fit where members do not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -14,9 +15,27 @@ from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
 from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEIGHT
 from sparkml_dist.errors import ConfigurationError
 
-__all__ = ["LevelOneColumns"]
+__all__ = ["LevelOneColumns", "check_names"]
 
+_FORBIDDEN = ":/\\"
 _RESERVED = frozenset({KEY, LABEL, WEIGHT, VECTOR, INDICES, VALUES})
+
+
+def check_names(names: Sequence[Any]) -> None:
+    """Raise where the name of a base could not stand in those of features and files.
+
+    Raises
+    ------
+    ConfigurationError
+        ``invalid_name``.
+    """
+    for name in names:
+        if not isinstance(name, str) or not name or any(c in name for c in _FORBIDDEN):
+            raise ConfigurationError(
+                "invalid_name",
+                f"A name of estimators must be a text without {', '.join(_FORBIDDEN)}. "
+                f"Got {name!r}.",
+            )
 
 
 @dataclass(frozen=True)

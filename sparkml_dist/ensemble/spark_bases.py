@@ -24,7 +24,7 @@ from sparkml_dist.ensemble.spark_rows import (
     feature_vector,
     shard_rows,
 )
-from sparkml_dist.ensemble.spark_stage import class_codes, load_stage, output, ready
+from sparkml_dist.ensemble.spark_stage import class_codes, dotted_class, load_stage, output, ready
 from sparkml_dist.errors import TrainingError
 from sparkml_dist.persistence.arrays import write_array
 from sparkml_dist.persistence.filesystem import Folder
@@ -159,7 +159,7 @@ class SparkBases:
         target.delete()
         model.write().overwrite().save(target.spark_path())
         record = {
-            "class": f"{type(model).__module__}.{type(model).__name__}",
+            "class": dotted_class(model),
             "codes": class_codes(model),
         }
         home.write_json(f"{kind}.json", record)
@@ -212,6 +212,13 @@ class _OutputWriting:
         said = np.full((self.rows[shard], self.width), np.nan, np.float32)
         error: list[str] | None = None
         for batch in batches:
+            if (batch.column(0).to_numpy() != shard).any():
+                error = [
+                    "shards_mixed",
+                    f"Spark put rows of other shards into the partition of shard {shard}.",
+                    "Is a rule of adaptive execution joining partitions? See spark-defaults.conf.",
+                ]
+                continue
             lists = batch.column(2)
             lengths = np.diff(lists.offsets.to_numpy())
             if (lengths != self.width).any():

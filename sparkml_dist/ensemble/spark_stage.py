@@ -14,7 +14,18 @@ from sparkml_dist.shard_model import ShardModel, load_model
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["class_codes", "describe", "is_stage", "load_stage", "output", "ready", "refuse_stage"]
+__all__ = [
+    "class_codes",
+    "describe",
+    "dotted_class",
+    "is_stage",
+    "load_stage",
+    "output",
+    "ready",
+    "refuse_stage",
+    "save_stages",
+    "stored_stages",
+]
 
 _OUTPUTS = {
     "predictionCol": "prediction",
@@ -64,7 +75,11 @@ def ready(stage: Any, *, weighted: bool) -> Any:
     if weighted:
         settings["weightCol"] = WEIGHT
     known = {p.name for p in stage.params}
-    return stage.copy({stage.getParam(k): v for k, v in settings.items() if k in known})
+    copy = stage.copy({stage.getParam(k): v for k, v in settings.items() if k in known})
+    for name in ("modelDir", "shardsDir"):  # one fit's folder cannot be that of the next
+        if name in known:
+            copy.clear(copy.getParam(name))
+    return copy
 
 
 def describe(value: Any) -> Any:
@@ -125,6 +140,11 @@ def output(scored: DataFrame, name: str, codes: Sequence[int] | None, n_classes:
     return F.array(*padded)
 
 
+def dotted_class(stage: Any) -> str:
+    """Return the dotted path of a stage's class, by which `load_stage` finds it."""
+    return f"{type(stage).__module__}.{type(stage).__name__}"
+
+
 def load_stage(folder: Folder, kind: str, trusted: Sequence[str] = ()) -> Any:
     """Load a fitted stage that Spark ML saved.
 
@@ -151,3 +171,16 @@ def load_stage(folder: Folder, kind: str, trusted: Sequence[str] = ()) -> Any:
     if isinstance(found, type) and issubclass(found, ShardModel):
         return load_model(folder.location, trusted=trusted)
     return found.load(folder.spark_path())
+
+
+def save_stages(folder: Folder, stages: dict[str, Any]) -> None:
+    """Save unfitted stages, by name, into a folder."""
+    for name, stage in stages.items():
+        stage.write().save(folder.child(f"stage-{name}").spark_path())
+    folder.write_json("stages.json", {n: dotted_class(x) for n, x in stages.items()})
+
+
+def stored_stages(folder: Folder) -> dict[str, Any]:
+    """Return what `save_stages` saved."""
+    kinds = folder.read_json("stages.json")
+    return {n: load_stage(folder.child(f"stage-{n}"), kind) for n, kind in kinds.items()}

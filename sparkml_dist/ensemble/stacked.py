@@ -21,10 +21,16 @@ from sparkml_dist.ensemble.ensemble_model import voting_content
 from sparkml_dist.ensemble.fitting import MEMBERS
 from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.level_one import LevelOneWriting, Part, meta_groups, write_level_one
-from sparkml_dist.ensemble.level_one_columns import LevelOneColumns
+from sparkml_dist.ensemble.level_one_columns import LevelOneColumns, check_names
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.spark_bases import SparkBases
-from sparkml_dist.ensemble.spark_stage import describe, is_stage, load_stage, refuse_stage
+from sparkml_dist.ensemble.spark_stage import (
+    describe,
+    is_stage,
+    refuse_stage,
+    save_stages,
+    stored_stages,
+)
 from sparkml_dist.ensemble.stacking_model import LEVEL_ONE, META
 from sparkml_dist.ensemble.unseen import kept_from, refuse_leaks
 from sparkml_dist.ensemble.voting import NamedLearners
@@ -43,7 +49,6 @@ __all__ = ["Stacked"]
 _logger = logging.getLogger(__name__)
 
 _COMPLETE = "complete.json"
-_FORBIDDEN = ":/\\"
 
 
 class Stacked(NamedLearners):
@@ -106,13 +111,7 @@ class Stacked(NamedLearners):
 
     def _check_params(self, spark: SparkSession) -> None:
         super()._check_params(spark)
-        for name in self._names():
-            if not isinstance(name, str) or not name or any(c in name for c in _FORBIDDEN):
-                raise ConfigurationError(
-                    "invalid_name",
-                    f"A name of estimators must be a text without {' or '.join(_FORBIDDEN)}. "
-                    f"Got {name!r}.",
-                )
+        check_names(self._names())
         for name, stage in self._stages().items():
             refuse_stage(name, stage, regression=self._task == "regression")
         self._memory()
@@ -171,7 +170,7 @@ class Stacked(NamedLearners):
         )
         kept = len(plans) // (len(self._parts()) + self._refits)
         meta = folder.child(META)
-        complete = meta.exists(_COMPLETE) and self._level_one_there(folder)
+        complete = self._complete(folder)
         records = engine.fit(range(kept) if complete else None)
         stages.fit(level_one=not complete)
         if not complete:
@@ -244,57 +243,59 @@ class Stacked(NamedLearners):
     def _bases(self, engine: Engine, records: list[dict[str, Any]]) -> tuple[Combiner | None, ...]:
         """Return what scores with the members of each base."""
         refuse_leaks(records)
-        bases: list[Combiner | None] = []
-        k = 0
-        for _, learner in self._named():
-            if is_stage(learner):
-                bases.append(None)
-                continue
-            own = [r for r in records if r["learner_index"] == k]
-            bases.append(Combiner(engine.bank(own), self._voting_of(learner)))
-            k += 1
-        return tuple(bases)
+        return tuple(
+            None if own is None else Combiner(engine.bank(own), self._voting_of(learner))
+            for _, learner, own in self._by_base(records)
+        )
 
     def _base_contents(
         self, stages: SparkBases, records: list[dict[str, Any]]
     ) -> list[dict[str, Any]]:
         contents: list[dict[str, Any]] = []
+        for name, learner, own in self._by_base(records):
+            if own is None:
+                contents.append({"name": name, "stage": stages.content(name)})
+            else:
+                voting = voting_content(own, [1.0] * len(own), self._voting_of(learner))
+                contents.append({"name": name} | voting)
+        return contents
+
+    def _by_base(self, records: list[dict[str, Any]]) -> list[tuple[str, Any, Any]]:
+        """Return name, learner and records of members (None for a Spark ML stage) of each base."""
+        found: list[tuple[str, Any, Any]] = []
         k = 0
         for name, learner in self._named():
             if is_stage(learner):
-                contents.append({"name": name, "stage": stages.content(name)})
+                found.append((name, learner, None))
                 continue
-            own = [r for r in records if r["learner_index"] == k]
-            voting = voting_content(own, [1.0] * len(own), self._voting_of(learner))
-            contents.append({"name": name} | voting)
+            found.append((name, learner, [r for r in records if r["learner_index"] == k]))
             k += 1
-        return contents
+        return found
 
-    def _level_one_there(self, folder: Folder) -> bool:
-        kept = folder.child(LEVEL_ONE).exists("manifest.json")
-        return kept or not self.getOrDefault(self.keepLevelOne)
+    def _complete(self, folder: Folder) -> bool:
+        """Tell whether an earlier fit came to the end of level one."""
+        meta = folder.child(META)
+        if not meta.exists(_COMPLETE):
+            return False
+        members = meta.read_json(_COMPLETE)["members"]
+        there = all(meta.size(m["file"]) == m["bytes"] for m in members)
+        wanted = self.getOrDefault(self.keepLevelOne)
+        return there and (not wanted or folder.child(LEVEL_ONE).exists("manifest.json"))
 
     def _clear(self, folder: Folder, passing: range) -> None:
         """Delete what was needed for level one only."""
         if not self.getOrDefault(self.keepLevelOne):
             folder.child(LEVEL_ONE).delete()
-        if self._refits:
-            members = folder.child(MEMBERS)
-            for index in passing:
-                for suffix in (".json", ".skops"):
-                    members.delete_file(f"member-{index:05d}{suffix}")
+        for index in passing:
+            for suffix in (".json", ".skops"):
+                folder.child(MEMBERS).delete_file(f"member-{index:05d}{suffix}")
 
     # -- at rest --------------------------------------------------------------------------
 
     def _save_object(self, folder: Folder, name: str) -> None:
         if name == "estimators":
             super()._save_object(folder, name)
-            for stage_name, stage in self._stages().items():
-                stage.write().save(folder.child(f"stage-{stage_name}").spark_path())
-            kinds = {
-                n: f"{type(x).__module__}.{type(x).__name__}" for n, x in self._stages().items()
-            }
-            folder.write_json("stages.json", kinds)
+            save_stages(folder, self._stages())
             return
         content = dump_learner(
             self.getOrDefault(self.finalEstimator), trusted=self.getOrDefault(self.trustedTypes)
@@ -304,15 +305,9 @@ class Stacked(NamedLearners):
     def _load_object(self, folder: Folder, name: str) -> None:
         if name == "estimators" and folder.exists("names.json"):
             learners = iter(self._stored_learners(folder))
-            kinds = folder.read_json("stages.json")
-            self._set(
-                estimators=[
-                    (n, load_stage(folder.child(f"stage-{n}"), kinds[n]))
-                    if n in kinds
-                    else (n, next(learners))
-                    for n in folder.read_json("names.json")
-                ]
-            )
+            stages = stored_stages(folder)
+            names = folder.read_json("names.json")
+            self._set(estimators=[(n, stages.get(n) or next(learners)) for n in names])
         elif name == "finalEstimator" and folder.exists("final/final.skops"):
             content = folder.read_bytes("final/final.skops")
             self._set(finalEstimator=load_learner(content, folder.uri("final/final.skops")))
