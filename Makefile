@@ -38,6 +38,10 @@ format: setup  ## Format the code and mend what can be mended safely
 bench: setup  ## Run the benchmarks (ONLY=name for one); results in build/bench
 	@scripts/bench.sh $(ONLY)
 
+.PHONY: bench-big
+bench-big: setup  ## Run the long benchmark: 12 GB through two workers of 1 GiB (needs 40 GB of disk)
+	@scripts/bench.sh ensemble_big
+
 .PHONY: lock
 lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
