@@ -1,4 +1,4 @@
-"""What the documents show, runs as it stands there: the blocks of a document one after the other."""
+"""What the documents show, runs as it stands there, the blocks of one after the other."""
 
 from __future__ import annotations
 
