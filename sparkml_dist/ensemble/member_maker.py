@@ -13,7 +13,7 @@ import numpy.typing as npt
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.bags import member_seed
-from sparkml_dist.ensemble.fitting import fit_learner, member_traits, store_member
+from sparkml_dist.ensemble.fitting import MEMBERS, fit_learner, member_traits, store_member
 from sparkml_dist.ensemble.learner import Traits, prepare
 from sparkml_dist.errors import SparkMLDistError, TrainingError
 from sparkml_dist.persistence.filesystem import Folder
@@ -117,7 +117,7 @@ class MemberMaker:
             "peak_rss": memory.so_far(),
             "warnings": caught,
         }
-        store_member(self.folder, f"member-{number:05d}", fitted, record, trusted=self.trusted)
+        store_member(self.folder, _stem(number), fitted, record, trusted=self.trusted)
         return fitted
 
     def predict(
@@ -137,6 +137,11 @@ class MemberMaker:
         except Exception as error:
             raise _failed(number, shards, error) from error
 
+    def record(self, number: int) -> dict[str, Any]:
+        """Return the record of a committed member."""
+        found: dict[str, Any] = self.folder.child(MEMBERS).read_json(f"{_stem(number)}.json")
+        return found
+
     def load_member(self, record: dict[str, Any]) -> Any:
         """Return a committed member."""
         name = record["file"]
@@ -151,6 +156,10 @@ def _failed(number: int, shards: Sequence[int], error: Exception) -> TrainingErr
         f"{type(error).__name__}: {error}",
         "The members before it are committed: with modelDir and resume=True they stay.",
     )
+
+
+def _stem(number: int) -> str:
+    return f"member-{number:05d}"
 
 
 def _size(X: Any) -> int:

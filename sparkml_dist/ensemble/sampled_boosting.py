@@ -48,7 +48,7 @@ class _SampleFit:
             ]
             rows = _joined(parts, self.job.traits)
             self.job.fit_member(self.number, range(len(self.sizes)), rows, memory)
-        return {}
+        return self.job.record(self.number)
 
 
 def _joined(parts: list[WeightedRows], traits: Traits) -> WeightedRows:
@@ -83,11 +83,6 @@ class SampledBoosting:
     job : BoostingJob
     sample : int
         Rows that a round's member sees.
-
-    Attributes
-    ----------
-    fitted : int
-        How many members were fitted, and not found committed.
     """
 
     def __init__(self, spark: SparkSession, job: BoostingJob, sample: int) -> None:
@@ -96,8 +91,8 @@ class SampledBoosting:
         shards = job.data.shards
         share = sample / job.data.n_rows
         self.sizes = tuple(max(1, round(s.rows * share)) for s in shards)
-        self.fitted = 0
         self._passes: Folder = job.folder.child("passes")
+        self._members = committed_members(job.folder)
         self._grown: list[tuple[float, float]] = []
 
     def fit(self) -> tuple[list[Round], dict[str, Any] | None]:
@@ -147,7 +142,7 @@ class SampledBoosting:
         return rounds, curve.to_dict() | {"rows": None}
 
     def _fit_member(self, number: int) -> None:
-        if number in committed_members(self.job.folder):
+        if number in self._members:
             return
         # Samples that an earlier run put aside may be gone: the pass sees to it that they are.
         self._pass(number, again=True)
@@ -155,7 +150,7 @@ class SampledBoosting:
         outcome = run_tasks(self.spark, [0], task, description=f"fit member {number}")[0]
         if outcome.error:
             raise outcome.error
-        self.fitted += 1
+        self._members[number] = outcome.result
 
     def _pass(self, version: int, *, again: bool = False, last: bool = False) -> dict[str, Any]:
         """Return the sums of a pass over all shards, from its record if it is committed."""
@@ -163,12 +158,11 @@ class SampledBoosting:
         if self._passes.exists(name) and not (again and self._state_gone(version)):
             found: dict[str, Any] = self._passes.read_json(name)
             return found
-        records = committed_members(self.job.folder)
         task = ShardPass(
             self.job,
             version,
             tuple(self._grown[:version]),
-            tuple(records[t] for t in range(version - last)),
+            tuple(self._members[t] for t in range(version - last)),
             (0,) * len(self.sizes) if version >= self.job.rounds else self.sizes,
         )
         shards = range(len(self.sizes))
