@@ -26,9 +26,9 @@ class GradientBoostingClassifier(GradientBoosting, ShardClassifier):
 
     In every stage some shards, which take turns, each fit the learner to the negative gradient of
     the log loss on their own rows, one regressor to each class (one in all for two classes), at
-    the same time. The stage's direction is the mean of theirs. How far to go along it is found on
-    other shards' rows where there are others: those of the next stage, which look at them anyway.
-    Then a stage is one Spark job. The raw scores of all rows stay beside the shards.
+    the same time. The stage's direction is the mean of theirs. Where a whole stage takes one step,
+    its length is found on the shards of the next stage, which look at it anyway: so a stage is one
+    Spark job. The raw scores of all rows stay beside the shards.
 
     Parameters
     ----------
@@ -38,9 +38,13 @@ class GradientBoostingClassifier(GradientBoosting, ShardClassifier):
         Stages.
     learningRate : float, default=0.1
     loss : {"log_loss"}, default="log_loss"
-    lineSearch : {"leaf", "stage", "none"}, optional
-        Newton steps: one for each leaf of a tree, or one for each stage and class; or steps of 1.
-        ``"leaf"`` for single trees and ``"stage"`` for other learners when not set.
+    lineSearch : {"leaf", "row", "stage", "none"}, optional
+        Where the length of a step is told. ``"leaf"``: each leaf of a tree takes a Newton step
+        (Friedman's TreeBoost). ``"row"``: the learner is fitted to the Newton step of each row,
+        weighted by the loss's curvature (LogitBoost). ``"stage"``: the learner is fitted to the
+        gradient, and each stage takes one Newton step for every class. ``"none"``: steps of 1.
+        When not set the first of them that is possible: for single trees, for other learners
+        that take weights, and for the rest.
     shardsPerStage : int, optional
         As many as tasks run at a time, and at most 8, when not set. Scoring takes time in
         proportion.
@@ -63,7 +67,8 @@ modelDir, overwrite, resume, trustedTypes
     References
     ----------
     Friedman (2001), "Greedy function approximation: a gradient boosting machine". Friedman
-    (2002), "Stochastic gradient boosting".
+    (2002), "Stochastic gradient boosting". Friedman, Hastie, Tibshirani (2000), "Additive
+    logistic regression: a statistical view of boosting".
 
     Examples
     --------
@@ -92,7 +97,8 @@ class GradientBoostingRegressor(GradientBoosting, ShardRegressor):
 validationFraction, seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, \
 keyCol, predictionCol, numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, \
 trustedTypes
-        As for `GradientBoostingClassifier`; ``stopMetric`` is ``"rmse"``, ``"mae"`` or ``"r2"``.
+        As for `GradientBoostingClassifier`; ``lineSearch`` is not ``"row"``, and
+        ``stopMetric`` is ``"rmse"``, ``"mae"`` or ``"r2"``.
 
     References
     ----------

@@ -14,7 +14,7 @@ from sparkml_dist.ensemble.ensemble import LearnerParams, learner_plan, member_s
 from sparkml_dist.ensemble.gradient_model import additive_content
 from sparkml_dist.ensemble.gradient_plan import GradientPlan, LineSearch
 from sparkml_dist.ensemble.gradient_run import GradientRun, StageStopping
-from sparkml_dist.ensemble.learner import refuse_unusable
+from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.losses import loss_of
 from sparkml_dist.ensemble.waves import evaluation_shards
 from sparkml_dist.errors import ConfigurationError
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GradientBoosting"]
 
-_LINE_SEARCHES = ("leaf", "stage", "none")
 # The mean of more learners than this is hardly a better direction, but costs as many times more
 # to store and to score.
 _WIDEST = 8
@@ -55,8 +54,9 @@ class GradientBoosting(LearnerParams):
     )
     lineSearch: Any = param(
         "lineSearch",
-        "'leaf' (each leaf of a tree takes the best step), 'stage' (each stage does, for every "
-        "output) or 'none'; 'leaf' for single trees and 'stage' for others when not set",
+        "what has a step of its own: 'leaf' (each leaf of a tree), 'row' (each row, which learners "
+        "are fitted to), 'stage' (each stage, for every output) or 'none'; the first that the "
+        "learner and the loss allow when not set",
         TypeConverters.toString,
     )
     shardsPerStage: Any = param(
@@ -149,21 +149,34 @@ class GradientBoosting(LearnerParams):
     def _line_search(self) -> LineSearch:
         from sklearn.tree import BaseDecisionTree
 
-        is_tree = isinstance(self.getOrDefault(self.estimator), BaseDecisionTree)
-        found: LineSearch = self._value(self.lineSearch) or ("leaf" if is_tree else "stage")
-        if found not in _LINE_SEARCHES:
+        learner, loss = self.getOrDefault(self.estimator), self.getOrDefault(self.loss)
+        traits = Traits.of(learner)
+        usable: dict[str, bool] = {
+            "leaf": isinstance(learner, BaseDecisionTree),
+            "row": loss == "log_loss" and traits.weight_parameter is not None,
+            "stage": True,
+            "none": True,
+        }
+        found: Any = self._value(self.lineSearch)
+        if found is None:
+            found = next(name for name, fits in usable.items() if fits)
+        if found not in usable:
             raise ConfigurationError(
                 "invalid_line_search",
-                f"lineSearch must be one of {', '.join(_LINE_SEARCHES)}. Got {found!r}.",
+                f"lineSearch must be one of {', '.join(usable)}. Got {found!r}.",
             )
-        if found == "leaf" and not is_tree:
-            name = type(self.getOrDefault(self.estimator)).__name__
+        if not usable[found]:
+            what = {
+                "leaf": "single trees",
+                "row": "loss='log_loss' and learners that take sample weights",
+            }[found]
             raise ConfigurationError(
                 "invalid_line_search",
-                f"lineSearch='leaf' is for single trees. Got {name}.",
+                f"lineSearch={found!r} is for {what}. Got {traits.name} and loss={loss!r}.",
                 "Use lineSearch='stage'.",
             )
-        return found
+        line_search: LineSearch = found
+        return line_search
 
     def _width(self, data: PartitionedDataset) -> int:
         """Return how many shards a stage has; what it is told by belongs to the plan."""

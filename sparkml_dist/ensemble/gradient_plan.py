@@ -20,7 +20,7 @@ from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["STAGES", "STATE", "GradientPlan", "LineSearch"]
 
-LineSearch = Literal["leaf", "stage", "none"]
+LineSearch = Literal["leaf", "row", "stage", "none"]
 STAGES = "stages"
 STATE = "state"
 
@@ -38,9 +38,9 @@ class GradientPlan:
         Unfitted.
     loss : Loss
     learning_rate : float
-    line_search : {"leaf", "stage", "none"}
-        Whether each leaf of a tree takes its own step, or each stage one for each output, or
-        every step is 1.
+    line_search : {"leaf", "row", "stage", "none"}
+        What has a step of its own: each leaf of a tree; each row, which learners are then fitted
+        to; each stage, one for every output; or nothing, all steps being 1.
     width : int
         Shards of a stage.
     max_samples : float

@@ -23,7 +23,7 @@ from sparkml_dist.ensemble.gradient_plan import GradientPlan
 from sparkml_dist.ensemble.gradient_state import RowScores, refuse_divergence
 from sparkml_dist.ensemble.gradient_validation import StageValidation
 from sparkml_dist.ensemble.learner import prepare
-from sparkml_dist.ensemble.loss import Array, Slope
+from sparkml_dist.ensemble.loss import LONGEST_STEP, Array, Slope
 
 __all__ = ["VALIDATION", "StageTask", "row_weights"]
 
@@ -32,6 +32,8 @@ VALIDATION = -1
 # A task that fits one stage after the other hands back what it has after this time, so that the
 # driver can tell whether to go on.
 _SECONDS = 20.0
+# Rows of less curvature are as good as certain.
+_LEAST_CURVATURE = 1e-8
 
 
 @dataclass(frozen=True)
@@ -181,11 +183,18 @@ class StageTask:
                 plan.cores,
                 categories=plan.data.schema.category_counts(),
             )
-            target = np.ascontiguousarray(slope.gradient[rows, k])
-            fitted, took, texts = fit_learner(ready, bag.X, target, bag.weight, plan.traits)
+            target, weight = np.ascontiguousarray(slope.gradient[rows, k]), bag.weight
+            if plan.line_search == "row" and slope.curvature is not None:
+                # Where the curvature vanishes it is taken for more, so that no row asks for too
+                # long a step; step times weight is the gradient in any case.
+                least = np.maximum(np.abs(target) / LONGEST_STEP, _LEAST_CURVATURE)
+                bend = np.maximum(slope.curvature[rows, k], least)
+                target = target / bend
+                weight = bend if weight is None else bend * weight
+            fitted, took, texts = fit_learner(ready, bag.X, target, weight, plan.traits)
             if plan.line_search == "leaf":
-                bend = slope.curvature
-                own = Slope(target, None if bend is None else bend[rows, k])
+                bends = slope.curvature
+                own = Slope(slope.gradient[rows, k], None if bends is None else bends[rows, k])
                 _step_leaves(plan, fitted, bag, block.y[rows], F[rows, k], own)
             learners.append(fitted)
             seconds += took

@@ -10,9 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Array", "Loss", "RegressionLoss", "Slope"]
+__all__ = ["LONGEST_STEP", "Array", "Loss", "RegressionLoss", "Slope"]
 
 Array = npt.NDArray[np.float64]
+
+#: A step that changes log odds by more, before shrinkage, has left the region where the parabola
+#: that it goes by resembles the loss.
+LONGEST_STEP = 10.0
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, softmax
 
-from sparkml_dist.ensemble.loss import Array, Loss, RegressionLoss, Slope
+from sparkml_dist.ensemble.loss import LONGEST_STEP, Array, Loss, RegressionLoss, Slope
 from sparkml_dist.ensemble.robust_losses import AbsoluteError, Huber
 from sparkml_dist.errors import ConfigurationError
 
@@ -26,9 +26,6 @@ CLASSIFICATION_LOSSES = ("log_loss",)
 REGRESSION_LOSSES = ("squared_error", "absolute_error", "huber")
 
 _EPSILON = float(np.finfo(np.float64).eps)
-# A step that changes log odds by more, before shrinkage, has left the region where the parabola
-# that it goes by resembles the loss.
-_LONGEST_STEP = 10.0
 
 
 @dataclass(frozen=True)
@@ -81,7 +78,7 @@ class LogLoss(Loss):
         return values if self.n_classes == 2 else values * (1 - 1 / self.n_classes)
 
     def _longest(self) -> float:
-        return _LONGEST_STEP
+        return LONGEST_STEP
 
     def link(self, F: Array) -> Array:
         """Return probabilities, shape (n, n_classes)."""

@@ -10,7 +10,7 @@ from sklearn.ensemble import GradientBoostingClassifier as PlainClassifier
 from sklearn.ensemble import GradientBoostingRegressor as PlainRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.impute import SimpleImputer
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from sklearn.metrics import log_loss, r2_score
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
@@ -107,6 +107,16 @@ def test_more_classes_on_one_shard_are_scikit_learns(spark, home):
     assert np.allclose(scores(model, block.X), plain.predict_proba(block.X), rtol=0, atol=1e-6)
 
 
+def test_newton_steps_of_rows(two):
+    """A linear learner that is fitted to them ends where logistic regression does."""
+    block = two.read_block(0)
+    model = GradientBoostingClassifier(
+        estimator=LinearRegression(), numMembers=25, learningRate=1.0
+    ).fit(two)
+    plain = LogisticRegression(C=np.inf, tol=1e-8).fit(block.X, block.y)
+    assert np.allclose(scores(model, block.X), plain.predict_proba(block.X), atol=1e-4)
+
+
 def test_digits(spark, home):
     frame = load_digits(as_frame=True).frame.rename(columns={"target": "label"})
     train, test = frame.iloc[::2], frame.iloc[1::2]
@@ -125,7 +135,7 @@ def test_digits(spark, home):
     ("learner", "settings"),
     [
         (TREE, {"shardsPerStage": 3}),
-        (HISTOGRAM, {}),
+        (HISTOGRAM, {"lineSearch": "stage"}),
         (HISTOGRAM, {"shardsPerStage": 1, "maxSamples": 0.7}),
         (KNeighborsRegressor(20), {"shardsPerStage": 2}),
     ],
@@ -152,7 +162,7 @@ def test_several_shards(thirds, learner, settings):
 def test_the_model_is_the_sum_that_it_was_fitted_as(thirds):
     """Stages by hand: gradients of rows of the stage's shards, a step from those of the next."""
     model = GradientBoostingClassifier(
-        estimator=Ridge(), numMembers=3, learningRate=0.5, shardsPerStage=1
+        estimator=Ridge(), numMembers=3, learningRate=0.5, shardsPerStage=1, lineSearch="stage"
     ).fit(thirds)
     blocks = [thirds.read_block(s) for s in range(3)]
     loss = model._scorer().loss
@@ -227,7 +237,11 @@ def test_early_stopping(spark, home, shards_per_stage):
 
 @pytest.mark.parametrize(
     ("learner", "settings"),
-    [(HISTOGRAM, {"shardsPerStage": 2}), (Ridge(), {"shardsPerStage": 1}), (TREE, {})],
+    [
+        (HISTOGRAM, {"shardsPerStage": 2, "lineSearch": "stage"}),
+        (Ridge(), {"shardsPerStage": 1, "lineSearch": "stage"}),
+        (TREE, {}),
+    ],
     ids=["histograms-2", "ridge-1", "trees"],
 )
 def test_a_fit_that_broke_off_ends_with_the_same_model(
@@ -357,8 +371,13 @@ def test_missing_values_where_the_learner_takes_them(spark, home):
     [
         ({"estimator": DecisionTreeClassifier()}, "not_a_regressor", "must be a regressor"),
         ({"loss": "squared_error"}, "unknown_loss", "must be one of log_loss"),
-        ({"lineSearch": "newton"}, "invalid_line_search", "leaf, stage, none"),
+        ({"lineSearch": "newton"}, "invalid_line_search", "leaf, row, stage, none"),
         ({"estimator": Ridge(), "lineSearch": "leaf"}, "invalid_line_search", "single trees"),
+        (
+            {"estimator": KNeighborsRegressor(), "lineSearch": "row"},
+            "invalid_line_search",
+            "take sample weights",
+        ),
         ({"numMembers": 0}, "invalid_members", "numMembers must be >= 1. Got 0."),
         ({"learningRate": 0.0}, "invalid_learning_rate", "must be > 0"),
         ({"maxSamples": 1.5}, "invalid_max_samples", "maxSamples"),
