@@ -267,7 +267,11 @@ def test_weights_strings_and_sparse_rows_reach_level_one(spark, tmp_path):
     assert data.layout == "sparse"
     bases = [("bayes", GaussianNB()), ("line", LogisticRegression()), ("votes", RidgeClassifier())]
     model = StackingClassifier(
-        estimators=bases, numFolds=2, passthrough=True, keepLevelOne=True
+        estimators=bases,
+        finalEstimator=RidgeClassifier(),
+        numFolds=2,
+        passthrough=True,
+        keepLevelOne=True,
     ).fit(data)
     level_one, block = model.levelOne.read_block(1), data.read_block(1)
     assert model.levelOne.layout == "sparse"
@@ -275,8 +279,9 @@ def test_weights_strings_and_sparse_rows_reach_level_one(spark, tmp_path):
     assert np.array_equal(level_one.X[:, 3:].toarray(), block.X.toarray())
     # Ridge has no probabilities: the share of its members' votes.
     assert set(np.unique(level_one.X[:, 2].toarray())) <= {0.0, 0.5, 1.0}
-    shown = model.transform(df).select("kind", "predictedLabel").collect()
+    shown = model.transform(df).select("kind", "predictedLabel", "probability").collect()
     assert np.mean([r[0] == r[1] for r in shown]) > 0.95
+    assert {tuple(r[2].toArray()) for r in shown} == {(0.0, 1.0), (1.0, 0.0)}  # a vote
 
 
 def test_a_class_that_a_fold_lacks_is_padded(spark, tmp_path):
