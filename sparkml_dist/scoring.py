@@ -28,6 +28,10 @@ __all__ = [
     "score_regression",
 ]
 
+# Spark may hand over a few thousand rows at a time, whatever its setting says; models have a cost
+# for each call, which so many rows make small.
+_ROWS_AT_ONCE = 32_768
+
 Predict = Callable[[Matrix], npt.NDArray[Any]]
 
 
@@ -177,7 +181,7 @@ def score(
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         model = loaded(scorer.cache_key, scorer.load)
         with limit_threads(task_cpus):
-            for batch in batches:
+            for batch in _joined(batches):
                 features = schema.encode([batch.field(i) for i in range(carried)])
                 proba = np.ascontiguousarray(model(features), dtype=np.float32)
                 best = proba.argmax(axis=1)
@@ -217,6 +221,20 @@ def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
 
 
+def _joined(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+    """Join small batches into larger ones; a large one passes as it is."""
+    held: list[pa.Array] = []
+    rows = 0
+    for batch in batches:
+        held.append(batch)
+        rows += len(batch)
+        if rows >= _ROWS_AT_ONCE:
+            yield held[0] if len(held) == 1 else pa.concat_arrays(held)
+            held, rows = [], 0
+    if held:
+        yield held[0] if len(held) == 1 else pa.concat_arrays(held)
+
+
 def score_regression(
     df: DataFrame, schema: FeatureSchema, scorer: Scorer, prediction: str, *, task_cpus: int = 1
 ) -> DataFrame:
@@ -245,7 +263,7 @@ def score_regression(
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         model = loaded(scorer.cache_key, scorer.load)
         with limit_threads(task_cpus):
-            for batch in batches:
+            for batch in _joined(batches):
                 features = schema.encode([batch.field(i) for i in range(carried)])
                 yield pa.array(np.asarray(model(features), dtype=np.float64))
 

@@ -204,9 +204,8 @@ class ShardEstimator(HasCommonParams, Estimator, MLWritable, MLReadable):
         return data, temporary
 
     def _shard_memory(self) -> int | str | None:
-        """Return the memory that shards are sized for, as `partition` takes it."""
-        memory: str | None = self._value(self.memoryPerTask)
-        return memory
+        """Return the memory that shards are sized for; None where their number is set."""
+        return None if self.isSet(self.numShards) else self._value(self.memoryPerTask)
 
     def _features_of(self, df: DataFrame) -> list[str] | None:
         if self.isSet(self.featuresCols):

@@ -13,6 +13,7 @@ from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.ensemble.bags import Sampling, poisson_counts
 from sparkml_dist.ensemble.learner import Traits
+from sparkml_dist.errors import DataError
 
 __all__ = ["Bag", "Draw"]
 
@@ -122,16 +123,21 @@ class Bag:
 def _settled(block: Block, draw: Draw, traits: Traits) -> Draw:
     """Fill in what depends on the rows that a bag is drawn from."""
     allowed = np.ones(len(block), bool) if draw.without is None else ~draw.without.mask(block.key)
+    if not allowed.any():
+        raise DataError(
+            "nothing_left",
+            f"All {len(block):,} rows that member {draw.member} could learn from are kept from it.",
+            "Cut fewer shards, keep fewer rows, or use folds of a key with more values.",
+        )
     rates, mean = None, None
     if draw.sampling.method == "balanced":
         found = draw.sampling.class_rates(np.bincount(block.y[allowed]))
         rates = None if found is None else tuple(found.tolist())
-    if block.weight is not None and not traits.weight_parameter and allowed.any():
+    if block.weight is not None and not traits.weight_parameter:
         mean = float(block.weight[allowed].mean()) or None
     settled = Draw(draw.member, draw.seed, draw.sampling, draw.without, rates, mean)
     counts = settled.counts(block)
     if counts is not None and not counts.any():
         # A bag of a few rows may come out empty; the rows themselves will do.
-        without = draw.without if allowed.any() else None
-        return Draw(draw.member, draw.seed, draw.sampling, without, everything=True)
+        return Draw(draw.member, draw.seed, draw.sampling, draw.without, everything=True)
     return settled

@@ -73,7 +73,7 @@ class LearnerParams(ShardEstimator):
         """Write learners as skops files; see `_object_params`."""
         for i, learner in enumerate(self._learners()):
             trusted = self.getOrDefault(self.trustedTypes)
-            folder.write_bytes(f"learner-{i}.skops", dump_learner(learner, trusted=trusted))
+            folder.write_bytes(f"learner-{i:05d}.skops", dump_learner(learner, trusted=trusted))
 
     def _stored_learners(self, folder: Folder) -> list[Any]:
         return [

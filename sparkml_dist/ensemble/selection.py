@@ -17,7 +17,7 @@ from sparkml_dist.ensemble.fitting import MEMBERS
 from sparkml_dist.ensemble.greedy import Selection, select
 from sparkml_dist.ensemble.held_out import HELD_OUT, HeldOut, write_held_out
 from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.ensemble.unseen import check_fraction, kept_from, refuse_leaks
+from sparkml_dist.ensemble.unseen import check_fraction, kept_from
 from sparkml_dist.ensemble.voting import NamedLearners, VotingClassificationModel
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
@@ -158,7 +158,6 @@ resume, trustedTypes
             counts = engine.folder.read_json(_RESULT)["counts"]
             return engine.fit([m for m, n in enumerate(counts) if n]), {}
         records = engine.fit()
-        refuse_leaks(records)
         home = engine.folder.child(HELD_OUT)
         bank = engine.bank(records)
         held_out = HeldOut.of(engine.data, home, bank, self._kept(), self._memory())

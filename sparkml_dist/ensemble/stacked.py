@@ -32,7 +32,7 @@ from sparkml_dist.ensemble.spark_stage import (
     stored_stages,
 )
 from sparkml_dist.ensemble.stacking_model import LEVEL_ONE, META
-from sparkml_dist.ensemble.unseen import kept_from, refuse_leaks
+from sparkml_dist.ensemble.unseen import kept_from
 from sparkml_dist.ensemble.voting import NamedLearners
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
@@ -242,7 +242,6 @@ class Stacked(NamedLearners):
 
     def _bases(self, engine: Engine, records: list[dict[str, Any]]) -> tuple[Combiner | None, ...]:
         """Return what scores with the members of each base."""
-        refuse_leaks(records)
         return tuple(
             None if own is None else Combiner(engine.bank(own), self._voting_of(learner))
             for _, learner, own in self._by_base(records)

@@ -1,19 +1,18 @@
-"""Rows kept from members: asked for in plans, and checked in what was fitted."""
+"""Rows kept from members: asked for in plans, told apart by key."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.errors import ConfigurationError
 
-__all__ = ["check_fraction", "kept_from", "part_of", "refuse_leaks"]
+__all__ = ["check_fraction", "kept_from", "part_of"]
 
 
 def check_fraction(fraction: float) -> None:
@@ -41,29 +40,3 @@ def part_of(key: npt.NDArray[np.int64], parts: Sequence[Subset]) -> npt.NDArray[
     for index, part in enumerate(parts):
         found[part.mask(key) & (found < 0)] = index
     return found
-
-
-def refuse_leaks(records: Sequence[dict[str, Any]]) -> None:
-    """Raise where a member learnt from rows that were to be kept from it.
-
-    That is so where they are all the rows of its shards, so that nothing else was left.
-
-    Parameters
-    ----------
-    records : sequence of dict
-        Of members whose plans keep rows from them.
-
-    Raises
-    ------
-    DataError
-        ``nothing_left``.
-    """
-    for record in records:
-        if record["everything"]:
-            shards = ", ".join(map(str, record["shards"]))
-            raise DataError(
-                "nothing_left",
-                f"All rows of shard(s) {shards} are in the part that is kept from "
-                f"{record['learner']}: nothing is left for it to learn from.",
-                "Set more shardsPerMember, cut fewer shards, or give fewer columns as the key.",
-            )

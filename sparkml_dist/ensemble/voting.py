@@ -20,7 +20,7 @@ from sparkml_dist.ensemble.ensemble_model import (
 from sparkml_dist.ensemble.held_out import HELD_OUT, HeldOut
 from sparkml_dist.ensemble.learned_weights import RESULT, learn_weights
 from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.ensemble.unseen import check_fraction, kept_from, refuse_leaks
+from sparkml_dist.ensemble.unseen import check_fraction, kept_from
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
@@ -152,7 +152,6 @@ class _Voting(NamedLearners):
         if engine.folder.exists(RESULT):
             learned = engine.folder.read_json(RESULT)
         else:
-            refuse_leaks(records)
             home = engine.folder.child(HELD_OUT)
             memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
             held_out = HeldOut.of(engine.data, home, engine.bank(records), self._kept(), memory)

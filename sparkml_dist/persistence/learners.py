@@ -21,6 +21,7 @@ TRUSTED_TYPES = frozenset(
         # names only, and what it names must be on a list as well.
         "functools.partial",
         "numpy.dtype",
+        "scipy.sparse._csr.csr_matrix",  # what neighbours of sparse data are kept in
         "sklearn.calibration._CalibratedClassifier",
         "sklearn.calibration._SigmoidCalibration",
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",

@@ -199,3 +199,29 @@ def test_folds_are_disjoint_and_whole():
     masks = [Fold(4, i, 7).mask(key) for i in range(4)]
     assert np.sum(masks, axis=0).tolist() == [1] * 1000
     assert all(150 < m.sum() < 350 for m in masks)
+
+
+def test_rows_kept_from_members_are_never_learnt_from(shards):
+    from sparkml_dist.ensemble.bag import Bag
+    from sparkml_dist.ensemble.learner import Traits
+
+    block = shards.read_block(0)
+    kept = Validation(0.4, 3)
+    traits = Traits.of(TREE)
+    for method in ("bagging", "pasting", "patches", "balanced"):
+        bag = Bag.of(block, Draw(5, 3, Sampling.of(method), kept), traits)
+        counts = bag.draw.counts(block)
+        assert counts[kept.mask(block.key)].sum() == 0
+        assert counts.sum() == bag.rows > 0
+    with pytest.raises(DataError, match="kept from it") as error:
+        Bag.of(block, Draw(5, 3, Sampling.of("pasting"), Validation(1.0, 3)), traits)
+    assert error.value.code == "nothing_left"
+
+
+def test_a_saved_estimator_keeps_the_order_of_many_learners(spark, tmp_path):
+    from sparkml_dist import VotingClassifier
+
+    named = [(f"depth {d}", DecisionTreeClassifier(max_depth=d)) for d in range(1, 13)]
+    VotingClassifier(estimators=named).write().save(str(tmp_path / "e"))
+    loaded = VotingClassifier.load(str(tmp_path / "e")).getEstimators()
+    assert [(n, x.max_depth) for n, x in loaded] == [(n, x.max_depth) for n, x in named]
