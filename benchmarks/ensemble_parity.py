@@ -12,14 +12,14 @@ from typing import Any
 
 import numpy as np
 from common import ROOT, report, scratch, session
-from sparkml_dist.ensemble.adaboost_pl import AdaBoostPLClassifier
-from sparkml_dist.ensemble.ivotes import IVotesClassifier
 
 from sparkml_dist import BaggingClassifier, VotingClassifier, partition
-from sparkml_dist.ensemble.adaboost import AdaBoostClassifier
-from sparkml_dist.ensemble.gradient_boosting import GradientBoostingClassifier
-from sparkml_dist.ensemble.selection import EnsembleSelectionClassifier
-from sparkml_dist.ensemble.stacking import StackingClassifier
+from sparkml_dist.ensemble.boosting.adaboost import AdaBoostClassifier
+from sparkml_dist.ensemble.boosting.adaboost_pl import AdaBoostPLClassifier
+from sparkml_dist.ensemble.gradient.boosting import GradientBoostingClassifier
+from sparkml_dist.ensemble.ivotes import IVotesClassifier
+from sparkml_dist.ensemble.selection.selection import EnsembleSelectionClassifier
+from sparkml_dist.ensemble.stacking.stacking import StackingClassifier
 
 MEMBERS = 16
 

@@ -102,7 +102,7 @@ def _note(job: Job, model: Any) -> None:
 
 
 def _calibrated(args: argparse.Namespace, model: Any, prepared: Prepared) -> Any:
-    from sparkml_dist.ensemble.calibration import CalibratedClassifier
+    from sparkml_dist.ensemble.calibration.calibration import CalibratedClassifier
 
     assert prepared.kept is not None
     if prepared.kept.isEmpty():

@@ -101,7 +101,7 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
         TrainingError
             ``onnx_differs``: what the graph predicts is not what the model predicts.
         """
-        from sparkml_dist.ensemble.onnx_export import export_onnx
+        from sparkml_dist.ensemble.compiled.export import export_onnx
 
         export_onnx(self, path)
 

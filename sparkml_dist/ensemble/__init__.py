@@ -1,32 +1,35 @@
 """Ensembles of any scikit-learn learner, fitted on shards; one method to a file."""
 
-from sparkml_dist.ensemble.adaboost import AdaBoostClassificationModel, AdaBoostClassifier
-from sparkml_dist.ensemble.adaboost_pl import AdaBoostPLClassificationModel, AdaBoostPLClassifier
 from sparkml_dist.ensemble.bagging import (
     BaggingClassificationModel,
     BaggingClassifier,
     BaggingRegressionModel,
     BaggingRegressor,
 )
-from sparkml_dist.ensemble.blending import BlendingClassifier
-from sparkml_dist.ensemble.calibrated_model import CalibratedClassificationModel
-from sparkml_dist.ensemble.calibration import CalibratedClassifier
-from sparkml_dist.ensemble.gradient_boosting import (
+from sparkml_dist.ensemble.boosting.adaboost import AdaBoostClassificationModel, AdaBoostClassifier
+from sparkml_dist.ensemble.boosting.adaboost_pl import (
+    AdaBoostPLClassificationModel,
+    AdaBoostPLClassifier,
+)
+from sparkml_dist.ensemble.calibration.calibration import CalibratedClassifier
+from sparkml_dist.ensemble.calibration.model import CalibratedClassificationModel
+from sparkml_dist.ensemble.gradient.boosting import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
 )
-from sparkml_dist.ensemble.gradient_model import (
+from sparkml_dist.ensemble.gradient.model import (
     GradientBoostingClassificationModel,
     GradientBoostingRegressionModel,
 )
 from sparkml_dist.ensemble.ivotes import IVotesClassificationModel, IVotesClassifier
-from sparkml_dist.ensemble.selection import EnsembleSelectionClassifier
-from sparkml_dist.ensemble.stacking import StackingClassifier, StackingRegressor
-from sparkml_dist.ensemble.stacking_model import (
+from sparkml_dist.ensemble.selection.selection import EnsembleSelectionClassifier
+from sparkml_dist.ensemble.stacking.blending import BlendingClassifier
+from sparkml_dist.ensemble.stacking.model import (
     BlendingClassificationModel,
     StackingClassificationModel,
     StackingRegressionModel,
 )
+from sparkml_dist.ensemble.stacking.stacking import StackingClassifier, StackingRegressor
 from sparkml_dist.ensemble.voting import (
     VotingClassificationModel,
     VotingClassifier,

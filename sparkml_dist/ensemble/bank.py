@@ -12,7 +12,7 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.direct import direct
+from sparkml_dist.ensemble.compiled.direct import direct
 from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import load_learner

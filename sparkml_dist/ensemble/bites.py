@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.dataset.hashing import uniform
+from sparkml_dist.ensemble.boosting.weighted_rows import as_learner_takes
 from sparkml_dist.ensemble.fitting import committed_members
 from sparkml_dist.ensemble.member_maker import MemberMaker
-from sparkml_dist.ensemble.weighted_rows import as_learner_takes
 from sparkml_dist.errors import DataError
 
 __all__ = ["BiteSequence", "OutOfBag", "bite"]

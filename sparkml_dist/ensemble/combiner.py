@@ -15,7 +15,7 @@ from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
 from sparkml_dist.scoring import Predict
 
 if TYPE_CHECKING:
-    from sparkml_dist.ensemble.onnx_graph import OnnxGraph
+    from sparkml_dist.ensemble.compiled.graph import OnnxGraph
 
 __all__ = ["Combiner", "Voting"]
 
@@ -90,7 +90,7 @@ class Combiner:
 
         Probabilities, float32 (N, n_classes), or predictions (N,) of a regression.
         """
-        from sparkml_dist.ensemble.onnx_members import MemberGraphs
+        from sparkml_dist.ensemble.compiled.members import MemberGraphs
 
         members = MemberGraphs(graph, self.bank)
         shares = [m.weight / self.raw_scale for m in self.bank.members]

@@ -14,7 +14,7 @@ from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import SPARK_TYPES
 from sparkml_dist.ensemble.bank import MemberBank, StoredMember
 from sparkml_dist.ensemble.combiner import Combiner
-from sparkml_dist.ensemble.compiled import choose_scorer, compile_model
+from sparkml_dist.ensemble.compiled.compiled import choose_scorer, compile_model
 from sparkml_dist.ensemble.importance import member_importances
 from sparkml_dist.errors import DataError
 from sparkml_dist.params import param

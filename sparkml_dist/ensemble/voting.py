@@ -17,10 +17,10 @@ from sparkml_dist.ensemble.ensemble_model import (
     EnsembleClassificationModel,
     EnsembleRegressionModel,
 )
-from sparkml_dist.ensemble.held_out import HELD_OUT, HeldOut
-from sparkml_dist.ensemble.learned_weights import RESULT, learn_weights
 from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.ensemble.unseen import check_fraction, kept_from
+from sparkml_dist.ensemble.selection.held_out import HELD_OUT, HeldOut
+from sparkml_dist.ensemble.selection.learned_weights import RESULT, learn_weights
+from sparkml_dist.ensemble.selection.unseen import check_fraction, kept_from
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder

@@ -49,16 +49,18 @@ METHODS: dict[str, Method] = {
     "patches": _bagging("patches"),
     "balanced": _bagging("balanced", ""),
     "ivotes": Method("ivotes.IVotesClassifier"),
-    "adaboost": Method("adaboost.AdaBoostClassifier"),
-    "adaboost-pl": Method("adaboost_pl.AdaBoostPLClassifier"),
+    "adaboost": Method("boosting.adaboost.AdaBoostClassifier"),
+    "adaboost-pl": Method("boosting.adaboost_pl.AdaBoostPLClassifier"),
     "gradient-boosting": Method(
-        "gradient_boosting.GradientBoostingClassifier",
-        "gradient_boosting.GradientBoostingRegressor",
+        "gradient.boosting.GradientBoostingClassifier",
+        "gradient.boosting.GradientBoostingRegressor",
         weak=True,
     ),
-    "stacking": Method("stacking.StackingClassifier", "stacking.StackingRegressor", several=True),
-    "blending": Method("blending.BlendingClassifier", several=True),
-    "selection": Method("selection.EnsembleSelectionClassifier", several=True),
+    "stacking": Method(
+        "stacking.stacking.StackingClassifier", "stacking.stacking.StackingRegressor", several=True
+    ),
+    "blending": Method("stacking.blending.BlendingClassifier", several=True),
+    "selection": Method("selection.selection.EnsembleSelectionClassifier", several=True),
     "voting": Method("voting.VotingClassifier", "voting.VotingRegressor", several=True),
 }
 
@@ -266,7 +268,7 @@ def _kind(name: str, method: Method, *, regression: bool) -> type[Any]:
         raise UsageError(
             "usage", f"--method {name} is for classes only.", f"With --regression: {others}."
         )
-    module, _, kind = path.partition(".")
+    module, _, kind = path.rpartition(".")
     found: type[Any] = getattr(import_module(f"sparkml_dist.ensemble.{module}"), kind)
     return found
 

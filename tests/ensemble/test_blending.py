@@ -12,7 +12,7 @@ from sklearn.neighbors import KNeighborsClassifier
 
 from sparkml_dist import load_model, partition
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.blending import BlendingClassifier
+from sparkml_dist.ensemble.stacking.blending import BlendingClassifier
 from sparkml_dist.errors import ConfigurationError, DataError
 
 BASES = [("bayes", GaussianNB()), ("near", KNeighborsClassifier(1))]

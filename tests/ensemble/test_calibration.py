@@ -16,8 +16,8 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist import BaggingClassifier, load_model, partition, split
-from sparkml_dist.ensemble.calibration import CalibratedClassifier
-from sparkml_dist.ensemble.calibrators import Calibration, Sigmoid, Temperature
+from sparkml_dist.ensemble.calibration.calibration import CalibratedClassifier
+from sparkml_dist.ensemble.calibration.calibrators import Calibration, Sigmoid, Temperature
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.report.reliability import reliability
 
@@ -273,7 +273,7 @@ def test_a_class_that_never_comes_up_is_given_little(case):
 
 
 def test_a_perfect_score_has_a_finite_curve():
-    from sparkml_dist.ensemble.calibrators import ScoreHistogram
+    from sparkml_dist.ensemble.calibration.calibrators import ScoreHistogram
 
     ones = np.ones(2)
     found = ScoreHistogram(np.array([0.0, 1.0]), np.array([0.0, 50.0]), 50 * ones, 100.0)

@@ -14,7 +14,12 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sparkml_dist import BaggingClassifier, VotingClassifier, load_model, partition
 from sparkml_dist.ensemble.bagging import BaggingRegressor
 from sparkml_dist.ensemble.combiner import Combiner
-from sparkml_dist.ensemble.compiled import COMPILED, Compilation, CompiledScorer, choose_scorer
+from sparkml_dist.ensemble.compiled.compiled import (
+    COMPILED,
+    Compilation,
+    CompiledScorer,
+    choose_scorer,
+)
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.scoring import loaded
 from tests.ensemble.onnx_models import LETTERS, SCHEMA, WIDTH, combiner, data, needs

@@ -19,7 +19,7 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from sparkml_dist.ensemble.direct import direct
+from sparkml_dist.ensemble.compiled.direct import direct
 from tests.ensemble.onnx_models import combiner, data
 
 

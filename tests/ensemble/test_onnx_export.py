@@ -27,12 +27,12 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sparkml_dist.cluster.threads import limit_threads
-from sparkml_dist.ensemble import onnx_graph
 from sparkml_dist.ensemble.combiner import Combiner
-from sparkml_dist.ensemble.onnx_check import agreement, probe_rows
-from sparkml_dist.ensemble.onnx_export import export_onnx, onnx_bytes
-from sparkml_dist.ensemble.onnx_runtime import runtime
-from sparkml_dist.ensemble.onnx_trees import round_down
+from sparkml_dist.ensemble.compiled import graph as onnx_graph
+from sparkml_dist.ensemble.compiled.check import agreement, probe_rows
+from sparkml_dist.ensemble.compiled.export import export_onnx, onnx_bytes
+from sparkml_dist.ensemble.compiled.runtime import runtime
+from sparkml_dist.ensemble.compiled.trees import round_down
 from sparkml_dist.ensemble.voting import VotingClassificationModel, VotingRegressionModel
 from sparkml_dist.errors import ConfigurationError, TrainingError
 from tests.ensemble.onnx_models import LETTERS, NUMBERS, SCHEMA, TARGET, combiner, data, needs

@@ -16,8 +16,8 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist import load_model, open_partitioned, partition, split
 from sparkml_dist.dataset.subsets import Fold
-from sparkml_dist.ensemble.level_one import meta_groups
-from sparkml_dist.ensemble.stacking import StackingClassifier, StackingRegressor
+from sparkml_dist.ensemble.stacking.level_one import meta_groups
+from sparkml_dist.ensemble.stacking.stacking import StackingClassifier, StackingRegressor
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, TrainingError
 
 BASES = [("bayes", GaussianNB()), ("near", KNeighborsClassifier(3))]

@@ -16,9 +16,9 @@ from sklearn.naive_bayes import GaussianNB
 
 from sparkml_dist import KerasClassifier, load_model, partition
 from sparkml_dist.dataset.subsets import Fold
-from sparkml_dist.ensemble.blending import BlendingClassifier
-from sparkml_dist.ensemble.spark_rows import feature_vector, shard_rows
-from sparkml_dist.ensemble.stacking import StackingClassifier, StackingRegressor
+from sparkml_dist.ensemble.stacking.blending import BlendingClassifier
+from sparkml_dist.ensemble.stacking.spark_rows import feature_vector, shard_rows
+from sparkml_dist.ensemble.stacking.stacking import StackingClassifier, StackingRegressor
 from sparkml_dist.errors import ConfigurationError, StorageError, TrainingError
 
 

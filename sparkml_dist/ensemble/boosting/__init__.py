@@ -1,0 +1,1 @@
+"""AdaBoost over shards: with global weights, and without communication."""

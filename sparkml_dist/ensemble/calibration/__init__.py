@@ -1,0 +1,1 @@
+"""Probabilities that are frequencies, fitted out of core."""

@@ -1,0 +1,291 @@
+"""Calibration of any classifier's probabilities, on rows that it was not fitted on."""
+
+from __future__ import annotations
+
+import time
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from pyspark.ml.base import Estimator
+from pyspark.ml.param import Param, TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol, HasSeed, HasWeightCol
+from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
+
+from sparkml_dist.classification_model import ShardClassificationModel
+from sparkml_dist.dataset.hashing import salt, xxhash64
+from sparkml_dist.dataset.splits import split
+from sparkml_dist.ensemble.calibration.histograms import fit_calibration
+from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel, keep_base
+from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
+from sparkml_dist.params import AccessibleParams, HasClassColumns, HasModelDir, param
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import MANIFEST
+from sparkml_dist.shard_estimator import PLAN, ShardEstimator
+from sparkml_dist.shard_model import load_model
+from sparkml_dist.workspace import temporary_folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["CalibratedClassifier"]
+
+METHODS = ("sigmoid", "isotonic", "temperature")
+
+
+class CalibratedClassifier(
+    AccessibleParams,
+    HasClassColumns,
+    HasModelDir,
+    HasPredictionCol,
+    HasWeightCol,
+    HasSeed,
+    Estimator,
+    MLWritable,
+    MLReadable,
+):
+    """Corrects a classifier's probabilities so that they are frequencies.
+
+    Either a fitted ``model`` is calibrated on the rows given to `fit`, which it must not have
+    seen, or an ``estimator`` is fitted on one part of them and calibrated on the other. One pass
+    over those rows adds up histograms of the scores; the curves are fitted to these, so that the
+    rows may be more than fit in memory. Classes are calibrated one against the rest and
+    normalised, as `sklearn.calibration.CalibratedClassifierCV` does.
+
+    Parameters
+    ----------
+    model : ShardClassificationModel, optional
+        A fitted classifier of any kind.
+    estimator : estimator, optional
+        A classifier to fit, such as a `BaggingClassifier`, in place of ``model``.
+    method : {"sigmoid", "isotonic", "temperature"}, default="sigmoid"
+        A sigmoid of the probability; a step-like curve, for a thousand rows or more; or one
+        power for all probabilities, which keeps every prediction.
+    validationFraction : float, default=0.2
+        With ``estimator``: share of the rows to calibrate on.
+    keyCol : str, optional
+        With ``estimator``: column that identifies a row, or a group of rows that must not be
+        parted; that of the estimator by default, or else a hash of the row's content.
+    weightCol : str, optional
+        Row weights for the calibration; those of the estimator by default.
+    seed : int, default=0
+        Decides which rows those are. They are drawn apart from those of `sparkml_dist.split`.
+    predictionCol, probabilityCol, rawPredictionCol, predictedLabelCol : str, optional
+        Names of the columns that the model adds; those of the calibrated model by default.
+    modelDir, overwrite, resume
+        Where the model is committed, the calibrated one in ``base/``. A fit that is resumed keeps
+        the members of the estimator.
+
+    References
+    ----------
+    Platt (1999), "Probabilistic outputs for support vector machines and comparisons to
+    regularized likelihood methods". Zadrozny, Elkan (2002), "Transforming classifier scores into
+    accurate multiclass probability estimates". Niculescu-Mizil, Caruana (2005), "Predicting good
+    probabilities with supervised learning". Guo, Pleiss, Sun, Weinberger (2017), "On calibration
+    of modern neural networks".
+
+    Examples
+    --------
+    >>> calibrated = CalibratedClassifier(model=fitted, method="isotonic")  # doctest: +SKIP
+    >>> calibrated.fit(held_out).transform(df)  # doctest: +SKIP
+    """
+
+    model: Any = param("model", "fitted classifier to calibrate")
+    estimator: Any = param("estimator", "classifier to fit and calibrate, in place of model")
+    method: Any = param("method", "'sigmoid', 'isotonic' or 'temperature'", TypeConverters.toString)
+    validationFraction: Any = param(
+        "validationFraction",
+        "with estimator: share of the rows to calibrate on, between 0 and 1",
+        TypeConverters.toFloat,
+    )
+    keyCol: Any = param(
+        "keyCol",
+        "with estimator: column that identifies a row; the estimator's own when not set",
+        TypeConverters.toString,
+    )
+
+    _object_params: ClassVar[tuple[str, ...]] = ("model", "estimator")
+    _defaults: ClassVar[dict[str, Any]] = {
+        "method": "sigmoid",
+        "validationFraction": 0.2,
+        "seed": 0,
+        "overwrite": False,
+        "resume": False,
+    }
+
+    def _fit(self, dataset: DataFrame) -> CalibratedClassificationModel:
+        start = time.perf_counter()
+        self._check_params(dataset)
+        folder = self._open_folder(dataset)
+        base: Any = self._value(self.model)
+        weight, held = self._value(self.weightCol), dataset
+        if base is None:
+            estimator: Any = self.getOrDefault(self.estimator)
+            key = self._value(self.keyCol) or _value_of(estimator, "keyCol")
+            weight = weight or _value_of(estimator, "weightCol")
+            fraction = self.getOrDefault(self.validationFraction)
+            train, held = split(dataset, fraction, seed=self._split_seed(), key=key)
+            base = self._fit_base(estimator, train, folder)
+        before = time.perf_counter()
+        calibration, summary = fit_calibration(
+            held,
+            base._scorer(),
+            base.schema,
+            base.label,
+            self.getOrDefault(self.method),
+            weight_col=weight,
+        )
+        now = time.perf_counter()
+        seconds = {"calibrate": round(now - before, 3), "fit": round(now - start, 3)}
+        model = CalibratedClassificationModel(
+            folder,
+            base.schema,
+            base.label,
+            keep_base(base, folder),
+            {"calibration": calibration.to_dict(), "base": type(base).__name__},
+            {"calibration": summary, "seconds": seconds},
+        )
+        model.trusted = base.trusted
+        for output in model.params:
+            own = self.hasParam(output.name) and self.isSet(self.getParam(output.name))
+            source: Any = self if own else base
+            model._set(**{output.name: source.getOrDefault(source.getParam(output.name))})
+        model._write_manifest()
+        return model
+
+    def _check_params(self, dataset: Any) -> None:
+        """Raise for Params and data that cannot work; no job has run yet."""
+        model, estimator = self._value(self.model), self._value(self.estimator)
+        if (model is None) == (estimator is None):
+            raise ConfigurationError(
+                "invalid_base",
+                "CalibratedClassifier needs either model or estimator. "
+                f"Got {'neither' if model is None else 'both'}.",
+                "Give model=fitted to calibrate it, or estimator=BaggingClassifier(…) to fit it "
+                "first.",
+            )
+        if model is not None and not isinstance(model, ShardClassificationModel):
+            raise ConfigurationError(
+                "not_a_classifier",
+                f"model must be a fitted classifier of sparkml_dist. Got {type(model).__name__}.",
+                "Fit it first, or pass it as estimator."
+                if isinstance(model, Estimator)
+                else "Fit a BaggingClassifier, for example.",
+            )
+        if estimator is not None and not _is_classifier(estimator):
+            raise ConfigurationError(
+                "not_a_classifier",
+                f"estimator must be a classifier of sparkml_dist. Got {type(estimator).__name__}.",
+                "Pass a fitted classifier as model."
+                if isinstance(estimator, ShardClassificationModel)
+                else "Pass a BaggingClassifier, for example.",
+            )
+        if self.getOrDefault(self.method) not in METHODS:
+            raise ConfigurationError(
+                "invalid_method",
+                f"method must be one of {', '.join(METHODS)}. "
+                f"Got {self.getOrDefault(self.method)!r}.",
+            )
+        fraction = self.getOrDefault(self.validationFraction)
+        if not 0 < fraction < 1:
+            raise ConfigurationError(
+                "invalid_fraction", f"validationFraction must be between 0 and 1. Got {fraction}."
+            )
+        if not hasattr(dataset, "sparkSession"):
+            raise ConfigurationError(
+                "dataframe_needed",
+                f"CalibratedClassifier.fit takes a DataFrame. Got {type(dataset).__name__}.",
+                "Fit the estimator on the shards, and calibrate it as model= on a DataFrame of "
+                "other rows.",
+            )
+
+    def _split_seed(self) -> int:
+        # Not the seed itself: a caller who split the data by the same seed and took the larger
+        # part would otherwise leave no row to calibrate on.
+        mixed = xxhash64(self.getOrDefault(self.seed), salt("calibration"))
+        return int(mixed[0] >> 1)
+
+    def _fit_base(self, estimator: Any, train: DataFrame, folder: Folder) -> Any:
+        if _value_of(estimator, "modelDir") is not None:
+            return estimator.fit(train)
+        resume = self.getOrDefault(self.resume)
+        inside = estimator.copy()
+        inside.setParams(modelDir=folder.child(BASE).location, resume=resume, overwrite=not resume)
+        return inside.fit(train)
+
+    def _open_folder(self, dataset: DataFrame) -> Folder:
+        if not self.isSet(self.modelDir):
+            return temporary_folder(dataset.sparkSession, "model", "modelDir")
+        folder = Folder.at(self.getOrDefault(self.modelDir))
+        if folder.is_empty():
+            folder.create()
+            return folder
+        ours = (MANIFEST, f"{BASE}/{PLAN}", f"{BASE}/{MANIFEST}")
+        if not any(folder.exists(name) for name in ours):
+            raise StorageError(
+                "output_exists",
+                f"modelDir {folder.location!r} is not empty and holds no model.",
+                "Choose another folder; it will not be overwritten.",
+            )
+        if not (self.getOrDefault(self.overwrite) or self.getOrDefault(self.resume)):
+            raise StorageError(
+                "output_exists",
+                f"modelDir {folder.location!r} holds a model, or the beginning of one.",
+                "Pass overwrite=True to replace it or resume=True to complete it.",
+            )
+        model = self._value(self.model)
+        if model is not None and f"{model.folder.location}/".startswith(f"{folder.location}/"):
+            raise StorageError(
+                "output_exists",
+                f"modelDir {folder.location!r} holds the very model that is to be calibrated.",
+                "Choose another folder.",
+            )
+        if not self.getOrDefault(self.resume):
+            folder.delete()
+        folder.create()
+        return folder
+
+    # -- PySpark's contract ---------------------------------------------------------------
+
+    def copy(self, extra: dict[Param, Any] | None = None) -> Any:
+        """Return a copy with the same uid and some Params changed."""
+        return super().copy(extra)
+
+    def write(self) -> MLWriter:
+        """Return a writer that saves the Params, and the model or estimator with them."""
+        return EstimatorWriter(cast("ShardEstimator", self))
+
+    @classmethod
+    def read(cls) -> MLReader:
+        """Return a reader for what `write` saved."""
+        return EstimatorReader(cast("type[ShardEstimator]", cls))
+
+    def _save_object(self, folder: Folder, name: str) -> None:
+        self.getOrDefault(self.getParam(name)).save(folder.child(name).location)
+
+    def _load_object(self, folder: Folder, name: str) -> None:
+        home = folder.child(name)
+        if home.is_empty():
+            return
+        if name == "model":
+            self._set(model=load_model(home.location))
+            return
+        metadata = home.child("metadata")
+        module, _, kind = str(metadata.read_json(metadata.names()[0])["class"]).rpartition(".")
+        if module.split(".")[0] != "sparkml_dist":
+            raise StorageError(
+                "altered_estimator", f"{home.location!r} holds {kind!r}, which is not ours."
+            )
+        self._set(estimator=getattr(import_module(module), kind).load(home.location))
+
+
+def _is_classifier(estimator: Any) -> bool:
+    if isinstance(estimator, CalibratedClassifier):
+        return True
+    return isinstance(estimator, ShardEstimator) and estimator._task == "classification"
+
+
+def _value_of(estimator: Any, name: str) -> Any:
+    """Return the value of another estimator's Param; None where it has none."""
+    known = estimator.hasParam(name) and estimator.isDefined(estimator.getParam(name))
+    return estimator.getOrDefault(estimator.getParam(name)) if known else None

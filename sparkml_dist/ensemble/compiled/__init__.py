@@ -1,0 +1,1 @@
+"""Members asked in other ways: as an ONNX graph, and trees without ceremony."""

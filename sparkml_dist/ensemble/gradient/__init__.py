@@ -1,0 +1,1 @@
+"""Gradient boosting over shards, with any regressor as the learner of its stages."""

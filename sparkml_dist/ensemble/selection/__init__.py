@@ -1,0 +1,1 @@
+"""What is chosen or weighted by rows that members did not see."""

@@ -1,0 +1,1 @@
+"""Stacking and blending: learners of different kinds, and one that combines them."""

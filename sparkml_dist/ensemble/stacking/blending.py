@@ -1,0 +1,68 @@
+"""Blending over shards: a final estimator learns from predictions on a hold-out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.ml.param import TypeConverters
+
+from sparkml_dist.classifier import ShardClassifier
+from sparkml_dist.dataset.subsets import Subset, Validation
+from sparkml_dist.ensemble.selection.unseen import check_fraction
+from sparkml_dist.ensemble.stacking.model import BlendingClassificationModel
+from sparkml_dist.ensemble.stacking.stacked import Stacked
+from sparkml_dist.params import param
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["BlendingClassificationModel", "BlendingClassifier"]
+
+
+class BlendingClassifier(Stacked, ShardClassifier):
+    """Stacking's cheap form: the final estimator learns from a hold-out.
+
+    Bases are fitted once, without a random part of the rows; what they say of those rows is what
+    the final estimator learns from. Bases are not fitted again.
+
+    Parameters
+    ----------
+    estimators : list of (str, scikit-learn classifier)
+        Base learners with their names. One without ``predict_proba`` gives its votes.
+    finalEstimator : scikit-learn classifier, optional
+        `LogisticRegression` by default.
+    validationFraction : float, default=0.1
+        Share of the rows kept from the bases for the final estimator.
+    passthrough, shardsPerMember, keepLevelOne, memoryPerTask, seed, featuresCol, featuresCols, \
+categoricalCols, labelCol, weightCol, keyCol, predictionCol, probabilityCol, rawPredictionCol, \
+predictedLabelCol, numShards, shardsDir, modelDir, overwrite, resume, trustedTypes
+        As for `StackingClassifier`.
+
+    References
+    ----------
+    Töscher, Jahrer, Bell (2009), "The BigChaos solution to the Netflix grand prize".
+    """
+
+    validationFraction: Any = param(
+        "validationFraction",
+        "share of the rows kept from the bases for the final estimator",
+        TypeConverters.toFloat,
+    )
+
+    _defaults: ClassVar[dict[str, Any]] = {"validationFraction": 0.1}
+    _refits = False
+    _model_class = BlendingClassificationModel
+
+    def _parts(self) -> list[Subset]:
+        return [
+            Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
+        ]
+
+    def _check_params(self, spark: SparkSession) -> None:
+        check_fraction(self.getOrDefault(self.validationFraction))
+        super()._check_params(spark)
+
+    def _default_final(self) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(max_iter=1000)

@@ -1,0 +1,274 @@
+"""Level-one data: what base learners say of rows that they did not see, as a data set."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.manifest import Manifest, ShardInfo
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.schema import Matrix
+from sparkml_dist.dataset.subsets import Subset
+from sparkml_dist.dataset.writer import ShardWriter
+from sparkml_dist.ensemble.combiner import Combiner
+from sparkml_dist.ensemble.selection.unseen import part_of
+from sparkml_dist.ensemble.stacking.level_one_columns import LevelOneColumns
+from sparkml_dist.errors import DataError, TrainingError
+from sparkml_dist.persistence.arrays import read_array
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.version import __version__
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["LevelOneWriting", "Part", "meta_groups", "write_level_one"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows, and bases that have not seen them.
+
+    Attributes
+    ----------
+    rows : Subset
+    bases : tuple of Combiner or None
+        None where a base's outputs lie in a file beside the shard.
+    """
+
+    rows: Subset
+    bases: tuple[Combiner | None, ...]
+
+
+@dataclass(frozen=True)
+class LevelOneWriting:
+    """Writes one shard of level one, in a task: same rows and order as the shard it comes from.
+
+    A row's features come from the bases of the part that the row is in; rows in no part are left
+    out.
+
+    Attributes
+    ----------
+    data : PartitionedDataset
+    home : Folder
+        Of level one.
+    columns : LevelOneColumns
+    parts : tuple of Part
+    beside : dict of int to Folder
+        For bases without members: where ``shard-00000.npy``, … with their outputs of shape
+        (rows, n_classes), or (rows,), lie.
+    memory : int
+        Bytes that members and rows may take.
+    """
+
+    data: PartitionedDataset
+    home: Folder
+    columns: LevelOneColumns
+    parts: tuple[Part, ...]
+    beside: dict[int, Folder]
+    memory: int
+
+    def __call__(self, shard: int) -> dict[str, Any]:
+        """Write and commit a shard, or find it committed."""
+        note = f"shard-{shard:05d}.json"
+        if self.home.exists(note):
+            done: dict[str, Any] = self.home.read_json(note)
+            if self.home.size(done["shard"]["file"]) == done["shard"]["bytes"]:
+                return done
+        label = self.data.manifest.label
+        codes = Label(label.column, "integer", tuple(range(len(label.classes))))
+        writer = ShardWriter(
+            self.home,
+            self.columns.schema(stored=True),
+            label if label.is_regression else codes,
+            self.data.manifest.weight is not None,
+            max((1, *self.data.shards[shard].row_groups)),
+        )
+        outcome = writer.write(shard, self._batches(shard))
+        self.home.write_json(note, outcome)
+        return outcome
+
+    def _batches(self, shard: int) -> Iterator[pa.RecordBatch]:
+        rows = self.data.shards[shard].rows
+        name = f"shard-{shard:05d}.npy"
+        beside = {
+            base: read_array(folder, name, rows=rows)
+            for base, folder in self.beside.items()
+            if folder.exists(name)
+        }
+        base_of = self._loader()
+        at = 0
+        for groups in self._strides(shard):
+            block = self.data.read_block(shard, groups)
+            n = len(block)
+            found = part_of(block.key, [part.rows for part in self.parts])
+            outputs = np.empty((n, self.columns.n_outputs), np.float32)
+            for p, part in enumerate(self.parts):
+                chosen = np.flatnonzero(found == p)
+                X = block.X[chosen] if len(chosen) else None
+                for b in range(len(part.bases) if X is not None else 0):
+                    if b in self.beside:
+                        said = self._beside(b, beside, at + chosen)
+                    else:
+                        said = base_of(p, b)(X)
+                    outputs[chosen, self.columns.columns_of(b)] = self.columns.output(said)
+            at += n
+            kept = np.flatnonzero(found >= 0)
+            if len(kept):
+                yield self._batch(block, outputs, kept, at - n)
+
+    def _beside(
+        self, base: int, arrays: dict[int, npt.NDArray[Any]], rows: npt.NDArray[Any]
+    ) -> npt.NDArray[Any]:
+        """Return what a base without members says of rows; of each of them it must."""
+        if base not in arrays or np.isnan(said := arrays[base][rows]).any():
+            raise TrainingError(
+                "output_missing",
+                f"The base {self.columns.names[base]!r} says nothing of some rows.",
+                "Does it drop rows that it cannot score? Let it keep them (handleInvalid).",
+            )
+        return said
+
+    def _strides(self, shard: int) -> list[list[int]]:
+        """Return row groups to read together: one, or as many as fit where members do not."""
+        groups = self.data.shards[shard].row_groups
+        if self._members_fit:
+            return [[g] for g in range(len(groups))]
+        row_bytes = 4 * (self.data.n_features + 2 * self.columns.n_outputs)
+        strides: list[list[int]] = []
+        room = 0
+        for g, rows in enumerate(groups):
+            if not strides or rows > room:
+                strides.append([])
+                room = max(rows, self.memory // 3 // row_bytes)
+            strides[-1].append(g)
+            room -= rows
+        return strides
+
+    @cached_property
+    def _members_fit(self) -> bool:
+        sizes = (
+            base.bank.folder.size(member.file)
+            for part in self.parts
+            for base in part.bases
+            if base is not None
+            for member in base.bank.members
+        )
+        return sum(sizes) <= self.memory // 3
+
+    def _loader(self) -> Callable[[int, int], Callable[[Matrix], npt.NDArray[Any]]]:
+        kept: dict[tuple[int, int], Any] = {}
+
+        def base_of(part: int, base: int) -> Callable[[Matrix], npt.NDArray[Any]]:
+            if (part, base) not in kept:
+                combiner = self.parts[part].bases[base]
+                assert combiner is not None
+                if not self._members_fit:
+                    kept.clear()  # one base at a time
+                kept[part, base] = combiner.load()
+            found: Callable[[Matrix], npt.NDArray[Any]] = kept[part, base]
+            return found
+
+        return base_of
+
+    def _batch(
+        self, block: Block, outputs: npt.NDArray[np.float32], kept: npt.NDArray[Any], at: int
+    ) -> pa.RecordBatch:
+        """Return rows as `ShardWriter` takes them."""
+        features = self.columns.matrix(outputs[kept], block.X[kept])
+        arrays = [pa.array(at + kept), pa.array(block.key[kept]), pa.array(block.y[kept])]
+        if block.weight is not None:
+            arrays.append(pa.array(block.weight[kept]))
+        if isinstance(features, np.ndarray):
+            flat = pa.array(np.ascontiguousarray(features, np.float32).ravel())
+            arrays.append(pa.FixedSizeListArray.from_arrays(flat, features.shape[1]))
+        else:
+            offsets = pa.array(features.indptr.astype(np.int32))
+            size = pa.array(np.full(len(kept), features.shape[1]))
+            indices = pa.ListArray.from_arrays(offsets, pa.array(features.indices))
+            values = pa.ListArray.from_arrays(offsets, pa.array(features.data))
+            struct = pa.StructArray.from_arrays(
+                [size, indices, values], ["size", "indices", "values"]
+            )
+            arrays.append(struct)
+        return pa.RecordBatch.from_arrays(arrays, [f"c{i}" for i in range(len(arrays))])
+
+
+def write_level_one(spark: SparkSession, writing: LevelOneWriting) -> PartitionedDataset:
+    """Write level one, one task to a shard; shards that are committed stay.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    writing : LevelOneWriting
+
+    Returns
+    -------
+    PartitionedDataset
+        Its shards have the rows, order, keys, labels and weights of those they come from. It can
+        be opened again with `open_partitioned`.
+
+    Raises
+    ------
+    DataError
+        ``no_level_one_rows``.
+
+    References
+    ----------
+    Wolpert (1992), "Stacked generalization".
+    """
+    data = writing.data
+    indices = range(len(data.shards))
+    outcomes = run_tasks(spark, indices, writing, description="write level-one data")
+    for outcome in outcomes:
+        if outcome.error:
+            raise outcome.error
+    shards = [ShardInfo.from_dict(o.result["shard"]) for o in outcomes]
+    if not sum(s.rows for s in shards):
+        raise DataError(
+            "no_level_one_rows",
+            "No row was kept from the bases for the final estimator.",
+            "Raise validationFraction, or give fewer columns as the key.",
+        )
+    missing = sorted({f for o in outcomes for f in o.result["missing_features"]})
+    manifest = Manifest(
+        schema=writing.columns.schema(),
+        label=data.manifest.label,
+        weight=data.manifest.weight,
+        key=data.manifest.key,
+        seed=data.manifest.seed,
+        shards=tuple(shards),
+        missing_features=tuple(missing),
+        library_version=__version__,
+    )
+    manifest.write(writing.home)
+    return PartitionedDataset(writing.home, manifest)
+
+
+def meta_groups(shards: Sequence[ShardInfo], memory: int) -> list[tuple[int, ...]]:
+    """Return groups of level-one shards, as few as fit the memory of a task.
+
+    Parameters
+    ----------
+    shards : sequence of ShardInfo
+    memory : int
+        Bytes; a task holds a block and up to twice as much for the learner.
+    """
+    filled = [s for s in shards if s.rows]
+    total = sum(s.block_bytes for s in filled)
+    count = min(len(filled), max(1, -(-total * 3 // memory)))
+    return [tuple(s.index for s in part) for part in _even(filled, count)]
+
+
+def _even(items: Sequence[ShardInfo], count: int) -> list[Sequence[ShardInfo]]:
+    bounds = [round(i * len(items) / count) for i in range(count + 1)]
+    return [items[a:b] for a, b in itertools.pairwise(bounds)]

@@ -1,0 +1,220 @@
+"""What stacking and blending fit: bases, and a final estimator on what they say."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.classification_model import ShardClassificationModel
+from sparkml_dist.dataset.partitioned import PartitionedDataset, open_partitioned
+from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
+from sparkml_dist.ensemble.bank import MemberBank, StoredMember
+from sparkml_dist.ensemble.combiner import Combiner
+from sparkml_dist.ensemble.stacking.level_one_columns import LevelOneColumns
+from sparkml_dist.ensemble.stacking.spark_bases import with_outputs
+from sparkml_dist.ensemble.stacking.spark_stage import load_stage
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.regression_model import ShardRegressionModel
+from sparkml_dist.scoring import (
+    OutputColumns,
+    Predict,
+    check_feature_columns,
+    score,
+    score_regression,
+)
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.shard_model import ShardModel
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from pyspark.sql import DataFrame
+
+__all__ = [
+    "LEVEL_ONE",
+    "META",
+    "BlendingClassificationModel",
+    "StackedModel",
+    "StackedScorer",
+    "StackingClassificationModel",
+    "StackingRegressionModel",
+]
+
+META = "meta"
+LEVEL_ONE = "level-one"
+
+
+@dataclass(frozen=True)
+class StackedScorer:
+    """Bases and final estimator as they travel to workers; see `Scorer`.
+
+    Attributes
+    ----------
+    columns : LevelOneColumns
+    bases : tuple of Combiner or None
+        None for those whose outputs come with the rows, as columns after the features.
+    final : Combiner
+    """
+
+    columns: LevelOneColumns
+    bases: tuple[Combiner | None, ...]
+    final: Combiner
+
+    raw_scale: ClassVar[float] = 1.0
+
+    @property
+    def cache_key(self) -> str:
+        """Changes with every member and every Param that matters."""
+        parts = ["" if b is None else b.cache_key for b in (*self.bases, self.final)]
+        parts += [repr(self.columns.passthrough), *self.columns.names]
+        return hashlib.sha256("/".join(parts).encode()).hexdigest()
+
+    def load(self) -> Predict:
+        """Load all members and return a function of blocks.
+
+        Blocks have shape (n, n_features + outputs that come with the rows).
+        """
+        bases = [None if b is None else b.load() for b in self.bases]
+        final = self.final.load()
+        columns, own = self.columns, self.columns.source.n_features
+        width = max(1, len(columns.classes))
+
+        def predict(X: Matrix) -> npt.NDArray[Any]:
+            features: Any = X if X.shape[1] == own else X[:, :own]
+            outputs = np.empty((X.shape[0], columns.n_outputs), np.float32)
+            at = own
+            for i, base in enumerate(bases):
+                if base is None:
+                    said: Any = X[:, at : at + width]
+                    said = said if isinstance(said, np.ndarray) else said.toarray()
+                    at += width
+                else:
+                    said = base(features)
+                outputs[:, columns.columns_of(i)] = columns.output(said)
+            return final(columns.matrix(outputs, features))
+
+        return predict
+
+
+class StackedModel(ShardModel):
+    """Base of the models with two levels."""
+
+    _packages: ClassVar[tuple[str, ...]] = ("joblib", "threadpoolctl")
+
+    @property
+    def numMembers(self) -> int:
+        """Number of fitted learners, those of the final level included."""
+        bases = (len(b.get("members", "1")) for b in self.content["bases"])
+        return sum(bases) + len(self.content["final"]["members"])
+
+    @property
+    def baseNames(self) -> list[str]:
+        """Names of the base learners."""
+        return [b["name"] for b in self.content["bases"]]
+
+    @property
+    def levelOneNames(self) -> list[str]:
+        """Names of the final estimator's features."""
+        return list(self._columns().feature_names)
+
+    @property
+    def levelOne(self) -> PartitionedDataset:
+        """The level-one data, when ``keepLevelOne`` was set."""
+        if not self.content["level_one"]:
+            raise ConfigurationError(
+                "no_level_one", "The level-one data was not kept.", "Fit with keepLevelOne=True."
+            )
+        return open_partitioned(self.folder.uri(LEVEL_ONE))
+
+    def finalLearners(self) -> list[Any]:
+        """Load the fitted final estimator: one learner, or one for each group of shards."""
+        return list(self._final().bank.load().learners)
+
+    def _stages(self) -> list[tuple[str, Any, list[int] | None]]:
+        """Return a column's name, the fitted stage and its class codes for each Spark ML base."""
+        if "_loaded_stages" not in self.__dict__:
+            found = [b["stage"] for b in self.content["bases"] if "stage" in b]
+            self._loaded_stages = [
+                (
+                    f"_sparkml_dist_base{i}",
+                    load_stage(self.folder.child(stage["path"]), stage["class"], self.trusted),
+                    stage["codes"],
+                )
+                for i, stage in enumerate(found)
+            ]
+        return self._loaded_stages
+
+    def _scored(
+        self, df: DataFrame, score: Callable[[DataFrame, FeatureSchema], DataFrame]
+    ) -> DataFrame:
+        """Score rows to which Spark ML bases have added what they say, in columns that pass."""
+        stages = self._stages()
+        if not stages:
+            return score(df, self.schema)
+        check_feature_columns(df, self.schema)
+        n_classes = len(self.label.classes)
+        said = [FeatureColumn(name, "array", max(1, n_classes)) for name, *_ in stages]
+        wide = replace(self.schema, columns=(*self.schema.columns, *said))
+        scored = score(with_outputs(df, self.schema, stages, n_classes), wide)
+        return scored.drop(*[c.name for c in said])
+
+    def _columns(self) -> LevelOneColumns:
+        return LevelOneColumns(
+            tuple(self.baseNames), self.schema, self.label.classes, self.content["passthrough"]
+        )
+
+    def _combiner(self, folder: Folder, content: dict[str, Any], names: Sequence[str]) -> Combiner:
+        members = tuple(StoredMember.from_record(m, m["weight"]) for m in content["members"])
+        n_classes = len(self.label.classes)
+        bank = MemberBank(folder, members, n_classes, tuple(names), self.trusted)
+        return Combiner(bank, content["voting"])
+
+    def _final(self) -> Combiner:
+        return self._combiner(self.folder.child(META), self.content["final"], self.levelOneNames)
+
+    def _scorer(self) -> StackedScorer:
+        bases = tuple(
+            None
+            if "members" not in base
+            else self._combiner(self.folder, base, self.schema.feature_names)
+            for base in self.content["bases"]
+        )
+        return StackedScorer(self._columns(), bases, self._final())
+
+
+class StackingClassificationModel(StackedModel, ShardClassificationModel):
+    """What `StackingClassifier` fits."""
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        outputs = OutputColumns(
+            self.getOrDefault(self.predictionCol),
+            self.getOrDefault(self.probabilityCol),
+            self.getOrDefault(self.rawPredictionCol),
+            self.getOrDefault(self.predictedLabelCol),
+        )
+        cpus = SessionInfo.of(dataset.sparkSession).task_cpus
+        scorer = self._scorer()
+        return self._scored(
+            dataset,
+            lambda df, schema: score(df, schema, self.label, scorer, outputs, task_cpus=cpus),
+        )
+
+
+class StackingRegressionModel(StackedModel, ShardRegressionModel):
+    """What `StackingRegressor` fits."""
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        cpus = SessionInfo.of(dataset.sparkSession).task_cpus
+        name, scorer = self.getOrDefault(self.predictionCol), self._scorer()
+        return self._scored(
+            dataset, lambda df, schema: score_regression(df, schema, scorer, name, task_cpus=cpus)
+        )
+
+
+class BlendingClassificationModel(StackingClassificationModel):
+    """What `BlendingClassifier` fits."""

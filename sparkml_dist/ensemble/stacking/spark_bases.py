@@ -1,0 +1,284 @@
+"""Base learners that are Spark ML stages: fitted on the rows of the shards, asked out of fold."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sparkml_dist.cluster.progress import job_description
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.dataset.subsets import Subset
+from sparkml_dist.ensemble.stacking.spark_rows import (
+    FEATURES,
+    PART,
+    ROW,
+    SHARD,
+    feature_vector,
+    shard_rows,
+)
+from sparkml_dist.ensemble.stacking.spark_stage import (
+    class_codes,
+    dotted_class,
+    load_stage,
+    output,
+    ready,
+)
+from sparkml_dist.errors import TrainingError
+from sparkml_dist.persistence.arrays import write_array
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["SparkBases", "with_outputs"]
+
+_logger = logging.getLogger(__name__)
+
+_COMPLETE = "complete.json"
+_WHOLE = "whole"
+
+
+@dataclass
+class SparkBases:
+    """Fits Spark ML stages without each part of the rows, and on all of them.
+
+    Attributes
+    ----------
+    spark : pyspark.sql.SparkSession
+    data : PartitionedDataset
+    folder : Folder
+        The model's; a base lies in ``spark-NAME/``.
+    stages : dict of str to Estimator
+        By name.
+    parts : sequence of Subset
+    refits : bool
+        Whether they are fitted on all rows as well.
+    trusted : sequence of str
+    fitted : int
+        How many fits there were.
+    """
+
+    spark: SparkSession
+    data: PartitionedDataset
+    folder: Folder
+    stages: dict[str, Any]
+    parts: Sequence[Subset]
+    refits: bool
+    trusted: Sequence[str] = ()
+    fitted: int = 0
+
+    def fit(self, *, level_one: bool) -> None:
+        """Fit what is not committed, and write what bases say of the parts that they did not see.
+
+        Parameters
+        ----------
+        level_one : bool
+            Whether level one is needed, or only the bases that stay.
+        """
+        rounds = [_WHOLE] if self.refits else []
+        rounds += [f"part-{p}" for p in range(len(self.parts) if level_one else 0)]
+        if not self.refits and not level_one:
+            rounds = ["part-0"]
+        open_rounds = [
+            (name, kind) for name in self.stages for kind in rounds if not self._done(name, kind)
+        ]
+        open_outputs = [
+            name for name in self.stages if level_one and not self.outputs(name).exists(_COMPLETE)
+        ]
+        if not (open_rounds or open_outputs):
+            return
+        rows = shard_rows(self.spark, self.data, self.parts).persist()
+        try:
+            for name, kind in open_rounds:
+                self._fit_one(rows, name, kind)
+            for name in open_outputs:
+                self._write_outputs(rows, name)
+        finally:
+            rows.unpersist()
+
+    def home(self, name: str) -> Folder:
+        """Return where a base lies."""
+        return self.folder.child(f"spark-{name}")
+
+    def outputs(self, name: str) -> Folder:
+        """Return where what a base says of the rows of each shard lies."""
+        return self.home(name).child("outputs")
+
+    def content(self, name: str) -> dict[str, Any]:
+        """Return what is needed to load the base that stays."""
+        kind = _WHOLE if self.refits else "part-0"
+        record: dict[str, Any] = self.home(name).read_json(f"{kind}.json")
+        return {"path": f"spark-{name}/{kind}"} | record
+
+    def files(self) -> list[ModelFile]:
+        """Return the files of the bases that stay."""
+        found = []
+        for name in self.stages:
+            path = self.content(name)["path"]
+            names = self.folder.child(path).walk()
+            found += [ModelFile.of(self.folder, f"{path}/{file}") for file in names]
+        return found
+
+    def clear(self) -> None:
+        """Delete what was needed for level one only."""
+        for name in self.stages:
+            self.outputs(name).delete()
+            for part in range(len(self.parts) if self.refits else 0):
+                self.home(name).delete_file(f"part-{part}.json")
+                self.home(name).child(f"part-{part}").delete()
+
+    # -- steps ----------------------------------------------------------------------------
+
+    def _done(self, name: str, kind: str) -> bool:
+        return self.home(name).exists(f"{kind}.json")
+
+    def _fit_one(self, rows: DataFrame, name: str, kind: str) -> None:
+        from pyspark.sql import functions as F
+
+        seen = rows
+        if kind != _WHOLE:
+            seen = rows.where(F.col(PART) != int(kind.removeprefix("part-")))
+        stage = ready(self.stages[name], weighted=self.data.manifest.weight is not None)
+        _logger.info("fitting the base %r (%s)", name, kind)
+        try:
+            with job_description(self.spark, f"sparkml_dist: fit the base {name} ({kind})"):
+                model = stage.fit(seen.drop(SHARD, ROW, PART))
+        except Exception as error:
+            message = str(error).splitlines()[0] if str(error) else type(error).__name__
+            raise TrainingError(
+                "base_failed",
+                f"The base {name!r} failed ({kind}): {message}",
+                getattr(error, "hint", "")
+                or "What is fitted is committed: resume=True fits only what is missing.",
+            ) from error
+        home = self.home(name)
+        target = home.child(kind)
+        target.delete()
+        model.write().overwrite().save(target.spark_path())
+        record = {
+            "class": dotted_class(model),
+            "codes": class_codes(model),
+        }
+        home.write_json(f"{kind}.json", record)
+        self.fitted += 1
+
+    def _write_outputs(self, rows: DataFrame, name: str) -> None:
+        """Write what the base of each part says of that part, in the order of the shards' rows."""
+        from pyspark.sql import functions as F
+
+        n_classes = len(self.data.manifest.label.classes)
+        judged = []
+        for part in range(len(self.parts)):
+            record = self.home(name).read_json(f"part-{part}.json")
+            model = load_stage(self.home(name).child(f"part-{part}"), record["class"], self.trusted)
+            scored = model.transform(rows.where(F.col(PART) == part))
+            said = output(scored, name, record["codes"], n_classes).alias("said")
+            judged.append(scored.select(SHARD, ROW, said))
+        together = reduce(lambda a, b: a.unionByName(b), judged)
+        shards = len(self.data.shards)
+        placed = together.repartitionById(shards, F.col(SHARD))
+        writing = _OutputWriting(
+            name,
+            self.outputs(name),
+            tuple(s.rows for s in self.data.shards),
+            max(1, n_classes),
+        )
+        with job_description(self.spark, f"sparkml_dist: ask the base {name} out of fold"):
+            collected = placed.mapInArrow(writing, "outcome string").collect()
+        for outcome in (json.loads(r["outcome"]) for r in collected):
+            if outcome["error"]:
+                raise TrainingError(*outcome["error"])
+        self.outputs(name).write_json(_COMPLETE, {"rows": self.data.n_rows})
+
+
+@dataclass(frozen=True)
+class _OutputWriting:
+    """Puts what a base says of a shard's rows in the rows' order, in the task of that shard."""
+
+    name: str
+    home: Folder
+    rows: tuple[int, ...]
+    width: int
+
+    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        assert context is not None
+        shard = context.partitionId()
+        said = np.full((self.rows[shard], self.width), np.nan, np.float32)
+        error: list[str] | None = None
+        for batch in batches:
+            if (batch.column(0).to_numpy() != shard).any():
+                error = [
+                    "shards_mixed",
+                    f"Spark put rows of other shards into the partition of shard {shard}.",
+                    "Is a rule of adaptive execution joining partitions? See spark-defaults.conf.",
+                ]
+                continue
+            lists = batch.column(2)
+            lengths = np.diff(lists.offsets.to_numpy())
+            if (lengths != self.width).any():
+                found = int(lengths[lengths != self.width][0])
+                error = [
+                    "output_width",
+                    f"The base {self.name!r} gave {found} probabilities where there are "
+                    f"{self.width} classes: a fold may lack a class that this kind of stage then "
+                    "does not know of.",
+                    "Use fewer folds, more rows of that class, or another base.",
+                ]
+                continue
+            values = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.width)
+            said[batch.column(1).to_numpy()] = values
+            if error is None and np.isnan(values).any():
+                error = [
+                    "output_missing",
+                    f"The base {self.name!r} gave NaN for rows of shard {shard}.",
+                    "Does the data have missing values? Put an Imputer before it, in a Pipeline.",
+                ]
+        if error is None:
+            write_array(self.home, f"shard-{shard:05d}.npy", said)
+        yield pa.RecordBatch.from_pydict({"outcome": [json.dumps({"error": error})]})
+
+
+def with_outputs(
+    df: DataFrame,
+    schema: FeatureSchema,
+    bases: Sequence[tuple[str, Any, Sequence[int] | None]],
+    n_classes: int,
+) -> DataFrame:
+    """Return `df` with a column of what each base says; a plan, nothing runs yet.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+    schema : FeatureSchema
+        How its columns become features.
+    bases : sequence of (column, model, codes)
+        Name of the column to add, fitted Spark ML model, class codes of its probabilities.
+    n_classes : int
+        0 for a regression.
+    """
+    from pyspark.sql import functions as F
+
+    # Packed, so that no column of `df` is in the way of those that bases read and write.
+    packed = df.select(
+        F.struct(*[F.col(f"`{c}`") for c in df.columns]).alias(ROW),
+        feature_vector(schema).alias(FEATURES),
+    )
+    made: list[str] = []
+    for column, model, codes in bases:
+        scored = model.transform(packed)
+        said = output(scored, column, codes, n_classes).alias(column)
+        packed = scored.select(ROW, FEATURES, *made, said)
+        made.append(column)
+    return packed.select(*[F.col(ROW).getField(c).alias(c) for c in df.columns], *made)

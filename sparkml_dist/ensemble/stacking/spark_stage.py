@@ -1,0 +1,186 @@
+"""A Spark ML stage as a base learner: told its columns, saved in its own format, loaded again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.ensemble.stacking.spark_rows import FEATURES, LABEL, WEIGHT
+from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.shard_model import ShardModel, load_model
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+__all__ = [
+    "class_codes",
+    "describe",
+    "dotted_class",
+    "is_stage",
+    "load_stage",
+    "output",
+    "ready",
+    "refuse_stage",
+    "save_stages",
+    "stored_stages",
+]
+
+_OUTPUTS = {
+    "predictionCol": "prediction",
+    "probabilityCol": "probability",
+    "rawPredictionCol": "rawPrediction",
+}
+_ALLOWED = ("pyspark.ml.", "sparkml_dist.")
+
+
+def is_stage(learner: Any) -> bool:
+    """Tell whether a base learner is a Spark ML estimator."""
+    from pyspark.ml.base import Estimator
+
+    return isinstance(learner, Estimator)
+
+
+def refuse_stage(name: str, stage: Any, *, regression: bool) -> None:
+    """Raise where a Spark ML estimator cannot be a base.
+
+    Raises
+    ------
+    ConfigurationError
+        ``no_probabilities`` or ``no_predictions``.
+    """
+    from pyspark.ml import Pipeline
+
+    last = stage
+    while isinstance(last, Pipeline):
+        stages = last.getStages()
+        last = stages[-1] if stages else None
+    wanted = "predictionCol" if regression else "probabilityCol"
+    if last is None or not last.hasParam(wanted):
+        code = "no_predictions" if regression else "no_probabilities"
+        raise ConfigurationError(
+            code,
+            f"The base {name!r}, a {type(stage).__name__}, has no {wanted}.",
+            "Use a Spark ML estimator that gives one.",
+        )
+
+
+def ready(stage: Any, *, weighted: bool) -> Any:
+    """Return a copy that reads and writes the columns that bases have here.
+
+    A pipeline's stages are left as they are: its first must read ``features``, the last ``label``.
+    """
+    settings = {"featuresCol": FEATURES, "labelCol": LABEL} | _OUTPUTS
+    if weighted:
+        settings["weightCol"] = WEIGHT
+    known = {p.name for p in stage.params}
+    copy = stage.copy({stage.getParam(k): v for k, v in settings.items() if k in known})
+    for name in ("modelDir", "shardsDir"):  # one fit's folder cannot be that of the next
+        if name in known:
+            copy.clear(copy.getParam(name))
+    return copy
+
+
+def describe(value: Any) -> Any:
+    """Return JSON that tells a Spark ML estimator apart; the same in every process."""
+    from pyspark.ml.param import Params
+
+    if isinstance(value, Params):
+        params = {
+            p.name: describe(value.getOrDefault(p)) for p in value.params if value.isDefined(p)
+        }
+        return {"type": type(value).__name__, "params": params}
+    if isinstance(value, list | tuple):
+        return [describe(v) for v in value]
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    return repr(value)
+
+
+def class_codes(model: Any) -> list[int] | None:
+    """Return the class codes of a model's probabilities; None where it does not tell them."""
+    if isinstance(model, ShardModel) and not model.label.is_regression:
+        return [int(c) for c in model.label.classes]
+    return None
+
+
+def output(scored: DataFrame, name: str, codes: Sequence[int] | None, n_classes: int) -> Column:
+    """Return what a base says as an array of floats: probabilities, or one prediction.
+
+    Parameters
+    ----------
+    scored : pyspark.sql.DataFrame
+        That the base has transformed.
+    name : str
+        Of the base, for messages.
+    codes : sequence of int or None
+        Class codes of its probabilities; a class that is not among them gets 0.
+    n_classes : int
+        0 for a regression.
+    """
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
+
+    column = "probability" if n_classes else "prediction"
+    if column not in scored.columns:
+        raise ConfigurationError(
+            "no_probabilities" if n_classes else "no_predictions",
+            f"The base {name!r} gives no column {column!r}.",
+            "Let its last stage write to the columns that Spark ML names by default.",
+        )
+    if not n_classes:
+        return F.array(F.col(column).cast("float"))
+    probabilities = vector_to_array(F.col(column), "float32")
+    if codes is None or list(codes) == list(range(n_classes)):
+        return probabilities
+    zero = F.lit(0.0).cast("float")
+    at = {code: i for i, code in enumerate(codes)}
+    padded = [F.get(probabilities, F.lit(at[k])) if k in at else zero for k in range(n_classes)]
+    return F.array(*padded)
+
+
+def dotted_class(stage: Any) -> str:
+    """Return the dotted path of a stage's class, by which `load_stage` finds it."""
+    return f"{type(stage).__module__}.{type(stage).__name__}"
+
+
+def load_stage(folder: Folder, kind: str, trusted: Sequence[str] = ()) -> Any:
+    """Load a fitted stage that Spark ML saved.
+
+    Parameters
+    ----------
+    folder : Folder
+        Where it lies.
+    kind : str
+        Dotted path of its class: of PySpark or this library, or named in `trusted`.
+
+    Raises
+    ------
+    StorageError
+        ``untrusted_type``.
+    """
+    if not (kind.startswith(_ALLOWED) or kind in trusted):
+        raise StorageError(
+            "untrusted_type",
+            f"{folder.location!r} is of the type {kind}, which is not on the allow-list.",
+            "Load it with trusted=[…] naming it only if you trust where it comes from.",
+        )
+    module, _, name = kind.rpartition(".")
+    found = getattr(import_module(module), name)
+    if isinstance(found, type) and issubclass(found, ShardModel):
+        return load_model(folder.location, trusted=trusted)
+    return found.load(folder.spark_path())
+
+
+def save_stages(folder: Folder, stages: dict[str, Any]) -> None:
+    """Save unfitted stages, by name, into a folder."""
+    for name, stage in stages.items():
+        stage.write().save(folder.child(f"stage-{name}").spark_path())
+    folder.write_json("stages.json", {n: dotted_class(x) for n, x in stages.items()})
+
+
+def stored_stages(folder: Folder) -> dict[str, Any]:
+    """Return what `save_stages` saved."""
+    kinds = folder.read_json("stages.json")
+    return {n: load_stage(folder.child(f"stage-{n}"), kind) for n, kind in kinds.items()}

@@ -1,0 +1,131 @@
+"""Stacking over shards: a final estimator learns from out-of-fold predictions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.ml.param import TypeConverters
+
+from sparkml_dist.classifier import ShardClassifier
+from sparkml_dist.dataset.subsets import Fold, Subset
+from sparkml_dist.ensemble.stacking.model import (
+    StackingClassificationModel,
+    StackingRegressionModel,
+)
+from sparkml_dist.ensemble.stacking.stacked import Stacked
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.params import param
+from sparkml_dist.regressor import ShardRegressor
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = [
+    "StackingClassificationModel",
+    "StackingClassifier",
+    "StackingRegressionModel",
+    "StackingRegressor",
+]
+
+
+class _Stacking(Stacked):
+    """What stacking is for classes and for numbers."""
+
+    numFolds: Any = param("numFolds", "folds, hashed on the row key (>= 2)", TypeConverters.toInt)
+
+    _defaults: ClassVar[dict[str, Any]] = {"numFolds": 5}
+    _refits = True
+
+    def _parts(self) -> list[Subset]:
+        n, seed = self.getOrDefault(self.numFolds), self.getOrDefault(self.seed)
+        return [Fold(n, i, seed) for i in range(n)]
+
+    def _check_params(self, spark: SparkSession) -> None:
+        if self.getOrDefault(self.numFolds) < 2:
+            raise ConfigurationError(
+                "invalid_folds", f"numFolds must be >= 2. Got {self.getOrDefault(self.numFolds)}."
+            )
+        super()._check_params(spark)
+
+
+class StackingClassifier(_Stacking, ShardClassifier):
+    """Classifiers of different kinds, and one more that learns from what they say.
+
+    For each fold, every base is fitted on the shards without the rows of that fold, and says what
+    it takes those rows for. These out-of-fold predictions are a data set of their own, *level
+    one*, of as many rows as the data and a few columns; they are written where the shards are,
+    and never pass through the driver. The final estimator learns from them, and the bases are
+    fitted once more on all rows. Folds are functions of a row's key: rows with equal keys are in
+    one fold, whatever shard they are in.
+
+    Parameters
+    ----------
+    estimators : list of (str, scikit-learn classifier)
+        Base learners with their names. One without ``predict_proba`` gives its votes.
+    finalEstimator : scikit-learn classifier, optional
+        `LogisticRegression` by default.
+    numFolds : int, default=5
+    passthrough : bool, default=False
+        Whether the final estimator sees the original features too.
+    shardsPerMember : int, default=1
+        A base has one member for each group of so many shards; their mean is what it says.
+    keepLevelOne : bool, default=False
+        Leave the level-one data in the model's folder, for ``model.levelOne``.
+    memoryPerTask : str, default="512m"
+        The final estimator learns from all of level one in one task where that fits, or else has
+        a member for each group of shards that does; their mean is the prediction.
+    seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
+probabilityCol, rawPredictionCol, predictedLabelCol, numShards, shardsDir, modelDir, overwrite, \
+resume, trustedTypes
+        As for `BaggingClassifier`.
+
+    References
+    ----------
+    Wolpert (1992), "Stacked generalization". Ting, Witten (1999), "Issues in stacked
+    generalization". van der Laan, Polley, Hubbard (2007), "Super learner".
+
+    Examples
+    --------
+    >>> stacking = StackingClassifier(  # doctest: +SKIP
+    ...     estimators=[
+    ...         ("tree", DecisionTreeClassifier(max_depth=8)),
+    ...         ("boosting", HistGradientBoostingClassifier()),
+    ...     ],
+    ...     labelCol="species",
+    ... )
+    >>> stacking.fit(df).transform(df)  # doctest: +SKIP
+    """
+
+    _model_class = StackingClassificationModel
+
+    def _default_final(self) -> Any:
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(max_iter=1000)
+
+
+class StackingRegressor(_Stacking, ShardRegressor):
+    """Regressors of different kinds, and one more that learns from what they say.
+
+    Parameters
+    ----------
+    estimators : list of (str, scikit-learn regressor)
+        Base learners with their names.
+    finalEstimator : scikit-learn regressor, optional
+        `Ridge` by default.
+    numFolds, passthrough, shardsPerMember, keepLevelOne, memoryPerTask, seed, featuresCol, \
+featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, numShards, shardsDir, \
+modelDir, overwrite, resume, trustedTypes
+        As for `StackingClassifier`.
+
+    References
+    ----------
+    Wolpert (1992), "Stacked generalization". Breiman (1996), "Stacked regressions".
+    """
+
+    _model_class = StackingRegressionModel
+
+    def _default_final(self) -> Any:
+        from sklearn.linear_model import Ridge
+
+        return Ridge()
