@@ -9,7 +9,7 @@ SOURCES := sparkml_dist jobs scripts tests benchmarks
 
 .PHONY: help
 help:  ## List these commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup:  ## Build the environment in .venv; installs Java and a compiler where it may

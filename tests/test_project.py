@@ -39,7 +39,7 @@ def pyproject() -> dict:
 
 @pytest.fixture(scope="module")
 def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def test_files_hold_no_download_address_and_no_folder_of_this_machine():

@@ -186,7 +186,7 @@ def test_caches_tell_them_apart(made):
 
 def test_without_onnxruntime_the_plain_path_is_taken(made, monkeypatch, caplog):
     compiled = choose_scorer(made, LETTERS, made.bank.folder, built(made), "always")
-    monkeypatch.setattr("sparkml_dist.ensemble.compiled.has_onnxruntime", lambda: False)
+    monkeypatch.setattr("sparkml_dist.ensemble.compiled.compiled.has_onnxruntime", lambda: False)
     X = data()[0]
     with caplog.at_level(logging.INFO):
         assert np.array_equal(compiled.load()(X), made.load()(X))

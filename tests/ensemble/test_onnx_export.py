@@ -27,6 +27,7 @@ from sklearn.svm import LinearSVC
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.dataset.labels import Label
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.compiled import graph as onnx_graph
 from sparkml_dist.ensemble.compiled.check import agreement, probe_rows
@@ -280,3 +281,36 @@ def test_only_missing_values_differ(tmp_path, caplog):
         model_of(made).export_onnx(tmp_path / "model.onnx")
     assert "treats missing values otherwise" in caplog.text
     assert compared(made, LETTERS, data()[0])["different"] == 0
+
+
+def test_boosted_votes(tmp_path):
+    from sparkml_dist.ensemble.boosting.samme_vote import SammeVote
+
+    made = combiner(tmp_path, [DecisionTreeClassifier(max_depth=d) for d in (1, 2, 3)], "hard")
+    X, _, _ = data()
+    found = compared(SammeVote(made.bank), LETTERS, X)
+    assert found["max_difference"] < 1e-5
+
+
+@pytest.mark.parametrize("n_classes", [0, 2, 3])
+def test_stages_of_gradient_boosting(tmp_path, n_classes):
+    from sparkml_dist.ensemble.bank import MemberBank, StoredMember
+    from sparkml_dist.ensemble.fitting import member_traits, store_member
+    from sparkml_dist.ensemble.gradient.losses import loss_of
+    from sparkml_dist.ensemble.gradient.scorer import AdditiveScorer, Stage
+    from sparkml_dist.ensemble.learner import Traits
+    from sparkml_dist.persistence.filesystem import Folder
+
+    X, _, target = data()
+    outputs = n_classes if n_classes > 2 else 1
+    folder, members = Folder.at(tmp_path), []
+    for i, make in enumerate((lambda: DecisionTreeRegressor(max_depth=3), Ridge, Ridge)):
+        several = [make().fit(X, target / 100 * (k - i)) for k in range(outputs)]
+        traits = member_traits(Traits.of(several[0]), None)
+        members.append(StoredMember.from_record(store_member(folder, f"m{i}", several, traits)))
+    bank = MemberBank(folder, tuple(members), n_classes, tuple(SCHEMA.feature_names))
+    stages = (Stage((0.7,) * outputs, 2), Stage(tuple(range(outputs)), 1))
+    loss = loss_of("log_loss" if n_classes else "squared_error", n_classes=n_classes)
+    scorer = AdditiveScorer(bank, stages, loss, tuple(0.1 * k for k in range(outputs)), 0.5)
+    label = {0: TARGET, 2: Label("y", "integer", (0, 1)), 3: LETTERS}[n_classes]
+    assert compared(scorer, label, X)["max_difference"] < 1e-5

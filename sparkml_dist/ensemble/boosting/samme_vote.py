@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,11 @@ import numpy.typing as npt
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
 from sparkml_dist.ensemble.boosting.samme import samme_probabilities
+from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.scoring import Predict
+
+if TYPE_CHECKING:
+    from sparkml_dist.ensemble.compiled.graph import OnnxGraph
 
 __all__ = ["SammeVote"]
 
@@ -69,6 +74,18 @@ class SammeVote:
                 yield votes
 
         return staged
+
+    def check(self, X: Matrix) -> None:
+        """Raise where a block has what a member does not take; `load`'s function does so too."""
+        self.bank.refuse_missing(X)
+
+    def onnx_combine(self, graph: OnnxGraph) -> str:
+        """Add the vote to an ONNX graph; return the name of the probabilities, (N, n_classes)."""
+        shares = Combiner(self.bank, "hard").onnx_combine(graph)
+        # `samme_probabilities` without what its softmax cancels.
+        k = self.bank.n_classes
+        scaled = graph.node("Mul", [shares, graph.constant(k / (k - 1) ** 2, np.float32)])
+        return graph.node("Softmax", [scaled], axis=1)
 
     def _zeros(self, X: Matrix) -> npt.NDArray[np.float64]:
         return np.zeros((X.shape[0], self.bank.n_classes))

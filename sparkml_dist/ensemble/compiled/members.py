@@ -47,15 +47,25 @@ class MemberGraphs:
         """Add a regressor; return the name of its predictions, float32 (N, 1)."""
         return self._add(member, "predict")
 
-    def _add(self, member: int, method: str) -> str:
-        learner = self.bank.learner(member)
+    def columns(self, member: int) -> str:
+        """Add a list of regressors; return the name of their predictions, (N, their number)."""
+        learners = self.bank.learner(member)
+        parts = [
+            self._add(member, "predict", learner, f"m{member}_{k}_")
+            for k, learner in enumerate(learners)
+        ]
+        return parts[0] if len(parts) == 1 else self.graph.node("Concat", parts, axis=1)
+
+    def _add(self, member: int, method: str, learner: Any = None, prefix: str | None = None) -> str:
+        learner = self.bank.learner(member) if learner is None else learner
+        prefix = f"m{member}_" if prefix is None else prefix
         stored = self.bank.members[member]
         try:
             if type(learner).__module__ == "sklearn.dummy":
                 return self._constant(learner, method)
             if is_tree(learner):
                 return self._trees(learner, stored.features, method)
-            return self._converted(learner, stored.features, method, f"m{member}_")
+            return self._converted(learner, stored.features, method, prefix)
         except ConfigurationError:
             raise
         except Exception as error:
@@ -101,14 +111,18 @@ class MemberGraphs:
                 raise ValueError("it splits by categories, for which ONNX has no tree")
             width = 1 if len(codes) == 2 else len(codes)
             raw = tree_outputs(graph, learner, features, range(width), width)
-            found = self._padded(self._probabilities_of(raw, width), codes)
+            found = self._padded(self.probabilities_of(raw, width), codes)
         else:
             found = tree_outputs(graph, learner, features, codes, n_classes)
         if method == "predict":
             return graph.node("ArgMax", [found], axis=1, keepdims=0)
         return found
 
-    def _probabilities_of(self, raw: str, width: int) -> str:
+    def probabilities_of(self, raw: str, width: int) -> str:
+        """Add the link of a log loss: from scores (N, width) to probabilities.
+
+        One column of scores is the log odds of the second class of two.
+        """
         graph = self.graph
         if width > 1:
             return graph.node("Softmax", [raw], axis=1)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,9 @@ from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
 from sparkml_dist.ensemble.gradient.loss import Array, Loss
 from sparkml_dist.scoring import Predict
+
+if TYPE_CHECKING:
+    from sparkml_dist.ensemble.compiled.graph import OnnxGraph
 
 __all__ = ["AdditiveScorer", "Stage", "advance", "load_stage"]
 
@@ -112,6 +115,32 @@ class AdditiveScorer:
                 yield self.loss.link(F)
 
         return staged
+
+    def check(self, X: Matrix) -> None:
+        """Raise where a block has what a member does not take; `load`'s function does so too."""
+        self.bank.refuse_missing(X)
+
+    def onnx_combine(self, graph: OnnxGraph) -> str:
+        """Add the stages to an ONNX graph; return the name of what it gives.
+
+        Probabilities, float32 (N, n_classes), or predictions (N,) of a regression.
+        """
+        from sparkml_dist.ensemble.compiled.members import MemberGraphs
+
+        # Its members are regressors whatever the ensemble is.
+        members = MemberGraphs(graph, replace(self.bank, n_classes=0))
+        terms, member = [], 0
+        for stage in self.stages:
+            steps = self.learning_rate * np.asarray(stage.steps) / stage.width
+            factor = graph.constant(steps.reshape(1, -1), np.float32)
+            for _ in range(stage.width):
+                terms.append(graph.node("Mul", [members.columns(member), factor]))
+                member += 1
+        initial = graph.constant(np.reshape(self.initial, (1, -1)), np.float32)
+        scores = graph.node("Sum", [initial, *terms])
+        if not self.bank.n_classes:
+            return graph.node("Reshape", [scores, graph.constant([-1])])
+        return members.probabilities_of(scores, len(self.initial))
 
     def _scores(self) -> Callable[[Matrix, Array], Iterator[None]]:
         directions = load_stage(self.bank, *(s.width for s in self.stages))
