@@ -36,9 +36,8 @@ def options() -> JobParser:
         [
             "--train letter.svm --output out --members 100 --shards 4",
             "--train adult.data --label -1 --categorical auto --output out --oob",
-            "--train sales.csv --label price --regression --method gradient-boosting --output out",
-            "--train t.parquet --method stacking --estimator sklearn.tree.DecisionTreeClassifier "
-            "--estimator sklearn.naive_bayes.GaussianNB --output out",
+            "--train sales.csv --label price --regression --output out",
+            "--train t.csv --method stacking --estimator GaussianNB --estimator LinearSVC --output out",
         ],
     )
     add_training_options(parser)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from sparkml_dist.errors import UsageError
+from sparkml_dist.job.ensembles import EnsembleChoice
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 
@@ -24,8 +25,11 @@ TRAIN = ["--train", "a.csv", "--output", "out"]
 
 def test_defaults_of_train_ensemble():
     args = parser("train_ensemble").parse_args(TRAIN)
-    assert (args.members, args.method, args.voting, args.seed) == (10, "bagging", "soft", 0)
-    assert args.estimator == "sklearn.tree.DecisionTreeClassifier"
+    assert (args.members, args.method, args.voting, args.seed) == (None, "bagging", None, 0)
+    choice = EnsembleChoice.of(args)  # the method's own defaults hold
+    estimator = choice.estimator()
+    assert (estimator.getNumMembers(), estimator.getVoting()) == (10, "soft")
+    assert type(estimator.getEstimator()).__name__ == "DecisionTreeClassifier"
     assert (args.header, args.format, args.label, args.features) == (None, None, None, None)
     assert not (args.overwrite or args.resume)
 
