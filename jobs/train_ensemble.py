@@ -37,7 +37,8 @@ def options() -> JobParser:
             "--train letter.svm --output out --members 100 --shards 4",
             "--train adult.data --label -1 --categorical auto --output out --oob",
             "--train sales.csv --label price --regression --output out",
-            "--train t.csv --method stacking --estimator GaussianNB --estimator LinearSVC --output out",
+            "--train t.csv --output out --method stacking --estimator GaussianNB \\\n"
+            "    --estimator sklearn.tree.DecisionTreeClassifier",
         ],
     )
     add_training_options(parser)

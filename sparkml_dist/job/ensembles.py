@@ -320,4 +320,4 @@ def _learners(args: argparse.Namespace, method: Method) -> dict[str, Any]:
 
 def _asks_for_probabilities(method: str) -> bool:
     """Tell whether members must give probabilities unless they vote hard."""
-    return method not in ("adaboost", "adaboost-pl", "ivotes")
+    return method not in ("adaboost", "adaboost-pl", "ivotes", "stacking", "blending")
