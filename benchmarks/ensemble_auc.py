@@ -88,10 +88,10 @@ def main() -> None:
                 return float(roc_auc_score(y, model.predict_proba(X)[:, 1]))
 
             for members, trees, leaves, rate in (
-                (8, 100, 31, 0.1),
                 (8, 300, 31, 0.1),
                 (8, 200, 63, 0.2),
-                (4, 200, 127, 0.15),
+                (4, 250, 127, 0.2),
+                (2, 150, 255, 0.25),
             ):
                 learner = HistGradientBoostingClassifier(
                     max_iter=trees,
