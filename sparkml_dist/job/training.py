@@ -27,7 +27,7 @@ from sparkml_dist.report.regression_plot import plot_regression
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Fit", "Plot", "Prepared", "train"]
+__all__ = ["Fit", "Plot", "Prepared", "shard_plan", "train"]
 
 _logger = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ def train(
     output = job.output
     assert output is not None
     output.overwrite, output.resume = args.overwrite, args.resume
-    plan = _plan(args)
+    plan = shard_plan(args, regression=regression)
     output.check(plan)
     for uri in filter(None, (args.train, args.test)):
         format_of(uri, args.format)
@@ -183,8 +183,8 @@ def _refuse_strings(table: Table) -> None:
         )
 
 
-def _plan(args: argparse.Namespace) -> dict[str, Any]:
-    """Return what decides the shards and the held-out rows."""
+def shard_plan(args: argparse.Namespace, *, regression: bool) -> dict[str, Any]:
+    """Return what decides the shards and the held-out rows, the same for every training job."""
     names = (
         "train",
         "test",
@@ -198,14 +198,13 @@ def _plan(args: argparse.Namespace) -> dict[str, Any]:
         "missing",
         "weight",
         "key",
-        "regression",
         "calibrate",
         "shards",
         "memory_per_task",
         "shards_from",
         "seed",
     )
-    return {name: getattr(args, name, None) for name in names}
+    return {**{name: getattr(args, name, None) for name in names}, "regression": regression}
 
 
 def _reading(args: argparse.Namespace) -> dict[str, Any]:

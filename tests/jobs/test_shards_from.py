@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
+
 import pytest
 
 from sparkml_dist import partition
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.job.output import JobOutput
+from sparkml_dist.job.training import shard_plan
 from sparkml_dist.persistence.filesystem import Folder
 
+JOBS = Path(__file__).parents[2] / "jobs"
 PLAN = {
     "train": "a.csv",
     "seed": 0,
@@ -41,3 +46,14 @@ def test_refused_to_a_job_that_holds_out_other_rows(cut):
 def test_refused_where_nothing_was_cut(tmp_path):
     with pytest.raises(StorageError, match="no_shards"):
         JobOutput(Folder.at(str(tmp_path))).lend_shards(PLAN)
+
+
+def test_the_training_jobs_plan_alike_so_that_one_can_lend_to_another():
+    plans = []
+    for name in ("train_ensemble", "train_deep"):
+        spec = importlib.util.spec_from_file_location(name, JOBS / f"{name}.py")
+        job = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(job)
+        args = job.options().parse_args(["--train", "a.csv", "--label", "y", "--output", "out"])
+        plans.append(shard_plan(args, regression=False))
+    assert plans[0] == plans[1]
