@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import shutil
 import statistics
 import sys
@@ -62,15 +63,27 @@ def frame_of(spark: Any, rows: int) -> Any:
     return generated(spark, rows, partitions=max(8, rows // 250_000))
 
 
+def processor_seconds() -> float:
+    """Return what this process and all below it have computed, the ended ones among them."""
+    import psutil
+
+    total = 0.0
+    here = psutil.Process()
+    for process in (here, *here.children(recursive=True)):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            total += sum(process.cpu_times()[:4])
+    return total
+
+
 def fitted(spark: Any, folder: Path, rows: int, test: Any) -> dict[str, Any]:
     """Cut and fit; return what it took."""
-    start = time.perf_counter()
+    start, before = time.perf_counter(), processor_seconds()
     data = partition(
         frame_of(spark, rows), folder / f"{rows}", label="label", memory_per_task="192m"
     )
     cut = time.perf_counter() - start
     model = BaggingClassifier(estimator=learner(), numMembers=len(data.shards)).fit(data)
-    wall = time.perf_counter() - start
+    wall, computed = time.perf_counter() - start, processor_seconds() - before
     found = {
         "what": f"{len(data.shards)} × tree, a shard each",
         "data GB": f"{rows * ROW_BYTES / 1e9:.1f}",
@@ -78,6 +91,7 @@ def fitted(spark: Any, folder: Path, rows: int, test: Any) -> dict[str, Any]:
         "cut s": f"{cut:.0f}",
         "fit s": f"{wall - cut:.0f}",
         "µs per row": f"{wall / rows * 1e6:.2f}",
+        "CPU µs per row": f"{computed / rows * 1e6:.2f}",
         "peak worker MB": f"{model.summary['peak_worker_rss_mb']:.0f}",
         "AUC": f"{area(model, test):.4f}",
     }
@@ -104,6 +118,7 @@ def single(data: Any, test: Any, shards: int, seeds: int = 3) -> tuple[dict[str,
         "cut s": "",
         "fit s": f"{statistics.median(wall):.0f}",
         "µs per row": "",
+        "CPU µs per row": "",
         "peak worker MB": f"{max(peaks):.0f}",
         "AUC": f"{statistics.mean(areas):.4f} ± {statistics.stdev(areas):.4f}",
     }, areas
@@ -173,6 +188,7 @@ def main() -> None:
         shutil.rmtree(folder, ignore_errors=True)
     rows = [{k: v for k, v in r.items() if not k.startswith("_")} for r in (small, big, one)]
     growth = float(big["µs per row"]) / float(small["µs per row"]) - 1
+    work = float(big["CPU µs per row"]) / float(small["CPU µs per row"]) - 1
     peak = float(big["peak worker MB"])
     gain = float(big["AUC"]) - statistics.mean(areas)
     spread = statistics.stdev(areas)
@@ -185,7 +201,8 @@ def main() -> None:
         target="completes; peak worker RSS < 1 GiB; AUC above one learner on the largest sample by "
         "more than its spread; cost per row within 15% of a tenth of the data",
         measured=f"peak {peak:.0f} MB; AUC {gain:+.4f} (spread {spread:.4f}); cost per row "
-        f"{growth:+.0%}",
+        f"{growth:+.0%} (CPU seconds per row, which other work on the machine does not change: "
+        f"{work:+.0%})",
         met=peak < LIMIT / 2**20 and gain > spread and abs(growth) <= 0.15,
         note="xgboost.spark (2 workers, 100 rounds) on the same rows under the same limits: "
         f"{told}.",
