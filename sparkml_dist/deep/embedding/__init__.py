@@ -1,0 +1,1 @@
+"""Embedding tables that are too large for one rank: each rank holds some of the rows."""

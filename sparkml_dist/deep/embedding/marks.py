@@ -1,0 +1,74 @@
+"""Marks the variables of which each rank holds other rows; imports no TensorFlow.
+
+What couples ranks must leave marked variables alone: they are not broadcast, not compared, and
+their gradients are not reduced. The gradient of a marked variable is, as it leaves the tape, the
+mean over all ranks already (the sum that an owner got from all ranks, divided by their number), so
+that it takes the same factor as the reduced gradients of the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Shard", "mark", "mark_slots", "shard_of", "sharded_over_ranks"]
+
+_ATTRIBUTE = "_sparkml_dist_shard"
+
+
+@dataclass(frozen=True)
+class Shard:
+    """The rows that one owner of a table holds: ``index``, ``index + owners``, and so on.
+
+    Attributes
+    ----------
+    rows : int
+        Rows of the whole table.
+    index : int
+        Number of this owner among the table's owners.
+    owners : int
+        How many share the table.
+    """
+
+    rows: int
+    index: int
+    owners: int
+
+    def __len__(self) -> int:
+        return len(range(self.index, self.rows, self.owners))
+
+
+def mark(variable: Any, shard: Shard) -> None:
+    """Note on a variable which rows of a table it holds."""
+    setattr(variable, _ATTRIBUTE, shard)
+
+
+def mark_slots(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Mark those of a built optimizer's own variables that belong to a marked variable.
+
+    Parameters
+    ----------
+    optimizer : keras.Optimizer
+        Built on `variables`.
+    variables : sequence of keras.Variable
+        What it trains.
+    """
+    marked = [v for v in variables if shard_of(v) is not None]
+    for slot in optimizer.variables:
+        for variable in marked:
+            # Keras names a slot after the variable that it belongs to, and after nothing else.
+            prefix = variable.path.replace("/", "_") + "_"
+            if slot.path.split("/")[-1].startswith(prefix) and slot.shape == variable.shape:
+                mark(slot, shard_of(variable))  # type: ignore[arg-type]
+
+
+def shard_of(variable: Any) -> Shard | None:
+    """Return which rows of a table a variable holds; None where it is whole."""
+    found: Shard | None = getattr(variable, _ATTRIBUTE, None)
+    return found
+
+
+def sharded_over_ranks(variable: Any) -> bool:
+    """Tell whether other ranks hold other rows of what a variable is a part of."""
+    return shard_of(variable) is not None
