@@ -22,7 +22,12 @@ if TYPE_CHECKING:
         partition,
         split,
     )
-    from sparkml_dist.deep import KerasClassificationModel, KerasClassifier
+    from sparkml_dist.deep import (
+        KerasClassificationModel,
+        KerasClassifier,
+        KerasRegressionModel,
+        KerasRegressor,
+    )
     from sparkml_dist.ensemble import (
         AdaBoostClassificationModel,
         AdaBoostClassifier,
@@ -79,6 +84,8 @@ _HOMES = {
     "IVotesClassifier": "ensemble",
     "KerasClassificationModel": "deep",
     "KerasClassifier": "deep",
+    "KerasRegressionModel": "deep",
+    "KerasRegressor": "deep",
     "PartitionedDataset": "dataset",
     "SessionInfo": "session",
     "SparkMLDistError": "errors",
@@ -123,6 +130,8 @@ __all__ = [
     "IVotesClassifier",
     "KerasClassificationModel",
     "KerasClassifier",
+    "KerasRegressionModel",
+    "KerasRegressor",
     "PartitionedDataset",
     "SessionInfo",
     "SparkMLDistError",

@@ -6,9 +6,11 @@ those of these keyword arguments that it takes:
 ``input_shape`` : tuple of int
     Shape of a row.
 ``n_classes`` : int
-    Number of classes.
+    Number of classes; not given for a regression.
 ``normalization`` : tuple of two ndarrays of shape (n_features,)
     Mean and standard deviation of every feature, missing values left out.
+``target_normalization`` : tuple of two floats
+    Mean and standard deviation of the label of a regression.
 ``total_steps`` : int
     Steps of the whole training, for a learning-rate schedule.
 """
@@ -30,15 +32,16 @@ Moments = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 def mlp(
     input_shape: tuple[int, ...],
-    n_classes: int,
+    n_classes: int | None = None,
     normalization: Moments | None = None,
+    target_normalization: tuple[float, float] = (0.0, 1.0),
     total_steps: int = 1000,
 ) -> Any:
     """Build two hidden layers of 256 and 128 units; missing values count as the mean.
 
     Parameters
     ----------
-    input_shape, n_classes, normalization, total_steps
+    input_shape, n_classes, normalization, target_normalization, total_steps
         As in the module's description.
 
     Returns
@@ -58,14 +61,16 @@ def mlp(
     for units in (256, 128):
         x = layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
         x = layers.Dropout(0.1)(x)
-    outputs = layers.Dense(n_classes, activation="softmax")(x)
-    return _compiled(keras.Model(inputs, outputs, name="mlp"), 2e-3, total_steps)
+    outputs = _outputs(x, n_classes, target_normalization)
+    model = keras.Model(inputs, outputs, name="mlp")
+    return _compiled(model, 2e-3, total_steps, regression=n_classes is None)
 
 
 def cnn(
     input_shape: tuple[int, ...],
-    n_classes: int,
+    n_classes: int | None = None,
     normalization: Moments | None = None,
+    target_normalization: tuple[float, float] = (0.0, 1.0),
     total_steps: int = 1000,
 ) -> Any:
     """Build a small convolutional network for images of shape (height, width, channels).
@@ -74,7 +79,7 @@ def cnn(
 
     Parameters
     ----------
-    input_shape, n_classes, normalization, total_steps
+    input_shape, n_classes, normalization, target_normalization, total_steps
         As in the module's description.
 
     Returns
@@ -118,8 +123,9 @@ def cnn(
         filters *= 2
     x = layers.Flatten()(x)
     x = layers.Dropout(0.3)(x)
-    outputs = layers.Dense(n_classes, activation="softmax")(x)
-    return _compiled(keras.Model(inputs, outputs, name="cnn"), 5e-3, total_steps)
+    outputs = _outputs(x, n_classes, target_normalization)
+    model = keras.Model(inputs, outputs, name="cnn")
+    return _compiled(model, 5e-3, total_steps, regression=n_classes is None)
 
 
 BUILDERS: dict[str, Callable[..., Any]] = {"mlp": mlp, "cnn": cnn}
@@ -133,7 +139,17 @@ def _convolved(x: Any, filters: int) -> Any:
     return layers.ReLU()(x)
 
 
-def _compiled(model: Any, rate: float, total_steps: int) -> Any:
+def _outputs(x: Any, n_classes: int | None, target_normalization: tuple[float, float]) -> Any:
+    from keras import layers
+
+    if n_classes is not None:
+        return layers.Dense(n_classes, activation="softmax")(x)
+    # The layers before work on a target of mean 0 and spread 1, whatever its unit.
+    mean, std = target_normalization
+    return layers.Rescaling(std, offset=mean)(layers.Dense(1)(x))
+
+
+def _compiled(model: Any, rate: float, total_steps: int, *, regression: bool) -> Any:
     import keras
 
     warm = max(1, min(total_steps // 10, 500))
@@ -146,8 +162,8 @@ def _compiled(model: Any, rate: float, total_steps: int) -> Any:
     )
     model.compile(
         optimizer=keras.optimizers.Adam(schedule),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
+        loss="mse" if regression else "sparse_categorical_crossentropy",
+        metrics=["mae"] if regression else ["accuracy"],
         jit_compile=False,
     )
     return model

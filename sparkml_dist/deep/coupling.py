@@ -92,7 +92,7 @@ class Coupling:
         self._loss.update_state(
             own, sample_weight=share * tf.cast(tf.shape(weight)[0], share.dtype)
         )
-        model.compute_metrics(x[:rows], y[:rows], y_pred[:rows], weight[:rows])
+        model.compute_metrics(*(_first(part, rows) for part in (x, y, y_pred)), weight[:rows])
         return loss * scale
 
     def broadcast(self) -> None:
@@ -157,6 +157,11 @@ class Coupling:
             variables, hvd.grouped_allreduce(wide, op=operation, name=name), strict=True
         ):
             variable.assign(tf.cast(value, variable.dtype))
+
+
+def _first(part: Any, rows: Any) -> Any:
+    """Return the first rows of an array, or of each of several."""
+    return keras.tree.map_structure(lambda array: array[:rows], part)
 
 
 def _plain(value: Any) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.deep.rows import TrainingRows
+from sparkml_dist.deep.target import Target
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["MODEL_FILE", "TrainingJob"]
@@ -14,18 +15,18 @@ MODEL_FILE = "model.keras"
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """A data-parallel training of a classifier.
+    """A data-parallel training of one network.
 
     Attributes
     ----------
-    data : PartitionedDataset
-        The shards.
+    rows : TrainingRows
+        What is learnt from.
     builder : bytes
         Pickle of the function that builds the model.
     folder : Folder
         Where rank 0 puts ``model.keras``.
-    n_classes : int
-        Number of classes.
+    target : Target
+        What is predicted.
     input_shape : tuple of int
         Shape of a row as the network takes it.
     epochs : int
@@ -38,10 +39,10 @@ class TrainingJob:
         Decides initial weights, order of rows and dropout.
     """
 
-    data: PartitionedDataset
+    rows: TrainingRows
     builder: bytes
     folder: Folder
-    n_classes: int
+    target: Target
     input_shape: tuple[int, ...]
     epochs: int
     batch_size: int

@@ -8,12 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparkml_dist.deep.backend import tf
+from sparkml_dist.deep.backend import keras, tf
 from sparkml_dist.deep.coupling import Coupling
 from sparkml_dist.deep.pipeline import Batch, BatchStream
 from sparkml_dist.errors import TrainingError
 
-__all__ = ["EpochReport", "train_epochs"]
+__all__ = ["AtEnd", "EpochReport", "tensors", "train_epochs"]
+
+AtEnd = Callable[[int, dict[str, Any]], tuple[dict[str, Any], bool]]
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,10 @@ class EpochReport:
 def train_epochs(
     coupling: Coupling,
     stream: Callable[[int], BatchStream],
-    encode: Callable[[Any], Any],
+    arrays: Callable[[Batch], tuple[Any, Any]],
     epochs: int,
     report: Callable[[EpochReport], None],
+    at_end: AtEnd | None = None,
 ) -> list[EpochReport]:
     """Train for `epochs` epochs.
 
@@ -60,12 +63,15 @@ def train_epochs(
         The model and its ties to the other ranks.
     stream : callable
         ``stream(epoch)`` returns the batches of this rank.
-    encode : callable
-        From class codes to what the loss takes.
+    arrays : callable
+        ``arrays(batch)`` returns what the network takes and what its loss takes.
     epochs : int
-        How many.
+        How many, unless `at_end` stops before.
     report : callable
         Called at the end of each epoch.
+    at_end : callable, optional
+        ``at_end(epoch, logs)`` is called on every rank at the end of each epoch, before the
+        weights are compared; returns further logs, and whether to stop here.
 
     Returns
     -------
@@ -88,17 +94,23 @@ def train_epochs(
                 waited += time.perf_counter() - asked
                 if batch is None:
                     break
-                loss = float(step(_tensors(batch, encode)))
+                loss = float(step(tensors(batch, arrays)))
                 steps += 1
                 rows += batch.rows
                 if not math.isfinite(loss):
                     raise _not_finite(loss, epoch, steps)
         logs = coupling.epoch_logs()
         coupling.average_state()
+        stop = False
+        if at_end is not None:
+            more, stop = at_end(epoch, logs)
+            logs = {**logs, **more}
         digest = coupling.check_equal(epoch)
         seconds = time.perf_counter() - begun
         reports.append(EpochReport(epoch, logs, steps, rows, seconds, waited, digest))
         report(reports[-1])
+        if stop:
+            break
     return reports
 
 
@@ -109,10 +121,12 @@ def _step_function(coupling: Coupling) -> Callable[[Any], Any]:
     return tf.function(step, autograph=False, jit_compile=False)
 
 
-def _tensors(batch: Batch, encode: Callable[[Any], Any]) -> tuple[Any, Any, Any, Any]:
+def tensors(batch: Batch, arrays: Callable[[Batch], tuple[Any, Any]]) -> tuple[Any, Any, Any, Any]:
+    """Return a batch as what `Coupling.train_step` takes."""
+    x, y = arrays(batch)
     return (
-        tf.convert_to_tensor(batch.x),
-        tf.convert_to_tensor(encode(batch.y)),
+        keras.tree.map_structure(tf.convert_to_tensor, x),
+        keras.tree.map_structure(tf.convert_to_tensor, y),
         tf.convert_to_tensor(batch.weight),
         tf.constant(batch.rows),
     )

@@ -1,4 +1,4 @@
-"""Mean and spread of every feature, from a sample that is fair because shards are."""
+"""Mean and spread of every feature and of a target, from a sample: a fair one, as shards are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.deep.plan import Piece
 
-__all__ = ["SAMPLE_ROWS", "feature_moments"]
+__all__ = ["SAMPLE_ROWS", "feature_moments", "target_moments"]
 
 SAMPLE_ROWS = 65_536
 
@@ -54,6 +54,33 @@ def feature_moments(
     std = np.sqrt(squares / np.maximum(count, 1))
     std[std <= 1e-6 * np.maximum(1.0, np.abs(mean))] = 1.0
     return mean.astype(np.float32), std.astype(np.float32)
+
+
+def target_moments(
+    read: Callable[[int, Sequence[int]], Block], pieces: Iterable[Piece]
+) -> tuple[float, float]:
+    """Return the mean and standard deviation of a regression's target.
+
+    Parameters
+    ----------
+    read : callable
+        ``read(shard, [row_group])`` returns a `Block`.
+    pieces : iterable of Piece
+        Row groups in random order; reading stops after `SAMPLE_ROWS` rows.
+
+    Returns
+    -------
+    mean, std : float
+        The standard deviation of a target that does not vary is 1.
+    """
+    values: list[npt.NDArray[Any]] = []
+    for piece in pieces:
+        values.append(read(piece.shard, [piece.row_group]).y)
+        if sum(map(len, values)) >= SAMPLE_ROWS:
+            break
+    y = np.concatenate(values) if values else np.zeros(1)
+    mean, std = float(y.mean()), float(y.std())
+    return mean, std if std > 1e-6 * max(1.0, abs(mean)) else 1.0
 
 
 def _sums(X: Any) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[Any]]:

@@ -10,19 +10,16 @@ from typing import Any
 
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.deep.backend import hvd, keras, tf
+from sparkml_dist.deep.builder_call import load_builder, takes
 from sparkml_dist.deep.coupling import Coupling
 from sparkml_dist.deep.job import MODEL_FILE, TrainingJob
 from sparkml_dist.deep.loop import EpochReport, train_epochs
-from sparkml_dist.deep.model_check import (
-    ModelFacts,
-    build_model,
-    classifier_facts,
-    load_builder,
-    takes,
-)
-from sparkml_dist.deep.normalization import feature_moments
-from sparkml_dist.deep.pipeline import BatchStream
+from sparkml_dist.deep.model_check import build_model
+from sparkml_dist.deep.network_facts import NetworkFacts, network_facts
+from sparkml_dist.deep.normalization import feature_moments, target_moments
+from sparkml_dist.deep.pipeline import Batch, BatchStream
 from sparkml_dist.deep.plan import EpochPlan, lanes_of, plan_epoch
+from sparkml_dist.deep.rows import TrainingRows
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["train"]
@@ -49,8 +46,9 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     lanes = lanes_of(context.rank, context.size, job.lanes)
     lane_batch = job.batch_size * context.size // job.lanes
 
+    groups = _row_groups(context, job.rows)
+
     def plan(epoch: int) -> EpochPlan:
-        groups = [s.row_groups for s in job.data.shards]
         return plan_epoch(
             groups, lanes=job.lanes, lane_batch=lane_batch, seed=job.seed, epoch=epoch
         )
@@ -76,16 +74,17 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
 
     def stream(epoch: int) -> BatchStream:
         return BatchStream(
-            job.data.read_block,
+            job.rows.read,
             first if epoch == 0 else plan(epoch),
             lanes,
-            job.data.n_features,
+            job.rows.data.n_features,
             job.input_shape,
         )
 
-    reports = train_epochs(
-        coupling, stream, lambda y: facts.encode(y, job.n_classes), job.epochs, report
-    )
+    def arrays(batch: Batch) -> tuple[Any, Any]:
+        return batch.x, facts.encode(batch.y, job.target.n_classes)
+
+    reports = train_epochs(coupling, stream, arrays, job.epochs, report)
     clock.lap("train")
     # All ranks have met in the last check of the weights: from here on each is on its own.
     hvd.shutdown()
@@ -111,25 +110,37 @@ def _set_up(context: RankContext, seed: int) -> None:
     keras.utils.set_random_seed((seed + context.rank) % 2**32)
 
 
-def _build(job: TrainingJob, plan: EpochPlan) -> tuple[Any, ModelFacts]:
+def _row_groups(context: RankContext, rows: TrainingRows) -> list[list[int]]:
+    """Return the rows of every row group, each counted by one rank."""
+    counts = rows.count(context.rank, context.size)
+    if context.size > 1:
+        counts = hvd.allreduce(tf.constant(counts), op=hvd.Sum, name="row_groups").numpy()
+    return rows.nested(counts)
+
+
+def _build(job: TrainingJob, plan: EpochPlan) -> tuple[Any, NetworkFacts]:
     builder = load_builder(job.builder)
     offered: dict[str, Any] = {
         "input_shape": job.input_shape,
-        "n_classes": job.n_classes,
         "total_steps": plan.steps * job.epochs,
     }
+    if not job.target.is_regression:
+        offered["n_classes"] = job.target.n_classes
+    pieces = [piece for lane in plan.lanes for piece in lane]
     if takes(builder, "normalization"):
-        pieces = (piece for lane in plan.lanes for piece in lane)
-        offered["normalization"] = feature_moments(job.data.read_block, pieces, job.data.n_features)
+        n_features = job.rows.data.n_features
+        offered["normalization"] = feature_moments(job.rows.read, pieces, n_features)
+    if job.target.is_regression and takes(builder, "target_normalization"):
+        offered["target_normalization"] = target_moments(job.rows.read, pieces)
     model = build_model(builder, offered)
-    return model, classifier_facts(model, job.n_classes)
+    return model, network_facts(model, job.target)
 
 
 def _history(reports: list[EpochReport]) -> dict[str, list[Any]]:
     return {name: [r.logs.get(name) for r in reports] for name in reports[0].logs}
 
 
-def _save(model: Any, facts: ModelFacts, folder: Folder) -> dict[str, Any]:
+def _save(model: Any, facts: NetworkFacts, folder: Folder) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as local:
         path = os.path.join(local, MODEL_FILE)
         model.save(path)
@@ -139,8 +150,7 @@ def _save(model: Any, facts: ModelFacts, folder: Folder) -> dict[str, Any]:
         "sha256": folder.sha256(MODEL_FILE),
         "bytes": folder.size(MODEL_FILE),
         "parameters": model.count_params(),
-        "units": facts.units,
-        "logits": facts.logits,
+        "facts": facts.to_dict(),
     }
 
 

@@ -29,7 +29,7 @@ _HIDDEN = ("matplotlib", "sklearn")
 
 @dataclass(frozen=True)
 class KerasScorer:
-    """A classifier's network as it travels to the workers.
+    """A classifier's or regressor's network as it travels to the workers.
 
     Attributes
     ----------
@@ -40,7 +40,7 @@ class KerasScorer:
     sha256 : str
         Its hash, checked when it is loaded.
     n_classes : int
-        Number of classes.
+        Number of classes; 0 for a regression.
     input_shape : tuple of int
         Shape of a row as the network takes it.
     units : int
@@ -73,6 +73,8 @@ class KerasScorer:
     def load(self) -> Callable[[Any], npt.NDArray[np.float32]]:
         """Return a function from features (n, d), dense or CSR, to probabilities (n, n_classes).
 
+        For a regression, to predictions (n,).
+
         Raises
         ------
         StorageError
@@ -89,7 +91,8 @@ class KerasScorer:
         )
 
         def predict(X: Any) -> npt.NDArray[np.float32]:
-            found = np.empty((X.shape[0], self.n_classes), np.float32)
+            width = (self.n_classes,) if self.n_classes else ()
+            found = np.empty((X.shape[0], *width), np.float32)
             for start, part in _batches(X, size):
                 rows = len(part)
                 if rows < size:
@@ -97,7 +100,10 @@ class KerasScorer:
                         [part, np.zeros((size - rows, part.shape[1]), part.dtype)]
                     )
                 outputs = forward(tf.convert_to_tensor(part.reshape(size, *self.input_shape)))
-                found[start : start + rows] = self.probabilities(outputs.numpy()[:rows])
+                values = outputs.numpy()[:rows]
+                found[start : start + rows] = (
+                    self.probabilities(values) if self.n_classes else values.reshape(rows)
+                )
             return found
 
         return predict

@@ -1,4 +1,4 @@
-"""Trains a classifier's network over shards with a gang of ranks; the driver's side."""
+"""Trains a network over shards with a gang of ranks; the driver's side."""
 
 from __future__ import annotations
 
@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cluster.gang import RankResult, run_gang
 from sparkml_dist.cluster.progress import progress
 from sparkml_dist.cluster.rank_context import RankContext
-from sparkml_dist.cluster.shipping import shipped
-from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder
 from sparkml_dist.deep.job import TrainingJob
-from sparkml_dist.errors import ConfigurationError, DataError
-from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["REQUIRED", "TrainingResult", "checked_shape", "rows_per_step", "train_classifier"]
+__all__ = ["REQUIRED", "TrainingResult", "checked_shape", "rows_per_step", "train_network"]
 
 REQUIRED = ("tensorflow", "keras", "horovod")
 
@@ -40,7 +36,7 @@ class TrainingResult:
         For every rank ``rank``, ``host``, ``rows``, ``seconds``, ``train_seconds``,
         ``waited_seconds`` (for data) and ``peak_rss_mb``.
     model : dict
-        ``file``, ``sha256``, ``bytes``, ``parameters``, ``units`` and ``logits``.
+        ``file``, ``sha256``, ``bytes``, ``parameters`` and ``facts`` (see `NetworkFacts`).
     steps : int
         Steps of an epoch.
     seconds : dict
@@ -54,51 +50,28 @@ class TrainingResult:
     seconds: dict[str, float]
 
 
-def train_classifier(
+def train_network(
     spark: SparkSession,
-    data: PartitionedDataset,
-    builder: str | Callable[..., Any],
-    folder: Folder,
+    job: TrainingJob,
+    ranks: int,
     *,
-    ranks: int = 2,
-    epochs: int = 10,
-    batch_size: int | None = None,
-    input_shape: Sequence[int] | None = None,
-    seed: int = 0,
-    lanes: int | None = None,
     on_event: Callable[[dict[str, Any]], None] | None = None,
-    description: str = "KerasClassifier",
+    description: str = "train",
 ) -> TrainingResult:
-    """Train a compiled Keras model with `ranks` data-parallel ranks.
+    """Train a network with a gang of `ranks` data-parallel ranks.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
         Classic or Connect.
-    data : PartitionedDataset
-        Shards with classes.
-    builder : str or callable
-        See `sparkml_dist.deep.builder_spec` and `sparkml_dist.deep.builders`.
-    folder : Folder
-        Gets ``model.keras``, and ``logs/`` with the output of every rank.
-    ranks : int, default=2
+    job : TrainingJob
+        What to train on what. Its folder gets ``model.keras``, and ``logs/`` with the output of
+        every rank.
+    ranks : int
         Processes that train at the same time, one Spark task each.
-    epochs : int, default=10
-        Passes over the data; each row is seen exactly once in each.
-    batch_size : int, optional
-        Rows of one step on each rank: the network's update is that of ``ranks * batch_size`` rows.
-        By default a power of two that makes about 100 steps of an epoch; see `rows_per_step`.
-    input_shape : sequence of int, optional
-        Shape that a row's features are given; ``(n_features,)`` by default.
-    seed : int, default=0
-        Decides initial weights, order of rows and dropout.
-    lanes : int, optional
-        Equal ranges that an epoch is cut into, a multiple of `ranks` (their default). With
-        the same number of lanes and the same global batch, a run takes the same batches at any
-        number of ranks.
     on_event : callable, optional
         Called with ``training`` and ``epoch`` events.
-    description : str, default="KerasClassifier"
+    description : str, default="train"
         For Spark's UI and the progress bar.
 
     Returns
@@ -108,41 +81,12 @@ def train_classifier(
     Raises
     ------
     ConfigurationError
-        A parameter or the builder's model is wrong.
+        The builder's model cannot be trained on these data.
     ResourceError
         Too few slots, dynamic allocation, or workers without TensorFlow, Keras or Horovod.
     TrainingError
         A rank failed, the loss left the finite numbers, or the ranks' weights differ.
     """
-    shape = checked_shape(input_shape, data.n_features)
-    if batch_size is None:
-        batch_size = rows_per_step(data.n_rows, ranks)
-    for name, value in (("ranks", ranks), ("epochs", epochs), ("batch_size", batch_size)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise ConfigurationError(
-                f"invalid_{name}", f"{name} must be an int >= 1. Got {value!r}."
-            )
-    lanes = ranks if lanes is None else lanes
-    if lanes < 1 or lanes % ranks or (batch_size * ranks) % lanes:
-        raise ConfigurationError(
-            "invalid_lanes",
-            f"lanes must be a multiple of ranks={ranks} that divides the global batch of "
-            f"{batch_size * ranks} rows. Got {lanes!r}.",
-        )
-    if data.classes is None:
-        raise DataError("regression_data", "The data has no classes, but a target.")
-    function = resolve_builder(builder)
-    job = TrainingJob(
-        data=data,
-        builder=shipped(function, *([] if isinstance(function, BuilderFile) else [function])),
-        folder=folder,
-        n_classes=len(data.classes),
-        input_shape=shape,
-        epochs=epochs,
-        batch_size=batch_size,
-        lanes=lanes,
-        seed=seed % 2**32,
-    )
     seen: list[int] = []
 
     def follow(event: dict[str, Any]) -> None:
@@ -152,14 +96,14 @@ def train_classifier(
             on_event(event)
 
     begun = time.perf_counter()
-    with progress(epochs, description, lambda: len(seen)):
+    with progress(job.epochs, description, lambda: len(seen)):
         results = run_gang(
             spark,
             ranks,
             _rank,
             job,
-            description=f"{description}: {ranks} ranks, {epochs} epochs",
-            log_folder=folder.child("logs"),
+            description=f"{description}: {ranks} ranks, {job.epochs} epochs",
+            log_folder=job.folder.child("logs"),
             env=_ENVIRONMENT,
             on_event=follow,
             preload=("sparkml_dist.deep.rank",),

@@ -182,7 +182,7 @@ def loss_not_finite(context):
     coupling.broadcast()
     reported = []
     try:
-        train_epochs(coupling, Stream, lambda y: y, 3, reported.append)
+        train_epochs(coupling, Stream, lambda b: (b.x, b.y), 3, reported.append)
     except TrainingError as error:
         return [error.code, error.message, len(reported)]
     return "nothing"
@@ -269,12 +269,14 @@ GOOD_BUILDERS = {
 
 def refusal(name):
     from sparkml_dist.deep.backend import keras
-    from sparkml_dist.deep.model_check import build_model, classifier_facts
+    from sparkml_dist.deep.model_check import build_model
+    from sparkml_dist.deep.network_facts import network_facts
+    from sparkml_dist.deep.target import Target
     from sparkml_dist.errors import ConfigurationError
 
     try:
         model = build_model(lambda: BAD_BUILDERS[name](keras), {"input_shape": (FEATURES,)})
-        classifier_facts(model, CLASSES)
+        network_facts(model, Target(CLASSES))
     except ConfigurationError as error:
         return [error.code, error.message]
     return ["nothing", ""]
@@ -282,10 +284,12 @@ def refusal(name):
 
 def facts(name):
     from sparkml_dist.deep.backend import keras
-    from sparkml_dist.deep.model_check import build_model, classifier_facts
+    from sparkml_dist.deep.model_check import build_model
+    from sparkml_dist.deep.network_facts import network_facts
+    from sparkml_dist.deep.target import Target
 
     model = build_model(lambda: GOOD_BUILDERS[name](keras), {"input_shape": (FEATURES,)})
-    found = classifier_facts(model, 2)
+    found = network_facts(model, Target(2))
     encoded = found.encode(np.array([1, 0], np.int32), 2)
     model.train_on_batch(np.zeros((2, FEATURES), np.float32), encoded)
     return [found.target, found.units, found.logits, encoded.tolist()]

@@ -1,0 +1,181 @@
+"""What the Keras estimators have in common: from Params to a training of ranks over the shards."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import logging
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from sparkml_dist.cluster.gang import check_gang
+from sparkml_dist.cluster.shipping import shipped
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder
+from sparkml_dist.deep.job import TrainingJob
+from sparkml_dist.deep.network_model import NetworkModel
+from sparkml_dist.deep.network_params import HasNetwork
+from sparkml_dist.deep.rows import TrainingRows
+from sparkml_dist.deep.target import Target
+from sparkml_dist.deep.training import (
+    REQUIRED,
+    TrainingResult,
+    checked_shape,
+    rows_per_step,
+    train_network,
+)
+from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.shard_estimator import ShardEstimator
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["NetworkEstimator"]
+
+_logger = logging.getLogger(__name__)
+
+RESULT = "training.json"
+
+
+class NetworkEstimator(ShardEstimator, HasNetwork):
+    """Base of the Keras estimators; a subclass names the class of its model."""
+
+    _object_params: ClassVar[tuple[str, ...]] = ("builder",)
+    #: What `fit` returns.
+    _model_class: ClassVar[type[NetworkModel]]
+
+    # -- before any job -------------------------------------------------------------------
+
+    def _check_params(self, spark: SparkSession) -> None:
+        if not self.isSet(self.builder):
+            raise ConfigurationError(
+                "no_builder",
+                f"{type(self).__name__} needs a builder.",
+                "Pass builder='mlp', 'cnn', or a function that returns a compiled Keras model.",
+            )
+        resolve_builder(self.getOrDefault(self.builder))
+        for name in ("numRanks", "epochs", "batchSize"):
+            value = self._value(self.getParam(name))
+            if value is not None and value < 1:
+                raise ConfigurationError(f"invalid_{name}", f"{name} must be >= 1. Got {value}.")
+        check_gang(spark, self.getOrDefault(self.numRanks), REQUIRED)
+
+    def _check_data(self, data: PartitionedDataset) -> None:
+        checked_shape(self._value(self.inputShape), data.n_features)
+
+    def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
+        return {
+            "class": type(self).__name__,
+            "data": data.manifest.content_sha256,
+            "builder": _identity(self.getOrDefault(self.builder)),
+            "ranks": self.getOrDefault(self.numRanks),
+            "epochs": self.getOrDefault(self.epochs),
+            "batchSize": self._batch_size(data),
+            "inputShape": list(checked_shape(self._value(self.inputShape), data.n_features)),
+            "seed": self.getOrDefault(self.seed),
+        }
+
+    # -- the fit --------------------------------------------------------------------------
+
+    def _batch_size(self, data: PartitionedDataset) -> int:
+        given: int | None = self._value(self.batchSize)
+        return given or rows_per_step(data.n_rows, self.getOrDefault(self.numRanks))
+
+    def _job(self, data: PartitionedDataset, folder: Folder) -> TrainingJob:
+        """Return what the ranks are to do."""
+        return TrainingJob(
+            rows=TrainingRows(data),
+            builder=_travelling(self.getOrDefault(self.builder)),
+            folder=folder,
+            target=Target.of(data.manifest.label),
+            input_shape=checked_shape(self._value(self.inputShape), data.n_features),
+            epochs=self.getOrDefault(self.epochs),
+            batch_size=self._batch_size(data),
+            lanes=self.getOrDefault(self.numRanks),
+            seed=self.getOrDefault(self.seed) % 2**32,
+        )
+
+    def _fit_shards(
+        self, spark: SparkSession, data: PartitionedDataset, folder: Folder
+    ) -> NetworkModel:
+        job = self._job(data, folder)
+        if folder.exists(RESULT):
+            _logger.info("the network in %s is trained already", folder.location)
+            result = TrainingResult(**folder.read_json(RESULT))
+        else:
+            result = train_network(
+                spark,
+                job,
+                self.getOrDefault(self.numRanks),
+                on_event=_log_event,
+                description=type(self).__name__,
+            )
+            folder.write_json(RESULT, asdict(result))
+        return self._model(data, folder, job, result)
+
+    def _model(
+        self, data: PartitionedDataset, folder: Folder, job: TrainingJob, result: TrainingResult
+    ) -> NetworkModel:
+        network = result.model
+        return self._model_class(
+            folder,
+            data.schema,
+            data.manifest.label,
+            [ModelFile(network["file"], network["bytes"], network["sha256"])],
+            {"input_shape": list(job.input_shape), "facts": network["facts"]},
+            {
+                "ranks": result.ranks,
+                "steps": result.steps,
+                "parameters": network["parameters"],
+                "seconds": result.seconds,
+                "peak_worker_rss_mb": max(r["peak_rss_mb"] for r in result.ranks),
+                "history": result.history,
+            },
+        )
+
+    # -- at rest --------------------------------------------------------------------------
+
+    def _save_object(self, folder: Folder, name: str) -> None:
+        function = self.getOrDefault(self.getParam(name))
+        if not isinstance(function, str):
+            raise StorageError(
+                f"{name}_not_saved",
+                f"The {name} {getattr(function, '__name__', function)!r} is a function, which is "
+                "not saved: that would take a pickle.",
+                "Name it as 'FILE.py:FUNCTION'. The fitted model can be saved in any case.",
+            )
+        folder.write_json(f"{name}.json", {name: function})
+
+    def _load_object(self, folder: Folder, name: str) -> None:
+        if folder.exists(f"{name}.json"):
+            self._set(**{name: folder.read_json(f"{name}.json")[name]})
+
+
+def _travelling(spec: Any) -> bytes:
+    function = resolve_builder(spec)
+    return shipped(function, *([] if isinstance(function, BuilderFile) else [function]))
+
+
+def _identity(spec: Any) -> str:
+    """Return a text that changes when the builder's own code does."""
+    if isinstance(spec, str) and ":" not in spec:
+        return spec
+    function = resolve_builder(spec)
+    if isinstance(function, BuilderFile):
+        name, source = function.function, function.source
+    else:
+        name = getattr(function, "__qualname__", type(function).__name__)
+        try:
+            source = inspect.getsource(function)
+        except (OSError, TypeError):
+            source = name
+    return f"{name}/{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+
+
+def _log_event(event: dict[str, Any]) -> None:
+    if event["event"] != "epoch":
+        return
+    logs = ", ".join(f"{k} {v:.4g}" for k, v in event["logs"].items() if isinstance(v, float))
+    _logger.info("epoch %d: %s (%.1f s)", event["epoch"] + 1, logs, event["seconds"])

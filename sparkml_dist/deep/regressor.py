@@ -1,0 +1,46 @@
+"""A Keras network as a PySpark regressor, trained by ranks over the shards."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from sparkml_dist.deep.network_estimator import NetworkEstimator
+from sparkml_dist.deep.network_model import NetworkModel
+from sparkml_dist.regression_model import ShardRegressionModel
+from sparkml_dist.regressor import ShardRegressor
+
+__all__ = ["KerasRegressionModel", "KerasRegressor"]
+
+
+class KerasRegressionModel(NetworkModel, ShardRegressionModel):
+    """What `KerasRegressor` fits; see `NetworkModel` for the attributes."""
+
+
+class KerasRegressor(NetworkEstimator, ShardRegressor):
+    """One network that predicts a number, trained as by `KerasClassifier`.
+
+    Parameters
+    ----------
+    builder : str or callable
+        ``"mlp"``, ``"cnn"``, ``"FILE.py:FUNCTION"``, or a function that returns a compiled
+        Keras 3 model with one output unit. Of the keyword arguments that builders are called with
+        it gets no ``n_classes``, but ``target_normalization`` (mean and standard deviation of the
+        label) if it takes that: a network whose last layer is
+        ``Rescaling(std, offset=mean)`` learns targets of any size, with its loss, metrics and
+        predictions in the label's own unit. ``"mlp"`` and ``"cnn"`` end so.
+    numRanks, epochs, batchSize, inputShape, seed
+        As for `KerasClassifier`.
+    featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol
+        Roles of columns; by default ``label``, and ``features`` or else all other columns.
+    predictionCol : str
+        Name of the column (double) that the model adds.
+    numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume
+        As for `KerasClassifier`.
+
+    Examples
+    --------
+    >>> prices = KerasRegressor(builder="mlp", numRanks=2, labelCol="price")  # doctest: +SKIP
+    >>> prices.fit(train).transform(test)  # doctest: +SKIP
+    """
+
+    _model_class: ClassVar[type[NetworkModel]] = KerasRegressionModel
