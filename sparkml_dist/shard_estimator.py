@@ -16,11 +16,12 @@ from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.cut import partition
 from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
 from sparkml_dist.params import HasCommonParams
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import MANIFEST
+from sparkml_dist.persistence.model_home import check_model_home
 from sparkml_dist.session import get_session
 from sparkml_dist.shard_model import ShardModel
 from sparkml_dist.workspace import temporary_folder
@@ -217,21 +218,12 @@ class ShardEstimator(HasCommonParams, Estimator, MLWritable, MLReadable):
     def _check_model_dir(self) -> None:
         if not self.isSet(self.modelDir):
             return
-        folder = Folder.at(self.getOrDefault(self.modelDir))
-        if folder.is_empty():
-            return
-        if not (folder.exists(PLAN) or folder.exists(MANIFEST)):
-            raise StorageError(
-                "output_exists",
-                f"modelDir {folder.location!r} is not empty and holds no model.",
-                "Choose another folder; it will not be overwritten.",
-            )
-        if not (self.getOrDefault(self.overwrite) or self.getOrDefault(self.resume)):
-            raise StorageError(
-                "output_exists",
-                f"modelDir {folder.location!r} holds a model, or the beginning of one.",
-                "Pass overwrite=True to replace it or resume=True to complete it.",
-            )
+        check_model_home(
+            Folder.at(self.getOrDefault(self.modelDir)),
+            (PLAN, MANIFEST),
+            overwrite=self.getOrDefault(self.overwrite),
+            resume=self.getOrDefault(self.resume),
+        )
 
     def _open_model_folder(self, spark: SparkSession, plan: dict[str, Any]) -> Folder:
         if not self.isSet(self.modelDir):

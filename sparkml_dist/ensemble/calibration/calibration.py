@@ -21,6 +21,7 @@ from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
 from sparkml_dist.params import AccessibleParams, HasClassColumns, HasModelDir, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import MANIFEST
+from sparkml_dist.persistence.model_home import check_model_home
 from sparkml_dist.shard_estimator import PLAN, ShardEstimator
 from sparkml_dist.shard_model import load_model
 from sparkml_dist.workspace import temporary_folder
@@ -220,19 +221,12 @@ class CalibratedClassifier(
         if folder.is_empty():
             folder.create()
             return folder
-        ours = (MANIFEST, f"{BASE}/{PLAN}", f"{BASE}/{MANIFEST}")
-        if not any(folder.exists(name) for name in ours):
-            raise StorageError(
-                "output_exists",
-                f"modelDir {folder.location!r} is not empty and holds no model.",
-                "Choose another folder; it will not be overwritten.",
-            )
-        if not (self.getOrDefault(self.overwrite) or self.getOrDefault(self.resume)):
-            raise StorageError(
-                "output_exists",
-                f"modelDir {folder.location!r} holds a model, or the beginning of one.",
-                "Pass overwrite=True to replace it or resume=True to complete it.",
-            )
+        check_model_home(
+            folder,
+            (MANIFEST, f"{BASE}/{PLAN}", f"{BASE}/{MANIFEST}"),
+            overwrite=self.getOrDefault(self.overwrite),
+            resume=self.getOrDefault(self.resume),
+        )
         model = self._value(self.model)
         if model is not None and f"{model.folder.location}/".startswith(f"{folder.location}/"):
             raise StorageError(
