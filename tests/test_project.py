@@ -20,7 +20,19 @@ HEAVY = {"tensorflow", "keras", "horovod", "sklearn", "pyspark", "pandas", "matp
 # Modules that are imported in the processes of ranks only, on top of TensorFlow.
 IN_RANKS = {
     f"sparkml_dist.deep.{name}"
-    for name in ("backend", "coupling", "loop", "model_check", "network_facts", "rank")
+    for name in (
+        "backend",
+        "callbacks",
+        "coupling",
+        "epoch_end",
+        "epoch_setup",
+        "event_files",
+        "loop",
+        "model_check",
+        "network_facts",
+        "rank",
+        "validation",
+    )
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sparkml_dist.deep.early_stopping import EarlyStoppingSettings
 from sparkml_dist.deep.rows import TrainingRows
 from sparkml_dist.deep.target import Target
 from sparkml_dist.persistence.filesystem import Folder
@@ -37,6 +38,12 @@ class TrainingJob:
         Equal ranges that an epoch is cut into; a multiple of the ranks.
     seed : int
         Decides initial weights, order of rows and dropout.
+    stopping : EarlyStoppingSettings or None
+        When to end before the last epoch, and which weights to keep.
+    callbacks : bytes or None
+        Pickle of a function that returns Keras callbacks, for rank 0.
+    tensorboard : bool
+        Whether rank 0 writes event files into ``logs/tensorboard``.
     """
 
     rows: TrainingRows
@@ -48,3 +55,6 @@ class TrainingJob:
     batch_size: int
     lanes: int
     seed: int
+    stopping: EarlyStoppingSettings | None = None
+    callbacks: bytes | None = None
+    tensorboard: bool = False

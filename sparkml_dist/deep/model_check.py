@@ -12,7 +12,7 @@ from sparkml_dist.deep.builder_call import builder_name, call_builder
 from sparkml_dist.deep.network_facts import loss_name
 from sparkml_dist.errors import ConfigurationError
 
-__all__ = ["build_model"]
+__all__ = ["build_model", "check_loss", "metric_directions"]
 
 
 def build_model(builder: Callable[..., Any], offered: dict[str, Any]) -> Any:
@@ -53,6 +53,51 @@ def build_model(builder: Callable[..., Any], offered: dict[str, Any]) -> Any:
     model.jit_compile = False
     model.optimizer.build(model.trainable_variables)
     return model
+
+
+def check_loss(model: Any, x: Any, y: Any) -> list[str]:
+    """Compute the loss and the metrics of a few rows once.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled.
+    x, y : ndarray, or dict or list of ndarray
+        What the network and its loss take; values do not matter.
+
+    Returns
+    -------
+    list of str
+        Names of what an epoch's logs will hold.
+
+    Raises
+    ------
+    ConfigurationError
+        ``loss_failed`` when loss or metrics cannot be computed from what the network gives.
+    """
+    x, y = keras.tree.map_structure(keras.ops.convert_to_tensor, (x, y))
+    weight = keras.ops.ones(len(keras.tree.flatten(x)[0]))
+    try:
+        y_pred = model(x, training=False)
+        model.compute_loss(x, y, y_pred, weight)
+        model.compute_metrics(x, y, y_pred, weight)
+    except Exception as error:
+        raise ConfigurationError(
+            "loss_failed",
+            f"The loss or a metric cannot be computed: {type(error).__name__}: {error}",
+            "The shapes of the network's outputs must fit the loss: labels come as class codes for "
+            "a sparse loss, else as one-hot rows; numbers as rows of one.",
+        ) from error
+    names = [str(name) for name in model.get_metrics_result()]
+    model.reset_metrics()
+    return names
+
+
+def metric_directions(model: Any) -> dict[str, str]:
+    """Return ``"max"`` or ``"min"`` for the metrics that know which way they get better."""
+    known = {"up": "max", "down": "min"}
+    metrics = [m for part in model.metrics for m in getattr(part, "metrics", [part])]
+    return {m.name: known[m._direction] for m in metrics if getattr(m, "_direction", None) in known}
 
 
 def _run_once(model: Any, shape: tuple[int, ...]) -> None:

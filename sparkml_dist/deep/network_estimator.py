@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sparkml_dist.cluster.gang import check_gang
 from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder
 from sparkml_dist.deep.job import TrainingJob
 from sparkml_dist.deep.network_model import NetworkModel
@@ -42,7 +43,7 @@ RESULT = "training.json"
 class NetworkEstimator(ShardEstimator, HasNetwork):
     """Base of the Keras estimators; a subclass names the class of its model."""
 
-    _object_params: ClassVar[tuple[str, ...]] = ("builder",)
+    _object_params: ClassVar[tuple[str, ...]] = ("builder", "callbacks")
     #: What `fit` returns.
     _model_class: ClassVar[type[NetworkModel]]
 
@@ -60,6 +61,15 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
             value = self._value(self.getParam(name))
             if value is not None and value < 1:
                 raise ConfigurationError(f"invalid_{name}", f"{name} must be >= 1. Got {value}.")
+        fraction = self.getOrDefault(self.validationFraction)
+        if not 0 <= fraction < 1:
+            raise ConfigurationError(
+                "invalid_validationFraction",
+                f"validationFraction must be >= 0 and < 1. Got {fraction}.",
+            )
+        self._stopping()
+        if self.isSet(self.callbacks):
+            _resolve_callbacks(self.getOrDefault(self.callbacks))
         check_gang(spark, self.getOrDefault(self.numRanks), REQUIRED)
 
     def _check_data(self, data: PartitionedDataset) -> None:
@@ -75,18 +85,28 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
             "batchSize": self._batch_size(data),
             "inputShape": list(checked_shape(self._value(self.inputShape), data.n_features)),
             "seed": self.getOrDefault(self.seed),
+            "validationFraction": self.getOrDefault(self.validationFraction),
+            "stopping": None if (stopping := self._stopping()) is None else asdict(stopping),
+            "callbacks": _identity(self._value(self.callbacks) or ""),
         }
 
     # -- the fit --------------------------------------------------------------------------
 
     def _batch_size(self, data: PartitionedDataset) -> int:
         given: int | None = self._value(self.batchSize)
-        return given or rows_per_step(data.n_rows, self.getOrDefault(self.numRanks))
+        rows = round(data.n_rows * (1 - self.getOrDefault(self.validationFraction)))
+        return given or rows_per_step(rows, self.getOrDefault(self.numRanks))
+
+    def _rows(self, data: PartitionedDataset) -> TrainingRows:
+        """Return the rows to learn from."""
+        fraction = self.getOrDefault(self.validationFraction)
+        validation = Validation(fraction, self.getOrDefault(self.seed)) if fraction else None
+        return TrainingRows(data, validation)
 
     def _job(self, data: PartitionedDataset, folder: Folder) -> TrainingJob:
         """Return what the ranks are to do."""
         return TrainingJob(
-            rows=TrainingRows(data),
+            rows=self._rows(data),
             builder=_travelling(self.getOrDefault(self.builder)),
             folder=folder,
             target=Target.of(data.manifest.label),
@@ -95,6 +115,11 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
             batch_size=self._batch_size(data),
             lanes=self.getOrDefault(self.numRanks),
             seed=self.getOrDefault(self.seed) % 2**32,
+            stopping=self._stopping(),
+            callbacks=_travelling(self.getOrDefault(self.callbacks))
+            if self.isSet(self.callbacks)
+            else None,
+            tensorboard=self.getOrDefault(self.tensorboard),
         )
 
     def _fit_shards(
@@ -132,6 +157,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
                 "seconds": result.seconds,
                 "peak_worker_rss_mb": max(r["peak_rss_mb"] for r in result.ranks),
                 "history": result.history,
+                **result.best,
             },
         )
 
@@ -151,6 +177,17 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
     def _load_object(self, folder: Folder, name: str) -> None:
         if folder.exists(f"{name}.json"):
             self._set(**{name: folder.read_json(f"{name}.json")[name]})
+
+
+def _resolve_callbacks(spec: Any) -> None:
+    if not callable(spec) and ":" not in str(spec):
+        raise ConfigurationError(
+            "not_callbacks",
+            "callbacks must be 'FILE.py:FUNCTION' or a function that returns a list of Keras "
+            f"callbacks. Got {spec!r}.",
+            "Callbacks themselves cannot travel to rank 0: return them from a function.",
+        )
+    resolve_builder(spec)
 
 
 def _travelling(spec: Any) -> bytes:
@@ -175,6 +212,11 @@ def _identity(spec: Any) -> str:
 
 
 def _log_event(event: dict[str, Any]) -> None:
+    if event["event"] == "callbacks_ignored":
+        _logger.warning(
+            "callbacks are told of epochs, not of batches: batch hooks of %s are not called",
+            ", ".join(event["callbacks"]),
+        )
     if event["event"] != "epoch":
         return
     logs = ", ".join(f"{k} {v:.4g}" for k, v in event["logs"].items() if isinstance(v, float))

@@ -12,6 +12,7 @@ from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.deep.backend import hvd, keras, tf
 from sparkml_dist.deep.builder_call import load_builder, takes
 from sparkml_dist.deep.coupling import Coupling
+from sparkml_dist.deep.epoch_setup import count_row_groups, prepare_epoch_end
 from sparkml_dist.deep.job import MODEL_FILE, TrainingJob
 from sparkml_dist.deep.loop import EpochReport, train_epochs
 from sparkml_dist.deep.model_check import build_model
@@ -19,7 +20,6 @@ from sparkml_dist.deep.network_facts import NetworkFacts, network_facts
 from sparkml_dist.deep.normalization import feature_moments, target_moments
 from sparkml_dist.deep.pipeline import Batch, BatchStream
 from sparkml_dist.deep.plan import EpochPlan, lanes_of, plan_epoch
-from sparkml_dist.deep.rows import TrainingRows
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["train"]
@@ -46,7 +46,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     lanes = lanes_of(context.rank, context.size, job.lanes)
     lane_batch = job.batch_size * context.size // job.lanes
 
-    groups = _row_groups(context, job.rows)
+    groups = count_row_groups(context, job.rows, "training")
 
     def plan(epoch: int) -> EpochPlan:
         return plan_epoch(
@@ -56,7 +56,14 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     first = plan(0)
     model, facts = _build(job, first)
     coupling = Coupling(model)
+
+    def arrays(batch: Batch) -> tuple[Any, Any]:
+        return batch.x, facts.encode(batch.y, job.target.n_classes)
+
+    end = prepare_epoch_end(context, job, coupling, facts, first, arrays)
+    end.begin()
     coupling.broadcast()
+    end.start(0)
     clock.lap("build")
     if context.rank == 0:
         context.emit(
@@ -81,13 +88,11 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
             job.input_shape,
         )
 
-    def arrays(batch: Batch) -> tuple[Any, Any]:
-        return batch.x, facts.encode(batch.y, job.target.n_classes)
-
-    reports = train_epochs(coupling, stream, arrays, job.epochs, report)
+    reports = train_epochs(coupling, stream, arrays, job.epochs, report, end)
     clock.lap("train")
     # All ranks have met in the last check of the weights: from here on each is on its own.
     hvd.shutdown()
+    best = end.finish()
     result: dict[str, Any] = {
         "rows": reports[-1].rows,
         "steps": reports[-1].steps,
@@ -96,6 +101,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     }
     if context.rank == 0:
         result["history"] = _history(reports)
+        result["best"] = best
         result["model"] = _save(model, facts, job.folder)
         clock.lap("save")
     return {**result, "seconds": clock.laps}
@@ -108,14 +114,6 @@ def _set_up(context: RankContext, seed: int) -> None:
     keras.config.set_floatx("float32")
     # Dropout differs from rank to rank; the initial weights are rank 0's.
     keras.utils.set_random_seed((seed + context.rank) % 2**32)
-
-
-def _row_groups(context: RankContext, rows: TrainingRows) -> list[list[int]]:
-    """Return the rows of every row group, each counted by one rank."""
-    counts = rows.count(context.rank, context.size)
-    if context.size > 1:
-        counts = hvd.allreduce(tf.constant(counts), op=hvd.Sum, name="row_groups").numpy()
-    return rows.nested(counts)
 
 
 def _build(job: TrainingJob, plan: EpochPlan) -> tuple[Any, NetworkFacts]:

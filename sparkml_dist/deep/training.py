@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.gang import RankResult, run_gang
@@ -41,6 +41,8 @@ class TrainingResult:
         Steps of an epoch.
     seconds : dict
         ``total``, and ``launch``, ``build``, ``train`` and ``save`` of rank 0.
+    best : dict
+        ``best_epoch`` (from 0) and ``best`` (its value), where a metric was monitored.
     """
 
     history: dict[str, list[Any]]
@@ -48,6 +50,7 @@ class TrainingResult:
     model: dict[str, Any]
     steps: int
     seconds: dict[str, float]
+    best: dict[str, Any] = field(default_factory=dict)
 
 
 def train_network(
@@ -142,6 +145,7 @@ def _result(results: list[RankResult], total: float) -> TrainingResult:
             "launch": total - sum(phases[k] for k in ("build", "train", "save")),
             **{k: phases[k] for k in ("build", "train", "save")},
         },
+        best=first["best"],
     )
 
 

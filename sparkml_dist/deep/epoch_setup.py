@@ -1,0 +1,137 @@
+"""Prepares what follows on the last step of each epoch, from the job and the model of a rank."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+
+from sparkml_dist.cluster.rank_context import RankContext
+from sparkml_dist.deep.backend import hvd, tf
+from sparkml_dist.deep.callbacks import Callbacks
+from sparkml_dist.deep.coupling import Coupling
+from sparkml_dist.deep.early_stopping import (
+    Better,
+    EarlyStopping,
+    EarlyStoppingSettings,
+    monitored,
+)
+from sparkml_dist.deep.epoch_end import EpochEnd
+from sparkml_dist.deep.event_files import EventFiles
+from sparkml_dist.deep.job import TrainingJob
+from sparkml_dist.deep.model_check import check_loss, metric_directions
+from sparkml_dist.deep.network_facts import NetworkFacts
+from sparkml_dist.deep.pipeline import Batch, BatchStream
+from sparkml_dist.deep.plan import EpochPlan, lanes_of, plan_epoch
+from sparkml_dist.deep.rows import TrainingRows
+from sparkml_dist.deep.validation import Validator
+from sparkml_dist.errors import ConfigurationError
+
+__all__ = ["count_row_groups", "prepare_epoch_end"]
+
+
+def count_row_groups(context: RankContext, rows: TrainingRows, purpose: str) -> list[list[int]]:
+    """Return the rows of every row group, each counted by one rank."""
+    counts = rows.count(context.rank, context.size)
+    if context.size > 1:
+        counts = hvd.allreduce(tf.constant(counts), op=hvd.Sum, name="row_groups").numpy()
+    if not counts.sum():
+        assert rows.validation is not None
+        raise ConfigurationError(
+            f"no_{purpose}_rows",
+            f"validationFraction={rows.validation.fraction:g} leaves no rows for {purpose}.",
+            f"The data has {rows.data.n_rows:,} rows; rows with equal keys stay together.",
+        )
+    return rows.nested(counts)
+
+
+def prepare_epoch_end(
+    context: RankContext,
+    job: TrainingJob,
+    coupling: Coupling,
+    facts: NetworkFacts,
+    plan: EpochPlan,
+    arrays: Callable[[Batch], tuple[Any, Any]],
+) -> EpochEnd:
+    """Return what every rank calls at the end of an epoch.
+
+    Parameters
+    ----------
+    context : RankContext
+    job : TrainingJob
+    coupling : Coupling
+    facts : NetworkFacts
+        Of the coupling's model.
+    plan : EpochPlan
+        Of any epoch.
+    arrays : callable
+        ``arrays(batch)`` returns what the network takes and what its loss takes.
+
+    Raises
+    ------
+    ConfigurationError
+        ``loss_failed``, ``unknown_monitor``, ``monitor_direction``, ``no_validation_rows``, or as
+        `Callbacks`.
+    """
+    model = coupling.model
+    first = context.rank == 0
+    names = _metric_names(job, model, facts)
+    stopping = None
+    if job.stopping is not None:
+        validates = job.rows.validation is not None
+        stopping = _stopping(model, job.stopping, names, validates=validates)
+    return EpochEnd(
+        model,
+        job.epochs,
+        validate=_validator(context, job, coupling, plan, arrays),
+        stopping=stopping,
+        callbacks=None
+        if job.callbacks is None
+        else Callbacks(context, job.callbacks, model, job.epochs, plan.steps),
+        events=EventFiles(job.folder.child("logs/tensorboard"))
+        if first and job.tensorboard
+        else None,
+    )
+
+
+def _validator(
+    context: RankContext,
+    job: TrainingJob,
+    coupling: Coupling,
+    plan: EpochPlan,
+    arrays: Callable[[Batch], tuple[Any, Any]],
+) -> Validator | None:
+    if job.rows.validation is None:
+        return None
+    rows = job.rows.validating
+    kept = plan_epoch(
+        count_row_groups(context, rows, "validation"),
+        lanes=job.lanes,
+        lane_batch=plan.lane_batch,
+        seed=job.seed,
+        epoch=0,
+    )
+    lanes = lanes_of(context.rank, context.size, job.lanes)
+
+    def stream() -> BatchStream:
+        return BatchStream(rows.read, kept, lanes, rows.data.n_features, job.input_shape)
+
+    return Validator(coupling, stream, arrays)
+
+
+def _stopping(
+    model: Any, settings: EarlyStoppingSettings, names: Sequence[str], *, validates: bool
+) -> EarlyStopping:
+    known = [*names, *(f"val_{name}" for name in names if validates)]
+    monitored(settings.monitor, dict.fromkeys(known, 0.0))
+    better = metric_directions(model).get(settings.monitor.removeprefix("val_"))
+    return EarlyStopping(
+        settings, lambda: [w.numpy() for w in model.weights], cast("Better | None", better)
+    )
+
+
+def _metric_names(job: TrainingJob, model: Any, facts: NetworkFacts) -> list[str]:
+    x = np.zeros((2, *job.input_shape), np.float32)
+    y = facts.encode(np.zeros(2, np.int32), job.target.n_classes)
+    return check_loss(model, x, y)
