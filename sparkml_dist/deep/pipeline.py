@@ -1,138 +1,68 @@
-"""Streams a rank's rows from shards to batches, on a thread beside the training."""
+"""Streams a rank's rows from shards to batches, on threads beside the training."""
 
 from __future__ import annotations
 
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.dataset.block import Block
-from sparkml_dist.deep.plan import EpochPlan, Piece
+from sparkml_dist.deep.batches import Batch, BatchMaker, Rows
+from sparkml_dist.deep.inputs import InputSpec
+from sparkml_dist.deep.plan import EpochPlan
+from sparkml_dist.deep.read_ahead import HeldRows, Read, ReadAhead, by_need
 
-__all__ = ["Batch", "BatchStream", "lane_rows"]
+__all__ = ["Batch", "BatchStream", "EpochStreams"]
 
-#: Row groups whose rows are shuffled among each other.
-WINDOW = 4
-
-Read = Callable[[int, Sequence[int]], Block]
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What a rank trains on in one step.
-
-    Attributes
-    ----------
-    x : ndarray of float32, shape (batch_size, *input_shape)
-        Features. Rows past `rows` repeat others, so that they disturb no batch statistics.
-    y : ndarray, shape (batch_size,)
-        Class codes (int32) or targets.
-    weight : ndarray of float32, shape (batch_size,)
-        Row weights; 0 past `rows`.
-    rows : int
-        Rows that count; they come first.
-    """
-
-    x: npt.NDArray[np.float32]
-    y: npt.NDArray[Any]
-    weight: npt.NDArray[np.float32]
-    rows: int
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Rows of a lane; `X` may be CSR."""
-
-    X: Any
-    y: npt.NDArray[Any]
-    weight: npt.NDArray[np.float32] | None
-
-    def __len__(self) -> int:
-        return len(self.y)
-
-    def take(self, index: Any) -> _Rows:
-        weight = None if self.weight is None else self.weight[index]
-        return _Rows(self.X[index], self.y[index], weight)
-
-
-def lane_rows(
-    read: Read, pieces: Sequence[Piece], size: int, rng: np.random.Generator
-) -> Iterator[_Rows]:
-    """Yield the rows of a lane in shuffled batches of `size`; the last one may be smaller.
-
-    Parameters
-    ----------
-    read : callable
-        ``read(shard, [row_group])`` returns a `Block`.
-    pieces : sequence of Piece
-        What to read, in order.
-    size : int
-        Rows of a batch.
-    rng : numpy.random.Generator
-        Shuffles the rows of `WINDOW` row groups (more where these are smaller than a batch).
-    """
-    held: list[_Rows] = []
-    for i, piece in enumerate(pieces):
-        block = read(piece.shard, [piece.row_group])
-        whole = len(piece) == len(block)
-        cut = slice(None) if whole else slice(piece.start, piece.stop)
-        held.append(_Rows(block.X, block.y, block.weight).take(cut))
-        last = i == len(pieces) - 1
-        if len(held) < WINDOW and not last:
-            continue
-        window = _joined(held)
-        order = rng.permutation(len(window))
-        stop = len(window) if last else len(window) - len(window) % size
-        for start in range(0, stop, size):
-            yield window.take(order[start : min(start + size, stop)])
-        held = [window.take(order[stop:])] if stop < len(window) else []
-
-
-def _joined(parts: list[_Rows]) -> _Rows:
-    if len(parts) == 1:
-        return parts[0]
-    if isinstance(parts[0].X, np.ndarray):
-        features = np.concatenate([p.X for p in parts])
-    else:
-        import scipy.sparse as sp
-
-        features = sp.vstack([p.X for p in parts], format="csr")
-    weights = [p.weight for p in parts if p.weight is not None]
-    return _Rows(
-        features,
-        np.concatenate([p.y for p in parts]),
-        np.concatenate(weights) if weights else None,
-    )
+#: Bytes of rows that the lanes of a rank may hold between them.
+HELD_BYTES = 256 << 20
 
 
 class BatchStream:
-    """The batches of one rank in one epoch, made by a thread a few steps ahead.
+    """The batches of one rank in one epoch, made by threads a few steps ahead.
+
+    Two threads read row groups in the order in which the steps use them up, one gathers batches.
+    What a step takes depends on the plan alone, so that a stream can begin at any step without
+    reading what comes before it.
+
+    Memory: a row group for each lane, those read ahead (16 MiB and at least two), and the batches
+    that wait. Where the row groups of all lanes together have more than 256 MiB (and are not
+    larger than that each), lanes hold parts of them and read them several times.
 
     Parameters
     ----------
     read : callable
-        ``read(shard, [row_group])`` returns a `Block`.
+        ``read(shard, [row_group])`` returns a `Block` with as many rows as were planned.
     plan : EpochPlan
         The epoch.
     lanes : sequence of int
         The lanes that this rank serves.
     n_features : int
         Features in a row.
-    input_shape : sequence of int
-        Shape of a row as the network takes it.
+    inputs : InputSpec, optional
+        How they become the network's inputs; one float32 vector by default.
+    start_step : int, default=0
+        Steps to leave out.
+    batch_size : int, optional
+        Rows of a batch, where ranks serve unequal lanes (`rank_batch`); by default as many as the
+        lanes give.
+    class_weight : array-like of shape (n_classes,), optional
+        Multiplies the row weights.
+    label_dtype : dtype, default=int32
+        Of labels, should this rank have no row at all.
+    row_bytes : float, optional
+        Bytes of a row in a block in memory; by default those of a dense one.
     ahead : int, default=4
-        Batches that may wait. Memory is bounded by these and by `WINDOW` row groups, twice, for
-        each lane.
+        Batches that may wait.
+    threads : int, default=2
+        How many read.
 
     Examples
     --------
-    >>> with BatchStream(data.read_block, plan, [0], 784, (28, 28, 1)) as batches:
+    >>> with BatchStream(data.read_block, plan, range(12), 784) as batches:
     ...     for batch in batches:  # doctest: +SKIP
     ...         step(batch)
     """
@@ -143,27 +73,70 @@ class BatchStream:
         plan: EpochPlan,
         lanes: Sequence[int],
         n_features: int,
-        input_shape: Sequence[int],
+        inputs: InputSpec | None = None,
         *,
+        start_step: int = 0,
+        batch_size: int | None = None,
+        class_weight: npt.ArrayLike | None = None,
+        label_dtype: npt.DTypeLike = np.int32,
+        row_bytes: float | None = None,
         ahead: int = 4,
+        threads: int = 2,
     ) -> None:
-        self._read = read
         self._plan = plan
         self._lanes = list(lanes)
-        self._n_features = n_features
-        self._input_shape = tuple(input_shape)
+        self._start = start_step
+        self.batch_size = batch_size or sum(plan.quotas[lane] for lane in self._lanes)
+        self._maker = BatchMaker(
+            inputs or InputSpec.single(n_features),
+            n_features,
+            self.batch_size,
+            None if class_weight is None else np.asarray(class_weight, np.float32),
+            label_dtype,
+        )
+        size = 4.0 * n_features if row_bytes is None else row_bytes
+        self._first = _first_step(plan, self._lanes, start_step)
+        most = _most_rows(plan, len(self._lanes), size)
+        self._reader = ReadAhead(
+            read,
+            plan,
+            by_need(plan, self._lanes, start_step=self._first, most_rows=most),
+            row_bytes=size,
+            whole=most is None,
+            threads=threads,
+        )
         self._queue: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=ahead)
         self._stopped = threading.Event()
+        self._made = False
+        self._when_made: Callable[[], None] | None = None
+        self._lock = threading.Lock()
         self._thread = threading.Thread(target=self._fill, name="sparkml_dist-batches", daemon=True)
 
-    @property
-    def batch_size(self) -> int:
-        """Rows of each batch."""
-        return self._plan.lane_batch * len(self._lanes)
+    def start(self) -> BatchStream:
+        """Begin to read, if that has not been done."""
+        if self._thread.ident is None:
+            self._thread.start()
+        return self
+
+    def when_made(self, action: Callable[[], None]) -> None:
+        """Call `action` once when the last batch is made; at once if that has happened."""
+        with self._lock:
+            if not self._made:
+                self._when_made = action
+                return
+        action()
+
+    def close(self) -> None:
+        """Stop reading, and wait for the threads to end."""
+        self._stopped.set()
+        while self._thread.is_alive():
+            try:
+                self._queue.get(timeout=0.02)
+            except queue.Empty:
+                continue
 
     def __enter__(self) -> BatchStream:
-        self._thread.start()
-        return self
+        return self.start()
 
     def __exit__(
         self,
@@ -171,12 +144,7 @@ class BatchStream:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stopped.set()
-        while self._thread.is_alive():
-            try:
-                self._queue.get(timeout=0.05)
-            except queue.Empty:
-                continue
+        self.close()
 
     def __iter__(self) -> Iterator[Batch]:
         while (item := self._queue.get()) is not None:
@@ -186,48 +154,128 @@ class BatchStream:
 
     def _fill(self) -> None:
         try:
-            for batch in self._batches():
-                self._queue.put(batch)
-                if self._stopped.is_set():
-                    return
+            with self._reader:
+                for batch in self._batches():
+                    self._queue.put(batch)
+                    if self._stopped.is_set():
+                        return
+            with self._lock:
+                self._made = True
+            if self._when_made is not None:
+                self._when_made()
             self._queue.put(None)
         except BaseException as error:  # noqa: BLE001 - raised by the consumer
             self._queue.put(error)
 
     def _batches(self) -> Iterator[Batch]:
-        streams = [
-            lane_rows(
-                self._read,
-                self._plan.lanes[lane],
-                self._plan.lane_batch,
-                np.random.default_rng((*self._plan.seed, lane)),
-            )
-            for lane in self._lanes
-        ]
-        spare: tuple[Any, Any] | None = None
-        for _ in range(self._plan.steps):
-            parts = [rows for stream in streams if (rows := next(stream, None)) is not None]
-            batch = self._assemble(parts, spare)
-            spare = batch.x[:1], batch.y[:1]
-            yield batch
+        lanes = [_Lane(self._reader, self._plan, lane, self._first) for lane in self._lanes]
+        stand_in: Rows | None = None
+        for step in range(self._first, self._plan.steps):
+            parts = [rows for lane in lanes for rows in lane.take()]
+            if step >= self._start:
+                yield self._maker.make(parts, stand_in)
+            if parts:
+                held, start, _ = parts[0]
+                stand_in = held, start, start + 1
 
-    def _assemble(self, parts: list[_Rows], spare: tuple[Any, Any] | None) -> Batch:
-        size = self.batch_size
-        x = np.zeros((size, self._n_features), np.float32)
-        y = np.zeros(size, parts[0].y.dtype if parts else np.int32)
-        weight = np.zeros(size, np.float32)
-        at = 0
-        for part in parts:
-            end = at + len(part)
-            x[at:end] = part.X if isinstance(part.X, np.ndarray) else part.X.toarray()
-            y[at:end] = part.y
-            weight[at:end] = 1.0 if part.weight is None else part.weight
-            at = end
-        rows = at
-        if spare is not None and not parts:
-            x[:1], y = spare[0].reshape(1, -1), np.full(size, spare[1][0])
-            at = 1
-        if 0 < at < size:
-            again = np.resize(np.arange(at), size - at)
-            x[at:], y[at:] = x[again], y[again]
-        return Batch(x.reshape(size, *self._input_shape), y, weight, rows)
+
+class EpochStreams:
+    """The streams of one epoch after the other; each is begun while the one before runs out.
+
+    Without it the first step of an epoch would wait for a row group of every lane.
+
+    Parameters
+    ----------
+    make : callable
+        ``make(epoch, start_step)`` returns a `BatchStream`.
+    epochs : int
+        How many there are.
+
+    Examples
+    --------
+    >>> with EpochStreams(make, 10) as streams:  # doctest: +SKIP
+    ...     for epoch in range(10):
+    ...         with streams(epoch) as batches:
+    ...             ...
+    """
+
+    def __init__(self, make: Callable[[int, int], BatchStream], epochs: int) -> None:
+        self._make = make
+        self._epochs = epochs
+        self._begun: dict[int, BatchStream] = {}
+        self._closed = False
+        self._lock = threading.Lock()
+
+    def __call__(self, epoch: int, start_step: int = 0) -> BatchStream:
+        """Return the stream of an epoch from a step on."""
+        with self._lock:
+            stream = self._begun.pop(epoch, None) if start_step == 0 else None
+        if stream is None:
+            stream = self._make(epoch, start_step)
+        stream.when_made(lambda: self._begin(epoch + 1))
+        return stream
+
+    def _begin(self, epoch: int) -> None:
+        if epoch >= self._epochs:
+            return
+        stream = self._make(epoch, 0)
+        with self._lock:
+            if not self._closed:
+                self._begun[epoch] = stream.start()
+
+    def __enter__(self) -> EpochStreams:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._closed = True
+        for stream in self._begun.values():
+            stream.close()
+        self._begun.clear()
+
+
+class _Lane:
+    """Where a lane is: the piece in hand, and what is left of its rows."""
+
+    def __init__(self, reader: ReadAhead, plan: EpochPlan, lane: int, step: int) -> None:
+        self._reader = reader
+        self._quota = plan.quotas[lane]
+        self._left = plan.lane_rows[lane] - step * self._quota
+        self._held: HeldRows | None = None
+        self._at = 0
+
+    def take(self) -> Iterator[Rows]:
+        """Yield the rows of a step; the lanes of a rank must be asked in the order of `by_need`."""
+        wanted = min(self._quota, self._left)
+        self._left -= wanted
+        while wanted > 0:
+            if self._held is None:
+                self._held, self._at = self._reader.next(), 0
+            stop = min(self._at + wanted, len(self._held))
+            yield self._held, self._at, stop
+            wanted -= stop - self._at
+            self._at = stop
+            if stop == len(self._held):
+                self._held = None
+
+
+def _first_step(plan: EpochPlan, lanes: Sequence[int], start: int) -> int:
+    """Return the step to read from: a last step without rows is filled up from the one before."""
+    last = plan.steps - 1
+    if 0 < start == last and all(plan.lane_rows[n] <= last * plan.quotas[n] for n in lanes):
+        return last - 1
+    return start
+
+
+def _most_rows(plan: EpochPlan, lanes: int, row_bytes: float) -> int | None:
+    """Return how many rows of a row group a lane may hold; None where all of them fit."""
+    largest = plan.largest_row_group
+    budget = max(HELD_BYTES, 2 * largest * row_bytes)
+    if lanes * min(largest, max(plan.lane_rows)) * row_bytes <= budget:
+        return None
+    return max(1, *plan.quotas, int(budget / (lanes * row_bytes)))

@@ -1,29 +1,46 @@
 """Which rows each rank sees in an epoch, in what order, and in how many steps.
 
-An epoch is a permutation of all row groups of all shards, laid end to end and cut into equal
-ranges, the *lanes*. A step takes the same number of rows from every lane, so that all ranks do the
-same number of steps; where a lane has run out, rows of weight 0 stand in. Every row is seen exactly
-once in an epoch.
+An epoch lays all row groups of all shards end to end in a random order, the rows of each in a
+random order too, and cuts the line into equal ranges, the *lanes*. A step takes the next rows of
+every lane: a batch mixes rows of as many row groups as there are lanes, and no buffer of rows is
+needed to shuffle. Every row is seen exactly once in an epoch.
 
-Lanes are not ranks: a rank may serve several. With a fixed number of lanes the batches of a run
-are the same whatever the number of ranks.
+Lanes are not ranks: a rank serves several. The rows of a step depend on the lanes alone, so that a
+run takes the same batches at any number of ranks, and can go on at another one. What a lane takes
+in a step follows from counting, so that an epoch can begin at any step.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import ConfigurationError, DataError
 
-__all__ = ["EpochPlan", "Piece", "lanes_of", "plan_epoch"]
+__all__ = ["EpochPlan", "Piece", "default_lanes", "lanes_of", "plan_epoch", "rank_batch"]
+
+#: A multiple of it is shared out evenly by 1, 2, 3, 4, 6 and 12 ranks.
+_LANES = 12
+#: The fewest lanes of a rank: so many row groups are mixed in its own batches.
+_LANES_PER_RANK = 4
 
 
 @dataclass(frozen=True)
 class Piece:
-    """Rows ``start`` to ``stop`` of one row group of one shard."""
+    """Rows of one row group of one shard.
+
+    Attributes
+    ----------
+    shard, row_group : int
+        Which.
+    start, stop : int
+        From where to where, in the order that the epoch gives the row group's rows
+        (`EpochPlan.order`).
+    """
 
     shard: int
     row_group: int
@@ -40,29 +57,78 @@ class EpochPlan:
 
     Attributes
     ----------
-    lanes : tuple of tuple of Piece
-        What each lane reads, in order.
-    lane_batch : int
-        Rows that a step takes from each lane.
+    quotas : tuple of int
+        Rows that a step takes from each lane; together the global batch.
     steps : int
-        Steps of every rank.
-    seed : tuple of int
-        Seeds the shuffling inside the lanes.
+        Steps of every rank: the rows by the global batch, rounded up.
+    seed, epoch : int
+        What the order of the rows was drawn from.
     """
 
-    lanes: tuple[tuple[Piece, ...], ...]
-    lane_batch: int
+    quotas: tuple[int, ...]
     steps: int
-    seed: tuple[int, ...]
+    seed: int
+    epoch: int
+    # Row groups in the epoch's order: shard, number in the shard and rows; where each begins on
+    # the line of all rows; and where the line is cut into lanes.
+    _groups: npt.NDArray[np.int64] = field(repr=False, compare=False)
+    _starts: npt.NDArray[np.int64] = field(repr=False, compare=False)
+    _cuts: tuple[int, ...] = field(repr=False)
+    _sizes: Sequence[Sequence[int]] = field(repr=False, compare=False)
+
+    @property
+    def lanes(self) -> int:
+        """Number of lanes."""
+        return len(self.quotas)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a step over all lanes."""
+        return sum(self.quotas)
+
+    @property
+    def rows(self) -> int:
+        """Rows of the epoch."""
+        return self._cuts[-1]
 
     @property
     def lane_rows(self) -> tuple[int, ...]:
         """Rows of each lane."""
-        return tuple(sum(map(len, lane)) for lane in self.lanes)
+        return tuple(b - a for a, b in zip(self._cuts, self._cuts[1:], strict=False))
+
+    @property
+    def largest_row_group(self) -> int:
+        """Rows of the largest row group."""
+        return int(self._groups[:, 2].max())
+
+    def pieces(self, lane: int, skip: int = 0) -> Iterator[Piece]:
+        """Yield what a lane reads, in order, after its first `skip` rows."""
+        at, stop = self._cuts[lane] + skip, self._cuts[lane + 1]
+        index = int(np.searchsorted(self._starts, at, side="right")) - 1
+        while at < stop:
+            shard, group, rows = map(int, self._groups[index])
+            first = int(self._starts[index])
+            end = min(first + rows, stop)
+            yield Piece(shard, group, at - first, end - first)
+            at = end
+            index += 1
+
+    def row_groups(self) -> Iterator[tuple[int, int, int]]:
+        """Yield shard, row group and its rows, in the order of the epoch."""
+        for shard, group, rows in self._groups.tolist():
+            yield shard, group, rows
+
+    def rows_of(self, shard: int, row_group: int) -> int:
+        """Return the rows of a row group."""
+        return self._sizes[shard][row_group]
+
+    def order(self, shard: int, row_group: int, rows: int) -> npt.NDArray[np.int64]:
+        """Return the order that the epoch gives the rows of a row group, shape (rows,)."""
+        return np.random.default_rng((self.seed, self.epoch, shard, row_group)).permutation(rows)
 
 
 def plan_epoch(
-    row_groups: Sequence[Sequence[int]], *, lanes: int, lane_batch: int, seed: int, epoch: int
+    row_groups: Sequence[Sequence[int]], *, lanes: int, batch_size: int, seed: int, epoch: int
 ) -> EpochPlan:
     """Plan one epoch; the same arguments give the same plan on every rank.
 
@@ -72,52 +138,90 @@ def plan_epoch(
         For each shard the rows of each of its row groups.
     lanes : int
         Number of equal ranges.
-    lane_batch : int
-        Rows that a step takes from each lane.
+    batch_size : int
+        Rows of a step, over all ranks. Lanes whose number does not divide it take turns by one
+        row, and their ranges are cut in proportion.
     seed, epoch : int
-        Choose the permutation.
+        Choose the order of row groups and rows.
 
     Returns
     -------
     EpochPlan
+
+    Raises
+    ------
+    DataError
+        ``no_rows``.
     """
-    groups = [(s, g, n) for s, sizes in enumerate(row_groups) for g, n in enumerate(sizes) if n]
-    order = np.random.default_rng((seed, epoch)).permutation(len(groups))
-    total = sum(n for _, _, n in groups)
-    cuts = [i * total // lanes for i in range(lanes + 1)]
-    found: list[list[Piece]] = [[] for _ in range(lanes)]
-    at, lane = 0, 0
-    for index in order:
-        shard, group, rows = groups[index]
-        start = 0
-        while start < rows:
-            while at == cuts[lane + 1]:
-                lane += 1
-            stop = min(rows, start + cuts[lane + 1] - at)
-            found[lane].append(Piece(shard, group, start, stop))
-            at += stop - start
-            start = stop
-    longest = max(cuts[i + 1] - cuts[i] for i in range(lanes))
+    if not any(map(any, row_groups)):
+        raise DataError("no_rows", "There is no row to train on.")
+    sizes = [np.asarray(rows, np.int64) for rows in row_groups]
+    groups = np.concatenate(
+        [np.stack([np.full(len(n), s), np.arange(len(n)), n], axis=1) for s, n in enumerate(sizes)]
+    )
+    groups = groups[groups[:, 2] > 0]
+    groups = groups[np.random.default_rng((seed, epoch)).permutation(len(groups))]
+    ends = np.cumsum(groups[:, 2])
+    total = int(ends[-1])
+    bounds = [i * batch_size // lanes for i in range(lanes + 1)]
     return EpochPlan(
-        lanes=tuple(map(tuple, found)),
-        lane_batch=lane_batch,
-        steps=-(-longest // lane_batch),
-        seed=(seed, epoch),
+        quotas=tuple(b - a for a, b in zip(bounds, bounds[1:], strict=False)),
+        # No lane is longer than its share of the rows, rounded up: none needs one step more.
+        steps=-(-total // batch_size),
+        seed=seed,
+        epoch=epoch,
+        _groups=groups,
+        _starts=ends - groups[:, 2],
+        _cuts=tuple(total * b // batch_size for b in bounds),
+        _sizes=row_groups,
     )
 
 
+def default_lanes(ranks: int, batch_size: int) -> int:
+    """Return a number of lanes that mixes well and lets a run go on at other numbers of ranks.
+
+    Parameters
+    ----------
+    ranks : int
+        Ranks of the first launch.
+    batch_size : int
+        Rows of a step, over all ranks.
+
+    Returns
+    -------
+    int
+        A multiple of `ranks` and of 12 with at least four lanes for each rank; no more than there
+        are rows in a step.
+    """
+    even = math.lcm(ranks, _LANES)
+    lanes = even * -(-_LANES_PER_RANK * ranks // even)
+    if lanes > batch_size:
+        lanes = max(ranks, batch_size // ranks * ranks)
+    return lanes
+
+
 def lanes_of(rank: int, ranks: int, lanes: int) -> range:
-    """Return the lanes that a rank serves.
+    """Return the lanes that a rank serves: as many as the other ranks, or one more or fewer.
 
     Raises
     ------
     ConfigurationError
-        ``invalid_lanes`` unless the lanes can be shared out evenly.
+        ``invalid_lanes`` when there are fewer lanes than ranks.
     """
-    if lanes < 1 or lanes % ranks:
+    if lanes < ranks:
         raise ConfigurationError(
             "invalid_lanes",
-            f"The number of lanes must be a multiple of the {ranks} ranks. Got {lanes}.",
+            f"There must be at least a lane for each of the {ranks} ranks. Got {lanes}.",
+            "A run that was begun with fewer lanes can go on with at most so many ranks.",
         )
-    share = lanes // ranks
-    return range(rank * share, (rank + 1) * share)
+    return range(rank * lanes // ranks, (rank + 1) * lanes // ranks)
+
+
+def rank_batch(plan: EpochPlan, ranks: int) -> int:
+    """Return the rows of a batch of each rank, the same for all: the most that one of them takes.
+
+    Ranks that serve fewer rows fill up with rows of weight 0, so that a weighted mean over a
+    rank's batch has the same divisor everywhere.
+    """
+    shares = (lanes_of(rank, ranks, plan.lanes) for rank in range(ranks))
+    return max(sum(plan.quotas[lane] for lane in share) for share in shares)
