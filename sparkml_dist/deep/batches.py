@@ -31,7 +31,7 @@ class Batch:
     y : ndarray, shape (batch_size,)
         Class codes (int32) or targets.
     weight : ndarray of float32, shape (batch_size,)
-        Row weights, times those of their classes; 0 past `rows`.
+        Row weights; 0 past `rows`.
     rows : int
         Rows that count; they come first.
     """
@@ -51,8 +51,6 @@ class BatchMaker:
     n_features : int
     size : int
         Rows of a batch.
-    class_weight : ndarray of float32, shape (n_classes,), optional
-        Multiplies the row weights.
     label_dtype : dtype, default=int32
         Of the labels, for a batch where none are at hand.
     """
@@ -62,13 +60,11 @@ class BatchMaker:
         inputs: InputSpec,
         n_features: int,
         size: int,
-        class_weight: npt.NDArray[np.float32] | None = None,
         label_dtype: npt.DTypeLike = np.int32,
     ) -> None:
         self._inputs = inputs
         self._width = n_features
         self._size = size
-        self._class_weight = class_weight
         self._label_dtype = label_dtype
         self._buffers = Buffers()
         # Whether the network takes rows as they are gathered.
@@ -101,8 +97,6 @@ class BatchMaker:
             y[place] = block.y[chosen]
             weight[place] = 1.0 if block.weight is None else block.weight[chosen]
             at = place.stop
-        if self._class_weight is not None:
-            weight[:at] *= self._class_weight[y[:at]]
         weight[rows:] = 0.0
         if at < self._size:
             again = np.resize(np.arange(at), self._size - at)

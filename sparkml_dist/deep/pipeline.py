@@ -49,8 +49,6 @@ class BatchStream:
     batch_size : int, optional
         Rows of a batch, where ranks serve unequal lanes (`rank_batch`); by default as many as the
         lanes give.
-    class_weight : array-like of shape (n_classes,), optional
-        Multiplies the row weights.
     label_dtype : dtype, default=int32
         Of labels, should this rank have no row at all.
     row_bytes : float, optional
@@ -77,7 +75,6 @@ class BatchStream:
         *,
         start_step: int = 0,
         batch_size: int | None = None,
-        class_weight: npt.ArrayLike | None = None,
         label_dtype: npt.DTypeLike = np.int32,
         row_bytes: float | None = None,
         ahead: int = 4,
@@ -91,7 +88,6 @@ class BatchStream:
             inputs or InputSpec.single(n_features),
             n_features,
             self.batch_size,
-            None if class_weight is None else np.asarray(class_weight, np.float32),
             label_dtype,
         )
         size = 4.0 * n_features if row_bytes is None else row_bytes

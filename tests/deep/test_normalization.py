@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import scipy.sparse as sp
 
 from sparkml_dist.dataset.block import Block
-from sparkml_dist.deep.normalization import feature_moments
-from sparkml_dist.deep.plan import Piece
+from sparkml_dist.deep import normalization
+from sparkml_dist.deep.normalization import sample_moments
 
-PIECES = [Piece(0, i, 0, 40) for i in range(5)]
+GROUPS = [(i, 0, 40) for i in (3, 1, 0, 4, 2)]
+Y = np.random.default_rng(1).normal(50, 3, 200)
+
+
+def _reader(X, seen=None):
+    def read(shard, groups):
+        assert groups == [0]
+        if seen is not None:
+            seen.append(shard)
+        rows = slice(shard * 40, shard * 40 + 40)
+        return Block(X[rows], Y[rows], None, np.arange(40))
+
+    return read
 
 
 def _moments(X):
-    def read(shard, groups):
-        part = X[groups[0] * 40 : groups[0] * 40 + 40]
-        return Block(part, np.zeros(part.shape[0], np.int32), None, np.arange(part.shape[0]))
-
-    return feature_moments(read, PIECES, X.shape[1])
+    return sample_moments(_reader(X), GROUPS, X.shape[1])[0].mean_and_std()
 
 
 def test_like_numpy():
@@ -28,6 +37,12 @@ def test_like_numpy():
     np.testing.assert_allclose(mean, np.nanmean(X.astype("f8"), axis=0), rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(std[:3], np.nanstd(X.astype("f8"), axis=0)[:3], rtol=1e-4)
     assert std[3] == 1.0
+
+
+def test_the_label():
+    X = np.zeros((200, 2), np.float32)
+    (mean,), (std,) = sample_moments(_reader(X), GROUPS, 2)[1].mean_and_std()
+    assert [mean, std] == pytest.approx([Y.mean(), Y.std()], rel=1e-6)
 
 
 def test_a_feature_that_is_never_known():
@@ -42,3 +57,30 @@ def test_sparse_as_dense():
     X = sp.random(200, 6, 0.3, format="csr", dtype=np.float32, random_state=0)
     for found, wanted in zip(_moments(X), _moments(X.toarray()), strict=True):
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 7])
+def test_ranks_share_the_reading_and_learn_the_same(ranks):
+    X = np.random.default_rng(0).normal(3, 2, (200, 3)).astype(np.float32)
+    X[5, 1] = np.nan
+    sums, seen = [], []
+    for rank in range(ranks):  # what each rank has to give
+        sample_moments(
+            _reader(X, seen),
+            GROUPS,
+            3,
+            rank=rank,
+            ranks=ranks,
+            gather=lambda own: [sums.append(own)] and [],
+        )
+    assert sorted(seen) == list(range(5))
+    found, _ = sample_moments(_reader(X), GROUPS, 3, rank=1, ranks=ranks, gather=lambda _: sums)
+    for one, alone in zip(found.mean_and_std(), _moments(X), strict=True):
+        np.testing.assert_allclose(one, alone, rtol=1e-6)
+
+
+def test_no_more_is_read_than_a_sample(monkeypatch):
+    monkeypatch.setattr(normalization, "SAMPLE_ROWS", 100)
+    X, seen = np.zeros((200, 2), np.float32), []
+    sample_moments(_reader(X, seen), GROUPS, 2)
+    assert seen == [3, 1, 0]
