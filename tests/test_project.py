@@ -31,6 +31,7 @@ IN_RANKS = {
         "model_check",
         "network_facts",
         "rank",
+        "tensors",
         "validation",
     )
 }

@@ -23,7 +23,8 @@ from sparkml_dist.deep.job import TrainingJob
 from sparkml_dist.deep.model_check import check_loss, metric_directions
 from sparkml_dist.deep.network_facts import NetworkFacts
 from sparkml_dist.deep.pipeline import Batch, BatchStream
-from sparkml_dist.deep.plan import EpochPlan, lanes_of, plan_epoch
+from sparkml_dist.deep.plan import EpochPlan, plan_epoch
+from sparkml_dist.deep.rank_input import rank_stream
 from sparkml_dist.deep.rows import TrainingRows
 from sparkml_dist.deep.validation import Validator
 from sparkml_dist.errors import ConfigurationError
@@ -108,14 +109,13 @@ def _validator(
     kept = plan_epoch(
         count_row_groups(context, rows, "validation"),
         lanes=job.lanes,
-        lane_batch=plan.lane_batch,
+        batch_size=plan.batch_size,
         seed=job.seed,
         epoch=0,
     )
-    lanes = lanes_of(context.rank, context.size, job.lanes)
 
     def stream() -> BatchStream:
-        return BatchStream(rows.read, kept, lanes, rows.data.n_features, job.input_shape)
+        return rank_stream(rows, job.inputs, kept, context.rank, context.size)
 
     return Validator(coupling, stream, arrays)
 
@@ -132,6 +132,6 @@ def _stopping(
 
 
 def _metric_names(job: TrainingJob, model: Any, facts: NetworkFacts) -> list[str]:
-    x = np.zeros((2, *job.input_shape), np.float32)
+    x = job.inputs.zeros(2)
     y = facts.encode(np.zeros(2, np.int32), job.target.n_classes)
     return check_loss(model, x, y)

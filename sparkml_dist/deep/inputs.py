@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.manifest import Manifest
-from sparkml_dist.deep.input_columns import find_columns
 from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.deep.input_columns import find_columns
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
 __all__ = ["DTYPES", "InputPart", "InputSpec", "NetworkInput"]
@@ -272,11 +272,27 @@ class InputSpec:
             return self.parts[0].take(X)
         return {part.name: part.take(X) for part in self.parts}
 
-    def split(self, values: npt.NDArray[Any]) -> Any:
-        """Return per-feature values, shape (n_features,), by input: an array, or a dict of them."""
+    def zeros(self, rows: int) -> NetworkInput:
+        """Return rows of zeros as the network takes them."""
+        width = 1 + max(max(part.columns) for part in self.parts)
+        return self.take(np.zeros((rows, width), np.float32))
+
+    def moments(self, mean: npt.NDArray[Any], std: npt.NDArray[Any]) -> Any:
+        """Return the mean and standard deviation of every feature by input.
+
+        Parameters
+        ----------
+        mean, std : ndarray of shape (n_features,)
+
+        Returns
+        -------
+        tuple of two ndarrays of shape (features of the input,)
+            Or, for several inputs, a dict of them by name, without inputs of whole numbers.
+        """
+        found = {p.name: (mean[p.selection], std[p.selection]) for p in self.parts}
         if self.is_single:
-            return values[self.parts[0].selection]
-        return {part.name: values[part.selection] for part in self.parts}
+            return found[self.parts[0].name]
+        return {p.name: found[p.name] for p in self.parts if not p.is_whole}
 
     def check(self, manifest: Manifest) -> None:
         """Refuse inputs of whole numbers whose features have missing values.
@@ -307,13 +323,13 @@ class InputSpec:
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> InputSpec:
         """Return the spec that JSON holds."""
-        lists = ("columns", "shape", "missing")
-        return cls(
-            tuple(
-                InputPart(**{k: tuple(v) if k in lists else v for k, v in part.items()})
-                for part in value["parts"]
-            )
-        )
+        return cls(tuple(_read_part(dict(part)) for part in value["parts"]))
+
+
+def _read_part(value: dict[str, Any]) -> InputPart:
+    for name in ("columns", "shape", "missing"):
+        value[name] = tuple(value[name])
+    return InputPart(**value)
 
 
 _KEYS = ("columns", "shape", "dtype")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sparkml_dist.deep.early_stopping import EarlyStoppingSettings
+from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.deep.rows import TrainingRows
 from sparkml_dist.deep.target import Target
 from sparkml_dist.persistence.filesystem import Folder
@@ -28,14 +29,14 @@ class TrainingJob:
         Where rank 0 puts ``model.keras``.
     target : Target
         What is predicted.
-    input_shape : tuple of int
-        Shape of a row as the network takes it.
+    inputs : InputSpec
+        How the features of a row become the network's inputs.
     epochs : int
         Passes over the data.
     batch_size : int
         Rows of one step on each rank.
     lanes : int
-        Equal ranges that an epoch is cut into; a multiple of the ranks.
+        Equal ranges that an epoch is cut into; at least as many as ranks.
     seed : int
         Decides initial weights, order of rows and dropout.
     stopping : EarlyStoppingSettings or None
@@ -50,7 +51,7 @@ class TrainingJob:
     builder: bytes
     folder: Folder
     target: Target
-    input_shape: tuple[int, ...]
+    inputs: InputSpec
     epochs: int
     batch_size: int
     lanes: int

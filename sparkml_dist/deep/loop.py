@@ -11,6 +11,7 @@ from typing import Any
 from sparkml_dist.deep.backend import keras, tf
 from sparkml_dist.deep.coupling import Coupling
 from sparkml_dist.deep.pipeline import Batch, BatchStream
+from sparkml_dist.deep.tensors import as_tensor
 from sparkml_dist.errors import TrainingError
 
 __all__ = ["AtEnd", "EpochReport", "tensors", "train_epochs"]
@@ -125,9 +126,9 @@ def tensors(batch: Batch, arrays: Callable[[Batch], tuple[Any, Any]]) -> tuple[A
     """Return a batch as what `Coupling.train_step` takes."""
     x, y = arrays(batch)
     return (
-        keras.tree.map_structure(tf.convert_to_tensor, x),
-        keras.tree.map_structure(tf.convert_to_tensor, y),
-        tf.convert_to_tensor(batch.weight),
+        keras.tree.map_structure(as_tensor, x),
+        keras.tree.map_structure(as_tensor, y),
+        as_tensor(batch.weight),
         tf.constant(batch.rows),
     )
 

@@ -13,15 +13,16 @@ from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder
+from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.deep.job import TrainingJob
 from sparkml_dist.deep.network_model import NetworkModel
 from sparkml_dist.deep.network_params import HasNetwork
+from sparkml_dist.deep.plan import default_lanes
 from sparkml_dist.deep.rows import TrainingRows
 from sparkml_dist.deep.target import Target
 from sparkml_dist.deep.training import (
     REQUIRED,
     TrainingResult,
-    checked_shape,
     rows_per_step,
     train_network,
 )
@@ -73,7 +74,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
         check_gang(spark, self.getOrDefault(self.numRanks), REQUIRED)
 
     def _check_data(self, data: PartitionedDataset) -> None:
-        checked_shape(self._value(self.inputShape), data.n_features)
+        self._inputs(data).check(data.manifest)
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         return {
@@ -83,7 +84,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
             "ranks": self.getOrDefault(self.numRanks),
             "epochs": self.getOrDefault(self.epochs),
             "batchSize": self._batch_size(data),
-            "inputShape": list(checked_shape(self._value(self.inputShape), data.n_features)),
+            "inputs": self._inputs(data).to_dict(),
             "seed": self.getOrDefault(self.seed),
             "validationFraction": self.getOrDefault(self.validationFraction),
             "stopping": None if (stopping := self._stopping()) is None else asdict(stopping),
@@ -97,6 +98,10 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
         rows = round(data.n_rows * (1 - self.getOrDefault(self.validationFraction)))
         return given or rows_per_step(rows, self.getOrDefault(self.numRanks))
 
+    def _inputs(self, data: PartitionedDataset) -> InputSpec:
+        """Return how features become the network's inputs."""
+        return InputSpec.build(data.schema, shape=self._value(self.inputShape))
+
     def _rows(self, data: PartitionedDataset) -> TrainingRows:
         """Return the rows to learn from."""
         fraction = self.getOrDefault(self.validationFraction)
@@ -105,15 +110,16 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
 
     def _job(self, data: PartitionedDataset, folder: Folder) -> TrainingJob:
         """Return what the ranks are to do."""
+        ranks = self.getOrDefault(self.numRanks)
         return TrainingJob(
             rows=self._rows(data),
             builder=_travelling(self.getOrDefault(self.builder)),
             folder=folder,
             target=Target.of(data.manifest.label),
-            input_shape=checked_shape(self._value(self.inputShape), data.n_features),
+            inputs=self._inputs(data),
             epochs=self.getOrDefault(self.epochs),
             batch_size=self._batch_size(data),
-            lanes=self.getOrDefault(self.numRanks),
+            lanes=default_lanes(ranks, ranks * self._batch_size(data)),
             seed=self.getOrDefault(self.seed) % 2**32,
             stopping=self._stopping(),
             callbacks=_travelling(self.getOrDefault(self.callbacks))
@@ -149,7 +155,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
             data.schema,
             data.manifest.label,
             [ModelFile(network["file"], network["bytes"], network["sha256"])],
-            {"input_shape": list(job.input_shape), "facts": network["facts"]},
+            {"inputs": job.inputs.to_dict(), "facts": network["facts"]},
             {
                 "ranks": result.ranks,
                 "steps": result.steps,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.deep.scorer import KerasScorer
 from sparkml_dist.shard_model import ShardModel
 
@@ -36,7 +37,7 @@ class NetworkModel(ShardModel):
             file.name,
             file.sha256,
             len(self.label.classes),
-            tuple(self.content["input_shape"]),
+            InputSpec.from_dict(self.content["inputs"]).shape,
             facts["units"],
             facts["logits"],
         )

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -94,7 +95,7 @@ class EpochPlan:
     @property
     def lane_rows(self) -> tuple[int, ...]:
         """Rows of each lane."""
-        return tuple(b - a for a, b in zip(self._cuts, self._cuts[1:], strict=False))
+        return tuple(b - a for a, b in pairwise(self._cuts))
 
     @property
     def largest_row_group(self) -> int:
@@ -115,8 +116,8 @@ class EpochPlan:
 
     def row_groups(self) -> Iterator[tuple[int, int, int]]:
         """Yield shard, row group and its rows, in the order of the epoch."""
-        for shard, group, rows in self._groups.tolist():
-            yield shard, group, rows
+        shards, groups, rows = self._groups.T.tolist()
+        yield from zip(shards, groups, rows, strict=True)
 
     def rows_of(self, shard: int, row_group: int) -> int:
         """Return the rows of a row group."""
@@ -165,7 +166,7 @@ def plan_epoch(
     total = int(ends[-1])
     bounds = [i * batch_size // lanes for i in range(lanes + 1)]
     return EpochPlan(
-        quotas=tuple(b - a for a, b in zip(bounds, bounds[1:], strict=False)),
+        quotas=tuple(b - a for a, b in pairwise(bounds)),
         # No lane is longer than its share of the rows, rounded up: none needs one step more.
         steps=-(-total // batch_size),
         seed=seed,

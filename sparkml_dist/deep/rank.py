@@ -8,6 +8,9 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.deep.backend import hvd, keras, tf
 from sparkml_dist.deep.builder_call import load_builder, takes
@@ -17,9 +20,10 @@ from sparkml_dist.deep.job import MODEL_FILE, TrainingJob
 from sparkml_dist.deep.loop import EpochReport, train_epochs
 from sparkml_dist.deep.model_check import build_model
 from sparkml_dist.deep.network_facts import NetworkFacts, network_facts
-from sparkml_dist.deep.normalization import feature_moments, target_moments
-from sparkml_dist.deep.pipeline import Batch, BatchStream
-from sparkml_dist.deep.plan import EpochPlan, lanes_of, plan_epoch
+from sparkml_dist.deep.normalization import sample_moments
+from sparkml_dist.deep.pipeline import Batch, BatchStream, EpochStreams
+from sparkml_dist.deep.plan import EpochPlan, plan_epoch
+from sparkml_dist.deep.rank_input import rank_stream
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["train"]
@@ -43,18 +47,19 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     clock = _Clock()
     _set_up(context, job.seed)
     clock.lap("init")
-    lanes = lanes_of(context.rank, context.size, job.lanes)
-    lane_batch = job.batch_size * context.size // job.lanes
-
     groups = count_row_groups(context, job.rows, "training")
 
     def plan(epoch: int) -> EpochPlan:
         return plan_epoch(
-            groups, lanes=job.lanes, lane_batch=lane_batch, seed=job.seed, epoch=epoch
+            groups,
+            lanes=job.lanes,
+            batch_size=job.batch_size * context.size,
+            seed=job.seed,
+            epoch=epoch,
         )
 
     first = plan(0)
-    model, facts = _build(job, first)
+    model, facts = _build(context, job, first)
     coupling = Coupling(model)
 
     def arrays(batch: Batch) -> tuple[Any, Any]:
@@ -79,16 +84,12 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
         if context.rank == 0:
             context.emit("epoch", **asdict(epoch))
 
-    def stream(epoch: int) -> BatchStream:
-        return BatchStream(
-            job.rows.read,
-            first if epoch == 0 else plan(epoch),
-            lanes,
-            job.rows.data.n_features,
-            job.input_shape,
-        )
+    def stream(epoch: int, start_step: int = 0) -> BatchStream:
+        of_epoch = first if epoch == 0 else plan(epoch)
+        return rank_stream(job.rows, job.inputs, of_epoch, context.rank, context.size, start_step)
 
-    reports = train_epochs(coupling, stream, arrays, job.epochs, report, end)
+    with EpochStreams(stream, job.epochs) as streams:
+        reports = train_epochs(coupling, streams, arrays, job.epochs, report, end)
     clock.lap("train")
     # All ranks have met in the last check of the weights: from here on each is on its own.
     hvd.shutdown()
@@ -116,22 +117,33 @@ def _set_up(context: RankContext, seed: int) -> None:
     keras.utils.set_random_seed((seed + context.rank) % 2**32)
 
 
-def _build(job: TrainingJob, plan: EpochPlan) -> tuple[Any, NetworkFacts]:
+def _build(context: RankContext, job: TrainingJob, plan: EpochPlan) -> tuple[Any, NetworkFacts]:
     builder = load_builder(job.builder)
     offered: dict[str, Any] = {
-        "input_shape": job.input_shape,
+        "input_shape": job.inputs.shape,
         "total_steps": plan.steps * job.epochs,
     }
     if not job.target.is_regression:
         offered["n_classes"] = job.target.n_classes
-    pieces = [piece for lane in plan.lanes for piece in lane]
-    if takes(builder, "normalization"):
-        n_features = job.rows.data.n_features
-        offered["normalization"] = feature_moments(job.rows.read, pieces, n_features)
-    if job.target.is_regression and takes(builder, "target_normalization"):
-        offered["target_normalization"] = target_moments(job.rows.read, pieces)
+    if takes(builder, "normalization") or takes(builder, "target_normalization"):
+        features, label = sample_moments(
+            job.rows.read,
+            plan.row_groups(),
+            job.rows.data.n_features,
+            rank=context.rank,
+            ranks=context.size,
+            gather=_gather,
+        )
+        mean, std = features.mean_and_std()
+        offered["normalization"] = job.inputs.moments(mean, std)
+        if job.target.is_regression:
+            offered["target_normalization"] = tuple(float(m[0]) for m in label.mean_and_std())
     model = build_model(builder, offered)
     return model, network_facts(model, job.target)
+
+
+def _gather(own: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
+    return list(hvd.allgather(tf.constant(own[None]), name="moments").numpy())
 
 
 def _history(reports: list[EpochReport]) -> dict[str, list[Any]]:

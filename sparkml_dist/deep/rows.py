@@ -41,6 +41,12 @@ class TrainingRows:
         """The rows kept for validation; class weights do not hold for them."""
         return replace(self, held_out=True, class_weight=())
 
+    @property
+    def row_bytes(self) -> float:
+        """Bytes of a row in a block in memory, on average."""
+        shards = self.data.shards
+        return sum(s.block_bytes for s in shards) / max(1, sum(s.rows for s in shards))
+
     def read(self, shard: int, row_groups: Sequence[int]) -> Block:
         """Return the chosen rows of row groups of one shard.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,11 @@ from sparkml_dist.cluster.gang import RankResult, run_gang
 from sparkml_dist.cluster.progress import progress
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.deep.job import TrainingJob
-from sparkml_dist.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["REQUIRED", "TrainingResult", "checked_shape", "rows_per_step", "train_network"]
+__all__ = ["REQUIRED", "TrainingResult", "rows_per_step", "train_network"]
 
 REQUIRED = ("tensorflow", "keras", "horovod")
 
@@ -168,24 +167,3 @@ def rows_per_step(n_rows: int, ranks: int) -> int:
     """
     wanted = n_rows / (100 * max(1, ranks))
     return int(2 ** min(8, max(4, round(math.log2(max(wanted, 1))))))
-
-
-def checked_shape(shape: Sequence[int] | None, n_features: int) -> tuple[int, ...]:
-    """Return the shape of a row as the network takes it.
-
-    Raises
-    ------
-    ConfigurationError
-        ``input_shape_differs`` when it does not hold `n_features` values.
-    """
-    if shape is None:
-        return (n_features,)
-    found = tuple(int(s) for s in shape)
-    if not found or min(found) < 1 or math.prod(found) != n_features:
-        raise ConfigurationError(
-            "input_shape_differs",
-            f"input_shape must hold the {n_features} features of a row. Got "
-            f"{'×'.join(map(str, found)) or '()'}"
-            + (f" = {math.prod(found)} values." if found else "."),
-        )
-    return found

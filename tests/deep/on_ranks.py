@@ -6,6 +6,8 @@ from types import SimpleNamespace
 
 import numpy as np
 
+from tests.deep import on_ranks_input
+
 BATCH, FEATURES, CLASSES = 8, 5, 3
 STEPS = 6
 LAST_ROWS = (8, 3)  # of each rank in the last step
@@ -22,6 +24,7 @@ def run(context, _):
         "state": average_state(context),
         "differ": weights_differ(context),
         "nan": loss_not_finite(context),
+        "input": on_ranks_input.run(context),
         "refused": {name: refusal(name) for name in BAD_BUILDERS},
         "facts": {name: facts(name) for name in GOOD_BUILDERS},
     }

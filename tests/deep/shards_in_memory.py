@@ -31,7 +31,9 @@ class Shards:
         self.weighted = weighted
         sizes = [(s, g, n) for s, rows in enumerate(groups) for g, n in enumerate(rows)]
         ends = np.cumsum([n for _, _, n in sizes])
-        self.ids = {(s, g): np.arange(e - n, e) + 1 for (s, g, n), e in zip(sizes, ends, strict=True)}
+        self.ids = {
+            (s, g): np.arange(end - n, end) + 1 for (s, g, n), end in zip(sizes, ends, strict=True)
+        }
         self.n = int(ends[-1])
         self.reads, self.threads = [], set()
 

@@ -5,6 +5,7 @@ One gang runs all of it (`tests.deep.on_ranks`), since each process imports Tens
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from sparkml_dist.cluster.gang import run_gang
@@ -35,6 +36,22 @@ def test_metrics_are_those_of_all_rows(ranks):
 
 def test_one_rank_is_plain_keras_bit_by_bit(ranks):
     assert all(ranks[0]["alone"])
+
+
+def test_the_loss_curve_of_two_ranks_is_that_of_one(ranks):
+    """Several inputs, row weights, uneven shards and a tail; 52 steps of SGD in float32."""
+    curve, weights = ranks[0]["input"]["together"]
+    assert ranks[1]["input"]["together"] == [curve, weights]
+    wanted, wanted_weights = ranks[0]["input"]["alone"]
+    assert len(curve) == 52
+    assert np.mean(curve[26:]) < np.mean(curve[:26])
+    np.testing.assert_allclose(curve, wanted, rtol=1e-5)
+    for one, other in zip(weights, wanted_weights, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_batches_are_handed_over_without_a_copy(ranks):
+    assert ranks[0]["input"]["shared"] == [True, True, True]
 
 
 def test_state_is_averaged_and_the_rest_untouched(ranks):

@@ -11,7 +11,7 @@ from pyspark.ml.linalg import Vectors
 from sklearn.datasets import load_digits
 
 from sparkml_dist import KerasClassifier, load_model, partition, split
-from sparkml_dist.deep.training import checked_shape, rows_per_step
+from sparkml_dist.deep.training import rows_per_step
 from sparkml_dist.errors import ConfigurationError, ResourceError, StorageError
 
 # A network of the user's own: in a file, with a helper, one unit, logits, its own metric.
@@ -173,14 +173,6 @@ def test_a_function_is_not_saved_as_a_pickle(tmp_path):
     with pytest.raises(StorageError, match="builder_not_saved"):
         KerasClassifier(builder=lambda: None).save(str(tmp_path / "learner"))
     assert not (tmp_path / "learner").exists()
-
-
-def test_shapes():
-    assert checked_shape(None, 5) == (5,)
-    assert checked_shape([2, 3, 1], 6) == (2, 3, 1)
-    for wrong in ([2, 2], [], [-2, -3], [6, 0]):
-        with pytest.raises(ConfigurationError, match="input_shape_differs"):
-            checked_shape(wrong, 6)
 
 
 def test_the_size_of_a_step():

@@ -64,6 +64,11 @@ def test_ranks_share_the_reading_and_learn_the_same(ranks):
     X = np.random.default_rng(0).normal(3, 2, (200, 3)).astype(np.float32)
     X[5, 1] = np.nan
     sums, seen = [], []
+
+    def kept(own):
+        sums.append(own)
+        return []
+
     for rank in range(ranks):  # what each rank has to give
         sample_moments(
             _reader(X, seen),
@@ -71,7 +76,7 @@ def test_ranks_share_the_reading_and_learn_the_same(ranks):
             3,
             rank=rank,
             ranks=ranks,
-            gather=lambda own: [sums.append(own)] and [],
+            gather=kept,
         )
     assert sorted(seen) == list(range(5))
     found, _ = sample_moments(_reader(X), GROUPS, 3, rank=1, ranks=ranks, gather=lambda _: sums)

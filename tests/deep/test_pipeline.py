@@ -174,9 +174,12 @@ def test_an_error_of_the_reader_names_the_row_group():
         (broken, "row_group_not_read", "Row group 0 of shard 0 cannot be read: OSError: gone"),
         (refused, "shard_missing", r"Shard 0 is gone. \(In row group 0 of shard 0.\)"),
     ):
-        with BatchStream(read, plan, [0], 4) as stream, pytest.raises(StorageError, match=message) as e:
+        with (
+            BatchStream(read, plan, [0], 4) as stream,
+            pytest.raises(StorageError, match=message) as raised,
+        ):
             list(stream)
-        assert e.value.code == code
+        assert raised.value.code == code
 
 
 def test_a_row_group_of_other_rows_than_planned():
