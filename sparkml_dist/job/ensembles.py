@@ -274,11 +274,11 @@ def _kind(name: str, method: Method, *, regression: bool) -> type[Any]:
 
 
 def _not_an_option(method: str, option: str) -> UsageError:
-    return UsageError(
-        "usage",
-        f"--method {method} has no --{option.replace('_', '-')}.",
-        "See train_ensemble.py --help.",
-    )
+    if option == "members":
+        hint = "Leave it out: the members are the learners that --estimator names, once or often."
+    else:
+        hint = "See train_ensemble.py --help."
+    return UsageError("usage", f"--method {method} has no --{option.replace('_', '-')}.", hint)
 
 
 def _learners(args: argparse.Namespace, method: Method) -> dict[str, Any]:
