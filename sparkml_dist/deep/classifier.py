@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.classifier import ShardClassifier
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.deep.class_weight import check_class_weight, class_weights
 from sparkml_dist.deep.network_estimator import NetworkEstimator
 from sparkml_dist.deep.network_model import NetworkModel
+from sparkml_dist.deep.rows import TrainingRows
+from sparkml_dist.params import param
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 __all__ = ["KerasClassificationModel", "KerasClassifier"]
 
@@ -38,6 +46,9 @@ class KerasClassifier(NetworkEstimator, ShardClassifier):
         100 steps of an epoch.
     inputShape : list of int, optional
         Shape that a row's features are given, such as ``[28, 28, 1]``.
+    classWeight : "balanced" or dict, optional
+        Factor on the weight of the rows of each class in training; classes that a dict does not
+        name have 1.
     seed : int, default=0
     featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol
         Roles of columns; by default ``label``, and ``features`` or else all other columns.
@@ -62,3 +73,25 @@ class KerasClassifier(NetworkEstimator, ShardClassifier):
     """
 
     _model_class: ClassVar[type[NetworkModel]] = KerasClassificationModel
+
+    classWeight: Any = param(
+        "classWeight", "'balanced', or a dict from classes to the factor on their rows' weight"
+    )
+
+    def _check_params(self, spark: SparkSession) -> None:
+        if self.isSet(self.classWeight):
+            check_class_weight(self.getOrDefault(self.classWeight))
+        super()._check_params(spark)
+
+    def _check_data(self, data: PartitionedDataset) -> None:
+        super()._check_data(data)
+        self._rows(data)
+
+    def _rows(self, data: PartitionedDataset) -> TrainingRows:
+        rows = super()._rows(data)
+        if not self.isSet(self.classWeight):
+            return rows
+        return replace(rows, class_weight=class_weights(self.getOrDefault(self.classWeight), data))
+
+    def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
+        return {**super()._plan(data), "classWeight": list(self._rows(data).class_weight)}
