@@ -1,0 +1,173 @@
+"""Any Keras network as a PySpark estimator: any loss, any number of inputs and outputs."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.ml.param import TypeConverters
+
+from sparkml_dist.dataset.columns import match_columns
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.deep.inputs import InputPart, InputSpec
+from sparkml_dist.deep.network_estimator import NetworkEstimator
+from sparkml_dist.deep.network_model import NetworkModel
+from sparkml_dist.deep.output_facts import OutputFacts
+from sparkml_dist.deep.output_scorer import OutputScorer, score_outputs
+from sparkml_dist.deep.target import Target, target_names, target_parts
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.params import param
+from sparkml_dist.session import SessionInfo
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["KerasEstimator", "KerasModel"]
+
+
+class KerasModel(NetworkModel):
+    """What `KerasEstimator` fits; see `NetworkModel` for the attributes.
+
+    ``transform`` adds one column, `predictionCol`: a double where the network gives one number a
+    row, an array of floats (row-major) where it gives several, and for a network with several
+    outputs a struct of such, with the outputs' names.
+    """
+
+    @property
+    def outputNames(self) -> list[str]:
+        """Names of the network's outputs."""
+        return [o.name for o in self._facts.outputs]
+
+    @property
+    def _facts(self) -> OutputFacts:
+        return OutputFacts.from_dict(self.content["facts"])
+
+    def _target(self) -> str:
+        return f"outputs {', '.join(self.outputNames)}"
+
+    def _scorer(self) -> OutputScorer:  # type: ignore[override]
+        file = self.files[0]
+        inputs = InputSpec.from_dict(self.content["inputs"])
+        return OutputScorer(self.folder, file.name, file.sha256, inputs, self._facts)
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        cpus = SessionInfo.of(dataset.sparkSession).task_cpus
+        column = self.getOrDefault(self.predictionCol)
+        return score_outputs(dataset, self.schema, self._scorer(), column, cpus=cpus)
+
+
+class KerasEstimator(NetworkEstimator):
+    """Any compiled Keras network, trained as by `KerasClassifier`.
+
+    Parameters
+    ----------
+    builder : str or callable
+        ``"FILE.py:FUNCTION"`` or a function that returns a compiled Keras 3 model. Of the keyword
+        arguments that it takes it is given those that `KerasClassifier` names; ``input_shape`` and
+        ``normalization`` are dicts by input where there are several.
+    inputs : dict, optional
+        For each of the network's inputs the columns that it takes (names or globs), or a dict with
+        ``columns``, ``shape`` and ``dtype``. All features but those that are only targets, as one
+        input, by default.
+    targets : str, list of str or dict, optional
+        Columns that the output is compared with by its loss, or a dict of such for the outputs of
+        the network. The label column by default. Columns may be inputs as well, as for an
+        autoencoder; the data need have no label column then.
+    task : {"regression", "classification"}, default="regression"
+        Whether the label is a number or a class, which the loss is given as a code (sparse losses)
+        or as a one-hot row.
+    predictionCol : str, default="prediction"
+        The column that the model adds; see `KerasModel`.
+    numRanks, epochs, batchSize, inputShape, seed, …
+        As for `KerasClassifier`.
+
+    Examples
+    --------
+    >>> both = KerasEstimator(  # doctest: +SKIP
+    ...     builder="nets.py:two_towers",
+    ...     inputs={"user": ["user_*"], "item": {"columns": ["item_id"], "dtype": "int32"}},
+    ...     targets={"rating": "stars", "bought": "sold"},
+    ... )
+    """
+
+    targets: Any = param(
+        "targets",
+        "columns that the output is compared with, or a dict from outputs to columns; the label "
+        "column when not set",
+    )
+    task: Any = param(
+        "task",
+        "whether the label is a number ('regression') or a class ('classification')",
+        TypeConverters.toString,
+    )
+    _defaults: ClassVar[dict[str, Any]] = {"task": "regression"}
+    _model_class: ClassVar[type[NetworkModel]] = KerasModel
+
+    @property
+    def _task(self) -> Any:  # type: ignore[override]
+        return self.getOrDefault(self.task)
+
+    def _check_params(self, spark: SparkSession) -> None:
+        if self._task not in ("regression", "classification"):
+            raise ConfigurationError(
+                "invalid_task",
+                f"task must be 'regression' or 'classification'. Got {self._task!r}.",
+            )
+        self._target_names()
+        super()._check_params(spark)
+
+    def _target_names(self) -> dict[str, list[str]]:
+        label = self.getOrDefault(self.labelCol)
+        return target_names(self._value(self.targets) or label)
+
+    def _target(self, data: PartitionedDataset) -> Target:
+        label = data.manifest.label
+        parts = target_parts(self._target_names(), data.schema, label.column)
+        return Target.of(label, parts)
+
+    def _inputs(self, data: PartitionedDataset) -> InputSpec:
+        if self.isSet(self.inputs):
+            return super()._inputs(data)
+        taken = {c for part in self._target(data).parts for c in part.columns}
+        if len(taken) == data.n_features:  # an autoencoder's
+            return super()._inputs(data)
+        columns = tuple(i for i in range(data.n_features) if i not in taken)
+        shape = InputSpec.single(len(columns), self._value(self.inputShape)).parts[0].shape
+        return InputSpec((InputPart("", columns, shape),))
+
+    def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
+        return {**super()._plan(data), "targets": self._target_names(), "task": self._task}
+
+    def _cut(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
+        from pyspark.sql import functions as F
+
+        label = self.getOrDefault(self.labelCol)
+        if label not in df.columns and [label] not in self._target_names().values():
+            # Shards have a label in any case; nothing looks at this one.
+            df = df.withColumn(label, F.lit(0.0))
+        return super()._cut(df)
+
+    def _features_of(self, df: DataFrame) -> list[str] | None:
+        found = super()._features_of(df)
+        if found is None:
+            return None
+        label = self.getOrDefault(self.labelCol)
+        wanted = [c for names in self._target_names().values() for c in names if c != label]
+        known = match_columns(found, df.columns)
+        return [*found, *(c for c in match_columns(wanted, df.columns) if c not in known)]
+
+    def _used(self, data: PartitionedDataset, inputs: InputSpec) -> tuple[FeatureSchema, InputSpec]:
+        """Return the columns that the network needs to predict, and its inputs among them."""
+        used = {c for part in inputs.parts for c in part.columns}
+        columns, places, at = [], {}, 0
+        for column in data.schema.columns:
+            features = range(at, at + column.size)
+            at += column.size
+            if used.intersection(features):
+                places |= {feature: len(places) + i for i, feature in enumerate(features)}
+                columns.append(column)
+        parts = tuple(
+            replace(part, columns=tuple(places[c] for c in part.columns)) for part in inputs.parts
+        )
+        return replace(data.schema, columns=tuple(columns)), InputSpec(parts)
