@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sparkml_dist.deep import (
         KerasClassificationModel,
         KerasClassifier,
+        KerasEstimator,
+        KerasModel,
         KerasRegressionModel,
         KerasRegressor,
     )
@@ -84,6 +86,8 @@ _HOMES = {
     "IVotesClassifier": "ensemble",
     "KerasClassificationModel": "deep",
     "KerasClassifier": "deep",
+    "KerasEstimator": "deep",
+    "KerasModel": "deep",
     "KerasRegressionModel": "deep",
     "KerasRegressor": "deep",
     "PartitionedDataset": "dataset",
@@ -130,6 +134,8 @@ __all__ = [
     "IVotesClassifier",
     "KerasClassificationModel",
     "KerasClassifier",
+    "KerasEstimator",
+    "KerasModel",
     "KerasRegressionModel",
     "KerasRegressor",
     "PartitionedDataset",

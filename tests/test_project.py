@@ -30,6 +30,7 @@ IN_RANKS = {
         "loop",
         "model_check",
         "network_facts",
+        "output_check",
         "rank",
         "tensors",
         "validation",

@@ -1,11 +1,14 @@
 """Deep networks: Keras models trained by ranks over the shards, with Horovod between them."""
 
 from sparkml_dist.deep.classifier import KerasClassificationModel, KerasClassifier
+from sparkml_dist.deep.estimator import KerasEstimator, KerasModel
 from sparkml_dist.deep.regressor import KerasRegressionModel, KerasRegressor
 
 __all__ = [
     "KerasClassificationModel",
     "KerasClassifier",
+    "KerasEstimator",
+    "KerasModel",
     "KerasRegressionModel",
     "KerasRegressor",
 ]

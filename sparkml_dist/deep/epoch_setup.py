@@ -21,7 +21,8 @@ from sparkml_dist.deep.epoch_end import EpochEnd
 from sparkml_dist.deep.event_files import EventFiles
 from sparkml_dist.deep.job import TrainingJob
 from sparkml_dist.deep.model_check import check_loss, metric_directions
-from sparkml_dist.deep.network_facts import NetworkFacts
+from sparkml_dist.deep.network_arrays import network_arrays
+from sparkml_dist.deep.network_facts import Facts
 from sparkml_dist.deep.pipeline import Batch, BatchStream
 from sparkml_dist.deep.plan import EpochPlan, plan_epoch
 from sparkml_dist.deep.rank_input import rank_stream
@@ -51,7 +52,7 @@ def prepare_epoch_end(
     context: RankContext,
     job: TrainingJob,
     coupling: Coupling,
-    facts: NetworkFacts,
+    facts: Facts,
     plan: EpochPlan,
     arrays: Callable[[Batch], tuple[Any, Any]],
 ) -> EpochEnd:
@@ -62,7 +63,7 @@ def prepare_epoch_end(
     context : RankContext
     job : TrainingJob
     coupling : Coupling
-    facts : NetworkFacts
+    facts : NetworkFacts or OutputFacts
         Of the coupling's model.
     plan : EpochPlan
         Of any epoch.
@@ -115,7 +116,7 @@ def _validator(
     )
 
     def stream() -> BatchStream:
-        return rank_stream(rows, job.inputs, kept, context.rank, context.size)
+        return rank_stream(rows, job.gathered, kept, context.rank, context.size)
 
     return Validator(coupling, stream, arrays)
 
@@ -131,7 +132,6 @@ def _stopping(
     )
 
 
-def _metric_names(job: TrainingJob, model: Any, facts: NetworkFacts) -> list[str]:
-    x = job.inputs.zeros(2)
-    y = facts.encode(np.zeros(2, np.int32), job.target.n_classes)
-    return check_loss(model, x, y)
+def _metric_names(job: TrainingJob, model: Any, facts: Facts) -> list[str]:
+    rows = Batch(job.gathered.zeros(2), np.zeros(2, np.int32), np.ones(2, np.float32), 2)
+    return check_loss(model, *network_arrays(rows, job, facts))

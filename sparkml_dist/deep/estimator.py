@@ -46,6 +46,35 @@ class KerasModel(NetworkModel):
     def _target(self) -> str:
         return f"outputs {', '.join(self.outputNames)}"
 
+    def to_sklearn(self) -> Any:
+        """Refuse: scikit-learn has no estimators of this kind.
+
+        Raises
+        ------
+        ConfigurationError
+            ``no_sklearn_kind``.
+        """
+        raise ConfigurationError(
+            "no_sklearn_kind",
+            "A KerasModel is neither a classifier nor a regressor to scikit-learn.",
+            "Use KerasClassifier or KerasRegressor, or the network itself: to_keras().",
+        )
+
+    def permutationImportance(self, df: DataFrame, **options: Any) -> Any:
+        """Refuse: what is a good output is the loss's to say.
+
+        Raises
+        ------
+        ConfigurationError
+            ``no_metric``.
+        """
+        raise ConfigurationError(
+            "no_metric",
+            "permutationImportance needs a model of one class or number, which a KerasModel is "
+            "not.",
+            "Use KerasClassifier or KerasRegressor.",
+        )
+
     def _scorer(self) -> OutputScorer:  # type: ignore[override]
         file = self.files[0]
         inputs = InputSpec.from_dict(self.content["inputs"])
@@ -154,18 +183,24 @@ class KerasEstimator(NetworkEstimator):
             return None
         label = self.getOrDefault(self.labelCol)
         wanted = [c for names in self._target_names().values() for c in names if c != label]
-        known = match_columns(found, df.columns)
-        return [*found, *(c for c in match_columns(wanted, df.columns) if c not in known)]
+        known = match_columns("features", found, df.columns)
+        if not wanted:
+            return found
+        return [
+            *found,
+            *(c for c in match_columns("targets", wanted, df.columns) if c not in known),
+        ]
 
     def _used(self, data: PartitionedDataset, inputs: InputSpec) -> tuple[FeatureSchema, InputSpec]:
         """Return the columns that the network needs to predict, and its inputs among them."""
         used = {c for part in inputs.parts for c in part.columns}
-        columns, places, at = [], {}, 0
+        columns, at = [], 0
+        places: dict[int, int] = {}
         for column in data.schema.columns:
             features = range(at, at + column.size)
             at += column.size
             if used.intersection(features):
-                places |= {feature: len(places) + i for i, feature in enumerate(features)}
+                places.update((feature, len(places) + i) for i, feature in enumerate(features))
                 columns.append(column)
         parts = tuple(
             replace(part, columns=tuple(places[c] for c in part.columns)) for part in inputs.parts

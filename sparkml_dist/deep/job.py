@@ -59,3 +59,8 @@ class TrainingJob:
     stopping: EarlyStoppingSettings | None = None
     callbacks: bytes | None = None
     tensorboard: bool = False
+
+    @property
+    def gathered(self) -> InputSpec:
+        """What a batch holds of a row: the network's inputs, and targets that are features."""
+        return InputSpec((*self.inputs.parts, *self.target.arrays()))

@@ -5,27 +5,33 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from sparkml_dist.deep.backend import keras
 from sparkml_dist.deep.builder_call import builder_name, call_builder
-from sparkml_dist.deep.network_facts import loss_name
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.deep.inputs import InputSpec
+from sparkml_dist.deep.losses import loss_name
+from sparkml_dist.errors import ConfigurationError, nearest
 
 __all__ = ["build_model", "check_loss", "metric_directions"]
 
 
-def build_model(builder: Callable[..., Any], offered: dict[str, Any]) -> Any:
+def build_model(builder: Callable[..., Any], offered: dict[str, Any], inputs: InputSpec) -> Any:
     """Return the builder's model, compiled, built, with an optimizer that has its state.
+
+    Parameters
+    ----------
+    builder : callable
+    offered : dict
+        Keyword arguments that it may take.
+    inputs : InputSpec
+        What the model will be given.
 
     Raises
     ------
     ConfigurationError
         ``not_a_keras_model``, ``model_not_compiled``, ``custom_train_step``, ``loss_reduction``,
-        ``lambda_layer``, ``several_inputs``, ``input_shape_differs`` or ``nothing_to_train``.
+        ``lambda_layer``, ``inputs_differ``, ``input_shape_differs`` or ``nothing_to_train``.
     """
     model = call_builder(builder, offered)
-    shape = tuple(offered["input_shape"])
     if not isinstance(model, keras.Model):
         raise ConfigurationError(
             "not_a_keras_model",
@@ -46,7 +52,7 @@ def build_model(builder: Callable[..., Any], offered: dict[str, Any]) -> Any:
         )
     _check_reductions(model.loss)
     _check_layers(model)
-    _run_once(model, shape)
+    _run_once(model, inputs)
     if not model.trainable_variables:
         raise ConfigurationError("nothing_to_train", "The model has no trainable weights.")
     # Keras would otherwise ask the machine: XLA cannot compile Horovod's operations.
@@ -100,21 +106,37 @@ def metric_directions(model: Any) -> dict[str, str]:
     return {m.name: known[m._direction] for m in metrics if getattr(m, "_direction", None) in known}
 
 
-def _run_once(model: Any, shape: tuple[int, ...]) -> None:
-    inputs = keras.tree.flatten(model.inputs) if getattr(model, "inputs", None) else []
-    if len(inputs) > 1:
+def _run_once(model: Any, inputs: InputSpec) -> None:
+    tensors = keras.tree.flatten(model.inputs) if getattr(model, "inputs", None) else []
+    names = [t.name for t in tensors]
+    given = [part.name for part in inputs.parts]
+    if tensors and (
+        len(names) != len(given) or (not inputs.is_single and sorted(names) != sorted(given))
+    ):
+        strangers = [g for g in given if g and g not in names]
         raise ConfigurationError(
-            "several_inputs", f"The model must have one input. Got {len(inputs)}."
+            "inputs_differ",
+            f"The model's inputs are {', '.join(map(repr, names))}, but "
+            + (
+                "it is given one."
+                if inputs.is_single
+                else f"inputs are for {', '.join(map(repr, given))}."
+            )
+            + (nearest(strangers[0], names) if strangers else ""),
+            "Name each of them in inputs, with the columns that it takes.",
         )
     try:
-        model(np.zeros((1, *shape), np.float32), training=False)
+        model(
+            keras.tree.map_structure(keras.ops.convert_to_tensor, inputs.zeros(1)), training=False
+        )
     except Exception as error:
-        found = model.input_shape[1:] if inputs else None
+        found = [tuple(t.shape[1:]) for t in tensors]
         raise ConfigurationError(
             "input_shape_differs",
-            f"The model cannot take rows of shape {shape}"
-            + (f"; its input has the shape {found}." if found else f": {error}"),
-            "Use the input_shape that the builder is called with, or set inputShape.",
+            f"The model cannot take rows of shape {inputs.shape}"
+            + (f"; its input has the shape {found[0]}." if len(found) == 1 else f": {error}"),
+            "Use the input_shape that the builder is called with, or set "
+            + ("inputShape." if inputs.is_single else "the shape of each input in inputs."),
         ) from error
 
 

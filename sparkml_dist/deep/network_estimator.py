@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sparkml_dist.cluster.gang import check_gang
 from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder
 from sparkml_dist.deep.inputs import InputSpec
@@ -75,6 +76,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
 
     def _check_data(self, data: PartitionedDataset) -> None:
         self._inputs(data).check(data.manifest)
+        self._target(data)
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         return {
@@ -100,7 +102,19 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
 
     def _inputs(self, data: PartitionedDataset) -> InputSpec:
         """Return how features become the network's inputs."""
-        return InputSpec.build(data.schema, shape=self._value(self.inputShape))
+        return InputSpec.build(data.schema, self._value(self.inputs), self._value(self.inputShape))
+
+    def _target(self, data: PartitionedDataset) -> Target:
+        """Return what the network learns to predict."""
+        return Target.of(data.manifest.label)
+
+    def _used(
+        self,
+        data: PartitionedDataset,
+        inputs: InputSpec,
+    ) -> tuple[FeatureSchema, InputSpec]:
+        """Return the columns that the network needs to predict, and its inputs among them."""
+        return data.schema, inputs
 
     def _rows(self, data: PartitionedDataset) -> TrainingRows:
         """Return the rows to learn from."""
@@ -115,7 +129,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
             rows=self._rows(data),
             builder=_travelling(self.getOrDefault(self.builder)),
             folder=folder,
-            target=Target.of(data.manifest.label),
+            target=self._target(data),
             inputs=self._inputs(data),
             epochs=self.getOrDefault(self.epochs),
             batch_size=self._batch_size(data),
@@ -150,12 +164,13 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
         self, data: PartitionedDataset, folder: Folder, job: TrainingJob, result: TrainingResult
     ) -> NetworkModel:
         network = result.model
+        schema, inputs = self._used(data, job.inputs)
         return self._model_class(
             folder,
-            data.schema,
+            schema,
             data.manifest.label,
             [ModelFile(network["file"], network["bytes"], network["sha256"])],
-            {"inputs": job.inputs.to_dict(), "facts": network["facts"]},
+            {"inputs": inputs.to_dict(), "facts": network["facts"]},
             {
                 "ranks": result.ranks,
                 "steps": result.steps,

@@ -8,10 +8,14 @@ from typing import Any
 import numpy as np
 
 from sparkml_dist.deep.backend import keras
+from sparkml_dist.deep.inputs import InputSpec
+from sparkml_dist.deep.losses import loss_name
+from sparkml_dist.deep.output_check import output_facts
+from sparkml_dist.deep.output_facts import OutputFacts
 from sparkml_dist.deep.target import Target
 from sparkml_dist.errors import ConfigurationError
 
-__all__ = ["NetworkFacts", "loss_name", "network_facts"]
+__all__ = ["Facts", "NetworkFacts", "network_facts"]
 
 
 @dataclass(frozen=True)
@@ -46,14 +50,19 @@ class NetworkFacts:
         return asdict(self)
 
 
-def network_facts(model: Any, target: Target) -> NetworkFacts:
+Facts = NetworkFacts | OutputFacts
+
+
+def network_facts(model: Any, target: Target, inputs: InputSpec) -> Facts:
     """Return what a network expects and gives.
 
     Raises
     ------
     ConfigurationError
-        ``output_shape``, ``output_units`` or ``class_loss``.
+        ``output_shape``, ``output_units``, ``class_loss`` or ``targets_differ``.
     """
+    if target.parts:
+        return output_facts(model, target, inputs.zeros(1))
     if target.is_regression:
         return _regressor_facts(model)
     return _classifier_facts(model, target.n_classes)
@@ -107,13 +116,6 @@ def _units(model: Any, what: str) -> int:
 
 def _losses(model: Any) -> list[Any]:
     return [loss for loss in keras.tree.flatten(model.loss) if loss is not None]
-
-
-def loss_name(loss: Any) -> str:
-    """Return the name of a loss given as a name, a function or an object, in lower case."""
-    if isinstance(loss, str):
-        return loss.lower()
-    return str(getattr(loss, "__name__", None) or type(loss).__name__).lower()
 
 
 def _from_logits(loss: Any) -> bool:

@@ -37,7 +37,7 @@ class NetworkModel(ShardModel):
             file.name,
             file.sha256,
             len(self.label.classes),
-            InputSpec.from_dict(self.content["inputs"]).shape,
+            InputSpec.from_dict(self.content["inputs"]),
             facts["units"],
             facts["logits"],
         )

@@ -30,6 +30,11 @@ class HasNetwork(AccessibleParams):
         "inputShape", "shape that a row's features are given", TypeConverters.toListInt
     )
 
+    inputs: Any = param(
+        "inputs",
+        "for each of the network's inputs its columns, or a dict of columns, shape and dtype; all "
+        "features as one input when not set",
+    )
     validationFraction: Any = param(
         "validationFraction",
         "share of the rows, told by their keys, that is kept from training and scored after each "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparkml_dist.deep.backend import keras
-from sparkml_dist.deep.network_facts import loss_name
+from sparkml_dist.deep.losses import loss_name
 from sparkml_dist.deep.output_facts import Kind, Output, OutputFacts
 from sparkml_dist.deep.target import Target, TargetPart
 from sparkml_dist.errors import ConfigurationError, nearest
@@ -22,7 +22,7 @@ def output_facts(model: Any, target: Target, x: Any) -> OutputFacts:
         Compiled.
     target : Target
         With parts.
-    x : tensor, or dict of tensors
+    x : ndarray, or dict of ndarray
         A few rows as the network takes them.
 
     Raises
@@ -31,7 +31,7 @@ def output_facts(model: Any, target: Target, x: Any) -> OutputFacts:
         ``targets_differ`` unless each output has one target; ``output_shape`` where rows have no
         fixed size.
     """
-    returned = model(x, training=False)
+    returned = model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
     kind: Kind = "single"
     names = list(getattr(model, "output_names", None) or [])
     if isinstance(returned, dict):
@@ -42,8 +42,10 @@ def output_facts(model: Any, target: Target, x: Any) -> OutputFacts:
             names = [f"output_{i}" for i in range(len(returned))]
     else:
         names = names[:1] or ["output"]
-    tensors = [returned] if kind == "single" else list(
-        returned.values() if isinstance(returned, dict) else returned
+    tensors = (
+        [returned]
+        if kind == "single"
+        else list(returned.values() if isinstance(returned, dict) else returned)
     )
     parts = _by_output(target, names, single=kind == "single")
     outputs = []
@@ -68,8 +70,7 @@ def _by_output(target: Target, names: list[str], *, single: bool) -> dict[str, T
         raise ConfigurationError(
             "targets_differ",
             f"The network's outputs are {', '.join(map(repr, names))}, but targets are for "
-            f"{', '.join(map(repr, given))}."
-            + (nearest(strangers[0], names) if strangers else ""),
+            f"{', '.join(map(repr, given))}." + (nearest(strangers[0], names) if strangers else ""),
             "Give targets as a mapping with every output's name; name outputs by the layer that "
             "gives them, or return a dict.",
         )

@@ -67,8 +67,9 @@ class OutputScorer:
         run = forward(self.network(task_cpus()), self.inputs)
         # A dict's values come in the order of its sorted names.
         names = [o.name for o in self.facts.outputs]
-        order = [sorted(names).index(n) if self.facts.kind == "dict" else i
-                 for i, n in enumerate(names)]
+        order = [
+            sorted(names).index(n) if self.facts.kind == "dict" else i for i, n in enumerate(names)
+        ]
 
         def predict(X: Any) -> list[npt.NDArray[Any]]:
             found = [np.empty((X.shape[0], o.size), np.float32) for o in self.facts.outputs]

@@ -19,7 +19,8 @@ from sparkml_dist.deep.epoch_setup import count_row_groups, prepare_epoch_end
 from sparkml_dist.deep.job import MODEL_FILE, TrainingJob
 from sparkml_dist.deep.loop import EpochReport, train_epochs
 from sparkml_dist.deep.model_check import build_model
-from sparkml_dist.deep.network_facts import NetworkFacts, network_facts
+from sparkml_dist.deep.network_arrays import network_arrays
+from sparkml_dist.deep.network_facts import Facts, network_facts
 from sparkml_dist.deep.normalization import sample_moments
 from sparkml_dist.deep.pipeline import Batch, BatchStream, EpochStreams
 from sparkml_dist.deep.plan import EpochPlan, plan_epoch
@@ -63,7 +64,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     coupling = Coupling(model)
 
     def arrays(batch: Batch) -> tuple[Any, Any]:
-        return batch.x, facts.encode(batch.y, job.target.n_classes)
+        return network_arrays(batch, job, facts)
 
     end = prepare_epoch_end(context, job, coupling, facts, first, arrays)
     end.begin()
@@ -86,7 +87,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
 
     def stream(epoch: int, start_step: int = 0) -> BatchStream:
         of_epoch = first if epoch == 0 else plan(epoch)
-        return rank_stream(job.rows, job.inputs, of_epoch, context.rank, context.size, start_step)
+        return rank_stream(job.rows, job.gathered, of_epoch, context.rank, context.size, start_step)
 
     with EpochStreams(stream, job.epochs) as streams:
         reports = train_epochs(coupling, streams, arrays, job.epochs, report, end)
@@ -117,10 +118,11 @@ def _set_up(context: RankContext, seed: int) -> None:
     keras.utils.set_random_seed((seed + context.rank) % 2**32)
 
 
-def _build(context: RankContext, job: TrainingJob, plan: EpochPlan) -> tuple[Any, NetworkFacts]:
+def _build(context: RankContext, job: TrainingJob, plan: EpochPlan) -> tuple[Any, Facts]:
     builder = load_builder(job.builder)
     offered: dict[str, Any] = {
         "input_shape": job.inputs.shape,
+        "vocabulary": {p.name: p.vocabulary for p in job.inputs.parts if p.vocabulary},
         "total_steps": plan.steps * job.epochs,
     }
     if not job.target.is_regression:
@@ -138,8 +140,8 @@ def _build(context: RankContext, job: TrainingJob, plan: EpochPlan) -> tuple[Any
         offered["normalization"] = job.inputs.moments(mean, std)
         if job.target.is_regression:
             offered["target_normalization"] = tuple(float(m[0]) for m in label.mean_and_std())
-    model = build_model(builder, offered)
-    return model, network_facts(model, job.target)
+    model = build_model(builder, offered, job.inputs)
+    return model, network_facts(model, job.target, job.inputs)
 
 
 def _gather(own: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
@@ -150,7 +152,7 @@ def _history(reports: list[EpochReport]) -> dict[str, list[Any]]:
     return {name: [r.logs.get(name) for r in reports] for name in reports[0].logs}
 
 
-def _save(model: Any, facts: NetworkFacts, folder: Folder) -> dict[str, Any]:
+def _save(model: Any, facts: Facts, folder: Folder) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as local:
         path = os.path.join(local, MODEL_FILE)
         model.save(path)

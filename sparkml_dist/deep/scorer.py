@@ -6,22 +6,21 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
+from sparkml_dist.deep.forward import forward
+from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
 
-__all__ = ["KerasScorer", "load_network"]
+__all__ = ["KerasScorer", "load_network", "task_cpus"]
 
 _logger = logging.getLogger(__name__)
-
-_BATCH_ROWS = 2048
-_BATCH_BYTES = 16 << 20
 
 # A Spark worker may go on to run other people's Keras code: what that could miss stays visible.
 _HIDDEN = ("matplotlib", "sklearn")
@@ -41,8 +40,8 @@ class KerasScorer:
         Its hash, checked when it is loaded.
     n_classes : int
         Number of classes; 0 for a regression.
-    input_shape : tuple of int
-        Shape of a row as the network takes it.
+    inputs : InputSpec
+        How features become the network's inputs.
     units : int
         Output units; 1 where one unit tells two classes apart.
     logits : bool
@@ -53,7 +52,7 @@ class KerasScorer:
     file: str
     sha256: str
     n_classes: int
-    input_shape: tuple[int, ...]
+    inputs: InputSpec
     units: int
     logits: bool
 
@@ -63,12 +62,6 @@ class KerasScorer:
     def cache_key(self) -> str:
         """Tells models apart within a worker."""
         return f"keras/{self.sha256}/{self.logits}"
-
-    @property
-    def batch_rows(self) -> int:
-        """Rows that the network is given at a time."""
-        row = 4 * int(np.prod(self.input_shape))
-        return max(1, min(_BATCH_ROWS, _BATCH_BYTES // row))
 
     def load(self) -> Callable[[Any], npt.NDArray[np.float32]]:
         """Return a function from features (n, d), dense or CSR, to probabilities (n, n_classes).
@@ -80,30 +73,13 @@ class KerasScorer:
         StorageError
             ``file_altered`` or ``network_not_loaded``.
         """
-        network = load_network(self.folder, self.file, self.sha256, _task_cpus())
-
-        import tensorflow as tf
-
-        size = self.batch_rows
-        signature = [tf.TensorSpec((size, *self.input_shape), tf.float32)]
-        forward = tf.function(
-            lambda x: network(x, training=False), input_signature=signature, jit_compile=False
-        )
+        run = forward(load_network(self.folder, self.file, self.sha256, task_cpus()), self.inputs)
+        width = (self.n_classes,) if self.n_classes else ()
 
         def predict(X: Any) -> npt.NDArray[np.float32]:
-            width = (self.n_classes,) if self.n_classes else ()
             found = np.empty((X.shape[0], *width), np.float32)
-            for start, part in _batches(X, size):
-                rows = len(part)
-                if rows < size:
-                    part = np.concatenate(
-                        [part, np.zeros((size - rows, part.shape[1]), part.dtype)]
-                    )
-                outputs = forward(tf.convert_to_tensor(part.reshape(size, *self.input_shape)))
-                values = outputs.numpy()[:rows]
-                found[start : start + rows] = (
-                    self.probabilities(values) if self.n_classes else values.reshape(rows)
-                )
+            for rows, (outputs,) in run(X):
+                found[rows] = self.probabilities(outputs) if self.n_classes else outputs.reshape(-1)
             return found
 
         return predict
@@ -187,15 +163,9 @@ def _keras(cpus: int) -> Any:
     return keras
 
 
-def _task_cpus() -> int:
+def task_cpus() -> int:
+    """Return the cores that this task owns; 1 outside of a task."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
     return 1 if context is None else max(1, int(context.cpus()))
-
-
-def _batches(X: Any, size: int) -> Iterator[tuple[int, npt.NDArray[np.float32]]]:
-    for start in range(0, X.shape[0], size):
-        part = X[start : start + size]
-        dense = part if isinstance(part, np.ndarray) else part.toarray()
-        yield start, np.ascontiguousarray(dense, np.float32)

@@ -78,7 +78,8 @@ def _panel(
         if not values:
             continue
         last = max(last, len(values))
-        marks = {"marker": "o", "markersize": 4.5} if len(values) <= _MOST_MARKS else {}
+        few = len(values) <= _MOST_MARKS
+        marks: dict[str, Any] = {"marker": "o", "markersize": 4.5} if few else {}
         epochs = np.arange(1, len(values) + 1)
         axes.plot(epochs, values, style, color=colour, linewidth=2, label=label, **marks)
     if best_epoch is not None:

@@ -56,9 +56,10 @@ def network(seed=0, classes=CLASSES, batch_norm=False, **compile_args):
 
 
 def built(model):
+    from sparkml_dist.deep.inputs import InputSpec
     from sparkml_dist.deep.model_check import build_model
 
-    return build_model(lambda: model, {"input_shape": (FEATURES,)})
+    return build_model(lambda: model, {}, InputSpec.single(FEATURES))
 
 
 def steps(size, weighted):
@@ -247,7 +248,7 @@ BAD_BUILDERS = {
         loss=keras.losses.SparseCategoricalCrossentropy(reduction="sum"),
     ),
     "lambda_layer": _lambda,
-    "several_inputs": _two_inputs,
+    "inputs_differ": _two_inputs,
     "input_shape_differs": lambda keras: _sequential(
         keras, keras.layers.Dense(CLASSES), shape=(FEATURES + 1,)
     ),
@@ -272,14 +273,15 @@ GOOD_BUILDERS = {
 
 def refusal(name):
     from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.inputs import InputSpec
     from sparkml_dist.deep.model_check import build_model
     from sparkml_dist.deep.network_facts import network_facts
     from sparkml_dist.deep.target import Target
     from sparkml_dist.errors import ConfigurationError
 
     try:
-        model = build_model(lambda: BAD_BUILDERS[name](keras), {"input_shape": (FEATURES,)})
-        network_facts(model, Target(CLASSES))
+        model = build_model(lambda: BAD_BUILDERS[name](keras), {}, InputSpec.single(FEATURES))
+        network_facts(model, Target(CLASSES), InputSpec.single(FEATURES))
     except ConfigurationError as error:
         return [error.code, error.message]
     return ["nothing", ""]
@@ -287,12 +289,13 @@ def refusal(name):
 
 def facts(name):
     from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.inputs import InputSpec
     from sparkml_dist.deep.model_check import build_model
     from sparkml_dist.deep.network_facts import network_facts
     from sparkml_dist.deep.target import Target
 
-    model = build_model(lambda: GOOD_BUILDERS[name](keras), {"input_shape": (FEATURES,)})
-    found = network_facts(model, Target(2))
+    model = build_model(lambda: GOOD_BUILDERS[name](keras), {}, InputSpec.single(FEATURES))
+    found = network_facts(model, Target(2), InputSpec.single(FEATURES))
     encoded = found.encode(np.array([1, 0], np.int32), 2)
     model.train_on_batch(np.zeros((2, FEATURES), np.float32), encoded)
     return [found.target, found.units, found.logits, encoded.tolist()]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sparkml_dist.deep.forward import batch_rows
+from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.deep.scorer import KerasScorer
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
 
 
 def _scorer(**changes):
-    fields = {"n_classes": 3, "input_shape": (4,), "units": 3, "logits": False, **changes}
+    fields = {"n_classes": 3, "inputs": InputSpec.single(4), "units": 3, "logits": False, **changes}
     return KerasScorer(Folder.at("/nowhere"), "model.keras", "0" * 64, **fields)
 
 
@@ -38,12 +40,14 @@ def test_one_unit():
 
 
 def test_batches_are_bounded_in_bytes():
-    assert _scorer().batch_rows == 2048
-    assert _scorer(input_shape=(224, 224, 3)).batch_rows == 27
+    assert batch_rows(InputSpec.single(4)) == 2048
+    assert batch_rows(InputSpec.single(224 * 224 * 3, (224, 224, 3))) == 27
 
 
 def test_an_altered_file_is_refused_before_keras_is_imported(tmp_path):
     (tmp_path / "model.keras").write_bytes(b"altered")
-    scorer = KerasScorer(Folder.at(tmp_path), "model.keras", "0" * 64, 3, (4,), 3, False)
+    scorer = KerasScorer(
+        Folder.at(tmp_path), "model.keras", "0" * 64, 3, InputSpec.single(4), 3, False
+    )
     with pytest.raises(StorageError, match="file_altered"):
         scorer.load()
