@@ -6,22 +6,21 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.job.options import (
-    JobParser,
-    add_common_options,
-    add_training_options,
-    at_least,
-    shape,
+from sparkml_dist.job.networks import (
+    add_network_options,
+    check_network_options,
+    network_params,
 )
+from sparkml_dist.job.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.job.runner import Job, run_job
 from sparkml_dist.job.training import Prepared, train
-from sparkml_dist.report.accuracy_plot import plot_accuracy_by_epoch
+from sparkml_dist.report.history_plot import plot_history
 from sparkml_dist.report.seconds_plot import plot_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from sparkml_dist.deep import KerasClassificationModel
+    from sparkml_dist.deep.network_model import NetworkModel
     from sparkml_dist.persistence.filesystem import Folder
 
 NAME = "train_deep"
@@ -36,43 +35,12 @@ def options() -> JobParser:
         [
             "--train mnist.parquet --output out --model cnn --input-shape 28,28,1",
             "--train table.csv --output out --model my_models.py:build --ranks 4",
+            "--train houses.csv --label price --output out --regression "
+            "--validation-fraction 0.1 --patience 5 --checkpoint-every 200",
         ],
     )
     add_training_options(parser)
-    group = parser.add_argument_group("network")
-    group.add_argument(
-        "--model",
-        default="mlp",
-        metavar="NAME",
-        help="mlp, cnn, or FILE.py:FUNCTION, a function of input_shape and n_classes that returns "
-        "a compiled Keras model (default: %(default)s)",
-    )
-    group.add_argument(
-        "--input-shape",
-        type=shape,
-        metavar="H,W,C",
-        help="shape that a row's features are given, e.g. 28,28,1 (default: one dimension)",
-    )
-    group.add_argument(
-        "--ranks",
-        type=at_least(1),
-        default=2,
-        metavar="N",
-        help="processes that train side by side, a Spark slot each (default: %(default)s)",
-    )
-    group.add_argument(
-        "--epochs",
-        type=at_least(1),
-        default=10,
-        metavar="N",
-        help="passes over the data (default: %(default)s)",
-    )
-    group.add_argument(
-        "--batch-size",
-        type=at_least(1),
-        metavar="N",
-        help="rows of one step on each rank (default: 16 to 256, about 100 steps to an epoch)",
-    )
+    add_network_options(parser)
     add_common_options(parser)
     return parser
 
@@ -81,7 +49,9 @@ def main(args: argparse.Namespace, job: Job) -> None:
     """Train as `args` say."""
     from sparkml_dist.deep.builder_spec import resolve_builder
 
-    resolve_builder(args.model)
+    check_network_options(args)
+    for spec in filter(None, (args.model, args.callbacks)):
+        resolve_builder(spec)
     job.document.parts["ranks"] = args.ranks
 
     def ready(spark: SparkSession) -> None:
@@ -90,34 +60,43 @@ def main(args: argparse.Namespace, job: Job) -> None:
 
         check_gang(spark, args.ranks, REQUIRED)
 
-    def fit(prepared: Prepared) -> KerasClassificationModel:
-        from sparkml_dist.deep import KerasClassifier
+    def fit(prepared: Prepared) -> NetworkModel:
+        from sparkml_dist.deep import KerasClassifier, KerasRegressor
 
-        network = KerasClassifier(
-            builder=args.model,
-            numRanks=args.ranks,
-            epochs=args.epochs,
-            batchSize=args.batch_size,
-            inputShape=None if args.input_shape is None else list(args.input_shape),
+        kind = KerasRegressor if args.regression else KerasClassifier
+        network = kind(
+            **network_params(args),
             seed=args.seed,
             modelDir=prepared.output.model.location,
             overwrite=args.overwrite,
             resume=args.resume,
         )
-        model: KerasClassificationModel = network.fit(prepared.data)  # type: ignore[call-overload]
+        model: NetworkModel = network.fit(prepared.data)  # type: ignore[call-overload]
         summary = model.summary
         job.document.peak_worker_rss_mb = summary["peak_worker_rss_mb"]
         job.document.seconds["train"] = summary["seconds"]["train"]
-        job.document.more["parameters"] = summary["parameters"]
+        job.document.more.update(
+            parameters=summary["parameters"],
+            epochs=len(model.history["loss"]),
+            last_epoch={name: values[-1] for name, values in model.history.items()},
+        )
+        if summary.get("best_epoch") is not None:
+            job.document.more["best_epoch"] = summary["best_epoch"] + 1
         return model
 
     def plot(
-        model: KerasClassificationModel,
+        model: NetworkModel,
         test: DataFrame,  # noqa: ARG001 - jobs draw from different things
         metrics: Any,
         folder: Folder,
     ) -> None:
-        plot_accuracy_by_epoch(model.history, folder, held_out=metrics.accuracy)
+        values = metrics.to_dict()
+        plot_history(
+            model.history,
+            folder,
+            best_epoch=model.summary.get("best_epoch"),
+            held_out={**values, "binary_accuracy": values.get("accuracy")},
+        )
         ranks = model.summary["ranks"]
         waited = [r["waited_seconds"] for r in ranks]
         trained = [r["train_seconds"] - w for r, w in zip(ranks, waited, strict=True)]
@@ -125,7 +104,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
         stages = {"start and end": other, "wait for data": waited, "train": trained}
         plot_seconds(stages, "rank", folder)
 
-    train(args, job, fit, plot, ready=ready)
+    train(args, job, fit, plot, ready=ready, regression=args.regression)
 
 
 if __name__ == "__main__":

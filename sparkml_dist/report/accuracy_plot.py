@@ -1,8 +1,8 @@
-"""Accuracy against the number of members of an ensemble, or against the epochs of a network."""
+"""Accuracy against the number of members of an ensemble."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from sparkml_dist.report.figure import COLOURS, GREY, INK, drawing, finish_axes
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["plot_accuracy_by_epoch", "plot_accuracy_by_members"]
+__all__ = ["plot_accuracy_by_members"]
 
 _MOST_MARKS = 40
 
@@ -62,62 +62,6 @@ def plot_accuracy_by_members(
         )
         _whole_ticks(axes, len(values))
     return folder.uri(name)
-
-
-def plot_accuracy_by_epoch(
-    history: Mapping[str, Sequence[float]],
-    folder: Folder,
-    name: str = "accuracy_by_epoch.png",
-    *,
-    held_out: float | None = None,
-) -> str:
-    """Write training (and validation) accuracy and loss of each epoch as a PNG.
-
-    Parameters
-    ----------
-    history : mapping of str to sequence of float
-        Keras' history: ``accuracy`` and ``loss``, and perhaps ``val_accuracy`` and ``val_loss``.
-    folder : Folder
-        Where to write.
-    name : str, default="accuracy_by_epoch.png"
-    held_out : float, optional
-        Accuracy of the final network on held-out rows.
-
-    Returns
-    -------
-    str
-        Location of the file.
-    """
-    with drawing(9.6, 4.2, folder, name) as (figure, whole):
-        figure.delaxes(whole)
-        left, right = figure.subplots(1, 2)
-        _curves(left, history, "accuracy")
-        if held_out is not None:
-            axes_label = f"held-out rows, at the end ({held_out:.4f})"
-            style = (0, (1, 2))
-            left.axhline(held_out, color=COLOURS[2], lw=1.5, linestyle=style, label=axes_label)
-        finish_axes(left, title="Accuracy by epoch", x="epoch", y="accuracy (share of rows)")
-        _curves(right, history, "loss")
-        finish_axes(right, title="Loss by epoch", x="epoch", y="loss (nats)")
-        for axes in (left, right):
-            if axes.get_legend_handles_labels()[0]:
-                axes.legend(loc="best")
-    return folder.uri(name)
-
-
-def _curves(axes: Axes, history: Mapping[str, Sequence[float]], metric: str) -> None:
-    last = 1
-    for prefix, label, style, colour in (
-        ("", "training", "-", COLOURS[0]),
-        ("val_", "validation", "--", COLOURS[1]),
-    ):
-        values = list(history.get(prefix + metric, ()))
-        if values:
-            last = max(last, len(values))
-            epochs = np.arange(1, len(values) + 1)
-            marks = _marks(len(values))
-            axes.plot(epochs, values, style, color=colour, linewidth=2, label=label, **marks)
-    _whole_ticks(axes, last)
 
 
 def _marks(points: int) -> dict[str, Any]:

@@ -165,8 +165,8 @@ def test_a_network_on_columns_without_names(tmp_path):
     assert (document["features"], document["classes"], document["ranks"]) == (64, 10, 2)
     assert document["metrics"]["accuracy"] > 0.8
     assert {p.name for p in (tmp_path / "out" / "plots").iterdir()} == {
-        "accuracy_by_epoch.png",
         "confusion_matrix.png",
+        "metrics_by_epoch.png",
         "seconds_by_rank.png",
     }
 

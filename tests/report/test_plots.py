@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.report.accuracy_plot import plot_accuracy_by_epoch, plot_accuracy_by_members
+from sparkml_dist.report.accuracy_plot import plot_accuracy_by_members
 from sparkml_dist.report.confusion_plot import _short_number, _shortened, plot_confusion
 from sparkml_dist.report.curve_plot import plot_stopping_curve
+from sparkml_dist.report.history_plot import plot_history
 from sparkml_dist.report.importance_plot import plot_importances
 from sparkml_dist.report.permutation import PermutationImportance
 from sparkml_dist.report.reliability import Reliability
@@ -59,15 +60,15 @@ def test_accuracy_by_members(folder, members):
     looked_at(folder, "accuracy_by_members.png")
 
 
-def test_accuracy_by_epoch(folder):
-    history = {"accuracy": [0.5, 0.7], "loss": [1.0, 0.5]}
-    plot_accuracy_by_epoch(history, folder, held_out=0.65)
-    plot_accuracy_by_epoch(
-        {**history, "val_accuracy": [0.4, 0.6], "val_loss": [1.1, 0.7]}, folder, "both.png"
-    )
-    plot_accuracy_by_epoch({"loss": [1.0]}, folder, "loss.png")
-    for name in ("accuracy_by_epoch.png", "both.png", "loss.png"):
-        looked_at(folder, name)
+def test_metrics_by_epoch(folder):
+    history = {"accuracy": [0.5, 0.7], "loss": [1.0, 0.5], "confusion": [[1, 2], [3, 4]]}
+    assert plot_history(history, folder) == folder.uri("metrics_by_epoch.png")
+    validated = {**history, "val_accuracy": [0.4, 0.6], "val_loss": [1.1, float("nan")]}
+    plot_history(validated, folder, "both.png", best_epoch=1, held_out={"accuracy": 0.65})
+    plot_history({"loss": [1.0]}, folder, "loss.png", held_out={"loss": None})
+    pictures = [looked_at(folder, n) for n in ("metrics_by_epoch.png", "both.png", "loss.png")]
+    # A panel for each metric that is a number.
+    assert pictures[0].shape[1] == pictures[1].shape[1] > pictures[2].shape[1]
 
 
 @pytest.mark.parametrize(("unit", "count"), [("rank", 1), ("rank", 2), ("member", 300)])
