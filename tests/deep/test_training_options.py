@@ -191,7 +191,9 @@ def rare(spark, tmp_path_factory):
 
 def test_class_weights(rare):
     frame, data = rare
-    network = {"builder": "mlp", "numRanks": 1, "epochs": 3, "batchSize": 32}
+    # Two ranks on the one row group of one shard: each streams a part of it.
+    assert [s.row_groups for s in data.shards] == [(800,)]
+    network = {"builder": "mlp", "numRanks": 2, "epochs": 3, "batchSize": 16}
     model = KerasClassifier(classWeight="balanced", **network).fit(data)
     rows = model.transform(frame).select("label", "predictedLabel").collect()
     recall = np.mean([r.predictedLabel == "yes" for r in rows if r.label == "yes"])
