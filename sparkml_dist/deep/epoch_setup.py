@@ -110,7 +110,7 @@ def _validator(
     kept = plan_epoch(
         count_row_groups(context, rows, "validation"),
         lanes=job.lanes,
-        batch_size=plan.batch_size,
+        batch_size=job.batch_size * context.size,
         seed=job.seed,
         epoch=0,
     )
