@@ -86,7 +86,7 @@ def prepare_epoch_end(
     return EpochEnd(
         model,
         job.epochs,
-        validate=_validator(context, job, coupling, plan, arrays),
+        validate=_validator(context, job, coupling, arrays),
         stopping=stopping,
         callbacks=None
         if job.callbacks is None
@@ -101,7 +101,6 @@ def _validator(
     context: RankContext,
     job: TrainingJob,
     coupling: Coupling,
-    plan: EpochPlan,
     arrays: Callable[[Batch], tuple[Any, Any]],
 ) -> Validator | None:
     if job.rows.validation is None:

@@ -101,7 +101,7 @@ def _panel(
     finish_axes(axes, title=f"{words[0].upper()}{words[1:]} by epoch", x="epoch", y=words)
     axes.set_xlim(1 - 0.02 * last - 0.1, last + 0.02 * last + 0.1)
     _whole_ticks(axes)
-    axes.legend(loc="best")
+    axes.legend(loc="best", frameon=True, framealpha=1.0, edgecolor="none")
 
 
 def _whole_ticks(axes: Axes) -> None:

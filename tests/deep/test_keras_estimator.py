@@ -163,7 +163,7 @@ def test_outputs_without_a_target_are_named(data, file):
         KerasEstimator(
             builder=f"{file}:towers",
             inputs=INPUTS,
-            targets={"price": "price", "sell": "sold"},
+            targets={"price": "price", "solds": "sold"},
             labelCol="price",
             numRanks=1,
         ).fit(data)
