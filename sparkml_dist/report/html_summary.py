@@ -62,6 +62,8 @@ def _rows(model: ShardModel) -> Iterator[tuple[str, str]]:
         yield "ranks", f"{len(summary['ranks'])}"
     if "parameters" in summary:
         yield "parameters", f"{summary['parameters']:,}"
+    if summary.get("history"):
+        yield "epochs", _history(summary)
     if "calibration" in content:
         yield "calibration", _calibration(summary, content)
     if "oob" in summary:
@@ -83,6 +85,8 @@ def _quiet(text: str) -> str:
 
 
 def _target(model: ShardModel) -> str:
+    if outputs := model.content.get("facts", {}).get("outputs"):
+        return ", ".join(f"<code>{escape(o['name'])}</code>" for o in outputs)
     label = model.label
     column = f"<code>{escape(label.column)}</code>"
     if label.is_regression:
@@ -154,7 +158,27 @@ def _curve(curve: Mapping[str, Any]) -> str:
     return f"{_sparkline(curve['scores'], best - 1)} {text} {kept}"
 
 
-def _sparkline(values: Sequence[float], marked: int, width: int = 180, height: int = 36) -> str:
+def _history(summary: Mapping[str, Any]) -> str:
+    """Return the loss by epoch, validation's where there is one, and the epoch that was kept."""
+    history = summary["history"]
+    name = "val_loss" if history.get("val_loss") else "loss"
+    values = history.get(name) or []
+    if not values:
+        return ""
+    best = summary.get("best_epoch")
+    kept = len(values) - 1 if best is None else int(best)
+    told = f"{len(values)}; {escape(name)} {values[kept]:.4g}"
+    where = "" if best is None else _quiet(f" in epoch {kept + 1}, the best")
+    return f"{_sparkline(values, kept, of='loss against number of epochs')} {told}{where}"
+
+
+def _sparkline(
+    values: Sequence[float],
+    marked: int,
+    width: int = 180,
+    height: int = 36,
+    of: str = "score against number of members",
+) -> str:
     """Return a line as SVG, one of its points marked; points that are not finite are left out."""
     points = [(i, float(v)) for i, v in enumerate(values) if v is not None and math.isfinite(v)]
     if not points:
@@ -172,7 +196,7 @@ def _sparkline(values: Sequence[float], marked: int, width: int = 180, height: i
     circles = "".join(f'<circle cx="{x}" cy="{y}" r="3" fill="{COLOURS[5]}"/>' for x, y in dots)
     return (
         f'<svg width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" '
-        'aria-label="score against number of members" style="vertical-align:middle">'
+        f'aria-label="{escape(of)}" style="vertical-align:middle">'
         f'<polyline points="{line}" fill="none" stroke="{COLOURS[0]}" stroke-width="1.5"/>'
         f"{circles}</svg>"
     )

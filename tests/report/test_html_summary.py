@@ -10,6 +10,7 @@ import pytest
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.deep.classifier import KerasClassificationModel
+from sparkml_dist.deep.estimator import KerasModel
 from sparkml_dist.ensemble.bagging import BaggingClassificationModel, BaggingRegressionModel
 from sparkml_dist.ensemble.calibration.model import CalibratedClassificationModel
 from sparkml_dist.persistence.filesystem import Folder
@@ -124,3 +125,15 @@ def test_other_kinds_of_model(spark_ml):
     shown = parsed(network)[1]
     assert (shown["ranks"], shown["parameters"]) == ("2", "1,234,567")
     assert re.search(r"KerasClassificationModel</strong>", network._repr_html_())
+
+
+def test_the_epochs_of_a_network():
+    history = {"loss": [2.0, 1.0, 0.5], "val_loss": [2.1, 1.25, 1.5]}
+    settings = (Folder("/m"), SCHEMA, LABEL, (), {})
+    network = KerasClassificationModel(*settings, {"history": history, "best_epoch": 1})
+    assert "3; val_loss 1.25 in epoch 2, the best" in parsed(network)[1]["epochs"]
+    network = KerasClassificationModel(*settings, {"history": {"loss": [2.0, 1.0]}})
+    assert "2; loss 1" in parsed(network)[1]["epochs"]
+    outputs = [{"name": "price", "shape": [1], "target": "number"}]
+    several = KerasModel(*settings[:4], {"facts": {"kind": "dict", "outputs": outputs}}, {})
+    assert parsed(several)[1]["predicts"] == "price"
