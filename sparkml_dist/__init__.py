@@ -60,6 +60,7 @@ if TYPE_CHECKING:
         VotingRegressor,
     )
     from sparkml_dist.errors import SparkMLDistError
+    from sparkml_dist.mining import FrequentItemsets, FrequentItemsetsModel, read_baskets
     from sparkml_dist.session import SessionInfo, get_session
     from sparkml_dist.shard_model import load_model
 
@@ -78,6 +79,8 @@ _HOMES = {
     "CalibratedClassificationModel": "ensemble",
     "CalibratedClassifier": "ensemble",
     "EnsembleSelectionClassifier": "ensemble",
+    "FrequentItemsets": "mining",
+    "FrequentItemsetsModel": "mining",
     "GradientBoostingClassificationModel": "ensemble",
     "GradientBoostingClassifier": "ensemble",
     "GradientBoostingRegressionModel": "ensemble",
@@ -108,6 +111,7 @@ _HOMES = {
     "load_model": "shard_model",
     "open_partitioned": "dataset",
     "partition": "dataset",
+    "read_baskets": "mining",
     "split": "dataset",
 }
 
@@ -126,6 +130,8 @@ __all__ = [
     "CalibratedClassificationModel",
     "CalibratedClassifier",
     "EnsembleSelectionClassifier",
+    "FrequentItemsets",
+    "FrequentItemsetsModel",
     "GradientBoostingClassificationModel",
     "GradientBoostingClassifier",
     "GradientBoostingRegressionModel",
@@ -157,6 +163,7 @@ __all__ = [
     "load_model",
     "open_partitioned",
     "partition",
+    "read_baskets",
     "split",
 ]
 

@@ -1,0 +1,1 @@
+"""Frequent, closed and maximal itemsets of baskets of any number."""

@@ -1,0 +1,131 @@
+"""Baskets in the forms in which people have them, as one array column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sparkml_dist.dataset.table_lines import input_errors
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import DataType
+
+__all__ = ["basket_lists", "read_baskets"]
+
+_INTEGERS = ("tinyint", "smallint", "int", "bigint")
+
+
+def read_baskets(
+    spark: SparkSession, uri: str, *, delimiter: str | None = None, itemsCol: str = "items"
+) -> DataFrame:
+    """Read a text file that has a basket in every line.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+        Classic or Connect.
+    uri : str
+        File, folder or pattern; may be compressed. Items stand between blanks, as in the ``.dat``
+        files of the FIMI repository. Blank lines are no baskets.
+    delimiter : str, optional
+        What separates items; any run of blanks by default. Blanks around an item are dropped.
+    itemsCol : str, default="items"
+        Name of the column.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        One column, an array of strings.
+
+    Raises
+    ------
+    StorageError
+        ``input_not_found``, ``input_not_read``.
+    ConfigurationError
+        ``invalid_delimiter`` for an empty one.
+    """
+    from pyspark.sql import functions as F
+
+    if delimiter == "":
+        raise ConfigurationError("invalid_delimiter", "delimiter must not be empty. Got ''.")
+    with input_errors(uri):
+        # Everything Python and people take for blanks, and a byte-order mark.
+        line = F.regexp_replace(spark.read.text(uri)["value"], r"^[\s\uFEFF]+|\s+$", "")
+        lines = spark.read.text(uri).select(line.alias("line")).where(F.col("line") != "")
+    if delimiter is None:
+        items = F.split("line", r"\s+")
+    else:
+        parts = F.transform(F.split("line", f"\\Q{delimiter}\\E"), F.trim)
+        items = F.filter(parts, lambda item: item != "")
+    return lines.select(items.alias(itemsCol))
+
+
+def basket_lists(df: DataFrame, items_col: str, basket_col: str | None) -> tuple[DataFrame, str]:
+    """Return the baskets of a table as one array column, and the items' type.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+    items_col : str
+        Column of arrays; of single items where `basket_col` is given.
+    basket_col : str, optional
+        Column that says which basket an item is in. Rows where it is null are left out.
+
+    Returns
+    -------
+    lists : pyspark.sql.DataFrame
+    item_type : str
+        Spark's name of the type: a string or an integer.
+
+    Raises
+    ------
+    DataError
+        ``column_not_found``, ``items_type``.
+    """
+    from pyspark.sql import functions as F
+    from pyspark.sql.types import ArrayType
+
+    for name, column in (("itemsCol", items_col), ("basketCol", basket_col)):
+        if column is not None and column not in df.columns:
+            raise DataError(
+                "column_not_found",
+                f"{name}: there is no column {column!r}.{nearest(column, df.columns)}",
+                f"The columns are: {', '.join(df.columns[:20])}.",
+            )
+    found = df.schema[items_col].dataType
+    items = F.col(f"`{items_col}`")
+    if basket_col is not None:
+        if isinstance(found, ArrayType):
+            raise DataError(
+                "items_type",
+                f"{items_col!r} holds arrays; with basketCol, a row must hold one item.",
+                "Leave basketCol out, or explode the arrays.",
+            )
+        item_type = _item_type(found, items_col)
+        rows = df.select(F.col(f"`{basket_col}`").alias("basket"), items.alias("item"))
+        lists = rows.where(F.col("basket").isNotNull()).groupBy("basket")
+        return lists.agg(F.collect_set("item").alias("items")).select("items"), item_type
+    if not isinstance(found, ArrayType):
+        raise DataError(
+            "items_type",
+            f"{items_col!r} must be an array of items. Got {found.simpleString()}.",
+            "Where every row holds one item, name the column of baskets with basketCol; text can "
+            "be split by pyspark.sql.functions.split, or read with read_baskets.",
+        )
+    return df.select(items.alias("items")), _item_type(found.elementType, items_col)
+
+
+def _item_type(found: DataType, column: str) -> str:
+    from pyspark.sql.types import StringType
+
+    if isinstance(found, StringType) or found.typeName() in ("varchar", "char"):
+        return "string"
+    name = found.simpleString()
+    if name not in _INTEGERS:
+        raise DataError(
+            "items_type",
+            f"The items in {column!r} must be strings or integers, all of one type. Got {name}.",
+            "Cast them to strings.",
+        )
+    return name

@@ -1,0 +1,329 @@
+"""The estimator of frequent, closed and maximal itemsets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.ml.base import Estimator
+from pyspark.ml.param import TypeConverters
+from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
+
+from sparkml_dist.cluster.progress import job_description
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
+from sparkml_dist.mining.itemsets.baskets import basket_lists
+from sparkml_dist.mining.itemsets.encoding import BasketTotals, encoded_baskets, item_counts
+from sparkml_dist.mining.itemsets.grouped_mining import grouped_mining
+from sparkml_dist.mining.itemsets.grouping import Grouping, group_classes
+from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
+from sparkml_dist.mining.itemsets.mining_task import Mining
+from sparkml_dist.mining.itemsets.packed import unpacked_itemsets
+from sparkml_dist.mining.itemsets.trial import trial
+from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
+from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
+from sparkml_dist.params import AccessibleParams, param
+from sparkml_dist.session import SessionInfo, parse_size
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["FrequentItemsets"]
+
+_logger = logging.getLogger(__name__)
+
+_TARGETS = ("frequent", "closed", "maximal")
+# Groups for each slot, so that one that takes longer than estimated holds nobody up.
+_GROUPS_PER_SLOT = 3
+_SLOTS_UNKNOWN = 8
+
+
+class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
+    """Finds the itemsets that occur together in many baskets, exactly, at any size of the data.
+
+    Items are counted and encoded in one pass. A first task sizes the problem up on all of the
+    encoded baskets or a sample of them, and solves it outright where it is small. Otherwise the
+    search space is cut by rarest items into groups of about equal estimated work, small enough
+    for a task's memory; each is mined in a task of its own, from the baskets that hold its items.
+    Results stay on the executors.
+
+    Parameters
+    ----------
+    itemsCol : str, default="items"
+        Column of arrays of strings or integers; a column of single items where `basketCol` is
+        given. Null baskets are left out; nulls and doubles inside a basket count for nothing; an
+        empty basket counts as a basket.
+    basketCol : str, optional
+        Column that says which basket a row's item is in.
+    minSupport : float, default=0.1
+        Least share of the baskets that hold an itemset, in (0, 1].
+    minCount : int, optional
+        Least number of baskets instead.
+    target : {"frequent", "closed", "maximal"}, default="frequent"
+        All frequent itemsets; those that no larger itemset of the same support holds; or those
+        that no larger frequent itemset holds.
+    maxLength : int, optional
+        Items of the largest itemsets that are returned. Whether an itemset is closed or maximal
+        does not depend on it.
+    maxItemsets : int, default=20000000
+        Refuse to begin where more itemsets are estimated.
+    numPartitions : int, optional
+        Number of groups; chosen by memory, slots and estimated work when not set.
+    memoryPerTask : str, default="512m"
+        Memory of a task's Python worker; groups are made small enough for it.
+
+    See Also
+    --------
+    FrequentItemsetsModel : what `fit` returns.
+
+    Notes
+    -----
+    `fit` keeps the encoded result in Spark's storage (memory and disk), not in a folder; save the
+    model to keep it.
+    """
+
+    itemsCol: Any = param(
+        "itemsCol", "column of arrays of items, or of single items", TypeConverters.toString
+    )
+    basketCol: Any = param(
+        "basketCol",
+        "column that says which basket a row's item is in; rows are baskets when not set",
+        TypeConverters.toString,
+    )
+    minSupport: Any = param(
+        "minSupport",
+        "least share of the baskets that hold an itemset, in (0, 1]",
+        TypeConverters.toFloat,
+    )
+    minCount: Any = param(
+        "minCount",
+        "least number of baskets that hold an itemset (>= 1); wins over minSupport",
+        TypeConverters.toInt,
+    )
+    target: Any = param(
+        "target", f"which itemsets: one of {', '.join(_TARGETS)}", TypeConverters.toString
+    )
+    maxLength: Any = param(
+        "maxLength", "items of the largest itemsets that are returned (>= 1)", TypeConverters.toInt
+    )
+    maxItemsets: Any = param(
+        "maxItemsets",
+        "refuse to begin where more itemsets are estimated (>= 1)",
+        TypeConverters.toInt,
+    )
+    numPartitions: Any = param(
+        "numPartitions",
+        "number of groups of the search space (>= 1); by memory, slots and work when not set",
+        TypeConverters.toInt,
+    )
+    memoryPerTask: Any = param(
+        "memoryPerTask", "memory of a task's Python worker, like '512m'", TypeConverters.toString
+    )
+
+    _defaults: ClassVar[dict[str, Any]] = {
+        "itemsCol": "items",
+        "minSupport": 0.1,
+        "target": "frequent",
+        "maxItemsets": 20_000_000,
+        "memoryPerTask": "512m",
+    }
+    _object_params: ClassVar[tuple[str, ...]] = ()
+
+    def _fit(self, dataset: DataFrame) -> FrequentItemsetsModel:
+        self._check()
+        lists, item_type = basket_lists(
+            dataset, self.getOrDefault(self.itemsCol), self._value(self.basketCol)
+        )
+        spark = dataset.sparkSession
+        seconds: dict[str, float] = {}
+        encoded = encoded_baskets(lists, item_type).persist()
+        try:
+            with job_description(spark, "sparkml_dist: count items"), _timed(seconds, "count"):
+                totals, min_count, items, counts = item_counts(
+                    encoded, self.getOrDefault(self.minSupport), self._value(self.minCount)
+                )
+            self._tell(totals, min_count)
+            mining = Mining(
+                Vocabulary.of(items, counts),
+                min_count,
+                self.getOrDefault(self.target),
+                self._value(self.maxLength),
+            )
+            with job_description(spark, "sparkml_dist: mine itemsets"), _timed(seconds, "mine"):
+                packed, sizes, more = self._mined(spark, encoded, mining)
+        finally:
+            encoded.unpersist()
+        model = FrequentItemsetsModel(
+            unpacked_itemsets(packed, mining.vocabulary, item_type, totals.baskets),
+            n_baskets=totals.baskets,
+            min_count=min_count,
+            sizes=sizes,
+            item_type=item_type,
+            summary={
+                "seconds": seconds,
+                "frequent_items": len(mining.vocabulary),
+                "null_baskets": totals.null_baskets,
+                "empty_baskets": totals.empty_baskets,
+                "null_items": totals.null_items,
+                "double_items": totals.double_items,
+                **more,
+            },
+            stored=packed,
+        )
+        model._resetUid(self.uid)
+        return self._copyValues(model)
+
+    def _mined(
+        self, spark: SparkSession, encoded: DataFrame, mining: Mining
+    ) -> tuple[DataFrame, dict[int, int], dict[str, Any]]:
+        """Return the packed itemsets in Spark's storage, their sizes, and how it went."""
+        exactly = self._value(self.numPartitions)
+        outright = exactly is None or not len(mining.vocabulary)
+        packed = trial(encoded, mining, outright=outright).persist()
+        try:
+            sizes, notes = _collected(packed)
+        except BaseException:
+            packed.unpersist()
+            raise
+        if notes[0]["complete"]:
+            return packed, sizes, {"groups": 1, "peak_worker_rss": notes[0]["peak_rss"]}
+        packed.unpersist()
+        estimate = notes[0]["estimate"]
+        self._refuse_too_many(estimate)
+        grouping = self._grouping(spark, mining, notes[0])
+        _logger.info(
+            "about %s itemsets expected; %d groups, the largest of %s entries",
+            f"{estimate:,.0f}",
+            grouping.groups,
+            f"{grouping.largest_entries:,.0f}",
+        )
+        packed = grouped_mining(
+            encoded,
+            mining,
+            grouping,
+            cores=SessionInfo.of(spark).task_cpus,
+            max_itemsets=2 * self.getOrDefault(self.maxItemsets),
+        ).persist()
+        try:
+            sizes, notes = _collected(packed)
+        except BaseException:
+            packed.unpersist()
+            raise
+        peak = max((note["peak_rss"] for note in notes), default=0)
+        return (
+            packed,
+            sizes,
+            {"groups": grouping.groups, "estimate": estimate, "peak_worker_rss": peak},
+        )
+
+    def _grouping(self, spark: SparkSession, mining: Mining, note: dict[str, Any]) -> Grouping:
+        import numpy as np
+
+        slots = SessionInfo.of(spark).slots or _SLOTS_UNKNOWN
+        return group_classes(
+            np.array(note["itemsets"]),
+            np.array(note["entries"]),
+            parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask"),
+            _GROUPS_PER_SLOT * slots,
+            self._value(self.numPartitions),
+        )
+
+    def _refuse_too_many(self, estimate: float) -> None:
+        limit = self.getOrDefault(self.maxItemsets)
+        # The size of a result of short itemsets is bounded by itself.
+        if estimate <= limit or (self._value(self.maxLength) or 99) <= 2:
+            return
+        target = self.getOrDefault(self.target)
+        among = "" if target == "frequent" else f" (the {target} ones are fewer)"
+        raise DataError(
+            "too_many_itemsets",
+            f"About {_rounded(estimate)} frequent itemsets are expected{among}; "
+            f"maxItemsets is {limit:,}.",
+            "Raise minSupport, set maxLength"
+            + (", ask for target='closed' or 'maximal'" if target == "frequent" else "")
+            + ", or raise maxItemsets to go on all the same.",
+        )
+
+    def _tell(self, totals: BasketTotals, min_count: int) -> None:
+        if totals.baskets == 0:
+            raise DataError(
+                "empty_data",
+                "There are no baskets"
+                + (f": all {totals.null_baskets:,} are null." if totals.null_baskets else "."),
+                "Check the column and the data.",
+            )
+        if min_count > totals.baskets:
+            _logger.warning(
+                "minCount is %s, but there are only %s baskets",
+                f"{min_count:,}",
+                f"{totals.baskets:,}",
+            )
+        for number, what in (
+            (totals.null_baskets, "null baskets are left out"),
+            (totals.null_items, "null items are left out of their baskets"),
+            (totals.double_items, "items that their basket held already count once"),
+        ):
+            if number:
+                _logger.warning("%s %s", f"{number:,}", what)
+
+    def _check(self) -> None:
+        """Raise for Params out of range, before any job."""
+        support = self.getOrDefault(self.minSupport)
+        if not 0 < support <= 1:
+            raise ConfigurationError(
+                "invalid_param",
+                f"minSupport must be in (0, 1]. Got {support!r}.",
+                "It is a share of the baskets; give a number of baskets as minCount.",
+            )
+        target = self.getOrDefault(self.target)
+        if target not in _TARGETS:
+            raise ConfigurationError(
+                "invalid_param",
+                f"target must be one of {', '.join(_TARGETS)}. Got {target!r}."
+                f"{nearest(target, _TARGETS)}",
+            )
+        for declared in (self.minCount, self.maxLength, self.maxItemsets, self.numPartitions):
+            value = self._value(declared)
+            if value is not None and value < 1:
+                raise ConfigurationError(
+                    "invalid_param", f"{declared.name} must be at least 1. Got {value!r}."
+                )
+        parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask")
+
+    def write(self) -> MLWriter:
+        """Return a writer; ``estimator.write().overwrite().save(path)``."""
+        return EstimatorWriter(self)  # type: ignore[arg-type]
+
+    @classmethod
+    def read(cls) -> MLReader:
+        """Return a reader; ``FrequentItemsets.read().load(path)``."""
+        return EstimatorReader(cls)  # type: ignore[arg-type]
+
+
+def _collected(packed: DataFrame) -> tuple[dict[int, int], list[dict[str, Any]]]:
+    """Compute the packed itemsets; return how many there are by size, and the tasks' notes."""
+    sizes: dict[int, int] = {}
+    notes = []
+    for row in packed.select("sizes", "note").collect():
+        if row["note"] is not None:
+            notes.append(json.loads(row["note"]))
+        for size, number in enumerate(row["sizes"]):
+            if number:
+                sizes[size] = sizes.get(size, 0) + number
+    return dict(sorted(sizes.items())), notes
+
+
+def _rounded(estimate: float) -> str:
+    return f"{estimate:,.0f}" if estimate < 1e6 else f"{estimate:.1e}"
+
+
+class _timed:  # noqa: N801 - a context manager
+    def __init__(self, seconds: dict[str, float], name: str) -> None:
+        self._seconds, self._name = seconds, name
+
+    def __enter__(self) -> None:
+        self._start = time.perf_counter()
+
+    def __exit__(self, *_: object) -> None:
+        self._seconds[self._name] = round(time.perf_counter() - self._start, 3)

@@ -1,0 +1,185 @@
+"""How many baskets hold two items: the counts of pairs, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.mining.itemsets.basket_rows import BasketRows
+
+__all__ = [
+    "both_sided_counts",
+    "dense_matrix",
+    "is_dense",
+    "pair_steps",
+    "product_counts",
+    "spanned_counts",
+]
+
+# Entries that one step pairs at most; bounds its temporary arrays to about 100 MB.
+_STEP = 1 << 21
+# Cells of a dense 0/1 matrix that is made at once.
+_CELLS = 1 << 24
+# A pair that is listed costs about as much as this many multiplications of a matrix product.
+_PAIR_COST = 150.0
+
+
+def is_dense(rows: BasketRows, n_codes: int) -> bool:
+    """Tell whether the pairs are counted faster by a matrix product than one by one."""
+    lengths = rows.lengths.astype(np.float64)
+    pairs = float(lengths @ lengths) / 2
+    return len(rows) * float(n_codes) ** 2 < pairs * _PAIR_COST
+
+
+def dense_matrix(rows: BasketRows, n_codes: int, dtype: type = np.uint8) -> npt.NDArray:
+    """Return the rows as a 0/1 matrix of shape (rows, n_codes)."""
+    matrix: npt.NDArray = np.zeros((len(rows), n_codes), dtype)
+    matrix[np.repeat(np.arange(len(rows)), rows.lengths), rows.codes] = 1
+    return matrix
+
+
+def pair_steps(
+    rows: BasketRows, entries: npt.NDArray[np.int64], *, before: bool = False
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Pair entries of a row with all later ones, in steps.
+
+    Parameters
+    ----------
+    rows : BasketRows
+    entries : ndarray of int64
+        Positions of the entries that come first in a pair.
+    before : bool, default=False
+        Pair with all earlier entries instead.
+
+    Yields
+    ------
+    first, second : ndarray of int64
+        Positions of the entries. No position comes twice in `first` within a step.
+    """
+    lengths = rows.lengths
+    room = entries - np.repeat(rows.offsets[:-1], lengths)[entries]
+    if not before:
+        room = np.repeat(lengths, lengths)[entries] - room - 1
+    if not len(entries):
+        return
+    # With the longest runs first, those that go on are always the first ones.
+    longest = int(room.max())
+    kind = np.uint16 if longest < 1 << 16 else np.int64
+    entries = entries[np.argsort((longest - room).astype(kind), kind="stable")]
+    going_on = len(room) - np.cumsum(np.bincount(room, minlength=longest + 1))
+    for distance in range(1, longest + 1):
+        going = int(going_on[distance - 1])
+        for low in range(0, going, _STEP):
+            part = entries[low : min(low + _STEP, going)]
+            yield part, part - distance if before else part + distance
+
+
+def spanned_counts(
+    rows: BasketRows,
+    base: npt.NDArray[np.int64],
+    chosen: npt.NDArray[np.bool_],
+    size: int,
+    *,
+    before: bool = False,
+) -> npt.NDArray[np.int64]:
+    """Count the baskets that hold a chosen item and a later one.
+
+    Parameters
+    ----------
+    rows : BasketRows
+    base : ndarray of int64, shape (n_codes,)
+        The pair (c, d) is counted in cell ``base[c] + d``.
+    chosen : ndarray of bool, shape (n_codes,)
+        Items that come first.
+    size : int
+        Number of cells.
+    before : bool, default=False
+        Count the earlier items instead.
+
+    Returns
+    -------
+    ndarray of int64, shape (size,)
+    """
+    counts = np.zeros(size, np.int64)
+    of_entry = base[rows.codes]
+    plain = bool((rows.weights == 1).all())
+    weights = None if plain else np.repeat(rows.weights.astype(np.float64), rows.lengths)
+    keys: list[npt.NDArray] = []
+    weighing: list[npt.NDArray] = []
+    waiting = 0
+
+    def flush() -> None:
+        nonlocal waiting
+        if keys:
+            # Sums of doubles are exact up to 2^53 baskets.
+            found = np.bincount(
+                np.concatenate(keys),
+                np.concatenate(weighing) if weighing else None,
+                minlength=size,
+            )
+            np.add(counts, found.astype(np.int64, copy=False), out=counts)
+        keys.clear()
+        weighing.clear()
+        waiting = 0
+
+    for first, second in pair_steps(rows, np.flatnonzero(chosen[rows.codes]), before=before):
+        keys.append(of_entry[first] + rows.codes[second])
+        if weights is not None:
+            weighing.append(weights[first])
+        waiting += len(first)
+        if waiting >= _STEP:
+            flush()
+    flush()
+    return counts
+
+
+def product_counts(
+    rows: BasketRows, n_codes: int, firsts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Count the baskets that hold each pair of items, by matrix products.
+
+    Parameters
+    ----------
+    rows : BasketRows
+    n_codes : int
+    firsts : ndarray of int64, shape (n_firsts,)
+
+    Returns
+    -------
+    ndarray of int64, shape (n_firsts, n_codes)
+        In the column of an item itself: the baskets that hold it.
+    """
+    counts = np.zeros((len(firsts), n_codes), np.int64)
+    # Single precision counts exactly up to 2^24.
+    dtype = np.float32 if int(rows.weights.sum()) < 1 << 24 else np.float64
+    step = max(1, _CELLS // max(1, n_codes))
+    for low in range(0, len(rows), step):
+        part = rows.take(np.arange(low, min(low + step, len(rows))))
+        matrix = dense_matrix(part, n_codes, dtype)
+        left = matrix[:, firsts] * part.weights[:, None].astype(dtype)
+        counts += np.rint(left.T @ matrix).astype(np.int64)
+    return counts
+
+
+def both_sided_counts(
+    rows: BasketRows, n_codes: int, firsts: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Count the baskets that hold an item of `firsts` and any other one.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_firsts, n_codes)
+        0 in the column of an item itself.
+    """
+    if is_dense(rows, n_codes):
+        counts = product_counts(rows, n_codes, firsts)
+        counts[np.arange(len(firsts)), firsts] = 0
+        return counts
+    base = np.full(n_codes, -1, np.int64)
+    base[firsts] = np.arange(len(firsts)) * n_codes
+    size = len(firsts) * n_codes
+    counts = spanned_counts(rows, base, base >= 0, size)
+    counts += spanned_counts(rows, base, base >= 0, size, before=True)
+    return counts.reshape(len(firsts), n_codes)

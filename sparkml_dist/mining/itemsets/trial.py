@@ -1,0 +1,124 @@
+"""The first look by one task: mines outright what is small, and sizes up what is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from sparkml_dist.cluster.memory import PeakMemory
+from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.mining.itemsets.basket_rows import BasketRows
+from sparkml_dist.mining.itemsets.encoding import chunks
+from sparkml_dist.mining.itemsets.itemset_sink import FoundItemsets, TooManyItemsetsError
+from sparkml_dist.mining.itemsets.mining_task import Mining
+from sparkml_dist.mining.itemsets.packed import PACKED, note_row, packed_row
+from sparkml_dist.mining.itemsets.result_estimate import estimate_classes
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["TRIAL_ENTRIES", "trial"]
+
+#: Items of baskets that the task looks at, all of them or a sample.
+TRIAL_ENTRIES = 1 << 21
+# Itemsets that it finds at most; with more of them, many tasks are faster.
+_ITEMSETS = 1 << 20
+# Closed itemsets cost more to find.
+_CLOSED = 1 << 17
+_SAMPLE = "lengths binary, codes binary"
+
+
+def trial(encoded: DataFrame, mining: Mining, *, outright: bool = True) -> DataFrame:
+    """Return the itemsets, packed, or else a note on what to expect of them; lazily.
+
+    Parameters
+    ----------
+    encoded : pyspark.sql.DataFrame
+        All baskets.
+    mining : Mining
+    outright : bool, default=True
+        Whether small problems are mined at once.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        Packed itemsets and a note ``{"complete": true}``; or only a note ``{"complete": false,
+        "estimate": …, "itemsets": […], "entries": […]}``, the lists by rank.
+    """
+    total = int(mining.vocabulary.counts.sum())
+    share = min(1.0, TRIAL_ENTRIES / max(1, total))
+    ranked = encoded.mapInArrow(partial(_sampled, mining, share), _SAMPLE)
+    # All chunks of a small problem go through one task; samples of many are made by many first.
+    one = ranked.coalesce(1) if share == 1.0 else ranked.repartition(1)
+    return one.mapInArrow(partial(_look, mining, share, outright), PACKED)
+
+
+def _sampled(
+    mining: Mining, share: float, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    for chunk in chunks(batches):
+        rows = mining.vocabulary.ranked(chunk.dictionary, chunk.lengths, chunk.codes)
+        if share < 1.0 and len(rows):
+            # Drawn by what the chunk holds: the same when a task is run again.
+            seed = [len(rows), int(rows.codes.sum(dtype=np.int64))]
+            drawn = np.random.default_rng(seed).random(len(rows)) < share
+            rows = rows.take(np.flatnonzero(drawn))
+        yield pa.RecordBatch.from_arrays(
+            [
+                pa.array([rows.lengths.astype(np.int32).tobytes()], pa.binary()),
+                pa.array([rows.codes.tobytes()], pa.binary()),
+            ],
+            ["lengths", "codes"],
+        )
+
+
+def _look(
+    mining: Mining, share: float, outright: bool, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    with PeakMemory() as memory, limit_threads(1):
+        rows = _joined(batches)
+        found = _outright(mining, rows) if share == 1.0 and outright else None
+        if found is not None:
+            yield from map(packed_row, found)
+            yield note_row({"complete": True, "peak_rss": memory.so_far()})
+            return
+        # The chance that an itemset of a sample is too rare in truth is kept small.
+        expected = mining.min_count * share
+        threshold = expected if share == 1.0 else expected + 2.0 * np.sqrt(expected)
+        seen = estimate_classes(
+            rows, len(mining.vocabulary), max(1.0, threshold), whole=mining.needs_whole_baskets
+        )
+        yield note_row(
+            {
+                "complete": False,
+                "estimate": float(seen.itemsets.sum()),
+                "itemsets": np.round(seen.itemsets, 1).tolist(),
+                "entries": np.round(seen.entries / share, 1).tolist(),
+                "peak_rss": memory.so_far(),
+            }
+        )
+
+
+def _joined(batches: Iterator[pa.RecordBatch]) -> BasketRows:
+    parts = []
+    for batch in batches:
+        for i in range(batch.num_rows):
+            lengths, codes = (
+                np.frombuffer(batch.column(name)[i].as_buffer(), np.int32)
+                for name in ("lengths", "codes")
+            )
+            parts.append(BasketRows.from_lengths(lengths, codes, np.ones(len(lengths), np.int64)))
+    return BasketRows.joined(parts).merged()
+
+
+def _outright(mining: Mining, rows: BasketRows) -> list[FoundItemsets] | None:
+    """Return all itemsets, or None where there are too many for one task."""
+    budget = _CLOSED if mining.needs_whole_baskets else _ITEMSETS
+    try:
+        return list(mining.run(rows, np.arange(len(mining.vocabulary)), budget))
+    except TooManyItemsetsError:
+        return None

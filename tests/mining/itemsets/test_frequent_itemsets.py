@@ -1,0 +1,273 @@
+"""FrequentItemsets on Spark: known counts, any partitioning, bad input, save and load."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from sparkml_dist import FrequentItemsets, read_baskets
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.mining.itemsets import encoding, trial
+from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
+
+sys.path.insert(0, str(Path(__file__).parent))
+from brute_force import wanted
+
+TARGETS = ("frequent", "closed", "maximal")
+
+
+def drawn(seed=3, n=200, n_items=8):
+    rng = np.random.default_rng(seed)
+    chance = rng.uniform(0.1, 0.9, n_items)
+    return [[f"i{j}" for j in np.flatnonzero(rng.random(n_items) < chance)] for _ in range(n)]
+
+
+def frame(spark, baskets, partitions=3, type_="string"):
+    rows = [(b,) for b in baskets]
+    return spark.createDataFrame(rows, f"items array<{type_}>").repartition(partitions)
+
+
+def as_dict(model):
+    rows = model.itemsets.collect()
+    found = {tuple(r["items"]): r["count"] for r in rows}
+    assert len(found) == len(rows) == model.n_itemsets
+    assert all(r["support"] == pytest.approx(r["count"] / model.n_baskets) for r in rows)
+    assert all(list(items) == sorted(items) for items in found)
+    return found
+
+
+@pytest.mark.modes
+def test_itemsets_of_all_targets(spark):
+    baskets = drawn()
+    df = frame(spark, baskets)
+    for target, partitions in (("frequent", None), ("frequent", 3), ("closed", 2), ("maximal", 2)):
+        estimator = FrequentItemsets(minCount=40, target=target, numPartitions=partitions)
+        assert as_dict(estimator.fit(df)) == wanted(baskets, 40, target)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize("partitions", [1, 2, 7])
+def test_the_same_itemsets_at_any_partitioning(spark, target, partitions):
+    baskets = drawn(seed=partitions, n=90)
+    df = frame(spark, baskets, partitions)
+    model = FrequentItemsets(minSupport=0.2, target=target, numPartitions=partitions).fit(df)
+    assert as_dict(model) == wanted(baskets, 18, target)
+    assert model.summary["groups"] == partitions
+
+
+def mushroom(spark, shared_data):
+    lines = spark.read.text(
+        [str(shared_data / f"agaricus.{part}.svm") for part in ("train", "test")]
+    )
+    parts = F.split(F.trim("value"), r"\s+")
+    label = F.concat(F.lit("label="), parts[0])
+    features = F.transform(F.slice(parts, 2, 1000), lambda pair: F.split(pair, ":")[0])
+    return lines.select(F.concat(F.array(label), features).alias("items"))
+
+
+KNOWN = [
+    ("mushroom", 0.5, (153, 45, 15)),
+    ("mushroom", 0.3, (2735, 427, 63)),
+    ("mushroom", 0.2, (53583, 1197, 158)),
+    ("mushroom", 0.1, (574431, 4885, 547)),
+    ("chess.dat", 0.9, (622, 498, 34)),
+    ("chess.dat", 0.8, (8227, 5083, 226)),
+    ("T10I4D100K.dat", 0.01, (385, 385, 370)),
+    ("T10I4D100K.dat", 0.005, (1073, 1073, 585)),
+]
+
+
+@pytest.fixture(scope="module")
+def real_baskets(spark, shared_data):
+    found = {
+        name: read_baskets(spark, str(shared_data / name))
+        for name in ("chess.dat", "T10I4D100K.dat")
+    }
+    found["mushroom"] = mushroom(spark, shared_data)
+    for df in found.values():
+        df.persist()
+    yield found
+    for df in found.values():
+        df.unpersist()
+
+
+@pytest.mark.parametrize(("name", "support", "counts"), KNOWN)
+def test_published_numbers(real_baskets, name, support, counts):
+    found = [
+        FrequentItemsets(minSupport=support, target=target).fit(real_baskets[name]).n_itemsets
+        for target in TARGETS
+    ]
+    assert tuple(found) == counts
+
+
+@pytest.mark.parametrize("partitions", [2, 7])
+def test_published_numbers_in_groups(real_baskets, partitions):
+    for name, support, counts in (KNOWN[2], KNOWN[5], KNOWN[7]):
+        for target, count in zip(TARGETS, counts):
+            model = FrequentItemsets(
+                minSupport=support, target=target, numPartitions=partitions
+            ).fit(real_baskets[name])
+            assert model.n_itemsets == count
+
+
+def test_many_rare_items(real_baskets):
+    model = FrequentItemsets(minSupport=0.001).fit(real_baskets["T10I4D100K.dat"])
+    assert model.n_itemsets == 27532
+    in_groups = FrequentItemsets(minSupport=0.001, numPartitions=3)
+    assert in_groups.fit(real_baskets["T10I4D100K.dat"]).sizes == model.sizes
+
+
+def test_what_is_no_item_is_left_out(spark, caplog):
+    baskets = [["a", "b", "a"], None, [], ["b", None], [None], ["a", "b"]]
+    with caplog.at_level(logging.WARNING, "sparkml_dist"):
+        model = FrequentItemsets(minCount=1).fit(frame(spark, baskets))
+    assert as_dict(model) == {("a",): 2, ("b",): 3, ("a", "b"): 2}
+    assert model.n_baskets == 5  # an empty basket is one, a null is none
+    told = {
+        k: model.summary[k] for k in ("null_baskets", "empty_baskets", "null_items", "double_items")
+    }
+    assert told == {"null_baskets": 1, "empty_baskets": 2, "null_items": 2, "double_items": 1}
+    assert "1 null baskets are left out" in caplog.text
+
+
+@pytest.mark.parametrize("type_", ["tinyint", "int", "bigint"])
+def test_items_may_be_numbers(spark, type_):
+    model = FrequentItemsets(minCount=2).fit(frame(spark, [[10, 9], [9, 10], [9]], type_=type_))
+    assert as_dict(model) == {(9,): 3, (10,): 2, (9, 10): 2}
+    assert model.itemsets.schema["items"].dataType.elementType.simpleString() == type_
+
+
+def test_rows_of_single_items(spark):
+    rows = [(1, "a"), (1, "b"), (1, "b"), (2, "b"), (None, "c"), (2, None), (3, "a"), (3, "b")]
+    df = spark.createDataFrame(rows, "receipt int, product string")
+    model = FrequentItemsets(itemsCol="product", basketCol="receipt", minCount=2).fit(df)
+    assert as_dict(model) == {("a",): 2, ("b",): 3, ("a", "b"): 2}
+    assert model.n_baskets == 3
+
+
+def test_text_with_blank_lines_and_blanks_at_ends(spark, tmp_path):
+    path = tmp_path / "baskets.txt"
+    path.write_text("\ufeff1 2 3 \n\n  2\t3\n   \n1  2   \r\n\n")
+    df = read_baskets(spark, str(path))
+    assert sorted(r["items"] for r in df.collect()) == [["1", "2"], ["1", "2", "3"], ["2", "3"]]
+    path.write_text("red wine, bread,\n , \nbread\n")
+    df = read_baskets(spark, str(path), delimiter=",")
+    assert sorted(r["items"] for r in df.collect() if r["items"]) == [
+        ["bread"],
+        ["red wine", "bread"],
+    ]
+
+
+def test_thresholds_are_not_moved_by_rounding(spark):
+    # 0.07 × 100 is a little more than 7 in floating point.
+    baskets = [["a"]] * 7 + [["b"]] * 6 + [[]] * 87
+    assert as_dict(FrequentItemsets(minSupport=0.07).fit(frame(spark, baskets))) == {("a",): 7}
+    assert encoding.required_count(0.07, 100) == 7
+    assert encoding.required_count(1e-9, 10) == 1
+    assert encoding.required_count(1.0, 3) == 3
+
+
+def test_nothing_is_frequent(spark):
+    model = FrequentItemsets(minSupport=1.0).fit(frame(spark, [["a"], ["b"]]))
+    assert (model.n_itemsets, model.itemsets.count(), model.sizes) == (0, 0, {})
+    assert model.itemsets.columns == ["items", "count", "support"]
+
+
+def test_more_items_than_come_at_once(spark, monkeypatch):
+    monkeypatch.setattr(encoding, "_FIRST_ITEMS", 5)
+    baskets = [[i, i + 1] for i in range(60)]
+    model = FrequentItemsets(minCount=1).fit(frame(spark, baskets, type_="int"))
+    assert as_dict(model) == wanted(baskets, 1, "frequent", 2)
+
+
+def test_a_sample_plans_what_is_large(spark, monkeypatch):
+    monkeypatch.setattr(trial, "TRIAL_ENTRIES", 300)
+    baskets = drawn(n=400)
+    model = FrequentItemsets(minCount=80).fit(frame(spark, baskets))
+    assert model.summary["groups"] > 1
+    assert as_dict(model) == wanted(baskets, 80, "frequent")
+
+
+def test_too_many_itemsets_are_refused_with_an_estimate(spark):
+    baskets = [[f"i{j:02}" for j in range(40) if j != skip] for skip in range(40)] * 2
+    df = frame(spark, baskets)
+    with pytest.raises(DataError, match=r"About .* frequent itemsets are expected") as caught:
+        FrequentItemsets(minSupport=0.5).fit(df)
+    assert caught.value.code == "too_many_itemsets"
+    assert "maxItemsets" in caught.value.hint
+    model = FrequentItemsets(minSupport=0.5, target="maximal", maxLength=2).fit(df)
+    assert model.n_itemsets == 0
+    pairs = FrequentItemsets(minSupport=0.5, maxLength=2).fit(df)
+    assert pairs.sizes == {1: 40, 2: 780}
+
+
+@pytest.mark.parametrize(
+    ("params", "told"),
+    [
+        ({"minSupport": 0.0}, "minSupport must be in (0, 1]. Got 0.0"),
+        ({"minSupport": 1.5}, "minSupport must be in (0, 1]. Got 1.5"),
+        ({"minCount": 0}, "minCount must be at least 1. Got 0"),
+        ({"maxLength": 0}, "maxLength must be at least 1"),
+        ({"target": "close"}, "Did you mean 'closed'?"),
+        ({"memoryPerTask": "lots"}, "memoryPerTask"),
+    ],
+)
+def test_wrong_params(spark, params, told):
+    with pytest.raises(ConfigurationError) as caught:
+        FrequentItemsets(**params).fit(frame(spark, [["a"]]))
+    assert told in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "rows", "params", "told"),
+    [
+        ("items array<string>", [], {}, "There are no baskets."),
+        ("items array<string>", [(None,)], {}, "all 1 are null"),
+        ("itemz array<string>", [(["a"],)], {}, "Did you mean 'itemz'?"),
+        ("items string", [("a b",)], {}, "must be an array of items. Got string"),
+        ("items array<double>", [([1.0],)], {}, "must be strings or integers"),
+        ("b int, items array<int>", [(1, [1])], {"basketCol": "b"}, "a row must hold one item"),
+        ("b int, items double", [(1, 1.0)], {"basketCol": "b"}, "all of one type. Got double"),
+    ],
+)
+def test_wrong_data(spark, schema, rows, params, told):
+    with pytest.raises(DataError) as caught:
+        FrequentItemsets(**params).fit(spark.createDataFrame(rows, schema))
+    assert told in str(caught.value)
+
+
+def test_save_and_load(spark, tmp_path):
+    estimator = FrequentItemsets(minCount=3, target="closed", maxLength=4)
+    estimator.save(str(tmp_path / "estimator"))
+    estimator = FrequentItemsets.load(str(tmp_path / "estimator"))
+    assert (estimator.getMinCount(), estimator.getTarget()) == (3, "closed")
+    model = estimator.fit(frame(spark, drawn(n=30)))
+    where = tmp_path / "model"
+    model.save(str(where))
+    again = FrequentItemsetsModel.load(str(where))
+    assert as_dict(again) == as_dict(model)
+    assert (again.n_baskets, again.min_count, again.sizes) == (30, 3, model.sizes)
+    with pytest.raises(StorageError, match="not empty"):
+        model.save(str(where))
+    model.write().overwrite().save(str(where))
+    part = next((where / "itemsets").glob("*.parquet"))
+    part.write_bytes(part.read_bytes()[:-1] + b"x")
+    with pytest.raises(StorageError, match="SHA-256"):
+        FrequentItemsetsModel.load(str(where))
+    manifest = where / "manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"n_baskets": 1}))
+    with pytest.raises(StorageError, match="altered"):
+        FrequentItemsetsModel.load(str(where))
+
+
+def test_a_model_says_what_it_is_not(spark):
+    model = FrequentItemsets(minCount=1).fit(frame(spark, [["a"]]))
+    with pytest.raises(ConfigurationError, match="predict nothing"):
+        model.transform(frame(spark, [["a"]]))
+    assert "1 itemsets in at least 1 of 1 baskets" in repr(model)
