@@ -11,9 +11,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before numpy: one thread for all
-    os.environ.setdefault(_name, "1")
-
 from common import ROOT, alternating, median, report, session
 
 if TYPE_CHECKING:
@@ -135,6 +132,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
     args = parser.parse_args()
+    for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):  # before numpy is imported
+        os.environ[name] = "1"
     start = time.perf_counter()
     notes, ratios = against_pyfim(args.repeats)
     spark = session("itemsets")

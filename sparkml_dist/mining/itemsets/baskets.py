@@ -51,7 +51,7 @@ def read_baskets(
         raise ConfigurationError("invalid_delimiter", "delimiter must not be empty. Got ''.")
     with input_errors(uri):
         # Everything Python and people take for blanks, and a byte-order mark.
-        line = F.regexp_replace(spark.read.text(uri)["value"], r"^[\s\uFEFF]+|\s+$", "")
+        line = F.regexp_replace(F.col("value"), r"^[\s\uFEFF]+|\s+$", "")
         lines = spark.read.text(uri).select(line.alias("line")).where(F.col("line") != "")
     if delimiter is None:
         items = F.split("line", r"\s+")
