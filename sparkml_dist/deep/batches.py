@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +11,9 @@ import numpy.typing as npt
 
 from sparkml_dist.deep.buffers import Buffers
 from sparkml_dist.deep.inputs import InputSpec, NetworkInput
-from sparkml_dist.deep.read_ahead import HeldRows
+from sparkml_dist.deep.lane_rows import LaneRows
 
-__all__ = ["Batch", "BatchMaker", "Rows"]
-
-#: Some rows in memory, from where to where.
-Rows = tuple[HeldRows, int, int]
+__all__ = ["Batch", "BatchMaker"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class Batch:
 
 
 class BatchMaker:
-    """Gathers rows of row groups into batches; each row is copied once where inputs allow.
+    """Puts the rows of lanes together into batches; rows are copied once where inputs allow.
 
     Parameters
     ----------
@@ -67,41 +64,45 @@ class BatchMaker:
         self._size = size
         self._label_dtype = label_dtype
         self._buffers = Buffers()
-        # Whether the network takes rows as they are gathered.
+        # Whether the network takes rows as they are.
         self._direct = inputs.is_plain and len(inputs.parts[0].columns) == n_features
         self._scratch = None if self._direct else np.empty((size, n_features), np.float32)
+        self._spare: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
 
-    def make(self, parts: Sequence[Rows], stand_in: Rows | None = None) -> Batch:
-        """Return the batch of some rows.
+    def make(self, lanes: Iterable[LaneRows], *, last: bool = False) -> Batch:
+        """Return the next batch.
 
         Parameters
         ----------
-        parts : sequence of (HeldRows, int, int)
-            Fewer rows than a batch at the end of an epoch, or none.
-        stand_in : (HeldRows, int, int), optional
-            What to fill a batch without rows up with; zeros by default.
+        lanes : iterable of LaneRows
+            Each gives the rows of a step.
+        last : bool, default=False
+            Whether this is the last step of the epoch, which may have fewer rows, or none: rows of
+            the batch before stand in for them.
         """
-        rows = sum(stop - start for _, start, stop in parts)
-        taken = parts or ([stand_in] if stand_in else [])
         x = self._scratch
         if x is None:
             x = self._buffers.empty((self._size, self._width), np.float32)
-        dtype = taken[0][0].block.y.dtype if taken else self._label_dtype
-        y = self._buffers.empty((self._size,), dtype)
+        y = self._buffers.empty((self._size,), self._label_dtype)
         weight = self._buffers.empty((self._size,), np.float32)
         at = 0
-        for held, start, stop in taken:
-            block, chosen = held.block, held.rows(start, stop)
-            place = slice(at, at + stop - start)
-            _gather(block.X, chosen, x[place])
-            y[place] = block.y[chosen]
-            weight[place] = 1.0 if block.weight is None else block.weight[chosen]
-            at = place.stop
-        weight[rows:] = 0.0
+        for lane in lanes:
+            at = lane.fill(x, y, weight, at)
         if at < self._size:
-            again = np.resize(np.arange(at), self._size - at)
-            x[at:], y[at:] = (x[again], y[again]) if at else (0, 0)
-        return Batch(self._shaped(x), y, weight, rows)
+            weight[at:] = 0.0
+            self._fill_up(x, y, at)
+        if not last:
+            self._spare = x[:1], y[:1]
+        return Batch(self._shaped(x), y, weight, at)
+
+    def _fill_up(self, x: npt.NDArray[Any], y: npt.NDArray[Any], rows: int) -> None:
+        if rows:
+            again = np.resize(np.arange(rows), self._size - rows)
+            x[rows:], y[rows:] = x[again], y[again]
+        elif self._spare is not None:
+            x[:], y[:] = self._spare
+        else:
+            x[:], y[:] = 0, 0
 
     def _shaped(self, x: npt.NDArray[np.float32]) -> NetworkInput:
         if self._direct:
@@ -111,14 +112,3 @@ class BatchMaker:
             out = self._buffers.empty((self._size, len(part.columns)), part.dtype)
             found[part.name] = part.take(x, out=out)
         return found if len(found) > 1 else found[part.name]
-
-
-def _gather(X: Any, rows: slice | npt.NDArray[np.int64], out: npt.NDArray[np.float32]) -> None:
-    """Copy rows of a dense or CSR matrix to `out`."""
-    if not isinstance(X, np.ndarray):
-        X[rows].toarray(out=out)
-    elif isinstance(rows, slice):
-        np.copyto(out, X[rows])
-    else:
-        # Any other mode than the default one writes to `out` without a copy in between.
-        np.take(X, rows, axis=0, out=out, mode="clip")

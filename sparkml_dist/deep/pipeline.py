@@ -10,10 +10,11 @@ from types import TracebackType
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.deep.batches import Batch, BatchMaker, Rows
+from sparkml_dist.deep.batches import Batch, BatchMaker
 from sparkml_dist.deep.inputs import InputSpec
+from sparkml_dist.deep.lane_rows import LaneRows
 from sparkml_dist.deep.plan import EpochPlan
-from sparkml_dist.deep.read_ahead import HeldRows, Read, ReadAhead, by_need
+from sparkml_dist.deep.read_ahead import Read, ReadAhead, by_need
 
 __all__ = ["Batch", "BatchStream", "EpochStreams"]
 
@@ -50,7 +51,7 @@ class BatchStream:
         Rows of a batch, where ranks serve unequal lanes (`rank_batch`); by default as many as the
         lanes give.
     label_dtype : dtype, default=int32
-        Of labels, should this rank have no row at all.
+        Of the labels.
     row_bytes : float, optional
         Bytes of a row in a block in memory; by default those of a dense one.
     ahead : int, default=4
@@ -98,7 +99,6 @@ class BatchStream:
             plan,
             by_need(plan, self._lanes, start_step=self._first, most_rows=most),
             row_bytes=size,
-            whole=most is None,
             threads=threads,
         )
         self._queue: queue.Queue[Batch | BaseException | None] = queue.Queue(maxsize=ahead)
@@ -164,15 +164,11 @@ class BatchStream:
             self._queue.put(error)
 
     def _batches(self) -> Iterator[Batch]:
-        lanes = [_Lane(self._reader, self._plan, lane, self._first) for lane in self._lanes]
-        stand_in: Rows | None = None
+        lanes = [LaneRows(self._reader, self._plan, lane, self._first) for lane in self._lanes]
         for step in range(self._first, self._plan.steps):
-            parts = [rows for lane in lanes for rows in lane.take()]
+            batch = self._maker.make(lanes, last=step == self._plan.steps - 1)
             if step >= self._start:
-                yield self._maker.make(parts, stand_in)
-            if parts:
-                held, start, _ = parts[0]
-                stand_in = held, start, start + 1
+                yield batch
 
 
 class EpochStreams:
@@ -233,31 +229,6 @@ class EpochStreams:
         for stream in self._begun.values():
             stream.close()
         self._begun.clear()
-
-
-class _Lane:
-    """Where a lane is: the piece in hand, and what is left of its rows."""
-
-    def __init__(self, reader: ReadAhead, plan: EpochPlan, lane: int, step: int) -> None:
-        self._reader = reader
-        self._quota = plan.quotas[lane]
-        self._left = plan.lane_rows[lane] - step * self._quota
-        self._held: HeldRows | None = None
-        self._at = 0
-
-    def take(self) -> Iterator[Rows]:
-        """Yield the rows of a step; the lanes of a rank must be asked in the order of `by_need`."""
-        wanted = min(self._quota, self._left)
-        self._left -= wanted
-        while wanted > 0:
-            if self._held is None:
-                self._held, self._at = self._reader.next(), 0
-            stop = min(self._at + wanted, len(self._held))
-            yield self._held, self._at, stop
-            wanted -= stop - self._at
-            self._at = stop
-            if stop == len(self._held):
-                self._held = None
 
 
 def _first_step(plan: EpochPlan, lanes: Sequence[int], start: int) -> int:

@@ -3,50 +3,23 @@
 from __future__ import annotations
 
 import heapq
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from types import TracebackType
-from weakref import WeakValueDictionary
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.deep.plan import EpochPlan, Piece
 from sparkml_dist.errors import DataError, SparkMLDistError, StorageError
 
-__all__ = ["HeldRows", "Read", "ReadAhead", "by_need"]
+__all__ = ["Read", "ReadAhead", "by_need"]
 
 Read = Callable[[int, Sequence[int]], Block]
 
 #: Bytes that are read before they are needed; at least one row group for each thread and one more.
 AHEAD_BYTES = 16 << 20
-
-
-@dataclass(frozen=True)
-class HeldRows:
-    """Rows of a lane in memory, in the order in which it gives them.
-
-    Attributes
-    ----------
-    block : Block
-        A row group, or the rows of one that are wanted.
-    order : ndarray of int, shape (n,), or None
-        Rows of the block, in order; None for all of them as they stand.
-    """
-
-    block: Block
-    order: npt.NDArray[np.int64] | None
-
-    def __len__(self) -> int:
-        return len(self.block if self.order is None else self.order)
-
-    def rows(self, start: int, stop: int) -> slice | npt.NDArray[np.int64]:
-        """Return where the rows from `start` to `stop` are in the block."""
-        return slice(start, stop) if self.order is None else self.order[start:stop]
 
 
 def by_need(
@@ -84,9 +57,6 @@ def by_need(
 class ReadAhead:
     """Gives the rows of pieces one after the other, read on threads before they are asked for.
 
-    A row group that is still in somebody's hands is not read again: lanes that begin and end in
-    the same one share it, and small data is read once in an epoch.
-
     Parameters
     ----------
     read : callable
@@ -96,8 +66,6 @@ class ReadAhead:
         In order of need.
     row_bytes : float
         Bytes of a row in memory.
-    whole : bool, default=True
-        Whether row groups are kept whole, or only the rows of a piece (a copy).
     threads : int, default=2
         How many read at the same time.
     """
@@ -109,22 +77,18 @@ class ReadAhead:
         pieces: Iterator[Piece],
         *,
         row_bytes: float,
-        whole: bool = True,
         threads: int = 2,
     ) -> None:
         self._read = read
         self._plan = plan
         self._pieces = pieces
         self._row_bytes = row_bytes
-        self._whole = whole
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sparkml_dist-reader")
-        self._waiting: deque[tuple[Piece, Future[HeldRows]]] = deque()
+        self._waiting: deque[tuple[Piece, Future[Block]]] = deque()
         self._bytes = 0.0
-        self._known: WeakValueDictionary[tuple[int, int], Block] = WeakValueDictionary()
-        # Of two that want the same row group one reads it. More locks than threads: those that
-        # want others hardly ever wait.
-        self._locks = [threading.Lock() for _ in range(16 * threads)]
+        # Lanes that begin in the same row group, as all do with small data, share one reading.
+        self._last: deque[tuple[tuple[int, int], Future[Block]]] = deque(maxlen=threads)
 
     def __enter__(self) -> ReadAhead:
         self._fill()
@@ -139,8 +103,8 @@ class ReadAhead:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._waiting.clear()
 
-    def next(self) -> HeldRows:
-        """Return the rows of the next piece; to be asked as often as there are pieces.
+    def next(self) -> Block:
+        """Return the rows of the next piece, shuffled; to be asked as often as there are pieces.
 
         Raises
         ------
@@ -158,25 +122,26 @@ class ReadAhead:
             if piece is None:
                 return
             self._bytes += len(piece) * self._row_bytes
-            self._waiting.append((piece, self._pool.submit(self._hold, piece)))
+            self._waiting.append((piece, self._pool.submit(self._rows, piece, self._block(piece))))
 
-    def _hold(self, piece: Piece) -> HeldRows:
-        block = self._block(piece.shard, piece.row_group)
+    def _block(self, piece: Piece) -> Future[Block]:
+        key = (piece.shard, piece.row_group)
+        for known, future in self._last:
+            if known == key:
+                return future
+        future = self._pool.submit(self._read_named, *key)
+        self._last.append((key, future))
+        return future
+
+    def _rows(self, piece: Piece, reading: Future[Block]) -> Block:
+        # The pool begins what it is given in order: what is waited for has begun before.
+        block = reading.result()
         order = self._plan.order(piece.shard, piece.row_group, len(block))
         rows = order[piece.start : piece.stop]
-        if self._whole:
-            return HeldRows(block, rows)
         weight = None if block.weight is None else block.weight[rows]
-        return HeldRows(Block(block.X[rows], block.y[rows], weight, block.key[rows]), None)
-
-    def _block(self, shard: int, row_group: int) -> Block:
-        key = (shard, row_group)
-        with self._locks[hash(key) % len(self._locks)]:
-            block = self._known.get(key)
-            if block is None:
-                block = self._read_named(shard, row_group)
-                self._known[key] = block
-        return block
+        # A mode other than the default one spares a check of each row.
+        X = np.take(block.X, rows, 0, mode="clip") if _is_dense(block) else block.X[rows]
+        return Block(X, block.y[rows], weight, block.key[rows])
 
     def _read_named(self, shard: int, row_group: int) -> Block:
         where = f"row group {row_group} of shard {shard}"
@@ -198,3 +163,7 @@ class ReadAhead:
                 "planned.",
             )
         return block
+
+
+def _is_dense(block: Block) -> bool:
+    return isinstance(block.X, np.ndarray)
