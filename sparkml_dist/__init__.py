@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         KerasModel,
         KerasRegressionModel,
         KerasRegressor,
+        as_tf_dataset,
     )
     from sparkml_dist.ensemble import (
         AdaBoostClassificationModel,
@@ -105,6 +106,7 @@ _HOMES = {
     "VotingRegressionModel": "ensemble",
     "VotingRegressor": "ensemble",
     "adopt": "dataset",
+    "as_tf_dataset": "deep",
     "folds": "dataset",
     "get_session": "session",
     "holdout": "dataset",
@@ -157,6 +159,7 @@ __all__ = [
     "VotingRegressor",
     "__version__",
     "adopt",
+    "as_tf_dataset",
     "folds",
     "get_session",
     "holdout",

@@ -3,6 +3,7 @@
 from sparkml_dist.deep.classifier import KerasClassificationModel, KerasClassifier
 from sparkml_dist.deep.estimator import KerasEstimator, KerasModel
 from sparkml_dist.deep.regressor import KerasRegressionModel, KerasRegressor
+from sparkml_dist.deep.tf_dataset import as_tf_dataset
 
 __all__ = [
     "KerasClassificationModel",
@@ -11,4 +12,5 @@ __all__ = [
     "KerasModel",
     "KerasRegressionModel",
     "KerasRegressor",
+    "as_tf_dataset",
 ]
