@@ -12,6 +12,7 @@ if [ $# -gt 0 ]; then
   scripts=("${scripts[@]/%/.py}")
 else
   scripts=(benchmarks/{reading,overhead,memory,accuracy,launch,transform}.py)
+  scripts+=(benchmarks/deep_input.py)
   scripts+=(benchmarks/ensemble_{auc,scoring,parity}.py)
 fi
 failed=0
