@@ -227,6 +227,7 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
             parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask"),
             _GROUPS_PER_SLOT * slots,
             self._value(self.numPartitions),
+            may_split=not mining.needs_whole_baskets,
         )
 
     def _refuse_too_many(self, estimate: float) -> None:

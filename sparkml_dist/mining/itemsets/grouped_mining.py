@@ -16,7 +16,7 @@ from sparkml_dist.errors import DataError
 from sparkml_dist.mining.itemsets.basket_rows import BasketRows, run_positions
 from sparkml_dist.mining.itemsets.encoding import chunks
 from sparkml_dist.mining.itemsets.grouping import Grouping
-from sparkml_dist.mining.itemsets.itemset_sink import TooManyItemsetsError
+from sparkml_dist.mining.itemsets.itemset_sink import FoundItemsets, TooManyItemsetsError
 from sparkml_dist.mining.itemsets.mining_task import Mining
 from sparkml_dist.mining.itemsets.packed import PACKED, note_row, packed_row
 
@@ -95,23 +95,39 @@ def _by_group(
     rows: BasketRows, grouping: Grouping, *, whole: bool
 ) -> Iterator[tuple[int, BasketRows]]:
     """Return what each group needs of the rows."""
+    yield from _cut(rows, grouping.owner[rows.codes], whole=whole)
+    for split in grouping.splits:
+        at = np.flatnonzero(rows.codes == split.code)
+        row = np.searchsorted(rows.offsets, at, side="right") - 1
+        weights = rows.weights[row]
+        if len(at):  # one group learns of the item itself, and counts it
+            alone = BasketRows.from_lengths(np.ones(len(at)), rows.codes[at], weights)
+            yield split.first_group, alone
+        sizes = rows.offsets[1:][row] - at - 1
+        more = sizes > 0
+        codes = rows.codes[run_positions(at[more] + 1, sizes[more])]
+        after = BasketRows.from_lengths(sizes[more], codes, weights[more])
+        yield from _cut(after, split.first_group + codes % split.parts, whole=False)
+
+
+def _cut(rows: BasketRows, group: npt.NDArray, *, whole: bool) -> Iterator[tuple[int, BasketRows]]:
+    """Return the rows of each group, given the group of each entry (-1 for none)."""
     lengths = rows.lengths
-    of_row = np.repeat(np.arange(len(rows)), lengths)
-    group = grouping.owner[rows.codes]
+    owned = np.flatnonzero(group >= 0)
     # The first entry of each pair (group, row): codes ascend within a row.
-    keys = group.astype(np.int64) * len(rows) + of_row
-    keys, first = np.unique(keys, return_index=True)
-    row = keys % len(rows)
-    of_group = keys // len(rows)
-    starts = rows.offsets[:-1][row] if whole else first
+    of_row = np.repeat(np.arange(len(rows)), lengths)[owned]
+    keys, first = np.unique(group[owned].astype(np.int64) * len(rows) + of_row, return_index=True)
+    row, of_group = keys % max(1, len(rows)), keys // max(1, len(rows))
+    starts = rows.offsets[:-1][row] if whole else owned[first]
     sizes = rows.offsets[1:][row] - starts
-    bounds = np.searchsorted(of_group, np.arange(grouping.groups + 1))
-    for number in range(grouping.groups):
-        mine = slice(bounds[number], bounds[number + 1])
-        if mine.start == mine.stop:
-            continue
-        codes = rows.codes[run_positions(starts[mine], sizes[mine])]
-        yield number, BasketRows.from_lengths(sizes[mine], codes, rows.weights[row[mine]])
+    found = np.unique(of_group)
+    bounds = np.searchsorted(of_group, np.append(found, np.iinfo(np.int64).max))
+    for number, low, high in zip(found, bounds, bounds[1:], strict=False):
+        codes = rows.codes[run_positions(starts[low:high], sizes[low:high])]
+        yield (
+            int(number),
+            BasketRows.from_lengths(sizes[low:high], codes, rows.weights[row[low:high]]),
+        )
 
 
 def _mined(
@@ -132,9 +148,8 @@ def _mined(
         rows = BasketRows.joined(parts)
         parts.clear()
         rows = rows.merged()
-        firsts: npt.NDArray[np.int64] = np.flatnonzero(grouping.owner == group)
         try:
-            for found in mining.run(rows, firsts, max_itemsets):
+            for found in _run(mining, grouping, group, rows, max_itemsets):
                 yield packed_row(found)
         except TooManyItemsetsError:
             raise DataError(
@@ -144,6 +159,16 @@ def _mined(
                 "maxItemsets.",
             ) from None
         yield note_row({"group": group, "peak_rss": memory.so_far()})
+
+
+def _run(
+    mining: Mining, grouping: Grouping, group: int, rows: BasketRows, max_itemsets: int
+) -> Iterator[FoundItemsets]:
+    for split in grouping.splits:
+        part = group - split.first_group
+        if 0 <= part < split.parts:
+            return mining.run_part(rows, split.code, part, split.parts, max_itemsets)
+    return mining.run(rows, np.flatnonzero(grouping.owner == group), max_itemsets)
 
 
 def _part(batch: pa.RecordBatch, i: int) -> BasketRows:

@@ -8,16 +8,37 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Grouping", "group_classes"]
+__all__ = ["Grouping", "Split", "group_classes"]
 
 # Bytes of a task for each item of its baskets: its code as it comes in, as it is joined and
 # merged, and the arrays of positions beside it.
 _BYTES_PER_ENTRY = 80
+# Groups are not made smaller than this, however little memory there is.
+_LEAST_ENTRIES = 1 << 16
 # What a worker's interpreter holds with numpy and Arrow.
 _BASE = 160 << 20
 # Seconds for an itemset and for an item of a basket; only their proportion counts.
 _PER_ITEMSET = 1e-6
 _PER_ENTRY = 1e-7
+
+
+@dataclass(frozen=True)
+class Split:
+    """A class too large for one task: its second items are dealt out to several.
+
+    Attributes
+    ----------
+    code : int
+        Rank of the class's rarest item.
+    first_group : int
+        The first of its groups.
+    parts : int
+        Number of its groups; the one of a second item is its rank modulo this.
+    """
+
+    code: int
+    first_group: int
+    parts: int
 
 
 @dataclass(frozen=True)
@@ -27,15 +48,18 @@ class Grouping:
     Attributes
     ----------
     owner : ndarray of int32, shape (n_codes,)
-        Group of each class, by the rank of its rarest item.
+        Group of each class, by the rank of its rarest item; -1 for those that are split.
     groups : int
+        Number of groups, those of split classes included; they come last.
     largest_entries : float
-        Estimated items of the baskets of the largest group.
+        Estimated items of the baskets of the largest group that is not part of a class.
+    splits : tuple of Split
     """
 
     owner: npt.NDArray[np.int32]
     groups: int
     largest_entries: float
+    splits: tuple[Split, ...] = ()
 
 
 def group_classes(
@@ -44,6 +68,8 @@ def group_classes(
     memory: int,
     at_least: int,
     exactly: int | None = None,
+    *,
+    may_split: bool = False,
 ) -> Grouping:
     """Put classes into groups of about equal work, the largest ones first (Graham 1969).
 
@@ -57,21 +83,34 @@ def group_classes(
         Groups that are wanted, so that no slot waits.
     exactly : int, optional
         Make so many groups instead.
+    may_split : bool, default=False
+        Whether classes that are too large for a task are split.
 
     Returns
     -------
     Grouping
     """
     work = itemsets * _PER_ITEMSET + entries * _PER_ENTRY
-    limit = max(1 << 16, (memory - _BASE) / _BYTES_PER_ENTRY)
-    number = exactly or max(at_least, int(np.ceil(entries.sum() / limit)))
-    number = max(1, min(number, len(work)))
-    while True:
-        owner = _assigned(work, number)
-        largest = float(np.bincount(owner, entries, minlength=number).max())
-        if exactly or largest <= limit or number >= len(work):
-            return Grouping(owner, number, largest)
-        number = min(len(work), number * 2)
+    limit = max(float(_LEAST_ENTRIES), (memory - _BASE) / _BYTES_PER_ENTRY)
+    large = entries > limit if may_split and exactly is None else np.zeros(len(work), bool)
+    whole = np.flatnonzero(~large)
+    number = exactly or max(at_least, int(np.ceil(entries[whole].sum() / limit)))
+    number = max(1, min(number, len(whole))) if len(whole) else 0
+    owner = np.full(len(work), -1, np.int32)
+    largest = 0.0
+    while number:
+        owner[whole] = _assigned(work[whole], number)
+        largest = float(np.bincount(owner[whole], entries[whole], minlength=number).max())
+        if exactly or largest <= limit or number >= len(whole):
+            break
+        number = min(len(whole), number * 2)
+    splits = []
+    for code in np.flatnonzero(large):
+        # A part's baskets begin with its first item, so that two parts share some entries.
+        parts = 2 * int(np.ceil(entries[code] / limit))
+        splits.append(Split(int(code), number, parts))
+        number += parts
+    return Grouping(owner, number, largest, tuple(splits))
 
 
 def _assigned(work: npt.NDArray[np.float64], number: int) -> npt.NDArray[np.int32]:

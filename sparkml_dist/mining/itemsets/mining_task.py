@@ -70,8 +70,45 @@ class Mining:
         else:
             miner = ClosedMiner(self.min_count, sink, maximal=self.target == "maximal")
             work = miner.mine(rows, known.numbers, known.counts, firsts)
-        for _ in work:
-            if sink.pending >= _PIECE:
-                yield sink.drain()
-        if sink.pending:
+        yield from _pieces(sink, work)
+
+    def run_part(
+        self, rows: BasketRows, code: int, part: int, parts: int, budget: int | None = None
+    ) -> Iterator[FoundItemsets]:
+        """Mine a part of one class of frequent itemsets: those of some second items.
+
+        Parameters
+        ----------
+        rows : BasketRows
+            What comes after the class's item in its baskets, from an item of this part on; also
+            rows of that item alone, in the first part.
+        code : int
+            Rank of the class's item.
+        part, parts : int
+            The second items are those whose rank modulo `parts` is `part`.
+        budget : int, optional
+            As `run` takes it.
+        """
+        sink = ItemsetSink(self.max_length, budget)
+        known = self.vocabulary
+        head = int(known.numbers[code])
+        if part == 0:
+            sink.add(np.array([1]), np.array([head]), known.counts[[code]])
+        ranks = np.arange(len(known))
+        weights = np.repeat(rows.weights, rows.lengths)
+        counts = np.bincount(rows.codes, weights, minlength=len(known)).astype(np.int64)
+        firsts = ranks[(ranks > code) & (ranks % parts == part) & (counts >= self.min_count)]
+        if self.max_length != 1:
+            miner = FrequentMiner(self.min_count, sink)
+            yield from _pieces(sink, miner.mine(rows, known.numbers, counts, firsts, (head,)))
+        elif sink.pending:
             yield sink.drain()
+
+
+def _pieces(sink: ItemsetSink, work: Iterator[None]) -> Iterator[FoundItemsets]:
+    """Hand out what is found while the work goes on, in pieces of some size."""
+    for _ in work:
+        if sink.pending >= _PIECE:
+            yield sink.drain()
+    if sink.pending:
+        yield sink.drain()
