@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.table_lines import input_errors
@@ -56,7 +57,7 @@ def read_baskets(
     if delimiter is None:
         items = F.split("line", r"\s+")
     else:
-        parts = F.transform(F.split("line", f"\\Q{delimiter}\\E"), F.trim)
+        parts = F.split("line", rf"\s*{re.escape(delimiter)}\s*")
         items = F.filter(parts, lambda item: item != "")
     return lines.select(items.alias(itemsCol))
 
