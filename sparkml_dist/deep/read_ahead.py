@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
-from typing import NamedTuple
 
 import numpy as np
 
@@ -55,13 +54,6 @@ def by_need(
         yield piece
 
 
-class _Read(NamedTuple):
-    """A row group, and the rows of a piece of it in their order."""
-
-    block: Block
-    rows: Block
-
-
 class ReadAhead:
     """Gives the rows of pieces one after the other, read on threads before they are asked for.
 
@@ -93,10 +85,10 @@ class ReadAhead:
         self._row_bytes = row_bytes
         self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sparkml_dist-reader")
-        self._waiting: deque[tuple[Piece, Future[_Read]]] = deque()
+        self._waiting: deque[tuple[Piece, Future[Block]]] = deque()
         self._bytes = 0.0
         # Lanes that begin in the same row group, as all do with small data, share one reading.
-        self._last: deque[tuple[Piece, Future[_Read]]] = deque(maxlen=threads)
+        self._last: deque[tuple[Piece, Future[Block]]] = deque(maxlen=threads)
 
     def __enter__(self) -> ReadAhead:
         self._fill()
@@ -122,7 +114,7 @@ class ReadAhead:
         piece, future = self._waiting.popleft()
         self._bytes -= len(piece) * self._row_bytes
         self._fill()
-        return future.result().rows
+        return future.result()
 
     def _fill(self) -> None:
         while len(self._waiting) <= self._threads or self._bytes < AHEAD_BYTES:
@@ -132,29 +124,34 @@ class ReadAhead:
             self._bytes += len(piece) * self._row_bytes
             self._waiting.append((piece, self._submit(piece)))
 
-    def _submit(self, piece: Piece) -> Future[_Read]:
-        for known, reading in self._last:
+    def _submit(self, piece: Piece) -> Future[Block]:
+        for known, whole in self._last:
             if (known.shard, known.row_group) == (piece.shard, piece.row_group):
                 # The pool begins what it is given in order: what is waited for has begun before.
-                return self._pool.submit(self._shared, piece, reading)
-        found = self._pool.submit(self._first, piece)
-        self._last.append((piece, found))
-        return found
+                return self._pool.submit(self._shared, piece, whole)
+        whole = Future()
+        self._last.append((piece, whole))
+        return self._pool.submit(self._first, piece, whole)
 
-    def _first(self, piece: Piece) -> _Read:
-        return self._taken(piece, self._read_named(piece.shard, piece.row_group))
+    def _first(self, piece: Piece, whole: Future[Block]) -> Block:
+        try:
+            whole.set_result(self._read_named(piece.shard, piece.row_group))
+        except BaseException as error:
+            whole.set_exception(error)
+            raise
+        return self._taken(piece, whole.result())
 
-    def _shared(self, piece: Piece, reading: Future[_Read]) -> _Read:
-        return self._taken(piece, reading.result().block)
+    def _shared(self, piece: Piece, whole: Future[Block]) -> Block:
+        return self._taken(piece, whole.result())
 
-    def _taken(self, piece: Piece, block: Block) -> _Read:
+    def _taken(self, piece: Piece, block: Block) -> Block:
         order = self._plan.order(piece.shard, piece.row_group, len(block))
         rows = order[piece.start : piece.stop]
         weight = None if block.weight is None else block.weight[rows]
         # A mode other than the default one spares a check of each row.
         dense = isinstance(block.X, np.ndarray)
         X = np.take(block.X, rows, axis=0, mode="clip") if dense else block.X[rows]
-        return _Read(block, Block(X, block.y[rows], weight, block.key[rows]))
+        return Block(X, block.y[rows], weight, block.key[rows])
 
     def _read_named(self, shard: int, row_group: int) -> Block:
         where = f"row group {row_group} of shard {shard}"
