@@ -14,131 +14,13 @@ import numpy.typing as npt
 from sparkml_dist.dataset.manifest import Manifest
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.deep.input_columns import find_columns
+from sparkml_dist.deep.input_part import DTYPES, InputPart
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
 __all__ = ["DTYPES", "InputPart", "InputSpec", "NetworkInput"]
 
 #: What a network is given: one array, or one for each input's name.
 NetworkInput: TypeAlias = "npt.NDArray[Any] | dict[str, npt.NDArray[Any]]"
-
-#: Types that an input may have.
-DTYPES = ("float32", "float16", "int32", "int64", "uint8")
-
-# Shards hold float32, which tells whole numbers apart up to here.
-_EXACT = 2**24
-
-
-@dataclass(frozen=True)
-class InputPart:
-    """One input of a network.
-
-    Attributes
-    ----------
-    name : str
-        Name of the model's input; of no matter where there is one only.
-    columns : tuple of int
-        Features of the row that it takes, in its order.
-    shape : tuple of int
-        Shape of a row; ``()`` for a single number.
-    dtype : str, default="float32"
-        One of `DTYPES`. Whole numbers are what an embedding takes.
-    missing : tuple of int, default=()
-        For an input of whole numbers and each of its features what stands for a missing value: a
-        category that was not seen has the code after the last one. -1 where there is none: a
-        missing value is then an error.
-    source : str, default=""
-        The table's columns that it comes from, for messages.
-    """
-
-    name: str
-    columns: tuple[int, ...]
-    shape: tuple[int, ...]
-    dtype: str = "float32"
-    missing: tuple[int, ...] = ()
-    source: str = ""
-
-    @cached_property
-    def selection(self) -> slice | npt.NDArray[np.intp]:
-        """What to index the columns of a matrix with; a slice where they are neighbours."""
-        first, size = self.columns[0], len(self.columns)
-        if self.columns == tuple(range(first, first + size)):
-            return slice(first, first + size)
-        return np.asarray(self.columns)
-
-    @property
-    def is_whole(self) -> bool:
-        """Whether the input takes whole numbers."""
-        return not self.dtype.startswith("float")
-
-    @property
-    def vocabulary(self) -> int | None:
-        """Different codes of an input of categories, with that of missing ones; else None."""
-        return max(self.missing) + 1 if self.missing and min(self.missing) >= 0 else None
-
-    def take(self, X: npt.NDArray[Any], out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-        """Return the input for rows of features.
-
-        Parameters
-        ----------
-        X : ndarray of float32, shape (n, n_features)
-        out : ndarray of the input's type, shape (n, number of features it takes), optional
-            Where to put it.
-
-        Returns
-        -------
-        ndarray of shape (n, *shape)
-
-        Raises
-        ------
-        DataError
-            ``input_missing``, ``input_not_whole`` or ``input_out_of_range`` where an input of
-            whole numbers has others.
-        """
-        values = X[:, self.selection]
-        if self.is_whole:
-            values = self._whole(values)
-        if out is None:
-            out = np.ascontiguousarray(values, dtype=self.dtype)
-        else:
-            np.copyto(out, values, casting="unsafe")
-        return out.reshape(len(X), *self.shape)
-
-    def _whole(self, values: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        absent = np.isnan(values)
-        if absent.any():
-            codes = np.asarray(self.missing or (-1,) * len(self.columns))
-            column = np.nonzero(absent)[1]
-            if codes[column].min() < 0:
-                raise DataError(
-                    "input_missing",
-                    f"{self._who} takes whole numbers, but a value is missing.",
-                    "Fill missing values, or name the column as categorical.",
-                )
-            values = values.copy()
-            values[absent] = codes[column]
-        if (values != np.floor(values)).any():
-            wrong = values[values != np.floor(values)].flat[0]
-            raise DataError(
-                "input_not_whole", f"{self._who} takes whole numbers. Got {float(wrong):g}."
-            )
-        least, most = (0, 255) if self.dtype == "uint8" else (-_EXACT, _EXACT)
-        beyond = (values < least) | (values > most)
-        if beyond.any():
-            raise DataError(
-                "input_out_of_range",
-                f"{self._who} takes numbers from {least:,} to {most:,} as {self.dtype}. "
-                f"Got {float(values[beyond].flat[0]):.10g}.",
-                "Shards hold float32, which tells no larger whole numbers apart: number the "
-                "values anew from 0, or give them as two columns."
-                if most == _EXACT
-                else "",
-            )
-        return values
-
-    @property
-    def _who(self) -> str:
-        named = f"The input {self.name!r}" if self.name else "The network's input"
-        return named + (f" (from {self.source})" if self.source else "")
 
 
 @dataclass(frozen=True)
