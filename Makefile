@@ -1,7 +1,9 @@
 # The commands of the project. `make` alone lists them.
 SHELL := /bin/bash
 PYTHON ?= python3
-BIN := .venv/bin
+# GPU=1 with any command: the environment with CUDA and NCCL, beside the other.
+export GPU
+BIN := .venv$(if $(GPU),-gpu)/bin
 # Folders that hold Python.
 SOURCES := sparkml_dist jobs scripts tests benchmarks
 
@@ -9,10 +11,10 @@ SOURCES := sparkml_dist jobs scripts tests benchmarks
 
 .PHONY: help
 help:  ## List these commands
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: setup
-setup:  ## Build the environment in .venv; installs Java and a compiler where it may
+setup:  ## Build the environment in .venv (GPU=1: .venv-gpu); installs Java and a compiler where it may
 	@PYTHON="$(PYTHON)" scripts/setup.sh
 
 .PHONY: demo
@@ -22,6 +24,11 @@ demo: setup  ## Train an ensemble and a deep network on real data; results in bu
 .PHONY: test
 test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (ARGS="-k word", MODES=local)
 	@MODES="$(MODES)" scripts/test.sh $(ARGS)
+
+.PHONY: test-gpu-build
+test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
+	@$(MAKE) --no-print-directory setup GPU=1
+	@GPU=1 MODES=local scripts/test.sh tests/gpu_build.py
 
 .PHONY: lint
 lint: setup  ## Check style and types
@@ -46,6 +53,10 @@ bench-big: setup  ## Run the long benchmark: 12 GB through two workers of 1 GiB 
 lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements.lock
+	$(BIN)/uv pip compile pyproject.toml scripts/gpu/requirements.in --quiet --universal \
+	  --config-file scripts/gpu/uv.toml --extra onnx --extra dev --extra bench \
+	  --constraint requirements.lock --python-version 3.11 \
+	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements-gpu.lock
 
 .PHONY: clean
 clean:  ## Remove what was built or cached; keeps .venv
@@ -54,5 +65,5 @@ clean:  ## Remove what was built or cached; keeps .venv
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean  ## Remove .venv too
-	rm -rf .venv
+distclean: clean  ## Remove .venv and .venv-gpu too
+	rm -rf .venv .venv-gpu

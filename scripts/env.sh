@@ -3,7 +3,8 @@
 # project's own (another Spark, or another Python's modules, must not leak in).
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-venv="$root/.venv"
+# With GPU=1 the environment is the one with CUDA and NCCL.
+venv="$root/.venv${GPU:+-gpu}"
 
 # java_home BINARY: its home if it is Java 17 or newer with the vector module PySpark 4 asks for.
 java_home() {

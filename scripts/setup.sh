@@ -1,13 +1,20 @@
 #!/usr/bin/env bash
 # Build the environment in .venv from requirements.lock. Does nothing when it is up to date.
 #   PYTHON=python3.12 scripts/setup.sh     chooses the interpreter (3.11, 3.12 or 3.13)
+#   GPU=1 scripts/setup.sh                 builds .venv-gpu, with CUDA and NCCL, instead
 set -Eeuo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 # shellcheck source=scripts/env.sh
 source scripts/env.sh
 
 stamp="$venv/.setup"
-inputs=(pyproject.toml requirements.lock scripts/requirements-uv.txt)
+lock=requirements${GPU:+-gpu}.lock
+inputs=(pyproject.toml "$lock" scripts/requirements-uv.txt)
+options=(--compile-bytecode --require-hashes)
+if [ -n "${GPU:-}" ]; then
+  inputs+=(scripts/gpu/uv.toml scripts/gpu/shim/horovod_gpu_shim/{__init__.py,include/*/*/*,lib/*})
+  options+=(--config-file scripts/gpu/uv.toml)
+fi
 step="checking this machine"
 
 say() { echo "setup: $*"; }
@@ -130,7 +137,7 @@ say "Python: $python; compiler: $compiler; Java: $java"
 unset PYTHONPATH PYTHONHOME VIRTUAL_ENV
 rm -f "$stamp"
 
-step="making .venv"
+step="making $(basename "$venv")"
 if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
   say "$step"
   "$python" -m venv --clear "$venv"
@@ -140,11 +147,11 @@ step="installing uv"
 say "$step"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r scripts/requirements-uv.txt
 
-step="installing the packages of requirements.lock"
-say "$step (the first time about 2 minutes: Horovod is compiled)"
+step="installing the packages of $lock"
+say "$step (the first time some minutes: Horovod is compiled)"
 export VIRTUAL_ENV="$venv"
 # Compiled here once, or each new Python worker would do it again where bytecode is not kept.
-"$venv/bin/uv" pip install --compile-bytecode --require-hashes -r requirements.lock
+"$venv/bin/uv" pip install "${options[@]}" -r "$lock"
 
 step="installing sparkml_dist itself"
 "$venv/bin/uv" pip install --quiet --no-deps --no-build-isolation --editable .
@@ -153,4 +160,4 @@ step="importing Horovod (it must match TensorFlow)"
 said=$(TF_CPP_MIN_LOG_LEVEL=3 "$venv/bin/python" -c 'import horovod.tensorflow' 2>&1) || { echo "$said" >&2; false; }
 
 echo "$wanted" >"$stamp"
-say "ready in .venv after $((SECONDS - started)) s"
+say "ready in $(basename "$venv") after $((SECONDS - started)) s"

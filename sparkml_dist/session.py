@@ -7,20 +7,17 @@ import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sparkml_dist.errors import ConfigurationError, ResourceError
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from pyspark.sql import SparkSession
 
 __all__ = [
     "SessionInfo",
     "check_slots",
-    "check_workers",
     "get_session",
     "is_connect",
     "tell_stderr",
@@ -31,7 +28,6 @@ _logger = logging.getLogger(__name__)
 _LOCAL = re.compile(r"^local(?:\[\s*(\*|\d+)\s*(?:,\s*\d+\s*)?\])?$")
 _LOCAL_CLUSTER = re.compile(r"^local-cluster\[\s*(\d+)\s*,\s*(\d+)\s*,\s*(\d+)\s*\]$")
 _KINDS = {"spark": "standalone", "yarn": "yarn", "k8s": "k8s", "local-cluster": "local-cluster"}
-_REQUIRED_MODULES = ("sparkml_dist", "numpy", "pyarrow", "sklearn", "skops", "threadpoolctl")
 
 
 def get_session(app_name: str = "sparkml_dist") -> SparkSession:
@@ -55,7 +51,7 @@ def get_session(app_name: str = "sparkml_dist") -> SparkSession:
     Where neither ``PYSPARK_PYTHON`` nor ``spark.pyspark.python`` says which interpreter the
     workers start, PySpark would take the first ``python3`` on the path, which in a virtual
     environment that is not activated is another one. The driver's own is offered instead;
-    `check_workers` tells whether it fits.
+    `sparkml_dist.cluster.workers.check_workers` tells whether it fits.
     """
     from pyspark.sql import SparkSession
 
@@ -197,129 +193,6 @@ def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> Ses
             f"Ask for at most {info.slots} {what}, or give Spark more executor cores.",
         )
     return info
-
-
-_reports: dict[int, tuple[Any, frozenset[str], dict[str, Any]]] = {}
-
-
-def check_workers(
-    spark: SparkSession, modules: Sequence[str] = (), *, memory: int | None = None
-) -> None:
-    """Raise unless Spark's Python workers fit the driver: interpreter, packages, memory.
-
-    Runs one task, once per session and set of modules; later calls cost nothing.
-
-    Parameters
-    ----------
-    spark : pyspark.sql.SparkSession
-        The session whose workers are looked at.
-    modules : sequence of str
-        Modules that a worker must be able to import, beside the toolkit's own.
-    memory : int, optional
-        Bytes that each concurrent task is going to need.
-
-    Raises
-    ------
-    ResourceError
-        ``worker_python``, ``worker_packages`` or ``worker_memory``, saying what was found where.
-    """
-    wanted = frozenset({*_REQUIRED_MODULES, *modules})
-    session, known, report = _reports.get(id(spark), (None, frozenset(), {}))
-    if session is not spark or not wanted <= known:
-        wanted |= known if session is spark else frozenset()
-        report = _probe(spark, sorted(wanted))
-    _refuse_unfit(report)
-    _reports[id(spark)] = (spark, wanted, report)
-    if memory is None:
-        return
-    info = SessionInfo.of(spark)
-    together = memory * (info.slots or 1) if info.shares_local_disk else memory
-    if together > report["memory"]:
-        raise ResourceError(
-            "worker_memory",
-            f"Tasks that run together need {together / 2**20:,.0f} MiB of Python memory, but "
-            f"{_where(report)} has {report['memory'] / 2**20:,.0f} MiB in all.",
-            "Lower memory_per_task (more, smaller shards) or run fewer tasks at once.",
-        )
-
-
-def _where(report: dict[str, Any]) -> str:
-    return f"a worker on {report['host']} ({report['executable']}, Python {report['python']})"
-
-
-def _refuse_unfit(report: dict[str, Any]) -> None:
-    driver = f"{sys.version_info.major}.{sys.version_info.minor}"
-    if report["python"] != driver:
-        raise ResourceError(
-            "worker_python",
-            f"The driver has Python {driver} ({sys.executable}), {_where(report)} another.",
-            "Set PYSPARK_PYTHON or spark.pyspark.python to the same environment's interpreter.",
-        )
-    if report["missing"]:
-        raise ResourceError(
-            "worker_packages",
-            f"There is {_where(report)} that cannot import: {', '.join(report['missing'])}.",
-            "Install the toolkit there, ship it with --archives, or point spark.pyspark.python "
-            "at an environment that has it.",
-        )
-
-
-def _probe(spark: SparkSession, modules: list[str]) -> dict[str, Any]:
-    # Nested, and with its own imports, so that it travels by value: a worker that lacks the
-    # toolkit must still be able to run it and say so.
-    def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        import importlib.util
-        import json
-        import os
-        import platform
-        import sys
-
-        import pyarrow
-
-        for _ in batches:
-            pass
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-        for limit in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"):
-            try:
-                with open(limit) as file:
-                    memory = min(memory, int(file.read()))
-            except (OSError, ValueError):
-                continue
-        report = {
-            "host": platform.node(),
-            "executable": sys.executable,
-            "python": f"{sys.version_info.major}.{sys.version_info.minor}",
-            "missing": [m for m in modules if importlib.util.find_spec(m) is None],
-            "memory": memory,
-        }
-        yield pyarrow.RecordBatch.from_pydict({"report": [json.dumps(report)]})
-
-    import json
-
-    try:
-        rows = spark.range(0, 1, 1, 1).mapInArrow(look, "report string").collect()
-    except Exception as error:
-        text = str(error)
-        found = re.search(r"PYTHON_VERSION_MISMATCH\]?[^\n]*|ModuleNotFoundError[^\n]*", text)
-        if "PYTHON_VERSION_MISMATCH" in text:
-            raise ResourceError(
-                "worker_python",
-                f"Workers run another Python than the driver: {found.group(0) if found else ''}",
-                "Set PYSPARK_PYTHON or spark.pyspark.python to the same environment's interpreter.",
-            ) from error
-        if found:
-            raise ResourceError(
-                "worker_packages",
-                f"A worker's Python lacks a package: {found.group(0)}.",
-                "Install the toolkit's environment on every worker, or ship it with --archives.",
-            ) from error
-        raise ResourceError(
-            "worker_not_started",
-            f"A task that only looks at its Python worker failed: {text.splitlines()[0][:300]}",
-            "See the executor's log; check PYSPARK_PYTHON and spark.pyspark.python.",
-        ) from error
-    result: dict[str, Any] = json.loads(rows[0]["report"])
-    return result
 
 
 def tell_stderr(line: str) -> None:

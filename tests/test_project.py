@@ -27,6 +27,7 @@ IN_RANKS = {
         "epoch_end",
         "epoch_setup",
         "event_files",
+        "horovod_check",
         "loop",
         "model_check",
         "network_facts",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ResourceError
-from sparkml_dist.session import SessionInfo, check_slots, check_workers, get_session
+from sparkml_dist.session import SessionInfo, check_slots, get_session
 
 pytestmark = pytest.mark.modes
 

@@ -2,8 +2,9 @@
 
 Without it a rank that dies leaves the others waiting in a collective operation until Horovod's own
 timeout, and nobody knows whose failure came first. The task of rank 0 runs a
-`ControlServer`; every task, its own included, holds one `ControlClient`. A failure, or a
-connection that breaks, is told to all, and everyone names the same first failure.
+`ControlServer`; every task, its own included, holds one
+`sparkml_dist.cluster.control_client.ControlClient`. A failure, a connection that breaks, or a gang
+that no longer advances is told to all, and everyone names the same first failure.
 
 The protocol is JSON lines over TCP. A client proves that it knows the gang's token by answering a
 random challenge with an HMAC, so that the token itself is never sent.
@@ -11,23 +12,27 @@ random challenge with an HMAC, so that the token itself is never sent.
 
 from __future__ import annotations
 
-import contextlib
 import hmac
-import json
 import secrets
 import socket
 import socketserver
 import threading
-import time
-from collections.abc import Callable
 from typing import Any, BinaryIO, cast
 
-__all__ = ["ControlClient", "ControlServer"]
+from sparkml_dist.cluster.control_wire import (
+    HANDSHAKE_SECONDS,
+    Record,
+    answer,
+    hang_up,
+    keep_alive,
+    read,
+    send,
+)
+from sparkml_dist.cluster.stall import StallWatch
 
-Record = dict[str, Any]
+__all__ = ["ControlServer"]
 
-_HANDSHAKE_SECONDS = 10.0
-_LONGEST_LINE = 1 << 20
+_WATCH_SECONDS = 1.0
 
 
 class ControlServer:
@@ -44,10 +49,18 @@ class ControlServer:
         (``record["echo"]``) waits for the cause to be reported.
     join_seconds : float, default=60
         How long after the start a rank may take to connect.
+    stall_seconds : float, optional
+        After which a gang in which no rank advances has failed; never by default.
     """
 
     def __init__(
-        self, address: str, size: int, *, echo_seconds: float = 1.0, join_seconds: float = 60.0
+        self,
+        address: str,
+        size: int,
+        *,
+        echo_seconds: float = 1.0,
+        join_seconds: float = 60.0,
+        stall_seconds: float | None = None,
     ) -> None:
         self.size = size
         self.token = secrets.token_hex(16)
@@ -59,6 +72,7 @@ class ControlServer:
         self._reports: list[Record] = []
         self._verdict: Record | None = None
         self._ended = threading.Event()
+        self._stall = StallWatch(stall_seconds or float("inf"))
         self._server = _Server((address, 0), _Handler)
         self._server.control = self
         self.port = int(self._server.server_address[1])
@@ -71,6 +85,10 @@ class ControlServer:
         self._join_timer = threading.Timer(join_seconds, self._check_joined)
         self._join_timer.daemon = True
         self._join_timer.start()
+        if stall_seconds:
+            threading.Thread(
+                target=self._watch, name="sparkml_dist-control-watch", daemon=True
+            ).start()
 
     @property
     def verdict(self) -> Record | None:
@@ -91,15 +109,16 @@ class ControlServer:
             clients = list(self._clients.values())
             self._clients.clear()
         for client in clients:
-            _hang_up(client)
+            hang_up(client)
 
     def _join(self, rank: int, client: socket.socket) -> None:
         with self._lock:
             self._clients[rank] = client
             self._joined.add(rank)
+            self._stall.joined(rank)
             verdict = self._verdict
         if verdict is not None:
-            _send(client, {"type": "stop", "record": verdict})
+            send(client, {"type": "stop", "record": verdict})
 
     def _leave(self, rank: int) -> None:
         with self._lock:
@@ -114,9 +133,13 @@ class ControlServer:
         elif message.get("type") == "done":
             with self._lock:
                 self._done.add(rank)
+                self._stall.done(rank)
                 finished = len(self._done) == self.size
             if finished:
                 self._ended.set()
+        elif message.get("type") == "advanced":
+            with self._lock:
+                self._stall.advanced(rank, int(message["count"]), str(message["doing"]))
 
     def _report(self, record: Record) -> None:
         with self._lock:
@@ -137,79 +160,22 @@ class ControlServer:
             self._verdict = (causes or self._reports)[0]
             clients = list(self._clients.values())
         for client in clients:
-            _send(client, {"type": "stop", "record": self._verdict})
+            send(client, {"type": "stop", "record": self._verdict})
         self._ended.set()
+
+    def _watch(self) -> None:
+        while not self._ended.wait(_WATCH_SECONDS):
+            with self._lock:
+                record = self._stall.stalled()
+            if record is not None:
+                self._report(record)
+                return
 
     def _check_joined(self) -> None:
         with self._lock:
             missing = sorted(set(range(self.size)) - self._joined)
         if missing and not self._ended.is_set():
             self._report({"rank": missing[0], "kind": "not_joined", "echo": False})
-
-
-class ControlClient:
-    """One rank's end of the line.
-
-    Parameters
-    ----------
-    address, port, token
-        Where the `ControlServer` listens, and its secret.
-    rank : int
-        Whose end this is.
-    on_stop : callable
-        Called once, from a thread, with the record of the first failure; also when the server
-        itself goes away before this rank is done.
-    seconds : float, default=30
-        How long connecting may take.
-    """
-
-    def __init__(
-        self,
-        address: str,
-        port: int,
-        token: str,
-        rank: int,
-        on_stop: Callable[[Record], None],
-        *,
-        seconds: float = 30.0,
-    ) -> None:
-        self._on_stop = on_stop
-        self._finished = False
-        self._socket = _connect(address, port, seconds)
-        self._stream: BinaryIO = self._socket.makefile("rb")
-        challenge = _read(self._stream)
-        if challenge is None:
-            raise ConnectionError("the gang's control server hung up")
-        answer = _answer(token, challenge["nonce"], rank)
-        _send(self._socket, {"rank": rank, "answer": answer})
-        self._socket.settimeout(None)
-        self._thread = threading.Thread(
-            target=self._listen, name=f"sparkml_dist-control-{rank}", daemon=True
-        )
-        self._thread.start()
-
-    def failed(self, record: Record) -> None:
-        """Report that this rank has failed."""
-        _send(self._socket, {"type": "failed", "record": record})
-
-    def done(self) -> None:
-        """Report that this rank has ended well; what happens after that is not its concern."""
-        self._finished = True
-        _send(self._socket, {"type": "done"})
-
-    def close(self) -> None:
-        """Hang up."""
-        self._finished = True
-        _hang_up(self._socket)
-
-    def _listen(self) -> None:
-        message = _read(self._stream)
-        if self._finished:
-            return
-        if message is None:
-            self._on_stop({"rank": 0, "kind": "lost", "echo": False})
-        else:
-            self._on_stop(message["record"])
 
 
 class _Server(socketserver.ThreadingTCPServer):
@@ -227,71 +193,22 @@ class _Handler(socketserver.StreamRequestHandler):
 
     def handle(self) -> None:
         control, client = self.server.control, self.request
-        _keep_alive(client)
-        client.settimeout(_HANDSHAKE_SECONDS)
+        keep_alive(client)
+        client.settimeout(HANDSHAKE_SECONDS)
         nonce = secrets.token_hex(16)
-        _send(client, {"nonce": nonce})
+        send(client, {"nonce": nonce})
         stream = cast(BinaryIO, self.rfile)
-        hello = _read(stream)
+        hello = read(stream)
         if hello is None or not isinstance(hello.get("rank"), int):
             return
         rank = hello["rank"]
-        expected = _answer(control.token, nonce, rank)
+        expected = answer(control.token, nonce, rank)
         if not hmac.compare_digest(expected, str(hello.get("answer"))):
             return
         client.settimeout(None)
         control._join(rank, client)
         try:
-            while (message := _read(stream)) is not None:
+            while (message := read(stream)) is not None:
                 control._take(rank, message)
         finally:
             control._leave(rank)
-
-
-def _answer(token: str, nonce: str, rank: int) -> str:
-    return hmac.new(token.encode(), f"{nonce}:{rank}".encode(), "sha256").hexdigest()
-
-
-def _connect(address: str, port: int, seconds: float) -> socket.socket:
-    deadline = time.monotonic() + seconds
-    while True:
-        try:
-            connection = socket.create_connection((address, port), timeout=_HANDSHAKE_SECONDS)
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.2)
-        else:
-            _keep_alive(connection)
-            return connection
-
-
-def _keep_alive(connection: socket.socket) -> None:
-    # A host that loses power sends no farewell: let the kernel ask after 10 s of silence.
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
-        if hasattr(socket, option):
-            connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-
-
-def _send(connection: socket.socket, message: Record) -> None:
-    # Who cannot be told has hung up, and is counted as lost by whoever reads from it.
-    with contextlib.suppress(OSError):
-        connection.sendall(json.dumps(message).encode() + b"\n")
-
-
-def _read(stream: BinaryIO) -> Record | None:
-    try:
-        line = stream.readline(_LONGEST_LINE)
-        message = json.loads(line) if line.endswith(b"\n") else None
-    except (OSError, ValueError):
-        return None
-    return message if isinstance(message, dict) else None
-
-
-def _hang_up(connection: socket.socket) -> None:
-    with contextlib.suppress(OSError):
-        connection.shutdown(socket.SHUT_RDWR)
-    with contextlib.suppress(OSError):
-        connection.close()

@@ -6,20 +6,26 @@ rank's environment, threads and native libraries are its own and Spark's Python 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import secrets
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.gang_errors import failure, job_failure
-from sparkml_dist.cluster.gang_logs import EventTail
-from sparkml_dist.cluster.gang_task import GangSpec, gang_task
+from sparkml_dist.cluster.gang_events import EventTail
+from sparkml_dist.cluster.gang_spec import GangSpec
+from sparkml_dist.cluster.gang_task import gang_task
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.cluster.shipping import shipped
+from sparkml_dist.cluster.slots import held_slots
+from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ConfigurationError, ResourceError
-from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.session import check_slots, check_workers
+from sparkml_dist.persistence.filesystem import Folder, local_path
+from sparkml_dist.session import SessionInfo, check_slots
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,6 +80,11 @@ def check_gang(spark: SparkSession, ranks: int, required: Sequence[str] = ()) ->
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, or a worker without the needed packages.
     """
+    _check_room(spark, ranks)
+    check_workers(spark, ("psutil", *required))
+
+
+def _check_room(spark: SparkSession, ranks: int) -> SessionInfo:
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
         raise ConfigurationError("invalid_ranks", f"ranks must be a positive int. Got {ranks!r}.")
     info = check_slots(spark, ranks)
@@ -85,7 +96,7 @@ def check_gang(spark: SparkSession, ranks: int, required: Sequence[str] = ()) ->
             "Submit with --conf spark.dynamicAllocation.enabled=false and a fixed number of "
             "executors.",
         )
-    check_workers(spark, ("psutil", *required))
+    return info
 
 
 def run_gang(
@@ -102,6 +113,8 @@ def run_gang(
     required: Sequence[str] = (),
     start_timeout: float = 180.0,
     silence_timeout: float = 300.0,
+    stall_timeout: float | None = 600.0,
+    slot_timeout: float = 600.0,
 ) -> list[RankResult]:
     """Run ``target(context, payload)`` in `ranks` processes at the same time.
 
@@ -120,22 +133,28 @@ def run_gang(
     description : str, default="gang"
         For Spark's UI.
     log_folder : Folder, optional
-        Gets ``rank-N.log`` and ``events.jsonl``, growing while the gang runs when it lies on a
-        local disk.
+        Gets ``rank-N.log`` and ``events.jsonl``, which grow while the gang runs.
     env : mapping of str to str, optional
         Added to the environment of every rank.
     on_event : callable, optional
         Called on the driver with each event that rank 0 emits: from a thread while the gang runs
-        when the driver sees the `log_folder` on a local disk, else when it has ended.
+        when the driver sees the `log_folder` (a shared disk or any URI), else when it has ended.
     preload : sequence of str
         Modules that a rank's process imports while Spark still assembles the gang.
     required : sequence of str
-        Modules that workers must have.
+        Modules that the interpreter of each rank's worker must have.
     start_timeout : float, default=180
         Seconds that a rank's process may take until it calls `target`.
     silence_timeout : float, default=300
         Seconds without a heartbeat after which a rank is taken for stuck. Heartbeats come from a
         thread: a rank that waits or computes is not silent.
+    stall_timeout : float or None, default=600
+        Seconds without a `RankContext.advance` of any rank after which the gang is ended; None for
+        never. Counted from the first advance.
+    slot_timeout : float, default=600
+        Seconds to wait for task slots that are taken: by other gangs of this application (they are
+        served in order of arrival), or by other Spark jobs, as far as the driver can see from the
+        `log_folder` that the ranks do not begin (local modes, or a URI).
 
     Returns
     -------
@@ -147,46 +166,96 @@ def run_gang(
     ConfigurationError
         ``invalid_ranks``.
     ResourceError
-        ``too_few_slots``, ``dynamic_allocation``, or a worker without the needed packages: all
-        before the gang starts.
+        ``too_few_slots``, ``dynamic_allocation``, ``slots_busy``, ``worker_python`` or
+        ``worker_packages``, all before any rank's function is called; ``rank_imports`` when a rank
+        cannot import what it is to preload.
     TrainingError
         ``rank_failed`` and its kin, naming the rank that failed first, its host, how it ended, and
-        the last lines of its log. An error of the toolkit that a rank raised is raised again as
-        what it was.
+        the last lines of its log; ``gang_stalled``, naming the rank that is behind. An error of the
+        toolkit that a rank raised is raised again as what it was.
     """
-    check_gang(spark, ranks, required)
+    info = _check_room(spark, ranks)
     spec = GangSpec(
         gang=secrets.token_hex(8),
         work=shipped((target, payload), target),
         modules=tuple(preload),
+        required=("psutil", *required),
         environment=dict(env or {}),
         log_folder=log_folder,
         start_seconds=start_timeout,
         silence_seconds=silence_timeout,
+        stall_seconds=stall_timeout,
     )
-    with job_description(spark, description), EventTail(log_folder, spec.gang, on_event) as tail:
-        outcomes = _collect(spark, ranks, spec)
+    with (
+        held_slots(spark, info, ranks, name=description, seconds=slot_timeout),
+        job_description(spark, description),
+        EventTail(log_folder, spec.gang, on_event) as tail,
+    ):
+        watched = log_folder is not None and (
+            info.shares_local_disk or local_path(log_folder.location) is None
+        )
+        outcomes = _collect(spark, ranks, spec, tail if watched else None, slot_timeout)
         tail.finish(outcomes[0]["events"])
     bad = [o for o in outcomes if o["status"] != "ok"]
     if bad:
         verdict: dict[str, Any] = next((o["verdict"] for o in bad if o.get("verdict")), {})
-        hosts = {o["rank"]: o["host"] for o in outcomes}
-        raise failure({"host": hosts.get(verdict.get("rank", -1), "?"), **verdict})
+        # What only the others knew of: the place of the rank, and the end of its log.
+        own: dict[str, Any] = next((o for o in outcomes if o["rank"] == verdict.get("rank")), {})
+        raise failure({"host": own.get("host", "?"), "tail": own.get("tail", []), **verdict})
     return [
         RankResult(o["rank"], o["host"], o["value"], o["seconds"], o["peak_rss_mb"], o["events"])
         for o in outcomes
     ]
 
 
-def _collect(spark: SparkSession, ranks: int, spec: GangSpec) -> list[dict[str, Any]]:
-    import json
-
+def _collect(
+    spark: SparkSession, ranks: int, spec: GangSpec, tail: EventTail | None, seconds: float
+) -> list[dict[str, Any]]:
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return gang_task(spec, batches)
 
     frame = spark.range(0, ranks, 1, ranks).mapInArrow(task, "outcome string", barrier=True)
     try:
-        rows = frame.collect()
+        with _begins_within(spark, tail, seconds) as late:
+            rows = frame.collect()
     except Exception as error:
+        if late.is_set():
+            raise ResourceError(
+                "slots_busy",
+                f"Spark did not start the {ranks} ranks of a gang within {seconds:g} s: its task "
+                "slots are taken by other jobs.",
+                "Let those end, use fewer ranks, raise the slot timeout, or give Spark more "
+                "executor cores.",
+            ) from error
         raise job_failure(error, ranks) from error
     return sorted((json.loads(row["outcome"]) for row in rows), key=lambda o: int(o["rank"]))
+
+
+@contextlib.contextmanager
+def _begins_within(
+    spark: SparkSession, tail: EventTail | None, seconds: float
+) -> Iterator[threading.Event]:
+    """Cancel what the block runs unless rank 0's task begins within `seconds`."""
+    late, ended = threading.Event(), threading.Event()
+    tag = f"sparkml_dist-{secrets.token_hex(8)}"
+
+    def watch() -> None:
+        assert tail is not None
+        if tail.begun.wait(seconds) or ended.is_set():
+            return
+        late.set()
+        spark.interruptTag(tag)
+
+    if tail is None:
+        yield late
+        return
+    watcher = threading.Thread(target=watch, name="sparkml_dist-begin", daemon=True)
+    spark.addTag(tag)
+    try:
+        watcher.start()
+        yield late
+    finally:
+        ended.set()
+        tail.begun.set()
+        spark.removeTag(tag)
+        watcher.join()

@@ -7,6 +7,7 @@ import signal
 from typing import Any
 
 import sparkml_dist.errors as errors
+from sparkml_dist.cluster.workers import worker_failure
 from sparkml_dist.errors import ResourceError, SparkMLDistError, TrainingError
 
 __all__ = ["failure", "job_failure"]
@@ -55,6 +56,8 @@ def job_failure(error: Exception, ranks: int) -> Exception:
             f"Spark has too few task slots to run {ranks} ranks at the same time.",
             "Ask for fewer ranks, or give Spark more executor cores.",
         )
+    if (unfit := worker_failure(text)) is not None:
+        return unfit
     if found := _LOST_TASK.search(text):
         # A barrier stage that yields results is not run again: this ends the job.
         return TrainingError(
@@ -103,12 +106,38 @@ def _explain(record: dict[str, Any], error: dict[str, Any]) -> tuple[str, str, s
                 f"gave no sign of life for {record.get('seconds'):g} s",
                 "It may be stopped, swapping, or stuck in native code.",
             )
+        case "stalled":
+            return _stalled(record)
+        case "not_joined":
+            return (
+                "rank_lost",
+                "did not reach the others: its Spark task did not come up, or the network between "
+                "the executors is closed",
+                "See the executor's log; executors must reach each other on any port.",
+            )
         case _:
             return (
                 "rank_lost",
                 "was lost: its Spark task or its host has gone",
                 "See the executor's log, and whether it was killed for its memory.",
             )
+
+
+def _stalled(record: dict[str, Any]) -> tuple[str, str, str]:
+    doing = f" (last: {record['doing']})" if record.get("doing") else ""
+    count, others = record["count"], [int(c) for c in record.get("others", {}).values()]
+    if record.get("level"):
+        place = f"stands, as all ranks do, at advance {count}{doing}"
+    elif others:
+        place = f"is behind at advance {count}{doing}, while others have reached {max(others)}"
+    else:
+        place = f"stands at advance {count}{doing}"
+    return (
+        "gang_stalled",
+        f"{place}: no rank has advanced for {record['seconds']:.0f} s",
+        "The stacks below say where it waits: for data, for a disk, or for the other ranks. Raise "
+        "the stall timeout where a step may take that long.",
+    )
 
 
 def _died(code: int) -> tuple[str, str, str]:

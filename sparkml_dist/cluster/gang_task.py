@@ -14,59 +14,30 @@ import queue
 import socket
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.addressbook import Peer, interface_of, own_address, seats
-from sparkml_dist.cluster.control import ControlClient, ControlServer
+from sparkml_dist.cluster.control import ControlServer
+from sparkml_dist.cluster.control_client import ControlClient
 from sparkml_dist.cluster.gang_logs import EVENTS_FILE, GrowingFile
+from sparkml_dist.cluster.gang_spec import GangSpec
 from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
 from sparkml_dist.cluster.rank_process import RankProcess
 from sparkml_dist.cluster.rendezvous import RendezvousServer
+from sparkml_dist.cluster.workers import check_modules
 from sparkml_dist.errors import SparkMLDistError
-from sparkml_dist.persistence.filesystem import Folder
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["GangSpec", "gang_task"]
+__all__ = ["gang_task"]
 
 _VERDICT_SECONDS = 15.0
 _MOST_EVENTS = 100_000
 
 # What Horovod's operations raise when another rank has gone: the consequence, not the cause.
 _ECHOES = ("HorovodInternalError", "Horovod has been shut down", "gloo/transport", "[gloo]")
-
-
-@dataclass(frozen=True)
-class GangSpec:
-    """What the driver tells every task.
-
-    Attributes
-    ----------
-    gang : str
-        Random name of this gang.
-    work : bytes
-        Pickle of the function and its argument; goes on to the rank's process through a pipe.
-    modules : tuple of str
-        Modules that a rank's process imports while the gang assembles.
-    environment : dict
-        What the caller adds to the environment of every rank.
-    log_folder : Folder or None
-        Where logs and events are left.
-    start_seconds : float
-        How long a rank's process may take to start.
-    silence_seconds : float
-        How long it may send no heartbeat afterwards.
-    """
-
-    gang: str
-    work: bytes
-    modules: tuple[str, ...]
-    environment: dict[str, str]
-    log_folder: Folder | None
-    start_seconds: float
-    silence_seconds: float
 
 
 def gang_task(spec: GangSpec, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -118,6 +89,7 @@ class _Task:
 
     def _prepare(self) -> dict[str, Any]:
         """Start the child, the servers (rank 0) and say where this task is."""
+        check_modules(self.spec.required)
         self.gpus = tuple(
             str(a)
             for name, resource in self.context.resources().items()
@@ -128,7 +100,12 @@ class _Task:
         address = own_address(self.task_hosts, self.partition)
         message: dict[str, Any] = {}
         if self.rank == 0:
-            self.control = ControlServer(address, self.size)
+            self.control = ControlServer(
+                address,
+                self.size,
+                join_seconds=self.spec.start_seconds,
+                stall_seconds=self.spec.stall_seconds,
+            )
             self.stack.callback(self.control.close)
             rendezvous = self.stack.enter_context(RendezvousServer(address))
             message = {
@@ -177,6 +154,7 @@ class _Task:
             "hosts": hosts,
             "cpus": self.cpus,
             "gpus": self.gpus,
+            "gpu_shared": _shares_gpu(peers, self.partition),
         }
         environment = horovod_environment(
             self.seat,
@@ -193,7 +171,8 @@ class _Task:
         """Follow the child until it ends, falls silent, or another rank has failed."""
         result: dict[str, Any] | None = None
         error: dict[str, Any] | None = None
-        started, heard = False, time.monotonic()
+        started, heard, count = False, time.monotonic(), 0
+        assert self.client is not None
         while True:
             try:
                 kind, item = self.inbox.get(timeout=1.0)
@@ -205,8 +184,11 @@ class _Task:
                     return self._fail({"kind": "silent", "seconds": self.spec.silence_seconds})
                 continue
             if kind == "stop":
+                # Where all wait for one, its stack says for what.
+                stalled = item.get("kind") == "stalled"
+                tail = self.child.stacks() if stalled else self.child.tail()
                 self.child.kill()
-                return self._outcome("stopped", verdict=item)
+                return self._outcome("stopped", verdict=item, tail=tail)
             if kind == "exit":
                 break
             heard = time.monotonic()
@@ -219,7 +201,9 @@ class _Task:
                 case "error":
                     error = item
                 case "heartbeat":
-                    pass
+                    if item["count"] != count:
+                        count = item["count"]
+                        self.client.advanced(count, item["doing"])
                 case _:
                     self._publish(item)
         if result is not None and item == 0:
@@ -258,7 +242,8 @@ class _Task:
             with contextlib.suppress(queue.Empty):
                 kind, item = self.inbox.get(timeout=left)
                 if kind == "stop":
-                    return self._outcome("failed", verdict=item)
+                    tail = record["tail"] if hasattr(self, "child") else []
+                    return self._outcome("failed", verdict=item, tail=tail)
         return self._outcome("failed", verdict=record)
 
     def _problem(self, error: Exception) -> dict[str, Any]:
@@ -290,6 +275,12 @@ class _Task:
             "events": self.events,
             **fields,
         }
+
+
+def _shares_gpu(peers: list[Peer], own: int) -> bool:
+    """Tell whether another rank of this host has one of the GPUs of task `own`."""
+    here = [p for i, p in enumerate(peers) if i != own and p.host == peers[own].host]
+    return any(set(p.gpus) & set(peers[own].gpus) for p in here)
 
 
 def _close_quietly(file: GrowingFile) -> None:

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["EventWriter", "RankContext", "to_json"]
+__all__ = ["Advances", "EventWriter", "RankContext", "to_json"]
 
 
 def to_json(value: Any) -> str:
@@ -41,6 +41,22 @@ class EventWriter:
                 line = line[os.write(self._descriptor, line) :]
 
 
+class Advances:
+    """How often a rank has advanced, and what it is about to do; told with its heartbeats.
+
+    Attributes
+    ----------
+    count : int
+        Advances so far.
+    doing : str
+        What was said at the last one.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.doing = ""
+
+
 @dataclass(frozen=True)
 class RankContext:
     """A rank's place in its gang.
@@ -58,7 +74,10 @@ class RankContext:
     cpus : int
         Cores that its task owns (``spark.task.cpus``).
     gpus : tuple of str
-        Addresses of the GPUs that its task owns.
+        Addresses of the GPUs that its task owns; its process sees no others.
+    gpu_shared : bool
+        Whether another rank of its host owns one of them too (fractions in
+        ``spark.task.resource.gpu.amount``), which NCCL does not allow.
     """
 
     rank: int
@@ -70,7 +89,9 @@ class RankContext:
     hosts: tuple[str, ...] = ()
     cpus: int = 1
     gpus: tuple[str, ...] = ()
+    gpu_shared: bool = False
     _events: EventWriter | None = field(default=None, repr=False, compare=False)
+    _advances: Advances = field(default_factory=Advances, repr=False, compare=False)
 
     def emit(self, event: str, /, **fields: Any) -> None:
         """Send an event to the task, which passes rank 0's on to the driver.
@@ -84,3 +105,20 @@ class RankContext:
         """
         if self._events is not None:
             self._events.write(event, **fields)
+
+    def advance(self, doing: str = "") -> None:
+        """Say that this rank goes on; costs less than a microsecond.
+
+        Called before everything that may wait for others or for data: twice in a training step.
+        When no rank of the gang has called it for the gang's ``stall_timeout``, the gang is ended
+        with an error that names the rank that has called it least often. A gang in which nobody
+        ever calls it is not watched.
+
+        Parameters
+        ----------
+        doing : str, default=""
+            What comes next, for that error, e.g. ``"reading a batch"``.
+        """
+        advances = self._advances
+        advances.doing = doing
+        advances.count += 1

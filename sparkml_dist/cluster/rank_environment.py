@@ -42,6 +42,8 @@ def process_environment(cpus: int, gpus: Sequence[str], added: Mapping[str, str]
     found = {k: v for k, v in os.environ.items() if not k.startswith(_WORKER_ONLY)}
     found.update(dict.fromkeys(_THREAD_VARIABLES, str(max(1, cpus))))
     found.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if gpus:  # or TensorFlow takes all the memory of a GPU, whoever else is on it
+        found.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     found.update(
         PYTHONPATH=os.pathsep.join(p for p in sys.path if p),
         PYTHONUNBUFFERED="1",

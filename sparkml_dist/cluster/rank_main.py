@@ -10,7 +10,7 @@ MODULE…`` with these lines to its parent:
 - standard output and error: the log.
 
 The modules named on the command line are imported before the frames are awaited, while Spark still
-assembles the gang.
+assembles the gang. Signal `STACKS` makes the process write the stacks of its threads to the log.
 """
 
 from __future__ import annotations
@@ -24,17 +24,19 @@ import os
 import queue
 import resource
 import signal
+import socket
 import struct
 import sys
 import threading
 import traceback
 from typing import Any, BinaryIO
 
-from sparkml_dist.cluster.rank_context import EventWriter, RankContext
-from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.cluster.rank_context import Advances, EventWriter, RankContext
+from sparkml_dist.errors import ResourceError, SparkMLDistError
 
-__all__ = ["main"]
+__all__ = ["STACKS", "main"]
 
+STACKS = signal.SIGUSR1
 _HEARTBEAT_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1
 _PARENT_GONE = 70
@@ -46,14 +48,15 @@ def main(arguments: list[str]) -> None:
     descriptor = int(arguments[0])
     os.set_inheritable(descriptor, False)
     faulthandler.enable()
+    faulthandler.register(STACKS, all_threads=True)
     _die_with_parent()
-    events = EventWriter(descriptor)
+    events, advances = EventWriter(descriptor), Advances()
     inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     _in_thread(_read_frames, sys.stdin.buffer, inbox)
-    _in_thread(_beat, events)
+    _in_thread(_beat, events, advances)
     status = 1
     try:
-        result = _run(arguments[1:], events, inbox)
+        result = _run(arguments[1:], events, advances, inbox)
         events.write("result", value=result, peak_rss_mb=peak_rss_mb())
         status = 0
     except BaseException as error:  # noqa: BLE001 - told to the parent
@@ -71,9 +74,14 @@ def peak_rss_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def _run(modules: list[str], events: EventWriter, inbox: queue.SimpleQueue[bytes]) -> Any:
+def _run(
+    modules: list[str],
+    events: EventWriter,
+    advances: Advances,
+    inbox: queue.SimpleQueue[bytes],
+) -> Any:
     for name in modules:
-        importlib.import_module(name)
+        _import(name)
     frame = json.loads(inbox.get())
     os.environ.update(frame["environment"])
     payload = inbox.get()
@@ -85,9 +93,25 @@ def _run(modules: list[str], events: EventWriter, inbox: queue.SimpleQueue[bytes
     del payload
     place = frame["place"]
     context = RankContext(
-        **{**place, "hosts": tuple(place["hosts"]), "gpus": tuple(place["gpus"])}, _events=events
+        **{**place, "hosts": tuple(place["hosts"]), "gpus": tuple(place["gpus"])},
+        _events=events,
+        _advances=advances,
     )
     return target(context, argument)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except ImportError as error:  # also what Horovod raises when it was built without TensorFlow
+        traceback.print_exc()
+        raise ResourceError(
+            "rank_imports",
+            f"The interpreter {sys.executable} on {socket.gethostname()} cannot import {name}: "
+            f"{str(error).strip().splitlines()[0] if str(error).strip() else repr(error)}",
+            "Install the same environment, with TensorFlow, Keras and Horovod, on every worker "
+            "('make setup' builds it), or ship it with --archives.",
+        ) from error
 
 
 def _describe(error: BaseException) -> dict[str, Any]:
@@ -115,11 +139,16 @@ def _read_frames(stream: BinaryIO, inbox: queue.SimpleQueue[bytes]) -> None:
     os._exit(_PARENT_GONE)
 
 
-def _beat(events: EventWriter) -> None:
+def _beat(events: EventWriter, advances: Advances) -> None:
     pause = threading.Event()
     while not pause.wait(_HEARTBEAT_SECONDS):
         try:
-            events.write("heartbeat", peak_rss_mb=peak_rss_mb())
+            events.write(
+                "heartbeat",
+                peak_rss_mb=peak_rss_mb(),
+                count=advances.count,
+                doing=advances.doing,
+            )
         except OSError:
             os._exit(_PARENT_GONE)
 

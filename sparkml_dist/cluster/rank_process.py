@@ -12,13 +12,18 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
+
+from sparkml_dist.cluster.rank_main import STACKS
 
 __all__ = ["RankProcess"]
 
 _LINES_KEPT = 200
 _LONGEST_LINE = 4096
+_STACK_SECONDS = 2.0
+_STACK_LINES = 60
 
 
 class RankProcess:
@@ -45,6 +50,7 @@ class RankProcess:
     ) -> None:
         self._inbox = inbox
         self._log = log
+        self._written = 0
         self._lines: collections.deque[str] = collections.deque(maxlen=_LINES_KEPT)
         events, child_end = os.pipe()
         try:
@@ -93,6 +99,17 @@ class RankProcess:
             self._log_thread.join(timeout=1.0)
         return list(self._lines)[-lines:]
 
+    def stacks(self) -> list[str]:
+        """Return the stacks of the child's threads, which it writes to its log; the last lines."""
+        before = self._written
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(self._process.pid, STACKS)
+        deadline = time.monotonic() + _STACK_SECONDS
+        while self._written == before and time.monotonic() < deadline:
+            time.sleep(0.05)
+        time.sleep(0.1)  # the rest of them
+        return list(self._lines)[-(self._written - before or 1) :][-_STACK_LINES:]
+
     def kill(self) -> None:
         """Kill the child and what it has started; no error when it is dead already."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -116,6 +133,7 @@ class RankProcess:
         assert stream is not None
         while line := stream.readline(_LONGEST_LINE):
             self._lines.append(line.decode(errors="replace").rstrip())
+            self._written += 1
             if self._log is not None:
                 with contextlib.suppress(OSError, ValueError):
                     self._log.write(line)

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparkml_dist.cluster.progress import job_description
+from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.columns import ColumnPlan, Task, resolve_columns
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.statistics import category_lists, feature_columns, row_statistics
-from sparkml_dist.session import check_workers
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.tasks import TaskOutcome, run_tasks
+from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.bank import MemberBank, StoredMember
 from sparkml_dist.ensemble.fitting import MEMBERS, committed_members
@@ -15,7 +16,7 @@ from sparkml_dist.ensemble.member import MemberFit, MemberPlan
 from sparkml_dist.errors import TrainingError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.session import SessionInfo, check_workers
+from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

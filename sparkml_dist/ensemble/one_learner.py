@@ -9,6 +9,7 @@ from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.cluster.tasks import TaskOutcome
+from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.engine import member_files
 from sparkml_dist.ensemble.ensemble import LearnerParams, learner_plan, member_summary
@@ -16,7 +17,7 @@ from sparkml_dist.ensemble.ensemble_model import voting_content
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.session import SessionInfo, check_workers
+from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -177,6 +177,49 @@ def test_a_rank_that_does_not_start(spark):
     assert caught.value.code == "rank_not_started"
 
 
+def _advances(context, how):
+    for i in range(3 if context.rank == 1 and how == "behind" else 6):
+        context.advance(f"reading batch {i}")
+        time.sleep(0.05)
+    _wait_for_a_file_that_never_comes()
+
+
+def _wait_for_a_file_that_never_comes():
+    time.sleep(120)
+
+
+@pytest.mark.parametrize("how", ["behind", "level"])
+def test_a_gang_that_stands_still(spark, tmp_path, how):
+    with pytest.raises(TrainingError) as caught:
+        run_gang(spark, 2, _advances, how, log_folder=Folder.at(tmp_path), stall_timeout=3)
+    error = caught.value
+    assert error.code == "gang_stalled"
+    if how == "behind":
+        assert error.rank == 1
+        assert "Rank 1" in error.message
+        assert "is behind at advance 3 (last: reading batch 2), while others have reached 6" in (
+            error.message
+        )
+    else:
+        assert "stands, as all ranks do, at advance 6" in error.message
+    # The stack says where it waits; that of every rank is in its log.
+    assert "_wait_for_a_file_that_never_comes" in "\n".join(error.log_tail)
+    for rank in range(2):
+        log = (tmp_path / f"rank-{rank}.log").read_text()
+        assert "_wait_for_a_file_that_never_comes" in log
+
+
+def test_a_rank_that_cannot_import_what_it_needs(spark):
+    begun = time.monotonic()
+    with pytest.raises(ResourceError) as caught:
+        run_gang(spark, 2, _tells, 1, preload=("tests.cluster.lacks_horovod",))
+    assert time.monotonic() - begun < SECONDS
+    error = caught.value
+    assert error.code == "rank_imports"
+    assert "No module named 'horovod_of_no_kind'" in error.message
+    assert os.path.basename(os.environ["PYSPARK_PYTHON"]) in error.message
+
+
 def _tells(context, n):
     for i in range(n):
         context.emit("epoch", epoch=i, by=context.rank)

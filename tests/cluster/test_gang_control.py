@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from sparkml_dist.cluster.control import ControlClient, ControlServer
+from sparkml_dist.cluster.control import ControlServer
+from sparkml_dist.cluster.control_client import ControlClient
 
 HOST = "127.0.0.1"
 
@@ -16,7 +17,7 @@ HOST = "127.0.0.1"
 @pytest.fixture
 def gang():
     """Three ranks that have joined, and what each of them is told."""
-    server = ControlServer(HOST, 3, echo_seconds=0.3)
+    server = ControlServer(HOST, 3, echo_seconds=0.3, stall_seconds=1.0)
     told = [queue.Queue() for _ in range(3)]
     clients = [
         ControlClient(HOST, server.port, server.token, rank, told[rank].put) for rank in range(3)
@@ -75,6 +76,15 @@ def test_an_echo_alone_is_told_in_the_end(gang):
     _, clients, told = gang
     clients[0].failed({"kind": "raised", "echo": True})
     assert told[1].get(timeout=5)["rank"] == 0
+
+
+def test_a_gang_that_does_not_advance(gang):
+    _, clients, told = gang
+    for rank, count in enumerate((7, 5, 7)):
+        clients[rank].advanced(count, "waiting")
+    record = told[0].get(timeout=10)
+    assert (record["kind"], record["rank"], record["count"]) == ("stalled", 1, 5)
+    assert told[1].get(timeout=5) == record
 
 
 def test_the_server_going_away_stops_the_ranks(gang):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from collections import Counter
+from dataclasses import astuple
 
 import pytest
 from hypothesis import given
@@ -34,6 +38,23 @@ def test_any_hosts(hosts):
     # The ranks of a host follow each other.
     by_rank = [h for _, h in sorted(zip((s.rank for s in found), hosts, strict=True))]
     assert len([i for i, h in enumerate(by_rank) if i == 0 or h != by_rank[i - 1]]) == len(sizes)
+
+
+def test_horovod_itself_gives_the_same_seats():
+    """The oracle is Horovod's assignment of slots to hosts, for hosts of many sizes."""
+    cases = [[2, 2], [1, 3], [3, 1, 2], [1], [4, 4, 4], [2, 1, 1, 5]]
+    code = f"""
+import json
+from horovod.runner.common.util.hosts import HostInfo, get_host_assignments
+for sizes in {cases}:
+    slots = get_host_assignments([HostInfo(str(i), n) for i, n in enumerate(sizes)], sum(sizes))
+    print(json.dumps([[s.rank, s.local_rank, s.local_size, s.cross_rank, s.cross_size]
+                      for s in slots]))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    for sizes, line in zip(cases, run.stdout.splitlines(), strict=True):
+        hosts = [str(i) for i, n in enumerate(sizes) for _ in range(n)]
+        assert [list(astuple(seat)) for seat in seats(hosts)] == json.loads(line)
 
 
 def test_one_host_needs_no_network():

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
+from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.ensemble.ensemble import LearnerParams, learner_plan, member_summary
@@ -22,7 +23,7 @@ from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.report.scores import check_score
-from sparkml_dist.session import SessionInfo, check_workers, get_session
+from sparkml_dist.session import SessionInfo, get_session
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -1,0 +1,118 @@
+"""How the driver follows the events of a gang's rank 0 while the gang runs."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sparkml_dist.cluster.gang_logs import EVENTS_FILE
+from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.filesystem import Folder, local_path
+
+__all__ = ["EventTail"]
+
+_logger = logging.getLogger(__name__)
+
+_LOCAL_POLL_SECONDS = 0.3
+_REMOTE_POLL_SECONDS = 2.0
+
+
+class EventTail:
+    """Passes rank 0's events to a callback on the driver, in order, each once.
+
+    They are read from the log folder: a local path that driver and executors share, or any URI
+    that both open. That is the one way that also a Connect client has, to which no executor can
+    speak. Without a folder, or where the driver sees another disk, all events come at the end.
+
+    Parameters
+    ----------
+    folder : Folder or None
+        The log folder.
+    gang : str
+        Whose events are meant; those of an earlier gang in the same folder are not.
+    on_event : callable or None
+        Called with each event, while the gang runs from a thread of this object.
+
+    Attributes
+    ----------
+    begun : threading.Event
+        Set once rank 0's task is known to run.
+    """
+
+    def __init__(
+        self, folder: Folder | None, gang: str, on_event: Callable[[dict[str, Any]], None] | None
+    ) -> None:
+        self._folder = folder
+        local = local_path(folder.location) if folder is not None else None
+        self._path = os.path.join(local, EVENTS_FILE) if local is not None else None
+        self._gang = gang
+        self._on_event = on_event
+        self._offset = 0
+        self._seen = 0
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.begun = threading.Event()
+
+    def __enter__(self) -> EventTail:
+        if self._folder is not None:
+            self._thread = threading.Thread(
+                target=self._follow, name="sparkml_dist-events", daemon=True
+            )
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def finish(self, events: Sequence[dict[str, Any]]) -> None:
+        """Pass on those of `events` (all of rank 0's) that were not read from the file."""
+        self.__exit__()
+        for event in events[self._seen :]:
+            self._tell(event)
+        self._seen = max(self._seen, len(events))
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        try:
+            if self._on_event is not None:
+                self._on_event(event)
+        except Exception:  # who watches must not end the gang
+            _logger.exception("the callback for a gang's events failed")
+
+    def _follow(self) -> None:
+        pause = _LOCAL_POLL_SECONDS if self._path is not None else _REMOTE_POLL_SECONDS
+        while not self._stop.wait(pause):
+            for event in self._fresh():
+                self._seen += 1
+                self._tell(event)
+
+    def _fresh(self) -> list[dict[str, Any]]:
+        try:
+            lines = self._read().splitlines(keepends=True)
+            whole = [line for line in lines if line.endswith(b"\n")]
+            length = sum(map(len, whole))
+            if self._offset == 0 and whole:
+                if json.loads(whole.pop(0)).get("gang") != self._gang:
+                    return []
+                self.begun.set()
+            events = [json.loads(line) for line in whole]
+        except (OSError, ValueError, StorageError):
+            return []
+        self._offset += length
+        return events
+
+    def _read(self) -> bytes:
+        """Return what the file holds behind the lines that were read."""
+        if self._path is not None:
+            with open(self._path, "rb") as stream:
+                stream.seek(self._offset)
+                return stream.read()
+        assert self._folder is not None
+        if self._folder.size(EVENTS_FILE) <= self._offset:
+            return b""
+        return self._folder.read_bytes(EVENTS_FILE)[self._offset :]

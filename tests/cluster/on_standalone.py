@@ -1,0 +1,124 @@
+"""What `test_standalone` runs in driver processes on a standalone cluster."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+from sparkml_dist.cluster.gang import run_gang
+from sparkml_dist.cluster.slots import await_slots
+from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.session import SessionInfo, check_slots
+
+
+def healthy(spark, folder):
+    """Everything that a whole cluster can show, with one session."""
+    info = SessionInfo.of(spark)
+    events = []
+    seats = run_gang(
+        spark,
+        4,
+        _seat,
+        log_folder=Folder.at(folder),
+        on_event=lambda e: events.append([e["event"], time.time() - e["time"]]),
+    )
+    sums = run_gang(spark, 2, _allreduce, preload=("sparkml_dist.deep.backend",))
+    return {
+        "info": [info.kind, info.slots, info.is_connect],
+        "seats": [r.value for r in seats],
+        "events": events,
+        "sums": [r.value for r in sums],
+        "too_many": _error(lambda: check_slots(spark, 5)),
+        "killed": _error(lambda: run_gang(spark, 4, _killed, log_folder=Folder.at(folder))),
+        "after": [r.value for r in run_gang(spark, 4, _number)],
+    }
+
+
+def loses_a_worker(spark, pid):
+    """Kill worker 1 (process group `pid`) under a running gang, then go on with the other."""
+    await_slots(spark, 4, seconds=60)
+    killer = threading.Timer(8.0, os.killpg, (pid, signal.SIGKILL))
+    killer.start()
+    begun = time.monotonic()
+    lost = _error(lambda: run_gang(spark, 4, _killed_never))
+    killer.cancel()
+    seconds = time.monotonic() - begun
+    await_slots(spark, 2, seconds=60)
+    too_many = _error(lambda: _once_noticed(spark))
+    after = [r.value for r in run_gang(spark, 2, _number)]
+    return {"lost": lost, "seconds": seconds, "too_many": too_many, "after": after}
+
+
+def lacks_horovod(spark):
+    """One worker's interpreter has no Horovod: refused before a rank's function is called."""
+    await_slots(spark, 2, seconds=60)
+    begun = time.monotonic()
+    found = _error(lambda: run_gang(spark, 2, _number, required=("horovod",)))
+    return {"error": found, "seconds": time.monotonic() - begun}
+
+
+def _once_noticed(spark):
+    # The driver hears of a lost executor within seconds.
+    deadline = time.monotonic() + 60
+    while (SessionInfo.of(spark).slots or 0) > 2 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    check_slots(spark, 4)
+
+
+def _error(action):
+    begun = time.monotonic()
+    try:
+        action()
+    except SparkMLDistError as error:
+        return {
+            "type": type(error).__name__,
+            "code": error.code,
+            "text": str(error),
+            "rank": getattr(error, "rank", None),
+            "seconds": time.monotonic() - begun,
+        }
+    return None
+
+
+def _seat(context, _):
+    context.emit("here", rank=context.rank)
+    time.sleep(1.5)  # as long as the driver takes to see the event, and more
+    return {
+        "rank": context.rank,
+        "local": [context.local_rank, context.local_size],
+        "cross": [context.cross_rank, context.cross_size],
+        "gpus": list(context.gpus),
+        "visible": os.environ["CUDA_VISIBLE_DEVICES"],
+        "grows": os.environ.get("TF_FORCE_GPU_ALLOW_GROWTH"),
+        "shared": context.gpu_shared,
+        "host": os.environ["HOROVOD_HOSTNAME"],
+        "interface": os.environ["HOROVOD_GLOO_IFACE"],
+        "work_folder": Path.cwd().parts[-3],
+    }
+
+
+def _allreduce(context, _):
+    import horovod.tensorflow as hvd
+    import tensorflow as tf
+
+    hvd.init()
+    total = hvd.allreduce(tf.constant(float(context.rank + 1)), op=hvd.Sum)
+    return [float(total), hvd.size(), hvd.local_size(), hvd.cross_size(), context.gpus[0]]
+
+
+def _number(context, _):
+    return context.rank
+
+
+def _killed(context, _):
+    if context.rank == 2:
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(120)
+
+
+def _killed_never(context, _):
+    time.sleep(120)

@@ -1,0 +1,111 @@
+"""Gangs on a real standalone cluster: a master and two workers, which announce made-up GPUs."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from tests.standalone import StandaloneCluster
+
+ON = "tests.cluster.on_standalone"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory):
+    # The interpreter of worker 1 lacks Horovod where a run asks for it.
+    folder = tmp_path_factory.mktemp("standalone")
+    bare = folder / "bare"
+    bare.mkdir()
+    (bare / "sitecustomize.py").write_text("import sys\nsys.modules['horovod'] = None\n")
+    python = folder / "python"
+    python.write_text(
+        f'#!/bin/sh\n[ -z "$BARE" ] || export PYTHONPATH="$BARE:$PYTHONPATH"\n'
+        f'exec "{sys.executable}" "$@"\n'
+    )
+    python.chmod(0o755)
+    environments = {1: {"BARE": str(bare)}}
+    with StandaloneCluster(folder, cores=2, gpus=2, environments=environments) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def healthy(cluster, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("logs")
+    return cluster.run(f"{ON}:healthy", {"folder": str(folder)}), folder
+
+
+def test_the_cluster_is_what_it_should_be(healthy):
+    found, _ = healthy
+    assert found["info"] == ["standalone", 4, False]
+
+
+def test_seats_over_two_hosts(healthy):
+    seats = healthy[0]["seats"]
+    assert [s["rank"] for s in seats] == [0, 1, 2, 3]
+    assert [s["local"] for s in seats] == [[0, 2], [1, 2], [0, 2], [1, 2]]
+    assert [s["cross"] for s in seats] == [[0, 2], [0, 2], [1, 2], [1, 2]]
+    hosts = [s["host"] for s in seats]
+    assert hosts[0] == hosts[1] != hosts[2] == hosts[3]
+    assert set(hosts) == {"127.0.0.1", "127.0.0.2"}
+    # The executor of a rank's task is that of the worker that its address book names.
+    assert [s["work_folder"] for s in seats] == [f"work-{int(h[-1]) - 1}" for h in hosts]
+    assert {s["interface"] for s in seats} == {"lo"}
+
+
+def test_each_rank_sees_the_gpu_of_its_task_and_no_other(healthy):
+    seats = healthy[0]["seats"]
+    for host in ("127.0.0.1", "127.0.0.2"):
+        here = [s for s in seats if s["host"] == host]
+        assert sorted(s["visible"] for s in here) == ["0", "1"]
+    assert all(s["gpus"] == [s["visible"]] for s in seats)
+    assert all(s["grows"] == "true" and not s["shared"] for s in seats)
+
+
+def test_events_stream_from_rank_0_to_the_driver(healthy):
+    events = healthy[0]["events"]
+    assert [name for name, _ in events] == ["here"]
+    assert events[0][1] < 1.5  # while the gang still ran
+
+
+def test_a_sum_over_two_hosts(healthy):
+    sums = healthy[0]["sums"]
+    # A task goes to each executor, or both to one: Spark decides.
+    assert [s[:2] for s in sums] == [[3.0, 2], [3.0, 2]]
+    assert {s[2] * s[3] for s in sums} == {2}
+
+
+def test_too_many_ranks(healthy):
+    assert healthy[0]["too_many"]["code"] == "too_few_slots"
+
+
+def test_a_killed_rank(healthy):
+    found, folder = healthy
+    error = found["killed"]
+    assert (error["code"], error["rank"]) == ("rank_died", 2)
+    assert "SIGKILL" in error["text"]
+    assert error["seconds"] < 20
+    assert (folder / "rank-2.log").exists()
+    assert found["after"] == [0, 1, 2, 3]  # the cluster is none the worse for it
+
+
+def test_one_worker_whose_interpreter_lacks_horovod(cluster):
+    # One core of each worker, so that each of them gets a rank.
+    found = cluster.run(
+        f"{ON}:lacks_horovod",
+        conf={"spark.executor.cores": "1", "spark.cores.max": "2"}
+        | {"spark.executor.resource.gpu.amount": "1"},
+        environment={"PYSPARK_PYTHON": str(cluster.folder / "python")},
+    )
+    error = found["error"]
+    assert (error["type"], error["code"]) == ("ResourceError", "worker_packages")
+    assert "cannot import: horovod" in error["text"]
+    assert found["seconds"] < 20
+
+
+def test_a_killed_worker(cluster):
+    found = cluster.run(f"{ON}:loses_a_worker", {"pid": cluster.worker_pids()[1]})
+    assert found["lost"]["code"] in ("rank_lost", "gang_job_failed")
+    assert found["seconds"] < 8 + 20
+    assert found["too_many"]["code"] == "too_few_slots"
+    assert found["after"] == [0, 1]
