@@ -9,7 +9,8 @@ from typing import Any
 
 from common import alternating, median, report, session
 
-TARGET = 0.45
+# Of horovod.spark.run, and of one import of TensorFlow.
+TARGET, IMPORT_TARGET = 0.40, 1.5
 
 
 def _allreduce(*_: Any) -> float:
@@ -50,10 +51,10 @@ def main() -> None:
     names = {
         "gang": "`run_gang`",
         "horovod": "`horovod.spark.run`",
-        "tensorflow": "one `import tensorflow`, for scale",
+        "tensorflow": "one `import tensorflow` in a fresh process",
     }
-    base = median(times["horovod"])
-    ratio = median(times["gang"]) / base
+    base, gang_seconds = median(times["horovod"]), median(times["gang"])
+    ratio, imports = gang_seconds / base, gang_seconds / median(times["tensorflow"])
     report(
         "launch",
         f"Seconds from a running session to a trivial allreduce on {args.ranks} ranks.",
@@ -66,13 +67,13 @@ def main() -> None:
             }
             for key, values in times.items()
         ],
-        target=f"at most {TARGET} of `horovod.spark.run`",
-        measured=f"{ratio:.2f}",
-        met=ratio <= TARGET,
-        note="A gang is "
-        f"{median(times['gang']) / median(times['tensorflow']):.2f} times one import of "
-        "TensorFlow in a fresh process. Its ranks import TensorFlow while Spark assembles the "
-        "gang, and leave out what Keras only looks for (plotting, pandas, scikit-learn).",
+        target=f"at most {TARGET:.2f} of `horovod.spark.run` and {IMPORT_TARGET} of one "
+        "`import tensorflow`",
+        measured=f"{ratio:.2f} and {imports:.2f}",
+        met=ratio <= TARGET and imports <= IMPORT_TARGET,
+        note="The ranks import TensorFlow, Keras and Horovod while Spark assembles the gang, and "
+        "leave out what these only look for (plotting, pandas, scikit-learn). Each rank's own "
+        "worker is checked by its own task, so that no job runs before the gang.",
     )
 
 

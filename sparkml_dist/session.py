@@ -152,7 +152,11 @@ def _slots_connect(spark: SparkSession, master: str, task_cpus: int) -> int | No
         _conf(spark, "spark.executor.cores"),
     )
     if instances and per_executor:
-        return int(instances) * (int(per_executor) // task_cpus)
+        per_instance = int(per_executor) // task_cpus
+        if task_gpus := float(_conf(spark, "spark.task.resource.gpu.amount") or 0):
+            gpus = float(_conf(spark, "spark.executor.resource.gpu.amount") or 0)
+            per_instance = min(per_instance, int(gpus / task_gpus))
+        return int(instances) * per_instance
     if _conf(spark, "spark.default.parallelism"):
         return None
     # spark.range takes as many partitions as there are cores, unless told otherwise.

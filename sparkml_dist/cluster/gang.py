@@ -21,11 +21,11 @@ from sparkml_dist.cluster.gang_task import gang_task
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.cluster.shipping import shipped
-from sparkml_dist.cluster.slots import held_slots
+from sparkml_dist.cluster.slots import held_slots, registered_slots
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ConfigurationError, ResourceError
 from sparkml_dist.persistence.filesystem import Folder, local_path
-from sparkml_dist.session import SessionInfo, check_slots
+from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -87,7 +87,7 @@ def check_gang(spark: SparkSession, ranks: int, required: Sequence[str] = ()) ->
 def _check_room(spark: SparkSession, ranks: int) -> SessionInfo:
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
         raise ConfigurationError("invalid_ranks", f"ranks must be a positive int. Got {ranks!r}.")
-    info = check_slots(spark, ranks)
+    info = registered_slots(spark, ranks)
     if info.dynamic_allocation:
         raise ResourceError(
             "dynamic_allocation",

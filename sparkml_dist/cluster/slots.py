@@ -22,10 +22,13 @@ from sparkml_dist.session import SessionInfo, check_slots
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["await_slots", "held_slots"]
+__all__ = ["await_slots", "held_slots", "registered_slots"]
 
 _logger = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
+# How long a fresh application's executors may take to come; Spark's own default for its first job
+# (spark.scheduler.maxRegisteredResourcesWaitingTime).
+_REGISTER_SECONDS = 30.0
 
 
 @dataclass(eq=False)
@@ -121,6 +124,31 @@ def _wait(
 
 def _application(spark: SparkSession) -> str:
     return spark.conf.get("spark.app.id", None) or str(id(spark))
+
+
+def registered_slots(spark: SparkSession, ranks: int) -> SessionInfo:
+    """Raise unless `ranks` ranks have slots; only a fresh application's executors are waited for.
+
+    On a cluster the executors of an application come some seconds after its session.
+
+    Raises
+    ------
+    ResourceError
+        ``too_few_slots``: at once, or 30 s after the start of the application.
+    """
+    try:
+        return check_slots(spark, ranks)
+    except ResourceError:
+        left = _REGISTER_SECONDS - _age(spark)
+        if SessionInfo.of(spark).kind == "local" or left <= 0:
+            raise
+        return await_slots(spark, ranks, seconds=left)
+
+
+def _age(spark: SparkSession) -> float:
+    """Return the seconds since the start of the Spark application; infinite when unknown."""
+    started = spark.conf.get("spark.app.startTime", None)
+    return time.time() - float(started) / 1000 if started else float("inf")
 
 
 def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionInfo:

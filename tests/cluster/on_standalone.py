@@ -40,7 +40,6 @@ def healthy(spark, folder):
 
 def loses_a_worker(spark, pid):
     """Kill worker 1 (process group `pid`) under a running gang, then go on with the other."""
-    await_slots(spark, 4, seconds=60)
     killer = threading.Timer(8.0, os.killpg, (pid, signal.SIGKILL))
     killer.start()
     begun = time.monotonic()
@@ -55,7 +54,6 @@ def loses_a_worker(spark, pid):
 
 def lacks_horovod(spark):
     """One worker's interpreter has no Horovod: refused before a rank's function is called."""
-    await_slots(spark, 2, seconds=60)
     begun = time.monotonic()
     found = _error(lambda: run_gang(spark, 2, _number, required=("horovod",)))
     return {"error": found, "seconds": time.monotonic() - begun}

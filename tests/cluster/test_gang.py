@@ -266,7 +266,7 @@ def test_dynamic_allocation_is_refused(spark, monkeypatch):
     from sparkml_dist.session import SessionInfo
 
     info = replace(SessionInfo.of(spark), dynamic_allocation=True)
-    monkeypatch.setattr(gang, "check_slots", lambda *_: info)
+    monkeypatch.setattr(gang, "registered_slots", lambda *_: info)
     with pytest.raises(ResourceError, match="dynamic_allocation"):
         run_gang(spark, 2, _tells, 1)
 
