@@ -18,7 +18,7 @@ from sparkml_dist.cluster.gang_errors import failure, job_failure
 from sparkml_dist.cluster.gang_events import EventTail
 from sparkml_dist.cluster.gang_spec import GangSpec
 from sparkml_dist.cluster.gang_task import gang_task
-from sparkml_dist.cluster.progress import job_description
+from sparkml_dist.cluster.progress import cancel_jobs, job_description, job_tag
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.cluster.slots import held_slots, registered_slots
@@ -244,18 +244,17 @@ def _begins_within(
         if tail.begun.wait(seconds) or ended.is_set():
             return
         late.set()
-        spark.interruptTag(tag)
+        cancel_jobs(spark, tag)
 
     if tail is None:
         yield late
         return
     watcher = threading.Thread(target=watch, name="sparkml_dist-begin", daemon=True)
-    spark.addTag(tag)
+    watcher.start()
     try:
-        watcher.start()
-        yield late
+        with job_tag(spark, tag):
+            yield late
     finally:
         ended.set()
         tail.begun.set()
-        spark.removeTag(tag)
         watcher.join()

@@ -14,7 +14,7 @@ from sparkml_dist.session import is_connect
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["job_description", "progress"]
+__all__ = ["cancel_jobs", "job_description", "job_tag", "progress"]
 
 _logger = logging.getLogger(__name__)
 _POLL_SECONDS = 0.5
@@ -87,3 +87,27 @@ def job_description(spark: SparkSession, text: str) -> Iterator[None]:
     finally:
         # An empty description is the nearest that Python can set to none.
         context.setLocalProperty("spark.job.description", before or "")
+
+
+@contextlib.contextmanager
+def job_tag(spark: SparkSession, tag: str) -> Iterator[None]:
+    """Tag the jobs that the block starts from this thread, for `cancel_jobs`."""
+    # A session's own tags are of use under Connect only: with Classic, no other thread knows them.
+    add, remove = (
+        (spark.addTag, spark.removeTag)
+        if is_connect(spark)
+        else (spark.sparkContext.addJobTag, spark.sparkContext.removeJobTag)
+    )
+    add(tag)
+    try:
+        yield
+    finally:
+        remove(tag)
+
+
+def cancel_jobs(spark: SparkSession, tag: str) -> None:
+    """Cancel the jobs tagged with `tag`, from any thread."""
+    if is_connect(spark):
+        spark.interruptTag(tag)
+    else:
+        spark.sparkContext.cancelJobsWithTag(tag)

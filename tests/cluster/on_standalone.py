@@ -17,6 +17,7 @@ from sparkml_dist.session import SessionInfo, check_slots
 
 def healthy(spark, folder):
     """Everything that a whole cluster can show, with one session."""
+    await_slots(spark, 4, seconds=120)  # a busy machine may take longer than a gang waits
     info = SessionInfo.of(spark)
     events = []
     seats = run_gang(
@@ -40,6 +41,7 @@ def healthy(spark, folder):
 
 def loses_a_worker(spark, pid):
     """Kill worker 1 (process group `pid`) under a running gang, then go on with the other."""
+    await_slots(spark, 4, seconds=120)
     killer = threading.Timer(8.0, os.killpg, (pid, signal.SIGKILL))
     killer.start()
     begun = time.monotonic()
@@ -54,6 +56,7 @@ def loses_a_worker(spark, pid):
 
 def lacks_horovod(spark):
     """One worker's interpreter has no Horovod: refused before a rank's function is called."""
+    await_slots(spark, 2, seconds=120)
     begun = time.monotonic()
     found = _error(lambda: run_gang(spark, 2, _number, required=("horovod",)))
     return {"error": found, "seconds": time.monotonic() - begun}
