@@ -2,8 +2,8 @@
 
 `StandaloneCluster` starts them; `StandaloneCluster.run` calls a function with a session on that
 cluster in a driver process of its own, because a process has one Spark session. Each worker has a
-loopback address of its own (127.0.0.1, 127.0.0.2, …), so that to the master they are different hosts;
-the tasks of a barrier stage know their executors by the address these speak from: 127.0.0.1.
+loopback address of its own (127.0.0.1, 127.0.0.2, …): to the master they are different hosts. A
+barrier stage knows its executors by the address that these speak from, which is 127.0.0.1.
 """
 
 from __future__ import annotations

@@ -45,6 +45,8 @@ class TrainingJob:
         Pickle of a function that returns Keras callbacks, for rank 0.
     tensorboard : bool
         Whether rank 0 writes event files into ``logs/tensorboard``.
+    reduction : str
+        How gradients travel: see `sparkml_dist.deep.horovod_check.check_horovod`.
     """
 
     rows: TrainingRows
@@ -59,6 +61,7 @@ class TrainingJob:
     stopping: EarlyStoppingSettings | None = None
     callbacks: bytes | None = None
     tensorboard: bool = False
+    reduction: str = "auto"
 
     @property
     def gathered(self) -> InputSpec:

@@ -16,6 +16,7 @@ from sparkml_dist.deep.backend import hvd, keras, tf
 from sparkml_dist.deep.builder_call import load_builder, takes
 from sparkml_dist.deep.coupling import Coupling
 from sparkml_dist.deep.epoch_setup import count_row_groups, prepare_epoch_end
+from sparkml_dist.deep.horovod_check import check_horovod
 from sparkml_dist.deep.job import MODEL_FILE, TrainingJob
 from sparkml_dist.deep.loop import EpochReport, train_epochs
 from sparkml_dist.deep.model_check import build_model
@@ -46,7 +47,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
         ``rows`` (of one epoch), ``seconds`` by phase, and on rank 0 ``history`` and ``model``.
     """
     clock = _Clock()
-    _set_up(context, job.seed)
+    reduction = _set_up(context, job)
     clock.lap("init")
     groups = count_row_groups(context, job.rows, "training")
 
@@ -64,6 +65,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     coupling = Coupling(model)
 
     def arrays(batch: Batch) -> tuple[Any, Any]:
+        context.advance("a batch")
         return network_arrays(batch, job, facts)
 
     end = prepare_epoch_end(context, job, coupling, facts, first, arrays)
@@ -79,6 +81,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
             parameters=model.count_params(),
             steps=first.steps,
             epochs=job.epochs,
+            reduction=reduction,
         )
 
     def report(epoch: EpochReport) -> None:
@@ -109,13 +112,16 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     return {**result, "seconds": clock.laps}
 
 
-def _set_up(context: RankContext, seed: int) -> None:
+def _set_up(context: RankContext, job: TrainingJob) -> str:
+    """Start Horovod; returns how it reduces: by NCCL or Gloo."""
+    reduction = check_horovod(context, job.reduction)
     tf.config.threading.set_intra_op_parallelism_threads(context.cpus)
     tf.config.threading.set_inter_op_parallelism_threads(context.cpus)
     hvd.init()
     keras.config.set_floatx("float32")
     # Dropout differs from rank to rank; the initial weights are rank 0's.
-    keras.utils.set_random_seed((seed + context.rank) % 2**32)
+    keras.utils.set_random_seed((job.seed + context.rank) % 2**32)
+    return reduction
 
 
 def _build(context: RankContext, job: TrainingJob, plan: EpochPlan) -> tuple[Any, Facts]:
