@@ -118,8 +118,8 @@ def _number(context, _):
 def _killed(context, _):
     if context.rank == 2:
         os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(120)
+    time.sleep(300)
 
 
 def _killed_never(context, _):
-    time.sleep(120)
+    time.sleep(300)

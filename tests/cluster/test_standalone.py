@@ -9,6 +9,8 @@ import pytest
 from tests.standalone import StandaloneCluster
 
 ON = "tests.cluster.on_standalone"
+# Far above what is needed on a busy machine, far below the timeouts of gangs, Horovod and Spark.
+SECONDS = 120
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +84,7 @@ def test_a_killed_rank(healthy):
     error = found["killed"]
     assert (error["code"], error["rank"]) == ("rank_died", 2)
     assert "SIGKILL" in error["text"]
-    assert error["seconds"] < 20
+    assert error["seconds"] < SECONDS
     assert (folder / "rank-2.log").exists()
     assert found["after"] == [0, 1, 2, 3]  # the cluster is none the worse for it
 
@@ -98,12 +100,12 @@ def test_one_worker_whose_interpreter_lacks_horovod(cluster):
     error = found["error"]
     assert (error["type"], error["code"]) == ("ResourceError", "worker_packages")
     assert "cannot import: horovod" in error["text"]
-    assert found["seconds"] < 20
+    assert found["seconds"] < SECONDS
 
 
 def test_a_killed_worker(cluster):
     found = cluster.run(f"{ON}:loses_a_worker", {"pid": cluster.worker_pids()[1]})
     assert found["lost"]["code"] in ("rank_lost", "gang_job_failed")
-    assert found["seconds"] < 8 + 20
+    assert found["seconds"] < SECONDS
     assert found["too_many"]["code"] == "too_few_slots"
     assert found["after"] == [0, 1]
