@@ -6,10 +6,8 @@ rank's environment, threads and native libraries are its own and Spark's Python 
 
 from __future__ import annotations
 
-import contextlib
 import json
 import secrets
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,7 +16,8 @@ from sparkml_dist.cluster.gang_errors import failure, job_failure
 from sparkml_dist.cluster.gang_events import EventTail
 from sparkml_dist.cluster.gang_spec import GangSpec
 from sparkml_dist.cluster.gang_task import gang_task
-from sparkml_dist.cluster.progress import cancel_jobs, job_description, job_tag
+from sparkml_dist.cluster.gang_watch import GangWatch
+from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.cluster.slots import held_slots, registered_slots
@@ -194,7 +193,8 @@ def run_gang(
         watched = log_folder is not None and (
             info.shares_local_disk or local_path(log_folder.location) is None
         )
-        outcomes = _collect(spark, ranks, spec, tail if watched else None, slot_timeout)
+        watch = GangWatch(spark, info, ranks, tail.begun if watched else None, slot_timeout)
+        outcomes = _collect(spark, ranks, spec, watch)
         tail.finish(outcomes[0]["events"])
     bad = [o for o in outcomes if o["status"] != "ok"]
     if bad:
@@ -209,52 +209,15 @@ def run_gang(
 
 
 def _collect(
-    spark: SparkSession, ranks: int, spec: GangSpec, tail: EventTail | None, seconds: float
+    spark: SparkSession, ranks: int, spec: GangSpec, watch: GangWatch
 ) -> list[dict[str, Any]]:
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         return gang_task(spec, batches)
 
     frame = spark.range(0, ranks, 1, ranks).mapInArrow(task, "outcome string", barrier=True)
     try:
-        with _begins_within(spark, tail, seconds) as late:
+        with watch:
             rows = frame.collect()
     except Exception as error:
-        if late.is_set():
-            raise ResourceError(
-                "slots_busy",
-                f"Spark did not start the {ranks} ranks of a gang within {seconds:g} s: its task "
-                "slots are taken by other jobs.",
-                "Let those end, use fewer ranks, raise the slot timeout, or give Spark more "
-                "executor cores.",
-            ) from error
-        raise job_failure(error, ranks) from error
+        raise watch.problem or job_failure(error, ranks) from error
     return sorted((json.loads(row["outcome"]) for row in rows), key=lambda o: int(o["rank"]))
-
-
-@contextlib.contextmanager
-def _begins_within(
-    spark: SparkSession, tail: EventTail | None, seconds: float
-) -> Iterator[threading.Event]:
-    """Cancel what the block runs unless rank 0's task begins within `seconds`."""
-    late, ended = threading.Event(), threading.Event()
-    tag = f"sparkml_dist-{secrets.token_hex(8)}"
-
-    def watch() -> None:
-        assert tail is not None
-        if tail.begun.wait(seconds) or ended.is_set():
-            return
-        late.set()
-        cancel_jobs(spark, tag)
-
-    if tail is None:
-        yield late
-        return
-    watcher = threading.Thread(target=watch, name="sparkml_dist-begin", daemon=True)
-    watcher.start()
-    try:
-        with job_tag(spark, tag):
-            yield late
-    finally:
-        ended.set()
-        tail.begun.set()
-        watcher.join()

@@ -39,19 +39,20 @@ def healthy(spark, folder):
     }
 
 
-def loses_a_worker(spark, pid):
+def loses_a_worker(spark, pid, folder):
     """Kill worker 1 (process group `pid`) under a running gang, then go on with the other."""
     await_slots(spark, 4, seconds=120)
-    killer = threading.Timer(8.0, os.killpg, (pid, signal.SIGKILL))
-    killer.start()
-    begun = time.monotonic()
-    lost = _error(lambda: run_gang(spark, 4, _killed_never))
-    killer.cancel()
-    seconds = time.monotonic() - begun
-    await_slots(spark, 2, seconds=60)
+
+    def kill():
+        while len(list(Path(folder).glob("rank-*.here"))) < 4:
+            time.sleep(0.1)
+        os.killpg(pid, signal.SIGKILL)
+
+    threading.Thread(target=kill, daemon=True).start()
+    lost = _error(lambda: run_gang(spark, 4, _stays, folder))
     too_many = _error(lambda: _once_noticed(spark))
     after = [r.value for r in run_gang(spark, 2, _number)]
-    return {"lost": lost, "seconds": seconds, "too_many": too_many, "after": after}
+    return {"lost": lost, "too_many": too_many, "after": after}
 
 
 def lacks_horovod(spark):
@@ -121,5 +122,6 @@ def _killed(context, _):
     time.sleep(300)
 
 
-def _killed_never(context, _):
+def _stays(context, folder):
+    Path(folder, f"rank-{context.rank}.here").touch()
     time.sleep(300)

@@ -103,9 +103,10 @@ def test_one_worker_whose_interpreter_lacks_horovod(cluster):
     assert found["seconds"] < SECONDS
 
 
-def test_a_killed_worker(cluster):
-    found = cluster.run(f"{ON}:loses_a_worker", {"pid": cluster.worker_pids()[1]})
+def test_a_killed_worker(cluster, tmp_path):
+    arguments = {"pid": cluster.worker_pids()[1], "folder": str(tmp_path)}
+    found = cluster.run(f"{ON}:loses_a_worker", arguments)
     assert found["lost"]["code"] in ("rank_lost", "gang_job_failed")
-    assert found["seconds"] < SECONDS
+    assert found["lost"]["seconds"] < SECONDS
     assert found["too_many"]["code"] == "too_few_slots"
     assert found["after"] == [0, 1]

@@ -1,0 +1,115 @@
+"""Ends a gang's Spark job that would wait for slots for minutes, or for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from sparkml_dist.cluster.progress import cancel_jobs, job_tag
+from sparkml_dist.errors import ResourceError
+from sparkml_dist.session import SessionInfo
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["GangWatch"]
+
+_POLL_SECONDS = 0.5
+_SLOTS_SECONDS = 5.0
+# An executor that is started anew is back by then.
+_SHORT_SECONDS = 15.0
+
+
+class GangWatch:
+    """Cancels the jobs of a ``with`` block that are not going to run.
+
+    Spark lets a barrier stage wait without an end while its slots are busy, and for ten minutes
+    when executors were lost after the slots had been counted.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    info : SessionInfo
+        Of `spark`.
+    ranks : int
+        Slots that are needed.
+    begun : threading.Event or None
+        Set once rank 0 runs; None where that cannot be known.
+    seconds : float
+        How long that may take.
+
+    Attributes
+    ----------
+    problem : ResourceError or None
+        Why the jobs were cancelled: ``slots_busy`` or ``too_few_slots``.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        info: SessionInfo,
+        ranks: int,
+        begun: threading.Event | None,
+        seconds: float,
+    ) -> None:
+        self.problem: ResourceError | None = None
+        self._spark = spark
+        self._ranks = ranks
+        self._begun = begun
+        self._seconds = seconds
+        # Local slots never change; under Connect asking for them may take a job.
+        self._counts = not info.is_connect and info.kind != "local" and info.slots is not None
+        self._tag = f"sparkml_dist-{secrets.token_hex(8)}"
+        self._ended = threading.Event()
+        self._stack = contextlib.ExitStack()
+        self._thread = threading.Thread(target=self._watch, name="sparkml_dist-watch", daemon=True)
+
+    def __enter__(self) -> GangWatch:
+        self._stack.enter_context(job_tag(self._spark, self._tag))
+        if self._counts or self._begun is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._stack.close()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _watch(self) -> None:
+        start = time.monotonic()
+        asked = enough = start
+        while not self._ended.wait(_POLL_SECONDS):
+            now = time.monotonic()
+            if self._begun and not self._begun.is_set() and now - start > self._seconds:
+                self.problem = self._busy()
+            elif self._counts and now - asked > _SLOTS_SECONDS:
+                slots = SessionInfo.of(self._spark).slots
+                asked = time.monotonic()
+                if slots is None or slots >= self._ranks:
+                    enough = asked
+                elif asked - enough > _SHORT_SECONDS:
+                    self.problem = self._short(slots)
+            if self.problem is not None:
+                cancel_jobs(self._spark, self._tag)
+                return
+
+    def _busy(self) -> ResourceError:
+        return ResourceError(
+            "slots_busy",
+            f"Spark did not start the {self._ranks} ranks of a gang within {self._seconds:g} s: "
+            "its task slots are taken by other jobs.",
+            "Let those end, use fewer ranks, raise the slot timeout, or give Spark more executor "
+            "cores.",
+        )
+
+    def _short(self, slots: int) -> ResourceError:
+        return ResourceError(
+            "too_few_slots",
+            f"{self._ranks} ranks must run at the same time, but executors were lost and "
+            f"{slots} task slots are left.",
+            "Look for the executors' fate in the cluster manager, or use fewer ranks.",
+        )
