@@ -187,6 +187,11 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
             packed.unpersist()
             raise
         if notes[0]["complete"]:
+            try:
+                self._refuse_too_many(sum(sizes.values()), exact=True)
+            except BaseException:
+                packed.unpersist()
+                raise
             return packed, sizes, {"groups": 1, "peak_worker_rss": notes[0]["peak_rss"]}
         packed.unpersist()
         estimate = notes[0]["estimate"]
@@ -230,17 +235,21 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
             may_split=not mining.needs_whole_baskets,
         )
 
-    def _refuse_too_many(self, estimate: float) -> None:
+    def _refuse_too_many(self, number: float, *, exact: bool = False) -> None:
         limit = self.getOrDefault(self.maxItemsets)
-        # The size of a result of short itemsets is bounded by itself.
-        if estimate <= limit or (self._value(self.maxLength) or 99) <= 2:
-            return
         target = self.getOrDefault(self.target)
-        among = "" if target == "frequent" else f" (the {target} ones are fewer)"
+        # An estimate knows nothing of maxLength; but there are only so many pairs of items.
+        bounded = (self._value(self.maxLength) or 3) <= 2
+        if number <= limit or (bounded and not exact):
+            return
+        if exact:
+            told = f"There are {number:,} {target} itemsets"
+        else:
+            among = "" if target == "frequent" else f" (the {target} ones are fewer)"
+            told = f"About {_rounded(number)} frequent itemsets are expected{among}"
         raise DataError(
             "too_many_itemsets",
-            f"About {_rounded(estimate)} frequent itemsets are expected{among}; "
-            f"maxItemsets is {limit:,}.",
+            f"{told}; maxItemsets is {limit:,}.",
             "Raise minSupport, set maxLength"
             + (", ask for target='closed' or 'maximal'" if target == "frequent" else "")
             + ", or raise maxItemsets to go on all the same.",

@@ -203,6 +203,8 @@ def test_too_many_itemsets_are_refused_with_an_estimate(spark):
     assert "maxItemsets" in caught.value.hint
     model = FrequentItemsets(minSupport=0.5, target="maximal", maxLength=2).fit(df)
     assert model.n_itemsets == 0
+    with pytest.raises(DataError, match="There are 820 frequent itemsets; maxItemsets is 99"):
+        FrequentItemsets(minSupport=0.5, maxLength=2, maxItemsets=99).fit(df)
     pairs = FrequentItemsets(minSupport=0.5, maxLength=2).fit(df)
     assert pairs.sizes == {1: 40, 2: 780}
 
