@@ -1,0 +1,1 @@
+"""Association rules: generated from itemsets, judged, pruned, applied to baskets."""

@@ -1,0 +1,163 @@
+"""Fitted association rules, and what they recommend for a basket."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol
+
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
+from sparkml_dist.mining.estimator import check_column, check_whole
+from sparkml_dist.mining.rules.measures import MEASURES
+from sparkml_dist.mining.table_model import TableModel
+from sparkml_dist.params import param
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["AssociationRulesModel"]
+
+_KEY = "_sparkml_dist_basket"
+
+
+class AssociationRulesModel(TableModel, HasPredictionCol):
+    """Association rules as a DataFrame, and a recommender of consequents.
+
+    Attributes
+    ----------
+    rules : pyspark.sql.DataFrame
+        One rule X → Y to a row: ``antecedent`` and ``consequent`` (arrays), ``anchor`` (the
+        antecedent's rarest item), the baskets that hold both (``count``), X
+        (``antecedentCount``) and Y (``consequentCount``), the measures, and where asked for
+        ``pValue`` and ``adjustedPValue``.
+    n_baskets : int
+        Baskets that were mined.
+    n_candidates : int
+        Rules that the itemsets allow, whatever their confidence.
+    """
+
+    basketCol: Any = param("basketCol", "array column of the baskets", TypeConverters.toString)
+    maxRecommendations: Any = param(
+        "maxRecommendations", "most items recommended for a basket", TypeConverters.toInt
+    )
+    rankBy: Any = param("rankBy", "measure that orders recommendations", TypeConverters.toString)
+
+    _table_names: ClassVar[tuple[str, ...]] = ("rules",)
+    _defaults: ClassVar[dict[str, Any]] = {
+        "basketCol": "items",
+        "predictionCol": "prediction",
+        "rankBy": "confidence",
+    }
+
+    @property
+    def rules(self) -> DataFrame:
+        """The rules."""
+        return self.tables["rules"]
+
+    @property
+    def n_baskets(self) -> int:
+        """Baskets that were mined."""
+        return int(self.content["numBaskets"])
+
+    @property
+    def n_candidates(self) -> int:
+        """Rules that the itemsets allow."""
+        return int(self.content["numCandidates"])
+
+    def unpersist(self) -> AssociationRulesModel:
+        """Let go of the rules that Spark keeps; they are computed anew when used."""
+        self.rules.unpersist()
+        return self
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        """Add the items that rules recommend for each basket.
+
+        Parameters
+        ----------
+        dataset : pyspark.sql.DataFrame
+            With an array column of items, basketCol.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            With predictionCol, an array of items that the basket lacks and that stand in the
+            consequent of a rule whose antecedent it holds: best first by the largest rankBy of
+            such rules, ties by item. Empty for baskets that are null or that no rule fits.
+
+        Raises
+        ------
+        ConfigurationError
+            ``invalid_param``.
+        DataError
+            ``column_not_found`` or ``basket_type``.
+
+        Notes
+        -----
+        A rule meets only the baskets that hold its antecedent's rarest item, and the executors
+        check the rest of the antecedent. Equal baskets are looked at once.
+        """
+        from pyspark.sql import functions as F
+
+        self._check_transform(dataset)
+        items = F.array_sort(
+            F.array_distinct(F.array_compact(F.col(f"`{self._value(self.basketCol)}`")))
+        )
+        keyed = dataset.withColumn(_KEY, items)
+        found = self._recommended(keyed.select(_KEY).distinct().where(F.size(_KEY) > 0))
+        out = self._value(self.predictionCol)
+        joined = keyed.drop(out).join(found, on=_KEY, how="left")
+        item_type = self.rules.schema["consequent"].dataType
+        empty = F.array().cast(item_type)
+        kept = [F.col(f"`{c}`") for c in dataset.columns if c != out]
+        return joined.select(*kept, F.coalesce(F.col("_recommended"), empty).alias(out))
+
+    def _recommended(self, baskets: DataFrame) -> DataFrame:
+        from pyspark.sql import functions as F
+
+        by_antecedent = (
+            self.rules.select(
+                "anchor",
+                "antecedent",
+                F.explode("consequent").alias("item"),
+                F.col(self._value(self.rankBy)).alias("score"),
+            )
+            .groupBy("anchor", "antecedent", "item")
+            .agg(F.max("score").alias("score"))
+            .groupBy("anchor", "antecedent")
+            .agg(F.collect_list(F.struct("item", "score")).alias("consequents"))
+        )
+        met = baskets.withColumn("anchor", F.explode(_KEY)).join(by_antecedent, on="anchor")
+        held = met.where(F.size(F.array_except("antecedent", _KEY)) == 0)
+        scored = (
+            held.select(_KEY, F.explode("consequents").alias("c"))
+            .where(~F.array_contains(_KEY, F.col("c.item")))
+            .groupBy(_KEY, F.col("c.item").alias("item"))
+            .agg(F.max("c.score").alias("score"))
+        )
+        ranked = F.array_sort(F.collect_list(F.struct((-F.col("score")).alias("s"), "item")))
+        best = scored.groupBy(_KEY).agg(ranked.alias("ranked"))
+        most = self._value(self.maxRecommendations)
+        chosen = F.slice("ranked", 1, most) if most else F.col("ranked")
+        return best.select(_KEY, chosen["item"].alias("_recommended"))
+
+    def _check_transform(self, df: DataFrame) -> None:
+        from pyspark.sql.types import ArrayType
+
+        check_whole("maxRecommendations", self._value(self.maxRecommendations))
+        if self._value(self.rankBy) not in MEASURES:
+            raise ConfigurationError(
+                "invalid_param",
+                f"rankBy must be one of {', '.join(MEASURES)}. Got {self._value(self.rankBy)!r}."
+                f"{nearest(self._value(self.rankBy), MEASURES)}",
+            )
+        name = self._value(self.basketCol)
+        kind = check_column(df, name, "baskets")
+        wanted: Any = self.rules.schema["antecedent"].dataType
+        if not isinstance(kind, ArrayType) or kind.elementType != wanted.elementType:
+            raise DataError(
+                "basket_type",
+                f"The column {name!r} must be {wanted.simpleString()}, as the rules are. "
+                f"Got {kind.simpleString()}.",
+                "Cast it, or set basketCol to the column of baskets.",
+            )
