@@ -1,0 +1,1 @@
+"""Sequential patterns, and the sequences and baskets that event tables hold."""

@@ -1,0 +1,260 @@
+"""Frequent sequential patterns, their gaps and spans limited."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.ml.param import TypeConverters
+
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
+from sparkml_dist.mining.estimator import (
+    MiningEstimator,
+    check_column,
+    check_fraction,
+    check_whole,
+)
+from sparkml_dist.mining.sequences.closed_patterns import closed_patterns
+from sparkml_dist.mining.sequences.limits import Limits
+from sparkml_dist.mining.sequences.patterns_model import SequentialPatternsModel
+from sparkml_dist.mining.sequences.prefix_tasks import GrowPatterns
+from sparkml_dist.mining.sequences.search_space import (
+    BYTES_PER_EVENT,
+    cut,
+    frequent_items,
+    grown,
+)
+from sparkml_dist.mining.sequences.sequence_rows import ENCODED, Encoder
+from sparkml_dist.params import param
+from sparkml_dist.session import SessionInfo, check_workers, parse_size
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["SequentialPatterns"]
+
+_logger = logging.getLogger(__name__)
+
+_TARGETS = ("frequent", "closed")
+_PARTS_PER_SLOT = 4
+
+
+class SequentialPatterns(MiningEstimator):
+    """Sequential patterns by prefix growth (Pei et al. 2004, PrefixSpan).
+
+    A sequence is an array of events in order, an event an array of items; an array of items
+    alone has one item per event. A pattern (a b)(c) is in a sequence if an event holds a and b
+    and a later one c. Each task grows the patterns of some prefixes, from the sequences that
+    hold one of them; prefixes whose sequences exceed memoryPerTask are extended by jobs of
+    their own until they fit.
+
+    Parameters
+    ----------
+    minSupport : float, default=0.1
+        Least share of sequences that hold a pattern.
+    minCount : int, optional
+        Least number of sequences, in place of minSupport.
+    maxLength : int, default=10
+        Most items of a pattern.
+    minGap, maxGap : float, optional
+        Least and largest time between the events that match neighbouring elements, both
+        included: in positions, or where timesCol is set in its unit (timestamps: seconds).
+    maxSpan : float, optional
+        Largest time from the first matching event to the last.
+    target : {"frequent", "closed"}, default="frequent"
+        All patterns, or those that no longer frequent pattern with the same count holds.
+    sequenceCol : str, default="sequence"
+        Column of sequences. Items that an event holds twice count once; nulls are left out, and
+        sequences that are null are not counted.
+    timesCol : str, optional
+        Array column with the time of each event, strictly ascending.
+    memoryPerTask : str, default="512m"
+        Memory of a task beyond its interpreter.
+
+    Examples
+    --------
+    >>> visits = spark.createDataFrame(  # doctest: +SKIP
+    ...     [([["bread"], ["milk", "tea"]],), ([["bread", "jam"], ["milk"]],)],
+    ...     "sequence array<array<string>>",
+    ... )
+    >>> SequentialPatterns(minSupport=1.0).fit(visits).patterns.show()  # doctest: +SKIP
+    """
+
+    minSupport: Any = param("minSupport", "least share of sequences", TypeConverters.toFloat)
+    minCount: Any = param(
+        "minCount", "least number of sequences, in place of minSupport", TypeConverters.toInt
+    )
+    maxLength: Any = param("maxLength", "most items of a pattern", TypeConverters.toInt)
+    minGap: Any = param(
+        "minGap", "least time between neighbouring elements", TypeConverters.toFloat
+    )
+    maxGap: Any = param(
+        "maxGap", "largest time between neighbouring elements", TypeConverters.toFloat
+    )
+    maxSpan: Any = param(
+        "maxSpan", "largest time from the first matching event to the last", TypeConverters.toFloat
+    )
+    target: Any = param("target", "frequent or closed", TypeConverters.toString)
+    sequenceCol: Any = param("sequenceCol", "column of sequences", TypeConverters.toString)
+    timesCol: Any = param(
+        "timesCol", "array column with the time of each event", TypeConverters.toString
+    )
+    memoryPerTask: Any = param(
+        "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
+    )
+
+    _defaults: ClassVar[dict[str, Any]] = {
+        "minSupport": 0.1,
+        "maxLength": 10,
+        "target": "frequent",
+        "sequenceCol": "sequence",
+        "memoryPerTask": "512m",
+    }
+
+    def _fit(self, dataset: DataFrame) -> SequentialPatternsModel:
+        """Mine the patterns of sequences.
+
+        Returns
+        -------
+        SequentialPatternsModel
+            Its ``patterns`` are kept by Spark once computed (`unpersist` lets them go).
+
+        Raises
+        ------
+        ConfigurationError
+            ``invalid_param``.
+        DataError
+            ``column_not_found``, ``sequence_type``, ``times_type``, ``no_sequences`` or
+            ``bad_times``.
+        """
+        limits = self._limits()
+        sequences, item_type = self._sequences(dataset)
+        spark = dataset.sparkSession
+        check_workers(spark)
+        n = self._look(sequences)
+        given = self._value(self.minCount)
+        support = self._value(self.minSupport)
+        least = given if given is not None else max(1, math.ceil(support * n - 1e-9))
+        items, prefixes = frequent_items(sequences, least)
+        encoded = sequences.mapInArrow(Encoder(items), ENCODED).persist()
+        try:
+            slots = SessionInfo.of(spark).slots or 8
+            budget = parse_size(self._value(self.memoryPerTask)) // BYTES_PER_EVENT
+            space = cut(
+                encoded, prefixes, limits, least, budget=budget, n_parts=slots * _PARTS_PER_SLOT
+            )
+            task = GrowPatterns(space.parts, limits, least, n, items)
+            schema = f"sequence array<array<{item_type}>>, count bigint, support double"
+            found = grown(encoded, task, schema, space.extended).persist()
+            total = found.count()
+        finally:
+            encoded.unpersist()
+        _logger.info("%d sequential patterns in %d parts", total, space.n_parts)
+        if self._value(self.target) == "closed":
+            closed = closed_patterns(found, every_subpattern=limits.max_gap is not None).persist()
+            closed.count()
+            found.unpersist()
+            found = closed
+        model = SequentialPatternsModel(
+            tables={"patterns": found}, content={"numSequences": n, "minCount": least}
+        )
+        return self._copyValues(model)
+
+    def _limits(self) -> Limits:
+        check_fraction("minSupport", self._value(self.minSupport))
+        check_whole("minCount", self._value(self.minCount))
+        check_whole("maxLength", self._value(self.maxLength))
+        target = self._value(self.target)
+        if target not in _TARGETS:
+            raise ConfigurationError(
+                "invalid_param",
+                f"target must be 'frequent' or 'closed'. Got {target!r}."
+                f"{nearest(target, _TARGETS)}",
+            )
+        parse_size(self._value(self.memoryPerTask), "memoryPerTask")
+        limits = Limits(
+            self._value(self.maxLength),
+            self._value(self.minGap),
+            self._value(self.maxGap),
+            self._value(self.maxSpan),
+        )
+        limits.check()
+        return limits
+
+    def _sequences(self, df: DataFrame) -> tuple[DataFrame, str]:
+        """Return events without nulls and repetitions, times as doubles, and the items' type."""
+        from pyspark.sql import functions as F
+        from pyspark.sql.types import (
+            ArrayType,
+            DateType,
+            NumericType,
+            TimestampNTZType,
+            TimestampType,
+        )
+
+        name = self._value(self.sequenceCol)
+        kind = check_column(df, name, "sequences")
+        if not isinstance(kind, ArrayType):
+            raise DataError(
+                "sequence_type",
+                f"The column {name!r} must be an array of events (arrays of items) or of items. "
+                f"Got {kind.simpleString()}.",
+                "event_sequences makes such a column from an event table.",
+            )
+        events = F.col(f"`{name}`")
+        nested = isinstance(kind.elementType, ArrayType)
+        inner: Any = kind.elementType
+        item = inner.elementType if nested else inner
+        if not nested:
+            events = F.transform(events, lambda x: F.array(x))  # noqa: PLW0108 - takes one here
+        clean = F.transform(
+            events, lambda e: F.coalesce(F.array_distinct(F.array_compact(e)), F.array())
+        )
+        times = F.lit(None).cast("array<double>")
+        if (of_times := self._value(self.timesCol)) is not None:
+            time: Any = check_column(df, of_times, "times")
+            element = time.elementType if isinstance(time, ArrayType) else None
+            if isinstance(element, DateType | TimestampNTZType | TimestampType):
+                times = F.transform(
+                    F.col(f"`{of_times}`"), lambda t: t.cast("timestamp").cast("double")
+                )
+            elif isinstance(element, NumericType):
+                times = F.col(f"`{of_times}`").cast("array<double>")
+            else:
+                raise DataError(
+                    "times_type",
+                    f"The column {of_times!r} must be an array of numbers, timestamps or dates. "
+                    f"Got {time.simpleString()}.",
+                )
+        rows = df.select(clean.alias("events"), times.alias("times"))
+        return rows.where(F.col("events").isNotNull()), str(item.simpleString())
+
+    def _look(self, sequences: DataFrame) -> int:
+        """Count the sequences and refuse times that are none."""
+        from pyspark.sql import functions as F
+
+        bad = F.lit(False)
+        if self.isDefined(self.timesCol):
+            pairs = F.greatest(F.size("times") - 1, F.lit(0))
+            steps = F.zip_with(
+                F.slice("times", 2, pairs), F.slice("times", 1, pairs), lambda b, a: b > a
+            )
+            bad = F.coalesce(
+                (F.size("times") != F.size("events"))
+                | ~F.forall(steps, lambda up: F.coalesce(up, F.lit(False)))
+                | F.exists("times", lambda t: t.isNull() | F.isnan(t)),
+                F.lit(True),
+            )
+        row = sequences.agg(F.count("*").alias("n"), F.sum(bad.cast("long")).alias("bad")).first()
+        assert row is not None  # an aggregate of no rows is a row
+        if not row["n"]:
+            raise DataError("no_sequences", "There are no sequences: the data has no rows.")
+        if row["bad"]:
+            raise DataError(
+                "bad_times",
+                f"{row['bad']:,} sequences do not have one time, later than the last, for each "
+                "event.",
+                "Sort the events and join those of one time; event_sequences does both.",
+            )
+        return int(row["n"])
