@@ -1,0 +1,1 @@
+"""Near-duplicates of sets and nearest neighbours of points."""

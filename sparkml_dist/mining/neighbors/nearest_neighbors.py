@@ -1,0 +1,260 @@
+"""Nearest neighbours among points larger than one memory, exact or approximate."""
+
+from __future__ import annotations
+
+import logging
+import math
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasFeaturesCol, HasSeed
+
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
+from sparkml_dist.mining.estimator import MiningEstimator, check_column, check_whole
+from sparkml_dist.mining.neighbors.blocks import Blocks
+from sparkml_dist.mining.neighbors.cells import AssignCells, probe_curve, sample, train_centres
+from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighborsModel
+from sparkml_dist.mining.neighbors.points import check_points, point_column
+from sparkml_dist.params import param
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.session import SessionInfo, check_workers, parse_size
+from sparkml_dist.workspace import temporary_folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+__all__ = ["NearestNeighbors"]
+
+_logger = logging.getLogger(__name__)
+
+_METHODS = ("exact", "approximate")
+#: Share of a task's memory that the points of one block take: the search needs the rest.
+_BLOCK_SHARE = 8
+_SAMPLE = 1024
+_MOST_CELLS = 8192
+
+
+class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
+    """The k nearest of the points that were fit, for any points.
+
+    `fit` writes the points in blocks that fit a task's memory. The exact method compares every
+    query with every block. The approximate one cuts space into cells around k-means centres
+    (an inverted file; Jégou, Douze, Schmid 2011) and compares a query with the points of the
+    nearest cells only; how many is chosen at the fit, so that on a sample of the points the
+    share of true neighbours that is found reaches `recall`. What it reached on another sample
+    is the model's `recall`.
+
+    Parameters
+    ----------
+    k : int, default=10
+        Neighbours of each point.
+    method : {"exact", "approximate"}, default="exact"
+    metric : {"euclidean", "cosine"}, default="euclidean"
+    recall : float, default=0.95
+        Share of the true neighbours that the approximate method is to find, in (0, 1).
+    numCells : int, optional
+        Cells of the approximate method; 4·√n, at most 8192, when not set.
+    featuresCol : str, default="features"
+        An array of numbers or an ML vector.
+    featuresCols : list of str, optional
+        Numeric columns, in place of featuresCol.
+    idCol : str, default="id"
+        Column that identifies the points that are fit: whole numbers or strings.
+    modelDir : str, optional
+        Folder, seen by the driver and all workers, where fit keeps the points; a temporary one
+        when not set.
+    memoryPerTask : str, default="512m"
+        Memory of a task beyond its interpreter.
+    seed : int, default=0
+
+    Examples
+    --------
+    >>> model = NearestNeighbors(k=5, method="approximate").fit(points)  # doctest: +SKIP
+    >>> model.recall, model.probes  # doctest: +SKIP
+    """
+
+    k: Any = param("k", "neighbours of each point (>= 1)", TypeConverters.toInt)
+    method: Any = param("method", "exact or approximate", TypeConverters.toString)
+    metric: Any = param("metric", "euclidean or cosine", TypeConverters.toString)
+    recall: Any = param(
+        "recall", "share of true neighbours the approximate method finds", TypeConverters.toFloat
+    )
+    numCells: Any = param("numCells", "cells of the approximate method", TypeConverters.toInt)
+    featuresCols: Any = param(
+        "featuresCols", "numeric columns, in place of featuresCol", TypeConverters.toListString
+    )
+    idCol: Any = param("idCol", "column that identifies a point", TypeConverters.toString)
+    modelDir: Any = param(
+        "modelDir",
+        "folder, seen by all workers, where fit keeps the points; a temporary one when not set",
+        TypeConverters.toString,
+    )
+    memoryPerTask: Any = param(
+        "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
+    )
+
+    _defaults: ClassVar[dict[str, Any]] = {
+        "k": 10,
+        "method": "exact",
+        "metric": "euclidean",
+        "recall": 0.95,
+        "featuresCol": "features",
+        "idCol": "id",
+        "memoryPerTask": "512m",
+        "seed": 0,
+    }
+
+    def _fit(self, dataset: DataFrame) -> NearestNeighborsModel:
+        """Write the points of `dataset` where tasks can search them.
+
+        Returns
+        -------
+        NearestNeighborsModel
+
+        Raises
+        ------
+        ConfigurationError
+            ``invalid_param`` or ``no_work_dir``.
+        DataError
+            ``column_not_found``, ``non_numeric_feature``, ``id_type``, ``no_rows``,
+            ``not_finite``, ``ragged_features`` or ``too_few_points``.
+        StorageError
+            ``output_exists``.
+        """
+        self._check_params()
+        spark = dataset.sparkSession
+        points = dataset.select(self._id(dataset), self._points(dataset).alias("x"))
+        folder = self._folder(spark)
+        check_workers(spark)
+        cosine = self._value(self.metric) == "cosine"
+        n, width = check_points(points, nonzero=cosine)
+        k = self._value(self.k)
+        if n < k:
+            raise DataError(
+                "too_few_points",
+                f"{n:,} points were given, fewer than k={k} neighbours.",
+                "Lower k.",
+            )
+        if cosine:
+            points = points.withColumn("x", _normalised())
+        info = SessionInfo.of(spark)
+        memory = parse_size(self._value(self.memoryPerTask))
+        n_blocks = max(1, math.ceil(n * width * 8 * _BLOCK_SHARE / memory))
+        content: dict[str, Any] = {"numPoints": n, "width": width, "taskCpus": info.task_cpus}
+        exact = self._value(self.method) == "exact"
+        centres = None if exact else self._centres(points, n, width, memory, info.task_cpus)
+        placed = _placed(points, centres, n_blocks, info.task_cpus)
+        model = NearestNeighborsModel(tables={"points": placed}, content=content)
+        self._copyValues(model)
+        try:
+            model._write_tables(folder)
+            names = tuple(folder.child("points").names(".parquet"))
+            if centres is not None:
+                blocks = Blocks(folder.child("points"), names, width, n, memory // _BLOCK_SHARE)
+                content |= self._tuned(points, centres, blocks, info)
+            model._write_manifest(folder)
+        except BaseException:
+            folder.delete()
+            raise
+        loaded = NearestNeighborsModel.load(folder.location)
+        return self._copyValues(loaded)
+
+    def _centres(
+        self, points: DataFrame, n: int, width: int, memory: int, task_cpus: int
+    ) -> npt.NDArray[np.float64]:
+        default = min(_MOST_CELLS, round(4 * math.sqrt(n)))
+        n_cells = min(n, self._value(self.numCells) or default)
+        most = max(n_cells, memory // (64 * width))
+        return train_centres(points, n, n_cells, most, self._value(self.seed), task_cpus)
+
+    def _tuned(
+        self,
+        points: DataFrame,
+        centres: npt.NDArray[np.float64],
+        blocks: Blocks,
+        info: SessionInfo,
+    ) -> dict[str, Any]:
+        """Choose how many cells to visit; return what the model keeps."""
+        seed = self._value(self.seed)
+        share = min(1.0, _SAMPLE / blocks.n)
+        queries = sample(points, share, seed, 2).repartition(info.slots or 8)
+        curve = probe_curve(queries, centres, blocks, self._value(self.k), info.task_cpus)
+        probes = curve.probes_for(min(0.999, self._value(self.recall) + 0.005))
+        recall = curve.recall(probes)
+        _logger.info("%d of %d cells are visited: recall %.4f", probes, len(centres), recall)
+        return {"centres": centres.tolist(), "probes": probes, "recall": recall}
+
+    def _check_params(self) -> None:
+        check_whole("k", self._value(self.k))
+        check_whole("numCells", self._value(self.numCells))
+        for name, known in (("method", _METHODS), ("metric", METRICS)):
+            value = self._value(self.getParam(name))
+            if value not in known:
+                raise ConfigurationError(
+                    "invalid_param",
+                    f"{name} must be one of {', '.join(known)}. Got {value!r}."
+                    f"{nearest(value, known)}",
+                )
+        recall = self._value(self.recall)
+        if not 0 < recall < 1:
+            raise ConfigurationError(
+                "invalid_param",
+                f"recall must be in (0, 1). Got {recall!r}.",
+                "method='exact' finds every neighbour.",
+            )
+        parse_size(self._value(self.memoryPerTask), "memoryPerTask")
+
+    def _points(self, df: DataFrame) -> Column:
+        return point_column(df, self._value(self.featuresCol), self._value(self.featuresCols))
+
+    def _id(self, df: DataFrame) -> Column:
+        from pyspark.sql import functions as F
+        from pyspark.sql.types import IntegralType, StringType
+
+        name = self._value(self.idCol)
+        kind = check_column(df, name, "id")
+        if isinstance(kind, IntegralType):
+            return F.col(f"`{name}`").cast("long").alias("id")
+        if isinstance(kind, StringType):
+            return F.col(f"`{name}`").alias("id")
+        raise DataError(
+            "id_type",
+            f"The column {name!r} must hold whole numbers or strings. Got {kind.simpleString()}.",
+            "Cast it to a string.",
+        )
+
+    def _folder(self, spark: Any) -> Folder:
+        where = self._value(self.modelDir)
+        if where is None:
+            return temporary_folder(spark, "neighbors", "modelDir")
+        folder = Folder.at(where)
+        if not folder.is_empty():
+            raise StorageError(
+                "output_exists", f"{folder.location!r} is not empty.", "Name another modelDir."
+            )
+        return folder
+
+
+def _normalised() -> Column:
+    from pyspark.sql import functions as F
+
+    norm = F.sqrt(F.aggregate("x", F.lit(0.0), lambda total, v: total + v * v))
+    return F.transform("x", lambda v: v / norm)
+
+
+def _placed(
+    points: DataFrame, centres: npt.NDArray[np.float64] | None, n_blocks: int, task_cpus: int
+) -> DataFrame:
+    """Return id, x and cell, a block to a partition; neighbouring cells share blocks."""
+    from pyspark.sql import functions as F
+
+    if centres is None:
+        return points.withColumn("cell", F.lit(0)).repartition(n_blocks)
+    kind = points.schema["id"].dataType.simpleString()
+    assigned = points.mapInArrow(
+        AssignCells(centres, task_cpus), f"id {kind}, x array<double>, cell int"
+    )
+    block = F.floor(F.col("cell") * F.lit(n_blocks) / F.lit(len(centres))).cast("int")
+    return assigned.repartitionById(n_blocks, block).sortWithinPartitions("cell")

@@ -1,0 +1,210 @@
+"""Fitted points, searched for the neighbours of others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasFeaturesCol
+
+from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.errors import DataError
+from sparkml_dist.mining.estimator import check_whole
+from sparkml_dist.mining.neighbors.blocks import Blocks
+from sparkml_dist.mining.neighbors.points import matrix_of, point_column
+from sparkml_dist.mining.neighbors.search import nearest, nearest_in_cells
+from sparkml_dist.mining.table_model import TableModel
+from sparkml_dist.params import param
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.session import parse_size
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["METRICS", "NearestNeighborsModel"]
+
+METRICS = ("euclidean", "cosine")
+
+_SHARE = 8
+#: What the candidates of a query take, several hundred at a time.
+_CANDIDATES = 4096
+
+
+class NearestNeighborsModel(TableModel, HasFeaturesCol):
+    """Finds the nearest of the points that were fit.
+
+    Attributes
+    ----------
+    n_points : int
+        Points that were fit.
+    probes, n_cells : int or None
+        Cells that a search visits, and all; None for the exact method.
+    recall : float
+        Share of the true neighbours that is found, measured at the fit on a sample; 1 for the
+        exact method.
+    """
+
+    k: Any = param("k", "neighbours of each point (>= 1)", TypeConverters.toInt)
+    metric: Any = param("metric", "euclidean or cosine", TypeConverters.toString)
+    featuresCols: Any = param(
+        "featuresCols", "numeric columns, in place of featuresCol", TypeConverters.toListString
+    )
+    neighborsCol: Any = param("neighborsCol", "column for the neighbours", TypeConverters.toString)
+    memoryPerTask: Any = param(
+        "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
+    )
+
+    _table_names: ClassVar[tuple[str, ...]] = ("points",)
+    _defaults: ClassVar[dict[str, Any]] = {
+        "k": 10,
+        "metric": "euclidean",
+        "featuresCol": "features",
+        "neighborsCol": "neighbors",
+        "memoryPerTask": "512m",
+    }
+
+    @property
+    def n_points(self) -> int:
+        """Points that were fit."""
+        return int(self.content["numPoints"])
+
+    @property
+    def n_cells(self) -> int | None:
+        """Cells of the approximate method."""
+        return len(self.content["centres"]) if "centres" in self.content else None
+
+    @property
+    def probes(self) -> int | None:
+        """Cells that a search visits."""
+        return self.content.get("probes")
+
+    @property
+    def recall(self) -> float:
+        """Share of the true neighbours that was found on a sample that nothing was chosen by."""
+        return float(self.content.get("recall", 1.0))
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        """Add the nearest of the fitted points to each row.
+
+        Parameters
+        ----------
+        dataset : pyspark.sql.DataFrame
+            With the feature columns. Its partitions are searched in parallel.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            With neighborsCol, an array of (id, distance), nearest first: k of them, or fewer
+            where the cells that the approximate method visits hold fewer. A point that was fit
+            is its own nearest neighbour.
+
+        Raises
+        ------
+        ConfigurationError
+            ``invalid_param``.
+        DataError
+            ``column_not_found``, ``non_numeric_feature`` or ``too_few_points``; from the tasks
+            ``ragged_features`` and ``not_finite``.
+        """
+        from pyspark.sql import functions as F
+
+        k = self._value(self.k)
+        check_whole("k", k)
+        if k > self.n_points:
+            raise DataError(
+                "too_few_points",
+                f"{self.n_points:,} points were fit, fewer than k={k} neighbours.",
+                "Lower k.",
+            )
+        x = point_column(dataset, self._value(self.featuresCol), self._value(self.featuresCols))
+        home = Folder.at(self._home).child("points")
+        memory = parse_size(self._value(self.memoryPerTask))
+        width = self.content["width"]
+        centres = self.content.get("centres")
+        kind = self.tables["points"].schema["id"].dataType.simpleString()
+        task = _Search(
+            Blocks(home, tuple(home.names(".parquet")), width, self.n_points, memory // _SHARE),
+            None if centres is None else np.array(centres),
+            k,
+            self.probes or 0,
+            self._value(self.metric) == "cosine",
+            memory,
+            self.content["taskCpus"],
+            pa.string() if kind == "string" else pa.int64(),
+        )
+
+        def search(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+            return task(batches)
+
+        # The annotations are how Spark tells an iterator over batches; they must be real objects.
+        search.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
+        udf = F.arrow_udf(  # type: ignore[attr-defined]
+            search, f"array<struct<id: {kind}, distance: double>>"
+        )
+        return dataset.withColumn(self._value(self.neighborsCol), udf(x))
+
+
+@dataclass(frozen=True)
+class _Search:
+    """What a task does with the queries it is given."""
+
+    blocks: Blocks
+    centres: npt.NDArray[np.float64] | None
+    k: int
+    probes: int
+    cosine: bool
+    memory: int
+    task_cpus: int
+    id_type: pa.DataType
+
+    def __call__(self, batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        with limit_threads(self.task_cpus):
+            for together in self._gathered(batches):
+                yield self._found(together)
+
+    def _gathered(self, batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        """Yield queries, as many as fit an eighth of the memory, since each reads every block."""
+        per_row = 8 * self.blocks.width + 64 * self.k
+        if self.centres is not None:
+            per_row += _CANDIDATES
+        most = max(1, self.memory // _SHARE // per_row)
+        held: list[pa.Array] = []
+        for batch in batches:
+            held.append(batch)
+            if sum(map(len, held)) >= most:
+                yield pa.concat_arrays(held)
+                held = []
+        if held:
+            yield pa.concat_arrays(held)
+
+    def _found(self, queries: pa.Array) -> pa.Array:
+        if not len(queries):
+            return pa.array(
+                [], pa.list_(pa.struct([("id", self.id_type), ("distance", pa.float64())]))
+            )
+        x = matrix_of(queries, self.blocks.width)
+        if self.cosine:
+            norms = np.linalg.norm(x, axis=1, keepdims=True)
+            if (norms == 0).any():
+                raise DataError(
+                    "not_finite", "The cosine of a zero vector is not defined.", "Leave it out."
+                )
+            x = x / norms
+        if self.centres is None:
+            squared, rows = nearest(x, self.blocks, self.k)
+        else:
+            squared, rows = nearest_in_cells(x, self.centres, self.blocks, self.k, self.probes)
+        distance = squared / 2.0 if self.cosine else np.sqrt(squared)
+        found = rows >= 0
+        ids = self.blocks.take(rows, "ids")[found]
+        pairs = pa.StructArray.from_arrays(
+            [pa.array(ids, self.id_type), pa.array(distance[found])],
+            ["id", "distance"],
+        )
+        offsets = np.concatenate([[0], np.cumsum(found.sum(axis=1))]).astype(np.int32)
+        return pa.ListArray.from_arrays(pa.array(offsets), pairs)
