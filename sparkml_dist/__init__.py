@@ -61,7 +61,20 @@ if TYPE_CHECKING:
         VotingRegressor,
     )
     from sparkml_dist.errors import SparkMLDistError
-    from sparkml_dist.mining import FrequentItemsets, FrequentItemsetsModel, read_baskets
+    from sparkml_dist.mining import (
+        AssociationRules,
+        AssociationRulesModel,
+        FrequentItemsets,
+        FrequentItemsetsModel,
+        MinHashJoin,
+        NearestNeighbors,
+        NearestNeighborsModel,
+        SequentialPatterns,
+        SequentialPatternsModel,
+        event_sequences,
+        read_baskets,
+        windowed_baskets,
+    )
     from sparkml_dist.session import SessionInfo, get_session
     from sparkml_dist.shard_model import load_model
 
@@ -70,6 +83,8 @@ _HOMES = {
     "AdaBoostClassifier": "ensemble",
     "AdaBoostPLClassificationModel": "ensemble",
     "AdaBoostPLClassifier": "ensemble",
+    "AssociationRules": "mining",
+    "AssociationRulesModel": "mining",
     "BaggingClassificationModel": "ensemble",
     "BaggingClassifier": "ensemble",
     "BaggingRegressionModel": "ensemble",
@@ -94,7 +109,12 @@ _HOMES = {
     "KerasModel": "deep",
     "KerasRegressionModel": "deep",
     "KerasRegressor": "deep",
+    "MinHashJoin": "mining",
+    "NearestNeighbors": "mining",
+    "NearestNeighborsModel": "mining",
     "PartitionedDataset": "dataset",
+    "SequentialPatterns": "mining",
+    "SequentialPatternsModel": "mining",
     "SessionInfo": "session",
     "SparkMLDistError": "errors",
     "StackingClassificationModel": "ensemble",
@@ -107,6 +127,7 @@ _HOMES = {
     "VotingRegressor": "ensemble",
     "adopt": "dataset",
     "as_tf_dataset": "deep",
+    "event_sequences": "mining",
     "folds": "dataset",
     "get_session": "session",
     "holdout": "dataset",
@@ -115,6 +136,7 @@ _HOMES = {
     "partition": "dataset",
     "read_baskets": "mining",
     "split": "dataset",
+    "windowed_baskets": "mining",
 }
 
 __all__ = [
@@ -122,6 +144,8 @@ __all__ = [
     "AdaBoostClassifier",
     "AdaBoostPLClassificationModel",
     "AdaBoostPLClassifier",
+    "AssociationRules",
+    "AssociationRulesModel",
     "BaggingClassificationModel",
     "BaggingClassifier",
     "BaggingRegressionModel",
@@ -146,7 +170,12 @@ __all__ = [
     "KerasModel",
     "KerasRegressionModel",
     "KerasRegressor",
+    "MinHashJoin",
+    "NearestNeighbors",
+    "NearestNeighborsModel",
     "PartitionedDataset",
+    "SequentialPatterns",
+    "SequentialPatternsModel",
     "SessionInfo",
     "SparkMLDistError",
     "StackingClassificationModel",
@@ -160,6 +189,7 @@ __all__ = [
     "__version__",
     "adopt",
     "as_tf_dataset",
+    "event_sequences",
     "folds",
     "get_session",
     "holdout",
@@ -168,6 +198,7 @@ __all__ = [
     "partition",
     "read_baskets",
     "split",
+    "windowed_baskets",
 ]
 
 

@@ -9,14 +9,45 @@ if TYPE_CHECKING:
     from sparkml_dist.mining.itemsets.baskets import read_baskets
     from sparkml_dist.mining.itemsets.frequent_itemsets import FrequentItemsets
     from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
+    from sparkml_dist.mining.neighbors.minhash_join import MinHashJoin
+    from sparkml_dist.mining.neighbors.nearest_neighbors import NearestNeighbors
+    from sparkml_dist.mining.neighbors.neighbors_model import NearestNeighborsModel
+    from sparkml_dist.mining.rules.association_rules import AssociationRules
+    from sparkml_dist.mining.rules.rules_model import AssociationRulesModel
+    from sparkml_dist.mining.sequences.event_sequences import event_sequences
+    from sparkml_dist.mining.sequences.patterns_model import SequentialPatternsModel
+    from sparkml_dist.mining.sequences.sequential_patterns import SequentialPatterns
+    from sparkml_dist.mining.sequences.windowed_baskets import windowed_baskets
 
 _HOMES = {
+    "AssociationRules": "rules.association_rules",
+    "AssociationRulesModel": "rules.rules_model",
     "FrequentItemsets": "itemsets.frequent_itemsets",
     "FrequentItemsetsModel": "itemsets.itemsets_model",
+    "MinHashJoin": "neighbors.minhash_join",
+    "NearestNeighbors": "neighbors.nearest_neighbors",
+    "NearestNeighborsModel": "neighbors.neighbors_model",
+    "SequentialPatterns": "sequences.sequential_patterns",
+    "SequentialPatternsModel": "sequences.patterns_model",
+    "event_sequences": "sequences.event_sequences",
     "read_baskets": "itemsets.baskets",
+    "windowed_baskets": "sequences.windowed_baskets",
 }
 
-__all__ = ["FrequentItemsets", "FrequentItemsetsModel", "read_baskets"]
+__all__ = [
+    "AssociationRules",
+    "AssociationRulesModel",
+    "FrequentItemsets",
+    "FrequentItemsetsModel",
+    "MinHashJoin",
+    "NearestNeighbors",
+    "NearestNeighborsModel",
+    "SequentialPatterns",
+    "SequentialPatternsModel",
+    "event_sequences",
+    "read_baskets",
+    "windowed_baskets",
+]
 
 
 def __getattr__(name: str) -> Any:
