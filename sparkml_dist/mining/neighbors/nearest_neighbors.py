@@ -11,6 +11,7 @@ import numpy.typing as npt
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol, HasSeed
 
+from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
 from sparkml_dist.mining.estimator import MiningEstimator, check_column, check_whole
 from sparkml_dist.mining.neighbors.blocks import Blocks
@@ -19,7 +20,7 @@ from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighb
 from sparkml_dist.mining.neighbors.points import check_points, point_column
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.session import SessionInfo, check_workers, parse_size
+from sparkml_dist.session import SessionInfo, parse_size
 from sparkml_dist.workspace import temporary_folder
 
 if TYPE_CHECKING:

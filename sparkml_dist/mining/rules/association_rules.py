@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
+from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import (
     MiningEstimator,
@@ -27,7 +28,7 @@ from sparkml_dist.mining.rules.multiple_testing import CORRECTIONS, adjusted
 from sparkml_dist.mining.rules.rule_rows import RulePlan, rule_schema
 from sparkml_dist.mining.rules.rules_model import AssociationRulesModel
 from sparkml_dist.params import param
-from sparkml_dist.session import SessionInfo, check_workers, parse_size
+from sparkml_dist.session import SessionInfo, parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
+from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import (
     MiningEstimator,
@@ -27,7 +28,7 @@ from sparkml_dist.mining.sequences.search_space import (
 )
 from sparkml_dist.mining.sequences.sequence_rows import ENCODED, Encoder
 from sparkml_dist.params import param
-from sparkml_dist.session import SessionInfo, check_workers, parse_size
+from sparkml_dist.session import SessionInfo, parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
