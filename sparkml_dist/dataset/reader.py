@@ -44,6 +44,10 @@ _FEW_REQUESTS = {"pre_buffer": True, "buffer_size": 0}
 
 _verified: set[tuple[object, int]] = set()
 _MOST_VERIFIED = 100_000
+# Footers of the files that are read row group after row group: parsing one takes as long as
+# reading a few hundred rows.
+_footers: dict[object, pq.FileMetaData] = {}
+_MOST_FOOTERS = 512
 
 
 def read_block(
@@ -236,7 +240,17 @@ def _batches(
     with source:
         local = isinstance(home.filesystem, pafs.LocalFileSystem)
         options = _LITTLE_MEMORY if local else _FEW_REQUESTS
-        file = guarded(lambda: pq.ParquetFile(source, page_checksum_verification=verify, **options))
+        # What is checked is parsed anew; nobody has touched the file since then.
+        footer = None if verify else _footers.get(state)
+        file = guarded(
+            lambda: pq.ParquetFile(
+                source, metadata=footer, page_checksum_verification=verify, **options
+            )
+        )
+        if row_groups is not None and state not in _footers:
+            if len(_footers) >= _MOST_FOOTERS:
+                _footers.pop(next(iter(_footers)), None)
+            _footers[state] = file.metadata
         groups = tuple(
             file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)
         )
