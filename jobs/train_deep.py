@@ -35,8 +35,7 @@ def options() -> JobParser:
         [
             "--train mnist.parquet --output out --model cnn --input-shape 28,28,1",
             "--train table.csv --output out --model my_models.py:build --ranks 4",
-            "--train houses.csv --label price --output out --regression "
-            "--validation-fraction 0.1 --patience 5 --checkpoint-every 200",
+            "--train table.csv --output out --validation-fraction 0.1 --patience 5",
         ],
     )
     add_training_options(parser)
