@@ -36,8 +36,14 @@ __all__ = ["gang_task"]
 _VERDICT_SECONDS = 15.0
 _MOST_EVENTS = 100_000
 
-# What Horovod's operations raise when another rank has gone: the consequence, not the cause.
-_ECHOES = ("HorovodInternalError", "Horovod has been shut down", "gloo/transport", "[gloo]")
+# What operations between ranks raise when another rank has gone: the consequence, not the cause.
+_ECHOES = (
+    "HorovodInternalError",
+    "Horovod has been shut down",
+    "gloo/transport",
+    "[gloo]",
+    "shared memory with another rank",
+)
 
 
 def gang_task(spec: GangSpec, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

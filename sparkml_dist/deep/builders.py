@@ -142,11 +142,12 @@ def _convolved(x: Any, filters: int) -> Any:
 def _outputs(x: Any, n_classes: int | None, target_normalization: tuple[float, float]) -> Any:
     from keras import layers
 
+    # Probabilities and numbers in full precision, whatever the layers before compute in.
     if n_classes is not None:
-        return layers.Dense(n_classes, activation="softmax")(x)
+        return layers.Dense(n_classes, activation="softmax", dtype="float32")(x)
     # The layers before work on a target of mean 0 and spread 1, whatever its unit.
     mean, std = target_normalization
-    return layers.Rescaling(std, offset=mean)(layers.Dense(1)(x))
+    return layers.Rescaling(std, offset=mean, dtype="float32")(layers.Dense(1, dtype="float32")(x))
 
 
 def _compiled(model: Any, rate: float, total_steps: int, *, regression: bool) -> Any:

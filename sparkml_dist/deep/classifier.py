@@ -44,6 +44,10 @@ class KerasClassifier(NetworkEstimator, ShardClassifier):
     batchSize : int, optional
         Rows of one step on each rank; by default a power of two from 16 to 256 that makes about
         100 steps of an epoch.
+    accumulationSteps, clipNorm, learningRateScaling, warmupEpochs, mixedPrecision : optional
+        How a step is made; see `CouplingSettings`, which has them in Python's spelling.
+    compression, fusionMb, cycleMs : optional
+        How Horovod brings gradients together between hosts; see `CouplingSettings`.
     inputShape : list of int, optional
         Shape that a row's features are given, such as ``[28, 28, 1]``.
     classWeight : "balanced" or dict, optional

@@ -1,44 +1,28 @@
 """Couples the Keras models of several ranks so that they train as one.
 
 Horovod's own Keras wrapper reduces nothing under Keras 3. Here ``model.train_step`` is replaced on
-the instance: each rank computes the gradient of its rows, one grouped allreduce brings them
-together, and every rank applies the same update. With row weights w the gradient is
-
-    sum over all ranks of (w · gradient of the row's loss) / sum over all ranks of w
-
-plus the gradient of the regularisers, exactly as one process would have it on the global batch,
-also where ranks have different sums of weights (the padded tail of an epoch). To that end a rank
-computes the weighted mean over its own rows, scaled by its share of weight, and the shares travel
-in the same allreduce: no second one is needed.
+the instance by a `Step`: each rank computes the gradient of its rows, a reduction brings them
+together, and every rank applies the same update.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from sparkml_dist.deep.backend import hvd, keras, tf
+from sparkml_dist.deep.coupling_settings import CouplingSettings
+from sparkml_dist.deep.embedding.marks import sharded_over_ranks
+from sparkml_dist.deep.learning_rate import RateFactor
+from sparkml_dist.deep.reduction import Reduction, make_reduction
+from sparkml_dist.deep.step import Step
 from sparkml_dist.errors import TrainingError
 
-__all__ = ["Coupling", "average"]
-
-Reduce = Callable[[Sequence[Any]], list[Any]]
-
-
-def average(tensors: Sequence[Any]) -> list[Any]:
-    """Return the mean of each tensor over the ranks, by one grouped allreduce.
-
-    Sparse gradients are made dense first: Horovod would gather all of their rows on every rank.
-    """
-    dense = [tf.convert_to_tensor(t) for t in tensors]
-    if hvd.size() == 1:
-        return dense
-    reduced: list[Any] = hvd.grouped_allreduce(dense, op=hvd.Average, name="gradients")
-    return reduced
+__all__ = ["Coupling"]
 
 
 class Coupling:
@@ -48,56 +32,63 @@ class Coupling:
     ----------
     model : keras.Model
         Built and compiled; its losses reduce by ``sum_over_batch_size``.
-    reduce : callable, default=average
-        Brings tensors together; the place for compression, accumulation and fusion.
+    settings : CouplingSettings, optional
+        How a step is made.
+    steps : int, default=1
+        Updates of an epoch, in which the warm-up counts.
+    reduce : Reduction, optional
+        Brings gradients together; by default the one that suits the ranks' places.
 
-    Notes
-    -----
-    Losses that a layer adds from its activations are averaged over the rows of a batch as they are,
-    padded rows among them; those that depend on weights alone are exact.
+    Attributes
+    ----------
+    rate : RateFactor
+        Factor for the learning rate.
+    transport : {"none", "memory", "horovod", "given"}
+        What brings gradients together.
     """
 
-    def __init__(self, model: Any, reduce: Reduce = average) -> None:
+    def __init__(
+        self,
+        model: Any,
+        settings: CouplingSettings | None = None,
+        *,
+        steps: int = 1,
+        reduce: Reduction | None = None,
+    ) -> None:
+        settings = settings or CouplingSettings()
         self.model = model
-        self._reduce = reduce
-        self._loss = next(m for m in model.metrics if m.name == "loss")
+        self.transport = "given"
+        self.rate = RateFactor(
+            settings.learning_rate_scaling,
+            settings.rate_batches or hvd.size() * settings.accumulation_steps,
+            round(settings.warmup_epochs * steps),
+        )
+        if reduce is None:
+            self.transport, reduce = make_reduction(settings, model.trainable_variables)
+        self._step = Step(
+            model,
+            reduce,
+            accumulation_steps=settings.accumulation_steps,
+            clip_norm=settings.clip_norm,
+            rate=self.rate,
+        )
         model.train_step = self.train_step
 
     def train_step(self, data: tuple[Any, Any, Any, Any]) -> Any:
-        """Train on one batch of this rank.
+        """Train on one batch of this rank; see `Step`."""
+        return self._step(data)
 
-        Parameters
-        ----------
-        data : tuple of (x, y, weight, rows)
-            Arrays of `batch_size` rows, of which the first `rows` count; the others have weight 0.
-
-        Returns
-        -------
-        tensor of shape ()
-            The loss of the global batch, the same on every rank.
-        """
-        x, y, weight, rows = data
-        model, optimizer = self.model, self.model.optimizer
-        share = tf.reduce_mean(weight)
-        with tf.GradientTape() as tape:
-            y_pred = model(x, training=True)
-            own = model.compute_loss(x, y, y_pred, tf.math.divide_no_nan(weight, share))
-            objective = optimizer.scale_loss(own * share)
-        variables = model.trainable_variables
-        gradients = tape.gradient(objective, [v.value for v in variables])
-        used = [i for i, g in enumerate(gradients) if g is not None]
-        *means, loss, total = self._reduce([*(gradients[i] for i in used), own * share, share])
-        scale = tf.math.divide_no_nan(tf.ones_like(total), total)
-        optimizer.apply([g * scale for g in means], [variables[i] for i in used])
-        self._loss.update_state(
-            own, sample_weight=share * tf.cast(tf.shape(weight)[0], share.dtype)
-        )
-        model.compute_metrics(*(_first(part, rows) for part in (x, y, y_pred)), weight[:rows])
-        return loss * scale
+    def learning_rate(self) -> float:
+        """Return the rate of the next update, scaled and warmed up."""
+        return self.rate.rate(self.model.optimizer)
 
     def broadcast(self) -> None:
         """Give every rank the weights and the optimizer's state of rank 0."""
-        variables = [*self.model.weights, *self.model.optimizer.variables]
+        variables = [
+            v
+            for v in (*self.model.weights, *self.model.optimizer.variables)
+            if not sharded_over_ranks(v)
+        ]
         if hvd.size() > 1:
             hvd.broadcast_variables([v.value for v in variables], root_rank=0)
 
@@ -129,6 +120,8 @@ class Coupling:
         """
         digest = hashlib.sha256()
         for variable in self.model.weights:
+            if sharded_over_ranks(variable):
+                continue
             digest.update(np.ascontiguousarray(variable.numpy()).data)
         own = np.frombuffer(digest.digest(), np.uint8)
         if hvd.size() == 1:
@@ -157,11 +150,6 @@ class Coupling:
             variables, hvd.grouped_allreduce(wide, op=operation, name=name), strict=True
         ):
             variable.assign(tf.cast(value, variable.dtype))
-
-
-def _first(part: Any, rows: Any) -> Any:
-    """Return the first rows of an array, or of each of several."""
-    return keras.tree.map_structure(lambda array: array[:rows], part)
 
 
 def _plain(value: Any) -> Any:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy.typing as npt
 
-from sparkml_dist.deep.backend import keras
 from sparkml_dist.deep.callbacks import Callbacks
 from sparkml_dist.deep.early_stopping import EarlyStopping
 from sparkml_dist.deep.embedding.marks import sharded_over_ranks
@@ -30,6 +29,8 @@ class EpochEnd:
     callbacks : Callbacks, optional
     events : EventFiles, optional
         On rank 0.
+    rate : callable, optional
+        Returns the learning rate in use; by default the optimizer's own.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class EpochEnd:
         stopping: EarlyStopping | None = None,
         callbacks: Callbacks | None = None,
         events: EventFiles | None = None,
+        rate: Callable[[], float] | None = None,
     ) -> None:
         self._model = model
         self._epochs = epochs
@@ -48,6 +50,7 @@ class EpochEnd:
         self._stopping = stopping
         self._callbacks = callbacks
         self._events = events
+        self._rate = rate or (lambda: float(model.optimizer.learning_rate))
         self._logs: dict[str, Any] = {}
 
     def begin(self) -> None:
@@ -87,8 +90,7 @@ class EpochEnd:
         if self._stopping is not None:
             stop = self._stopping.update(epoch, self._logs) or stop
         if self._events is not None:
-            rate = keras.ops.convert_to_numpy(self._model.optimizer.learning_rate)
-            self._events.write(epoch, self._logs, float(rate))
+            self._events.write(epoch, self._logs, self._rate())
         if self._callbacks is not None and not stop and epoch + 1 < self._epochs:
             self._callbacks.epoch_begins(epoch + 1)
         return more, stop

@@ -94,6 +94,7 @@ def prepare_epoch_end(
         events=EventFiles(job.folder.child("logs/tensorboard"))
         if first and job.tensorboard
         else None,
+        rate=coupling.learning_rate,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from sparkml_dist.deep.coupling_settings import CouplingSettings
 from sparkml_dist.deep.early_stopping import EarlyStoppingSettings
 from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.deep.rows import TrainingRows
@@ -34,11 +35,13 @@ class TrainingJob:
     epochs : int
         Passes over the data.
     batch_size : int
-        Rows of one step on each rank.
+        Rows of one step on each rank, at a time.
     lanes : int
         Equal ranges that an epoch is cut into; at least as many as ranks.
     seed : int
         Decides initial weights, order of rows and dropout.
+    coupling : CouplingSettings
+        How the ranks' gradients are brought together and applied.
     stopping : EarlyStoppingSettings or None
         When to end before the last epoch, and which weights to keep.
     callbacks : bytes or None
@@ -58,6 +61,7 @@ class TrainingJob:
     batch_size: int
     lanes: int
     seed: int
+    coupling: CouplingSettings = field(default_factory=CouplingSettings)
     stopping: EarlyStoppingSettings | None = None
     callbacks: bytes | None = None
     tensorboard: bool = False
@@ -67,3 +71,8 @@ class TrainingJob:
     def gathered(self) -> InputSpec:
         """What a batch holds of a row: the network's inputs, and targets that are features."""
         return InputSpec((*self.inputs.parts, *self.target.arrays()))
+
+    @property
+    def step_rows(self) -> int:
+        """Rows that each rank goes through before an update."""
+        return self.batch_size * self.coupling.accumulation_steps

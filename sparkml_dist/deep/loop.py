@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,11 +9,12 @@ from typing import Any
 
 from sparkml_dist.deep.backend import keras, tf
 from sparkml_dist.deep.coupling import Coupling
+from sparkml_dist.deep.loss_watch import LossWatch
 from sparkml_dist.deep.pipeline import Batch, BatchStream
+from sparkml_dist.deep.shared_mean import LOST_RANK
 from sparkml_dist.deep.tensors import as_tensor
-from sparkml_dist.errors import TrainingError
 
-__all__ = ["AtEnd", "EpochReport", "tensors", "train_epochs"]
+__all__ = ["AtEnd", "EpochReport", "step_function", "tensors", "train_epochs"]
 
 AtEnd = Callable[[int, dict[str, Any]], tuple[dict[str, Any], bool]]
 
@@ -82,8 +82,11 @@ def train_epochs(
     ------
     TrainingError
         ``loss_not_finite``, with the step; ``weights_differ``.
+    ConnectionError
+        Another rank of this host has gone.
     """
-    step = _step_function(coupling)
+    step = step_function(coupling)
+    watch = LossWatch()
     reports: list[EpochReport] = []
     for epoch in range(epochs):
         begun, waited, steps, rows = time.perf_counter(), 0.0, 0, 0
@@ -95,11 +98,10 @@ def train_epochs(
                 waited += time.perf_counter() - asked
                 if batch is None:
                     break
-                loss = float(step(tensors(batch, arrays)))
+                watch.add(step(tensors(batch, arrays)), epoch, steps + 1)
                 steps += 1
                 rows += batch.rows
-                if not math.isfinite(loss):
-                    raise _not_finite(loss, epoch, steps)
+        watch.finish()
         logs = coupling.epoch_logs()
         coupling.average_state()
         stop = False
@@ -115,11 +117,25 @@ def train_epochs(
     return reports
 
 
-def _step_function(coupling: Coupling) -> Callable[[Any], Any]:
-    step = coupling.model.train_step
-    if coupling.model.run_eagerly:
-        return step
-    return tf.function(step, autograph=False, jit_compile=False)
+def step_function(coupling: Coupling) -> Callable[[Any], Any]:
+    """Return a coupling's step, compiled unless the model runs eagerly.
+
+    It raises a plain `ConnectionError` where another rank of this host has gone.
+    """
+    step = coupling.train_step
+    if not coupling.model.run_eagerly:
+        step = tf.function(step, autograph=False, jit_compile=False)
+
+    def guarded(data: Any) -> Any:
+        try:
+            return step(data)
+        except tf.errors.OpError as error:
+            # TensorFlow wraps what the reduction raised into pages about the graph.
+            if LOST_RANK in str(error):
+                raise ConnectionError(f"{LOST_RANK}.") from error
+            raise
+
+    return guarded
 
 
 def tensors(batch: Batch, arrays: Callable[[Batch], tuple[Any, Any]]) -> tuple[Any, Any, Any, Any]:
@@ -130,12 +146,4 @@ def tensors(batch: Batch, arrays: Callable[[Batch], tuple[Any, Any]]) -> tuple[A
         keras.tree.map_structure(as_tensor, y),
         as_tensor(batch.weight),
         tf.constant(batch.rows),
-    )
-
-
-def _not_finite(loss: float, epoch: int, step: int) -> TrainingError:
-    return TrainingError(
-        "loss_not_finite",
-        f"The loss became {loss} in step {step} of epoch {epoch + 1}.",
-        "Lower the learning rate, clip gradients, and look for missing or very large features.",
     )

@@ -14,6 +14,7 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder
+from sparkml_dist.deep.coupling_params import HasCoupling
 from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.deep.job import TrainingJob
 from sparkml_dist.deep.network_model import NetworkModel
@@ -42,7 +43,7 @@ _logger = logging.getLogger(__name__)
 RESULT = "training.json"
 
 
-class NetworkEstimator(ShardEstimator, HasNetwork):
+class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling):
     """Base of the Keras estimators; a subclass names the class of its model."""
 
     _object_params: ClassVar[tuple[str, ...]] = ("builder", "callbacks")
@@ -70,6 +71,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
                 f"validationFraction must be >= 0 and < 1. Got {fraction}.",
             )
         self._stopping()
+        self._coupling()
         if self.isSet(self.callbacks):
             _resolve_callbacks(self.getOrDefault(self.callbacks))
         check_gang(spark, self.getOrDefault(self.numRanks), REQUIRED)
@@ -89,6 +91,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
             "inputs": self._inputs(data).to_dict(),
             "seed": self.getOrDefault(self.seed),
             "validationFraction": self.getOrDefault(self.validationFraction),
+            "coupling": asdict(self._coupling()),
             "stopping": None if (stopping := self._stopping()) is None else asdict(stopping),
             "callbacks": _identity(self._value(self.callbacks) or ""),
         }
@@ -135,6 +138,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork):
             batch_size=self._batch_size(data),
             lanes=default_lanes(ranks, ranks * self._batch_size(data)),
             seed=self.getOrDefault(self.seed) % 2**32,
+            coupling=self._coupling(),
             stopping=self._stopping(),
             callbacks=_travelling(self.getOrDefault(self.callbacks))
             if self.isSet(self.callbacks)

@@ -55,14 +55,14 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
         return plan_epoch(
             groups,
             lanes=job.lanes,
-            batch_size=job.batch_size * context.size,
+            batch_size=job.step_rows * context.size,
             seed=job.seed,
             epoch=epoch,
         )
 
     first = plan(0)
     model, facts = _build(context, job, first)
-    coupling = Coupling(model)
+    coupling = Coupling(model, job.coupling, steps=first.steps)
 
     def arrays(batch: Batch) -> tuple[Any, Any]:
         context.advance("a batch")
@@ -79,6 +79,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
             ranks=context.size,
             hosts=list(context.hosts),
             parameters=model.count_params(),
+            transport=coupling.transport,
             steps=first.steps,
             epochs=job.epochs,
             reduction=reduction,
@@ -119,6 +120,8 @@ def _set_up(context: RankContext, job: TrainingJob) -> str:
     tf.config.threading.set_inter_op_parallelism_threads(context.cpus)
     hvd.init()
     keras.config.set_floatx("float32")
+    if job.coupling.mixed_precision != "none":
+        keras.mixed_precision.set_dtype_policy(f"mixed_{job.coupling.mixed_precision}")
     # Dropout differs from rank to rank; the initial weights are rank 0's.
     keras.utils.set_random_seed((job.seed + context.rank) % 2**32)
     return reduction

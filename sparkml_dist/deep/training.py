@@ -106,7 +106,7 @@ def train_network(
             job,
             description=f"{description}: {ranks} ranks, {job.epochs} epochs",
             log_folder=job.folder.child("logs"),
-            env=_ENVIRONMENT,
+            env={**_ENVIRONMENT, **job.coupling.environment()},
             on_event=follow,
             preload=("sparkml_dist.deep.rank",),
             required=REQUIRED,

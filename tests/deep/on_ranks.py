@@ -15,9 +15,11 @@ LAST_ROWS = (8, 3)  # of each rank in the last step
 
 def run(context, _):
     from sparkml_dist.deep.backend import hvd
+    from tests.deep import on_ranks_steps
 
     hvd.init()
     return {
+        "steps": on_ranks_steps.run(context),
         "plain": train_together(context, weighted=False),
         "weighted": train_together(context, weighted=True),
         "alone": train_alone(),
@@ -119,9 +121,10 @@ def train_alone():
     """One rank's step against ``train_on_batch``, bit by bit."""
     from sparkml_dist.deep.backend import tf
     from sparkml_dist.deep.coupling import Coupling
+    from sparkml_dist.deep.reduction import reduce_alone
 
     model, plain = built(network(seed=1)), network(seed=1)
-    Coupling(model, reduce=lambda tensors: [tf.convert_to_tensor(t) for t in tensors])
+    Coupling(model, reduce=reduce_alone)
     step = tf.function(model.train_step, autograph=False)
     for ((x, y, weight, _),) in steps(1, False):
         step((x, y, np.ones_like(weight), tf.constant(BATCH)))

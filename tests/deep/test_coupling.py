@@ -8,14 +8,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sparkml_dist.cluster.gang import run_gang
 from tests.deep import on_ranks
 
 
-@pytest.fixture(scope="module")
-def ranks(spark):
-    results = run_gang(spark, 2, on_ranks.run, preload=("sparkml_dist.deep.backend",))
-    return [r.value for r in results]
+@pytest.fixture
+def ranks(coupled_ranks):
+    return coupled_ranks
 
 
 @pytest.mark.parametrize("weights", ["plain", "weighted"])

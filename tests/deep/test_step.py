@@ -1,0 +1,95 @@
+"""A step of two ranks under every setting, against plain Keras on the whole batch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from tests.deep import on_ranks_steps
+
+
+@pytest.fixture(scope="module")
+def steps(coupled_ranks):
+    return [rank["steps"] for rank in coupled_ranks]
+
+
+@pytest.mark.parametrize(
+    ("case", "transport"),
+    [
+        ("memory", "memory"),
+        ("horovod", "horovod"),
+        ("eager", "memory"),
+        ("accumulated", "memory"),
+        ("clipped", "memory"),
+        ("keras_clips", "memory"),
+        ("linear", "memory"),
+        ("schedule", "memory"),
+    ],
+)
+def test_two_ranks_are_one_process(steps, case, transport):
+    first, second = (rank[case] for rank in steps)
+    assert first["transport"] == second["transport"] == transport
+    assert first["gap"] < 1e-5
+    assert first["sha256"] == second["sha256"]
+    assert first["losses"] == second["losses"]
+    assert first["logs"] == second["logs"]
+    assert first["logs"]["accuracy"] == pytest.approx(first["accuracy"], abs=1e-6)
+
+
+def test_both_ways_of_reduction_agree(steps):
+    memory, horovod = steps[0]["memory"], steps[0]["horovod"]
+    assert memory["losses"] == pytest.approx(horovod["losses"], rel=1e-6)
+
+
+def test_compressed_gradients_are_nearly_the_same(steps):
+    first, second = (rank["halves"] for rank in steps)
+    assert first["transport"] == "horovod"
+    assert 0 < first["gap"] < 1e-3
+    assert first["sha256"] == second["sha256"]
+
+
+def test_clipping_matters_here(steps):
+    assert steps[0]["clipped"]["sha256"] != steps[0]["memory"]["sha256"]
+    assert steps[0]["clipped"]["losses"] == pytest.approx(
+        steps[0]["keras_clips"]["losses"], rel=1e-6
+    )
+
+
+def test_two_clippings_are_refused(steps):
+    assert "[two_clippings]" in steps[0]["two_clippings"]
+    assert "clipNorm is 2" in steps[0]["two_clippings"]
+    assert "clipnorm=1" in steps[0]["two_clippings"]
+
+
+def test_a_warm_up_leaves_the_optimizers_own_rate_alone(steps):
+    told = steps[0]["linear"]
+    assert told["own_rate"] == pytest.approx(on_ranks_steps.RATE)
+    wanted = [on_ranks_steps.RATE * (1 + min(1, (i + 1) / on_ranks_steps.WARMUP)) for i in range(6)]
+    assert told["rates"] == pytest.approx(wanted)
+
+
+def test_bfloat16_trains_nearly_the_same(steps):
+    first, second = (rank["bfloat16"] for rank in steps)
+    assert first["sha256"] == second["sha256"]
+    assert 0 < first["gap"] < 0.1
+
+
+def test_an_overflow_on_one_rank_leaves_the_step_out_on_all(steps):
+    first, second = (rank["overflow"] for rank in steps)
+    assert first == second
+    assert all(math.isfinite(loss) for loss, _, _ in first["told"])
+    assert [moved for _, moved, _ in first["told"]] == [True, True, False, True, True, True]
+    scales = [scale for _, _, scale in first["told"]]
+    assert scales[2] == scales[1] / 2 == scales[3]
+
+
+def test_double_precision_goes_through_horovod(steps):
+    transport, loss, digest = steps[0]["other_types"]
+    assert transport == "horovod"
+    assert math.isfinite(loss)
+    assert digest == steps[1]["other_types"][2]
+
+
+def test_a_rank_that_has_gone_is_told_in_one_line(steps):
+    assert steps[0]["gone"] == "No more shared memory with another rank."
