@@ -92,10 +92,10 @@ def losses(rank, ranks, reduce=None):
 
 def run(context):
     """Return the loss curve of this gang, and that of one rank at the same global batch."""
-    from sparkml_dist.deep.backend import tf
+    from sparkml_dist.deep.reduction import reduce_alone
 
     together = losses(context.rank, context.size)
-    alone = losses(0, 1, reduce=lambda tensors: [tf.convert_to_tensor(t) for t in tensors])
+    alone = losses(0, 1, reduce=reduce_alone)
     return {"together": together, "alone": alone, "shared": sharing()}
 
 
