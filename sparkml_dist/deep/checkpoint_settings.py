@@ -1,0 +1,66 @@
+"""When a training leaves checkpoints, and how often it is launched anew from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sparkml_dist.errors import ConfigurationError
+
+__all__ = ["CHECKPOINTS", "CheckpointSettings"]
+
+#: Folder of the checkpoints, inside the folder of the model.
+CHECKPOINTS = "checkpoints"
+
+
+@dataclass(frozen=True)
+class CheckpointSettings:
+    """What is kept of a training that does not end well, and how it goes on.
+
+    Parameters
+    ----------
+    every : int, default=0
+        Steps from one checkpoint to the next, counted over all epochs; 0 for one at the end of each
+        epoch.
+    keep : int, default=0
+        How many of the last checkpoints stay when the training has ended. While it runs there are
+        always two, since the last one may be damaged.
+    max_restarts : int, default=2
+        How often a gang that has lost a rank is launched anew.
+
+    Raises
+    ------
+    ConfigurationError
+        ``invalid_checkpointEvery``, ``invalid_keepCheckpoints`` or ``invalid_maxRestarts``.
+    """
+
+    every: int = 0
+    keep: int = 0
+    max_restarts: int = 2
+
+    def __post_init__(self) -> None:
+        for param, value in (
+            ("checkpointEvery", self.every),
+            ("keepCheckpoints", self.keep),
+            ("maxRestarts", self.max_restarts),
+        ):
+            if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+                raise ConfigurationError(
+                    f"invalid_{param}", f"{param} must be an int >= 0. Got {value!r}."
+                )
+
+    @property
+    def kept_while_training(self) -> int:
+        """How many checkpoints there are at most while the training runs."""
+        return max(2, self.keep)
+
+    def due(self, step: int, *, epoch_ends: bool) -> bool:
+        """Tell whether a checkpoint follows on a step.
+
+        Parameters
+        ----------
+        step : int
+            Steps done since the beginning of the training, over all epochs.
+        epoch_ends : bool
+            Whether it was the last one of its epoch.
+        """
+        return step % self.every == 0 if self.every else epoch_ends
