@@ -23,6 +23,7 @@ IN_RANKS = {
     for name in (
         "backend",
         "callbacks",
+        "checkpointer",
         "coupling",
         "epoch_end",
         "epoch_setup",
@@ -37,6 +38,7 @@ IN_RANKS = {
         "reduction",
         "step",
         "tensors",
+        "training_state",
         "validation",
     )
 }

@@ -133,9 +133,9 @@ class Checkpointer:
             self._state.load_metrics(self._own, self._context.rank, self._context.size)
             self._own = {}
 
-    def due(self, at: ProgressPoint) -> bool:
-        """Tell whether a checkpoint is to be written at this place."""
-        return at.steps > 0 and self._settings.due(at.steps, epoch_ends=at.step == 0)
+    def due(self, steps: int, *, epoch_ends: bool = False) -> bool:
+        """Tell whether a checkpoint follows on so many steps of the whole training."""
+        return self._settings.due(steps, epoch_ends=epoch_ends)
 
     def save(self, at: ProgressPoint) -> None:
         """Write a checkpoint; every rank must call it.

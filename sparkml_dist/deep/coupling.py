@@ -92,6 +92,12 @@ class Coupling:
         if hvd.size() > 1:
             hvd.broadcast_variables([v.value for v in variables], root_rank=0)
 
+    def build_metrics(self, data: tuple[Any, Any, Any, Any]) -> None:
+        """Let the metrics make their variables, which some do not before a first batch."""
+        x, y, weight, rows = data
+        y_pred = self.model(x, training=False)
+        self.model.compute_metrics(*(_first(part, rows) for part in (x, y, y_pred)), weight[:rows])
+
     def epoch_logs(self) -> dict[str, Any]:
         """Return the metrics of the epoch over all ranks' rows, and begin a new count.
 

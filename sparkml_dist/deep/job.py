@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from sparkml_dist.deep.checkpoint_settings import CheckpointSettings
 from sparkml_dist.deep.coupling_settings import CouplingSettings
 from sparkml_dist.deep.early_stopping import EarlyStoppingSettings
 from sparkml_dist.deep.inputs import InputSpec
@@ -50,6 +51,10 @@ class TrainingJob:
         Whether rank 0 writes event files into ``logs/tensorboard``.
     reduction : str
         How gradients travel: see `sparkml_dist.deep.horovod_check.check_horovod`.
+    checkpoint : CheckpointSettings or None
+        When checkpoints are written, and how often the gang is launched anew; None for neither.
+    launch : int
+        Number of this launch of the gang, counted from 1.
     """
 
     rows: TrainingRows
@@ -66,6 +71,8 @@ class TrainingJob:
     callbacks: bytes | None = None
     tensorboard: bool = False
     reduction: str = "auto"
+    checkpoint: CheckpointSettings | None = None
+    launch: int = 1
 
     @property
     def gathered(self) -> InputSpec:

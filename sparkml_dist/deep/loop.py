@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from sparkml_dist.deep.backend import keras, tf
+from sparkml_dist.deep.checkpointer import Checkpointer
 from sparkml_dist.deep.coupling import Coupling
 from sparkml_dist.deep.loss_watch import LossWatch
 from sparkml_dist.deep.pipeline import Batch, BatchStream
+from sparkml_dist.deep.progress_point import ProgressPoint
 from sparkml_dist.deep.shared_mean import LOST_RANK
 from sparkml_dist.deep.tensors import as_tensor
 
 __all__ = ["AtEnd", "EpochReport", "step_function", "tensors", "train_epochs"]
+
+_BEGINNING = ProgressPoint()
 
 AtEnd = Callable[[int, dict[str, Any]], tuple[dict[str, Any], bool]]
 
@@ -50,11 +54,13 @@ class EpochReport:
 
 def train_epochs(
     coupling: Coupling,
-    stream: Callable[[int], BatchStream],
+    stream: Callable[[int, int], BatchStream],
     arrays: Callable[[Batch], tuple[Any, Any]],
     epochs: int,
     report: Callable[[EpochReport], None],
     at_end: AtEnd | None = None,
+    checkpoints: Checkpointer | None = None,
+    start: ProgressPoint = _BEGINNING,
 ) -> list[EpochReport]:
     """Train for `epochs` epochs.
 
@@ -63,7 +69,7 @@ def train_epochs(
     coupling : Coupling
         The model and its ties to the other ranks.
     stream : callable
-        ``stream(epoch)`` returns the batches of this rank.
+        ``stream(epoch, step)`` returns the batches of this rank from a step of an epoch on.
     arrays : callable
         ``arrays(batch)`` returns what the network takes and what its loss takes.
     epochs : int
@@ -73,6 +79,10 @@ def train_epochs(
     at_end : callable, optional
         ``at_end(epoch, logs)`` is called on every rank at the end of each epoch, before the
         weights are compared; returns further logs, and whether to stop here.
+    checkpoints : Checkpointer, optional
+        Where the state is left now and then.
+    start : ProgressPoint
+        Where to begin; the model has the weights of that point.
 
     Returns
     -------
@@ -87,10 +97,14 @@ def train_epochs(
     """
     step = step_function(coupling)
     watch = LossWatch()
-    reports: list[EpochReport] = []
-    for epoch in range(epochs):
-        begun, waited, steps, rows = time.perf_counter(), 0.0, 0, 0
-        with stream(epoch) as batches:
+    reports = [EpochReport(**r) for r in start.reports]
+    if reports and start.step == 0:
+        reports[-1] = replace(reports[-1], rows=start.rows)
+    done = start.steps
+    for epoch in range(start.epoch, epochs):
+        at = start if epoch == start.epoch and start.step else ProgressPoint(epoch, steps=done)
+        begun, waited, steps, rows = time.perf_counter() - at.seconds, at.waited, at.step, at.rows
+        with stream(epoch, at.step) as batches:
             iterator = iter(batches)
             while True:
                 asked = time.perf_counter()
@@ -98,8 +112,18 @@ def train_epochs(
                 waited += time.perf_counter() - asked
                 if batch is None:
                     break
-                watch.add(step(tensors(batch, arrays)), epoch, steps + 1)
+                data = tensors(batch, arrays)
+                if checkpoints is not None and steps == at.step and steps > 0:
+                    coupling.build_metrics(data)
+                    checkpoints.load_metrics()
+                elif checkpoints is not None and steps > 0 and checkpoints.due(done):
+                    seconds, told = time.perf_counter() - begun, tuple(map(asdict, reports))
+                    watch.finish()
+                    coupling.average_state()
+                    checkpoints.save(ProgressPoint(epoch, steps, done, rows, seconds, waited, told))
+                watch.add(step(data), epoch, steps + 1)
                 steps += 1
+                done += 1
                 rows += batch.rows
         watch.finish()
         logs = coupling.epoch_logs()
@@ -114,6 +138,9 @@ def train_epochs(
         report(reports[-1])
         if stop:
             break
+        if checkpoints is not None and checkpoints.due(done, epoch_ends=True):
+            told = tuple(map(asdict, reports))
+            checkpoints.save(ProgressPoint(epoch + 1, steps=done, rows=rows, reports=told))
     return reports
 
 

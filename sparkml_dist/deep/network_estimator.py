@@ -14,6 +14,9 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder
+from sparkml_dist.deep.checkpoint_params import HasCheckpoints
+from sparkml_dist.deep.checkpoint_settings import CHECKPOINTS
+from sparkml_dist.deep.checkpoint_store import CheckpointStore
 from sparkml_dist.deep.coupling_params import HasCoupling
 from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.deep.job import TrainingJob
@@ -43,7 +46,7 @@ _logger = logging.getLogger(__name__)
 RESULT = "training.json"
 
 
-class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling):
+class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints):
     """Base of the Keras estimators; a subclass names the class of its model."""
 
     _object_params: ClassVar[tuple[str, ...]] = ("builder", "callbacks")
@@ -74,6 +77,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling):
         self._coupling()
         if self.isSet(self.callbacks):
             _resolve_callbacks(self.getOrDefault(self.callbacks))
+        self._checkpoint_settings()
         check_gang(spark, self.getOrDefault(self.numRanks), REQUIRED)
 
     def _check_data(self, data: PartitionedDataset) -> None:
@@ -85,9 +89,9 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling):
             "class": type(self).__name__,
             "data": data.manifest.content_sha256,
             "builder": _identity(self.getOrDefault(self.builder)),
-            "ranks": self.getOrDefault(self.numRanks),
+            # Not the ranks: a training may go on at another number, with the batches it began with.
             "epochs": self.getOrDefault(self.epochs),
-            "batchSize": self._batch_size(data),
+            "batchSize": self._value(self.batchSize),
             "inputs": self._inputs(data).to_dict(),
             "seed": self.getOrDefault(self.seed),
             "validationFraction": self.getOrDefault(self.validationFraction),
@@ -144,6 +148,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling):
             if self.isSet(self.callbacks)
             else None,
             tensorboard=self.getOrDefault(self.tensorboard),
+            checkpoint=self._checkpoint_settings(),
         )
 
     def _fit_shards(
@@ -162,6 +167,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling):
                 description=type(self).__name__,
             )
             folder.write_json(RESULT, asdict(result))
+        CheckpointStore(folder.child(CHECKPOINTS)).prune(self._checkpoint_settings().keep)
         return self._model(data, folder, job, result)
 
     def _model(
@@ -183,6 +189,8 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling):
                 "peak_worker_rss_mb": max(r["peak_rss_mb"] for r in result.ranks),
                 "history": result.history,
                 **result.best,
+                "restarts": len(result.restarts),
+                "restarted": result.restarts,
             },
         )
 

@@ -20,7 +20,8 @@ class NetworkModel(ShardModel):
         ``loss`` and the metrics of every epoch.
     summary : dict
         ``ranks`` (list of dict: ``rank``, ``host``, ``rows``, ``seconds``, ``peak_rss_mb``, …),
-        ``steps`` of an epoch, ``parameters``, ``seconds`` by phase, ``history``.
+        ``steps`` of an epoch, ``parameters``, ``seconds`` by phase, ``history``; ``restarts`` (how
+        often the gang was launched anew) and ``restarted`` (why, each time).
     """
 
     _packages = ("keras", "tensorflow", "tensorflow-cpu", "horovod")

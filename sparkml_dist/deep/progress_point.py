@@ -21,7 +21,8 @@ class ProgressPoint:
     steps : int
         Steps done in all.
     rows : int
-        Rows that this rank saw in the unfinished epoch.
+        Rows that this rank saw in the unfinished epoch, or in the one before where no step has been
+        done in it.
     seconds, waited : float
         Time spent on the unfinished epoch, and waiting for its data.
     reports : tuple of dict

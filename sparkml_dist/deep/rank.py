@@ -14,6 +14,8 @@ import numpy.typing as npt
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.deep.backend import hvd, keras, tf
 from sparkml_dist.deep.builder_call import load_builder, takes
+from sparkml_dist.deep.checkpoint_settings import CHECKPOINTS
+from sparkml_dist.deep.checkpointer import Checkpointer, Extra
 from sparkml_dist.deep.coupling import Coupling
 from sparkml_dist.deep.epoch_setup import count_row_groups, prepare_epoch_end
 from sparkml_dist.deep.horovod_check import check_horovod
@@ -25,6 +27,7 @@ from sparkml_dist.deep.network_facts import Facts, network_facts
 from sparkml_dist.deep.normalization import sample_moments
 from sparkml_dist.deep.pipeline import Batch, BatchStream, EpochStreams
 from sparkml_dist.deep.plan import EpochPlan, plan_epoch
+from sparkml_dist.deep.progress_point import ProgressPoint
 from sparkml_dist.deep.rank_input import rank_stream
 from sparkml_dist.persistence.filesystem import Folder
 
@@ -70,8 +73,10 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
 
     end = prepare_epoch_end(context, job, coupling, facts, first, arrays)
     end.begin()
+    checkpoints = _checkpoints(context, job, model, first, end)
+    start = checkpoints.resume() if checkpoints is not None else ProgressPoint()
     coupling.broadcast()
-    end.start(0)
+    end.start(start.epoch)
     clock.lap("build")
     if context.rank == 0:
         context.emit(
@@ -93,8 +98,21 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
         of_epoch = first if epoch == 0 else plan(epoch)
         return rank_stream(job.rows, job.gathered, of_epoch, context.rank, context.size, start_step)
 
-    with EpochStreams(stream, job.epochs) as streams:
-        reports = train_epochs(coupling, streams, arrays, job.epochs, report, end)
+    try:
+        with EpochStreams(stream, job.epochs) as streams:
+            reports = train_epochs(
+                coupling,
+                streams,
+                arrays,
+                job.epochs,
+                report,
+                end,
+                checkpoints=checkpoints,
+                start=start,
+            )
+    finally:
+        if checkpoints is not None:
+            checkpoints.close()
     clock.lap("train")
     # All ranks have met in the last check of the weights: from here on each is on its own.
     hvd.shutdown()
@@ -155,6 +173,23 @@ def _build(context: RankContext, job: TrainingJob, plan: EpochPlan) -> tuple[Any
 
 def _gather(own: npt.NDArray[np.float64]) -> list[npt.NDArray[np.float64]]:
     return list(hvd.allgather(tf.constant(own[None]), name="moments").numpy())
+
+
+def _checkpoints(
+    context: RankContext, job: TrainingJob, model: Any, plan: EpochPlan, extra: Extra
+) -> Checkpointer | None:
+    if job.checkpoint is None:
+        return None
+    same = {
+        "data": job.rows.data.manifest.content_sha256,
+        "rows": sum(plan.lane_rows),
+        "lanes": job.lanes,
+        "batch_size": job.batch_size * context.size,
+        "epochs": job.epochs,
+        "seed": job.seed,
+    }
+    folder = job.folder.child(CHECKPOINTS)
+    return Checkpointer(context, job.checkpoint, folder, job.launch, model, same, extra)
 
 
 def _history(reports: list[EpochReport]) -> dict[str, list[Any]]:

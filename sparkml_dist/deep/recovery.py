@@ -29,7 +29,7 @@ T = TypeVar("T")
 #: How long to wait for the slots of an executor that has gone, in seconds.
 SLOT_SECONDS = 120.0
 
-# The rank, its host or the way to it has gone. An exception of the rank's own code would come again.
+# The rank, its host or the way to it has gone. What its own code raises would come again.
 _GONE = {"rank_died", "rank_lost", "rank_silent", "rank_not_started"}
 # What Horovod raises when the way to another rank has gone and nobody says why.
 _CONNECTION = ("HorovodInternalError", "Horovod has been shut down", "gloo/transport", "[gloo]")

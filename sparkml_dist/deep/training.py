@@ -5,13 +5,18 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.gang import RankResult, run_gang
 from sparkml_dist.cluster.progress import progress
 from sparkml_dist.cluster.rank_context import RankContext
+from sparkml_dist.deep.checkpoint_settings import CHECKPOINTS, CheckpointSettings
+from sparkml_dist.deep.checkpoint_store import CheckpointStore
+from sparkml_dist.deep.continuation import continued
 from sparkml_dist.deep.job import TrainingJob
+from sparkml_dist.deep.recovery import Restart, run_with_restarts
+from sparkml_dist.deep.recovery_log import log_recovery
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -42,6 +47,9 @@ class TrainingResult:
         ``total``, and ``launch``, ``build``, ``train`` and ``save`` of rank 0.
     best : dict
         ``best_epoch`` (from 0) and ``best`` (its value), where a metric was monitored.
+    restarts : list of dict
+        For every launch that a rank's death ended ``code``, ``message``, ``rank``, ``host`` and
+        ``seconds``.
     """
 
     history: dict[str, list[Any]]
@@ -50,6 +58,7 @@ class TrainingResult:
     steps: int
     seconds: dict[str, float]
     best: dict[str, Any] = field(default_factory=dict)
+    restarts: list[dict[str, Any]] = field(default_factory=list)
 
 
 def train_network(
@@ -68,11 +77,12 @@ def train_network(
         Classic or Connect.
     job : TrainingJob
         What to train on what. Its folder gets ``model.keras``, and ``logs/`` with the output of
-        every rank.
+        every rank; ``checkpoints/`` in it is where the training goes on from, also at
+        another number of ranks.
     ranks : int
         Processes that train at the same time, one Spark task each.
     on_event : callable, optional
-        Called with ``training`` and ``epoch`` events.
+        Called with ``training``, ``epoch``, ``checkpoint``, ``restart`` and ``resumed`` events.
     description : str, default="train"
         For Spark's UI and the progress bar.
 
@@ -83,35 +93,45 @@ def train_network(
     Raises
     ------
     ConfigurationError
-        The builder's model cannot be trained on these data.
+        The builder's model cannot be trained on these data, or the checkpoint is of another model
+        or training.
     ResourceError
         Too few slots, dynamic allocation, or workers without TensorFlow, Keras or Horovod.
     TrainingError
-        A rank failed, the loss left the finite numbers, or the ranks' weights differ.
+        A rank failed (once more than it may), the loss left the finite numbers, or the ranks'
+        weights differ.
     """
-    seen: list[int] = []
+    seen: set[int] = set()
+    store = CheckpointStore(job.folder.child(CHECKPOINTS))
+    logs = job.folder.child("logs")
+    job = continued(job, ranks, store)
 
     def follow(event: dict[str, Any]) -> None:
         if event["event"] == "epoch":
-            seen.append(event["epoch"])
+            seen.add(event["epoch"])
+        log_recovery(event)
         if on_event is not None:
             on_event(event)
 
-    begun = time.perf_counter()
-    with progress(job.epochs, description, lambda: len(seen)):
-        results = run_gang(
+    def launch(number: int) -> list[RankResult]:
+        return run_gang(
             spark,
             ranks,
             _rank,
-            job,
+            replace(job, launch=number),
             description=f"{description}: {ranks} ranks, {job.epochs} epochs",
-            log_folder=job.folder.child("logs"),
+            log_folder=logs if number == 1 else logs.child(f"launch-{number:03d}"),
             env={**_ENVIRONMENT, **job.coupling.environment()},
             on_event=follow,
             preload=("sparkml_dist.deep.rank",),
             required=REQUIRED,
         )
-    return _result(results, time.perf_counter() - begun)
+
+    begun = time.perf_counter()
+    settings = job.checkpoint or CheckpointSettings(max_restarts=0)
+    with progress(job.epochs, description, lambda: len(seen)):
+        results, restarts = run_with_restarts(spark, ranks, launch, store, settings, on_event)
+    return _result(results, time.perf_counter() - begun, restarts)
 
 
 def _rank(context: RankContext, job: TrainingJob) -> dict[str, Any]:
@@ -120,7 +140,7 @@ def _rank(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     return train(context, job)
 
 
-def _result(results: list[RankResult], total: float) -> TrainingResult:
+def _result(results: list[RankResult], total: float, restarts: list[Restart]) -> TrainingResult:
     first = results[0].value
     phases = {name: float(value) for name, value in first["seconds"].items()}
     return TrainingResult(
@@ -145,6 +165,7 @@ def _result(results: list[RankResult], total: float) -> TrainingResult:
             **{k: phases[k] for k in ("build", "train", "save")},
         },
         best=first["best"],
+        restarts=[asdict(r) for r in restarts],
     )
 
 

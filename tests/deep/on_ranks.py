@@ -174,7 +174,7 @@ def loss_not_finite(context):
     from sparkml_dist.errors import TrainingError
 
     class Stream:
-        def __init__(self, epoch):
+        def __init__(self, epoch, _):
             self.parts = [parts[context.rank] for parts in steps(2, False)]
             if epoch == 1 and context.rank == 1:
                 self.parts[2][0][0, 0] = np.nan

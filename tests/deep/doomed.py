@@ -1,0 +1,132 @@
+"""Networks whose ranks die, and data in which every row can be told; imports no TensorFlow."""
+
+from __future__ import annotations
+
+import io
+import os
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sparkml_dist.dataset.cut import partition
+
+ROWS, FEATURES = 120, 6
+BATCH = 16  # of all ranks: 8 steps in an epoch, the last one not full
+
+
+def each_row_its_target(spark, folder):
+    """Cut rows whose target is their number, so that a metric can count them."""
+    rng = np.random.default_rng(5)
+    rows = [(i, *map(float, rng.normal(size=FEATURES))) for i in range(ROWS)]
+    frame = spark.createDataFrame(rows, ["label", *(f"x{i}" for i in range(FEATURES))])
+    return partition(frame, str(folder), label="label", task="regression", shards=3)
+
+
+def network(
+    *,
+    units: int = 12,
+    noisy: bool = False,
+    doom: Callable[[int, int], None] | None = None,
+    poison: int | None = None,
+) -> Callable[..., Any]:
+    """Return a builder.
+
+    Parameters
+    ----------
+    units : int
+        Of the hidden layer.
+    noisy : bool
+        Whether there are batch normalisation and dropout, whose state differs between ranks.
+    doom : callable, optional
+        ``doom(rank, step)`` is called in every step, counted from 1 in each launch.
+    poison : int, optional
+        Step in which the loss becomes NaN.
+    """
+
+    def build(input_shape):
+        import keras
+        import tensorflow as tf
+
+        class Seen(keras.metrics.Metric):
+            """How often each row was trained on."""
+
+            def __init__(self):
+                super().__init__(name="seen")
+                self.rows = self.add_weight(name="rows", shape=(ROWS,), initializer="zeros")
+
+            def update_state(self, y_true, y_pred, sample_weight=None):
+                numbers = tf.cast(tf.reshape(y_true, [-1]), tf.int32)
+                self.rows.assign_add(tf.reduce_sum(tf.one_hot(numbers, ROWS), axis=0))
+
+            def result(self):
+                return self.rows.value
+
+        steps = [0]
+
+        class Loss(keras.losses.Loss):
+            def call(self, y_true, y_pred):
+                steps[0] += 1
+                if doom is not None:
+                    doom(int(os.environ["HOROVOD_RANK"]), steps[0])
+                bad = float("nan") if steps[0] == poison else 1.0
+                return tf.reduce_mean((y_true / ROWS - y_pred) ** 2, axis=-1) * bad
+
+        layers = keras.layers
+        model = keras.Sequential(
+            [
+                keras.Input(input_shape),
+                layers.Dense(units, activation="relu"),
+                *([layers.BatchNormalization(), layers.Dropout(0.3)] if noisy else []),
+                layers.Dense(1),
+            ]
+        )
+        model.compile(
+            keras.optimizers.SGD(0.02, momentum=0.9),
+            Loss(),
+            metrics=[Seen(), "mae"],
+            run_eagerly=True,
+        )
+        return model
+
+    return build
+
+
+def killed(marker: Path, *, rank: int, step: int, above: int = 0) -> Callable[[int, int], None]:
+    """Return a doom: one rank's process is killed in one step, once.
+
+    `above` kills the process so many generations further up instead: 3 is the executor.
+    """
+    path = str(marker)
+
+    def doom(at_rank, at_step):
+        if at_rank != rank or at_step != step or os.path.exists(path):
+            return
+        with open(path, "w"):
+            pass
+        pid = os.getpid()
+        for _ in range(above):
+            with open(f"/proc/{pid}/stat") as stat:
+                pid = int(stat.read().rpartition(")")[2].split()[1])
+        os.kill(pid, 9)
+
+    return doom
+
+
+def weights_of(model_dir: Path) -> dict[str, np.ndarray]:
+    """Return the arrays in a saved network, without Keras."""
+    import h5py
+
+    with zipfile.ZipFile(model_dir / "model.keras") as archive:
+        content = io.BytesIO(archive.read("model.weights.h5"))
+    found = {}
+    with h5py.File(content) as file:
+
+        def keep(name, item):
+            if isinstance(item, h5py.Dataset):
+                found[name] = item[()]
+
+        file.visititems(keep)
+    return found
