@@ -36,19 +36,22 @@ def each_row_once_in_every_epoch(history):
 
 @pytest.mark.modes
 def test_a_killed_rank_changes_nothing_in_the_end(data, tmp_path, caplog):
-    undisturbed = learner(tmp_path / "a", network(noisy=True)).fit(data)
+    watched = {"monitor": "loss", "patience": EPOCHS}
+    undisturbed = learner(tmp_path / "a", network(noisy=True), **watched).fit(data)
     assert undisturbed.summary["restarts"] == 0
     assert each_row_once_in_every_epoch(undisturbed.history)
 
     doom = killed(tmp_path / "dead", rank=1, step=14)
     with caplog.at_level(logging.INFO, "sparkml_dist"):
-        model = learner(tmp_path / "b", network(noisy=True, doom=doom)).fit(data)
+        model = learner(tmp_path / "b", network(noisy=True, doom=doom), **watched).fit(data)
     assert (tmp_path / "dead").exists()
 
     # Bit by bit: weights, the averages of batch normalisation, dropout, metrics over the break.
     wanted, found = (weights_of(tmp_path / x) for x in "ab")
     assert {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in wanted.items()}
     assert model.history == undisturbed.history
+    assert model.summary["best_epoch"] == undisturbed.summary["best_epoch"]
+    assert model.summary["best"] == undisturbed.summary["best"]
     assert sum(r["rows"] for r in model.summary["ranks"]) == ROWS
 
     assert model.summary["restarts"] == 1
