@@ -30,7 +30,7 @@ def continued(job: TrainingJob, ranks: int, store: CheckpointStore) -> TrainingJ
     Raises
     ------
     ConfigurationError
-        ``ranks_do_not_fit``, naming the numbers of ranks that do.
+        ``ranks_do_not_fit`` when there are more than lanes.
     """
     for checkpoint in store.ids():
         try:
@@ -39,18 +39,12 @@ def continued(job: TrainingJob, ranks: int, store: CheckpointStore) -> TrainingJ
             _logger.warning("%s is passed over: %s", checkpoint, error)
             continue
         lanes, batch = int(plan["lanes"]), int(plan["batch_size"])
-        if lanes % ranks or batch % ranks:
-            fitting = [n for n in range(1, lanes + 1) if not (lanes % n or batch % n)]
+        if ranks > lanes:
             raise ConfigurationError(
                 "ranks_do_not_fit",
-                f"The training in {store.folder.location!r} was begun with {lanes} lanes and "
-                f"{batch} rows in a step; it can go on with {_either(fitting)} ranks. Got {ranks}.",
-                "Set numRanks to one of these, or pass overwrite=True to begin anew.",
+                f"The training in {store.folder.location!r} was begun with {lanes} lanes and can "
+                f"go on with at most {lanes} ranks. Got {ranks}.",
+                "Set numRanks to at most that many, or pass overwrite=True to begin anew.",
             )
-        return replace(job, lanes=lanes, batch_size=batch // ranks)
+        return replace(job, lanes=lanes, batch_size=batch)
     return job
-
-
-def _either(numbers: list[int]) -> str:
-    *most, last = map(str, numbers)
-    return f"{', '.join(most)} or {last}" if most else last

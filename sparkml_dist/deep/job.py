@@ -36,7 +36,7 @@ class TrainingJob:
     epochs : int
         Passes over the data.
     batch_size : int
-        Rows of one step on each rank, at a time.
+        Rows of one step, over all ranks.
     lanes : int
         Equal ranges that an epoch is cut into; at least as many as ranks.
     seed : int

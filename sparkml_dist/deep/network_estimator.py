@@ -139,7 +139,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints):
             target=self._target(data),
             inputs=self._inputs(data),
             epochs=self.getOrDefault(self.epochs),
-            batch_size=self._batch_size(data),
+            batch_size=ranks * self._batch_size(data),
             lanes=default_lanes(ranks, ranks * self._batch_size(data)),
             seed=self.getOrDefault(self.seed) % 2**32,
             coupling=self._coupling(),

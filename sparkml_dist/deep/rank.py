@@ -58,7 +58,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
         return plan_epoch(
             groups,
             lanes=job.lanes,
-            batch_size=job.step_rows * context.size,
+            batch_size=job.batch_size,
             seed=job.seed,
             epoch=epoch,
         )
@@ -184,7 +184,7 @@ def _checkpoints(
         "data": job.rows.data.manifest.content_sha256,
         "rows": sum(plan.lane_rows),
         "lanes": job.lanes,
-        "batch_size": job.batch_size * context.size,
+        "batch_size": job.batch_size,
         "epochs": job.epochs,
         "seed": job.seed,
     }
