@@ -130,7 +130,11 @@ class CheckpointStore:
         return sorted((i for i in map(CheckpointId.parse, heads) if i), reverse=True)
 
     def write(
-        self, checkpoint: CheckpointId, files: Mapping[str, Arrays], content: dict[str, Any]
+        self,
+        checkpoint: CheckpointId,
+        files: Mapping[str, Arrays],
+        content: dict[str, Any],
+        parts: Mapping[str, dict[str, Any]] | None = None,
     ) -> Checkpoint:
         """Write a checkpoint; it exists when this returns, and not before.
 
@@ -141,12 +145,19 @@ class CheckpointStore:
             Arrays of numbers by key, by the name of their file.
         content : dict
             JSON values.
+        parts : mapping of str to dict, optional
+            What `write_part` returned for files that others have written.
         """
         folder = self.folder.child(str(checkpoint))
         written = {name: _write_arrays(folder, name, arrays) for name, arrays in files.items()}
+        written.update(parts or {})
         value = {"format": FORMAT, "protocol": PROTOCOL, "content": content, "files": written}
         folder.write_json(MANIFEST, sealed(value))
         return Checkpoint(checkpoint, folder, content, written)
+
+    def write_part(self, checkpoint: CheckpointId, name: str, arrays: Arrays) -> dict[str, Any]:
+        """Write a file of a checkpoint that is not there yet; returns its size and SHA-256."""
+        return _write_arrays(self.folder.child(str(checkpoint)), name, arrays)
 
     def read(self, checkpoint: CheckpointId) -> Checkpoint:
         """Return a checkpoint; its files are not looked at.

@@ -105,6 +105,8 @@ class Checkpointer:
         if self._context.rank == 0:
             self._state.load_shared(checkpoint.arrays(_SHARED))
         self._own = checkpoint.arrays(_OWN)
+        if self._state.shards:
+            self._state.load_parts(content["shards"], lambda r: checkpoint.arrays(_part(r)))
         self._state.load_generators(self._own, self._context.rank)
         if self._extra is not None and content["extra"] is not None:
             arrays = checkpoint.arrays(_EXTRA) if _EXTRA in checkpoint.files else {}
@@ -146,6 +148,8 @@ class Checkpointer:
         """
         begun = time.perf_counter()
         own = self._state.own({"rows": at.rows}, metrics=at.step > 0)
+        # Parts of tables are too large for one rank: each writes its own, before the manifest.
+        parts = self._write_parts(at)
         if self._context.rank != 0 or not self._ready() or not self._state.is_finite():
             return
         files: dict[str, Mapping[str, npt.NDArray[Any]]] = {
@@ -163,9 +167,17 @@ class Checkpointer:
             "ranks": self._context.size,
             "model": self._signature,
             "extra": values,
+            "shards": [part.pop("shards") for part in parts],
         }
         blocked = time.perf_counter() - begun
-        self._pending = self._writer.submit(self._write, at, files, content, blocked)
+        self._pending = self._writer.submit(
+            self._write,
+            at,
+            files,
+            content,
+            {_part(rank): part for rank, part in enumerate(parts)},
+            blocked,
+        )
 
     def close(self) -> None:
         """Wait until what is being written is on the disk."""
@@ -188,12 +200,13 @@ class Checkpointer:
         at: ProgressPoint,
         files: dict[str, Mapping[str, npt.NDArray[Any]]],
         content: dict[str, Any],
+        parts: dict[str, dict[str, Any]],
         blocked: float,
     ) -> None:
         begun = time.perf_counter()
         where = {"epoch": at.epoch, "step": at.step, "steps": at.steps}
         try:
-            written = self._store.write(CheckpointId(self._launch, at.steps), files, content)
+            written = self._store.write(CheckpointId(self._launch, at.steps), files, content, parts)
             self._store.prune(self._settings.kept_while_training)
         except (SparkMLDistError, OSError) as error:
             # A full disk must not end a training that goes well otherwise.
@@ -207,6 +220,16 @@ class Checkpointer:
             blocked=blocked,
             seconds=time.perf_counter() - begun,
         )
+
+    def _write_parts(self, at: ProgressPoint) -> list[dict[str, Any]]:
+        """Write this rank's parts of tables; returns what all ranks wrote, empty without tables."""
+        if not self._state.shards:
+            return []
+        name = CheckpointId(self._launch, at.steps)
+        mine = self._store.write_part(name, _part(self._context.rank), self._state.parts())
+        if hvd.size() == 1:
+            return [{**mine, "shards": self._state.shards}]
+        return list(hvd.allgather_object({**mine, "shards": self._state.shards}))
 
     def _choose(self) -> Checkpoint | None:
         """Return the newest checkpoint that all ranks find whole."""
@@ -251,6 +274,10 @@ class Checkpointer:
                 "Resume with the builder that the training began with, or pass overwrite=True to "
                 "begin anew.",
             )
+
+
+def _part(rank: int) -> str:
+    return f"part-{rank:05d}.npz"
 
 
 def _from_first(array: npt.NDArray[np.int64], name: str) -> npt.NDArray[np.int64]:

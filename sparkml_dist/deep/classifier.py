@@ -60,8 +60,15 @@ class KerasClassifier(NetworkEstimator, ShardClassifier):
         Names of the columns that the model adds.
     numShards, memoryPerTask, shardsDir
         How a DataFrame is cut; not used when `fit` is given a `PartitionedDataset`.
+    checkpointEvery : int, default=0
+        Steps from one checkpoint to the next; 0 for one at the end of each epoch.
+    maxRestarts : int, default=2
+        How often ranks are launched anew, from the last checkpoint, when one of them was lost.
+    keepCheckpoints : int, default=0
+        How many of the last checkpoints stay in `modelDir` when the training has ended.
     modelDir, overwrite, resume
-        Where the network and the logs of the ranks are left.
+        Where the network, the logs of the ranks and, until the end, checkpoints are left. With
+        `resume` a fit that has not ended goes on, also with another `numRanks`.
 
     References
     ----------

@@ -6,6 +6,8 @@ import json
 import math
 from typing import Any
 
+from sparkml_dist.deep.embedding.marks import shard_of
+
 __all__ = ["first_difference", "model_signature"]
 
 Signature = dict[str, Any]
@@ -84,11 +86,10 @@ def _layer(layer: Any) -> Signature:
 
 
 def _variable(variable: Any) -> list[Any]:
-    return [
-        variable.path.rpartition("/")[2],
-        [int(n) for n in variable.shape],
-        str(variable.dtype),
-    ]
+    shape = [int(n) for n in variable.shape]
+    if (shard := shard_of(variable)) is not None:  # the same network at any number of ranks
+        shape[0] = shard.rows
+    return [variable.path.rpartition("/")[2], shape, str(variable.dtype)]
 
 
 def _layers_differ(old: Signature, new: Signature) -> str | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.deep.backend import hvd, tf
+from sparkml_dist.deep.embedding.marks import Shard, shard_of, sharded_over_ranks
+from sparkml_dist.deep.reshard import take_rows
 from sparkml_dist.errors import ConfigurationError
 
 __all__ = ["TrainingState"]
@@ -20,8 +22,9 @@ class TrainingState:
     """What changes while a model is trained.
 
     Weights and the optimizer's variables are the same on every rank, so that one rank's suffice.
-    Each rank has for itself the sums of the metrics over the rows that it saw in the epoch so far,
-    and the state of the generators that its dropout draws from.
+    Tables that are sharded over the ranks are the exception: each rank has its part.
+    Each rank also has for itself the sums of the metrics over the rows that it saw in the epoch so
+    far, and the state of the generators that its dropout draws from.
 
     Parameters
     ----------
@@ -32,10 +35,12 @@ class TrainingState:
     def __init__(self, model: Any) -> None:
         self._model = model
         weights = model.weights
-        self._shared = {
+        every = {
             **_numbered("weights", weights),
             **_numbered("optimizer", model.optimizer.variables),
         }
+        self._parts = {key: v for key, v in every.items() if sharded_over_ranks(v)}
+        self._shared = {key: v for key, v in every.items() if key not in self._parts}
         known = {id(v) for v in weights}
         self._seeds = _numbered("seeds", (v for v in model.variables if id(v) not in known))
 
@@ -58,6 +63,46 @@ class TrainingState:
         """Set what `shared` returned."""
         for key, variable in self._shared.items():
             _assign(variable, arrays[key])
+
+    @property
+    def shards(self) -> dict[str, list[int]]:
+        """Of each variable of which this rank holds a part, the table's rows, index and owners."""
+        found = {key: shard_of(v) for key, v in self._parts.items()}
+        return {key: [s.rows, s.index, s.owners] for key, s in found.items() if s is not None}
+
+    def parts(self) -> dict[str, Array]:
+        """Return copies of the parts that this rank holds of tables."""
+        return {key: _storable(v.numpy()) for key, v in self._parts.items()}
+
+    def load_parts(
+        self,
+        shards: Sequence[Mapping[str, list[int]]],
+        read: Callable[[int], Mapping[str, Array]],
+    ) -> None:
+        """Set the parts that this rank holds of tables, from those that all ranks had.
+
+        Parameters
+        ----------
+        shards : sequence of dict
+            What `shards` returned on each rank.
+        read : callable
+            ``read(rank)`` returns what `parts` returned on a rank; called for one after the other.
+        """
+        targets = {key: _storable(v.numpy()) for key, v in self._parts.items()}
+        seen: set[tuple[str, int]] = set()
+        for rank, stored in enumerate(shards):
+            # Groups of ranks may hold the same parts.
+            fresh = [k for k, (_, i, _) in stored.items() if k in targets and (k, i) not in seen]
+            if not fresh:
+                continue
+            seen.update((key, stored[key][1]) for key in fresh)
+            arrays = read(rank)
+            for key in fresh:
+                wanted = shard_of(self._parts[key])
+                assert wanted is not None
+                take_rows(targets[key], wanted, arrays[key], Shard(*stored[key]))
+        for key, variable in self._parts.items():
+            _assign(variable, targets[key])
 
     def own(self, counts: Mapping[str, int], *, metrics: bool) -> dict[str, Array]:
         """Return what each rank has for itself, those of all ranks; every rank must call it.
