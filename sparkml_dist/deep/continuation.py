@@ -18,7 +18,7 @@ def continued(job: TrainingJob, ranks: int, store: CheckpointStore) -> TrainingJ
     """Return a job with the lanes and the global batch of the training that it continues.
 
     With these the batches are the same at any number of ranks, and every row of an epoch that was
-    begun at one number is seen exactly once when it ends at another.
+    begun at one number is seen exactly once when it ends at another; the learning rate stays too.
 
     Parameters
     ----------
@@ -46,5 +46,6 @@ def continued(job: TrainingJob, ranks: int, store: CheckpointStore) -> TrainingJ
                 f"go on with at most {lanes} ranks. Got {ranks}.",
                 "Set numRanks to at most that many, or pass overwrite=True to begin anew.",
             )
-        return replace(job, lanes=lanes, batch_size=batch)
+        coupling = replace(job.coupling, rate_batches=int(plan["rate_batches"]))
+        return replace(job, lanes=lanes, batch_size=batch, coupling=coupling)
     return job

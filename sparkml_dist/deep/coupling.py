@@ -19,7 +19,7 @@ from sparkml_dist.deep.coupling_settings import CouplingSettings
 from sparkml_dist.deep.embedding.marks import sharded_over_ranks
 from sparkml_dist.deep.learning_rate import RateFactor
 from sparkml_dist.deep.reduction import Reduction, make_reduction
-from sparkml_dist.deep.step import Step
+from sparkml_dist.deep.step import Step, update_metrics
 from sparkml_dist.errors import TrainingError
 
 __all__ = ["Coupling"]
@@ -96,7 +96,7 @@ class Coupling:
         """Let the metrics make their variables, which some do not before a first batch."""
         x, y, weight, rows = data
         y_pred = self.model(x, training=False)
-        self.model.compute_metrics(*(_first(part, rows) for part in (x, y, y_pred)), weight[:rows])
+        update_metrics(self.model, (x, y, y_pred), weight, rows)
 
     def epoch_logs(self) -> dict[str, Any]:
         """Return the metrics of the epoch over all ranks' rows, and begin a new count.

@@ -110,7 +110,7 @@ def _validator(
     kept = plan_epoch(
         count_row_groups(context, rows, "validation"),
         lanes=job.lanes,
-        batch_size=job.batch_size * context.size,
+        batch_size=job.rows_at_once,
         seed=job.seed,
         epoch=0,
     )

@@ -36,7 +36,7 @@ class TrainingJob:
     epochs : int
         Passes over the data.
     batch_size : int
-        Rows of one step, over all ranks.
+        Rows of one update, over all ranks.
     lanes : int
         Equal ranges that an epoch is cut into; at least as many as ranks.
     seed : int
@@ -80,6 +80,6 @@ class TrainingJob:
         return InputSpec((*self.inputs.parts, *self.target.arrays()))
 
     @property
-    def step_rows(self) -> int:
-        """Rows that each rank goes through before an update."""
-        return self.batch_size * self.coupling.accumulation_steps
+    def rows_at_once(self) -> int:
+        """Rows that are in all ranks' memory at the same time in a step."""
+        return max(1, self.batch_size // self.coupling.accumulation_steps)

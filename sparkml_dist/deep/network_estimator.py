@@ -131,7 +131,8 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints):
 
     def _job(self, data: PartitionedDataset, folder: Folder) -> TrainingJob:
         """Return what the ranks are to do."""
-        ranks = self.getOrDefault(self.numRanks)
+        ranks, coupling = self.getOrDefault(self.numRanks), self._coupling()
+        at_once = ranks * self._batch_size(data)
         return TrainingJob(
             rows=self._rows(data),
             builder=_travelling(self.getOrDefault(self.builder)),
@@ -139,10 +140,10 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints):
             target=self._target(data),
             inputs=self._inputs(data),
             epochs=self.getOrDefault(self.epochs),
-            batch_size=ranks * self._batch_size(data),
-            lanes=default_lanes(ranks, ranks * self._batch_size(data)),
+            batch_size=at_once * coupling.accumulation_steps,
+            lanes=default_lanes(ranks, at_once),
             seed=self.getOrDefault(self.seed) % 2**32,
-            coupling=self._coupling(),
+            coupling=coupling,
             stopping=self._stopping(),
             callbacks=_travelling(self.getOrDefault(self.callbacks))
             if self.isSet(self.callbacks)

@@ -185,6 +185,7 @@ def _checkpoints(
         "rows": sum(plan.lane_rows),
         "lanes": job.lanes,
         "batch_size": job.batch_size,
+        "rate_batches": job.coupling.rate_batches or context.size * job.coupling.accumulation_steps,
         "epochs": job.epochs,
         "seed": job.seed,
     }

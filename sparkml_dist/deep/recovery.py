@@ -31,8 +31,14 @@ SLOT_SECONDS = 120.0
 
 # The rank, its host or the way to it has gone. What its own code raises would come again.
 _GONE = {"rank_died", "rank_lost", "rank_silent", "rank_not_started"}
-# What Horovod raises when the way to another rank has gone and nobody says why.
-_CONNECTION = ("HorovodInternalError", "Horovod has been shut down", "gloo/transport", "[gloo]")
+# What operations between ranks raise when another one has gone and nobody says why.
+_CONNECTION = (
+    "HorovodInternalError",
+    "Horovod has been shut down",
+    "gloo/transport",
+    "[gloo]",
+    "shared memory with another rank",
+)
 
 
 @dataclass(frozen=True)

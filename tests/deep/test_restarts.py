@@ -39,6 +39,7 @@ def refused(kind, code):
         ({"rank": 1, "kind": "silent", "seconds": 3.0}, True),
         ({"rank": 1, "kind": "not_started", "seconds": 3.0}, True),
         (raised("HorovodInternalError", "[gloo] Connection closed by peer"), True),
+        (raised("ConnectionError", "No more shared memory with another rank."), True),
         (raised("ValueError", "a bad value"), False),
         ({**raised("ValueError", "bad"), "tail": ["HorovodInternalError"]}, False),
         (refused("TrainingError", "loss_not_finite"), False),
@@ -153,18 +154,18 @@ def job(tmp_path):
 
 def test_a_training_goes_on_with_the_batches_it_began_with(job, store):
     assert continued(job, 3, store) is job
-    store.write(CheckpointId(1, 5), {}, {"plan": {"lanes": 4, "batch_size": 64}})
+    store.write(CheckpointId(1, 5), {}, {"plan": {"lanes": 4, "batch_size": 64, "rate_batches": 2}})
     for ranks in (1, 3, 4):
         again = continued(job, ranks, store)
-        assert (again.lanes, again.batch_size) == (4, 64)
+        assert (again.lanes, again.batch_size, again.coupling.rate_batches) == (4, 64, 2)
     with pytest.raises(ConfigurationError, match="ranks_do_not_fit") as caught:
         continued(job, 5, store)
     assert "4 lanes and can go on with at most 4 ranks. Got 5." in caught.value.message
 
 
 def test_a_manifest_that_cannot_be_read_is_passed_over(job, store, caplog):
-    store.write(CheckpointId(1, 5), {}, {"plan": {"lanes": 4, "batch_size": 64}})
-    store.write(CheckpointId(1, 9), {}, {"plan": {"lanes": 2, "batch_size": 6}})
+    store.write(CheckpointId(1, 5), {}, {"plan": {"lanes": 4, "batch_size": 64, "rate_batches": 2}})
+    store.write(CheckpointId(1, 9), {}, {"plan": {"lanes": 2, "batch_size": 6, "rate_batches": 2}})
     store.folder.child(str(CheckpointId(1, 9))).write_bytes("manifest.json", b"{")
     assert continued(job, 2, store).lanes == 4
     assert "launch-001-step-000000009 is passed over" in caplog.text
