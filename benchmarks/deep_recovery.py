@@ -86,7 +86,9 @@ def main() -> None:
     allowed: list[float] = []
     same = True
     with scratch() as folder:
-        data = partition(generated(spark, args.rows), str(folder / "shards"), shards=4)
+        data = partition(
+            generated(spark, args.rows), str(folder / "shards"), label="label", shards=4
+        )
         for repeat in range(-1, args.repeats):  # the first one warms up
             found = {}
             for kind in ("undisturbed", "killed"):

@@ -44,7 +44,8 @@ class TrainingResult:
     steps : int
         Steps of an epoch.
     seconds : dict
-        ``total``, and ``launch``, ``build``, ``train`` and ``save`` of rank 0.
+        ``total``, and ``launch``, ``build``, ``train`` and ``save`` of rank 0. Launches that were
+        lost count as ``launch``.
     best : dict
         ``best_epoch`` (from 0) and ``best`` (its value), where a metric was monitored.
     restarts : list of dict
