@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from sparkml_dist.cluster.slots import await_slots
 from sparkml_dist.deep.checkpoint_settings import CheckpointSettings
 from sparkml_dist.deep.checkpoint_store import CheckpointStore
 from sparkml_dist.errors import ResourceError, SparkMLDistError, TrainingError
-from sparkml_dist.session import check_slots
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -30,7 +30,7 @@ T = TypeVar("T")
 SLOT_SECONDS = 120.0
 
 # The rank, its host or the way to it has gone. What its own code raises would come again.
-_GONE = {"rank_died", "rank_lost", "rank_silent", "rank_not_started"}
+_GONE = {"rank_died", "rank_lost", "rank_silent", "rank_not_started", "gang_stalled"}
 # What operations between ranks raise when another one has gone and nobody says why.
 _CONNECTION = (
     "HorovodInternalError",
@@ -148,21 +148,15 @@ def _from(store: CheckpointStore) -> str:
 
 def _wait_for_slots(spark: SparkSession, ranks: int) -> None:
     """Wait until an executor that was lost is there again; raise when it does not come."""
-    deadline = time.monotonic() + SLOT_SECONDS
-    while True:
-        try:
-            check_slots(spark, ranks)
-        except ResourceError as error:
-            if time.monotonic() > deadline:
-                raise ResourceError(
-                    error.code,
-                    f"{error.message} An executor was lost, and none has come in its place within "
-                    f"{SLOT_SECONDS:g} s.",
-                    "Resume with fewer ranks (numRanks, resume=True), or when it is back.",
-                ) from error
-            time.sleep(1.0)
-        else:
-            return
+    try:
+        await_slots(spark, ranks, seconds=SLOT_SECONDS)
+    except ResourceError as error:
+        raise ResourceError(
+            error.code,
+            f"{error.message} An executor was lost, and none has come in its place within "
+            f"{SLOT_SECONDS:g} s.",
+            "Resume with fewer ranks (numRanks, resume=True), or when it is back.",
+        ) from error
 
 
 def _with_checkpoint(error: SparkMLDistError, store: CheckpointStore) -> SparkMLDistError:

@@ -38,6 +38,7 @@ def refused(kind, code):
         ({"rank": 1, "kind": "lost"}, True),
         ({"rank": 1, "kind": "silent", "seconds": 3.0}, True),
         ({"rank": 1, "kind": "not_started", "seconds": 3.0}, True),
+        ({"rank": 1, "kind": "stalled", "seconds": 3.0, "count": 4}, True),
         (raised("HorovodInternalError", "[gloo] Connection closed by peer"), True),
         (raised("ConnectionError", "No more shared memory with another rank."), True),
         (raised("ValueError", "a bad value"), False),
@@ -59,7 +60,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def no_wait(monkeypatch):
-    monkeypatch.setattr(recovery, "check_slots", lambda spark, ranks: None)
+    monkeypatch.setattr(recovery, "await_slots", lambda spark, ranks, seconds: None)
 
 
 class Launches:
@@ -125,11 +126,10 @@ def test_what_would_come_again_is_raised_at_once(store, no_wait):
 
 
 def test_slots_that_do_not_come_back(store, monkeypatch):
-    def too_few(spark, ranks):
+    def too_few(spark, ranks, seconds):
         raise ResourceError("too_few_slots", "There is 1 slot.")
 
-    monkeypatch.setattr(recovery, "check_slots", too_few)
-    monkeypatch.setattr(recovery, "SLOT_SECONDS", 0.0)
+    monkeypatch.setattr(recovery, "await_slots", too_few)
     launches = Launches(store, KILLED)
     with pytest.raises(ResourceError, match="too_few_slots") as caught:
         run_with_restarts(None, 2, launches, store, CheckpointSettings())
