@@ -41,9 +41,10 @@ def network(
     noisy : bool
         Whether there are batch normalisation and dropout, whose state differs between ranks.
     doom : callable, optional
-        ``doom(rank, step)`` is called in every step, counted from 1 in each launch.
+        ``doom(rank, call)`` is called with every batch that the loss is asked about, counted from
+        1 in each launch.
     poison : int, optional
-        Step in which the loss becomes NaN.
+        Step, counted from 1, in which the loss becomes NaN.
     """
 
     def build(input_shape):
@@ -64,14 +65,14 @@ def network(
             def result(self):
                 return self.rows.value
 
-        steps = [0]
+        calls = [0]
 
         class Loss(keras.losses.Loss):
             def call(self, y_true, y_pred):
-                steps[0] += 1
+                calls[0] += 1
                 if doom is not None:
-                    doom(int(os.environ["HOROVOD_RANK"]), steps[0])
-                bad = float("nan") if steps[0] == poison else 1.0
+                    doom(int(os.environ["HOROVOD_RANK"]), calls[0])
+                bad = float("nan") if int(model.optimizer.iterations) + 1 == poison else 1.0
                 return tf.reduce_mean((y_true / ROWS - y_pred) ** 2, axis=-1) * bad
 
         layers = keras.layers
@@ -94,15 +95,15 @@ def network(
     return build
 
 
-def killed(marker: Path, *, rank: int, step: int, above: int = 0) -> Callable[[int, int], None]:
-    """Return a doom: one rank's process is killed in one step, once.
+def killed(marker: Path, *, rank: int, call: int, above: int = 0) -> Callable[[int, int], None]:
+    """Return a doom: one rank's process is killed at one call, once.
 
     `above` kills the process so many generations further up instead: 3 is the executor.
     """
     path = str(marker)
 
-    def doom(at_rank, at_step):
-        if at_rank != rank or at_step != step or os.path.exists(path):
+    def doom(at_rank, at_call):
+        if at_rank != rank or at_call != call or os.path.exists(path):
             return
         with open(path, "w"):
             pass
