@@ -54,13 +54,14 @@ def _rates(context: Any, payload: tuple[str, str, float]) -> dict[str, Any]:
     from sparkml_dist.deep.backend import hvd, tf
     from sparkml_dist.deep.coupling import Coupling
     from sparkml_dist.deep.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.horovod_threads import start_horovod
     from sparkml_dist.deep.reduction import reduce_alone
 
     kind, folder, duration = payload
     tf.config.threading.set_intra_op_parallelism_threads(context.cpus)
     tf.config.threading.set_inter_op_parallelism_threads(context.cpus)
     if kind != "uncoupled":
-        hvd.init()
+        start_horovod()
     found: dict[str, Any] = {}
     for place, (case, (network, batch, _)) in enumerate(CASES.items()):
         model, shape = _model(network)

@@ -29,6 +29,7 @@ IN_RANKS = {
         "epoch_setup",
         "event_files",
         "horovod_check",
+        "horovod_threads",
         "learning_rate",
         "loop",
         "model_check",

@@ -19,6 +19,7 @@ from sparkml_dist.deep.checkpointer import Checkpointer, Extra
 from sparkml_dist.deep.coupling import Coupling
 from sparkml_dist.deep.epoch_setup import count_row_groups, prepare_epoch_end
 from sparkml_dist.deep.horovod_check import check_horovod
+from sparkml_dist.deep.horovod_threads import start_horovod
 from sparkml_dist.deep.job import MODEL_FILE, TrainingJob
 from sparkml_dist.deep.loop import EpochReport, train_epochs
 from sparkml_dist.deep.model_check import build_model
@@ -136,7 +137,7 @@ def _set_up(context: RankContext, job: TrainingJob) -> str:
     reduction = check_horovod(context, job.reduction)
     tf.config.threading.set_intra_op_parallelism_threads(context.cpus)
     tf.config.threading.set_inter_op_parallelism_threads(context.cpus)
-    hvd.init()
+    start_horovod()
     keras.config.set_floatx("float32")
     if job.coupling.mixed_precision != "none":
         keras.mixed_precision.set_dtype_policy(f"mixed_{job.coupling.mixed_precision}")

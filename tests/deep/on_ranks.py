@@ -14,10 +14,10 @@ LAST_ROWS = (8, 3)  # of each rank in the last step
 
 
 def run(context, _):
-    from sparkml_dist.deep.backend import hvd
+    from sparkml_dist.deep.horovod_threads import start_horovod
     from tests.deep import on_ranks_steps
 
-    hvd.init()
+    start_horovod()
     return {
         "steps": on_ranks_steps.run(context),
         "plain": train_together(context, weighted=False),

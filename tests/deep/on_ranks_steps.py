@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 
 from tests.deep import on_ranks
@@ -37,6 +39,7 @@ def run(context):
         "overflow": overflow(context),
         "other_types": other_types(),
         "gone": rank_gone(context),
+        "priorities": priorities(),
     }
 
 
@@ -191,3 +194,11 @@ def rank_gone(context):
     except ConnectionError as error:
         return str(error)
     return "nothing"
+
+
+def priorities():
+    """How willing Horovod's threads, and this one, are to wait."""
+    from sparkml_dist.deep import horovod_threads
+
+    threads = [os.getpriority(os.PRIO_PROCESS, t) for t in sorted(horovod_threads._threads)]
+    return [threads, os.getpriority(os.PRIO_PROCESS, 0)]

@@ -90,3 +90,11 @@ def test_double_precision_has_no_part_in_the_memory(steps):
 
 def test_a_rank_that_has_gone_is_told_in_one_line(steps):
     assert steps[0]["gone"] == "No more shared memory with another rank."
+
+
+def test_idle_threads_of_horovod_yield_to_the_training(steps):
+    for rank in steps:
+        threads, own = rank["priorities"]
+        assert threads
+        assert set(threads) == {19}
+        assert own < 19
