@@ -32,6 +32,7 @@ IN_RANKS = {
         "horovod_threads",
         "learning_rate",
         "loop",
+        "loss_parts",
         "model_check",
         "network_facts",
         "output_check",

@@ -9,6 +9,7 @@ from typing import Any
 from sparkml_dist.deep.backend import hvd, keras, tf
 from sparkml_dist.deep.embedding.marks import sharded_over_ranks
 from sparkml_dist.deep.learning_rate import RateFactor, innermost
+from sparkml_dist.deep.loss_parts import weighed_parts
 from sparkml_dist.deep.reduction import Reduction
 from sparkml_dist.errors import ConfigurationError
 
@@ -149,9 +150,9 @@ class Step:
         share = tf.reduce_mean(weight)
         with tf.GradientTape() as tape:
             y_pred = model(x, training=True)
-            own = tf.cast(
-                model.compute_loss(x, y, y_pred, tf.math.divide_no_nan(weight, share)), share.dtype
-            )
+            scaled = tf.math.divide_no_nan(weight, share)
+            with weighed_parts(model, share):
+                own = tf.cast(model.compute_loss(x, y, y_pred, scaled), share.dtype)
             objective = optimizer.scale_loss(own * share)
         variables = model.trainable_variables
         gradients = tape.gradient(objective, [v.value for v in variables])

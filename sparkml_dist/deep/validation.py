@@ -8,6 +8,7 @@ from typing import Any
 from sparkml_dist.deep.backend import keras, tf
 from sparkml_dist.deep.coupling import Coupling
 from sparkml_dist.deep.loop import tensors
+from sparkml_dist.deep.loss_parts import weighed_parts
 from sparkml_dist.deep.pipeline import Batch, BatchStream
 
 __all__ = ["Validator"]
@@ -55,9 +56,9 @@ class Validator:
         model = self._coupling.model
         y_pred = model(x, training=False)
         share = tf.reduce_mean(weight)
-        loss = model.compute_loss(
-            x, y, y_pred, tf.math.divide_no_nan(weight, share), training=False
-        )
+        scaled = tf.math.divide_no_nan(weight, share)
+        with weighed_parts(model, share):
+            loss = model.compute_loss(x, y, y_pred, scaled, training=False)
         counted = share * tf.cast(tf.shape(weight)[0], share.dtype)
         self._loss.update_state(loss, sample_weight=counted)
         seen = keras.tree.map_structure(lambda array: array[:rows], (x, y, y_pred, weight))

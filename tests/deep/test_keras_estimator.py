@@ -88,7 +88,14 @@ def data(frame, tmp_path_factory):
 @pytest.fixture(scope="module")
 def fitted(spark, file, data):
     """Both trainings on one rank, and what plain Keras makes of the same batches."""
-    settings = {"numRanks": 1, "epochs": 3, "batchSize": 32, "seed": 4, "labelCol": "price"}
+    settings = {
+        "numRanks": 1,
+        "epochs": 3,
+        "batchSize": 32,
+        "seed": 4,
+        "labelCol": "price",
+        "validationFraction": 0.2,
+    }
     towers = KerasEstimator(builder=f"{file}:towers", inputs=INPUTS, targets=TARGETS, **settings)
     number = KerasRegressor(builder=f"{file}:regression", **settings)
     models = [learner.fit(data) for learner in (towers, number)]
@@ -113,6 +120,11 @@ def test_several_outputs_become_a_struct(fitted, frame, tmp_path):
     assert isinstance(model, KerasModel)
     assert sorted(model.outputNames) == ["price", "sold"]
     assert {"loss", "price_loss", "sold_loss", "price_mae", "sold_accuracy"} <= set(model.history)
+    # Each output's loss is a mean over all rows, those of the last, smaller batch among them.
+    for prefix in ("", "val_"):
+        parts = [model.history[f"{prefix}{name}_loss"] for name in ("price", "sold")]
+        total = model.history[f"{prefix}loss"]
+        assert np.sum(parts, axis=0) == pytest.approx(total, rel=1e-5)
     # The targets are not needed to predict.
     new = frame.drop("price", "sold")
     found = model.transform(new)
