@@ -5,7 +5,7 @@ PYTHON ?= python3
 export GPU
 BIN := .venv$(if $(GPU),-gpu)/bin
 # Folders that hold Python.
-SOURCES := sparkml_dist jobs scripts tests benchmarks
+SOURCES := sparkml_dist jobs scripts examples tests benchmarks
 
 .DEFAULT_GOAL := help
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
         split,
     )
     from sparkml_dist.deep import (
+        DeepEnsembleClassificationModel,
+        DeepEnsembleClassifier,
         KerasClassificationModel,
         KerasClassifier,
         KerasEstimator,
@@ -55,10 +57,13 @@ if TYPE_CHECKING:
         StackingClassifier,
         StackingRegressionModel,
         StackingRegressor,
+        VotedClassificationModel,
+        VotedRegressionModel,
         VotingClassificationModel,
         VotingClassifier,
         VotingRegressionModel,
         VotingRegressor,
+        vote,
     )
     from sparkml_dist.errors import SparkMLDistError
     from sparkml_dist.mining import (
@@ -94,6 +99,8 @@ _HOMES = {
     "Block": "dataset",
     "CalibratedClassificationModel": "ensemble",
     "CalibratedClassifier": "ensemble",
+    "DeepEnsembleClassificationModel": "deep",
+    "DeepEnsembleClassifier": "deep",
     "EnsembleSelectionClassifier": "ensemble",
     "FrequentItemsets": "mining",
     "FrequentItemsetsModel": "mining",
@@ -121,6 +128,8 @@ _HOMES = {
     "StackingClassifier": "ensemble",
     "StackingRegressionModel": "ensemble",
     "StackingRegressor": "ensemble",
+    "VotedClassificationModel": "ensemble",
+    "VotedRegressionModel": "ensemble",
     "VotingClassificationModel": "ensemble",
     "VotingClassifier": "ensemble",
     "VotingRegressionModel": "ensemble",
@@ -136,6 +145,7 @@ _HOMES = {
     "partition": "dataset",
     "read_baskets": "mining",
     "split": "dataset",
+    "vote": "ensemble",
     "windowed_baskets": "mining",
 }
 
@@ -155,6 +165,8 @@ __all__ = [
     "Block",
     "CalibratedClassificationModel",
     "CalibratedClassifier",
+    "DeepEnsembleClassificationModel",
+    "DeepEnsembleClassifier",
     "EnsembleSelectionClassifier",
     "FrequentItemsets",
     "FrequentItemsetsModel",
@@ -182,6 +194,8 @@ __all__ = [
     "StackingClassifier",
     "StackingRegressionModel",
     "StackingRegressor",
+    "VotedClassificationModel",
+    "VotedRegressionModel",
     "VotingClassificationModel",
     "VotingClassifier",
     "VotingRegressionModel",
@@ -198,6 +212,7 @@ __all__ = [
     "partition",
     "read_baskets",
     "split",
+    "vote",
     "windowed_baskets",
 ]
 

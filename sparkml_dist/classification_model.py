@@ -38,12 +38,16 @@ class ShardClassificationModel(ShardModel, HasClassColumns):
     def _target(self) -> str:
         return f"{self.numClasses} classes"
 
-    def _transform(self, dataset: DataFrame) -> DataFrame:
-        outputs = OutputColumns(
+    def _outputs(self) -> OutputColumns:
+        """Return the columns that `transform` adds."""
+        return OutputColumns(
             self.getOrDefault(self.predictionCol),
             self.getOrDefault(self.probabilityCol),
             self.getOrDefault(self.rawPredictionCol),
             self.getOrDefault(self.predictedLabelCol),
         )
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        outputs = self._outputs()
         cpus = SessionInfo.of(dataset.sparkSession).task_cpus
         return score(dataset, self.schema, self.label, self._scorer(), outputs, task_cpus=cpus)

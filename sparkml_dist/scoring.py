@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 __all__ = [
+    "Measured",
+    "MeasuringScorer",
     "OutputColumns",
     "RawScorer",
     "Scorer",
@@ -31,6 +33,7 @@ __all__ = [
 # Spark may hand over a few thousand rows at a time, whatever its setting says; models have a cost
 # for each call, which so many rows make small.
 _ROWS_AT_ONCE = 32_768
+_NONE = np.empty((0, 0))
 
 Predict = Callable[[Matrix], npt.NDArray[Any]]
 
@@ -73,6 +76,37 @@ class RawScorer(Scorer, Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Measured:
+    """Predictions with more that there is to say of each row.
+
+    Attributes
+    ----------
+    prediction : ndarray of shape (n, n_classes) or (n,)
+    measures : ndarray of shape (n, n_measures)
+        In the order of the scorer's `MeasuringScorer.measures`.
+    """
+
+    prediction: npt.NDArray[Any]
+    measures: npt.NDArray[Any]
+
+
+@runtime_checkable
+class MeasuringScorer(Scorer, Protocol):
+    """A scorer with measures of each row; what it loads has a method ``measured(X)``.
+
+    Attributes
+    ----------
+    measures : sequence of str
+        Their names.
+    """
+
+    @property
+    def measures(self) -> Sequence[str]:
+        """Names of what ``measured(X)``, a `Measured`, holds of each row."""
+        ...
+
+
 _loaded: dict[str, Any] = {}
 _KEPT = 2
 
@@ -91,12 +125,20 @@ def loaded(key: str, load: Callable[[], Any]) -> Any:
 
 @dataclass(frozen=True)
 class OutputColumns:
-    """Names of the columns that scoring adds; an empty name leaves one out."""
+    """Names of the columns that scoring adds; an empty name leaves one out.
+
+    ``measures`` holds pairs of a scorer's measure and its column.
+    """
 
     prediction: str
     probability: str
     raw_prediction: str
     predicted_label: str
+    measures: tuple[tuple[str, str], ...] = ()
+
+    def with_measures(self, **columns: str) -> OutputColumns:
+        """Return the same with a column for each of a scorer's measures that has a name."""
+        return replace(self, measures=tuple((m, c) for m, c in columns.items() if c))
 
 
 def check_feature_columns(df: DataFrame, schema: FeatureSchema) -> None:
@@ -176,6 +218,8 @@ def score(
         fields.append("raw: array<float>")
     if want_label and names is not None:
         fields.append("label: string")
+    places = _measured_places(scorer, outputs)
+    fields += [f"measure{place}: double" for place in places]
     carried = schema.n_transported
 
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
@@ -183,7 +227,8 @@ def score(
         with limit_threads(task_cpus):
             for batch in _joined(batches):
                 features = schema.encode([batch.field(i) for i in range(carried)])
-                proba = np.ascontiguousarray(model(features), dtype=np.float32)
+                said = model.measured(features) if places else Measured(model(features), _NONE)
+                proba = np.ascontiguousarray(said.prediction, dtype=np.float32)
                 best = proba.argmax(axis=1)
                 arrays = [pa.array(classes[best]), _lists(proba)]
                 if want_raw:
@@ -192,6 +237,7 @@ def score(
                     arrays.append(_lists(raw.astype(np.float32, copy=False)))
                 if want_label and names is not None:
                     arrays.append(names.take(pa.array(best)))
+                arrays += [pa.array(said.measures[:, p].astype(np.float64)) for p in places]
                 yield pa.StructArray.from_arrays(arrays, [f.split(":")[0] for f in fields])
 
     # The annotations are how Spark tells an iterator over batches; they must be real objects.
@@ -208,11 +254,21 @@ def score(
         added.append(array_to_vector(F.col(f"{scored}.raw")).alias(outputs.raw_prediction))
     if want_label and names is not None:
         added.append(F.col(f"{scored}.label").alias(outputs.predicted_label))
+    for place, (_, column) in zip(places, outputs.measures, strict=True):
+        added.append(F.col(f"{scored}.measure{place}").alias(column))
     replaced = {outputs.prediction, outputs.probability, outputs.raw_prediction}
+    replaced |= {column for _, column in outputs.measures}
     replaced |= {outputs.predicted_label} if names is not None else set()
     kept = [F.col(f"`{c}`") for c in df.columns if c not in replaced]
     with_scores = df.select("*", udf(F.struct(*schema.transport())).alias(scored))
     return with_scores.select(*kept, *added)
+
+
+def _measured_places(scorer: Scorer, outputs: OutputColumns) -> list[int]:
+    """Return which of the scorer's measures are asked for."""
+    if not outputs.measures or not isinstance(scorer, MeasuringScorer):
+        return []
+    return [list(scorer.measures).index(measure) for measure, _ in outputs.measures]
 
 
 def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:

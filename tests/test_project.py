@@ -25,6 +25,8 @@ IN_RANKS = {
         "callbacks",
         "checkpointer",
         "coupling",
+        *(f"embedding.{name}" for name in ("gradients", "layer", "lookup", "plain", "saving")),
+        "embedding.tensors",
         "epoch_end",
         "epoch_setup",
         "event_files",

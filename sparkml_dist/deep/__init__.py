@@ -1,11 +1,15 @@
 """Deep networks: Keras models trained by ranks over the shards, with Horovod between them."""
 
 from sparkml_dist.deep.classifier import KerasClassificationModel, KerasClassifier
+from sparkml_dist.deep.deep_ensemble import DeepEnsembleClassifier
+from sparkml_dist.deep.deep_ensemble_model import DeepEnsembleClassificationModel
 from sparkml_dist.deep.estimator import KerasEstimator, KerasModel
 from sparkml_dist.deep.regressor import KerasRegressionModel, KerasRegressor
 from sparkml_dist.deep.tf_dataset import as_tf_dataset
 
 __all__ = [
+    "DeepEnsembleClassificationModel",
+    "DeepEnsembleClassifier",
     "KerasClassificationModel",
     "KerasClassifier",
     "KerasEstimator",

@@ -16,7 +16,8 @@ import numpy as np
 
 from sparkml_dist.deep.backend import hvd, keras, tf
 from sparkml_dist.deep.coupling_settings import CouplingSettings
-from sparkml_dist.deep.embedding.marks import sharded_over_ranks
+from sparkml_dist.deep.embedding.marks import mark_slots, sharded_over_ranks
+from sparkml_dist.deep.embedding.optimizers import check_optimizer
 from sparkml_dist.deep.horovod_threads import yield_to_training
 from sparkml_dist.deep.learning_rate import RateFactor
 from sparkml_dist.deep.reduction import Reduction, make_reduction
@@ -58,6 +59,8 @@ class Coupling:
     ) -> None:
         settings = settings or CouplingSettings()
         self.model = model
+        check_optimizer(model.optimizer, model.trainable_variables)
+        mark_slots(model.optimizer, model.trainable_variables)
         self.transport = "given"
         self.rate = RateFactor(
             settings.learning_rate_scaling,

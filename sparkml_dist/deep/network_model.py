@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from sparkml_dist.deep.inputs import InputSpec
-from sparkml_dist.deep.scorer import KerasScorer
+from sparkml_dist.deep.scorer import KerasScorer, load_network
 from sparkml_dist.shard_model import ShardModel
 
-__all__ = ["NetworkModel"]
+__all__ = ["NETWORK_PACKAGES", "NetworkModel"]
+
+#: Packages whose versions a model at rest names.
+NETWORK_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "horovod")
 
 
 class NetworkModel(ShardModel):
@@ -24,12 +28,35 @@ class NetworkModel(ShardModel):
         often the gang was launched anew) and ``restarted`` (why, each time).
     """
 
-    _packages = ("keras", "tensorflow", "tensorflow-cpu", "horovod")
+    _packages = NETWORK_PACKAGES
 
     @property
     def history(self) -> dict[str, list[Any]]:
         """``loss`` and the metrics of every epoch."""
         return dict(self.summary["history"])
+
+    def to_keras(self) -> Any:
+        """Return the network as a Keras model, loaded into this process.
+
+        Keras and TensorFlow are imported here. It takes rows in the shape that it was built for
+        and needs nothing of this package: a `ShardedEmbedding` comes as ``keras.layers.Embedding``
+        where Keras can clone the model.
+
+        Returns
+        -------
+        keras.Model
+            Not compiled.
+
+        Raises
+        ------
+        StorageError
+            ``file_altered`` or ``network_not_loaded``.
+        """
+        file = self.files[0]
+        network = load_network(self.folder, file.name, file.sha256, os.cpu_count() or 1)
+        from sparkml_dist.deep.embedding.plain import with_plain_embeddings
+
+        return with_plain_embeddings(network)
 
     def _scorer(self) -> KerasScorer:
         file, facts = self.files[0], self.content["facts"]

@@ -17,6 +17,7 @@ from sparkml_dist.deep.builder_call import load_builder, takes
 from sparkml_dist.deep.checkpoint_settings import CHECKPOINTS
 from sparkml_dist.deep.checkpointer import Checkpointer, Extra
 from sparkml_dist.deep.coupling import Coupling
+from sparkml_dist.deep.embedding.saving import save_model
 from sparkml_dist.deep.epoch_setup import count_row_groups, prepare_epoch_end
 from sparkml_dist.deep.horovod_check import check_horovod
 from sparkml_dist.deep.horovod_threads import start_horovod
@@ -115,9 +116,12 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
         if checkpoints is not None:
             checkpoints.close()
     clock.lap("train")
-    # All ranks have met in the last check of the weights: from here on each is on its own.
-    hvd.shutdown()
     best = end.finish()
+    with tempfile.TemporaryDirectory() as local:
+        # Ranks that share a table save it together; from here on each is on its own.
+        save_model(model, os.path.join(local, MODEL_FILE))
+        hvd.shutdown()
+        saved = _saved(model, facts, Folder.at(local), job.folder) if context.rank == 0 else {}
     result: dict[str, Any] = {
         "rows": reports[-1].rows,
         "steps": reports[-1].steps,
@@ -127,7 +131,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     if context.rank == 0:
         result["history"] = _history(reports)
         result["best"] = best
-        result["model"] = _save(model, facts, job.folder)
+        result["model"] = saved
         clock.lap("save")
     return {**result, "seconds": clock.laps}
 
@@ -198,11 +202,8 @@ def _history(reports: list[EpochReport]) -> dict[str, list[Any]]:
     return {name: [r.logs.get(name) for r in reports] for name in reports[0].logs}
 
 
-def _save(model: Any, facts: Facts, folder: Folder) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory() as local:
-        path = os.path.join(local, MODEL_FILE)
-        model.save(path)
-        Folder.at(local).copy_file_to(MODEL_FILE, folder)
+def _saved(model: Any, facts: Facts, local: Folder, folder: Folder) -> dict[str, Any]:
+    local.copy_file_to(MODEL_FILE, folder)
     return {
         "file": MODEL_FILE,
         "sha256": folder.sha256(MODEL_FILE),

@@ -8,7 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,9 @@ from sparkml_dist.deep.forward import forward
 from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
+
+if TYPE_CHECKING:
+    from sparkml_dist.ensemble.compiled.graph import OnnxGraph
 
 __all__ = ["KerasScorer", "load_network", "task_cpus"]
 
@@ -73,7 +76,7 @@ class KerasScorer:
         StorageError
             ``file_altered`` or ``network_not_loaded``.
         """
-        run = forward(load_network(self.folder, self.file, self.sha256, task_cpus()), self.inputs)
+        run = forward(self.network(task_cpus()), self.inputs)
         width = (self.n_classes,) if self.n_classes else ()
 
         def predict(X: Any) -> npt.NDArray[np.float32]:
@@ -83,6 +86,28 @@ class KerasScorer:
             return found
 
         return predict
+
+    def network(self, cpus: int = 1) -> Any:
+        """Return the network, loaded; as `load_network`."""
+        return load_network(self.folder, self.file, self.sha256, cpus)
+
+    def onnx_combine(self, graph: OnnxGraph, prefix: str = "network_") -> str:
+        """Add the network to a graph; return the name of what it predicts."""
+        from sparkml_dist.deep.embedding.plain import with_plain_embeddings
+        from sparkml_dist.deep.network_onnx import add_network, add_probabilities
+
+        network = with_plain_embeddings(self.network())
+        outputs = add_network(graph, network, self.inputs, prefix)
+        if not self.n_classes:
+            return graph.node("Reshape", [outputs, graph.constant([-1], np.int64)])
+        flat = graph.node("Reshape", [outputs, graph.constant([-1, self.units], np.int64)])
+        return add_probabilities(graph, flat, self.units, logits=self.logits)
+
+    def probe_rows(self, n_features: int, rows: int) -> npt.NDArray[np.float32]:
+        """Return rows that the network takes, to compare its ONNX form on."""
+        from sparkml_dist.deep.network_onnx import probe_rows
+
+        return probe_rows(self.network(), self.inputs, n_features, rows)
 
     def probabilities(self, outputs: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Return class probabilities, shape (n, n_classes), from the outputs of the network."""
@@ -129,6 +154,9 @@ def load_network(folder: Folder, file: str, sha256: str, cpus: int = 1) -> Any:
             "It was cut or altered; restore it, or fit the model anew.",
         )
     keras = _keras(cpus)
+    # Registers the layer with Keras.
+    from sparkml_dist.deep.embedding import layer  # noqa: F401
+
     with tempfile.TemporaryDirectory() as local:
         path = os.path.join(local, "network.keras")
         with open(path, "wb") as stream:

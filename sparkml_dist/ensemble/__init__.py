@@ -30,6 +30,7 @@ from sparkml_dist.ensemble.stacking.model import (
     StackingRegressionModel,
 )
 from sparkml_dist.ensemble.stacking.stacking import StackingClassifier, StackingRegressor
+from sparkml_dist.ensemble.voted import VotedClassificationModel, VotedRegressionModel, vote
 from sparkml_dist.ensemble.voting import (
     VotingClassificationModel,
     VotingClassifier,
@@ -61,8 +62,11 @@ __all__ = [
     "StackingClassifier",
     "StackingRegressionModel",
     "StackingRegressor",
+    "VotedClassificationModel",
+    "VotedRegressionModel",
     "VotingClassificationModel",
     "VotingClassifier",
     "VotingRegressionModel",
     "VotingRegressor",
+    "vote",
 ]

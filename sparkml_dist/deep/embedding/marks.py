@@ -29,11 +29,14 @@ class Shard:
         Number of this owner among the table's owners.
     owners : int
         How many share the table.
+    replica : int
+        Which copy of the table it belongs to, where groups of ranks have a copy each.
     """
 
     rows: int
     index: int
     owners: int
+    replica: int = 0
 
     def __len__(self) -> int:
         return len(range(self.index, self.rows, self.owners))

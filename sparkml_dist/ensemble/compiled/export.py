@@ -47,7 +47,8 @@ def export_onnx(model: ShardModel, path: str | os.PathLike[str]) -> None:
     model : ShardModel
         Its scorer must have a method ``onnx_combine(graph)``, which adds the model to an
         `OnnxGraph` and returns the name of the probabilities, float32 (N, n_classes), or of the
-        predictions of a regression, float32 (N,).
+        predictions of a regression, float32 (N,). It may have ``probe_rows(n_features, rows)``:
+        rows to compare on.
     path : str or path-like
         The file: a local path or URI.
 
@@ -71,7 +72,10 @@ def _check(scorer: Any, exported: Predict, n_features: int) -> None:
     """Raise where a graph predicts something else; warn where only missing values show it."""
     bank, plain = getattr(scorer, "bank", None), scorer.load()
     for missing in (False, True):
-        probes = probe_rows(bank, n_features, _PROBES, missing=missing)
+        if hasattr(scorer, "probe_rows"):
+            probes = scorer.probe_rows(n_features, _PROBES)
+        else:
+            probes = probe_rows(bank, n_features, _PROBES, missing=missing)
         problem = disagreement(agreement(plain, exported, probes), share=_SHARE)
         if problem and not missing:
             raise TrainingError(

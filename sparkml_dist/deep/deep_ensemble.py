@@ -1,0 +1,247 @@
+"""Several networks, trained side by side by gangs of their own, as one classifier."""
+
+from __future__ import annotations
+
+import logging
+import time
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import numpy as np
+from pyspark.ml.param import TypeConverters
+from pyspark.util import inheritable_thread_target
+
+from sparkml_dist.classifier import ShardClassifier
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.deep.classifier import KerasClassificationModel, KerasClassifier
+from sparkml_dist.deep.deep_ensemble_model import (
+    UNCERTAINTY_DEFAULTS,
+    DeepEnsembleClassificationModel,
+    HasUncertaintyColumns,
+)
+from sparkml_dist.deep.network_estimator import NetworkEstimator
+from sparkml_dist.errors import ConfigurationError, SparkMLDistError
+from sparkml_dist.params import param
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.session import SessionInfo
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["DeepEnsembleClassifier"]
+
+_logger = logging.getLogger(__name__)
+
+# What belongs to the ensemble and not to a member.
+_OWN = ("modelDir", "overwrite", "resume", "seed", "shardsDir")
+
+
+class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyColumns):
+    """Networks of one builder that differ by their seeds and vote by their mean probability.
+
+    Each is trained by ``numRanks`` ranks of its own, as by `KerasClassifier`, from other initial
+    weights and on the rows in another order; as many are trained at the same time as the slots
+    allow. What they do not agree on tells how far a prediction can be trusted: `transform` adds
+    two measures of uncertainty. A fit that was cut short and is run again with ``resume`` trains
+    those members only that are missing.
+
+    Parameters
+    ----------
+    builder : str or callable
+        As for `KerasClassifier`.
+    numMembers : int, default=4
+        Networks.
+    numRanks : int, default=1
+        Ranks of each member.
+    parallelism : int, optional
+        Members that are trained at the same time, at most; as many as there are slots for by
+        default.
+    shardsPerMember : int, optional
+        Shards that each member learns from, drawn so that all are used alike; all shards by
+        default, which is best where time allows.
+    entropyCol, mutualInformationCol : str
+        Columns of uncertainty that `transform` adds; an empty name leaves one out.
+    **params
+        All other Params of `KerasClassifier`; rows kept for validation are each member's own.
+
+    References
+    ----------
+    Lakshminarayanan, Pritzel, Blundell (2017), "Simple and scalable predictive uncertainty
+    estimation using deep ensembles", arXiv:1612.01474.
+
+    Examples
+    --------
+    >>> ensemble = DeepEnsembleClassifier(  # doctest: +SKIP
+    ...     builder="mlp", numMembers=5, epochs=20
+    ... )
+    >>> ensemble.fit(train).transform(test).select(  # doctest: +SKIP
+    ...     "prediction", "entropy", "mutualInformation"
+    ... )
+    """
+
+    numMembers: Any = param("numMembers", "networks (>= 1)", TypeConverters.toInt)
+    parallelism: Any = param(
+        "parallelism",
+        "members trained at the same time, at most (>= 1); as slots allow when not set",
+        TypeConverters.toInt,
+    )
+    shardsPerMember: Any = param(
+        "shardsPerMember",
+        "shards that each member learns from (>= 1); all when not set",
+        TypeConverters.toInt,
+    )
+
+    _model_class: ClassVar[Any] = DeepEnsembleClassificationModel
+    _defaults: ClassVar[dict[str, Any]] = {
+        "numMembers": 4,
+        "numRanks": 1,
+        **UNCERTAINTY_DEFAULTS,
+    }
+
+    def _check_params(self, spark: SparkSession) -> None:
+        for name in ("numMembers", "parallelism", "shardsPerMember"):
+            value = self._value(self.getParam(name))
+            if value is not None and value < 1:
+                raise ConfigurationError(f"invalid_{name}", f"{name} must be >= 1. Got {value}.")
+        super()._check_params(spark)
+
+    def _check_data(self, data: PartitionedDataset) -> None:
+        super()._check_data(data)
+        wanted = self._value(self.shardsPerMember)
+        if wanted is not None and wanted > len(data.shards):
+            raise ConfigurationError(
+                "invalid_shardsPerMember",
+                f"shardsPerMember must be at most the {len(data.shards)} shards that there are. "
+                f"Got {wanted}.",
+                "Cut the data into more shards with numShards.",
+            )
+
+    def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
+        # The number of members is left out: a fit with more of them keeps those it has.
+        return {**super()._plan(data), "shardsPerMember": self._value(self.shardsPerMember)}
+
+    def _fit_shards(  # type: ignore[override]
+        self, spark: SparkSession, data: PartitionedDataset, folder: Folder
+    ) -> DeepEnsembleClassificationModel:
+        begun = time.perf_counter()
+        number = self.getOrDefault(self.numMembers)
+        drawn = self._shards(data, number)
+        members = self._train_all(spark, data, folder, drawn)
+        return DeepEnsembleClassificationModel(
+            folder,
+            data.schema,
+            data.manifest.label,
+            [
+                ModelFile(f"{_home(k)}/{file.name}", file.bytes, file.sha256)
+                for k, member in enumerate(members)
+                for file in member.files
+            ],
+            {
+                "members": [
+                    {"file": f"{_home(k)}/{member.files[0].name}", "content": member.content}
+                    for k, member in enumerate(members)
+                ]
+            },
+            {
+                "members": [
+                    {"seed": self._seed(k), "shards": drawn[k], **member.summary}
+                    for k, member in enumerate(members)
+                ],
+                "seconds": {"total": time.perf_counter() - begun},
+                "peak_worker_rss_mb": max(m.summary["peak_worker_rss_mb"] for m in members),
+            },
+        )
+
+    # -- members --------------------------------------------------------------------------
+
+    def _seed(self, member: int) -> int:
+        """Return the seed of a member; the first one's is the ensemble's own."""
+        seed = self.getOrDefault(self.seed)
+        if member == 0:
+            return int(seed)
+        # Plain sums would give ensembles of neighbouring seeds the same members.
+        return int(np.random.SeedSequence((seed % 2**32, member)).generate_state(1)[0])
+
+    def _shards(self, data: PartitionedDataset, number: int) -> list[list[int]]:
+        """Return the shards of each member: rounds of permutations, cut one after the other."""
+        total = len(data.shards)
+        wanted = self._value(self.shardsPerMember) or total
+        if wanted == total:
+            return [list(range(total))] * number
+        drawn: list[list[int]] = []
+        left: list[int] = []
+        rng = np.random.default_rng(self.getOrDefault(self.seed) % 2**32)
+        for _ in range(number):
+            own, left = left[:wanted], left[wanted:]
+            while len(own) < wanted:
+                fresh = [int(s) for s in rng.permutation(total) if s not in own]
+                own, left = own + fresh[: wanted - len(own)], fresh[wanted - len(own) :]
+            drawn.append(sorted(own))
+        return drawn
+
+    def _member(self, folder: Folder, member: int) -> KerasClassifier:
+        """Return the estimator of a member, which goes on where it was left."""
+        estimator = KerasClassifier(
+            modelDir=folder.child(_home(member)).location, resume=True, seed=self._seed(member)
+        )
+        for declared, value in self.extractParamMap().items():
+            if declared.name not in _OWN and estimator.hasParam(declared.name):
+                if self.isSet(declared):
+                    estimator._set(**{declared.name: value})
+                else:
+                    estimator._setDefault(**{declared.name: value})
+        return estimator
+
+    def _train_all(
+        self,
+        spark: SparkSession,
+        data: PartitionedDataset,
+        folder: Folder,
+        drawn: list[list[int]],
+    ) -> list[KerasClassificationModel]:
+        number = len(drawn)
+        at_once = self._at_once(spark, number)
+        _logger.info("training %d networks, %d at a time", number, at_once)
+
+        def train(member: int) -> KerasClassificationModel:
+            shards = tuple(data.shards[s] for s in drawn[member])
+            own = replace(data, manifest=replace(data.manifest, shards=shards))
+            fitted: Any = self._member(folder, member)._fit_data(spark, own)
+            return cast("KerasClassificationModel", fitted)
+
+        # Descriptions and tags of jobs belong to a thread; those of the caller go with it.
+        target: Any = inheritable_thread_target(spark)(train)
+        with ThreadPoolExecutor(at_once, thread_name_prefix="sparkml_dist-member") as pool:
+            runs = [pool.submit(target, k) for k in range(number)]
+            wait(runs, return_when=FIRST_EXCEPTION)
+            for run in runs:
+                run.cancel()
+        _raise_first(runs, folder)
+        return [run.result() for run in runs]
+
+    def _at_once(self, spark: SparkSession, number: int) -> int:
+        ranks = self.getOrDefault(self.numRanks)
+        slots = SessionInfo.of(spark).slots or ranks
+        allowed = self._value(self.parallelism) or number
+        return max(1, min(number, allowed, slots // ranks))
+
+
+def _home(member: int) -> str:
+    return f"members/{member:03d}"
+
+
+def _raise_first(runs: list[Future[KerasClassificationModel]], folder: Folder) -> None:
+    """Raise the error of the first member that failed, saying which, and what is there."""
+    failed = [(k, r.exception()) for k, r in enumerate(runs) if not r.cancelled()]
+    member, error = next(((k, e) for k, e in failed if e is not None), (0, None))
+    if error is None:
+        return
+    if not isinstance(error, SparkMLDistError):
+        raise error
+    done = sum(e is None for _, e in failed)
+    kept = f" {done} are trained and kept in {folder.location!r}." if done else ""
+    raise type(error)(
+        error.code, f"Member {member} of {len(runs)}: {error.message}{kept}", error.hint
+    ) from error

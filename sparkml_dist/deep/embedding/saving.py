@@ -1,0 +1,173 @@
+"""Saves models whose tables are shared out among ranks, with one piece of a table at a time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.deep.embedding.layer import PLACEHOLDER, ShardedEmbedding
+from sparkml_dist.deep.embedding.marks import Shard, mark_slots, shard_of
+from sparkml_dist.deep.embedding.place import horovod
+from sparkml_dist.deep.embedding.tensors import tf
+
+__all__ = ["gathered_rows", "own_rows", "save_model"]
+
+_PIECE_BYTES = 32 << 20
+_WEIGHTS = "model.weights.h5"
+
+
+def gathered_rows(
+    variable: Any, piece_bytes: int = _PIECE_BYTES
+) -> Iterator[tuple[int, npt.NDArray[Any] | None]]:
+    """Yield a table that is shared out among ranks, in pieces, in the order of its rows.
+
+    Every rank must draw all pieces, at the same time.
+
+    Parameters
+    ----------
+    variable : keras.Variable
+        Marked: this rank's rows of the table, or of the optimizer's state for them.
+    piece_bytes : int
+        About how large a piece is; rank 0 holds two at a time.
+
+    Yields
+    ------
+    start : int
+        Number of the piece's first row.
+    rows : ndarray of shape (n, columns), or None
+        On rank 0; None on all others.
+    """
+    shard = shard_of(variable)
+    if shard is None:
+        raise ValueError(f"{variable.path} is not shared out among ranks.")
+    hvd = horovod()
+    columns = int(np.prod(variable.shape[1:], dtype=int))
+    piece = max(1, piece_bytes // max(1, columns * tf.as_dtype(variable.dtype).size))
+    # Rank 0 belongs to the first copy of the table.
+    gives = shard.replica == 0
+    for start in range(0, shard.rows, piece):
+        stop = min(shard.rows, start + piece)
+        first, last = (_rows_before(shard, i) for i in (start, stop))
+        part = variable.value[first:last] if gives else variable.value[:0]
+        counts = tf.constant([len(part) if r == 0 else 0 for r in range(hvd.size())], tf.int32)
+        found, received = hvd.alltoall(part, splits=counts)
+        if hvd.rank():
+            yield start, None
+            continue
+        rows = np.empty((stop - start, *part.shape[1:]), part.dtype.as_numpy_dtype)
+        at = 0
+        for owner, count in enumerate(received.numpy()[: shard.owners]):
+            rows[(owner - start) % shard.owners :: shard.owners] = found[at : at + count]
+            at += count
+        yield start, rows
+
+
+def _rows_before(shard: Shard, row: int) -> int:
+    return len(range(shard.index, row, shard.owners))
+
+
+def own_rows(variable: Any, table: Any) -> Any:
+    """Return those rows of a whole table that a variable holds on this rank."""
+    shard = shard_of(variable)
+    return table if shard is None else table[shard.index :: shard.owners]
+
+
+def save_model(model: Any, path: str) -> None:
+    """Write a model to a ``.keras`` file on rank 0; every rank must call this at the same time.
+
+    A table that is shared out travels to rank 0 in pieces and from there to the file, so that
+    rank 0 never holds the whole of it; it needs as much disk again beside the file. So do the
+    optimizer's variables for its rows. The file is what one process with the whole tables would
+    have written.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built. Without a table that is shared out, this is ``model.save(path)`` on rank 0.
+    path : str
+        A local file, used on rank 0 only; ends with ``.keras``.
+    """
+    tables = [
+        layer
+        for layer in model._flatten_layers()
+        if isinstance(layer, ShardedEmbedding) and layer.place is not None
+    ]
+    hvd = horovod()
+    first = hvd is None or hvd.rank() == 0
+    if not tables:
+        if first:
+            model.save(path)
+        return
+    slots = _slots(model)
+    if not first:
+        for variable in [*(layer.embeddings for layer in tables), *slots.values()]:
+            for _ in gathered_rows(variable):
+                pass
+        return
+    with tempfile.TemporaryDirectory(dir=os.path.dirname(os.path.abspath(path))) as folder:
+        _save_frame(model, tables, folder)
+        with h5py.File(os.path.join(folder, _WEIGHTS), "r+") as file:
+            for number, layer in enumerate(tables):
+                group = _placeholder(file, number)
+                del group[PLACEHOLDER]
+                _fill(group, "0", layer.embeddings)
+            for (group_name, key), variable in slots.items():
+                _fill(file[group_name], key, variable)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            for name in sorted(os.listdir(folder)):
+                archive.write(os.path.join(folder, name), name)
+
+
+def _slots(model: Any) -> dict[tuple[str, str], Any]:
+    """Return the optimizer's variables that belong to tables, by their place in the file."""
+    found: dict[tuple[str, str], Any] = {}
+    optimizer, path = getattr(model, "optimizer", None), "optimizer"
+    while optimizer is not None:
+        mark_slots(optimizer, model.trainable_variables)
+        for i, variable in enumerate(optimizer.variables):
+            if shard_of(variable) is not None:
+                found[f"{path}/vars", str(i)] = variable
+        # An optimizer that scales the loss holds the one that updates.
+        optimizer, path = getattr(optimizer, "inner_optimizer", None), f"{path}/inner_optimizer"
+    return found
+
+
+def _save_frame(model: Any, tables: list[Any], folder: str) -> None:
+    """Save all but the tables, each of which leaves a placeholder."""
+    for number, layer in enumerate(tables):
+        layer.placeholder = number
+    try:
+        model.save(folder, zipped=False)
+    finally:
+        for layer in tables:
+            layer.placeholder = None
+
+
+def _fill(group: Any, key: str, variable: Any) -> None:
+    shard = shard_of(variable)
+    if shard is None:
+        return
+    del group[key]
+    shape = (shard.rows, *variable.shape[1:])
+    table = group.create_dataset(key, shape=shape, dtype=variable.dtype)
+    for start, rows in gathered_rows(variable):
+        if rows is not None:
+            table[start : start + len(rows)] = rows
+
+
+def _placeholder(file: Any, number: int) -> Any:
+    found: list[Any] = []
+
+    def visit(name: str, item: Any) -> None:
+        if name.endswith(f"/{PLACEHOLDER}") and int(item[()]) == number:
+            found.append(item.parent)
+
+    file.visititems(visit)
+    return found[0]

@@ -1,0 +1,231 @@
+"""A vote of fitted models of any kind: ensembles and networks side by side."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.classification_model import ShardClassificationModel
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.regression_model import ShardRegressionModel
+from sparkml_dist.scoring import Predict, Scorer
+from sparkml_dist.session import get_session
+from sparkml_dist.shard_model import ShardModel
+from sparkml_dist.workspace import temporary_folder
+
+__all__ = ["VotedClassificationModel", "VotedRegressionModel", "vote"]
+
+
+@dataclass(frozen=True)
+class VotedScorer:
+    """Scorers of models as they travel to the workers, each with its share of the vote."""
+
+    scorers: tuple[Scorer, ...]
+    weights: tuple[float, ...]
+
+    @property
+    def cache_key(self) -> str:
+        """Tells models apart within a worker."""
+        said = [f"{s.cache_key} {w!r}" for s, w in zip(self.scorers, self.weights, strict=True)]
+        return f"voted/{hashlib.sha256(chr(10).join(said).encode()).hexdigest()}"
+
+    @property
+    def raw_scale(self) -> float:
+        """``rawPrediction`` is the weighted number of votes."""
+        return float(sum(self.weights))
+
+    def load(self) -> Predict:
+        """Load all models; return a function from features (n, d) to the mean of what they say."""
+        predicts = [scorer.load() for scorer in self.scorers]
+        shares = np.asarray(self.weights, np.float64) / sum(self.weights)
+
+        def predict(X: Any) -> npt.NDArray[np.float64]:
+            total = np.asarray(predicts[0](X), np.float64) * shares[0]
+            for share, one in zip(shares[1:], predicts[1:], strict=True):
+                total += share * np.asarray(one(X), np.float64)
+            return total
+
+        return predict
+
+
+class _Voted(ShardModel):
+    """Models in folders of their own below the vote's."""
+
+    @property
+    def models(self) -> list[ShardModel]:
+        """The models that vote."""
+        found = []
+        for i, record in enumerate(self.content["models"]):
+            module, _, name = record["class"].rpartition(".")
+            home = f"{_home(i)}/"
+            files = [
+                ModelFile(f.name.removeprefix(home), f.bytes, f.sha256)
+                for f in self.files
+                if f.name.startswith(home)
+            ]
+            model: ShardModel = getattr(import_module(module), name)(
+                self.folder.child(_home(i)),
+                self.schema,
+                self.label,
+                files,
+                record["content"],
+                self.summary["models"][i],
+            )
+            model.trusted = self.trusted
+            found.append(model)
+        return found
+
+    @property
+    def weights(self) -> list[float]:
+        """Each model's say in the vote."""
+        return [record["weight"] for record in self.content["models"]]
+
+    def _scorer(self) -> VotedScorer:
+        return VotedScorer(tuple(m._scorer() for m in self.models), tuple(self.weights))
+
+
+class VotedClassificationModel(_Voted, ShardClassificationModel):
+    """Classifiers whose weighted mean of probabilities is the prediction; see `vote`."""
+
+    def _target(self) -> str:
+        return f"{len(self.content['models'])} models, {super()._target()}"
+
+
+class VotedRegressionModel(_Voted, ShardRegressionModel):
+    """Regressors whose weighted mean is the prediction; see `vote`."""
+
+
+def vote(
+    models: Sequence[ShardModel],
+    *,
+    weights: Sequence[float] | None = None,
+    modelDir: str | None = None,
+) -> VotedClassificationModel | VotedRegressionModel:
+    """Return the vote of fitted models, of whatever kind, as one model; nothing is fitted.
+
+    Their files are copied, so that the vote is saved and loaded as a whole.
+
+    Parameters
+    ----------
+    models : sequence of ShardModel
+        Fitted on the same columns, with the same classes: ensembles, `KerasClassificationModel`,
+        other votes, … Of classifiers the probabilities are averaged, of regressors the
+        predictions.
+    weights : sequence of float, optional
+        Each model's say (>= 0, not all zero); equal by default.
+    modelDir : str, optional
+        Empty folder for the files, seen by all workers; a temporary one by default.
+
+    Returns
+    -------
+    VotedClassificationModel or VotedRegressionModel
+
+    Raises
+    ------
+    ConfigurationError
+        ``no_models``, ``invalid_weights``, ``not_fitted``, ``spark_bases``, or ``models_differ``
+        in their features or classes.
+
+    Examples
+    --------
+    >>> both = vote([bags, network], weights=[1, 2])  # doctest: +SKIP
+    >>> both.transform(test)  # doctest: +SKIP
+    """
+    says = [1.0] * len(models) if weights is None else [float(w) for w in weights]
+    _check(models, says)
+    folder = (
+        temporary_folder(get_session(), "model", "modelDir")
+        if modelDir is None
+        else Folder.at(modelDir)
+    )
+    if modelDir is not None and not folder.is_empty():
+        raise ConfigurationError(
+            "output_exists", f"modelDir {folder.location!r} is not empty.", "Choose another folder."
+        )
+    files = []
+    for i, model in enumerate(models):
+        for file in model.files:
+            model.folder.copy_file_to(file.name, folder.child(_home(i)))
+            files.append(ModelFile(f"{_home(i)}/{file.name}", file.bytes, file.sha256))
+    first = models[0]
+    kind = VotedRegressionModel if first.label.is_regression else VotedClassificationModel
+    found = kind(
+        folder,
+        first.schema,
+        first.label,
+        files,
+        {
+            "models": [
+                {
+                    "class": f"{type(m).__module__}.{type(m).__name__}",
+                    "content": m.content,
+                    "weight": say,
+                }
+                for m, say in zip(models, says, strict=True)
+            ]
+        },
+        {"models": [m.summary for m in models]},
+    )
+    found.trusted = tuple(dict.fromkeys(t for m in models for t in m.trusted))
+    found._write_manifest()
+    return found
+
+
+def _home(model: int) -> str:
+    return f"models/{model:03d}"
+
+
+def _check(models: Sequence[ShardModel], weights: list[float]) -> None:
+    if not models:
+        raise ConfigurationError("no_models", "A vote needs at least one fitted model.")
+    for i, model in enumerate(models):
+        if not isinstance(model, ShardModel):
+            raise ConfigurationError(
+                "not_fitted",
+                f"Model {i} of the vote is a {type(model).__name__}, not a fitted model of "
+                "sparkml_dist.",
+                "Pass what fit returned; for learners yet to be fitted there is VotingClassifier.",
+            )
+        if any("members" not in base for base in model.content.get("bases", ())):
+            raise ConfigurationError(
+                "spark_bases",
+                f"Model {i} of the vote, a {type(model).__name__}, has Spark ML bases, which ask "
+                "Spark themselves and cannot vote beside others in a worker.",
+                "Let its sparkml_dist bases vote, or stack the models.",
+            )
+    if len(weights) != len(models) or min(weights) < 0 or not 0 < sum(weights) < float("inf"):
+        raise ConfigurationError(
+            "invalid_weights",
+            f"weights must be {len(models)} numbers >= 0, not all zero. Got {weights}.",
+        )
+    first = models[0]
+    for i, model in enumerate(models[1:], 1):
+        if model.label.classes != first.label.classes or model.label.kind != first.label.kind:
+            raise ConfigurationError(
+                "models_differ",
+                f"Models 0 and {i} of the vote know other classes: {_shown(first)} and "
+                f"{_shown(model)}.",
+                "Fit them on the same labels.",
+            )
+        if model.schema != first.schema:
+            names = [m.schema.feature_names for m in (first, model)]
+            odd = [n for n in (*names[0], *names[1]) if (n in names[0]) != (n in names[1])]
+            raise ConfigurationError(
+                "models_differ",
+                f"Models 0 and {i} of the vote take other features"
+                + (f", such as {', '.join(odd[:5])}." if odd else ", or in another form."),
+                "Fit them on the same partitioned data set.",
+            )
+
+
+def _shown(model: ShardModel) -> str:
+    classes = [str(c) for c in model.label.classes]
+    return ", ".join(classes[:5]) + (", …" if len(classes) > 5 else "") or "a number"
