@@ -25,7 +25,7 @@ IN_RANKS = {
         "callbacks",
         "checkpointer",
         "coupling",
-        *(f"embedding.{name}" for name in ("gradients", "layer", "lookup", "plain", "saving")),
+        *(f"embedding.{name}" for name in ("layer", "lookup", "plain", "saving")),
         "embedding.tensors",
         "epoch_end",
         "epoch_setup",

@@ -17,6 +17,7 @@ from sparkml_dist.deep.builder_call import load_builder, takes
 from sparkml_dist.deep.checkpoint_settings import CHECKPOINTS
 from sparkml_dist.deep.checkpointer import Checkpointer, Extra
 from sparkml_dist.deep.coupling import Coupling
+from sparkml_dist.deep.embedding.marks import count_parameters
 from sparkml_dist.deep.embedding.saving import save_model
 from sparkml_dist.deep.epoch_setup import count_row_groups, prepare_epoch_end
 from sparkml_dist.deep.horovod_check import check_horovod
@@ -85,7 +86,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
             "training",
             ranks=context.size,
             hosts=list(context.hosts),
-            parameters=model.count_params(),
+            parameters=count_parameters(model),
             transport=coupling.transport,
             steps=first.steps,
             epochs=job.epochs,
@@ -208,7 +209,7 @@ def _saved(model: Any, facts: Facts, local: Folder, folder: Folder) -> dict[str,
         "file": MODEL_FILE,
         "sha256": folder.sha256(MODEL_FILE),
         "bytes": folder.size(MODEL_FILE),
-        "parameters": model.count_params(),
+        "parameters": count_parameters(model),
         "facts": facts.to_dict(),
     }
 

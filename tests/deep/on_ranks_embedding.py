@@ -16,6 +16,7 @@ OPTIMIZERS = {
     "momentum": lambda keras: keras.optimizers.SGD(0.2, momentum=0.9),
     "adam": lambda keras: keras.optimizers.Adam(0.01),
     "adagrad": lambda keras: keras.optimizers.Adagrad(0.1),
+    "clipped": lambda keras: keras.optimizers.SGD(0.5, global_clipnorm=0.05),
 }
 
 
@@ -30,6 +31,7 @@ def run(context):
         "marks": marks(),
         "outside": outside(),
         "alone": save_alone(),
+        "refused": refused_optimizer(),
         "saved": save(context),
     }
 
@@ -140,6 +142,8 @@ def train_together(context, optimizer, ranks_per_table=None):
     """Train all ranks' shards; rank 0 also trains Keras' own embedding on the whole batches."""
     from sparkml_dist.deep.backend import hvd, tf
     from sparkml_dist.deep.coupling import Coupling
+    from sparkml_dist.deep.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.embedding.marks import count_parameters
 
     model = network(optimizer, ranks_per_table)
     wanted = None
@@ -147,7 +151,7 @@ def train_together(context, optimizer, ranks_per_table=None):
     if context.rank == 0:
         wanted = plain(optimizer, table)
         before = [np.array(w) for w in wanted.get_weights()]
-    coupling = Coupling(model)
+    coupling = Coupling(model, CouplingSettings(clip_norm=clip_norm))
     coupling.broadcast()
     step = tf.function(model.train_step, autograph=False)
     for number in range(STEPS):
@@ -160,6 +164,7 @@ def train_together(context, optimizer, ranks_per_table=None):
     found = {
         "sha256": coupling.check_equal(0),
         "own_rows": model.layers[1].embeddings.shape[0],
+        "parameters": count_parameters(model) - model.count_params(),
     }
     table = gathered(model.layers[1].embeddings)
     slots = [gathered(v) for v in model.optimizer.variables]
@@ -247,6 +252,21 @@ def load(context):
         "table": _sha256(network("sgd").layers[1].embeddings.numpy()),
         "outside": outside(),
     }
+
+
+def refused_optimizer():
+    from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.coupling import Coupling
+    from sparkml_dist.errors import ConfigurationError
+
+    model = network("sgd")
+    model.compile(keras.optimizers.Lamb(0.1), "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)
+    try:
+        Coupling(model)
+    except ConfigurationError as error:
+        return [error.code, error.message]
+    return "nothing"
 
 
 def refused_groups():

@@ -36,6 +36,7 @@ def test_rows_are_those_of_the_table(ranks):
 def test_training_is_that_of_one_process_on_the_whole_batch(ranks, optimizer):
     found = [rank["train"][optimizer] for rank in ranks[0]]
     assert sum(rank["own_rows"] for rank in found) == ROWS
+    assert all(r["parameters"] == (ROWS - r["own_rows"]) * COLUMNS for r in found)
     assert len({rank["sha256"] for rank in found}) == 1
     assert found[0]["moved"] > 0.01
     assert found[0]["gap"] < 2e-6
@@ -61,6 +62,12 @@ def test_ids_outside_the_table_are_named(ranks, loaded):
             assert "'table'" in message
             assert f"0 to {ROWS - 1}" in message
             assert f"[{ROWS} -1]" in message
+
+
+def test_optimizers_that_look_at_all_rows_are_refused(ranks):
+    for rank in ranks[0]:
+        assert rank["refused"][0] == "sharded_optimizer"
+        assert "Lamb" in rank["refused"][1]
 
 
 def test_a_rank_does_not_save_its_part_as_the_whole(ranks):

@@ -64,7 +64,7 @@ class ShardedEmbedding(keras.layers.Layer):
     An id outside the table stops the step with ``InvalidArgumentError``, which names the layer and
     the ids. A model with such layers is saved by `sparkml_dist.deep.embedding.save_model`, on all
     ranks at once; its file loads into one process like any other, as
-    ``keras.saving.load_model`` after ``import sparkml_dist.deep.embedding.layer``.
+    ``keras.saving.load_model`` once this class is imported.
 
     References
     ----------
@@ -191,7 +191,7 @@ class ShardedEmbedding(keras.layers.Layer):
                 "sharded_table",
                 f"The table of the layer {self.name!r} is shared out among "
                 f"{self.place.owners} ranks, of which this one has a part only.",
-                "Save with sparkml_dist.deep.embedding.saving.save_model on all ranks.",
+                "Save with sparkml_dist.deep.embedding.save_model on all ranks.",
             )
         store["0"] = np.zeros((0, self.output_dim), self.embeddings.dtype)
         store[PLACEHOLDER] = np.int64(self.placeholder)

@@ -8,11 +8,12 @@ that it takes the same factor as the reduced gradients of the others.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Shard", "mark", "mark_slots", "shard_of", "sharded_over_ranks"]
+__all__ = ["Shard", "count_parameters", "mark", "mark_slots", "shard_of", "sharded_over_ranks"]
 
 _ATTRIBUTE = "_sparkml_dist_shard"
 
@@ -75,3 +76,13 @@ def shard_of(variable: Any) -> Shard | None:
 def sharded_over_ranks(variable: Any) -> bool:
     """Tell whether other ranks hold other rows of what a variable is a part of."""
     return shard_of(variable) is not None
+
+
+def count_parameters(model: Any) -> int:
+    """Return how many numbers a model's weights are, those on other ranks among them."""
+    total = 0
+    for variable in model.weights:
+        shard = shard_of(variable)
+        rows = variable.shape[:1] if shard is None else (shard.rows,)
+        total += math.prod((*rows, *variable.shape[1:]))
+    return total
