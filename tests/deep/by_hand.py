@@ -6,6 +6,7 @@ each rank, as one line of JSON. `ranks_by_hand` does so from a test.
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
@@ -18,7 +19,7 @@ from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
 from sparkml_dist.cluster.rendezvous import RendezvousServer
 
-SECONDS = 400
+SECONDS = int(os.environ.get("BYHAND", "300"))
 
 
 def ranks_by_hand(size, module, function, **environment):
@@ -40,7 +41,7 @@ def ranks_by_hand(size, module, function, **environment):
                 range(size),
             )
         )
-    failed = [f"rank {r}: {x.stderr[-1500:]}" for r, x in enumerate(runs) if x.returncode]
+    failed = [f"rank {r}: {x.stderr[-4000:]}" for r, x in enumerate(runs) if x.returncode]
     assert not failed, "\n".join(failed)
     return [json.loads(run.stdout.splitlines()[-1]) for run in runs]
 
@@ -52,6 +53,8 @@ def _environment(rank, size, server):
 
 
 def main(rank, size, module, function):
+    # A deadlock of the ranks shows where each of them waits.
+    faulthandler.dump_traceback_later(SECONDS - 30, exit=True)
     context = RankContext(rank, size, rank, size, 0, 1)
     result = getattr(importlib.import_module(module), function)(context)
     print(json.dumps(result), flush=True)

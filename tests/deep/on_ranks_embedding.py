@@ -86,7 +86,8 @@ def plain(optimizer, table):
 
     layer = keras.layers.Embedding(ROWS, COLUMNS, name="table")
     model = network(optimizer, layer=layer)
-    layer.set_weights([table])
+    if len(table):
+        layer.set_weights([table])
     return model
 
 
@@ -145,12 +146,12 @@ def train_together(context, optimizer, ranks_per_table=None):
     from sparkml_dist.deep.coupling_settings import CouplingSettings
     from sparkml_dist.deep.embedding.marks import count_parameters
 
-    model = network(optimizer, ranks_per_table)
-    wanted = None
+    clip_norm = 0.05 if optimizer == "clipped" else None
+    model = network("sgd" if clip_norm else optimizer, ranks_per_table)
     table = gathered(model.layers[1].embeddings)
-    if context.rank == 0:
-        wanted = plain(optimizer, table)
-        before = [np.array(w) for w in wanted.get_weights()]
+    # Built on every rank: Horovod tells variables by their names, which count what was built.
+    wanted = plain(optimizer, table)
+    before = [np.array(w) for w in wanted.get_weights()]
     coupling = Coupling(model, CouplingSettings(clip_norm=clip_norm))
     coupling.broadcast()
     step = tf.function(model.train_step, autograph=False)
@@ -158,7 +159,7 @@ def train_together(context, optimizer, ranks_per_table=None):
         all_parts = parts(hvd.size(), number)
         x, y, weight, rows = all_parts[context.rank]
         step((x, y, weight, tf.constant(rows)))
-        if wanted is not None:
+        if context.rank == 0:
             xs, ys, ws = (np.concatenate([p[i][: p[3]] for p in all_parts]) for i in range(3))
             wanted.train_on_batch(xs, ys, sample_weight=ws * np.float32(len(ws) / ws.sum()))
     found = {
@@ -168,7 +169,7 @@ def train_together(context, optimizer, ranks_per_table=None):
     }
     table = gathered(model.layers[1].embeddings)
     slots = [gathered(v) for v in model.optimizer.variables]
-    if wanted is not None:
+    if context.rank == 0:
         own = [table, *(v.numpy() for v in model.trainable_variables[1:])]
         found["gap"] = _gap(own, wanted.get_weights())
         found["slots"] = _gap(slots, [v.numpy() for v in wanted.optimizer.variables])

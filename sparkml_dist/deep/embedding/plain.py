@@ -31,7 +31,8 @@ def with_plain_embeddings(model: Any) -> Any:
     """
     if not any(isinstance(layer, ShardedEmbedding) for layer in model._flatten_layers()):
         return model
-    if not isinstance(model, keras.Sequential | keras.models.Functional):
+    # Keras makes a Functional of keras.Model(inputs, outputs), but has no public name for it.
+    if type(model).__name__ not in ("Functional", "Sequential"):
         raise ConfigurationError(
             "not_functional",
             f"The layers of {type(model).__name__}, a model class of its own, cannot be replaced.",
