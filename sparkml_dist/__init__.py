@@ -67,10 +67,14 @@ if TYPE_CHECKING:
     )
     from sparkml_dist.errors import SparkMLDistError
     from sparkml_dist.mining import (
+        DBSCAN,
         AssociationRules,
         AssociationRulesModel,
+        DBSCANModel,
         FrequentItemsets,
         FrequentItemsetsModel,
+        IsolationForest,
+        IsolationForestModel,
         MinHashJoin,
         NearestNeighbors,
         NearestNeighborsModel,
@@ -101,6 +105,8 @@ _HOMES = {
     "CalibratedClassifier": "ensemble",
     "DeepEnsembleClassificationModel": "deep",
     "DeepEnsembleClassifier": "deep",
+    "DBSCAN": "mining",
+    "DBSCANModel": "mining",
     "EnsembleSelectionClassifier": "ensemble",
     "FrequentItemsets": "mining",
     "FrequentItemsetsModel": "mining",
@@ -110,6 +116,8 @@ _HOMES = {
     "GradientBoostingRegressor": "ensemble",
     "IVotesClassificationModel": "ensemble",
     "IVotesClassifier": "ensemble",
+    "IsolationForest": "mining",
+    "IsolationForestModel": "mining",
     "KerasClassificationModel": "deep",
     "KerasClassifier": "deep",
     "KerasEstimator": "deep",
@@ -150,6 +158,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "DBSCAN",
     "AdaBoostClassificationModel",
     "AdaBoostClassifier",
     "AdaBoostPLClassificationModel",
@@ -165,6 +174,7 @@ __all__ = [
     "Block",
     "CalibratedClassificationModel",
     "CalibratedClassifier",
+    "DBSCANModel",
     "DeepEnsembleClassificationModel",
     "DeepEnsembleClassifier",
     "EnsembleSelectionClassifier",
@@ -176,6 +186,8 @@ __all__ = [
     "GradientBoostingRegressor",
     "IVotesClassificationModel",
     "IVotesClassifier",
+    "IsolationForest",
+    "IsolationForestModel",
     "KerasClassificationModel",
     "KerasClassifier",
     "KerasEstimator",

@@ -105,11 +105,14 @@ class Roles:
         Names, indices or shell patterns; all columns but the label when None.
     categorical : tuple of (str or int)
         Names, indices, patterns, or ``"auto"`` for all features that hold strings.
+    unlabelled : bool
+        Whether there may be no label.
     """
 
     label: str | int | None = None
     features: tuple[str | int, ...] | None = None
     categorical: tuple[str | int, ...] = ()
+    unlabelled: bool = False
 
     @property
     def label_name(self) -> str:
@@ -118,7 +121,7 @@ class Roles:
 
     def given(self) -> bool:
         """Tell whether anything was said."""
-        return self != Roles()
+        return self != Roles(unlabelled=self.unlabelled)
 
     def settle(self, found: TableSchema, where: str) -> TableSchema:
         """Return the schema `found` with label, features and categories filled in.
@@ -159,6 +162,8 @@ class Roles:
 
     def _find_label(self, found: TableSchema, where: str) -> str:
         if self.label is None and _DEFAULT_LABEL not in found.columns:
+            if self.unlabelled:
+                return ""
             raise DataError(
                 "label_not_given",
                 f"{where} has no column {_DEFAULT_LABEL!r}, and no label column was named.",

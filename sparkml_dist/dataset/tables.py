@@ -62,7 +62,8 @@ def read_table(
         Read the table as another one was read: same names, types, label and features, which
         must then not be given here.
     label_optional : bool, default=False
-        Whether the table may lack the label of `schema_from`.
+        Whether the table may lack a label: that of `schema_from`, or any where no `label` is
+        given.
 
     Returns
     -------
@@ -88,7 +89,12 @@ def read_table(
     The types of a text table are decided in one pass over it. Arrow parses the rows in the
     workers; the driver sees the first lines only.
     """
-    roles = Roles(label, None if features is None else tuple(features), tuple(categorical))
+    roles = Roles(
+        label,
+        None if features is None else tuple(features),
+        tuple(categorical),
+        unlabelled=label_optional,
+    )
     if schema_from is not None and roles.given():
         raise ConfigurationError(
             "option_of_other_format",

@@ -6,12 +6,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sparkml_dist.mining.clusters.dbscan import DBSCAN
+    from sparkml_dist.mining.clusters.dbscan_model import DBSCANModel
     from sparkml_dist.mining.itemsets.baskets import read_baskets
     from sparkml_dist.mining.itemsets.frequent_itemsets import FrequentItemsets
     from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
     from sparkml_dist.mining.neighbors.minhash_join import MinHashJoin
     from sparkml_dist.mining.neighbors.nearest_neighbors import NearestNeighbors
     from sparkml_dist.mining.neighbors.neighbors_model import NearestNeighborsModel
+    from sparkml_dist.mining.outliers.isolation_forest import IsolationForest
+    from sparkml_dist.mining.outliers.isolation_model import IsolationForestModel
     from sparkml_dist.mining.rules.association_rules import AssociationRules
     from sparkml_dist.mining.rules.rules_model import AssociationRulesModel
     from sparkml_dist.mining.sequences.event_sequences import event_sequences
@@ -22,8 +26,12 @@ if TYPE_CHECKING:
 _HOMES = {
     "AssociationRules": "rules.association_rules",
     "AssociationRulesModel": "rules.rules_model",
+    "DBSCAN": "clusters.dbscan",
+    "DBSCANModel": "clusters.dbscan_model",
     "FrequentItemsets": "itemsets.frequent_itemsets",
     "FrequentItemsetsModel": "itemsets.itemsets_model",
+    "IsolationForest": "outliers.isolation_forest",
+    "IsolationForestModel": "outliers.isolation_model",
     "MinHashJoin": "neighbors.minhash_join",
     "NearestNeighbors": "neighbors.nearest_neighbors",
     "NearestNeighborsModel": "neighbors.neighbors_model",
@@ -35,10 +43,14 @@ _HOMES = {
 }
 
 __all__ = [
+    "DBSCAN",
     "AssociationRules",
     "AssociationRulesModel",
+    "DBSCANModel",
     "FrequentItemsets",
     "FrequentItemsetsModel",
+    "IsolationForest",
+    "IsolationForestModel",
     "MinHashJoin",
     "NearestNeighbors",
     "NearestNeighborsModel",

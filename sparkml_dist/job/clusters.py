@@ -1,0 +1,84 @@
+"""Finds clusters in a table, and compares them with the truth where it is given."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from sparkml_dist.job.points import claimed_output, read_points
+from sparkml_dist.job.runner import Job
+from sparkml_dist.mining.clusters.dbscan import DBSCAN
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["find_clusters"]
+
+
+def find_clusters(args: argparse.Namespace, job: Job) -> None:
+    """Do the work of the job and fill in its metrics document.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        See ``jobs/cluster.py``.
+    job : Job
+
+    Raises
+    ------
+    StorageError, DataError, ConfigurationError
+        As reading the table and fitting have it.
+    """
+    estimator = DBSCAN(eps=args.eps, minPoints=args.min_points, memoryPerTask=args.memory_per_task)
+    estimator._check()  # before Spark starts
+    output = claimed_output(args, job)
+    table = read_points(args, job)
+    work = output.folder.child("work")
+    estimator.setParams(featuresCols=table.features, workDir=work.location)
+    try:
+        with job.stage("fit"):
+            model = estimator.fit(table.df)
+            model.save(output.model.location)
+        rows = output.folder.child("rows")
+        with job.stage("label"):
+            model.transform(table.df).write.parquet(rows.spark_path())
+    finally:
+        work.delete()
+    document = job.document
+    with job.stage("evaluate"):
+        written = job.spark.read.parquet(rows.spark_path())
+        noise = written.where("prediction < 0").count()
+        document.rows, document.features = written.count(), model.numFeatures
+        document.more["clusters"] = model.numClusters
+        document.more["noise"] = noise
+        document.more["core_points"] = model.summary["core_points"]
+        if table.label:
+            document.metrics["adjusted_rand"] = _adjusted_rand(written, table.label)
+    document.peak_worker_rss_mb = round(model.summary["peak_worker_rss"] / 2**20, 1)
+    document.more["clustering"] = model.summary
+    document.more["output"] = {"model": output.model.location, "rows": rows.location}
+
+
+def _adjusted_rand(labelled: DataFrame, label: str) -> float | None:
+    """Return the adjusted Rand index (Hubert and Arabie 1985); noise counts as one cluster."""
+    from pyspark.sql import functions as F
+
+    counts = labelled.groupBy(F.col(f"`{label}`"), "prediction").count()
+    table = counts.toArrow()
+    number = table.column(2).to_numpy().astype(np.float64)
+
+    def pairs(keys: list[object]) -> float:
+        total: dict[object, float] = {}
+        for key, n in zip(keys, number, strict=True):
+            total[key] = total.get(key, 0.0) + n
+        sizes = np.array(list(total.values()))
+        return float((sizes * (sizes - 1)).sum() / 2)
+
+    together = float((number * (number - 1)).sum() / 2)
+    truth, found = (pairs(table.column(i).to_pylist()) for i in (0, 1))
+    rows = number.sum()
+    expected = truth * found / (rows * (rows - 1) / 2) if rows > 1 else 0.0
+    most = (truth + found) / 2
+    return (together - expected) / (most - expected) if most != expected else 1.0

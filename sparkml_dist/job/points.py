@@ -1,0 +1,135 @@
+"""What the jobs over points share: the table's options, reading it, and the output folder."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from sparkml_dist.dataset.table_columns import find_column
+from sparkml_dist.dataset.table_lines import format_of
+from sparkml_dist.dataset.table_schema import MISSING_VALUES
+from sparkml_dist.dataset.tables import read_table
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.job.options import add_reading_options
+from sparkml_dist.job.output import JobOutput
+from sparkml_dist.job.runner import Job
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["PointTable", "add_point_options", "claimed_output", "read_points"]
+
+
+class _Output(JobOutput):
+    """The output folder: ``model/``, ``rows/`` and ``metrics.json``."""
+
+    _ROOMS: ClassVar[tuple[str, ...]] = ("model", "rows", "work")
+
+
+@dataclass(frozen=True)
+class PointTable:
+    """A table of points.
+
+    Attributes
+    ----------
+    df : pyspark.sql.DataFrame
+    features : list of str
+        Columns of coordinates.
+    label : str
+        Column of the truth; empty when none was named.
+    """
+
+    df: DataFrame
+    features: list[str]
+    label: str
+
+
+def add_point_options(parser: argparse.ArgumentParser, *, truth: str) -> None:
+    """Add what the jobs over points share: data, columns, output."""
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--input",
+        "--train",
+        dest="input",
+        required=True,
+        metavar="URI",
+        help="the rows: a file, folder or pattern",
+    )
+    add_reading_options(parser)
+    columns = parser.add_argument_group("columns (a PATTERN is a name, an index or a glob)")
+    columns.add_argument("--label", metavar="COL", help=truth)
+    columns.add_argument(
+        "--features",
+        nargs="+",
+        action="extend",
+        metavar="PATTERN",
+        help="columns of numbers to take (default: all others)",
+    )
+    columns.add_argument(
+        "--key", metavar="COL", help="column that names a row; kept, and no feature"
+    )
+    columns.add_argument(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TEXT",
+        help="text fields that mean 'no value', beside the usual ones (empty, NA, NaN, ?, …)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
+    )
+    output.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+
+
+def claimed_output(args: argparse.Namespace, job: Job) -> JobOutput:
+    """Make the output folder this run's own.
+
+    Raises
+    ------
+    StorageError
+        ``output_exists``.
+    ConfigurationError
+        ``unknown_format``.
+    """
+    assert job.output is not None
+    output = job.output = _Output(job.output.folder, overwrite=args.overwrite)
+    format_of(args.input, args.format)
+    output.claim({"input": args.input})
+    return output
+
+
+def read_points(args: argparse.Namespace, job: Job) -> PointTable:
+    """Read the table of points.
+
+    Raises
+    ------
+    StorageError, DataError, ConfigurationError
+        As `read_table` has it; ``column_twice`` where a column of the result is there already.
+    """
+    with job.stage("read"):
+        table = read_table(
+            job.spark,
+            args.input,
+            format=args.format,
+            header=args.header,
+            delimiter=args.delimiter,
+            label=args.label,
+            features=args.features,
+            missing=None if not args.missing else (*MISSING_VALUES, *args.missing),
+            label_optional=True,
+        )
+        features = table.features
+        if args.key is not None:
+            key = find_column(args.key, table.df.columns, "key", repr(args.input))
+            features = [name for name in features if name != key]
+        for name in ("prediction", "outlierScore"):
+            if name in table.df.columns:
+                raise ConfigurationError(
+                    "column_twice", f"The input has a column {name!r}, which the job writes."
+                )
+    label = table.label if args.label is not None else ""
+    job.document.features = len(features)
+    return PointTable(table.df, features, label)

@@ -1,0 +1,1 @@
+"""Clusters of points of any number: by density, around centres, around medoids."""

@@ -1,0 +1,68 @@
+"""A grown isolation forest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.mining.outliers.isolation_scorer import isolation_scores
+from sparkml_dist.mining.outliers.isolation_trees import IsolationTrees
+from sparkml_dist.mining.outliers.outlier_params import OutlierModel
+from sparkml_dist.mining.point_columns import point_matrix
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["IsolationForestModel"]
+
+
+class IsolationForestModel(OutlierModel):
+    """The trees that `IsolationForest` grew.
+
+    ``transform`` adds the score (``scoreCol``, in (0, 1)) and ``predictionCol``: 1.0 where the
+    score is above `threshold`.
+    """
+
+    @property
+    def trees(self) -> IsolationTrees:
+        """The trees, as arrays."""
+        return IsolationTrees(
+            self.arrays.get("features"),
+            self.arrays.get("normals"),
+            self.arrays["thresholds"],
+            self.arrays["paths"],
+        )
+
+    @property
+    def numEstimators(self) -> int:
+        """Number of trees."""
+        return len(self.arrays["paths"])
+
+    def score(self, rows: Any) -> Any:
+        """Return the scores of rows in memory, shape (n, d), without Spark."""
+        return isolation_scores(self.trees, rows, self.content["samples"])
+
+    def _score(self) -> Column:
+        from pyspark.sql import functions as F
+
+        trees, samples = self.trees, self.content["samples"]
+        width = self.numFeatures
+
+        def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+            with limit_threads(1):
+                for batch in batches:
+                    yield pa.array(isolation_scores(trees, point_matrix(batch, width), samples))
+
+        # How Spark tells an iterator over batches; they must be real objects.
+        predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
+        udf = F.arrow_udf(predict, "double")  # type: ignore[attr-defined]
+        return udf(self.columns.column())
+
+    def __repr__(self) -> str:
+        return (
+            f"IsolationForestModel({self.numEstimators} trees of {self.content['samples']} rows, "
+            f"{self.numFeatures} features, threshold {self.threshold:.4g})"
+        )

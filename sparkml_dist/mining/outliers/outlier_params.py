@@ -1,0 +1,85 @@
+"""Params of the outlier detectors, and the threshold that a share of outliers asks for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.ml.param import TypeConverters
+
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.mining.arrays_model import ArraysModel
+from sparkml_dist.mining.point_estimator import PointEstimator
+from sparkml_dist.params import param
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+__all__ = ["OutlierEstimator", "OutlierModel"]
+
+_SCORE_COL: Any = param(
+    "scoreCol", "column for the outlier score; higher is stranger", TypeConverters.toString
+)
+
+
+class OutlierEstimator(PointEstimator):
+    """Base of the outlier detectors."""
+
+    scoreCol: Any = _SCORE_COL
+    contamination: Any = param(
+        "contamination",
+        "share of the training rows to call outliers, in (0, 0.5]; the method's own threshold "
+        "when not set",
+        TypeConverters.toFloat,
+    )
+
+    _defaults: ClassVar[dict[str, Any]] = {"scoreCol": "outlierScore"}
+
+    def _check(self) -> None:
+        share = self._value(self.contamination)
+        if share is not None and not 0 < share <= 0.5:
+            raise ConfigurationError(
+                "invalid_param",
+                f"contamination must be in (0, 0.5]. Got {share!r}.",
+                "It is the share of the rows that are outliers; leave it out if it is not known.",
+            )
+
+    def _with_threshold(self, model: OutlierModel, df: DataFrame) -> Any:
+        """Return the model with this estimator's Params and the threshold they ask for."""
+        model._resetUid(self.uid)
+        model = self._copyValues(model)
+        share = self._value(self.contamination)
+        if share is not None:
+            name = model.getOrDefault("scoreCol")
+            scores = model.transform(df).select(name)
+            # A tenth of the share is as close as the share itself can be taken.
+            error = min(0.001, share / 10)
+            model.content["threshold"] = scores.approxQuantile(name, [1 - share], error)[0]
+        return model
+
+
+class OutlierModel(ArraysModel):
+    """Base of the fitted outlier detectors."""
+
+    scoreCol: Any = _SCORE_COL
+
+    _defaults: ClassVar[dict[str, Any]] = {"scoreCol": "outlierScore"}
+
+    @property
+    def threshold(self) -> float:
+        """Scores above it are outliers."""
+        return float(self.content["threshold"])
+
+    def _score(self) -> Column:
+        """Return the column of scores."""
+        raise NotImplementedError
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        from pyspark.sql import functions as F
+
+        self.columns.check(dataset)
+        score, prediction = self.getOrDefault("scoreCol"), self.getOrDefault("predictionCol")
+        kept = [F.col(f"`{c}`") for c in dataset.columns if c not in (score, prediction)]
+        scored = dataset.select("*", self._score().alias("_sparkml_dist_score"))
+        value = F.col("_sparkml_dist_score")
+        outlier = (value > F.lit(self.threshold)).cast("double")
+        return scored.select(*kept, value.alias(score), outlier.alias(prediction))

@@ -1,0 +1,241 @@
+"""What one pass tells about points: how many, how wide, between which bounds, and a sample."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sparkml_dist.errors import DataError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+    from sparkml_dist.mining.point_columns import PointColumns
+
+__all__ = ["LowestHashes", "PointSurvey", "joined_surveys", "partial_surveys", "survey"]
+
+_SCHEMA = (
+    "rows long, bad long, narrowest int, widest int, low binary, high binary, hashes binary, "
+    "sample binary"
+)
+_M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+Points = npt.NDArray[np.float64]
+
+
+@dataclass
+class PointSurvey:
+    """What is known of a set of points.
+
+    Attributes
+    ----------
+    rows : int
+    bad : int
+        Rows with a null, NaN or infinite coordinate.
+    narrowest, widest : int
+        Coordinates of a point, at least and at most.
+    low, high : ndarray of float64, shape (d,)
+        Bounds of each coordinate.
+    sample : ndarray of float64, shape (m, d)
+        Rows with the lowest hashes: a random sample that does not depend on how the data is
+        partitioned, as long as rows are distinct.
+    """
+
+    rows: int
+    bad: int
+    narrowest: int
+    widest: int
+    low: Points
+    high: Points
+    sample: Points
+
+    def check(self, columns: PointColumns) -> None:
+        """Raise where the points cannot be used.
+
+        Raises
+        ------
+        DataError
+            ``empty_data``, ``invalid_coordinates``, ``vector_length``, ``no_features``.
+        """
+        if self.rows == 0:
+            raise DataError("empty_data", "There are no rows.", "Check the data.")
+        where = ", ".join(columns.names[:6]) + (", …" if len(columns.names) > 6 else "")
+        if self.bad:
+            raise DataError(
+                "invalid_coordinates",
+                f"{self.bad:,} of {self.rows:,} rows have null, NaN or infinite values in {where}.",
+                "Drop those rows or fill them in; pyspark.ml.feature.Imputer does.",
+            )
+        if self.narrowest != self.widest:
+            raise DataError(
+                "vector_length",
+                f"Rows of {where} have from {self.narrowest} to {self.widest} values.",
+                "Bring all rows to one length.",
+            )
+        if self.widest == 0:
+            raise DataError("no_features", f"The rows of {where} have no values.")
+
+
+class LowestHashes:
+    """Keeps the rows with the lowest hashes of a stream of rows.
+
+    Parameters
+    ----------
+    number : int
+        How many to keep.
+    seed : int
+    """
+
+    def __init__(self, number: int, seed: int = 0) -> None:
+        self._number, self._seed = number, seed
+        self._hashes: list[npt.NDArray[np.uint64]] = []
+        self._rows: list[Points] = []
+        self._held = 0
+
+    def add(self, rows: Points) -> None:
+        """Take in a block of rows, shape (n, d)."""
+        if self._number and len(rows):
+            self.merge(_row_hashes(rows, self._seed), rows)
+
+    def merge(self, hashes: npt.NDArray[np.uint64], rows: Points) -> None:
+        """Take in rows whose hashes are known."""
+        if len(hashes) > self._number:
+            lowest = np.argpartition(hashes, self._number)[: self._number]
+            hashes, rows = hashes[lowest], rows[lowest]
+        self._hashes.append(hashes)
+        self._rows.append(rows)
+        self._held += len(rows)
+        if self._held > 4 * self._number:
+            hashes, rows = self.kept()
+            self._hashes, self._rows, self._held = [hashes], [rows], len(rows)
+
+    def kept(self) -> tuple[npt.NDArray[np.uint64], Points]:
+        """Return the lowest hashes, ascending, and their rows."""
+        if not self._rows:
+            return np.empty(0, np.uint64), np.empty((0, 0))
+        hashes, rows = np.concatenate(self._hashes), np.concatenate(self._rows)
+        # The rows themselves break ties, so that the order of partitions does not.
+        order = np.lexsort((*rows.T[::-1], hashes))[: self._number]
+        return hashes[order], rows[order]
+
+
+def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
+    """Return the finalizer of SplitMix64 (Steele, Lea, Flood 2014) of each number."""
+    x = (x ^ (x >> np.uint64(30))) * _M1
+    x = (x ^ (x >> np.uint64(27))) * _M2
+    return x ^ (x >> np.uint64(31))
+
+
+def _row_hashes(rows: Points, seed: int) -> npt.NDArray[np.uint64]:
+    """Hash the content of rows; equal rows of a block get hashes of their own."""
+    bits = (np.ascontiguousarray(rows) + 0.0).view(np.uint64)
+    with np.errstate(over="ignore"):
+        hashes = _mix(np.full(len(rows), seed, np.uint64) + _GOLDEN)
+        for column in bits.T:
+            hashes = _mix((hashes ^ column) + _GOLDEN)
+        order = np.argsort(hashes, kind="stable")
+        ordered = hashes[order]
+        new = np.append(True, ordered[1:] != ordered[:-1])
+        first = np.maximum.accumulate(np.where(new, np.arange(len(rows)), 0))
+        earlier = (np.arange(len(rows)) - first).astype(np.uint64)
+        again = earlier > 0
+        hashes[order[again]] = _mix(ordered[again] + earlier[again] * _GOLDEN)
+    return hashes
+
+
+def partial_surveys(points: DataFrame, *, sample: int = 0, seed: int = 0) -> DataFrame:
+    """Return a survey of each partition of a column of arrays; lazily."""
+    return points.mapInArrow(partial(_survey_partition, sample, seed), _SCHEMA)
+
+
+def joined_surveys(
+    batches: Iterator[pa.RecordBatch], *, sample: int = 0, seed: int = 0
+) -> PointSurvey:
+    """Return the survey of all rows from the surveys of partitions."""
+    total = PointSurvey(0, 0, 2**31 - 1, 0, np.empty(0), np.empty(0), np.empty((0, 0)))
+    lowest = LowestHashes(sample, seed)
+    for batch in batches:
+        for i in range(batch.num_rows):
+            value = {name: batch.column(name)[i] for name in batch.schema.names}
+            total.rows += value["rows"].as_py()
+            total.bad += value["bad"].as_py()
+            total.narrowest = min(total.narrowest, value["narrowest"].as_py())
+            total.widest = max(total.widest, value["widest"].as_py())
+            low, high, rows = (
+                np.frombuffer(value[name].as_buffer(), np.float64)
+                for name in ("low", "high", "sample")
+            )
+            if not len(low):
+                continue
+            if not len(total.low):
+                total.low, total.high = low.copy(), high.copy()
+            elif len(low) == len(total.low):
+                total.low = np.minimum(total.low, low)
+                total.high = np.maximum(total.high, high)
+            else:
+                continue  # points of several widths, which `check` refuses
+            hashes = np.frombuffer(value["hashes"].as_buffer(), np.uint64)
+            if len(hashes):
+                lowest.merge(hashes.copy(), rows.reshape(len(hashes), -1).copy())
+    total.sample = lowest.kept()[1]
+    return total
+
+
+def survey(points: DataFrame) -> PointSurvey:
+    """Return the survey of a column of arrays, without a sample."""
+    table = partial_surveys(points).toArrow()
+    return joined_surveys(iter(table.to_batches()))
+
+
+def _survey_partition(
+    sample: int, seed: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    rows = bad = widest = 0
+    narrowest = 2**31 - 1
+    low = high = np.empty(0)
+    lowest = LowestHashes(sample, seed)
+    for batch in batches:
+        values = batch.column(0)
+        rows += len(values)
+        bad += values.null_count
+        values = values.drop_null()
+        if not len(values):
+            continue
+        lengths = np.diff(values.offsets.to_numpy())
+        narrowest, widest = min(narrowest, int(lengths.min())), max(widest, int(lengths.max()))
+        if narrowest != widest or not widest:
+            continue
+        flat = np.asarray(values.flatten().to_numpy(zero_copy_only=False), np.float64)
+        matrix = flat.reshape(-1, widest)
+        sound: npt.NDArray[np.bool_] = np.isfinite(matrix).all(axis=1)
+        if not sound.all():
+            bad += int(len(sound) - sound.sum())
+            matrix = matrix[sound]
+        if not len(matrix):
+            continue
+        if len(low):
+            low = np.minimum(low, matrix.min(axis=0))
+            high = np.maximum(high, matrix.max(axis=0))
+        else:
+            low, high = matrix.min(axis=0), matrix.max(axis=0)
+        lowest.add(matrix)
+    if not rows:
+        return
+    hashes, kept = lowest.kept()
+    yield pa.RecordBatch.from_arrays(
+        [
+            pa.array([rows], pa.int64()),
+            pa.array([bad], pa.int64()),
+            pa.array([narrowest], pa.int32()),
+            pa.array([widest], pa.int32()),
+            *(pa.array([a.tobytes()], pa.binary()) for a in (low, high, hashes, kept)),
+        ],
+        [field.split()[0] for field in _SCHEMA.split(", ")],
+    )

@@ -1,0 +1,114 @@
+"""The jobs over points: outliers and clusters of tables, with and without the truth."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.job.clusters import find_clusters
+from sparkml_dist.job.outliers import find_outliers
+from sparkml_dist.job.output import JobOutput
+from sparkml_dist.job.runner import Job, run_job
+from sparkml_dist.persistence.filesystem import Folder
+
+ROOT = Path(__file__).resolve().parents[2]
+MAINS = {"find_outliers": find_outliers, "cluster": find_clusters}
+
+
+def options(name):
+    spec = importlib.util.spec_from_file_location("job", ROOT / "jobs" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.options()
+
+
+@pytest.fixture
+def run(spark, tmp_path):
+    def work(name, *arguments):
+        args = options(name).parse_args([*map(str, arguments), "--output", str(tmp_path / "out")])
+        job = Job(name)
+        job._spark = spark
+        job.output = JobOutput(Folder.at(args.output))
+        MAINS[name](args, job)
+        return job.document.to_dict(), pq.read_table(tmp_path / "out" / "rows").to_pandas()
+
+    return work
+
+
+@pytest.fixture
+def table(tmp_path):
+    """Two dense squares, ten rows far away, and which rows these are."""
+    rng = np.random.default_rng(0)
+    near = np.r_[rng.uniform(0, 1, (200, 2)), rng.uniform(5, 6, (200, 2))]
+    far = np.c_[np.arange(10) * 40.0 - 200, np.full(10, 90.0)]
+    group = np.r_[np.zeros(200), np.ones(200), np.full(10, 2)].astype(int)
+    path = tmp_path / "points.csv"
+    rows = [
+        f"r{i},{x},{y},{g},{int(g == 2)}"
+        for i, ((x, y), g) in enumerate(zip(np.r_[near, far], group, strict=True))
+    ]
+    path.write_text("\n".join(["name,x,y,group,strange", *rows]) + "\n")
+    return path
+
+
+def test_outliers_of_a_table(run, table):
+    arguments = ("--input", table, "--features", "x", "y", "--contamination", 0.025)
+    document, rows = run("find_outliers", *arguments, "--label", "strange", "--trees", 50)
+    assert (document["rows"], document["features"]) == (410, 2)
+    assert document["metrics"]["roc_auc"] > 0.99
+    assert document["outliers"] == rows["prediction"].sum() <= 12
+    assert {"name", "outlierScore", "prediction", "strange"} <= set(rows.columns)
+    with pytest.raises(StorageError, match="--overwrite"):
+        run("find_outliers", *arguments)
+    again, _ = run("find_outliers", *arguments, "--overwrite", "--key", "name")
+    assert again["metrics"] == {}
+
+
+def test_clusters_of_a_table(run, table):
+    document, rows = run(
+        "cluster", "--input", table, "--features", "x", "y", "--label", "group", "--eps", 0.3
+    )
+    assert (document["clusters"], document["noise"], document["rows"]) == (2, 10, 410)
+    assert document["metrics"]["adjusted_rand"] == pytest.approx(1.0)
+    assert set(rows["prediction"]) == {-1, 0, 1}
+
+
+def test_sparse_rows(run, tmp_path):
+    path = tmp_path / "rows.svm"
+    path.write_text("0 1:1\n0 1:1.1\n0 1:0.9 2:0.1\n1 2:9\n")
+    document, _ = run("cluster", "--input", path, "--eps", 0.5, "--min-points", 2)
+    assert (document["clusters"], document["noise"]) == (1, 1)
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "error", "told"),
+    [
+        ("cluster", ["--eps", "0"], ConfigurationError, "eps must be"),
+        ("find_outliers", ["--contamination", "0.7"], ConfigurationError, "contamination must be"),
+        ("find_outliers", ["--features", "x", "--label", "group"], DataError, "two values"),
+        ("cluster", ["--eps", "1", "--label", "grop"], DataError, "Did you mean 'group'"),
+        ("cluster", ["--eps", "1"], DataError, "'name'"),
+    ],
+)
+def test_what_does_not_go(run, table, name, arguments, error, told):
+    with pytest.raises(error) as caught:
+        run(name, "--input", table, *arguments)
+    assert told in str(caught.value)
+
+
+def test_an_outlier_data_set_with_comments(run, shared_data):
+    document, _ = run("find_outliers", "--input", shared_data / "mammography.csv", "--label", "-1")
+    assert document["rows"] == 11_183
+    assert document["metrics"]["roc_auc"] == pytest.approx(0.865, abs=0.02)
+
+
+def test_wrong_options_end_the_job_before_spark(tmp_path, capsys):
+    command = ["--input", "x.csv", "--eps", "-1", "--output", str(tmp_path / "out")]
+    assert run_job("cluster", options("cluster"), find_clusters, command) == 10
+    assert "eps" in json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["message"]
