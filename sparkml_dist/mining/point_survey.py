@@ -214,7 +214,7 @@ def _survey_partition(
             continue
         flat = np.asarray(values.flatten().to_numpy(zero_copy_only=False), np.float64)
         matrix = flat.reshape(-1, widest)
-        sound: npt.NDArray[np.bool_] = np.isfinite(matrix).all(axis=1)
+        sound = np.logical_and.reduce(np.isfinite(matrix), axis=1)
         if not sound.all():
             bad += int(len(sound) - sound.sum())
             matrix = matrix[sound]

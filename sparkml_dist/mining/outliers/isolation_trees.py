@@ -101,7 +101,7 @@ def grow_tree(
                     tests[node], thresholds[node] = feature, cut
                     right = points[:, feature] > cut
                 else:
-                    normal = rng.standard_normal(width).astype(np.float32)
+                    normal = rng.standard_normal((width,), dtype=np.float32)
                     normal[rng.permutation(width)[level + 1 :]] = 0
                     offset = np.float32(rng.uniform(size=width) * (high - low) + low) @ normal
                     tests[node], thresholds[node] = normal, offset
