@@ -55,6 +55,8 @@ def cut_task(
     """Settle from the surveys of all partitions how space is cut; yields one JSON document."""
     sample = 20_000
     survey = joined_surveys(batches, sample=sample)
+    if not survey.rows:
+        return  # the driver says so
     survey.check(columns)
     width = survey.widest
     bytes_of_point = 8 * (_NUMBERS_PER_POINT + 4 * width)

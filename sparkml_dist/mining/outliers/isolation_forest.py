@@ -185,6 +185,8 @@ def _draw(
 ) -> Iterator[pa.RecordBatch]:
     """Deal the sample out to the trees: each row to one tree where there are enough of them."""
     survey = joined_surveys(batches, sample=sample)
+    if not survey.rows:
+        return  # the driver says so
     survey.check(columns)
     rows = survey.sample.astype(np.float32)
     samples = min(plan["samples"], len(rows))
