@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from sparkml_dist.mining.neighbors.neighbors_model import NearestNeighborsModel
     from sparkml_dist.mining.outliers.isolation_forest import IsolationForest
     from sparkml_dist.mining.outliers.isolation_model import IsolationForestModel
+    from sparkml_dist.mining.profiling.drift import DriftReport, drift
+    from sparkml_dist.mining.profiling.profile import Profile, profile
     from sparkml_dist.mining.rules.association_rules import AssociationRules
     from sparkml_dist.mining.rules.rules_model import AssociationRulesModel
     from sparkml_dist.mining.sequences.event_sequences import event_sequences
@@ -28,6 +30,7 @@ _HOMES = {
     "AssociationRulesModel": "rules.rules_model",
     "DBSCAN": "clusters.dbscan",
     "DBSCANModel": "clusters.dbscan_model",
+    "DriftReport": "profiling.drift",
     "FrequentItemsets": "itemsets.frequent_itemsets",
     "FrequentItemsetsModel": "itemsets.itemsets_model",
     "IsolationForest": "outliers.isolation_forest",
@@ -35,9 +38,12 @@ _HOMES = {
     "MinHashJoin": "neighbors.minhash_join",
     "NearestNeighbors": "neighbors.nearest_neighbors",
     "NearestNeighborsModel": "neighbors.neighbors_model",
+    "Profile": "profiling.profile",
     "SequentialPatterns": "sequences.sequential_patterns",
     "SequentialPatternsModel": "sequences.patterns_model",
+    "drift": "profiling.drift",
     "event_sequences": "sequences.event_sequences",
+    "profile": "profiling.profile",
     "read_baskets": "itemsets.baskets",
     "windowed_baskets": "sequences.windowed_baskets",
 }
@@ -47,6 +53,7 @@ __all__ = [
     "AssociationRules",
     "AssociationRulesModel",
     "DBSCANModel",
+    "DriftReport",
     "FrequentItemsets",
     "FrequentItemsetsModel",
     "IsolationForest",
@@ -54,9 +61,12 @@ __all__ = [
     "MinHashJoin",
     "NearestNeighbors",
     "NearestNeighborsModel",
+    "Profile",
     "SequentialPatterns",
     "SequentialPatternsModel",
+    "drift",
     "event_sequences",
+    "profile",
     "read_baskets",
     "windowed_baskets",
 ]

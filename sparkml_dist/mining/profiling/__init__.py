@@ -1,0 +1,1 @@
+"""What a table holds, column by column, and what changed between two tables."""

@@ -1,0 +1,134 @@
+"""How each column is looked at: what of it is counted, what measured, and in which unit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sparkml_dist.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+    from pyspark.sql.types import DataType
+
+__all__ = ["ColumnPlan", "check_table", "find_column", "numbered"]
+
+#: Kinds whose values are numbers on a line: they have moments, quantiles and histograms.
+MEASURED = frozenset({"number", "boolean", "date", "timestamp", "lengths"})
+#: Kinds whose values can be counted one by one.
+COUNTED = frozenset({"number", "boolean", "date", "timestamp", "text", "binary"})
+
+
+@dataclass(frozen=True)
+class ColumnPlan:
+    """One column of the table.
+
+    Attributes
+    ----------
+    index : int
+        Its place; names need not be unique.
+    name, type : str
+        Its name, and its type in Spark's spelling.
+    kind : str
+        ``number``, ``boolean``, ``date``, ``timestamp``, ``text``, ``binary``, ``lengths`` (of
+        arrays and maps) or ``nested`` (anything else: only missing values are counted).
+    """
+
+    index: int
+    name: str
+    type: str
+    kind: str
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether it has moments, quantiles and a histogram."""
+        return self.kind in MEASURED
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it has a number of distinct values, and frequent ones."""
+        return self.kind in COUNTED
+
+
+def check_table(df: DataFrame) -> list[ColumnPlan]:
+    """Return the plans of all columns.
+
+    Raises
+    ------
+    DataError
+        ``no_columns``.
+    """
+    fields = df.schema.fields
+    if not fields:
+        raise DataError(
+            "no_columns", "The table has no columns.", "Select some columns before profiling it."
+        )
+    return [
+        ColumnPlan(i, f.name, f.dataType.simpleString(), _kind(f.dataType))
+        for i, f in enumerate(fields)
+    ]
+
+
+def find_column(plans: list[ColumnPlan], name: str, role: str) -> ColumnPlan:
+    """Return the plan of the one column of a name.
+
+    Raises
+    ------
+    DataError
+        ``column_not_found`` or ``ambiguous_column``.
+    """
+    found = [p for p in plans if p.name == name]
+    if not found:
+        names = [p.name for p in plans]
+        raise DataError(
+            "column_not_found",
+            f"There is no column {name!r} ({role}).{nearest(name, names)}",
+            f"The columns are: {', '.join(names[:20])}{', …' if len(names) > 20 else ''}.",
+        )
+    if len(found) > 1:
+        raise DataError(
+            "ambiguous_column",
+            f"{len(found)} columns are named {name!r} ({role}).",
+            "Rename all but one of them.",
+        )
+    return found[0]
+
+
+def numbered(df: DataFrame, plans: list[ColumnPlan]) -> DataFrame:
+    """Return the columns as ``c0``, ``c1``, …, of types that can be counted or measured."""
+    from pyspark.sql import functions as F
+
+    # By place: any name will do then, with dots and backticks, and twice.
+    plain = df.toDF(*[f"c{p.index}" for p in plans])
+    columns = []
+    for plan in plans:
+        name = f"c{plan.index}"
+        column = F.col(name)
+        if plan.kind == "lengths":
+            column = F.when(column.isNotNull(), F.size(column))
+        elif plan.kind == "nested":
+            column = F.when(column.isNotNull(), F.lit(True))
+        elif plan.kind == "text" and plan.type != "string":
+            column = column.cast("string")
+        columns.append(column.alias(name))
+    return plain.select(*columns)
+
+
+def _kind(data_type: DataType) -> str:
+    from pyspark.sql import types as T
+
+    if isinstance(data_type, T.BooleanType):
+        return "boolean"
+    if isinstance(data_type, T.NumericType):
+        return "number"
+    if isinstance(data_type, T.DateType):
+        return "date"
+    if isinstance(data_type, T.TimestampType | T.TimestampNTZType):
+        return "timestamp"
+    if isinstance(data_type, T.BinaryType):
+        return "binary"
+    if isinstance(data_type, T.ArrayType | T.MapType):
+        return "lengths"
+    if isinstance(data_type, T.StructType | T.UserDefinedType | T.VariantType):
+        return "nested"
+    return "text"

@@ -1,0 +1,170 @@
+"""What changed between two tables, column by column."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from sparkml_dist.mining.profiling.column_summary import cumulative
+from sparkml_dist.mining.profiling.profile import Profile, profile
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["DriftReport", "drift"]
+
+_BINS = 10
+#: Least share of a bin in the index: an empty one would make it infinite.
+_LEAST = 1e-4
+#: The usual reading of the population stability index.
+_SOME, _MUCH = 0.1, 0.25
+
+
+@dataclass(frozen=True)
+class DriftReport:
+    """How far the columns of one table are from those of another.
+
+    Attributes
+    ----------
+    columns : list of dict
+        For each column of both tables, the farthest first: ``name``, ``kind``, ``psi``
+        (population stability index over tenths of the reference, or over values, missing as one
+        more), ``ks`` (the greatest distance of the distribution functions, for numbers),
+        ``distance`` (total variation, for values), ``missing`` (shares before and now) and
+        ``level`` (``none``, ``some`` from 0.1, ``much`` from 0.25).
+    gone, new, changed : list of str
+        Columns that only the reference has, that only the current table has, or that are of
+        another kind now.
+    reference, current : Profile
+    """
+
+    columns: list[dict[str, Any]]
+    gone: list[str]
+    new: list[str]
+    changed: list[str]
+    reference: Profile = field(repr=False)
+    current: Profile = field(repr=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as JSON values, without the profiles."""
+        return {
+            "rows": {"reference": self.reference.rows, "current": self.current.rows},
+            "columns": self.columns,
+            "gone": self.gone,
+            "new": self.new,
+            "changed": self.changed,
+        }
+
+    def to_html(self, path: str | None = None) -> str:
+        """Return the report as a page that needs nothing else; write it where `path` says."""
+        from sparkml_dist.mining.profiling.drift_page import drift_page
+        from sparkml_dist.mining.profiling.svg import write_page
+
+        page = drift_page(self)
+        if path is not None:
+            write_page(path, page)
+        return page
+
+    def _repr_html_(self) -> str:
+        from sparkml_dist.mining.profiling.drift_page import drift_fragment
+
+        return drift_fragment(self)
+
+
+def drift(reference: DataFrame | Profile, current: DataFrame | Profile) -> DriftReport:
+    """Compare two tables by their profiles; each is read once, or not if it was profiled.
+
+    Parameters
+    ----------
+    reference, current : pyspark.sql.DataFrame or Profile
+
+    Returns
+    -------
+    DriftReport
+
+    Raises
+    ------
+    DataError
+        ``no_columns``.
+
+    Notes
+    -----
+    The Kolmogorov-Smirnov distance is right within about 0.01 (0.03 beyond 1,000 columns);
+    values that are not among the 32 most frequent of either table count as one.
+    """
+    before, now = (
+        table if isinstance(table, Profile) else profile(table, top=32, maxCorrelated=0)
+        for table in (reference, current)
+    )
+    old = {c["name"]: c for c in before.columns}
+    new = {c["name"]: c for c in now.columns}
+    both = [name for name in old if name in new]
+    changed = [name for name in both if old[name]["kind"] != new[name]["kind"]]
+    compared = [_compare(old[name], new[name]) for name in both if name not in changed]
+    compared.sort(key=lambda c: -(c["psi"] or 0.0))
+    return DriftReport(
+        compared,
+        [name for name in old if name not in new],
+        [name for name in new if name not in old],
+        changed,
+        before,
+        now,
+    )
+
+
+def _compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": old["name"], "kind": old["kind"], "psi": None}
+    told["missing"] = [c["missing"] / c["rows"] if c["rows"] else None for c in (old, new)]
+    if not (old["rows"] and new["rows"]):
+        return told | {"level": "none"}
+    if "distribution" in old and "distribution" in new:
+        shares = _tenths(old, new)
+        at = np.union1d(old["distribution"]["values"], new["distribution"]["values"])
+        gap = cumulative(old["distribution"], at) - cumulative(new["distribution"], at)
+        told["ks"] = float(np.abs(gap).max())
+    elif "frequent" in old and old["kind"] in ("text", "binary"):
+        shares = _values(old, new)
+        told["distance"] = float(np.abs(shares[0] - shares[1]).sum() / 2)
+    else:
+        shares = np.empty((2, 0))
+    absent = np.array([[_absent(c)] for c in (old, new)])
+    shares = np.hstack([shares * (1 - absent), absent])
+    told["psi"] = _psi(shares)
+    told["level"] = "much" if told["psi"] >= _MUCH else "some" if told["psi"] >= _SOME else "none"
+    return told
+
+
+def _absent(column: dict[str, Any]) -> float:
+    """Return the share of rows without a value that can be compared."""
+    odd = column.get("nan", 0) + column.get("infinite", 0)
+    return float((column["missing"] + odd) / column["rows"])
+
+
+def _tenths(old: dict[str, Any], new: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Return the shares of both in bins that hold a tenth of the old each, of shape (2, bins)."""
+    values = np.array(old["distribution"]["values"])
+    below = np.array(old["distribution"]["below"])
+    places = np.minimum(np.searchsorted(below, np.arange(1, _BINS) / _BINS), len(values) - 1)
+    # Also below the least and above the greatest: a constant that moved has moved.
+    edges = np.unique(np.append(values[places], [np.nextafter(values[0], -np.inf), values[-1]]))
+    found = [cumulative(c["distribution"], edges) for c in (old, new)]
+    return np.array([np.diff(shares, prepend=0.0, append=1.0) for shares in found])
+
+
+def _values(old: dict[str, Any], new: dict[str, Any]) -> np.ndarray[Any, Any]:
+    """Return the shares of the frequent values of either, and of all others together."""
+    counts = [{v["value"]: v["count"] for v in c["frequent"]} for c in (old, new)]
+    names = sorted({*counts[0], *counts[1]})
+    shares = [
+        [found.get(name, 0) / max(column["count"], 1) for name in names]
+        for found, column in zip(counts, (old, new), strict=True)
+    ]
+    return np.array([[*s, max(1 - sum(s), 0.0)] for s in shares])
+
+
+def _psi(shares: np.ndarray[Any, Any]) -> float:
+    p, q = np.maximum(shares, _LEAST)
+    # Where neither has anything, nothing is counted: both are the least then.
+    return float(np.sum((q - p) * np.log(q / p)))

@@ -1,0 +1,51 @@
+"""What deserves a second look in a column."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["remarks"]
+
+_MANY_MISSING = 0.5
+_FEW_FOR_A_KEY = 20
+_SKEWED = 10.0
+
+
+def remarks(column: dict[str, Any], leak_above: float) -> list[str]:
+    """Return what is odd about a column, as sentences without stops.
+
+    Parameters
+    ----------
+    column : dict
+        A column of a `Profile`.
+    leak_above : float
+        Score from which a column is called a possible leak.
+    """
+    told = []
+    rows, count = column["rows"], column["count"]
+    leak = column.get("leak")
+    if leak and leak["score"] >= leak_above:
+        what = "being missing" if leak["by"] == "missing" else "its value"
+        told.append(f"may leak the target: {what} alone scores {leak['score']:.3f}")
+    if rows and not count:
+        told.append("holds no value at all")
+    elif rows and column["missing"] / rows >= _MANY_MISSING:
+        told.append(f"{column['missing'] / rows:.0%} missing")
+    distinct = column.get("distinct")
+    if distinct == 1 and column.get("distinct_is_exact") and not column.get("nan"):
+        told.append("holds one value only")
+    elif distinct is not None and _may_be_key(column, distinct, count):
+        told.append("nearly every value is different: a key?")
+    if column.get("nan"):
+        told.append(f"{column['nan']:,} NaN")
+    if column.get("infinite"):
+        told.append(f"{column['infinite']:,} infinite")
+    skewness = column.get("skewness")
+    if skewness is not None and abs(skewness) > _SKEWED:
+        told.append(f"very skewed ({skewness:.1f})")
+    return told
+
+
+def _may_be_key(column: dict[str, Any], distinct: int, count: int) -> bool:
+    identifies = column["kind"] in ("text", "binary") or "int" in column["type"]
+    return identifies and count >= _FEW_FOR_A_KEY and distinct >= 0.98 * count

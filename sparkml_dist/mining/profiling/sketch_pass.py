@@ -1,0 +1,170 @@
+"""The one pass: every task sketches its rows, and one task for each column joins the sketches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from sparkml_dist.cluster.memory import PeakMemory
+from sparkml_dist.mining.profiling.column_plan import ColumnPlan, numbered
+from sparkml_dist.mining.profiling.column_sketch import ColumnSketch, as_numbers
+from sparkml_dist.mining.profiling.column_summary import summarize
+from sparkml_dist.mining.profiling.pair_moments import PairMoments
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["Found", "SketchSizes", "sketch_table"]
+
+_PAIRS = -1  # stands in the place of a column's number
+
+
+@dataclass(frozen=True)
+class SketchSizes:
+    """Sizes of the sketches of a column, smaller where there are many columns.
+
+    Attributes
+    ----------
+    quantile_k, distinct_p, frequent : int
+        See `QuantileSketch`, `DistinctSketch` and `FrequentValues`.
+    """
+
+    quantile_k: int
+    distinct_p: int
+    frequent: int
+
+    @classmethod
+    def fitting(cls, columns: int) -> SketchSizes:
+        """Return sizes with which a task's sketches stay below about 100 MB."""
+        if columns <= 200:
+            return cls(1024, 14, 256)
+        return cls(512, 12, 64) if columns <= 1000 else cls(256, 11, 32)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What one pass found.
+
+    Attributes
+    ----------
+    columns : list of dict
+        One summary for each column, in the table's order.
+    correlations : ndarray of shape (d, d)
+    peak_worker_rss : int
+        Bytes.
+    """
+
+    columns: list[dict[str, Any]]
+    correlations: np.ndarray[Any, Any]
+    peak_worker_rss: int
+
+
+def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], top: int) -> Found:
+    """Read the table once and return the summaries of its columns.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+    plans : list of ColumnPlan
+    correlated : list of int
+        Numbers of the columns whose pairs are correlated.
+    top : int
+        Frequent values in a summary.
+    """
+    sizes = SketchSizes.fitting(len(plans))
+
+    def sketch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        from pyspark import TaskContext
+
+        context = TaskContext.get()
+        part = context.partitionId() if context is not None else 0
+        with PeakMemory() as memory:
+            columns = [
+                ColumnSketch(p, sizes.quantile_k, sizes.distinct_p, sizes.frequent) for p in plans
+            ]
+            pairs: PairMoments | None = None
+            for batch in batches:
+                if not batch.num_rows:
+                    continue
+                for i, column in enumerate(columns):
+                    column.update(batch.column(i))
+                if len(correlated) > 1:
+                    block = PairMoments.of(_matrix(batch, correlated))
+                    pairs = pairs.merge(block) if pairs else block
+            for column in columns:
+                yield _row(column.plan.index, part, column.to_bytes(), memory.so_far())
+        if pairs is not None:
+            yield _row(_PAIRS, part, pairs.arrays.astype("<f8").tobytes(), memory.so_far())
+
+    def join(table: pa.Table) -> pa.Table:
+        table = table.sort_by("part")  # the order of parts decides the draws of a sketch
+        number = table.column("number")[0].as_py()
+        states = (state.as_py() for state in table.column("state"))
+        peak = max(table.column("peak").to_pylist())
+        if number == _PAIRS:
+            return _joined(number, _correlations(states, len(correlated)), peak)
+        whole = ColumnSketch.from_bytes(next(states))
+        for state in states:
+            whole.merge(ColumnSketch.from_bytes(state))
+        return _joined(number, json.dumps(summarize(whole, top)), peak)
+
+    parts = numbered(df, plans).mapInArrow(sketch, "number int, part int, state binary, peak long")
+    joined = parts.groupBy("number").applyInArrow(join, "number int, found string, peak long")
+    rows = {row["number"]: row for row in joined.collect()}
+    matrix = np.full((len(correlated), len(correlated)), np.nan)
+    if _PAIRS in rows:
+        matrix = np.array(json.loads(rows[_PAIRS]["found"]), dtype=float)
+    found = {n: json.loads(row["found"]) for n, row in rows.items() if n != _PAIRS}
+    if not found:  # a table without partitions has no tasks
+        none = (ColumnSketch(p, sizes.quantile_k, sizes.distinct_p, sizes.frequent) for p in plans)
+        found = {sketch.plan.index: summarize(sketch, top) for sketch in none}
+    peak = max((row["peak"] for row in rows.values()), default=0)
+    return Found([found[p.index] for p in plans], matrix, peak)
+
+
+def _row(number: int, part: int, state: bytes, peak: int) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [
+            pa.array([number], pa.int32()),
+            pa.array([part], pa.int32()),
+            pa.array([state], pa.binary()),
+            pa.array([peak], pa.int64()),
+        ],
+        ["number", "part", "state", "peak"],
+    )
+
+
+def _joined(number: int, found: str, peak: int) -> pa.Table:
+    return pa.table(
+        {
+            "number": pa.array([number], pa.int32()),
+            "found": pa.array([found]),
+            "peak": pa.array([peak], pa.int64()),
+        }
+    )
+
+
+def _matrix(batch: pa.RecordBatch, columns: list[int]) -> np.ndarray[Any, Any]:
+    X = np.full((batch.num_rows, len(columns)), np.nan)
+    for j, i in enumerate(columns):
+        column = batch.column(i)
+        if column.null_count:
+            X[column.is_valid().to_numpy(zero_copy_only=False), j] = as_numbers(column.drop_null())
+        else:
+            X[:, j] = as_numbers(column)
+    return X
+
+
+def _correlations(states: Iterator[bytes], d: int) -> str:
+    pairs: PairMoments | None = None
+    for state in states:
+        part = PairMoments(np.frombuffer(state, "<f8").reshape(4, d, d))
+        pairs = pairs.merge(part) if pairs else part
+    assert pairs is not None
+    r = pairs.correlations()
+    return json.dumps([[None if np.isnan(v) else v for v in row] for row in r.tolist()])
