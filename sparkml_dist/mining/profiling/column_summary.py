@@ -44,7 +44,8 @@ def summarize(sketch: ColumnSketch, top: int) -> dict[str, Any]:
     if plan.is_measured:
         told |= {"nan": sketch.nan, "infinite": sketch.infinite}
     if plan.is_measured and moments.n:
-        values, below = _points(sketch)
+        fine = _points(sketch)
+        values, below = _fewer(*fine)
         told |= {
             "min": moments.least,
             "max": moments.most,
@@ -54,7 +55,7 @@ def summarize(sketch: ColumnSketch, top: int) -> dict[str, Any]:
             "kurtosis": moments.kurtosis,
             "zeros": int(moments.zeros),
             "quantiles": {
-                str(q): float(values[min(int(np.searchsorted(below, q)), len(values) - 1)])
+                str(q): float(fine[0][min(int(np.searchsorted(fine[1], q)), len(fine[0]) - 1)])
                 for q in QUANTILES
             },
             "distribution": {"values": values.tolist(), "below": below.tolist()},
@@ -86,14 +87,20 @@ def _counted(sketch: ColumnSketch, count: int, top: int) -> dict[str, Any]:
 
 
 def _points(sketch: ColumnSketch) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return at most so many values, with the share of numbers not above each."""
+    """Return all kept values, with the share of numbers not above each."""
     values, below = sketch.quantiles.points()
     # Compactions may have lost the extremes, which are known.
     if values[-1] < sketch.moments.most:
         values, below = np.append(values, sketch.moments.most), np.append(below, below[-1])
     if values[0] > sketch.moments.least:
         values, below = np.append(sketch.moments.least, values), np.append(1.0, below)
-    below = below / below[-1]
+    return values, below / below[-1]
+
+
+def _fewer(
+    values: np.ndarray[Any, Any], below: np.ndarray[Any, Any]
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Return at most so many of the values and shares: what leaves the executors."""
     if len(values) > _POINTS:
         # At even ranks; a value that many share is one step, and stays.
         at = np.searchsorted(below, np.linspace(below[0], 1.0, _POINTS))
