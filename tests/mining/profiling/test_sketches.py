@@ -115,5 +115,5 @@ def test_a_sketch_survives_its_bytes():
     np.testing.assert_array_equal(again.distinct.registers, sketch.distinct.registers)
     assert again.frequent.top(8) == sketch.frequent.top(8)
     assert again.frequent.error == sketch.frequent.error == 1
-    again.merge(sketch)
+    again.merge(ColumnSketch.from_bytes(sketch.to_bytes()))
     assert again.rows == 2012
