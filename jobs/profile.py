@@ -3,62 +3,20 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-# Run as a script, this file's folder comes first on the path, where this very name would hide
-# the standard library's `profile`, which cProfile imports.
-sys.path[:] = [p for p in sys.path if Path(p or ".").resolve() != Path(__file__).resolve().parent]
+if __name__ == "profile":
+    # Who imports this means the standard library's module: cProfile does, and PySpark that, in any
+    # job beside this file, whose folder comes first on the path.
+    import sysconfig
+    from importlib.util import module_from_spec, spec_from_file_location
 
-from sparkml_dist.job.options import (  # noqa: E402
-    JobParser,
-    add_common_options,
-    add_reading_options,
-    at_least,
-)
-from sparkml_dist.job.profiling import profile_table  # noqa: E402
-from sparkml_dist.job.runner import run_job  # noqa: E402
-
-NAME = "profile"
-
-
-def options() -> JobParser:
-    """Return the job's options."""
-    parser = JobParser(
-        NAME,
-        "Tell what a table holds in one pass: missing and distinct values, moments, quantiles, "
-        "frequent values, correlations, columns that leak the target. Writes profile.html and "
-        "profile.json and, with --compare, drift.html and drift.json.",
-        [
-            "--input sales.parquet --output out",
-            "--input today.csv --compare last_month.csv --target churned --output out",
-        ],
-    )
-    data = parser.add_argument_group("data")
-    data.add_argument(
-        "--input", required=True, metavar="URI", help="the table: a file, folder or pattern"
-    )
-    data.add_argument(
-        "--compare", metavar="URI", help="an earlier table, the reference that drift is told from"
-    )
-    data.add_argument(
-        "--target", metavar="COL", help="point out columns that tell this one on their own"
-    )
-    data.add_argument(
-        "--top",
-        type=at_least(0, below=33),
-        default=10,
-        metavar="N",
-        help="frequent values to tell of a column, up to 32 (default: 10)",
-    )
-    add_reading_options(parser)
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--output", required=True, metavar="DIR", help="folder for the pages and metrics.json"
-    )
-    output.add_argument("--overwrite", action="store_true", help="replace an earlier output")
-    add_common_options(parser)
-    return parser
-
+    spec = spec_from_file_location(__name__, f"{sysconfig.get_path('stdlib')}/profile.py")
+    assert spec is not None and spec.loader is not None
+    sys.modules[__name__] = module_from_spec(spec)
+    spec.loader.exec_module(sys.modules[__name__])
+else:
+    from sparkml_dist.job.profiling import options, profile_table
+    from sparkml_dist.job.runner import run_job
 
 if __name__ == "__main__":
-    sys.exit(run_job(NAME, options(), profile_table))
+    sys.exit(run_job("profile", options(), profile_table))

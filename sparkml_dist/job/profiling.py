@@ -8,6 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from sparkml_dist.dataset.table_lines import format_of, input_errors
 from sparkml_dist.dataset.tables import read_table
+from sparkml_dist.job.options import (
+    JobParser,
+    add_common_options,
+    add_reading_options,
+    at_least,
+)
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
 from sparkml_dist.mining.profiling.drift import drift
@@ -16,7 +22,7 @@ from sparkml_dist.mining.profiling.profile import Profile, profile
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["profile_table"]
+__all__ = ["options", "profile_table"]
 
 _FILES = ("profile.json", "profile.html", "drift.json", "drift.html")
 
@@ -25,6 +31,45 @@ class _Output(JobOutput):
     """The output folder: the profile, the drift and ``metrics.json``."""
 
     _ROOMS: ClassVar[tuple[str, ...]] = ()
+
+
+def options() -> JobParser:
+    """Return the job's options."""
+    parser = JobParser(
+        "profile",
+        "Tell what a table holds in one pass: missing and distinct values, moments, quantiles, "
+        "frequent values, correlations, columns that leak the target. Writes profile.html and "
+        "profile.json and, with --compare, drift.html and drift.json.",
+        [
+            "--input sales.parquet --output out",
+            "--input today.csv --compare last_month.csv --target churned --output out",
+        ],
+    )
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--input", required=True, metavar="URI", help="the table: a file, folder or pattern"
+    )
+    data.add_argument(
+        "--compare", metavar="URI", help="an earlier table, the reference that drift is told from"
+    )
+    data.add_argument(
+        "--target", metavar="COL", help="point out columns that tell this one on their own"
+    )
+    data.add_argument(
+        "--top",
+        type=at_least(0, below=33),
+        default=10,
+        metavar="N",
+        help="frequent values to tell of a column, up to 32 (default: 10)",
+    )
+    add_reading_options(parser)
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output", required=True, metavar="DIR", help="folder for the pages and metrics.json"
+    )
+    output.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+    add_common_options(parser)
+    return parser
 
 
 def profile_table(args: argparse.Namespace, job: Job) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +61,12 @@ def test_nothing_is_left_behind_by_a_wrong_target(run, spark, tmp_path):
     with pytest.raises(DataError, match="Did you mean 'goods'"):
         run("--input", tmp_path / "t", "--target", "good")
     assert not (tmp_path / "out").exists()
+
+
+def test_its_name_does_not_hide_the_standard_librarys_module():
+    code = (
+        f"import sys; sys.path.insert(0, {str(ROOT / 'jobs')!r})\n"
+        "import cProfile, profile\n"
+        "cProfile.run('1 + 1'); profile.Profile()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
