@@ -23,18 +23,16 @@ def network(dies_in: int | None, marker: str) -> Callable[..., Any]:
         import keras
         import tensorflow as tf
 
-        steps = [0]
-
-        def count() -> None:
-            steps[0] += 1
-            doomed = steps[0] == dies_in and os.environ["HOROVOD_RANK"] == "1"
+        def step() -> None:
+            this = int(model.optimizer.iterations) + 1
+            doomed = this == dies_in and os.environ["HOROVOD_RANK"] == "1"
             if doomed and not os.path.exists(marker):
                 Path(marker).touch()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-        class Loss(keras.losses.Loss):
+        class SparseLoss(keras.losses.Loss):
             def call(self, y_true: Any, y_pred: Any) -> Any:
-                tf.py_function(count, [], [])
+                tf.py_function(step, [], [])
                 return keras.losses.sparse_categorical_crossentropy(y_true, y_pred, True)
 
         model = keras.Sequential(
@@ -44,7 +42,7 @@ def network(dies_in: int | None, marker: str) -> Callable[..., Any]:
                 keras.layers.Dense(2),
             ]
         )
-        model.compile(keras.optimizers.SGD(0.05, momentum=0.9), Loss(), metrics=["accuracy"])
+        model.compile(keras.optimizers.SGD(0.05, momentum=0.9), SparseLoss(), metrics=["accuracy"])
         return model
 
     return build
@@ -72,9 +70,9 @@ def weights_sha256(folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--every", type=int, default=50, help="steps between checkpoints")
-    parser.add_argument("--dies-in", type=int, default=290, help="step in which rank 1 dies")
+    parser.add_argument("--rows", type=int, default=30_000)
+    parser.add_argument("--every", type=int, default=20, help="steps between checkpoints")
+    parser.add_argument("--dies-in", type=int, default=95, help="step in which rank 1 dies")
     args = parser.parse_args()
     spark = session("deep_recovery", master=f"local[{RANKS}]")
 
