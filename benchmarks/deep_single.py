@@ -48,7 +48,7 @@ def main() -> None:
     fitted: list[float] = []
     with scratch() as folder:
         data = partition(
-            generated(spark, args.rows), str(folder / "shards"), label="label", num_shards=4
+            generated(spark, args.rows), str(folder / "shards"), label="label", shards=4
         )
         learner = KerasClassifier(
             builder="mlp", numRanks=1, epochs=args.epochs, batchSize=args.batch
