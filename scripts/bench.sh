@@ -12,8 +12,9 @@ if [ $# -gt 0 ]; then
   scripts=("${scripts[@]/%/.py}")
 else
   scripts=(benchmarks/{reading,overhead,memory,accuracy,launch,transform}.py)
-  scripts+=(benchmarks/deep_input.py)
-  scripts+=(benchmarks/ensemble_{auc,scoring,parity}.py)
+  scripts+=(benchmarks/ensemble_{auc,scoring,overhead,parity}.py)
+  scripts+=(benchmarks/deep_{coupling,single,input,mnist,recovery}.py)
+  scripts+=(benchmarks/mining_{itemsets,scale,neighbors,dbscan,outliers,profile}.py)
 fi
 failed=0
 for script in "${scripts[@]}"; do
