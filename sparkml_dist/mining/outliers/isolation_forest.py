@@ -41,6 +41,9 @@ _GROWN = (
 )
 _MOST_SAMPLED = 1 << 20
 
+# Rows that are all alike score a half, but for rounding in float32.
+_HALF = 0.5 + 1e-6
+
 
 class IsolationForest(OutlierEstimator, HasSeed):
     """Finds rows that few random cuts set apart from all others.
@@ -155,7 +158,7 @@ class IsolationForest(OutlierEstimator, HasSeed):
         )
         return IsolationForestModel(
             columns=columns,
-            content={"width": width, "samples": first["samples"], "threshold": 0.5},
+            content={"width": width, "samples": first["samples"], "threshold": _HALF},
             arrays={
                 "normals" if extended else "features": tests,
                 "thresholds": stacked("thresholds", np.float32, size),

@@ -36,7 +36,9 @@ def isolation_scores(
     for start in range(0, n, step):
         block = np.ascontiguousarray(rows[start : start + step].T, dtype=np.float32)
         total[start : start + step] = _path_sums(trees, block)
-    norm = float(average_path(samples)) or 1.0
+    norm = float(average_path(samples))
+    if norm == 0:  # trees of one row tell nothing apart
+        return np.full(n, 0.5)
     scores: npt.NDArray[np.float64] = 2.0 ** -(total / len(trees.paths) / norm)
     return scores
 

@@ -181,7 +181,8 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         ResourceError
             ``too_many_itemsets`` for memoryPerTask.
         """
-        if not (hasattr(dataset, "itemsets") and hasattr(dataset, "n_baskets")):
+        # Connect's DataFrame has every attribute: a column of that name, which may not exist.
+        if not isinstance(getattr(dataset, "n_baskets", None), int):
             return super().fit(dataset, params)
         known: dict[str, Any] = dict(getattr(dataset, "summary", {}))
         target = known.get("target", "frequent")

@@ -64,12 +64,14 @@ def test_all_shapes(spark, name):
 
 
 def test_a_border_point_goes_to_the_nearest_core_point(spark):
-    points = np.array([[0.0], [0.1], [0.2], [1.1], [1.9], [2.0], [2.1], [9.0]])
+    left, right = np.linspace(0.0, 0.2, 5), np.linspace(1.85, 2.05, 5)
+    # Within eps of one of the left (at 0.85) and of two of the right (at 0.8 and 0.85).
+    points = np.concatenate([left, [1.05], right, [9.0]])[:, None]
     df = frame(spark, points)
-    model = DBSCAN(eps=0.95, minPoints=4, featuresCols=["x0"]).fit(df)
+    model = DBSCAN(eps=0.87, minPoints=5, featuresCols=["x0"]).fit(df)
     assert model.numClusters == 2
     found = labels(model, df)
-    assert found[3] == found[4] and found[7] == -1
+    assert found[5] == found[6] != found[4] and found[11] == -1
     new = frame(spark, np.array([[0.2], [5.0]]))
     assert labels(model, new).tolist() == [found[2], -1]
 

@@ -61,10 +61,15 @@ def test_a_table_of_all_types(table):
 def test_partitions_do_not_matter_but_for_rounding(table):
     one, many = (profile(table.repartition(n)) for n in (1, 7))
     for a, b in zip(one.columns, many.columns, strict=True):
-        for key in ("rows", "missing", "distinct", "frequent", "min", "max"):
+        for key in ("rows", "missing", "distinct", "min", "max"):
             assert a.get(key) == b.get(key)
+        if a.get("distinct", 0) <= 256:  # of more values, the counts are bounds
+            assert a.get("frequent") == b.get("frequent")
         for key in ("mean", "sd", "skewness", "kurtosis"):
-            assert a.get(key) == pytest.approx(b.get(key), rel=1e-9, abs=1e-9)
+            if a.get(key) is None:
+                assert b.get(key) is None
+            else:
+                assert a[key] == pytest.approx(b[key], rel=1e-9, abs=1e-9)
 
 
 def test_drift_of_the_same_table_is_none_and_of_another_is_not(table):
