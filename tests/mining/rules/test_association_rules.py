@@ -172,7 +172,7 @@ class TestKnownAnswers:
             ("t10", 0.8, 524, 924),
         ],
     )
-    def test_counts(self, request, data, confidence, single, every):
+    def test_counts(self, spark, request, data, confidence, single, every):
         itemsets = request.getfixturevalue(data)
         for most, expected in [(1, single), (None, every)]:
             model = AssociationRules(minConfidence=confidence, maxConsequent=most).fit(itemsets)
