@@ -77,6 +77,18 @@ def _light_driver() -> Iterator[None]:
     assert not found, f"This test imported {found} into the driver."
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _threads_of_a_task() -> Iterator[None]:
+    """Give the oracles one thread, as tasks have: sums of more threads differ in their last bits,
+    and a learner that has not converged differs with them."""
+    import scipy.linalg  # noqa: F401
+    import sklearn.ensemble  # noqa: F401 - both load libraries whose threads are limited
+    from threadpoolctl import threadpool_limits
+
+    with threadpool_limits(limits=1):
+        yield
+
+
 @pytest.fixture(scope="session", params=[MODE])
 def spark(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory

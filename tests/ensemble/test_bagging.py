@@ -77,9 +77,12 @@ def test_one_shard_is_plain_scikit_learn(learner, one_shard, digits):
         plain.set_params(random_state=member_seed(4, 0))
     plain.fit(block.X, block.y)
     X, _ = matrix(digits[1])
-    assert np.array_equal(
-        probabilities(model, digits[1]), plain.predict_proba(X).astype(np.float32)
-    )
+    file = model.content["members"][0]["file"]
+    fitted = load_learner(model.folder.read_bytes(file), file)
+    assert np.array_equal(fitted.predict_proba(X), plain.predict_proba(X))
+    # Blocks of other lengths take other ways through BLAS, whose sums differ in their last bits.
+    expected = plain.predict_proba(X).astype(np.float32)
+    assert np.allclose(probabilities(model, digits[1]), expected, atol=1e-6)
 
 
 def test_members_are_bootstraps_of_their_shards(shards, digits):
