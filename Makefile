@@ -22,13 +22,13 @@ demo: setup  ## Train an ensemble and a deep network on real data; results in bu
 	@scripts/demo.sh
 
 .PHONY: test
-test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (ARGS="-k word", MODES=local)
+test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (ARGS="-k word", MODES=connect)
 	@MODES="$(MODES)" scripts/test.sh $(ARGS)
 
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
 	@$(MAKE) --no-print-directory setup GPU=1
-	@GPU=1 MODES=local scripts/test.sh tests/gpu_build.py
+	@GPU=1 MODES=processes scripts/test.sh tests/gpu_build.py
 
 .PHONY: lint
 lint: setup  ## Check style and types

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Run the tests in each mode, each in a process of its own (a process has one Spark session):
-# all of them locally, then those marked "modes" on a local cluster and over Spark Connect. The
-# first mode's tests mostly wait for processes to start, so that the other modes run beside them,
-# one after the other; what they print follows.
+#   local          those that use a session, on local[2]
+#   processes      those that use none: plain functions, ranks, jobs, clusters of their own
+#   local-cluster, connect      those marked "modes", on a local cluster and over Spark Connect
+# Two modes run at a time. What the first prints is seen at once, that of the others at the end.
 #   scripts/test.sh [pytest arguments]        MODES="local connect" chooses the modes
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -10,7 +11,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/env.sh
 use_environment
 
-read -ra modes <<<"${MODES:-local local-cluster connect}"
+read -ra modes <<<"${MODES:-local processes local-cluster connect}"
 logs=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
 
@@ -23,8 +24,17 @@ run_mode() {
   echo "$status $((SECONDS - started))" >"$logs/$mode.ended"
 }
 
-(for mode in "${modes[@]:1}"; do run_mode "$mode" "$@" >"$logs/$mode.log" 2>&1; done) &
+# run_others [pytest arguments]: the modes but the first that nobody has begun, one by one.
+run_others() {
+  local mode
+  for mode in "${modes[@]:1}"; do
+    if mkdir "$logs/$mode" 2>/dev/null; then run_mode "$mode" "$@" >"$logs/$mode.log" 2>&1; fi
+  done
+}
+
+run_others "$@" &
 run_mode "${modes[0]}" "$@"
+run_others "$@"
 wait
 rows=() failed=0
 for mode in "${modes[@]}"; do

@@ -1,8 +1,9 @@
 """The Spark session of the test process, by mode, and what all tests share.
 
-One process has one session. ``SPARKML_DIST_TEST_MODE`` chooses it: ``local`` (the default, runs
-every test), ``local-cluster`` or ``connect`` (these run the tests marked ``modes`` only). The mode
-stands in brackets in the id of every test that uses Spark, so that a failure names it.
+One process has one session. ``SPARKML_DIST_TEST_MODE`` chooses it and the tests: ``local`` runs
+those that use the session, ``processes`` those that do not, ``local-cluster`` and ``connect`` the
+tests marked ``modes``. Without it every test runs, on a local session. The mode stands in brackets
+in the id of every test that uses Spark, so that a failure names it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 ROOT = Path(__file__).resolve().parent.parent
-MODE = os.environ.get("SPARKML_DIST_TEST_MODE", "local")
 MASTERS = {"local": "local[2]", "local-cluster": "local-cluster[2,1,1024]", "connect": "local[2]"}
+CHOSEN = os.environ.get("SPARKML_DIST_TEST_MODE", "all")
+MODE = "local" if CHOSEN in ("all", "processes") else CHOSEN
 DRIVER_MEMORY = os.environ.get("SPARKML_DIST_TEST_DRIVER_MEMORY", "1500m")
 # They take seconds and gigabytes, start threads that do not survive a fork, and belong into the
 # processes of ranks: whoever imports one of them here has broken a user's driver.
@@ -35,7 +37,7 @@ settings.load_profile("project")
 def pytest_configure() -> None:
     if MODE not in MASTERS:
         raise pytest.UsageError(
-            f"SPARKML_DIST_TEST_MODE must be one of {sorted(MASTERS)}. Got {MODE!r}."
+            f"SPARKML_DIST_TEST_MODE must be one of {[*MASTERS, 'processes']}. Got {MODE!r}."
         )
     # Before the first JVM: it and its Python workers inherit these.
     for name in ("SPARK_HOME", "SPARK_CONF_DIR", "SPARK_REMOTE", "MASTER", "PYSPARK_SUBMIT_ARGS"):
@@ -49,15 +51,22 @@ def pytest_configure() -> None:
 
 
 def pytest_report_header() -> str:
-    return f"spark: mode {MODE} (master {MASTERS[MODE]}), python {sys.executable}"
+    return f"spark: mode {CHOSEN} (master {MASTERS[MODE]}), python {sys.executable}"
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if MODE == "local":
+    if CHOSEN == "all":
         return
-    chosen = [item for item in items if item.get_closest_marker("modes")]
+    if CHOSEN in ("local", "processes"):
+        chosen = [i for i in items if _has_session(i) == (CHOSEN == "local")]
+    else:
+        chosen = [item for item in items if item.get_closest_marker("modes")]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
+
+
+def _has_session(item: pytest.Item) -> bool:
+    return "spark" in getattr(item, "fixturenames", ())
 
 
 def pytest_collection_finish() -> None:
@@ -66,7 +75,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    terminalreporter.write_line(f"spark mode of this run: {MODE}")
+    terminalreporter.write_line(f"spark mode of this run: {CHOSEN}")
 
 
 @pytest.fixture(autouse=True)
