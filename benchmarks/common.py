@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
+# Real data that lies beside a developer's checkout.
+DATA = Path(os.environ.get("SPARKML_DIST_DATA", ROOT.parent / "shared" / "data"))
 PACKAGES = ("pyspark", "pyarrow", "numpy", "scikit-learn", "tensorflow-cpu", "keras", "horovod")
 
 

@@ -8,15 +8,13 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from common import ROOT, alternating, median, report, session
+from common import DATA, alternating, median, report, session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-DATA = Path(os.environ.get("SPARKML_DIST_DATA", ROOT.parent / "shared" / "data"))
 # data, support, itemsets, times faster than MLlib that is asked for
 CASES = (
     ("T10I4D100K", 0.001, 27_532, 8.0),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 
 import numpy as np
-from common import alternating, median, report, session
+from common import DATA, alternating, median, report, session
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", required=True, help="mammography.csv of ODDS")
+    parser.add_argument("--data", default=DATA / "mammography.csv", help="mammography.csv of ODDS")
     parser.add_argument("--rows", type=int, default=2_000_000)
     parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--repeats", type=int, default=3)
