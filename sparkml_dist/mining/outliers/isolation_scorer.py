@@ -10,7 +10,10 @@ from sparkml_dist.mining.outliers.isolation_trees import IsolationTrees, average
 __all__ = ["isolation_scores"]
 
 # Values of a block: it must lie in a core's cache beside a tree.
-_BLOCK_VALUES, _MOST_ROWS, _FEWEST_ROWS = 1 << 17, 8192, 512
+_BLOCK_VALUES, _MOST_ROWS, _FEWEST_ROWS = 1 << 18, 32768, 512
+# Levels of a tree all of whose nodes are compared: vectors of booleans cost a tenth of a gather,
+# but there are twice as many with each level.
+_COMPARED_LEVELS = 4
 
 
 def isolation_scores(
@@ -54,12 +57,21 @@ def _path_sums(trees: IsolationTrees, columns: npt.NDArray[np.float32]) -> npt.N
     total = np.zeros(n, np.float64)
     flat, numbers = columns.ravel(), np.arange(n)
     term = np.empty(n, np.float32)
+    top = (
+        None if trees.features is None else _TopLevels(columns, min(trees.depth, _COMPARED_LEVELS))
+    )
     for tree in range(len(trees.paths)):
         thresholds = trees.thresholds[tree]
         starts = None if trees.features is None else trees.features[tree].astype(np.int64) * n
         normals = None if trees.normals is None else np.ascontiguousarray(trees.normals[tree].T)
-        node.fill(1)
-        for _ in range(trees.depth):
+        level = 0
+        if top is None:
+            node.fill(1)
+        else:
+            assert trees.features is not None
+            node[:] = top.nodes(trees.features[tree], thresholds)
+            level = top.levels
+        for _ in range(level, trees.depth):
             if starts is not None:
                 np.take(starts, node, out=at, mode="clip")
                 np.add(at, numbers, out=at)
@@ -79,3 +91,47 @@ def _path_sums(trees: IsolationTrees, columns: npt.NDArray[np.float32]) -> npt.N
         np.take(trees.paths[tree], node, out=value, mode="clip")
         np.add(total, value, out=total)
     return total
+
+
+class _TopLevels:
+    """Finds the nodes that a block's rows come to after the first levels, without gathers.
+
+    Each node of these levels is compared with all rows; the outcome that counts for a row is then
+    chosen by its outcomes on the levels above, in halves.
+    """
+
+    def __init__(self, columns: npt.NDArray[np.float32], levels: int) -> None:
+        n = columns.shape[1]
+        self.levels = levels
+        self._columns = columns
+        self._greater = np.empty((1 << max(0, levels - 1), n), bool)
+        self._chosen = np.empty((levels, n), bool)
+        self._spare = np.empty(n, bool)
+        self._node = np.empty(n, np.uint8)
+
+    def nodes(
+        self, features: npt.NDArray[np.int32], thresholds: npt.NDArray[np.float32]
+    ) -> npt.NDArray[np.uint8]:
+        """Return the node of each row below the last of these levels; the root is 1."""
+        self._node.fill(1)
+        for level in range(self.levels):
+            first = 1 << level
+            for k in range(first):
+                column = self._columns[features[first + k]]
+                np.greater(column, thresholds[first + k], out=self._greater[k])
+            right = self._choose(level)
+            np.add(self._node, self._node, out=self._node)
+            np.add(self._node, right.view(np.uint8), out=self._node)
+        return self._node
+
+    def _choose(self, level: int) -> npt.NDArray[np.bool_]:
+        outcomes, spare = self._greater, self._spare
+        for above in range(level - 1, -1, -1):
+            for k in range(1 << above):
+                low, high = outcomes[2 * k], outcomes[2 * k + 1]
+                # low where the row went to the left above, high where to the right
+                np.bitwise_xor(low, high, out=spare)
+                np.bitwise_and(spare, self._chosen[above], out=spare)
+                np.bitwise_xor(low, spare, out=outcomes[k])
+        self._chosen[level] = outcomes[0]
+        return self._chosen[level]
