@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkml_dist.dataset.table_columns import find_column
 from sparkml_dist.dataset.table_lines import format_of
@@ -45,8 +45,17 @@ class PointTable:
     label: str
 
 
-def add_point_options(parser: argparse.ArgumentParser, *, truth: str) -> None:
-    """Add what the jobs over points share: data, columns, output."""
+def add_point_options(parser: argparse.ArgumentParser, *, truth: str, resume: bool = False) -> None:
+    """Add what the jobs over points share: data, columns, output.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    truth : str
+        What ``--label`` is for.
+    resume : bool, default=False
+        Whether the job can complete an earlier run.
+    """
     data = parser.add_argument_group("data")
     data.add_argument(
         "--input",
@@ -81,24 +90,39 @@ def add_point_options(parser: argparse.ArgumentParser, *, truth: str) -> None:
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
     )
-    output.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+    present = output.add_mutually_exclusive_group()
+    present.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+    if resume:
+        present.add_argument(
+            "--resume", action="store_true", help="complete an earlier run: its model is kept"
+        )
 
 
-def claimed_output(args: argparse.Namespace, job: Job) -> JobOutput:
-    """Make the output folder this run's own.
+def claimed_output(
+    args: argparse.Namespace, job: Job, plan: dict[str, Any] | None = None
+) -> tuple[JobOutput, bool]:
+    """Make the output folder this run's own; tell whether an earlier run is resumed.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    job : Job
+    plan : dict, optional
+        JSON values that a run must share with the one that it resumes.
 
     Raises
     ------
     StorageError
         ``output_exists``.
     ConfigurationError
-        ``unknown_format``.
+        ``unknown_format``, ``plan_differs``.
     """
     assert job.output is not None
-    output = job.output = _Output(job.output.folder, overwrite=args.overwrite)
+    resume = getattr(args, "resume", False)
+    output = job.output = _Output(job.output.folder, overwrite=args.overwrite, resume=resume)
     format_of(args.input, args.format)
-    output.claim({"input": args.input})
-    return output
+    resumed = output.claim({"input": args.input, **(plan or {})})
+    return output, resumed
 
 
 def read_points(args: argparse.Namespace, job: Job) -> PointTable:
@@ -125,7 +149,7 @@ def read_points(args: argparse.Namespace, job: Job) -> PointTable:
         if args.key is not None:
             key = find_column(args.key, table.df.columns, "key", repr(args.input))
             features = [name for name in features if name != key]
-        for name in ("prediction", "outlierScore"):
+        for name in ("prediction", "outlierScore", "outlierColumn"):
             if name in table.df.columns:
                 raise ConfigurationError(
                     "column_twice", f"The input has a column {name!r}, which the job writes."

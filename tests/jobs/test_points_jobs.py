@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from sklearn.neighbors import LocalOutlierFactor
 
-from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError, UsageError
 from sparkml_dist.job.clusters import find_clusters
 from sparkml_dist.job.outliers import find_outliers
 from sparkml_dist.job.output import JobOutput
@@ -70,6 +71,37 @@ def test_outliers_of_a_table(run, table):
     assert again["metrics"] == {}
 
 
+def test_outliers_told_by_words(run, tmp_path):
+    """Tabs, a header, and a truth in words, which is missing in a row."""
+    rng = np.random.default_rng(1)
+    points = np.r_[rng.normal(size=(60, 2)), rng.normal(20, 5, (6, 2))]
+    words = ["no"] * 60 + ["yes"] * 5 + [""]
+    lines = [f"{x}\t{y}\t{w}" for (x, y), w in zip(points, words, strict=True)]
+    path = tmp_path / "points.tsv"
+    path.write_text("\n".join(["x\ty\tstrange", *lines]) + "\n")
+    arguments = ("--train", path, "--label", "strange")
+    lof = ("--method", "lof", "--neighbors", "10")
+    document, rows = run("find_outliers", *arguments, *lof)
+    assert document["metrics"]["roc_auc"] == 1.0
+    told = ("outlier_label", "labelled_outliers", "unlabelled_rows")
+    assert [document[name] for name in told] == ["yes", 5, 1]
+    reference = LocalOutlierFactor(n_neighbors=10).fit(points)
+    found = rows.sort_values("x")["outlierScore"].to_numpy()
+    wanted = -reference.negative_outlier_factor_[np.argsort(points[:, 0])]
+    assert found == pytest.approx(wanted, rel=1e-6)
+    # A second try takes what the first one left, and nothing else changes.
+    again, _ = run("find_outliers", *arguments, *lof, "--resume")
+    assert again["metrics"] == document["metrics"]
+    assert "fit" not in again["seconds"] and "score" not in again["seconds"]
+    with pytest.raises(ConfigurationError, match="neighbors: 10 then, 11 now"):
+        run("find_outliers", *arguments, "--method", "lof", "--neighbors", "11", "--resume")
+    other, rows = run(
+        "find_outliers", *arguments, "--method", "robust-z", "--outlier-label", "no", "--overwrite"
+    )
+    assert other["metrics"]["roc_auc"] < 0.1
+    assert set(rows["outlierColumn"]) == {"x", "y"}
+
+
 def test_clusters_of_a_table(run, table):
     document, rows = run(
         "cluster", "--input", table, "--features", "x", "y", "--label", "group", "--eps", 0.3
@@ -92,6 +124,14 @@ def test_sparse_rows(run, tmp_path):
         ("cluster", ["--eps", "0"], ConfigurationError, "eps must be"),
         ("find_outliers", ["--contamination", "0.7"], ConfigurationError, "contamination must be"),
         ("find_outliers", ["--features", "x", "--label", "group"], DataError, "two values"),
+        (
+            "find_outliers",
+            ["--features", "x", "--label", "group", "--outlier-label", "7"],
+            DataError,
+            "No row has '7' in the label column 'group'",
+        ),
+        ("find_outliers", ["--method", "lof", "--trees", "3"], UsageError, "no --trees"),
+        ("find_outliers", ["--outlier-label", "1"], UsageError, "needs --label"),
         ("cluster", ["--eps", "1", "--label", "grop"], DataError, "Did you mean 'group'"),
         ("cluster", ["--eps", "1"], DataError, "'name'"),
     ],
