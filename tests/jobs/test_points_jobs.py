@@ -142,6 +142,21 @@ def test_what_does_not_go(run, table, name, arguments, error, told):
     assert told in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x,y\n1,2\n?,4\n", "1 of 2 rows have null, NaN or infinite values"),
+        ("x,y\n", "no rows"),
+        ("# nothing\n", "no rows"),
+    ],
+)
+def test_rows_that_cannot_be_used(run, tmp_path, text, told):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    with pytest.raises(Exception, match=told):
+        run("find_outliers", "--input", path, "--header", "--method", "robust-z")
+
+
 def test_an_outlier_data_set_with_comments(run, shared_data):
     document, _ = run("find_outliers", "--input", shared_data / "mammography.csv", "--label", "-1")
     assert document["rows"] == 11_183

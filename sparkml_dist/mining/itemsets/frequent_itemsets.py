@@ -219,7 +219,12 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
         return (
             packed,
             sizes,
-            {"groups": grouping.groups, "estimate": estimate, "peak_worker_rss": peak},
+            {
+                "groups": grouping.groups,
+                "split_classes": len(grouping.splits),
+                "estimate": estimate,
+                "peak_worker_rss": peak,
+            },
         )
 
     def _grouping(self, spark: SparkSession, mining: Mining, note: dict[str, Any]) -> Grouping:

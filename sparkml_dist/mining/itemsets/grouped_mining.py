@@ -164,8 +164,11 @@ def _mined(
                 group = batch.column("group")[i].as_py()
                 parts.append(_part(batch, i))
                 entries += len(parts[-1].codes)
-                if grouping.most_entries and entries > grouping.most_entries:
-                    raise _too_large(mining, grouping, group)
+                if grouping.most_entries and entries > 2 * grouping.most_entries:
+                    parts = [BasketRows.joined(parts).merged()]
+                    entries = len(parts[0].codes)
+                    if entries > grouping.most_entries:
+                        raise _too_large(mining, grouping, group)
         if not parts:
             return
         rows = BasketRows.joined(parts)

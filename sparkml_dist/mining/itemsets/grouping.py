@@ -57,7 +57,7 @@ class Grouping:
         Estimated items of the baskets of the largest group that is not part of a class.
     splits : tuple of Split
     most_entries : int
-        Items of the baskets of a group at which its task gives up; 0 for no limit.
+        Items of the distinct baskets of a group at which its task gives up; 0 for no limit.
     """
 
     owner: npt.NDArray[np.int32]
