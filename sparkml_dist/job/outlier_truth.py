@@ -68,17 +68,17 @@ def _outlier_value(known: DataFrame, label: str, outlier: str | None) -> Any:
     if outlier is None:
         found = [(row[1], row[0]) for row in values.limit(3).collect()]
         if len(found) > 2:
-            shown = ", ".join(sorted(str(value) for _, value in found))
+            some = ", ".join(sorted(str(value) for _, value in found))
             raise DataError(
                 "label_not_binary",
-                f"The truth in {label!r} must have two values. Got {shown} and more.",
+                f"The truth in {label!r} must have two values. Got {some} and more.",
                 "Name the one that stands for outliers with --outlier-label, or leave --label out.",
             )
         if len(found) < 2:
             return None
         (first, one), (second, other) = sorted(found)
         return max(one, other) if first == second else one
-    shown = []
+    shown: list[str] = []
     for row in values.limit(1000).collect():  # classes, not rows
         shown.append(str(row[0]))
         if _same(row[0], outlier):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -145,9 +146,9 @@ class BlockTask:
         points = self.blocks.array("points", block)
         own = np.arange(len(points)) + self.blocks.offsets[block]
         near = neighborhoods(points, self.blocks, self.k, own)
-        found = (near.rows, near.distances, near.times.astype(np.int32))
-        for name, array in zip(WORKED, found, strict=True):
-            write_array(self.blocks.folder, block_file(name, block), array)
+        arrays: list[npt.NDArray[Any]] = [near.rows, near.distances, near.times.astype(np.int32)]
+        for name, array in zip(WORKED, arrays, strict=True):
+            self._write(name, block, array)
         self._write("reach", block, near.reach)
 
     def densities(self, block: int) -> None:
@@ -176,7 +177,7 @@ class BlockTask:
                         ["block", "peak_rss"],
                     )
 
-    def _write(self, name: str, block: int, array: npt.NDArray[np.float64]) -> None:
+    def _write(self, name: str, block: int, array: npt.NDArray[Any]) -> None:
         write_array(self.blocks.folder, block_file(name, block), array)
 
     def _near(self, block: int) -> Neighborhoods:
