@@ -49,6 +49,7 @@ _PLAN = (
     "delimiter",
     "label",
     "features",
+    "categorical",
     "key",
     "missing",
     "method",
@@ -85,7 +86,8 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
         if not written:
             rows.delete()
             with job.stage("score"):
-                _scored(model, table.df).write.parquet(rows.spark_path())
+                scored = _scored(model, table.df).drop(*table.indicators)
+                scored.write.parquet(rows.spark_path())
     finally:
         work.delete()
     document = job.document

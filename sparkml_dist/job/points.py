@@ -11,6 +11,7 @@ from sparkml_dist.dataset.table_lines import format_of
 from sparkml_dist.dataset.table_schema import MISSING_VALUES
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.job.indicators import with_indicators
 from sparkml_dist.job.options import add_reading_options
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
@@ -38,14 +39,23 @@ class PointTable:
         Columns of coordinates.
     label : str
         Column of the truth; empty when none was named.
+    indicators : list of str
+        Those of `features` that tell of a category, and are no column of the input.
     """
 
     df: DataFrame
     features: list[str]
     label: str
+    indicators: list[str]
 
 
-def add_point_options(parser: argparse.ArgumentParser, *, truth: str, resume: bool = False) -> None:
+def add_point_options(
+    parser: argparse.ArgumentParser,
+    *,
+    truth: str,
+    categorical: bool = False,
+    resume: bool = False,
+) -> None:
     """Add what the jobs over points share: data, columns, output.
 
     Parameters
@@ -53,6 +63,8 @@ def add_point_options(parser: argparse.ArgumentParser, *, truth: str, resume: bo
     parser : argparse.ArgumentParser
     truth : str
         What ``--label`` is for.
+    categorical : bool, default=False
+        Whether features may hold categories.
     resume : bool, default=False
         Whether the job can complete an earlier run.
     """
@@ -73,8 +85,18 @@ def add_point_options(parser: argparse.ArgumentParser, *, truth: str, resume: bo
         nargs="+",
         action="extend",
         metavar="PATTERN",
-        help="columns of numbers to take (default: all others)",
+        help="columns to take (default: all others)",
     )
+    if categorical:
+        columns.add_argument(
+            "--categorical",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="PATTERN",
+            help="feature columns that hold categories, each of which becomes a 0 or 1; 'auto' for "
+            "all features of strings",
+        )
     columns.add_argument(
         "--key", metavar="COL", help="column that names a row; kept, and no feature"
     )
@@ -142,6 +164,7 @@ def read_points(args: argparse.Namespace, job: Job) -> PointTable:
             delimiter=args.delimiter,
             label=args.label,
             features=args.features,
+            categorical=getattr(args, "categorical", ()),
             missing=None if not args.missing else (*MISSING_VALUES, *args.missing),
             label_optional=True,
         )
@@ -154,6 +177,7 @@ def read_points(args: argparse.Namespace, job: Job) -> PointTable:
                 raise ConfigurationError(
                     "column_twice", f"The input has a column {name!r}, which the job writes."
                 )
+        made = with_indicators(table.df, features, table.categorical)
     label = table.label if args.label is not None else ""
-    job.document.features = len(features)
-    return PointTable(table.df, features, label)
+    job.document.features = len(made.features)
+    return PointTable(made.df, made.features, label, made.added)

@@ -142,6 +142,20 @@ def test_what_does_not_go(run, table, name, arguments, error, told):
     assert told in str(caught.value)
 
 
+def test_rare_categories_are_strange(run, tmp_path):
+    path = tmp_path / "rows.csv"
+    places = ["a"] * 30 + ["A"] * 28 + ["`b.c`"] + [""]
+    path.write_text("\n".join(["x,place", *(f"{i % 7},{p}" for i, p in enumerate(places))]) + "\n")
+    arguments = ("--input", path, "--categorical", "auto", "--method", "robust-z")
+    document, rows = run("find_outliers", *arguments)
+    assert document["features"] == 4  # x, and three places
+    assert rows.columns.tolist() == ["x", "place", "outlierScore", "prediction", "outlierColumn"]
+    strangest = rows.sort_values("outlierScore").iloc[-1]
+    assert (strangest["place"], strangest["outlierColumn"]) == ("`b.c`", "place='b.c'")
+    with pytest.raises(DataError, match="'place'"):
+        run("find_outliers", "--input", path, "--overwrite")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
