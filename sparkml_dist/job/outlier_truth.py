@@ -11,26 +11,22 @@ from sparkml_dist.job.document import MetricsDocument
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["add_agreement"]
+__all__ = ["add_agreement", "outlier_value"]
 
 _SHOWN = 6
 
 
-def add_agreement(
-    document: MetricsDocument, scored: DataFrame, label: str, outlier: str | None
-) -> None:
-    """Add ``metrics.roc_auc`` and the label that stands for outliers to a metrics document.
+def outlier_value(df: DataFrame, label: str, outlier: str | None) -> Any:
+    """Return the value of the truth that stands for outliers; None where there is but one value.
 
     Parameters
     ----------
-    document : MetricsDocument
-    scored : pyspark.sql.DataFrame
-        With ``outlierScore`` and the truth.
+    df : pyspark.sql.DataFrame
     label : str
-        Column of the truth. Rows without one are not compared.
+        Column of the truth. Rows without one tell nothing.
     outlier : str or None
-        Its value for outliers, all others being inliers; the rarer of two values, or the higher
-        where there are as many of both, when None.
+        The value for outliers as a person writes it, all others being inliers; the rarer of two
+        values, or the higher where there are as many of both, when None.
 
     Raises
     ------
@@ -38,32 +34,9 @@ def add_agreement(
         ``label_not_binary`` where `outlier` is None and there are more than two values;
         ``outlier_label`` where no row has that value.
     """
-    from pyspark.ml.evaluation import BinaryClassificationEvaluator
     from pyspark.sql import functions as F
 
-    truth = F.col(f"`{label}`")
-    known = scored.where(truth.isNotNull())
-    value = _outlier_value(known, label, outlier)
-    if value is None:
-        document.metrics["roc_auc"] = None
-        document.more["outlier_label"] = None
-        return
-    told = known.select("outlierScore", (truth == F.lit(value)).cast("double").alias("truth"))
-    counts = {r["truth"]: r["count"] for r in told.groupBy("truth").count().collect()}
-    document.more["outlier_label"] = value
-    document.more["labelled_outliers"] = counts.get(1.0, 0)
-    document.more["unlabelled_rows"] = (document.rows or 0) - sum(counts.values())
-    if len(counts) < 2:
-        document.metrics["roc_auc"] = None
-        return
-    evaluator = BinaryClassificationEvaluator(
-        rawPredictionCol="outlierScore", labelCol="truth", numBins=0
-    )
-    document.metrics["roc_auc"] = float(evaluator.evaluate(told))
-
-
-def _outlier_value(known: DataFrame, label: str, outlier: str | None) -> Any:
-    """Return the value of the truth that stands for outliers; None where there is but one."""
+    known = df.where(F.col(f"`{label}`").isNotNull())
     values = known.groupBy(f"`{label}`").count()
     if outlier is None:
         found = [(row[1], row[0]) for row in values.limit(3).collect()]
@@ -89,6 +62,40 @@ def _outlier_value(known: DataFrame, label: str, outlier: str | None) -> Any:
         f"Its values are: {', '.join(sorted(shown)[:_SHOWN])}{', …' if len(shown) > _SHOWN else ''}"
         ".",
     )
+
+
+def add_agreement(document: MetricsDocument, scored: DataFrame, label: str, outlier: Any) -> None:
+    """Add ``metrics.roc_auc`` and what stands for outliers to a metrics document.
+
+    Parameters
+    ----------
+    document : MetricsDocument
+    scored : pyspark.sql.DataFrame
+        With ``outlierScore`` and the truth.
+    label : str
+        Column of the truth. Rows without one are not compared.
+    outlier : object
+        What `outlier_value` returned.
+    """
+    from pyspark.ml.evaluation import BinaryClassificationEvaluator
+    from pyspark.sql import functions as F
+
+    document.metrics["roc_auc"] = None
+    document.more["outlier_label"] = outlier
+    if outlier is None:
+        return
+    truth = F.col(f"`{label}`")
+    told = scored.where(truth.isNotNull()).select(
+        "outlierScore", (truth == F.lit(outlier)).cast("double").alias("truth")
+    )
+    counts = {r["truth"]: r["count"] for r in told.groupBy("truth").count().collect()}
+    document.more["labelled_outliers"] = counts.get(1.0, 0)
+    document.more["unlabelled_rows"] = (document.rows or 0) - sum(counts.values())
+    if len(counts) == 2:
+        evaluator = BinaryClassificationEvaluator(
+            rawPredictionCol="outlierScore", labelCol="truth", numBins=0
+        )
+        document.metrics["roc_auc"] = float(evaluator.evaluate(told))
 
 
 def _same(value: Any, text: str) -> bool:

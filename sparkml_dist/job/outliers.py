@@ -7,7 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.errors import UsageError
-from sparkml_dist.job.outlier_truth import add_agreement
+from sparkml_dist.job.outlier_truth import add_agreement, outlier_value
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.points import PointTable, claimed_output, read_points
 from sparkml_dist.job.runner import Job
@@ -79,6 +79,10 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
     plan = {name: getattr(args, name) for name in _PLAN}
     output, resumed = claimed_output(args, job, plan)
     table = read_points(args, job)
+    outlier = None
+    if table.label:  # before the fit, so that a mistake costs no time
+        with job.stage("read"):
+            outlier = outlier_value(table.df, table.label, args.outlier_label)
     rows, work = output.folder.child("rows"), output.folder.child("work")
     written = resumed and rows.exists("_SUCCESS")
     try:
@@ -102,7 +106,7 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
         document.more["outliers"] = counts.get(1.0, 0)
         document.more["threshold"] = model.threshold
         if table.label:
-            add_agreement(document, found, table.label, args.outlier_label)
+            add_agreement(document, found, table.label, outlier)
     if peak := model.summary.get("peak_worker_rss"):
         document.peak_worker_rss_mb = round(peak / 2**20, 1)
     document.more["fit"] = model.summary
