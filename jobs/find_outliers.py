@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sparkml_dist.job.options import JobParser, add_common_options, at_least
+from sparkml_dist.job.options import JobParser, add_common_options, at_least, size
 from sparkml_dist.job.outliers import OUTLIER_METHODS, find_outliers
 from sparkml_dist.job.points import add_point_options
 from sparkml_dist.job.runner import run_job
@@ -17,33 +17,58 @@ def options() -> JobParser:
     parser = JobParser(
         NAME,
         "Score how far rows stand apart from all others, and call the strangest outliers. Writes "
-        "rows/ (Parquet: the input, outlierScore and prediction) and model/.",
+        "rows/ (Parquet: the input, outlierScore and prediction; robust-z adds outlierColumn, the "
+        "strangest feature) and model/.",
         [
             "--input readings.parquet --contamination 0.01 --output out",
-            "--input mammography.csv --label -1 --method extended-isolation-forest --output out",
+            "--train mammography.csv --label -1 --method lof --neighbors 50 --output out",
+            "--input payments.csv --label fraud --outlier-label yes --method robust-z --output out",
         ],
     )
     add_point_options(
-        parser, truth="column that tells outliers (its higher value); adds metrics.roc_auc"
+        parser,
+        truth="column that tells outliers, no feature (a name, or an index from 0; -1 is the "
+        "last); adds metrics.roc_auc",
+        categorical=True,
+        resume=True,
     )
     group = parser.add_argument_group("outliers")
     group.add_argument(
         "--method",
         choices=OUTLIER_METHODS,
         default=OUTLIER_METHODS[0],
-        help=f"how to find them (default: {OUTLIER_METHODS[0]})",
+        metavar="METHOD",
+        help=f"one of {', '.join(OUTLIER_METHODS)} (default: {OUTLIER_METHODS[0]})",
     )
     group.add_argument(
         "--contamination",
         type=float,
         metavar="F",
-        help="share of the rows to call outliers, up to 0.5 (default: scores above 0.5)",
+        help="share of the rows to call outliers, up to 0.5 (default: scores above the method's "
+        "threshold: 0.5 for forests, 1.5 for lof, 3.5 for robust-z)",
     )
     group.add_argument(
-        "--trees", type=at_least(1), metavar="N", help="number of trees (default: 100)"
+        "--outlier-label",
+        metavar="VALUE",
+        help="value of --label that stands for outliers (default: the rarer of two)",
+    )
+    group.add_argument(
+        "--trees", type=at_least(1), metavar="N", help="trees of a forest (default: 100)"
     )
     group.add_argument(
         "--samples", type=at_least(2), metavar="N", help="rows that a tree sees (default: 256)"
+    )
+    group.add_argument(
+        "--neighbors",
+        type=at_least(1),
+        metavar="N",
+        help="neighbours that lof compares a row with (default: 20)",
+    )
+    group.add_argument(
+        "--memory-per-task",
+        type=size,
+        metavar="SIZE",
+        help="memory of a task's Python worker, for lof (default: 512m)",
     )
     add_common_options(parser)
     return parser

@@ -33,7 +33,7 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
     """
     estimator = DBSCAN(eps=args.eps, minPoints=args.min_points, memoryPerTask=args.memory_per_task)
     estimator._check()  # before Spark starts
-    output = claimed_output(args, job)
+    output, _ = claimed_output(args, job)
     table = read_points(args, job)
     work = output.folder.child("work")
     estimator.setParams(featuresCols=table.features, workDir=work.location)

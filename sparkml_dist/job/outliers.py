@@ -3,19 +3,60 @@
 from __future__ import annotations
 
 import argparse
+import logging
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.errors import DataError
-from sparkml_dist.job.points import claimed_output, read_points
+from sparkml_dist.errors import UsageError
+from sparkml_dist.job.outlier_truth import add_agreement, outlier_value
+from sparkml_dist.job.output import JobOutput
+from sparkml_dist.job.points import PointTable, claimed_output, read_points
 from sparkml_dist.job.runner import Job
 from sparkml_dist.mining.outliers.isolation_forest import IsolationForest
+from sparkml_dist.mining.outliers.isolation_model import IsolationForestModel
+from sparkml_dist.mining.outliers.local_outlier_factor import LocalOutlierFactor
+from sparkml_dist.mining.outliers.lof_model import LocalOutlierFactorModel
+from sparkml_dist.mining.outliers.robust_zscore import RobustZScore
+from sparkml_dist.mining.outliers.robust_zscore_model import RobustZScoreModel
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import MANIFEST
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["OUTLIER_METHODS", "find_outliers"]
 
-OUTLIER_METHODS = ("isolation-forest", "extended-isolation-forest")
+_logger = logging.getLogger(__name__)
+
+OUTLIER_METHODS = (
+    "isolation-forest",
+    "extended",
+    "extended-isolation-forest",  # the longer name of the same
+    "lof",
+    "robust-z",
+)
+
+_FORESTS = OUTLIER_METHODS[:3]
+# Options that some methods have, with their Params.
+_OPTIONS = {
+    "trees": ("numEstimators", _FORESTS),
+    "samples": ("maxSamples", _FORESTS),
+    "neighbors": ("numNeighbors", ("lof",)),
+    "memory_per_task": ("memoryPerTask", ("lof",)),
+}
+_PLAN = (
+    "format",
+    "header",
+    "delimiter",
+    "label",
+    "features",
+    "categorical",
+    "key",
+    "missing",
+    "method",
+    "contamination",
+    "seed",
+    *_OPTIONS,
+)
 
 
 def find_outliers(args: argparse.Namespace, job: Job) -> None:
@@ -29,66 +70,99 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
 
     Raises
     ------
+    UsageError
+        ``usage`` for an option that the method does not have.
     StorageError, DataError, ConfigurationError
-        As reading the table and fitting have it; ``label_not_binary``.
+        As reading the table and fitting have it; ``label_not_binary``, ``outlier_label``.
     """
     estimator = _estimator(args)
-    output = claimed_output(args, job)
+    plan = {name: getattr(args, name) for name in _PLAN}
+    output, resumed = claimed_output(args, job, plan)
     table = read_points(args, job)
-    with job.stage("fit"):
-        model = estimator.setParams(featuresCols=table.features).fit(table.df)
-        model.save(output.model.location)
-    rows = output.folder.child("rows")
-    with job.stage("score"):
-        model.transform(table.df).write.parquet(rows.spark_path())
+    outlier = None
+    if table.label:  # before the fit, so that a mistake costs no time
+        with job.stage("read"):
+            outlier = outlier_value(table.df, table.label, args.outlier_label)
+    rows, work = output.folder.child("rows"), output.folder.child("work")
+    written = resumed and rows.exists("_SUCCESS")
+    try:
+        model = _model(estimator, table, job, output, work, resumed=resumed)
+        if not written:
+            rows.delete()
+            with job.stage("score"):
+                scored = _scored(model, table.df).drop(*table.indicators)
+                scored.write.parquet(rows.spark_path())
+    finally:
+        work.delete()
     document = job.document
     with job.stage("evaluate"):
-        written = job.spark.read.parquet(rows.spark_path())
+        found = job.spark.read.parquet(rows.spark_path())
         counts = {
-            r["prediction"]: r["count"] for r in written.groupBy("prediction").count().collect()
+            r["prediction"]: r["count"] for r in found.groupBy("prediction").count().collect()
         }
         document.rows = sum(counts.values())
         document.features = model.numFeatures
+        document.more["method"] = args.method
         document.more["outliers"] = counts.get(1.0, 0)
         document.more["threshold"] = model.threshold
         if table.label:
-            document.metrics["roc_auc"] = _area_under_roc(written, table.label)
-    document.peak_worker_rss_mb = round(model.summary["peak_worker_rss"] / 2**20, 1)
+            add_agreement(document, found, table.label, outlier)
+    if peak := model.summary.get("peak_worker_rss"):
+        document.peak_worker_rss_mb = round(peak / 2**20, 1)
+    document.more["fit"] = model.summary
     document.more["output"] = {"model": output.model.location, "rows": rows.location}
 
 
 def _estimator(args: argparse.Namespace) -> Any:
-    estimator = IsolationForest(
-        method="extended" if args.method.startswith("extended") else "standard",
-        numEstimators=args.trees,
-        maxSamples=args.samples,
-        contamination=args.contamination,
-        seed=args.seed,
-    )
+    params: dict[str, Any] = {"contamination": args.contamination}
+    for option, (name, methods) in _OPTIONS.items():
+        value = getattr(args, option)
+        if value is None:
+            continue
+        if args.method not in methods:
+            raise UsageError(
+                "usage",
+                f"--method {args.method} has no --{option.replace('_', '-')}.",
+                f"It is for --method {' and '.join(methods)}.",
+            )
+        params[name] = value
+    if args.outlier_label is not None and args.label is None:
+        raise UsageError("usage", "--outlier-label needs --label, the column that it stands in.")
+    estimator: Any
+    if args.method == "lof":
+        estimator = LocalOutlierFactor(**params)
+    elif args.method == "robust-z":
+        estimator = RobustZScore(**params)
+    else:
+        kind = "extended" if args.method.startswith("extended") else "standard"
+        estimator = IsolationForest(**params, method=kind, seed=args.seed)
     estimator._check()  # before Spark starts
     return estimator
 
 
-def _area_under_roc(scored: DataFrame, label: str) -> float | None:
-    """Return the exact area under the ROC curve of the scores; the higher label is the outlier."""
-    from pyspark.ml.evaluation import BinaryClassificationEvaluator
-    from pyspark.sql import functions as F
+def _model(
+    estimator: Any, table: PointTable, job: Job, output: JobOutput, work: Folder, *, resumed: bool
+) -> Any:
+    """Return the fitted model, saved; that of the earlier run where there is one."""
+    if resumed and output.model.exists(MANIFEST):
+        _logger.info("using the model in %s again", output.model.location)
+        kinds = (IsolationForestModel, LocalOutlierFactorModel, RobustZScoreModel)
+        kind = next(k for k in kinds if k.__name__ == f"{type(estimator).__name__}Model")
+        return kind.load(output.model.location)
+    for left in (output.model, work):  # by a run that was cut off
+        left.delete()
+    with job.stage("fit"):
+        estimator.setParams(featuresCols=table.features)
+        if isinstance(estimator, LocalOutlierFactor):
+            estimator.setParams(workDir=work.location)
+        model = estimator.fit(table.df)
+        model.save(output.model.location)
+    return model
 
-    values = sorted(
-        str(row[0]) for row in scored.select(F.col(f"`{label}`")).distinct().limit(3).collect()
-    )
-    if len(values) > 2:
-        raise DataError(
-            "label_not_binary",
-            f"The truth in {label!r} must have two values. Got {', '.join(values)} and more.",
-            "Leave --label out, or name the column that tells outliers from others.",
-        )
-    if len(values) < 2:
-        return None
-    highest = scored.agg(F.max(F.col(f"`{label}`"))).first()
-    assert highest is not None
-    truth = (F.col(f"`{label}`") == F.lit(highest[0])).cast("double")
-    evaluator = BinaryClassificationEvaluator(
-        rawPredictionCol="outlierScore", labelCol="truth", numBins=0
-    )
-    return float(evaluator.evaluate(scored.select("outlierScore", truth.alias("truth"))))
+
+def _scored(model: Any, df: DataFrame) -> DataFrame:
+    """Return the rows with their scores; a row is not its own neighbour."""
+    if isinstance(model, LocalOutlierFactorModel):
+        return model.scores(df)
+    scored: DataFrame = model.transform(df)
+    return scored

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkml_dist.dataset.table_columns import find_column
 from sparkml_dist.dataset.table_lines import format_of
 from sparkml_dist.dataset.table_schema import MISSING_VALUES
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.job.indicators import with_indicators
 from sparkml_dist.job.options import add_reading_options
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
@@ -38,15 +39,35 @@ class PointTable:
         Columns of coordinates.
     label : str
         Column of the truth; empty when none was named.
+    indicators : list of str
+        Those of `features` that tell of a category, and are no column of the input.
     """
 
     df: DataFrame
     features: list[str]
     label: str
+    indicators: list[str]
 
 
-def add_point_options(parser: argparse.ArgumentParser, *, truth: str) -> None:
-    """Add what the jobs over points share: data, columns, output."""
+def add_point_options(
+    parser: argparse.ArgumentParser,
+    *,
+    truth: str,
+    categorical: bool = False,
+    resume: bool = False,
+) -> None:
+    """Add what the jobs over points share: data, columns, output.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    truth : str
+        What ``--label`` is for.
+    categorical : bool, default=False
+        Whether features may hold categories.
+    resume : bool, default=False
+        Whether the job can complete an earlier run.
+    """
     data = parser.add_argument_group("data")
     data.add_argument(
         "--input",
@@ -64,8 +85,18 @@ def add_point_options(parser: argparse.ArgumentParser, *, truth: str) -> None:
         nargs="+",
         action="extend",
         metavar="PATTERN",
-        help="columns of numbers to take (default: all others)",
+        help="columns to take (default: all others)",
     )
+    if categorical:
+        columns.add_argument(
+            "--categorical",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="PATTERN",
+            help="feature columns that hold categories, each of which becomes a 0 or 1; 'auto' for "
+            "all features of strings",
+        )
     columns.add_argument(
         "--key", metavar="COL", help="column that names a row; kept, and no feature"
     )
@@ -81,24 +112,39 @@ def add_point_options(parser: argparse.ArgumentParser, *, truth: str) -> None:
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
     )
-    output.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+    present = output.add_mutually_exclusive_group()
+    present.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+    if resume:
+        present.add_argument(
+            "--resume", action="store_true", help="complete an earlier run: its model is kept"
+        )
 
 
-def claimed_output(args: argparse.Namespace, job: Job) -> JobOutput:
-    """Make the output folder this run's own.
+def claimed_output(
+    args: argparse.Namespace, job: Job, plan: dict[str, Any] | None = None
+) -> tuple[JobOutput, bool]:
+    """Make the output folder this run's own; tell whether an earlier run is resumed.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    job : Job
+    plan : dict, optional
+        JSON values that a run must share with the one that it resumes.
 
     Raises
     ------
     StorageError
         ``output_exists``.
     ConfigurationError
-        ``unknown_format``.
+        ``unknown_format``, ``plan_differs``.
     """
     assert job.output is not None
-    output = job.output = _Output(job.output.folder, overwrite=args.overwrite)
+    resume = getattr(args, "resume", False)
+    output = job.output = _Output(job.output.folder, overwrite=args.overwrite, resume=resume)
     format_of(args.input, args.format)
-    output.claim({"input": args.input})
-    return output
+    resumed = output.claim({"input": args.input, **(plan or {})})
+    return output, resumed
 
 
 def read_points(args: argparse.Namespace, job: Job) -> PointTable:
@@ -118,6 +164,7 @@ def read_points(args: argparse.Namespace, job: Job) -> PointTable:
             delimiter=args.delimiter,
             label=args.label,
             features=args.features,
+            categorical=getattr(args, "categorical", ()),
             missing=None if not args.missing else (*MISSING_VALUES, *args.missing),
             label_optional=True,
         )
@@ -125,11 +172,12 @@ def read_points(args: argparse.Namespace, job: Job) -> PointTable:
         if args.key is not None:
             key = find_column(args.key, table.df.columns, "key", repr(args.input))
             features = [name for name in features if name != key]
-        for name in ("prediction", "outlierScore"):
+        for name in ("prediction", "outlierScore", "outlierColumn"):
             if name in table.df.columns:
                 raise ConfigurationError(
                     "column_twice", f"The input has a column {name!r}, which the job writes."
                 )
+        made = with_indicators(table.df, features, table.categorical)
     label = table.label if args.label is not None else ""
-    job.document.features = len(features)
-    return PointTable(table.df, features, label)
+    job.document.features = len(made.features)
+    return PointTable(made.df, made.features, label, made.added)

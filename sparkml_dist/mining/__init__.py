@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from sparkml_dist.mining.neighbors.neighbors_model import NearestNeighborsModel
     from sparkml_dist.mining.outliers.isolation_forest import IsolationForest
     from sparkml_dist.mining.outliers.isolation_model import IsolationForestModel
+    from sparkml_dist.mining.outliers.local_outlier_factor import LocalOutlierFactor
+    from sparkml_dist.mining.outliers.lof_model import LocalOutlierFactorModel
+    from sparkml_dist.mining.outliers.robust_zscore import RobustZScore
+    from sparkml_dist.mining.outliers.robust_zscore_model import RobustZScoreModel
     from sparkml_dist.mining.profiling.drift import DriftReport, drift
     from sparkml_dist.mining.profiling.profile import Profile, profile
     from sparkml_dist.mining.rules.association_rules import AssociationRules
@@ -35,10 +39,14 @@ _HOMES = {
     "FrequentItemsetsModel": "itemsets.itemsets_model",
     "IsolationForest": "outliers.isolation_forest",
     "IsolationForestModel": "outliers.isolation_model",
+    "LocalOutlierFactor": "outliers.local_outlier_factor",
+    "LocalOutlierFactorModel": "outliers.lof_model",
     "MinHashJoin": "neighbors.minhash_join",
     "NearestNeighbors": "neighbors.nearest_neighbors",
     "NearestNeighborsModel": "neighbors.neighbors_model",
     "Profile": "profiling.profile",
+    "RobustZScore": "outliers.robust_zscore",
+    "RobustZScoreModel": "outliers.robust_zscore_model",
     "SequentialPatterns": "sequences.sequential_patterns",
     "SequentialPatternsModel": "sequences.patterns_model",
     "drift": "profiling.drift",
@@ -58,10 +66,14 @@ __all__ = [
     "FrequentItemsetsModel",
     "IsolationForest",
     "IsolationForestModel",
+    "LocalOutlierFactor",
+    "LocalOutlierFactorModel",
     "MinHashJoin",
     "NearestNeighbors",
     "NearestNeighborsModel",
     "Profile",
+    "RobustZScore",
+    "RobustZScoreModel",
     "SequentialPatterns",
     "SequentialPatternsModel",
     "drift",

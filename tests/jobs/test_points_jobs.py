@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from sklearn.neighbors import LocalOutlierFactor
 
-from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError, UsageError
 from sparkml_dist.job.clusters import find_clusters
 from sparkml_dist.job.outliers import find_outliers
 from sparkml_dist.job.output import JobOutput
@@ -70,6 +71,37 @@ def test_outliers_of_a_table(run, table):
     assert again["metrics"] == {}
 
 
+def test_outliers_told_by_words(run, tmp_path):
+    """Tabs, a header, and a truth in words, which is missing in a row."""
+    rng = np.random.default_rng(1)
+    points = np.r_[rng.normal(size=(60, 2)), rng.normal(20, 5, (6, 2))]
+    words = ["no"] * 60 + ["yes"] * 5 + [""]
+    lines = [f"{x}\t{y}\t{w}" for (x, y), w in zip(points, words, strict=True)]
+    path = tmp_path / "points.tsv"
+    path.write_text("\n".join(["x\ty\tstrange", *lines]) + "\n")
+    arguments = ("--train", path, "--label", "strange")
+    lof = ("--method", "lof", "--neighbors", "10")
+    document, rows = run("find_outliers", *arguments, *lof)
+    assert document["metrics"]["roc_auc"] == 1.0
+    told = ("outlier_label", "labelled_outliers", "unlabelled_rows")
+    assert [document[name] for name in told] == ["yes", 5, 1]
+    reference = LocalOutlierFactor(n_neighbors=10).fit(points)
+    found = rows.sort_values("x")["outlierScore"].to_numpy()
+    wanted = -reference.negative_outlier_factor_[np.argsort(points[:, 0])]
+    assert found == pytest.approx(wanted, rel=1e-6)
+    # A second try takes what the first one left, and nothing else changes.
+    again, _ = run("find_outliers", *arguments, *lof, "--resume")
+    assert again["metrics"] == document["metrics"]
+    assert "fit" not in again["seconds"] and "score" not in again["seconds"]
+    with pytest.raises(ConfigurationError, match="neighbors: 10 then, 11 now"):
+        run("find_outliers", *arguments, "--method", "lof", "--neighbors", "11", "--resume")
+    other, rows = run(
+        "find_outliers", *arguments, "--method", "robust-z", "--outlier-label", "no", "--overwrite"
+    )
+    assert other["metrics"]["roc_auc"] < 0.1
+    assert set(rows["outlierColumn"]) == {"x", "y"}
+
+
 def test_clusters_of_a_table(run, table):
     document, rows = run(
         "cluster", "--input", table, "--features", "x", "y", "--label", "group", "--eps", 0.3
@@ -92,6 +124,14 @@ def test_sparse_rows(run, tmp_path):
         ("cluster", ["--eps", "0"], ConfigurationError, "eps must be"),
         ("find_outliers", ["--contamination", "0.7"], ConfigurationError, "contamination must be"),
         ("find_outliers", ["--features", "x", "--label", "group"], DataError, "two values"),
+        (
+            "find_outliers",
+            ["--features", "x", "--label", "group", "--outlier-label", "7"],
+            DataError,
+            "No row has '7' in the label column 'group'",
+        ),
+        ("find_outliers", ["--method", "lof", "--trees", "3"], UsageError, "no --trees"),
+        ("find_outliers", ["--outlier-label", "1"], UsageError, "needs --label"),
         ("cluster", ["--eps", "1", "--label", "grop"], DataError, "Did you mean 'group'"),
         ("cluster", ["--eps", "1"], DataError, "'name'"),
     ],
@@ -100,6 +140,35 @@ def test_what_does_not_go(run, table, name, arguments, error, told):
     with pytest.raises(error) as caught:
         run(name, "--input", table, *arguments)
     assert told in str(caught.value)
+
+
+def test_rare_categories_are_strange(run, tmp_path):
+    path = tmp_path / "rows.csv"
+    places = ["a"] * 30 + ["A"] * 28 + ["`b.c`"] + [""]
+    path.write_text("\n".join(["x,place", *(f"{i % 7},{p}" for i, p in enumerate(places))]) + "\n")
+    arguments = ("--input", path, "--categorical", "auto", "--method", "robust-z")
+    document, rows = run("find_outliers", *arguments)
+    assert document["features"] == 4  # x, and three places
+    assert rows.columns.tolist() == ["x", "place", "outlierScore", "prediction", "outlierColumn"]
+    strangest = rows.sort_values("outlierScore").iloc[-1]
+    assert (strangest["place"], strangest["outlierColumn"]) == ("`b.c`", "place='b.c'")
+    with pytest.raises(DataError, match="'place'"):
+        run("find_outliers", "--input", path, "--overwrite")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x,y\n1,2\n?,4\n", "1 of 2 rows have null, NaN or infinite values"),
+        ("x,y\n", "no rows"),
+        ("# nothing\n", "no rows"),
+    ],
+)
+def test_rows_that_cannot_be_used(run, tmp_path, text, told):
+    path = tmp_path / "rows.csv"
+    path.write_text(text)
+    with pytest.raises(Exception, match=told):
+        run("find_outliers", "--input", path, "--header", "--method", "robust-z")
 
 
 def test_an_outlier_data_set_with_comments(run, shared_data):

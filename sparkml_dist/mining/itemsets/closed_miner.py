@@ -89,6 +89,7 @@ class ClosedMiner:
         self._sink = sink
         self._maximal = maximal
         self._max_length = sink.max_length or 1 << 30
+        self._prefix: tuple[int, ...] = ()
 
     def mine(
         self,
@@ -96,16 +97,23 @@ class ClosedMiner:
         labels: npt.NDArray[np.int32],
         counts: npt.NDArray[np.int64],
         firsts: npt.NDArray[np.int64],
+        prefix: tuple[int, ...] = (),
     ) -> Iterator[None]:
         """Mine the itemsets whose rarest item is one of `firsts`; yields between pieces of work.
 
         Parameters
         ----------
         rows : BasketRows
-            All frequent items of the baskets that hold one of `firsts`.
+            All frequent items of the baskets that hold one of `firsts`. Where there is a
+            `prefix`, of those that hold it as well, and without its items.
         labels, counts, firsts : ndarray
             As `FrequentMiner.mine` takes them.
+        prefix : tuple of int, default=()
+            Numbers of items that every itemset has beside: an itemset is closed, or maximal,
+            where it is so without them among the baskets that hold them.
         """
+        self._prefix = prefix
+        self._max_length = (self._sink.max_length or 1 << 30) - len(prefix)
         n_codes = len(labels)
         by_code = np.argsort(rows.codes, kind="stable")
         bounds = np.searchsorted(rows.codes[by_code], np.arange(n_codes + 1))
@@ -212,10 +220,10 @@ class ClosedMiner:
         if self._maximal:
             largest = ~(~closure & (counts >= self._min_count)).any(axis=1)
             closure, support = closure[largest], support[largest]
-        columns = np.append(labels, head)
+        columns = np.append(labels, [head, *self._prefix])
         order = np.argsort(columns)
         bits = np.ones((len(closure), len(columns)), np.uint8)
-        bits[:, :-1] = closure
+        bits[:, : len(labels)] = closure
         self._sink.add_bits(columns[order], bits[:, order], support)
 
     def _looked_ahead(self, part: _Class, nodes: _Nodes, cores: npt.NDArray[np.int64]) -> _Nodes:

@@ -219,20 +219,27 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
         return (
             packed,
             sizes,
-            {"groups": grouping.groups, "estimate": estimate, "peak_worker_rss": peak},
+            {
+                "groups": grouping.groups,
+                "split_classes": len(grouping.splits),
+                "estimate": estimate,
+                "peak_worker_rss": peak,
+            },
         )
 
     def _grouping(self, spark: SparkSession, mining: Mining, note: dict[str, Any]) -> Grouping:
         import numpy as np
 
         slots = SessionInfo.of(spark).slots or _SLOTS_UNKNOWN
+        entries = np.array(note["entries"])
+        lengths = entries / np.maximum(1, mining.vocabulary.counts)
         return group_classes(
             np.array(note["itemsets"]),
-            np.array(note["entries"]),
+            entries,
             parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask"),
             _GROUPS_PER_SLOT * slots,
             self._value(self.numPartitions),
-            may_split=not mining.needs_whole_baskets,
+            lengths=lengths if mining.needs_whole_baskets else None,
         )
 
     def _refuse_too_many(self, number: float, *, exact: bool = False) -> None:

@@ -12,10 +12,10 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.threads import limit_threads
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import DataError, ResourceError
 from sparkml_dist.mining.itemsets.basket_rows import BasketRows, run_positions
 from sparkml_dist.mining.itemsets.encoding import chunks
-from sparkml_dist.mining.itemsets.grouping import Grouping
+from sparkml_dist.mining.itemsets.grouping import Grouping, Split
 from sparkml_dist.mining.itemsets.itemset_sink import FoundItemsets, TooManyItemsetsError
 from sparkml_dist.mining.itemsets.mining_task import Mining
 from sparkml_dist.mining.itemsets.packed import PACKED, note_row, packed_row
@@ -103,11 +103,31 @@ def _by_group(
         if len(at):  # one group learns of the item itself, and counts it
             alone = BasketRows.from_lengths(np.ones(len(at)), rows.codes[at], weights)
             yield split.first_group, alone
+        if whole:
+            yield from _whole_parts(rows.take(row), split)
+            continue
         sizes = rows.offsets[1:][row] - at - 1
         more = sizes > 0
         codes = rows.codes[run_positions(at[more] + 1, sizes[more])]
         after = BasketRows.from_lengths(sizes[more], codes, weights[more])
         yield from _cut(after, split.first_group + codes % split.parts, whole=False)
+
+
+def _whole_parts(rows: BasketRows, split: Split) -> Iterator[tuple[int, BasketRows]]:
+    """Return what the parts of a class need of the whole baskets that hold its item."""
+    weights = np.repeat(rows.weights, rows.lengths)
+    other = rows.codes != split.code
+    counts = np.bincount(rows.codes[other], weights[other]).astype(np.int64)
+    beside = np.flatnonzero(counts)
+    # The first part learns how many baskets hold the item and another one.
+    pairs = np.sort(np.stack([beside, np.full(len(beside), split.code)], axis=1), axis=1)
+    if len(pairs):
+        codes = pairs.ravel().astype(rows.codes.dtype)
+        lengths = np.full(len(pairs), 2)
+        yield split.first_group, BasketRows.from_lengths(lengths, codes, counts[beside])
+    rest = rows.restricted(other)
+    part = split.first_group + rest.codes % split.parts
+    yield from _cut(rest, np.where(rest.codes > split.code, part, -1), whole=True)
 
 
 def _cut(rows: BasketRows, group: npt.NDArray, *, whole: bool) -> Iterator[tuple[int, BasketRows]]:
@@ -138,11 +158,17 @@ def _mined(
     batches: Iterator[pa.RecordBatch],
 ) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(cores):
-        parts, group = [], -1
+        parts, group, entries = [], -1, 0
         for batch in batches:
             for i in range(batch.num_rows):
                 group = batch.column("group")[i].as_py()
                 parts.append(_part(batch, i))
+                entries += len(parts[-1].codes)
+                if grouping.most_entries and entries > 2 * grouping.most_entries:
+                    parts = [BasketRows.joined(parts).merged()]
+                    entries = len(parts[0].codes)
+                    if entries > grouping.most_entries:
+                        raise _too_large(mining, grouping, group)
         if not parts:
             return
         rows = BasketRows.joined(parts)
@@ -159,6 +185,22 @@ def _mined(
                 "maxItemsets.",
             ) from None
         yield note_row({"group": group, "peak_rss": memory.so_far()})
+
+
+def _too_large(mining: Mining, grouping: Grouping, group: int) -> ResourceError:
+    """Return the error of a group that would not fit a task's memory."""
+    classes = [s.code for s in grouping.splits if 0 <= group - s.first_group < s.parts]
+    classes = classes or np.flatnonzero(grouping.owner == group)[-1:].tolist()  # the largest
+    known = mining.vocabulary
+    item = known.items[int(known.numbers[classes[0]])].as_py()
+    return ResourceError(
+        "group_too_large",
+        f"The baskets that hold {item!r} and another item have more than "
+        f"{grouping.most_entries:,} items, too many for memoryPerTask, and {mining.target} "
+        "itemsets need whole baskets.",
+        "Raise memoryPerTask, set numPartitions to go on all the same, or ask for "
+        "target='frequent', whose groups can be made as small as needed.",
+    )
 
 
 def _run(

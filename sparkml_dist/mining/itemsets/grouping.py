@@ -15,6 +15,8 @@ __all__ = ["Grouping", "Split", "group_classes"]
 _BYTES_PER_ENTRY = 80
 # Groups are not made smaller than this, however little memory there is.
 _LEAST_ENTRIES = 1 << 16
+# How far a group of whole baskets may exceed its estimate.
+_OVER = 3
 # What a worker's interpreter holds with numpy and Arrow.
 _BASE = 160 << 20
 # Seconds for an itemset and for an item of a basket; only their proportion counts.
@@ -54,12 +56,15 @@ class Grouping:
     largest_entries : float
         Estimated items of the baskets of the largest group that is not part of a class.
     splits : tuple of Split
+    most_entries : int
+        Items of the distinct baskets of a group at which its task gives up; 0 for no limit.
     """
 
     owner: npt.NDArray[np.int32]
     groups: int
     largest_entries: float
     splits: tuple[Split, ...] = ()
+    most_entries: int = 0
 
 
 def group_classes(
@@ -69,7 +74,7 @@ def group_classes(
     at_least: int,
     exactly: int | None = None,
     *,
-    may_split: bool = False,
+    lengths: npt.NDArray[np.float64] | None = None,
 ) -> Grouping:
     """Put classes into groups of about equal work, the largest ones first (Graham 1969).
 
@@ -83,8 +88,12 @@ def group_classes(
         Groups that are wanted, so that no slot waits.
     exactly : int, optional
         Make so many groups instead.
-    may_split : bool, default=False
-        Whether classes that are too large for a task are split.
+    lengths : ndarray of float, shape (n_codes,), optional
+        Mean number of items of a class's baskets, where parts of a class need whole ones.
+
+    Notes
+    -----
+    Classes that are too large for a task are split, unless `exactly` is given.
 
     Returns
     -------
@@ -92,7 +101,7 @@ def group_classes(
     """
     work = itemsets * _PER_ITEMSET + entries * _PER_ENTRY
     limit = max(float(_LEAST_ENTRIES), (memory - _BASE) / _BYTES_PER_ENTRY)
-    large = entries > limit if may_split and exactly is None else np.zeros(len(work), bool)
+    large = entries > limit if exactly is None else np.zeros(len(work), bool)
     whole = np.flatnonzero(~large)
     number = exactly or max(at_least, int(np.ceil(entries[whole].sum() / limit)))
     number = max(1, min(number, len(whole))) if len(whole) else 0
@@ -106,11 +115,15 @@ def group_classes(
         number = min(len(whole), number * 2)
     splits = []
     for code in np.flatnonzero(large):
-        # A part's baskets begin with its first item, so that two parts share some entries.
-        parts = 2 * int(np.ceil(entries[code] / limit))
+        # A part's baskets begin with its first item, so that two parts share some entries; whole
+        # ones go to as many parts as they have items.
+        shares = 1.0 if lengths is None else max(1.0, lengths[code])
+        parts = 2 * int(np.ceil(entries[code] / limit * shares))
+        parts = max(1, min(parts, len(work) - 1 - int(code)))  # there are no more second items
         splits.append(Split(int(code), number, parts))
         number += parts
-    return Grouping(owner, number, largest, tuple(splits))
+    most = int(limit * _OVER) if lengths is not None and exactly is None else 0
+    return Grouping(owner, number, largest, tuple(splits), most)
 
 
 def _assigned(work: npt.NDArray[np.float64], number: int) -> npt.NDArray[np.int32]:

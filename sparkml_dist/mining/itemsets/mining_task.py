@@ -63,25 +63,21 @@ class Mining:
         """
         sink = ItemsetSink(self.max_length, budget)
         known = self.vocabulary
-        if self.target == "frequent":
-            work = FrequentMiner(self.min_count, sink).mine(
-                rows, known.numbers, known.counts, firsts
-            )
-        else:
-            miner = ClosedMiner(self.min_count, sink, maximal=self.target == "maximal")
-            work = miner.mine(rows, known.numbers, known.counts, firsts)
+        work = self._miner(sink).mine(rows, known.numbers, known.counts, firsts)
         yield from _pieces(sink, work)
 
     def run_part(
         self, rows: BasketRows, code: int, part: int, parts: int, budget: int | None = None
     ) -> Iterator[FoundItemsets]:
-        """Mine a part of one class of frequent itemsets: those of some second items.
+        """Mine a part of one class: the itemsets of some second items.
 
         Parameters
         ----------
         rows : BasketRows
-            What comes after the class's item in its baskets, from an item of this part on; also
-            rows of that item alone, in the first part.
+            What comes after the class's item in its baskets, from an item of this part on; or,
+            where the target needs whole baskets, all of them but the class's item. Also, in the
+            first part, rows that hold the class's item: alone, or beside one other item, for as
+            many baskets as hold both.
         code : int
             Rank of the class's item.
         part, parts : int
@@ -92,17 +88,35 @@ class Mining:
         sink = ItemsetSink(self.max_length, budget)
         known = self.vocabulary
         head = int(known.numbers[code])
-        if part == 0:
+        told = np.zeros(len(rows), bool)
+        told[
+            np.searchsorted(rows.offsets, np.flatnonzero(rows.codes == code), side="right") - 1
+        ] = 1
+        beside = self._item_counts(rows.take(np.flatnonzero(told)))
+        beside[code] = 0
+        # The item alone is closed where no other is in all of its baskets, and maximal where no
+        # pair with it is frequent.
+        limit = {"closed": known.counts[code], "maximal": self.min_count}.get(self.target)
+        if part == 0 and (limit is None or beside.max() < limit):
             sink.add(np.array([1]), np.array([head]), known.counts[[code]])
+        rows = rows.take(np.flatnonzero(~told))
+        counts = self._item_counts(rows)
         ranks = np.arange(len(known))
-        weights = np.repeat(rows.weights, rows.lengths)
-        counts = np.bincount(rows.codes, weights, minlength=len(known)).astype(np.int64)
         firsts = ranks[(ranks > code) & (ranks % parts == part) & (counts >= self.min_count)]
         if self.max_length != 1:
-            miner = FrequentMiner(self.min_count, sink)
-            yield from _pieces(sink, miner.mine(rows, known.numbers, counts, firsts, (head,)))
+            work = self._miner(sink).mine(rows, known.numbers, counts, firsts, (head,))
+            yield from _pieces(sink, work)
         elif sink.pending:
             yield sink.drain()
+
+    def _miner(self, sink: ItemsetSink) -> FrequentMiner | ClosedMiner:
+        if self.target == "frequent":
+            return FrequentMiner(self.min_count, sink)
+        return ClosedMiner(self.min_count, sink, maximal=self.target == "maximal")
+
+    def _item_counts(self, rows: BasketRows) -> npt.NDArray[np.int64]:
+        weights = np.repeat(rows.weights, rows.lengths)
+        return np.bincount(rows.codes, weights, minlength=len(self.vocabulary)).astype(np.int64)
 
 
 def _pieces(sink: ItemsetSink, work: Iterator[None]) -> Iterator[FoundItemsets]:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["OutlierEstimator", "OutlierModel"]
 
+_SCORE = "_sparkml_dist_score"
 _SCORE_COL: Any = param(
     "scoreCol", "column for the outlier score; higher is stranger", TypeConverters.toString
 )
@@ -50,7 +51,7 @@ class OutlierEstimator(PointEstimator):
         share = self._value(self.contamination)
         if share is not None:
             name = model.getOrDefault("scoreCol")
-            scores = model.transform(df).select(name)
+            scores = model._training_scores(df).select(name)
             # A tenth of the share is as close as the share itself can be taken.
             error = min(0.001, share / 10)
             model.content["threshold"] = scores.approxQuantile(name, [1 - share], error)[0]
@@ -73,13 +74,21 @@ class OutlierModel(ArraysModel):
         """Return the column of scores."""
         raise NotImplementedError
 
+    def _training_scores(self, dataset: DataFrame) -> DataFrame:
+        """Return training rows with the scores that a share of outliers is taken from."""
+        return self.transform(dataset)
+
     def _transform(self, dataset: DataFrame) -> DataFrame:
+        self.columns.check(dataset)
+        scored = dataset.select("*", self._score().alias(_SCORE))
+        return self._with_score(scored, dataset.columns)
+
+    def _with_score(self, scored: DataFrame, names: list[str], *more: Column) -> DataFrame:
+        """Return columns of rows whose score is there, with the score and the prediction."""
         from pyspark.sql import functions as F
 
-        self.columns.check(dataset)
         score, prediction = self.getOrDefault("scoreCol"), self.getOrDefault("predictionCol")
-        kept = [F.col(f"`{c}`") for c in dataset.columns if c not in (score, prediction)]
-        scored = dataset.select("*", self._score().alias("_sparkml_dist_score"))
-        value = F.col("_sparkml_dist_score")
+        kept = [F.col(f"`{c}`") for c in names if c not in (score, prediction)]
+        value = F.col(_SCORE)
         outlier = (value > F.lit(self.threshold)).cast("double")
-        return scored.select(*kept, value.alias(score), outlier.alias(prediction))
+        return scored.select(*kept, value.alias(score), outlier.alias(prediction), *more)

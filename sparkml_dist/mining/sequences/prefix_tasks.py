@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.errors import DataError
 from sparkml_dist.mining.sequences.event_database import EventDatabase
 from sparkml_dist.mining.sequences.limits import Limits
 from sparkml_dist.mining.sequences.pattern_growth import (
@@ -21,9 +22,19 @@ from sparkml_dist.mining.sequences.pattern_growth import (
 )
 from sparkml_dist.mining.sequences.sequence_rows import database, pattern_arrays, select_rows
 
-__all__ = ["CountExtensions", "GrowPatterns", "RouteSequences"]
+__all__ = ["CountExtensions", "GrowPatterns", "RouteSequences", "too_many_patterns"]
 
 _PATTERNS = 20_000
+
+
+def too_many_patterns(most: int, where: str = "") -> DataError:
+    """Return the error of a search that finds more than it may."""
+    return DataError(
+        "too_many_patterns",
+        f"There are more than {most:,} sequential patterns{where}.",
+        "Raise minSupport, lower maxLength, set maxGap or maxSpan, or raise maxPatterns to go on "
+        "all the same.",
+    )
 
 
 @dataclass(frozen=True)
@@ -116,6 +127,8 @@ class GrowPatterns:
     n_sequences : int
     items : pyarrow.Array
         The frequent items, in the order of their codes.
+    most : int
+        Patterns of a part at which its task gives up.
     """
 
     parts: dict[Pattern, int]
@@ -123,6 +136,7 @@ class GrowPatterns:
     least: int
     n_sequences: int
     items: pa.Array
+    most: int
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield patterns, counts and supports of the one part whose sequences are given."""
@@ -137,14 +151,18 @@ class GrowPatterns:
         patterns: list[Pattern] = []
         counts: list[int] = []
         data = database(held)
+        done = 0
         for prefix, matches, count in self._prefixes(data, part):
             patterns.append(prefix)
             counts.append(count)
             for pattern, n in grow(data, prefix, matches, self.least, self.limits):
                 patterns.append(pattern)
                 counts.append(n)
+                if done + len(patterns) > self.most:
+                    raise too_many_patterns(self.most, " in one of the parts alone")
                 if len(patterns) >= _PATTERNS:
                     yield self.written(patterns, np.array(counts))
+                    done += len(patterns)
                     patterns, counts = [], []
         if patterns:
             yield self.written(patterns, np.array(counts))

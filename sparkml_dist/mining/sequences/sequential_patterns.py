@@ -19,7 +19,7 @@ from sparkml_dist.mining.estimator import (
 from sparkml_dist.mining.sequences.closed_patterns import closed_patterns
 from sparkml_dist.mining.sequences.limits import Limits
 from sparkml_dist.mining.sequences.patterns_model import SequentialPatternsModel
-from sparkml_dist.mining.sequences.prefix_tasks import GrowPatterns
+from sparkml_dist.mining.sequences.prefix_tasks import GrowPatterns, too_many_patterns
 from sparkml_dist.mining.sequences.search_space import (
     BYTES_PER_EVENT,
     cut,
@@ -70,6 +70,8 @@ class SequentialPatterns(MiningEstimator):
         sequences that are null are not counted.
     timesCol : str, optional
         Array column with the time of each event, strictly ascending.
+    maxPatterns : int, default=10000000
+        Give up where there are more frequent patterns.
     memoryPerTask : str, default="512m"
         Memory of a task beyond its interpreter.
 
@@ -101,6 +103,9 @@ class SequentialPatterns(MiningEstimator):
     timesCol: Any = param(
         "timesCol", "array column with the time of each event", TypeConverters.toString
     )
+    maxPatterns: Any = param(
+        "maxPatterns", "give up where there are more frequent patterns (>= 1)", TypeConverters.toInt
+    )
     memoryPerTask: Any = param(
         "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
     )
@@ -108,6 +113,7 @@ class SequentialPatterns(MiningEstimator):
     _defaults: ClassVar[dict[str, Any]] = {
         "minSupport": 0.1,
         "maxLength": 10,
+        "maxPatterns": 10_000_000,
         "target": "frequent",
         "sequenceCol": "sequence",
         "memoryPerTask": "512m",
@@ -126,8 +132,8 @@ class SequentialPatterns(MiningEstimator):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found``, ``sequence_type``, ``times_type``, ``no_sequences`` or
-            ``bad_times``.
+            ``column_not_found``, ``sequence_type``, ``times_type``, ``no_sequences``,
+            ``bad_times`` or ``too_many_patterns``.
         """
         limits = self._limits()
         sequences, item_type = self._sequences(dataset)
@@ -145,10 +151,14 @@ class SequentialPatterns(MiningEstimator):
             space = cut(
                 encoded, prefixes, limits, least, budget=budget, n_parts=slots * _PARTS_PER_SLOT
             )
-            task = GrowPatterns(space.parts, limits, least, n, items)
+            most = self._value(self.maxPatterns)
+            task = GrowPatterns(space.parts, limits, least, n, items, most)
             schema = f"sequence array<array<{item_type}>>, count bigint, support double"
             found = grown(encoded, task, schema, space.extended).persist()
             total = found.count()
+            if total > most:
+                found.unpersist()
+                raise too_many_patterns(most)
         finally:
             encoded.unpersist()
         _logger.info("%d sequential patterns in %d parts", total, space.n_parts)
@@ -166,6 +176,7 @@ class SequentialPatterns(MiningEstimator):
         check_fraction("minSupport", self._value(self.minSupport))
         check_whole("minCount", self._value(self.minCount))
         check_whole("maxLength", self._value(self.maxLength))
+        check_whole("maxPatterns", self._value(self.maxPatterns))
         target = self._value(self.target)
         if target not in _TARGETS:
             raise ConfigurationError(

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from sparkml_dist import FrequentItemsets, read_baskets
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
-from sparkml_dist.mining.itemsets import encoding, trial
+from sparkml_dist.mining.itemsets import encoding, grouping, trial
 from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -192,6 +192,25 @@ def test_a_sample_plans_what_is_large(spark, monkeypatch):
     model = FrequentItemsets(minCount=80).fit(frame(spark, baskets))
     assert model.summary["groups"] > 1
     assert as_dict(model) == wanted(baskets, 80, "frequent")
+
+
+def test_an_item_in_every_basket_and_little_memory(spark, monkeypatch):
+    """Its class has all baskets, too many for a task: the class is split."""
+    monkeypatch.setattr(trial, "TRIAL_ENTRIES", 300)
+    monkeypatch.setattr(grouping, "_LEAST_ENTRIES", 120)
+    baskets = [[*basket, "always"] for basket in drawn(n=150)]
+    model = FrequentItemsets(minCount=30, target="closed", memoryPerTask="1k").fit(
+        frame(spark, baskets)
+    )
+    assert as_dict(model) == wanted(baskets, 30, "closed")
+    assert model.summary["split_classes"] > 0
+
+
+def test_items_of_mixed_kinds_are_words(spark, tmp_path):
+    path = tmp_path / "baskets.txt"
+    path.write_text("1 bread 2.0\n01 bread\n1 bread\n")
+    model = FrequentItemsets(minCount=2).fit(read_baskets(spark, str(path)))
+    assert as_dict(model) == {("1",): 2, ("bread",): 3, ("1", "bread"): 2}
 
 
 def test_too_many_itemsets_are_refused_with_an_estimate(spark):

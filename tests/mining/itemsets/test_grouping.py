@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import DataError, ResourceError
 from sparkml_dist.mining.itemsets import encoding, grouped_mining, grouping, packed, trial
-from sparkml_dist.mining.itemsets.grouping import group_classes
+from sparkml_dist.mining.itemsets.grouping import Grouping, Split, group_classes
 from sparkml_dist.mining.itemsets.mining_task import Mining
 from sparkml_dist.mining.itemsets.result_estimate import estimate_classes
 from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
@@ -97,11 +100,60 @@ def test_a_class_too_large_for_a_task_is_split(
     monkeypatch.setattr(grouping, "_BASE", 0)
     mining = Mining(vocabulary, MIN_COUNT, "frequent", max_length)
     memory = entries * grouping._BYTES_PER_ENTRY
-    groups = group_classes(*expected(encoded, mining), memory, 1, may_split=True)
+    groups = group_classes(*expected(encoded, mining), memory, 1)
     assert groups.splits
     assert groups.largest_entries <= entries
     found, _ = in_groups(encoded, mining, groups)
     assert found == wanted(baskets(), MIN_COUNT, "frequent", max_length)
+
+
+@pytest.mark.parametrize("target", ["closed", "maximal"])
+@pytest.mark.parametrize(("entries", "max_length"), [(100, None), (300, None), (100, 2), (100, 1)])
+def test_a_class_of_whole_baskets_is_split(
+    encoded, vocabulary, monkeypatch, target, entries, max_length
+):
+    monkeypatch.setattr(grouping, "_LEAST_ENTRIES", 1)
+    monkeypatch.setattr(grouping, "_BASE", 0)
+    monkeypatch.setattr(grouping, "_OVER", 1000)
+    mining = Mining(vocabulary, MIN_COUNT, target, max_length)
+    itemsets, whole = expected(encoded, mining)
+    memory = entries * grouping._BYTES_PER_ENTRY
+    groups = group_classes(itemsets, whole, memory, 1, lengths=whole / vocabulary.counts)
+    assert len(groups.splits) == len(vocabulary)
+    assert max(split.parts for split in groups.splits) > 1
+    found, _ = in_groups(encoded, mining, groups)
+    assert found == wanted(baskets(), MIN_COUNT, target, max_length)
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 5), max_size=6), min_size=1, max_size=12),
+    st.integers(1, 3),
+    st.sampled_from(["closed", "maximal", "frequent"]),
+    st.integers(1, 4),
+)
+def test_all_classes_split_give_the_same_itemsets(drawn, least, target, parts):
+    lists = pa.array([sorted(set(basket)) for basket in drawn], pa.list_(pa.int64()))
+    chunks = [*encoding.encode(iter([pa.RecordBatch.from_arrays([lists], ["items"])]))]
+    counted = Counter(item for basket in drawn for item in set(basket))
+    kept = {item: n for item, n in counted.items() if n >= least}
+    if not kept:
+        return
+    known = Vocabulary.of(pa.array([*kept], pa.int64()), np.array([*kept.values()]))
+    splits = tuple(Split(code, code * parts, parts) for code in range(len(known)))
+    groups = Grouping(np.full(len(known), -1, np.int32), len(known) * parts, 0.0, splits)
+    found, _ = in_groups(chunks, Mining(known, least, target, None), groups)
+    assert found == wanted([sorted(set(b)) for b in drawn], least, target)
+
+
+def test_a_part_too_large_for_a_task_is_told_in_time(encoded, vocabulary, monkeypatch):
+    monkeypatch.setattr(grouping, "_LEAST_ENTRIES", 1)
+    monkeypatch.setattr(grouping, "_BASE", 0)
+    mining = Mining(vocabulary, MIN_COUNT, "closed", None)
+    itemsets, whole = expected(encoded, mining)
+    memory = 20 * grouping._BYTES_PER_ENTRY
+    groups = group_classes(itemsets, whole, memory, 1, lengths=whole / vocabulary.counts)
+    with pytest.raises(ResourceError, match="'i[0-9]' and another item have more than 60 items"):
+        in_groups(encoded, mining, groups)
 
 
 def test_work_is_balanced():

@@ -47,6 +47,24 @@ def test_recommendations_are_those_of_trying_every_rule(model, queries):
     assert sum(bool(row.prediction) for row in found.values()) >= 4
 
 
+def test_rules_and_baskets_meet_by_an_item_whatever_their_number(spark, model, queries, mode):
+    """Without broadcasts, as where rules are many: no pair of all rules and all baskets."""
+    if mode == "connect":
+        pytest.skip("plans are those of the classic session")
+    known = sorted(model.transform(queries).collect())
+    name = "spark.sql.autoBroadcastJoinThreshold"
+    before = spark.conf.get(name)
+    try:
+        spark.conf.set(name, "-1")
+        out = model.transform(queries)
+        plan = out._jdf.queryExecution().executedPlan().toString()
+        assert sorted(out.collect()) == known
+    finally:
+        spark.conf.set(name, before)
+    assert "SortMergeJoin" in plan
+    assert not any(bad in plan for bad in ("CartesianProduct", "NestedLoop", "Broadcast"))
+
+
 def test_order_and_number_of_recommendations(model, queries):
     rules = model.rules.collect()
     chosen = model.copy().setParams(rankBy="lift", maxRecommendations=2, predictionCol="p")

@@ -150,6 +150,7 @@ class TestBadInput:
             ({"minSupport": 0.0}, r"minSupport must be in \(0, 1\]"),
             ({"minSupport": 1.1}, r"minSupport must be in \(0, 1\]"),
             ({"maxLength": 0}, "maxLength must be at least 1"),
+            ({"maxPatterns": 0}, "maxPatterns must be at least 1"),
             ({"target": "close"}, "Did you mean 'closed'"),
             ({"maxGap": -1.0}, "maxGap must be at least 0"),
             ({"minGap": 3.0, "maxSpan": 2.0}, "maxSpan .* is less than minGap"),
@@ -159,6 +160,13 @@ class TestBadInput:
     def test_params(self, frame, params, message):
         with pytest.raises(ConfigurationError, match=message):
             SequentialPatterns(**params).fit(frame)
+
+    def test_a_support_so_low_that_there_is_no_end(self, frame):
+        known = SequentialPatterns(minCount=4, maxLength=3)
+        number = known.fit(frame).patterns.count()
+        for most in (number - 1, 3):  # over all parts, and within one
+            with pytest.raises(Exception, match=f"more than {most} sequential patterns"):
+                known.copy({known.maxPatterns: most}).fit(frame)
 
     @pytest.mark.parametrize(
         "times", [[1.0], [2.0, 1.0], [1.0, 1.0], [1.0, None], [1.0, float("nan")], None]
