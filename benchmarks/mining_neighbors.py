@@ -2,7 +2,7 @@
 
     python benchmarks/mining_neighbors.py
 
-200,000 × 32 points, ten neighbours of 5,000 of them, clustered and uniform. From cached queries
+200,000 × 32 points, ten neighbours of 20,000 of them, clustered and uniform. From cached queries
 to counted neighbours. Uniform points in 32 dimensions are the hardest there are for any index:
 distances hardly differ.
 """
@@ -22,7 +22,7 @@ import pyarrow as pa
 from benchmarks.common import alternating, median, report, scratch, session
 from sparkml_dist.mining import NearestNeighbors
 
-N, WIDTH, QUERIES, K, REPEATS = 200_000, 32, 5_000, 10, 3
+N, WIDTH, QUERIES, K, REPEATS = 200_000, 32, 20_000, 10, 3
 
 
 def points(kind: str) -> np.ndarray:
