@@ -21,7 +21,7 @@ def points(rows: int, seed: int = 0) -> np.ndarray:
     return np.concatenate([moons, blobs, noise])
 
 
-def measured(spark: Any, data: np.ndarray, df: Any, eps: float, least: int, repeats: int) -> Any:
+def measured(data: np.ndarray, df: Any, eps: float, least: int, repeats: int) -> Any:
     """Return the table's rows for one radius, how many times faster than the peer, and whether
     both find the same."""
     from sklearn.cluster import DBSCAN as Reference  # noqa: N811 - a class
@@ -87,7 +87,7 @@ def main() -> None:
         df = spark.read.parquet(str(folder / "points.parquet")).repartition(4).cache()
         df.count()
         for eps in sorted(args.eps):
-            of_eps, *found[eps] = measured(spark, data, df, eps, args.min_points, args.repeats)
+            of_eps, *found[eps] = measured(data, df, eps, args.min_points, args.repeats)
             rows += of_eps
     spark.stop()
     report(

@@ -92,7 +92,7 @@ def test_any_number_of_groups(encoded, vocabulary, target, number):
 
 
 @pytest.mark.parametrize("max_length", [None, 1, 2])
-@pytest.mark.parametrize("entries", [1, 100, 300])
+@pytest.mark.parametrize("entries", [20, 100, 300])
 def test_a_class_too_large_for_a_task_is_split(
     encoded, vocabulary, monkeypatch, entries, max_length
 ):
