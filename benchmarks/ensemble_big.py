@@ -48,7 +48,7 @@ def rows_of(gigabytes: float) -> int:
 def learner() -> Any:
     from sklearn.tree import DecisionTreeClassifier
 
-    return DecisionTreeClassifier(max_features=8, min_samples_leaf=10)
+    return DecisionTreeClassifier(max_features=4, min_samples_leaf=10)
 
 
 def area(model: Any, test: Any) -> float:
