@@ -8,6 +8,7 @@ import shutil
 import statistics
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def rows_of(gigabytes: float) -> int:
 def learner() -> Any:
     from sklearn.tree import DecisionTreeClassifier
 
-    return DecisionTreeClassifier(max_features=8, min_samples_leaf=10)
+    return DecisionTreeClassifier(max_features=4, min_samples_leaf=10)
 
 
 def area(model: Any, test: Any) -> float:
@@ -147,7 +148,7 @@ def largest_sample(data: Any, test: Any) -> tuple[int, dict[str, Any], list[floa
             shards = max(1, int(shards * 0.8))
 
 
-def xgboost(spark: Any, rows: int) -> str:
+def xgboost(spark: Any, rows: int, seconds: float) -> str:
     """Give the same rows to xgboost.spark under the same limits; return what happened."""
     from pyspark.ml.feature import VectorAssembler
     from xgboost.spark import SparkXGBClassifier
@@ -155,13 +156,25 @@ def xgboost(spark: Any, rows: int) -> str:
     names = [f"f{i}" for i in range(28)]
     frame = VectorAssembler(inputCols=names, outputCol="features").transform(frame_of(spark, rows))
     start = time.perf_counter()
+    late = threading.Event()
+
+    def end() -> None:
+        late.set()
+        spark.sparkContext.cancelAllJobs()
+
+    timer = threading.Timer(seconds, end)
+    timer.start()
     try:
         SparkXGBClassifier(num_workers=2, n_estimators=100, max_leaves=63, tree_method="hist").fit(
             frame
         )
     except Exception as error:  # noqa: BLE001 - what it ends with is the result
+        if late.is_set():
+            return f"not finished within {seconds:.0f} s, and ended then"
         told = next((ln for ln in str(error).splitlines() if "Error" in ln), str(error)[:120])
         return f"failed after {time.perf_counter() - start:.0f} s: {told.strip()[:160]}"
+    finally:
+        timer.cancel()
     return f"completed in {time.perf_counter() - start:.0f} s"
 
 
@@ -170,6 +183,7 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=12.0)
     parser.add_argument("--folder", help="where shards go; a temporary folder by default")
     parser.add_argument("--without-xgboost", action="store_true")
+    parser.add_argument("--xgboost-seconds", type=float, default=360.0)
     arguments = parser.parse_args()
     folder = Path(arguments.folder or tempfile.mkdtemp(prefix="sparkml_dist-big-"))
     spark = limited_session()
@@ -182,7 +196,7 @@ def main() -> None:
         _, one, areas = largest_sample(big["_data"], test)
         told = "not tried"
         if not arguments.without_xgboost:
-            told = xgboost(spark, rows_of(arguments.gigabytes))
+            told = xgboost(spark, rows_of(arguments.gigabytes), arguments.xgboost_seconds)
         spark.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -25,6 +25,7 @@ __all__ = [
     "RawScorer",
     "Scorer",
     "check_feature_columns",
+    "forget_loaded",
     "loaded",
     "score",
     "score_regression",
@@ -121,6 +122,11 @@ def loaded(key: str, load: Callable[[], Any]) -> Any:
             del _loaded[next(iter(_loaded))]
         _loaded[key] = load()
     return _loaded[key]
+
+
+def forget_loaded() -> None:
+    """Drop all models of this worker process: their memory is for the rows of a fit."""
+    _loaded.clear()
 
 
 @dataclass(frozen=True)

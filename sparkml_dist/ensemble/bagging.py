@@ -13,7 +13,12 @@ from sparkml_dist.ensemble.bag import Draw
 from sparkml_dist.ensemble.bags import Sampling
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.engine import Engine
-from sparkml_dist.ensemble.ensemble import Ensemble, EnsembleClassifier, EnsembleRegressor
+from sparkml_dist.ensemble.ensemble import (
+    Ensemble,
+    EnsembleClassifier,
+    EnsembleRegressor,
+    fit_totals,
+)
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.oob import out_of_bag, read_out_of_bag
 from sparkml_dist.ensemble.voting import VotingClassificationModel, VotingRegressionModel
@@ -205,7 +210,8 @@ class _Bagging(Ensemble):
             return Combiner(engine.bank(records), self._voting())  # type: ignore[arg-type]
 
         records, curve = fit_in_waves(engine, stopping, combine)
-        return records, {"curve": curve}
+        predicting = curve.pop("predict_seconds")
+        return records, {"curve": curve} | fit_totals(records, predicting)
 
     def _after_fit(self, spark: SparkSession, data: PartitionedDataset, model: Any) -> None:
         if not self.getOrDefault(self.oob):

@@ -13,7 +13,7 @@ import scipy.sparse as sp
 
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.compiled.direct import direct
-from sparkml_dist.errors import DataError, StorageError
+from sparkml_dist.errors import DataError, StorageError, TrainingError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import load_learner
 
@@ -89,6 +89,10 @@ class MemberBank:
         """Changes with every member."""
         parts = [self.folder.location, *map(repr, self.members)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def size(self) -> int:
+        """Return the bytes of the members' files."""
+        return sum(self.folder.size(member.file) for member in self.members)
 
     def load(self) -> LoadedMembers:
         """Read the members' files, checked against their hashes.
@@ -200,9 +204,15 @@ class LoadedMembers:
         X : ndarray or csr_matrix, shape (n, n_features)
         votes : ndarray of shape (n, n_classes)
             Changed in place.
+
+        Raises
+        ------
+        TrainingError
+            ``output_width`` where a member gives another number of columns than it has classes.
         """
         found = self.outputs(X, "predict_proba")
         for member, codes, proba in zip(self.bank.members, self._codes, found, strict=True):
+            _check_width(member, proba, self.bank.n_classes if codes is None else len(codes))
             weighted = proba if member.weight == 1.0 else proba * member.weight
             if codes is None:
                 votes += weighted
@@ -247,6 +257,16 @@ def _class_codes(learner: Any, n_classes: int) -> npt.NDArray[np.int64] | None:
         return None
     codes = np.asarray(classes).astype(np.int64)
     return None if len(codes) == n_classes else codes
+
+
+def _check_width(member: StoredMember, proba: npt.NDArray[Any], expected: int) -> None:
+    if proba.ndim != 2 or proba.shape[1] != expected:
+        raise TrainingError(
+            "output_width",
+            f"predict_proba of {member.file!r} must give {expected} columns, one for each class "
+            f"that it was fitted on. Got an array of shape {proba.shape}.",
+            "A learner must tell its classes in classes_, and keep to them.",
+        )
 
 
 def _missing(X: Any) -> list[int]:

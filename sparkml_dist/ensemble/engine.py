@@ -21,7 +21,7 @@ from sparkml_dist.session import SessionInfo
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Engine", "member_files"]
+__all__ = ["Engine", "member_files", "raise_failures"]
 
 _logger = logging.getLogger(__name__)
 
@@ -101,7 +101,7 @@ class Engine:
             count=lambda: len(home.names(".json")) - len(done),
         )
         self.fitted += len(missing)
-        _raise_failures(outcomes, self.plans)
+        raise_failures(outcomes, self.plans)
         records = done | {o.index: o.result for o in outcomes}
         return [records[i] for i in wanted]
 
@@ -124,7 +124,20 @@ def member_files(folder: Folder, records: Sequence[dict[str, Any]]) -> list[Mode
     ]
 
 
-def _raise_failures(outcomes: Sequence[TaskOutcome], plans: Sequence[MemberPlan]) -> None:
+def raise_failures(outcomes: Sequence[TaskOutcome], plans: Sequence[MemberPlan]) -> None:
+    """Raise where tasks failed, telling which members, on which shards, and why.
+
+    Parameters
+    ----------
+    outcomes : sequence of TaskOutcome
+    plans : sequence of MemberPlan
+        Of all members; ``outcome.index`` tells which.
+
+    Raises
+    ------
+    SparkMLDistError
+        ``members_failed`` (a `TrainingError`), or the toolkit's own error of the first that failed.
+    """
     failed = [o for o in outcomes if o.error is not None]
     if not failed:
         return

@@ -212,7 +212,24 @@ def member_summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Return how the fits of members went, for a model's summary."""
     return {
         "members": [{k: v for k, v in r.items() if k in _SUMMARY_FIELDS} for r in records],
-        "seconds": {"member_fit": round(sum(r["seconds"] for r in records), 3)},
+        **fit_totals(records),
+    }
+
+
+def fit_totals(records: Sequence[dict[str, Any]], predict_seconds: float = 0.0) -> dict[str, Any]:
+    """Return what a fit cost over all members, those that do not stay in the model among them.
+
+    Parameters
+    ----------
+    records : sequence of dict
+    predict_seconds : float
+        Of the members, for rows that the fit asked them about.
+    """
+    return {
+        "seconds": {
+            "member_fit": round(sum(r["seconds"] for r in records), 3),
+            "member_predict": round(predict_seconds, 3),
+        },
         "peak_worker_rss_mb": round(max(r["peak_rss"] for r in records) / 2**20, 1),
     }
 

@@ -16,6 +16,7 @@ from sparkml_dist.ensemble.bags import Sampling, member_seed
 from sparkml_dist.ensemble.fitting import fit_learner, member_traits, store_member
 from sparkml_dist.ensemble.learner import Traits, prepare
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.scoring import forget_loaded
 
 __all__ = ["MemberFit", "MemberPlan"]
 
@@ -82,6 +83,7 @@ class MemberFit:
         import skops.io  # noqa: F401 - what the members are written with belongs to the base
 
         start = time.perf_counter()
+        forget_loaded()
         plan = self.plans[index]
         learner = self.learners[plan.learner]
         traits = Traits.of(learner)

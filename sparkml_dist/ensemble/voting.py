@@ -12,7 +12,12 @@ from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.ensemble.bags import Sampling
 from sparkml_dist.ensemble.engine import Engine
-from sparkml_dist.ensemble.ensemble import Ensemble, EnsembleClassifier, EnsembleRegressor
+from sparkml_dist.ensemble.ensemble import (
+    Ensemble,
+    EnsembleClassifier,
+    EnsembleRegressor,
+    fit_totals,
+)
 from sparkml_dist.ensemble.ensemble_model import (
     EnsembleClassificationModel,
     EnsembleRegressionModel,
@@ -159,7 +164,8 @@ class _Voting(NamedLearners):
             learned = learn_weights(engine, held_out, learners)
         names = self._names()
         shown = dict(zip(names, learned["weights"], strict=True))
-        return records, {"learned": {"weights": shown, "rows": learned["rows"]}}
+        more = {"learned": {"weights": shown, "rows": learned["rows"]}}
+        return records, more | fit_totals(records, learned["predict_seconds"])
 
     def _after_fit(self, spark: SparkSession, data: PartitionedDataset, model: Any) -> None:
         if "learned" not in model.summary:

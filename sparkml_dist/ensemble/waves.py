@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.ensemble.combiner import Combiner
@@ -79,7 +81,7 @@ def fit_in_waves(
     curve : dict
         ``metric``, ``rows``, ``shards`` (read for the score), ``scores`` (of the first 1, 2, …
         members), ``stopped`` (whether members were left out), ``best`` (number of members with
-        the best score).
+        the best score), ``predict_seconds`` (of the members, for the kept rows).
 
     References
     ----------
@@ -89,11 +91,11 @@ def fit_in_waves(
     shards = evaluation_shards(engine.data, stopping.kept.fraction)
     records: list[dict[str, Any]] = []
     scores: list[float] = []
-    best, idle, rows = math.nan, 0, 0
+    best, idle, rows, seconds = math.nan, 0, 0, 0.0
     while len(records) < len(engine.plans):
         wave = range(len(records), min(len(records) + stopping.wave, len(engine.plans)))
         records += engine.fit(wave)
-        task = _Evaluation(
+        votes = _Votes(
             engine.data,
             engine.folder.child(WAVES),
             combine(records[wave.start :]),
@@ -102,11 +104,20 @@ def fit_in_waves(
             wave.start,
             len(records),
         )
-        outcome = run_tasks(engine.spark, [0], task, description=f"score {len(records)} members")[0]
-        if outcome.error:
-            raise outcome.error
-        scores += outcome.result["scores"]
-        rows = outcome.result["rows"]
+        found = votes.scored
+        if found is None:
+            # Members are asked side by side; one task adds up what they say.
+            done = run_tasks(engine.spark, wave, votes, description=f"ask {len(wave)} members")
+            done += run_tasks(
+                engine.spark, [0], _Evaluation(votes), description=f"score {len(records)} members"
+            )
+            for outcome in done:
+                if outcome.error:
+                    raise outcome.error
+            found = done[-1].result
+            seconds += sum(o.result["seconds"] for o in done[:-1])
+        scores += found["scores"]
+        rows = found["rows"]
         now = scores[-1]
         _logger.info("%d members: %s %.5f", len(records), stopping.metric, now)
         if math.isnan(best) or is_better(stopping.metric, now, best, stopping.tol):
@@ -123,6 +134,7 @@ def fit_in_waves(
         "scores": scores,
         "stopped": len(records) < len(engine.plans),
         "best": ranked + 1,
+        "predict_seconds": seconds,
     }
 
 
@@ -143,8 +155,22 @@ def evaluation_shards(data: PartitionedDataset, fraction: float) -> tuple[int, .
 
 
 @dataclass(frozen=True)
-class _Evaluation:
-    """Scores the first 1, 2, … members on kept rows, in one task."""
+class _Votes:
+    """Asks one member of a wave about kept rows, in a task.
+
+    Attributes
+    ----------
+    data : PartitionedDataset
+    home : Folder
+        Where votes and scores lie.
+    combiner : Combiner
+        Of the wave's members.
+    shards : tuple of int
+        Where the kept rows are read.
+    stopping : Stopping
+    before, after : int
+        Members before the wave, and after it.
+    """
 
     data: PartitionedDataset
     home: Folder
@@ -154,39 +180,82 @@ class _Evaluation:
     before: int
     after: int
 
-    def __call__(self, _: int) -> dict[str, Any]:
-        name = f"wave-{self.after:05d}"
-        if self.home.exists(f"{name}.json"):
-            found: dict[str, Any] = self.home.read_json(f"{name}.json")
-            return found
-        staged = self.combiner.load_staged()
-        labels, weights, parts = [], [], []
+    @property
+    def name(self) -> str:
+        """Name of the wave's files."""
+        return f"wave-{self.after:05d}"
+
+    @property
+    def scored(self) -> dict[str, Any] | None:
+        """The wave's scores where an earlier fit came to them."""
+        if not self.home.exists(f"{self.name}.json"):
+            return None
+        found: dict[str, Any] = self.home.read_json(f"{self.name}.json")
+        return found
+
+    def member_name(self, member: int) -> str:
+        """Return the name of the file with what a member says."""
+        return f"votes-{member:05d}.npy"
+
+    def kept_rows(self, shard: int) -> Block | None:
+        """Return the kept rows of a shard, if any."""
+        block = self.data.read_block(shard)
+        rows = np.flatnonzero(self.stopping.kept.mask(block.key))
+        if not len(rows):
+            return None
+        weight = None if block.weight is None else block.weight[rows]
+        return Block(block.X[rows], block.y[rows], weight, block.key[rows])
+
+    def __call__(self, member: int) -> dict[str, Any]:
+        """Write what a member says of the kept rows."""
+        bank = self.combiner.bank
+        own = replace(bank, members=(bank.members[member - self.before],))
+        staged = replace(self.combiner, bank=own).load_staged()
+        parts, seconds = [], 0.0
         for shard in self.shards:
-            block = self.data.read_block(shard)
-            kept = self.stopping.kept.mask(block.key)
-            if not kept.any():
+            block = self.kept_rows(shard)
+            if block is None:
                 continue
-            labels.append(block.y[kept])
-            weights.append(np.ones(kept.sum()) if block.weight is None else block.weight[kept])
-            parts.append([votes.copy() for votes in staged(block.X[kept])])
-        if not labels:
+            start = time.perf_counter()
+            parts += [votes.copy() for votes in staged(block.X)]
+            seconds += time.perf_counter() - start
+        if parts:
+            write_array(self.home, self.member_name(member), np.concatenate(parts))
+        return {"seconds": seconds}
+
+
+@dataclass(frozen=True)
+class _Evaluation:
+    """Scores the first 1, 2, … members on kept rows, in one task."""
+
+    votes: _Votes
+
+    def __call__(self, _: int) -> dict[str, Any]:
+        asked, metric = self.votes, self.votes.stopping.metric
+        blocks = [b for b in map(asked.kept_rows, asked.shards) if b is not None]
+        if not blocks:
             raise DataError(
                 "no_validation_rows",
-                f"No row was kept for the score {self.stopping.metric!r}.",
+                f"No row was kept for the score {metric!r}.",
                 "Raise validationFraction, or give fewer columns as the key.",
             )
-        y, weight = np.concatenate(labels), np.concatenate(weights)
-        earlier: Any = 0.0
-        if self.before:
-            earlier = read_array(self.home, f"wave-{self.before:05d}.npy", rows=len(y))
-        scores, votes = [], earlier
+        y = np.concatenate([b.y for b in blocks])
+        weight = np.concatenate([np.ones(len(b)) if b.weight is None else b.weight for b in blocks])
+        del blocks
+        home, votes = asked.home, None
+        if asked.before:
+            votes = read_array(home, f"wave-{asked.before:05d}.npy", rows=len(y))
         # The mean of a regression must be one; of votes any multiple will do.
-        regression = self.combiner.voting == "mean"
-        for stage, added in enumerate(zip(*parts, strict=True), start=self.before + 1):
-            votes = earlier + np.concatenate(added)
-            shown = votes / stage if regression else votes
-            scores.append(score_rows(self.stopping.metric, y, shown, weight))
-        write_array(self.home, f"{name}.npy", votes)
+        regression = asked.combiner.voting == "mean"
+        scores = []
+        for member in range(asked.before, asked.after):
+            added = read_array(home, asked.member_name(member), rows=len(y))
+            votes = added if votes is None else votes + added
+            shown = votes / (member + 1) if regression else votes
+            scores.append(score_rows(metric, y, shown, weight))
+        write_array(home, f"{asked.name}.npy", votes)
         result = {"scores": scores, "rows": len(y)}
-        self.home.write_json(f"{name}.json", result)
+        home.write_json(f"{asked.name}.json", result)
+        for member in range(asked.before, asked.after):
+            home.delete_file(asked.member_name(member))
         return result

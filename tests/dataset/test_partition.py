@@ -225,6 +225,21 @@ GOOD = "SELECT id AS a, id * 0.5 AS b, id % 2 AS y, 'x' AS s, 1.0 AS w FROM rang
             "weight_null",
         ),
         (
+            "SELECT id AS a, id % 2 AS y, IF(id = 3, double('Infinity'), 1) AS w FROM range(9)",
+            {"label": "y", "weight": "w"},
+            "weight_infinite",
+        ),
+        (
+            "SELECT id AS a, IF(id = 3, double('Infinity'), id) AS y FROM range(9)",
+            {"label": "y", "task": "regression"},
+            "label_infinite",
+        ),
+        (
+            "SELECT id AS a, id * 0.5 AS b, id % 2 AS y FROM range(9)",
+            {"label": "y", "categorical": ["b"]},
+            "categorical_type",
+        ),
+        (
             "SELECT IF(id = 7, double('Infinity'), id) AS a, id % 2 AS y FROM range(9)",
             {"label": "y"},
             "infinite_feature",

@@ -129,12 +129,13 @@ class _Judge:
         self.empty: npt.NDArray[Any] = np.zeros((n, k))
         if metric == "log_loss":
             # Only what is said of the true class counts: one number for a row and member.
-            self._given = rows.outputs[np.arange(n), :, rows.y].astype(np.float64)
+            given = rows.outputs[np.arange(n), :, rows.y]
+            self._given = np.ascontiguousarray(given.T, np.float64)  # a member's rows together
             self.empty = np.zeros(n)
 
     def outputs(self, member: int) -> npt.NDArray[Any]:
         """Return what a member adds to the votes."""
-        return self._rows.outputs[:, member] if self._given is None else self._given[:, member]
+        return self._rows.outputs[:, member] if self._given is None else self._given[member]
 
     def scores(self, votes: npt.NDArray[Any], size: int, members: Sequence[int]) -> list[float]:
         """Return the score of an ensemble with each of `members` added to it.
@@ -150,8 +151,12 @@ class _Judge:
         y, weight = self._rows.y, self._rows.weight
         if self._given is None:
             return [score_rows(self._metric, y, votes + self.outputs(m), weight) for m in members]
-        found = []
+        found, total = [], weight.sum()
+        given = np.empty_like(votes)
         for m in members:
-            given = np.clip((votes + self._given[:, m]) / (size + 1), _EPSILON, 1.0)
-            found.append(float(np.average(-np.log(given), weights=weight)))
+            np.add(votes, self._given[m], out=given)
+            given /= size + 1
+            np.clip(given, _EPSILON, 1.0, out=given)
+            np.log(given, out=given)
+            found.append(float(-(given @ weight) / total))
         return found

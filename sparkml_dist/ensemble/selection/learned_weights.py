@@ -38,9 +38,10 @@ def learn_weights(engine: Engine, held_out: HeldOut, learners: Sequence[int]) ->
     Returns
     -------
     dict
-        ``weights`` (list of float, one for each learner) and ``rows``.
+        ``weights`` (list of float, one for each learner), ``rows``, and ``predict_seconds`` of the
+        members.
     """
-    rows = write_held_out(engine.spark, held_out)
+    rows, predicting = write_held_out(engine.spark, held_out)
     regression = not held_out.bank.n_classes
     shards = [s for s in range(len(engine.data.shards)) if _rows(held_out, s)]
     task = _Sums(held_out, tuple(learners)) if regression else _Mixture(held_out, tuple(learners))
@@ -55,7 +56,7 @@ def learn_weights(engine: Engine, held_out: HeldOut, learners: Sequence[int]) ->
         found = weights.tolist()
     else:
         found = outcomes[0].result["weights"]
-    result = {"weights": found, "rows": rows}
+    result = {"weights": found, "rows": rows, "predict_seconds": round(predicting, 3)}
     engine.folder.write_json(RESULT, result)
     engine.folder.child(HELD_OUT).delete()
     return result

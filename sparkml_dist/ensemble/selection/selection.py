@@ -12,7 +12,7 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.ensemble.engine import Engine
-from sparkml_dist.ensemble.ensemble import EnsembleClassifier
+from sparkml_dist.ensemble.ensemble import EnsembleClassifier, fit_totals
 from sparkml_dist.ensemble.fitting import MEMBERS
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.selection.greedy import Selection, select
@@ -161,14 +161,15 @@ resume, trustedTypes
         home = engine.folder.child(HELD_OUT)
         bank = engine.bank(records)
         held_out = HeldOut.of(engine.data, home, bank, self._kept(), self._memory())
-        write_held_out(engine.spark, held_out)
+        _, predicting = write_held_out(engine.spark, held_out)
         task = _Selecting(held_out, self._selection())
         outcome = run_tasks(engine.spark, [0], task, description="select members")[0]
         if outcome.error:
             raise outcome.error
         engine.folder.write_json(_RESULT, outcome.result)
         counts = outcome.result["counts"]
-        return [records[m] for m, n in enumerate(counts) if n], {}
+        chosen = [records[m] for m, n in enumerate(counts) if n]
+        return chosen, fit_totals(records, predicting)
 
     def _after_fit(self, spark: SparkSession, data: PartitionedDataset, model: Any) -> None:
         result = model.folder.read_json(_RESULT)

@@ -16,7 +16,12 @@ from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.ensemble.bags import Sampling
 from sparkml_dist.ensemble.combiner import Combiner, Voting
 from sparkml_dist.ensemble.engine import Engine, member_files
-from sparkml_dist.ensemble.ensemble import check_learner, learner_plan, member_summary
+from sparkml_dist.ensemble.ensemble import (
+    check_learner,
+    fit_totals,
+    learner_plan,
+    member_summary,
+)
 from sparkml_dist.ensemble.ensemble_model import voting_content
 from sparkml_dist.ensemble.fitting import MEMBERS
 from sparkml_dist.ensemble.learner import Traits, refuse_unusable
@@ -178,8 +183,10 @@ class Stacked(NamedLearners):
         complete = self._complete(folder)
         records = engine.fit(range(kept) if complete else None)
         stages.fit(level_one=not complete)
+        fitted, predicting = records, 0.0
         if not complete:
-            self._fit_final(engine, stages, records)
+            finals, predicting = self._fit_final(engine, stages, records)
+            fitted = [*records, *finals]
             records = records[:kept]
         found = meta.read_json(_COMPLETE)
         final = found["members"]
@@ -198,17 +205,26 @@ class Stacked(NamedLearners):
         if self.getOrDefault(self.keepLevelOne):
             names = [f"{LEVEL_ONE}/{name}" for name in folder.child(LEVEL_ONE).walk()]
             files += [ModelFile.of(folder, n) for n in names]
-        summary = member_summary([*records, *final]) | {
-            "fitted_now": engine.fitted + stages.fitted,
-            "level_one": found["level_one"],
-        }
+        summary = (
+            member_summary([*records, *final])
+            | fit_totals(fitted, predicting)
+            | {
+                "fitted_now": engine.fitted + stages.fitted,
+                "level_one": found["level_one"],
+            }
+        )
         summary["seconds"]["fit"] = round(time.perf_counter() - start, 3)
         model = self._model_class(folder, data.schema, data.manifest.label, files, content, summary)
         model.trusted = tuple(self.getOrDefault(self.trustedTypes))
         return model
 
-    def _fit_final(self, engine: Engine, stages: SparkBases, records: list[dict[str, Any]]) -> None:
-        """Write level one and fit the final estimator on it, committing it when it is whole."""
+    def _fit_final(
+        self, engine: Engine, stages: SparkBases, records: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], float]:
+        """Write level one and fit the final estimator on it, committing it when it is whole.
+
+        Returns the records of its members, and the seconds that bases took to predict.
+        """
         parts, memory = self._parts(), self._memory()
         size = len(records) // (len(parts) + self._refits)
         first = size if self._refits else 0
@@ -224,7 +240,7 @@ class Stacked(NamedLearners):
             {i: stages.outputs(n) for i, n in enumerate(self._names()) if n in stages.stages},
             memory,
         )
-        level_one = write_level_one(engine.spark, writing)
+        level_one, predicting = write_level_one(engine.spark, writing)
         learner = self._final_learner()
         check_learner(learner, level_one)
         groups = meta_groups(level_one.shards, memory)
@@ -244,6 +260,7 @@ class Stacked(NamedLearners):
         final.folder.write_json(
             _COMPLETE, {"members": members, "level_one": about | {"groups": groups}}
         )
+        return members, predicting
 
     def _bases(self, engine: Engine, records: list[dict[str, Any]]) -> tuple[Combiner | None, ...]:
         """Return what scores with the members of each base."""
