@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -95,16 +96,31 @@ def network(
     return build
 
 
-def killed(marker: Path, *, rank: int, call: int, above: int = 0) -> Callable[[int, int], None]:
+def killed(
+    marker: Path,
+    *,
+    rank: int,
+    call: int,
+    above: int = 0,
+    checkpoint: tuple[Path, int] | None = None,
+) -> Callable[[int, int], None]:
     """Return a doom: one rank's process is killed at one call, once.
 
     `above` kills the process so many generations further up instead: 3 is the executor.
+    `checkpoint` is the model's folder and the step of a checkpoint that must be whole by then: it
+    is written beside the training.
     """
     path = str(marker)
+    awaited = None if checkpoint is None else (str(checkpoint[0]), checkpoint[1])
 
     def doom(at_rank, at_call):
         if at_rank != rank or at_call != call or os.path.exists(path):
             return
+        if awaited is not None:
+            name = f"checkpoints/*-step-{awaited[1]:09d}/manifest.json"
+            until = time.monotonic() + 60
+            while not any(Path(awaited[0]).glob(name)) and time.monotonic() < until:
+                time.sleep(0.02)
         with open(path, "w"):
             pass
         pid = os.getpid()

@@ -41,7 +41,7 @@ def test_a_killed_rank_changes_nothing_in_the_end(data, tmp_path, caplog):
     assert undisturbed.summary["restarts"] == 0
     assert each_row_once_in_every_epoch(undisturbed.history)
 
-    doom = killed(tmp_path / "dead", rank=1, call=14)
+    doom = killed(tmp_path / "dead", rank=1, call=14, checkpoint=(tmp_path / "b", 12))
     with caplog.at_level(logging.INFO, "sparkml_dist"):
         model = learner(tmp_path / "b", network(noisy=True, doom=doom), **watched).fit(data)
     assert (tmp_path / "dead").exists()
@@ -72,7 +72,7 @@ def test_another_run_at_another_number_of_ranks_goes_on(data, tmp_path, caplog):
     undisturbed = learner(tmp_path / "a", network()).fit(data)
 
     folder = tmp_path / "b"
-    doom = killed(tmp_path / "first", rank=0, call=8)
+    doom = killed(tmp_path / "first", rank=0, call=8, checkpoint=(folder, 6))
     with pytest.raises(TrainingError, match="rank_died") as died:
         learner(folder, network(doom=doom), maxRestarts=0).fit(data)
     assert "resume to go on from the checkpoint of step 6" in died.value.hint

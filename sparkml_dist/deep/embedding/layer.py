@@ -214,9 +214,10 @@ class ShardedEmbedding(keras.layers.Layer):
         self._check_exact(keras.backend.standardize_dtype(inputs.dtype))
         ids = tf.cast(inputs, tf.int64)
         outside = tf.boolean_mask(ids, (ids < 0) | (ids >= self.input_dim))
+        told = f"The layer {self.name} takes ids from 0 to {self.input_dim - 1}. Got: "
+        # As one text, without quotes: eager and graph execution show values and quotes differently.
         check = tf.debugging.Assert(
-            tf.equal(tf.size(outside), 0),
-            [f"The layer {self.name!r} takes ids from 0 to {self.input_dim - 1}. Got:", outside],
+            tf.equal(tf.size(outside), 0), [tf.strings.format(told + "{}", [outside])]
         )
         with tf.control_dependencies([check] if check is not None else []):
             return tf.identity(ids)

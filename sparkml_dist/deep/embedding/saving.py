@@ -6,6 +6,7 @@ import os
 import tempfile
 import zipfile
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import h5py
@@ -121,8 +122,9 @@ def save_model(model: Any, path: str) -> None:
             for (group_name, key), variable in slots.items():
                 _fill(file[group_name], key, variable)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            for name in sorted(os.listdir(folder)):
-                archive.write(os.path.join(folder, name), name)
+            # Files only: Keras leaves out a folder of assets that is empty.
+            for file in sorted(f for f in Path(folder).rglob("*") if f.is_file()):
+                archive.write(file, file.relative_to(folder))
 
 
 def _slots(model: Any) -> dict[tuple[str, str], Any]:
