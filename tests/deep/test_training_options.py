@@ -55,7 +55,7 @@ def set_weights():
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     path = tmp_path_factory.mktemp("network") / "net.py"
-    path.write_text(FILE)
+    path.write_text(FILE.replace("epochs.csv", str(path.with_name("epochs.csv"))))
     return path
 
 
