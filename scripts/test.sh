@@ -11,6 +11,10 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 source scripts/env.sh
 use_environment
 
+# A JVM of the tests lives for minutes: compiling well, and collecting garbage with many threads,
+# costs it more than it gains.
+export JDK_JAVA_OPTIONS="${JDK_JAVA_OPTIONS:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"
+
 read -ra modes <<<"${MODES:-local processes local-cluster connect}"
 logs=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
