@@ -15,8 +15,11 @@ from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import SessionInfo, check_slots
 
 
-def healthy(spark, folder):
-    """Everything that a whole cluster can show, with one session."""
+def shown(spark, folder, pid):
+    """Everything that a cluster can show, with one session; then it loses a worker.
+
+    `pid` is the process group of worker 1, which is killed under a running gang.
+    """
     await_slots(spark, 4, seconds=120)  # a busy machine may take longer than a gang waits
     info = SessionInfo.of(spark)
     events = []
@@ -36,13 +39,11 @@ def healthy(spark, folder):
         "too_many": _error(lambda: check_slots(spark, 5)),
         "killed": _error(lambda: run_gang(spark, 4, _killed, log_folder=Folder.at(folder))),
         "after": [r.value for r in run_gang(spark, 4, _number)],
+        "without_a_worker": _lose_a_worker(spark, folder, pid),
     }
 
 
-def loses_a_worker(spark, pid, folder):
-    """Kill worker 1 (process group `pid`) under a running gang, then go on with the other."""
-    await_slots(spark, 4, seconds=120)
-
+def _lose_a_worker(spark, folder, pid):
     def kill():
         while len(list(Path(folder).glob("rank-*.here"))) < 4:
             time.sleep(0.1)

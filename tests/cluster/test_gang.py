@@ -94,7 +94,6 @@ def test_a_killed_rank_ends_the_gang(spark, tmp_path):
     assert (tmp_path / "rank-1.log").read_text() == "rank 1 is here\n"
 
 
-@pytest.mark.modes
 def test_an_error_of_the_toolkit_comes_back_as_itself(spark):
     with pytest.raises(ConfigurationError) as caught:
         run_gang(spark, 2, _fails, "refuses")

@@ -36,7 +36,6 @@ def _until(context, path):
     return context.rank
 
 
-@pytest.mark.modes
 def test_two_gangs_side_by_side_from_threads(spark, tmp_path):
     with ThreadPoolExecutor(2) as pool:
         places = [(str(tmp_path), "a", "b"), (str(tmp_path), "b", "a")]
@@ -79,7 +78,6 @@ def _until_running(folder, spark):
         time.sleep(0.05)
 
 
-@pytest.mark.modes
 def test_a_gang_for_which_other_jobs_leave_no_slot(spark, tmp_path):
     go, busy = tmp_path / "go", tmp_path / "busy"
 

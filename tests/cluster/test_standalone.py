@@ -32,18 +32,30 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def healthy(cluster, tmp_path_factory):
+def lacking(cluster):
+    # One core of each worker, so that each of them gets a rank.
+    return cluster.run(
+        f"{ON}:lacks_horovod",
+        conf={"spark.executor.cores": "1", "spark.cores.max": "2"}
+        | {"spark.executor.resource.gpu.amount": "1"},
+        environment={"PYSPARK_PYTHON": str(cluster.folder / "python")},
+    )
+
+
+@pytest.fixture(scope="module")
+def shown(cluster, lacking, tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
-    return cluster.run(f"{ON}:healthy", {"folder": str(folder)}), folder
+    arguments = {"folder": str(folder), "pid": cluster.worker_pids()[1]}
+    return cluster.run(f"{ON}:shown", arguments), folder
 
 
-def test_the_cluster_is_what_it_should_be(healthy):
-    found, _ = healthy
+def test_the_cluster_is_what_it_should_be(shown):
+    found, _ = shown
     assert found["info"] == ["standalone", 4, False]
 
 
-def test_seats_over_two_executors_of_one_host(healthy):
-    seats = healthy[0]["seats"]
+def test_seats_over_two_executors_of_one_host(shown):
+    seats = shown[0]["seats"]
     # Spark knows an executor by the address it speaks from, which on loopback is one for all; see
     # test_seats and test_two_hosts for several.
     assert {s["host"] for s in seats} == {"127.0.0.1"}
@@ -54,8 +66,8 @@ def test_seats_over_two_executors_of_one_host(healthy):
     assert sorted(s["work_folder"] for s in seats) == ["work-0", "work-0", "work-1", "work-1"]
 
 
-def test_each_rank_sees_the_gpu_of_its_task_and_no_other(healthy):
-    seats = healthy[0]["seats"]
+def test_each_rank_sees_the_gpu_of_its_task_and_no_other(shown):
+    seats = shown[0]["seats"]
     for folder in ("work-0", "work-1"):
         here = [s for s in seats if s["work_folder"] == folder]
         assert sorted(s["visible"] for s in here) == ["0", "1"]
@@ -65,22 +77,22 @@ def test_each_rank_sees_the_gpu_of_its_task_and_no_other(healthy):
     assert all(s["shared"] for s in seats)
 
 
-def test_events_stream_from_rank_0_to_the_driver(healthy):
-    events = healthy[0]["events"]
+def test_events_stream_from_rank_0_to_the_driver(shown):
+    events = shown[0]["events"]
     assert [name for name, _ in events] == ["here"]
     assert events[0][1] < 1.5  # while the gang still ran
 
 
-def test_a_sum_over_two_executors(healthy):
-    assert healthy[0]["sums"] == [[3.0, 2, 2, 1, "0"]] * 2
+def test_a_sum_over_two_executors(shown):
+    assert shown[0]["sums"] == [[3.0, 2, 2, 1, "0"]] * 2
 
 
-def test_too_many_ranks(healthy):
-    assert healthy[0]["too_many"]["code"] == "too_few_slots"
+def test_too_many_ranks(shown):
+    assert shown[0]["too_many"]["code"] == "too_few_slots"
 
 
-def test_a_killed_rank(healthy):
-    found, folder = healthy
+def test_a_killed_rank(shown):
+    found, folder = shown
     error = found["killed"]
     assert (error["code"], error["rank"]) == ("rank_died", 2)
     assert "SIGKILL" in error["text"]
@@ -89,23 +101,15 @@ def test_a_killed_rank(healthy):
     assert found["after"] == [0, 1, 2, 3]  # the cluster is none the worse for it
 
 
-def test_one_worker_whose_interpreter_lacks_horovod(cluster):
-    # One core of each worker, so that each of them gets a rank.
-    found = cluster.run(
-        f"{ON}:lacks_horovod",
-        conf={"spark.executor.cores": "1", "spark.cores.max": "2"}
-        | {"spark.executor.resource.gpu.amount": "1"},
-        environment={"PYSPARK_PYTHON": str(cluster.folder / "python")},
-    )
-    error = found["error"]
+def test_one_worker_whose_interpreter_lacks_horovod(lacking):
+    error = lacking["error"]
     assert (error["type"], error["code"]) == ("ResourceError", "worker_packages")
     assert "cannot import: horovod" in error["text"]
-    assert found["seconds"] < SECONDS
+    assert lacking["seconds"] < SECONDS
 
 
-def test_a_killed_worker(cluster, tmp_path):
-    arguments = {"pid": cluster.worker_pids()[1], "folder": str(tmp_path)}
-    found = cluster.run(f"{ON}:loses_a_worker", arguments)
+def test_a_killed_worker(shown):
+    found = shown[0]["without_a_worker"]
     assert found["lost"]["code"] in ("rank_lost", "gang_job_failed")
     assert found["lost"]["seconds"] < SECONDS
     assert found["too_many"]["code"] == "too_few_slots"

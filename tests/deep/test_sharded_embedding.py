@@ -11,7 +11,7 @@ from tests.deep.on_ranks_embedding import COLUMNS, OPTIMIZERS, ROWS
 MODULE = "tests.deep.on_ranks_embedding"
 
 
-@pytest.fixture(scope="module", params=[2, 3], ids=["2 ranks", "3 ranks"])
+@pytest.fixture(scope="module", params=[3], ids=["3 ranks"])
 def ranks(request, tmp_path_factory):
     path = tmp_path_factory.mktemp("model") / "model.keras"
     found = ranks_by_hand(request.param, MODULE, "run", MODEL_PATH=str(path))
