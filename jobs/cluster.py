@@ -1,26 +1,44 @@
-"""Find the clusters among the rows of a table, by density."""
+"""Find the clusters among the rows of a table, by density or around centers."""
 
 from __future__ import annotations
 
+import argparse
 import sys
 
-from sparkml_dist.job.clusters import find_clusters
+from sparkml_dist.job.clusters import METHODS, find_clusters
 from sparkml_dist.job.options import JobParser, add_common_options, at_least, size
 from sparkml_dist.job.points import add_point_options
 from sparkml_dist.job.runner import run_job
+from sparkml_dist.mining.clusters.nearest_center import METRICS
 
 NAME = "cluster"
+
+
+def numbers(text: str) -> list[int]:
+    """Return ``7`` as [7], and ``2:5`` as [2, 3, 4, 5]."""
+    first, _, last = text.partition(":")
+    try:
+        low, high = int(first), int(last or first)
+    except ValueError:
+        low, high = 1, 0
+    if low < 1 or high < low:
+        raise argparse.ArgumentTypeError(
+            f"must be a number from 1 on, or a range 2:9. Got {text!r}"
+        )
+    return list(range(low, high + 1))
 
 
 def options() -> JobParser:
     """Return the job's options."""
     parser = JobParser(
         NAME,
-        "Find clusters as areas where rows lie densely (DBSCAN, exact). Writes rows/ (Parquet: "
-        "the input and prediction, the cluster from 0, or -1 for noise) and model/.",
+        "Find clusters as areas where rows lie densely (DBSCAN, exact), or around centers "
+        "(k-means, k-medoids). Writes rows/ (Parquet: the input and prediction, the cluster from "
+        "0, or -1 for noise) and model/.",
         [
             "--input positions.parquet --features x y --eps 0.1 --output out",
             "--input points.csv --label -1 --eps 0.5 --min-points 10 --output out",
+            "--input points.csv --method kmeans --k 2:10 --output out",
         ],
     )
     add_point_options(
@@ -28,7 +46,13 @@ def options() -> JobParser:
     )
     group = parser.add_argument_group("clusters")
     group.add_argument(
-        "--eps", type=float, required=True, metavar="F", help="radius of a neighbourhood"
+        "--method",
+        choices=METHODS,
+        default="dbscan",
+        help="how clusters are told (default: dbscan)",
+    )
+    group.add_argument(
+        "--eps", type=float, metavar="F", help="radius of a neighbourhood; dbscan needs it"
     )
     group.add_argument(
         "--min-points",
@@ -40,9 +64,17 @@ def options() -> JobParser:
         "--memory-per-task",
         type=size,
         metavar="SIZE",
-        help="memory of a task's Python worker (default: 512m)",
+        help="memory of a task's Python worker (default: 512m); dbscan",
     )
-    add_common_options(parser, seed=False)
+    group.add_argument(
+        "--k",
+        type=numbers,
+        metavar="N|A:B",
+        help="number of clusters; kmeans also tries several, from A to B, and keeps the one with "
+        "the best silhouette (default: 8)",
+    )
+    group.add_argument("--metric", choices=METRICS, help="of kmedoids (default: euclidean)")
+    add_common_options(parser)
     return parser
 
 

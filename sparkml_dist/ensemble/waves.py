@@ -253,6 +253,7 @@ class _Evaluation:
             votes = added if votes is None else votes + added
             shown = votes / (member + 1) if regression else votes
             scores.append(score_rows(metric, y, shown, weight))
+        assert votes is not None  # a wave has a member at least
         write_array(home, f"{asked.name}.npy", votes)
         result = {"scores": scores, "rows": len(y)}
         home.write_json(f"{asked.name}.json", result)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.job.points import claimed_output, read_points
 from sparkml_dist.job.runner import Job
 from sparkml_dist.mining.clusters.dbscan import DBSCAN
+from sparkml_dist.mining.clusters.kmeans import KMeans
+from sparkml_dist.mining.clusters.kmedoids import KMedoids
+from sparkml_dist.mining.clusters.mini_batch_kmeans import MiniBatchKMeans
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["find_clusters"]
+__all__ = ["METHODS", "find_clusters"]
+
+METHODS = ("dbscan", "kmeans", "minibatch-kmeans", "kmedoids")
+# What an option belongs to.
+_OPTIONS = {
+    "eps": ("dbscan",),
+    "min_points": ("dbscan",),
+    "memory_per_task": ("dbscan",),
+    "k": METHODS[1:],
+    "metric": ("kmedoids",),
+}
 
 
 def find_clusters(args: argparse.Namespace, job: Job) -> None:
@@ -31,12 +45,14 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
     StorageError, DataError, ConfigurationError
         As reading the table and fitting have it.
     """
-    estimator = DBSCAN(eps=args.eps, minPoints=args.min_points, memoryPerTask=args.memory_per_task)
+    estimator = _estimator(args)
     estimator._check()  # before Spark starts
     output, _ = claimed_output(args, job)
     table = read_points(args, job)
     work = output.folder.child("work")
-    estimator.setParams(featuresCols=table.features, workDir=work.location)
+    estimator.setParams(featuresCols=table.features)
+    if args.method == "dbscan":
+        estimator.setParams(workDir=work.location)
     try:
         with job.stage("fit"):
             model = estimator.fit(table.df)
@@ -49,16 +65,54 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
     document = job.document
     with job.stage("evaluate"):
         written = job.spark.read.parquet(rows.spark_path())
-        noise = written.where("prediction < 0").count()
         document.rows, document.features = written.count(), model.numFeatures
         document.more["clusters"] = model.numClusters
-        document.more["noise"] = noise
-        document.more["core_points"] = model.summary["core_points"]
+        document.more["noise"] = written.where("prediction < 0").count()
+        for name in ("core_points", "k", "inertia", "cost", "silhouette", "scores"):
+            if name in model.summary:
+                document.more[name] = model.summary[name]
         if table.label:
             document.metrics["adjusted_rand"] = _adjusted_rand(written, table.label)
-    document.peak_worker_rss_mb = round(model.summary["peak_worker_rss"] / 2**20, 1)
+    peak = model.summary.get("peak_worker_rss")
+    document.peak_worker_rss_mb = None if peak is None else round(peak / 2**20, 1)
     document.more["clustering"] = model.summary
     document.more["output"] = {"model": output.model.location, "rows": rows.location}
+
+
+def _estimator(args: argparse.Namespace) -> Any:
+    """Return the estimator that the options describe.
+
+    Raises
+    ------
+    ConfigurationError
+        ``option_of_another_method``, ``eps_missing``, ``one_k``.
+    """
+    for option, methods in _OPTIONS.items():
+        if getattr(args, option) is not None and args.method not in methods:
+            raise ConfigurationError(
+                "option_of_another_method",
+                f"--{option.replace('_', '-')} does not go with --method {args.method}.",
+                f"It belongs to {', '.join(methods)}.",
+            )
+    if args.method == "dbscan":
+        if args.eps is None:
+            raise ConfigurationError(
+                "eps_missing",
+                "--method dbscan needs --eps, the radius of a neighbourhood.",
+                "Give --eps, or another --method.",
+            )
+        return DBSCAN(eps=args.eps, minPoints=args.min_points, memoryPerTask=args.memory_per_task)
+    ks = args.k or [8]
+    if args.method == "kmeans":
+        tried = {"ks": ks} if len(ks) > 1 else {"k": ks[0]}
+        return KMeans(seed=args.seed, **tried)
+    if len(ks) > 1:
+        raise ConfigurationError(
+            "one_k", f"--method {args.method} takes one --k. Got {ks[0]}:{ks[-1]}.", "Use kmeans."
+        )
+    if args.method == "kmedoids":
+        return KMedoids(k=ks[0], metric=args.metric, seed=args.seed)
+    return MiniBatchKMeans(k=ks[0], seed=args.seed)
 
 
 def _adjusted_rand(labelled: DataFrame, label: str) -> float | None:

@@ -6,8 +6,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sparkml_dist.mining.clusters.centers_model import CentersModel
     from sparkml_dist.mining.clusters.dbscan import DBSCAN
     from sparkml_dist.mining.clusters.dbscan_model import DBSCANModel
+    from sparkml_dist.mining.clusters.kmeans import KMeans
+    from sparkml_dist.mining.clusters.kmedoids import KMedoids
+    from sparkml_dist.mining.clusters.mini_batch_kmeans import MiniBatchKMeans
+    from sparkml_dist.mining.clusters.silhouettes import silhouette
     from sparkml_dist.mining.itemsets.baskets import read_baskets
     from sparkml_dist.mining.itemsets.frequent_itemsets import FrequentItemsets
     from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "AssociationRules": "rules.association_rules",
     "AssociationRulesModel": "rules.rules_model",
+    "CentersModel": "clusters.centers_model",
     "DBSCAN": "clusters.dbscan",
     "DBSCANModel": "clusters.dbscan_model",
     "DriftReport": "profiling.drift",
@@ -39,9 +45,12 @@ _HOMES = {
     "FrequentItemsetsModel": "itemsets.itemsets_model",
     "IsolationForest": "outliers.isolation_forest",
     "IsolationForestModel": "outliers.isolation_model",
+    "KMeans": "clusters.kmeans",
+    "KMedoids": "clusters.kmedoids",
     "LocalOutlierFactor": "outliers.local_outlier_factor",
     "LocalOutlierFactorModel": "outliers.lof_model",
     "MinHashJoin": "neighbors.minhash_join",
+    "MiniBatchKMeans": "clusters.mini_batch_kmeans",
     "NearestNeighbors": "neighbors.nearest_neighbors",
     "NearestNeighborsModel": "neighbors.neighbors_model",
     "Profile": "profiling.profile",
@@ -53,6 +62,7 @@ _HOMES = {
     "event_sequences": "sequences.event_sequences",
     "profile": "profiling.profile",
     "read_baskets": "itemsets.baskets",
+    "silhouette": "clusters.silhouettes",
     "windowed_baskets": "sequences.windowed_baskets",
 }
 
@@ -60,15 +70,19 @@ __all__ = [
     "DBSCAN",
     "AssociationRules",
     "AssociationRulesModel",
+    "CentersModel",
     "DBSCANModel",
     "DriftReport",
     "FrequentItemsets",
     "FrequentItemsetsModel",
     "IsolationForest",
     "IsolationForestModel",
+    "KMeans",
+    "KMedoids",
     "LocalOutlierFactor",
     "LocalOutlierFactorModel",
     "MinHashJoin",
+    "MiniBatchKMeans",
     "NearestNeighbors",
     "NearestNeighborsModel",
     "Profile",
@@ -80,6 +94,7 @@ __all__ = [
     "event_sequences",
     "profile",
     "read_baskets",
+    "silhouette",
     "windowed_baskets",
 ]
 

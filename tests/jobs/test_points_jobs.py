@@ -181,3 +181,35 @@ def test_wrong_options_end_the_job_before_spark(tmp_path, capsys):
     command = ["--input", "x.csv", "--eps", "-1", "--output", str(tmp_path / "out")]
     assert run_job("cluster", options("cluster"), find_clusters, command) == 10
     assert "eps" in json.loads(capsys.readouterr().out.splitlines()[-1])["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("method", "more"),
+    [("kmeans", ("--k", "2:4")), ("minibatch-kmeans", ("--k", 3)), ("kmedoids", ("--k", 3))],
+)
+def test_clusters_around_centers(run, table, method, more):
+    arguments = ("--input", table, "--features", "x", "y", "--label", "group")
+    document, rows = run("cluster", *arguments, "--method", method, *more)
+    assert document["clusters"] == document["k"] == rows["prediction"].nunique()
+    assert document["noise"] == 0
+    # The ten rows far away pull means to them, medoids hardly.
+    assert document["metrics"]["adjusted_rand"] > (0.9 if method == "kmedoids" else 0.0)
+    assert -1 <= document["silhouette"] <= 1
+    if method == "kmeans":
+        assert [score["k"] for score in document["scores"]] == [2, 3, 4]
+    assert (document["cost"] if method == "kmedoids" else document["inertia"]) > 0
+
+
+@pytest.mark.parametrize(
+    ("more", "code"),
+    [
+        (("--method", "kmeans", "--eps", 1), "option_of_another_method"),
+        (("--k", 3, "--eps", 1), "option_of_another_method"),
+        ((), "eps_missing"),
+        (("--method", "kmedoids", "--k", "2:4"), "one_k"),
+    ],
+)
+def test_options_of_clusters(run, table, more, code):
+    with pytest.raises(ConfigurationError) as caught:
+        run("cluster", "--input", table, *more)
+    assert caught.value.code == code

@@ -1,0 +1,68 @@
+"""Clusters told by their centers: rows belong to the nearest one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sparkml_dist.mining.arrays_model import ArraysModel
+from sparkml_dist.mining.clusters.nearest_center import nearest_centers
+from sparkml_dist.mining.point_columns import point_matrix
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["CentersModel"]
+
+
+class CentersModel(ArraysModel):
+    """What `KMeans`, `MiniBatchKMeans` and `KMedoids` fit.
+
+    ``transform`` adds `predictionCol` (int): the number of the nearest center, from 0. Centers
+    are numbered by descending number of the rows that they were fitted on.
+    """
+
+    @property
+    def clusterCenters(self) -> npt.NDArray[np.float64]:
+        """The centers, shape (k, d)."""
+        return np.asarray(self.arrays["centers"])
+
+    @property
+    def numClusters(self) -> int:
+        """Number of clusters."""
+        return len(self.arrays["centers"])
+
+    @property
+    def clusterSizes(self) -> list[int]:
+        """Rows of each cluster, descending."""
+        return [int(n) for n in self.arrays["sizes"]]
+
+    def predict(self, rows: Any) -> npt.NDArray[np.int64]:
+        """Return the clusters of rows in memory, shape (n, d), without Spark."""
+        points = np.asarray(rows, np.float64)
+        return nearest_centers(points, self.clusterCenters, self.content["metric"])[0]
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        from pyspark.sql import functions as F
+
+        self.columns.check(dataset)
+        centers, metric, width = self.clusterCenters, self.content["metric"], self.numFeatures
+
+        def label(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+            for batch in batches:
+                found, _ = nearest_centers(point_matrix(batch, width), centers, metric)
+                yield pa.array(found, pa.int32())
+
+        # How Spark tells an iterator over batches; they must be real objects.
+        label.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
+        udf = F.arrow_udf(label, "int")  # type: ignore[attr-defined]
+        name = self.getOrDefault("predictionCol")
+        kept = [F.col(f"`{c}`") for c in dataset.columns if c != name]
+        return dataset.select(*kept, udf(self.columns.column()).alias(name))
+
+    def __repr__(self) -> str:
+        return f"CentersModel({self.numClusters:,} clusters, {self.numFeatures} features)"

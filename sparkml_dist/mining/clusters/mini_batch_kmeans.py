@@ -1,0 +1,239 @@
+"""k-means of shards side by side, whose centers are merged: the data is read twice in all."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pyspark.ml.param import TypeConverters
+
+from sparkml_dist.cluster.memory import PeakMemory
+from sparkml_dist.cluster.progress import job_description
+from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.mining.clusters.candidate_scores import (
+    score_candidates,
+    silhouettes_of_candidates,
+)
+from sparkml_dist.mining.clusters.centers_estimator import CentersEstimator, check_enough
+from sparkml_dist.mining.point_columns import PointColumns, point_matrix
+from sparkml_dist.mining.point_survey import survey
+from sparkml_dist.params import param
+from sparkml_dist.session import SessionInfo, get_session
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from sparkml_dist.mining.clusters.centers_model import CentersModel
+
+__all__ = ["MiniBatchKMeans"]
+
+_LOCAL = "rows long, centers binary, weights binary, peak_rss long"
+_ROWS = 16_384
+# Centers of a task for each one that is asked for: what one task merges too early is lost.
+_LOCAL_CENTERS = 4
+
+
+class MiniBatchKMeans(CentersEstimator):
+    """k-means in two passes over the data, whatever its size.
+
+    Each task learns more centers than are asked for from its rows, in mini-batches (Sculley 2010),
+    and says how many rows each stands for; weighted k-means makes `k` of the centers of all tasks
+    (Guha, Meyerson, Mishra, Motwani, O'Callaghan 2003). The second pass gives the exact inertia
+    and silhouette.
+
+    ``fit`` takes a DataFrame, whose rows are first dealt out to the tasks, or a data set that was
+    cut before (`partition`), whose shards are random samples already.
+
+    Parameters
+    ----------
+    featuresCol, featuresCols : str, list of str
+        Columns of coordinates; every numeric column when neither is there. A partitioned data set
+        has its own.
+    k : int, default=8
+    batchSize : int, default=8192
+        Rows of a mini-batch.
+    seed : int, default=0
+    predictionCol : str, default="prediction"
+        Cluster from 0, by descending number of rows.
+
+    References
+    ----------
+    Sculley (2010), Web-scale k-means clustering. Guha, Meyerson, Mishra, Motwani, O'Callaghan
+    (2003), Clustering data streams: theory and practice.
+
+    Examples
+    --------
+    >>> MiniBatchKMeans(k=10).fit(open_partitioned("shards"))  # doctest: +SKIP
+    """
+
+    batchSize: Any = param("batchSize", "rows of a mini-batch (>= 1)", TypeConverters.toInt)
+
+    _defaults: ClassVar[dict[str, Any]] = {"batchSize": 8192}
+
+    def fit(
+        self,
+        dataset: DataFrame | PartitionedDataset,
+        params: Any = None,
+        *,
+        spark: SparkSession | None = None,
+    ) -> Any:
+        """Fit on a DataFrame or on a data set that was cut before.
+
+        Parameters
+        ----------
+        dataset : pyspark.sql.DataFrame or PartitionedDataset
+        params : dict or list of dict, optional
+            As for any estimator of Spark ML; not with a partitioned data set.
+        spark : pyspark.sql.SparkSession, optional
+            For a partitioned data set; the active session by default.
+
+        Returns
+        -------
+        CentersModel
+        """
+        if not isinstance(dataset, PartitionedDataset):
+            return super().fit(dataset, params)
+        if params is not None:
+            raise ConfigurationError(
+                "invalid_param", "params cannot be given with a partitioned data set.", "Use copy."
+            )
+        columns = _columns_of(dataset)
+        points = _points_of(dataset, spark or get_session("mini-batch k-means"))
+        return self._fit_points(points, columns, dealt=True)
+
+    def _fit(self, dataset: DataFrame) -> CentersModel:
+        columns = self._columns(dataset)
+        return self._fit_points(columns.points(dataset), columns, dealt=False)
+
+    def _fit_points(self, points: DataFrame, columns: PointColumns, *, dealt: bool) -> CentersModel:
+        self._check()
+        spark, start = points.sparkSession, time.perf_counter()
+        info = SessionInfo.of(spark)
+        k, seed = self.getOrDefault(self.k), self.getOrDefault(self.seed)
+        with job_description(spark, "sparkml_dist: mini-batch k-means"):
+            known = survey(points)
+            known.check(columns)
+            check_enough(known.rows, k)
+            task = partial(
+                _learn, known.widest, k, self.getOrDefault(self.batchSize), seed, info.task_cpus
+            )
+            spread = points if dealt else points.repartition(max(2, info.slots or 2))
+            table = spread.mapInArrow(task, _LOCAL).toArrow().to_pylist()
+            centers = _merged(table, k, known.widest, seed)
+            (scores,) = score_candidates(points, known.widest, [centers], "euclidean", squared=True)
+            silhouette = None
+            if k > 1:
+                (silhouette,) = silhouettes_of_candidates(
+                    points, known.widest, [centers], [scores], "euclidean"
+                )
+        summary = {
+            "inertia": scores.cost,
+            "silhouette": silhouette,
+            "tasks": len(table),
+            "peak_worker_rss": max(row["peak_rss"] for row in table),
+            "seconds": round(time.perf_counter() - start, 3),
+        }
+        return self._centers_model(columns, centers, scores, "euclidean", summary)
+
+    def _check(self) -> None:
+        super()._check()
+        self._require(self.batchSize, self.getOrDefault(self.batchSize) >= 1, "at least 1")
+
+
+def _columns_of(data: PartitionedDataset) -> PointColumns:
+    """Return where a DataFrame with the data set's columns has its coordinates."""
+    columns = data.schema.columns
+    kinds = {column.kind for column in columns}
+    if kinds == {"numeric"}:
+        return PointColumns("numeric", tuple(column.name for column in columns))
+    if len(columns) == 1 and kinds <= {"array", "vector"}:
+        return PointColumns(columns[0].kind, (columns[0].name,))
+    raise ConfigurationError(
+        "features_of_several_kinds",
+        f"{data.location!r} has features of the kinds {', '.join(sorted(kinds))}.",
+        "Coordinates are numeric columns, or one column of arrays or ML vectors.",
+    )
+
+
+def _points_of(data: PartitionedDataset, spark: SparkSession) -> DataFrame:
+    """Return the rows as one column of arrays, a shard to a partition, read without the JVM."""
+    number = len(data.shards)
+
+    def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for shard in batch.column(0).to_pylist():
+                X = data.read_block(shard, dtype=np.float64).X
+                for at in range(0, X.shape[0], _ROWS):
+                    rows = X[at : at + _ROWS]
+                    flat = np.asarray(rows.toarray() if hasattr(rows, "toarray") else rows)
+                    ends = np.arange(0, flat.size + 1, flat.shape[1], dtype=np.int32)
+                    values = pa.array(flat.ravel().astype(np.float64))
+                    lists = pa.ListArray.from_arrays(pa.array(ends), values)
+                    yield pa.RecordBatch.from_arrays([lists], ["point"])
+
+    return spark.range(0, number, 1, number).mapInArrow(read, "point array<double>")
+
+
+def _learn(
+    width: int, k: int, batch_size: int, seed: int, cores: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Learn the centers of a partition, in memory of a mini-batch."""
+    from sklearn.cluster import MiniBatchKMeans as Learner
+
+    wanted, rows = _LOCAL_CENTERS * k, 0
+    with PeakMemory() as memory, limit_threads(cores):
+        learner: Any = None
+        held: list[npt.NDArray[np.float64]] = []
+        waiting = 0
+        least = max(batch_size, 3 * wanted)
+
+        def learn() -> None:
+            nonlocal learner, held, waiting
+            points = np.concatenate(held)
+            held, waiting = [], 0
+            if learner is None:
+                distinct = len(np.unique(points[: 50 * wanted], axis=0))
+                learner = Learner(min(wanted, distinct), random_state=seed, n_init=1)
+            learner.partial_fit(points)
+
+        for batch in batches:
+            points = point_matrix(batch.column(0), width)
+            rows += len(points)
+            for at in range(0, len(points), batch_size):
+                held.append(points[at : at + batch_size])
+                waiting += len(held[-1])
+                if waiting >= least:
+                    learn()
+        if waiting and (learner is None or waiting >= learner.n_clusters):
+            learn()
+        if learner is None:
+            return
+        weights = np.asarray(learner._counts, np.float64)
+        used = weights > 0
+        yield pa.RecordBatch.from_arrays(
+            [
+                pa.array([rows], pa.int64()),
+                pa.array([learner.cluster_centers_[used].astype(np.float64).tobytes()]),
+                pa.array([weights[used].tobytes()]),
+                pa.array([memory.so_far()], pa.int64()),
+            ],
+            ["rows", "centers", "weights", "peak_rss"],
+        )
+
+
+def _merged(table: list[dict[str, Any]], k: int, width: int, seed: int) -> npt.NDArray[np.float64]:
+    """Return `k` centers of those of all tasks, each with the weight of its rows."""
+    from sklearn.cluster import KMeans as Learner
+
+    centers = np.concatenate([np.frombuffer(row["centers"]).reshape(-1, width) for row in table])
+    weights = np.concatenate([np.frombuffer(row["weights"]) for row in table])
+    check_enough(len(np.unique(centers, axis=0)), k)
+    learner = Learner(k, n_init=10, random_state=seed).fit(centers, sample_weight=weights)
+    return np.asarray(learner.cluster_centers_, np.float64)
