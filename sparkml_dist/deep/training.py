@@ -69,6 +69,7 @@ def train_network(
     *,
     on_event: Callable[[dict[str, Any]], None] | None = None,
     description: str = "train",
+    **timeouts: float | None,
 ) -> TrainingResult:
     """Train a network with a gang of `ranks` data-parallel ranks.
 
@@ -86,6 +87,8 @@ def train_network(
         Called with ``training``, ``epoch``, ``checkpoint``, ``restart`` and ``resumed`` events.
     description : str, default="train"
         For Spark's UI and the progress bar.
+    **timeouts : float or None
+        ``stall_timeout`` and ``slot_timeout`` of `run_gang`, in seconds.
 
     Returns
     -------
@@ -126,6 +129,7 @@ def train_network(
             on_event=follow,
             preload=("sparkml_dist.deep.rank",),
             required=REQUIRED,
+            **timeouts,
         )
 
     begun = time.perf_counter()
