@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypedDict
 
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import AccessibleParams, param
 
-__all__ = ["HasTimeouts"]
+__all__ = ["HasTimeouts", "Timeouts"]
+
+
+class Timeouts(TypedDict):
+    """Arguments of `run_gang`, in seconds; a stall timeout of None is none."""
+
+    stall_timeout: float | None
+    slot_timeout: float
 
 
 class HasTimeouts(AccessibleParams):
@@ -30,7 +37,7 @@ class HasTimeouts(AccessibleParams):
 
     _defaults: ClassVar[dict[str, Any]] = {"stallTimeout": 600.0, "slotTimeout": 600.0}
 
-    def _timeouts(self) -> dict[str, float | None]:
+    def _timeouts(self) -> Timeouts:
         """Return the arguments of `run_gang` that the Params stand for.
 
         Raises
