@@ -21,7 +21,7 @@ def _fit(context: Any, payload: tuple[Any, int, int]) -> float:
     data, epochs, batch = payload
     tf.config.threading.set_intra_op_parallelism_threads(context.cpus)
     tf.config.threading.set_inter_op_parallelism_threads(context.cpus)
-    blocks = [data.read_block(shard) for shard in range(data.n_shards)]
+    blocks = [data.read_block(shard) for shard in range(len(data.shards))]
     X = np.concatenate([b.X for b in blocks])
     y = np.concatenate([b.y for b in blocks])
     keras.utils.set_random_seed(0)

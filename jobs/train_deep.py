@@ -6,10 +6,11 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.job.network_options import add_network_options
 from sparkml_dist.job.networks import (
-    add_network_options,
     check_network_options,
-    network_params,
+    network_estimator,
+    network_ranks,
 )
 from sparkml_dist.job.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.job.runner import Job, run_job
@@ -20,8 +21,9 @@ from sparkml_dist.report.seconds_plot import plot_seconds
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from sparkml_dist.deep.network_model import NetworkModel
+    from sparkml_dist.job.training import Metrics
     from sparkml_dist.persistence.filesystem import Folder
+    from sparkml_dist.shard_model import ShardModel
 
 NAME = "train_deep"
 
@@ -36,6 +38,8 @@ def options() -> JobParser:
             "--train mnist.parquet --output out --model cnn --input-shape 28,28,1",
             "--train table.csv --output out --model my_models.py:build --ranks 4",
             "--train table.csv --output out --validation-fraction 0.1 --patience 5",
+            "--train table.csv --output out --members 5",
+            "--train table.csv --output out --model nets.py:towers --targets price,sold",
         ],
     )
     add_training_options(parser)
@@ -51,47 +55,53 @@ def main(args: argparse.Namespace, job: Job) -> None:
     check_network_options(args)
     for spec in filter(None, (args.model, args.callbacks)):
         resolve_builder(spec)
-    job.document.parts["ranks"] = args.ranks
+    job.document.parts["ranks"] = network_ranks(args)
+    if args.members is not None:
+        job.document.parts["members"] = args.members
 
     def ready(spark: SparkSession) -> None:
         from sparkml_dist.cluster.gang import check_gang
         from sparkml_dist.deep.training import REQUIRED
 
-        check_gang(spark, args.ranks, REQUIRED)
+        check_gang(spark, network_ranks(args), REQUIRED)
 
-    def fit(prepared: Prepared) -> NetworkModel:
-        from sparkml_dist.deep import KerasClassifier, KerasRegressor
-
-        kind = KerasRegressor if args.regression else KerasClassifier
-        network = kind(
-            **network_params(args),
+    def fit(prepared: Prepared) -> ShardModel:
+        network = network_estimator(
+            args,
             seed=args.seed,
             modelDir=prepared.output.model.location,
             overwrite=args.overwrite,
             resume=args.resume,
         )
-        model: NetworkModel = network.fit(prepared.data)  # type: ignore[call-overload]
+        model: ShardModel = network.fit(prepared.data)  # type: ignore[call-overload]
         summary = model.summary
         job.document.peak_worker_rss_mb = summary["peak_worker_rss_mb"]
-        job.document.seconds["train"] = summary["seconds"]["train"]
-        job.document.more.update(
-            parameters=summary["parameters"],
-            epochs=len(model.history["loss"]),
-            last_epoch={name: values[-1] for name, values in model.history.items()},
-        )
-        if summary.get("best_epoch") is not None:
-            job.document.more["best_epoch"] = summary["best_epoch"] + 1
+        if args.members is None:
+            job.document.seconds["train"] = summary["seconds"]["train"]
+            job.document.more.update(_told(summary))
+        else:
+            job.document.more["networks"] = [
+                {"seed": member["seed"], **_told(member)} for member in summary["members"]
+            ]
         return model
 
+    def evaluate(model: ShardModel, test: DataFrame) -> Metrics:
+        from sparkml_dist.job.output_metrics import evaluate_outputs
+
+        return evaluate_outputs(model, test, args.targets)
+
     def plot(
-        model: NetworkModel,
+        model: ShardModel,
         test: DataFrame,  # noqa: ARG001 - jobs draw from different things
         metrics: Any,
         folder: Folder,
     ) -> None:
+        if args.members is not None:
+            _plot_members(model.summary["members"], folder)
+            return
         values = metrics.to_dict()
         plot_history(
-            model.history,
+            model.summary["history"],
             folder,
             best_epoch=model.summary.get("best_epoch"),
             held_out={**values, "binary_accuracy": values.get("accuracy")},
@@ -103,7 +113,43 @@ def main(args: argparse.Namespace, job: Job) -> None:
         stages = {"start and end": other, "wait for data": waited, "train": trained}
         plot_seconds(stages, "rank", folder)
 
-    train(args, job, fit, plot, ready=ready, regression=args.regression)
+    train(
+        args,
+        job,
+        fit,
+        plot,
+        ready=ready,
+        regression=args.regression,
+        evaluate=evaluate if args.targets is not None else None,
+    )
+
+
+def _told(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return what the document says of one network."""
+    history = summary["history"]
+    found = {
+        "parameters": summary["parameters"],
+        "epochs": len(history["loss"]),
+        "last_epoch": {name: values[-1] for name, values in history.items()},
+    }
+    if summary.get("best_epoch") is not None:
+        found["best_epoch"] = summary["best_epoch"] + 1
+    return found
+
+
+def _plot_members(members: list[dict[str, Any]], folder: Folder) -> None:
+    for number, member in enumerate(members):
+        plot_history(
+            member["history"],
+            folder,
+            f"metrics_by_epoch_{number:03d}.png",
+            best_epoch=member.get("best_epoch"),
+        )
+    stages = {
+        name: [member["seconds"][name] for member in members]
+        for name in ("launch", "build", "train", "save")
+    }
+    plot_seconds(stages, "member", folder)
 
 
 if __name__ == "__main__":

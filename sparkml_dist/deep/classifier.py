@@ -48,6 +48,9 @@ class KerasClassifier(NetworkEstimator, ShardClassifier):
         How a step is made; see `CouplingSettings`, which has them in Python's spelling.
     compression, fusionMb, cycleMs : optional
         How Horovod brings gradients together between hosts; see `CouplingSettings`.
+    transport : {"auto", "horovod"}, default="auto"
+        Whether ranks that are all on one host, without GPUs, sum gradients in shared memory, or
+        Horovod does it in any case.
     inputShape : list of int, optional
         Shape that a row's features are given, such as ``[28, 28, 1]``.
     classWeight : "balanced" or dict, optional
@@ -64,6 +67,11 @@ class KerasClassifier(NetworkEstimator, ShardClassifier):
         Steps from one checkpoint to the next; 0 for one at the end of each epoch.
     maxRestarts : int, default=2
         How often ranks are launched anew, from the last checkpoint, when one of them was lost.
+    stallTimeout : float, default=600
+        Seconds in which no rank takes a batch, after which the training counts as stalled; 0 for
+        never.
+    slotTimeout : float, default=600
+        Seconds to wait for task slots that other jobs of the application hold.
     keepCheckpoints : int, default=0
         How many of the last checkpoints stay in `modelDir` when the training has ended.
     modelDir, overwrite, resume

@@ -21,6 +21,7 @@ _PARAMS = {
     "mixed_precision": "mixedPrecision",
     "learning_rate_scaling": "learningRateScaling",
     "warmup_epochs": "warmupEpochs",
+    "transport": "transport",
 }
 
 
@@ -65,6 +66,12 @@ class HasCoupling(AccessibleParams):
         "epochs over which the learning rate rises to its value (>= 0)",
         TypeConverters.toFloat,
     )
+    transport: Any = param(
+        "transport",
+        "'auto' for gradients to be summed in shared memory where all ranks are on one host "
+        "without GPUs, 'horovod' for Horovod to do it in any case",
+        TypeConverters.toString,
+    )
 
     _defaults: ClassVar[dict[str, Any]] = {
         "compression": "none",
@@ -72,6 +79,7 @@ class HasCoupling(AccessibleParams):
         "mixedPrecision": "none",
         "learningRateScaling": "none",
         "warmupEpochs": 0.0,
+        "transport": "auto",
     }
 
     def _coupling(self) -> CouplingSettings:

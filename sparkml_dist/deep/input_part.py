@@ -16,8 +16,9 @@ __all__ = ["DTYPES", "InputPart"]
 #: Types that an input may have.
 DTYPES = ("float32", "float16", "int32", "int64", "uint8")
 
-# Shards hold float32, which tells whole numbers apart up to here.
-_EXACT = 2**24
+# Shards hold float32, which tells whole numbers apart up to here; 2**24 is also what 2**24 + 1 has
+# been rounded to.
+_EXACT = 2**24 - 1
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from sparkml_dist.deep.checkpoint_params import HasCheckpoints
 from sparkml_dist.deep.checkpoint_settings import CHECKPOINTS
 from sparkml_dist.deep.checkpoint_store import CheckpointStore
 from sparkml_dist.deep.coupling_params import HasCoupling
+from sparkml_dist.deep.gang_params import HasTimeouts
 from sparkml_dist.deep.inputs import InputSpec
 from sparkml_dist.deep.job import TrainingJob
 from sparkml_dist.deep.network_model import NetworkModel
@@ -46,7 +47,7 @@ _logger = logging.getLogger(__name__)
 RESULT = "training.json"
 
 
-class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints):
+class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, HasTimeouts):
     """Base of the Keras estimators; a subclass names the class of its model."""
 
     _object_params: ClassVar[tuple[str, ...]] = ("builder", "callbacks")
@@ -78,6 +79,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints):
         if self.isSet(self.callbacks):
             _resolve_callbacks(self.getOrDefault(self.callbacks))
         self._checkpoint_settings()
+        self._timeouts()
         check_gang(spark, self.getOrDefault(self.numRanks), REQUIRED)
 
     def _check_data(self, data: PartitionedDataset) -> None:
@@ -166,6 +168,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints):
                 self.getOrDefault(self.numRanks),
                 on_event=_log_event,
                 description=type(self).__name__,
+                **self._timeouts(),
             )
             folder.write_json(RESULT, asdict(result))
         CheckpointStore(folder.child(CHECKPOINTS)).prune(self._checkpoint_settings().keep)

@@ -69,6 +69,8 @@ def train_network(
     *,
     on_event: Callable[[dict[str, Any]], None] | None = None,
     description: str = "train",
+    stall_timeout: float | None = 600.0,
+    slot_timeout: float = 600.0,
 ) -> TrainingResult:
     """Train a network with a gang of `ranks` data-parallel ranks.
 
@@ -86,6 +88,8 @@ def train_network(
         Called with ``training``, ``epoch``, ``checkpoint``, ``restart`` and ``resumed`` events.
     description : str, default="train"
         For Spark's UI and the progress bar.
+    stall_timeout, slot_timeout : float
+        Those of `run_gang`, in seconds.
 
     Returns
     -------
@@ -126,6 +130,8 @@ def train_network(
             on_event=follow,
             preload=("sparkml_dist.deep.rank",),
             required=REQUIRED,
+            stall_timeout=stall_timeout,
+            slot_timeout=slot_timeout,
         )
 
     begun = time.perf_counter()

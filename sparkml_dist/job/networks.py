@@ -1,15 +1,21 @@
-"""The training of a network that a command line asks for: its options, and the Params they set."""
+"""The training of a network that a command line asks for: its estimator, and the Params it sets."""
 
 from __future__ import annotations
 
 import argparse
-import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.errors import UsageError
-from sparkml_dist.job.options import at_least, fraction, json_object, shape
 
-__all__ = ["add_network_options", "check_network_options", "network_params"]
+if TYPE_CHECKING:
+    from sparkml_dist.deep.network_estimator import NetworkEstimator
+
+__all__ = [
+    "check_network_options",
+    "network_estimator",
+    "network_params",
+    "network_ranks",
+]
 
 # Options that are passed on as they are, and the Param each sets.
 _PARAMS = {
@@ -38,183 +44,10 @@ _PARAMS = {
     "compression": "compression",
     "fusion_mb": "fusionMb",
     "cycle_ms": "cycleMs",
+    "transport": "transport",
+    "stall_timeout": "stallTimeout",
+    "slot_timeout": "slotTimeout",
 }
-
-
-def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Add what tells which network is trained, and how."""
-    _add_network(parser)
-    _add_validation(parser)
-    _add_recovery(parser)
-    _add_step(parser)
-
-
-def _add_network(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("network")
-    group.add_argument(
-        "--model",
-        default="mlp",
-        metavar="NAME",
-        help="mlp, cnn, or FILE.py:FUNCTION, a function of input_shape and n_classes that returns "
-        "a compiled Keras model (default: %(default)s)",
-    )
-    group.add_argument(
-        "--input-shape",
-        type=shape,
-        metavar="H,W,C",
-        help="shape that a row's features are given, e.g. 28,28,1 (default: one dimension)",
-    )
-    group.add_argument(
-        "--inputs",
-        type=json_object,
-        metavar="JSON",
-        help='the columns of each input, e.g. \'{"image": {"columns": "p*", "shape": [28, 28, 1]}, '
-        '"shop": ["shop_id"]}\'',
-    )
-    group.add_argument(
-        "--regression", action="store_true", help="take the label for a number to be predicted"
-    )
-    group.add_argument(
-        "--ranks",
-        type=at_least(1),
-        default=2,
-        metavar="N",
-        help="processes that train side by side, a Spark slot each (default: %(default)s)",
-    )
-    group.add_argument(
-        "--epochs",
-        type=at_least(1),
-        default=10,
-        metavar="N",
-        help="passes over the data, at most (default: %(default)s)",
-    )
-    group.add_argument(
-        "--batch-size",
-        type=at_least(1),
-        metavar="N",
-        help="rows of one step on each rank (default: 16 to 256, about 100 steps to an epoch)",
-    )
-    group.add_argument(
-        "--class-weight",
-        type=_class_weight,
-        metavar="JSON",
-        help="balanced, or a factor for the rows of each class, e.g. '{\"yes\": 5}'",
-    )
-
-
-def _add_validation(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("validation and end")
-    group.add_argument(
-        "--validation-fraction",
-        type=fraction,
-        metavar="F",
-        help="share of the training rows that is scored after each epoch, and not learnt from",
-    )
-    group.add_argument(
-        "--patience",
-        type=at_least(1),
-        metavar="N",
-        help="end after so many epochs without improvement, with the weights of the best one",
-    )
-    group.add_argument(
-        "--monitor", metavar="NAME", help="metric to go by (default: val_loss, or else loss)"
-    )
-    group.add_argument(
-        "--monitor-mode",
-        choices=("auto", "min", "max"),
-        help="which way it gets better (default: told by the metric)",
-    )
-    group.add_argument(
-        "--min-delta", type=at_least(0, float), metavar="F", help="least change of it that counts"
-    )
-    group.add_argument(
-        "--restore-best",
-        action=argparse.BooleanOptionalAction,
-        default=None,
-        help="keep the weights of the best epoch (default: with --patience)",
-    )
-    group.add_argument(
-        "--callbacks",
-        metavar="FILE.py:FUNCTION",
-        help="a function that returns Keras callbacks; they run in rank 0",
-    )
-    group.add_argument(
-        "--tensorboard",
-        action="store_true",
-        default=None,
-        help="write event files to model/logs/tensorboard in the output folder",
-    )
-
-
-def _add_recovery(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("checkpoints (--resume goes on from the last one)")
-    group.add_argument(
-        "--checkpoint-every",
-        type=at_least(0),
-        metavar="N",
-        help="steps between checkpoints (default: one at the end of each epoch)",
-    )
-    group.add_argument(
-        "--keep-checkpoints",
-        type=at_least(0),
-        metavar="N",
-        help="checkpoints that stay when the training has ended (default: none)",
-    )
-    group.add_argument(
-        "--max-restarts",
-        type=at_least(0),
-        metavar="N",
-        help="times that ranks are launched anew when one was lost (default: 2)",
-    )
-
-
-def _add_step(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("steps")
-    group.add_argument(
-        "--learning-rate-scaling",
-        choices=("none", "linear", "sqrt"),
-        help="raise the learning rate with the number of ranks (default: none)",
-    )
-    group.add_argument(
-        "--warmup-epochs",
-        type=at_least(0, float),
-        metavar="F",
-        help="epochs over which the learning rate rises to its value",
-    )
-    group.add_argument(
-        "--clip-norm",
-        type=at_least(0, float),
-        metavar="F",
-        help="largest norm of all gradients together",
-    )
-    group.add_argument(
-        "--accumulate",
-        type=at_least(1),
-        metavar="N",
-        help="batches of each rank in one update (default: 1)",
-    )
-    group.add_argument(
-        "--mixed-precision",
-        choices=("none", "bfloat16", "float16"),
-        help="what layers compute in (default: none, float32)",
-    )
-    group.add_argument(
-        "--compression",
-        choices=("none", "fp16"),
-        help="send gradients between hosts in half precision (default: none)",
-    )
-    group.add_argument(
-        "--fusion-mb",
-        type=at_least(0, float),
-        metavar="F",
-        help="MiB of gradients that Horovod sends at once (default: its own)",
-    )
-    group.add_argument(
-        "--cycle-ms",
-        type=at_least(0, float),
-        metavar="F",
-        help="milliseconds for which Horovod gathers gradients (default: its own)",
-    )
 
 
 def check_network_options(args: argparse.Namespace) -> None:
@@ -227,6 +60,22 @@ def check_network_options(args: argparse.Namespace) -> None:
     """
     if args.regression and args.class_weight is not None:
         raise UsageError("usage", "--class-weight is for classes; a regression has none.")
+    if args.members and args.regression:
+        raise UsageError("usage", "--members vote on classes: leave out --regression.")
+    if args.targets:
+        for option in ("members", "class_weight"):
+            if getattr(args, option) is not None:
+                raise UsageError(
+                    "usage",
+                    f"--{option.replace('_', '-')} is for a network of one class: leave out "
+                    "--targets.",
+                )
+        if ":" not in args.model:
+            raise UsageError(
+                "usage",
+                f"--targets needs a network of your own: --model FILE.py:FUNCTION. Got "
+                f"{args.model}.",
+            )
     if args.inputs and args.input_shape:
         raise UsageError(
             "usage", "--input-shape is for one input: give each input's shape in --inputs."
@@ -242,26 +91,36 @@ def check_network_options(args: argparse.Namespace) -> None:
 
 
 def network_params(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the Params that `args` of `add_network_options` set."""
+    """Return the Params that `args` of `sparkml_dist.job.network_options` set."""
     found = {
         name: getattr(args, option)
         for option, name in _PARAMS.items()
         if getattr(args, option) is not None
     }
+    found["numRanks"] = network_ranks(args)
     if args.input_shape is not None:
         found["inputShape"] = list(args.input_shape)
+    if args.members is not None:
+        found["numMembers"] = args.members
+    if args.targets is not None:
+        found["targets"] = args.targets
+        found["task"] = "regression" if args.regression else "classification"
     return found
 
 
-def _class_weight(text: str) -> Any:
-    if text == "balanced":
-        return text
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, dict):
-        raise argparse.ArgumentTypeError(
-            f'must be balanced or a JSON object such as {{"yes": 5}}. Got {text!r}'
-        )
-    return found
+def network_ranks(args: argparse.Namespace) -> int:
+    """Return the ranks of each network."""
+    return args.ranks or (1 if args.members else 2)
+
+
+def network_estimator(args: argparse.Namespace, **more: Any) -> NetworkEstimator:
+    """Return the estimator that `args` ask for, with `more` Params."""
+    from sparkml_dist import deep
+
+    if args.targets is not None:
+        kind: type[NetworkEstimator] = deep.KerasEstimator
+    elif args.members is not None:
+        kind = deep.DeepEnsembleClassifier
+    else:
+        kind = deep.KerasRegressor if args.regression else deep.KerasClassifier
+    return kind(**network_params(args), **more)

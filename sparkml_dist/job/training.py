@@ -16,6 +16,7 @@ from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import DataError
 from sparkml_dist.job.output import JobOutput, write_table_schema
+from sparkml_dist.job.output_metrics import OutputMetrics
 from sparkml_dist.job.runner import Job
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.confusion_plot import plot_confusion
@@ -54,8 +55,9 @@ class Prepared:
 
 
 # The model is of the job's own class, which the job knows and this module does not.
-Metrics = ClassificationMetrics | RegressionMetrics
+Metrics = ClassificationMetrics | RegressionMetrics | OutputMetrics
 Fit = Callable[[Prepared], Any]
+Evaluate = Callable[[Any, "DataFrame"], Metrics]
 Plot = Callable[[Any, "DataFrame", Metrics, Folder], None]
 
 
@@ -68,6 +70,7 @@ def train(
     ready: Callable[[SparkSession], None] | None = None,
     regression: bool = False,
     keep: bool = False,
+    evaluate: Evaluate | None = None,
 ) -> None:
     """Do the work of a training job and fill in its metrics document.
 
@@ -86,6 +89,8 @@ def train(
         Whether the label is a number to be predicted.
     keep : bool, default=False
         Whether to keep a tenth of the training rows from the shards.
+    evaluate : callable, optional
+        ``evaluate(model, test)`` for a model that is neither a classifier nor a regressor.
     """
     output = job.output
     assert output is not None
@@ -125,7 +130,7 @@ def train(
         model = fit(Prepared(data, output, kept))
         write_table_schema(output.model, table.schema)
     with job.stage("evaluate"):
-        metrics = _evaluate(model, test, table.label)
+        metrics = evaluate(model, test) if evaluate else _evaluate(model, test, table.label)
     document.metrics = metrics.to_dict()
     document.more.update(
         test_rows=metrics.rows,
@@ -146,7 +151,7 @@ def train(
     with job.stage("plot"):
         if isinstance(metrics, ClassificationMetrics):
             plot_confusion(metrics.confusion, metrics.classes, output.plots)
-        else:
+        elif isinstance(metrics, RegressionMetrics):
             plot_regression(model.transform(test), table.label, output.plots)
         plot(model, test, metrics, output.plots)
 

@@ -261,6 +261,9 @@ BAD_BUILDERS = {
         keras, keras.layers.Reshape((FEATURES, 1)), keras.layers.Dense(CLASSES)
     ),
     "builder_failed": _raises,
+    "loss_failed": lambda keras: _sequential(
+        keras, keras.layers.Dense(CLASSES), loss=lambda y, y_pred: _raises(keras)
+    ),
 }
 
 GOOD_BUILDERS = {
@@ -277,7 +280,7 @@ GOOD_BUILDERS = {
 def refusal(name):
     from sparkml_dist.deep.backend import keras
     from sparkml_dist.deep.inputs import InputSpec
-    from sparkml_dist.deep.model_check import build_model
+    from sparkml_dist.deep.model_check import build_model, check_loss
     from sparkml_dist.deep.network_facts import network_facts
     from sparkml_dist.deep.target import Target
     from sparkml_dist.errors import ConfigurationError
@@ -285,6 +288,7 @@ def refusal(name):
     try:
         model = build_model(lambda: BAD_BUILDERS[name](keras), {}, InputSpec.single(FEATURES))
         network_facts(model, Target(CLASSES), InputSpec.single(FEATURES))
+        check_loss(model, np.zeros((2, FEATURES), np.float32), np.zeros(2, np.int32))
     except ConfigurationError as error:
         return [error.code, error.message]
     return ["nothing", ""]

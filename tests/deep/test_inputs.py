@@ -107,6 +107,7 @@ def test_inputs_and_a_shape():
         (2.5, "int32", "input_not_whole"),
         (np.inf, "int32", "input_out_of_range"),
         (2.0**25, "int64", "input_out_of_range"),
+        (2**24 + 1, "int32", "input_out_of_range"),  # float32 makes 2**24 of it
         (-1, "uint8", "input_out_of_range"),
         (256, "uint8", "input_out_of_range"),
     ],

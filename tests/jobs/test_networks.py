@@ -4,10 +4,20 @@ from __future__ import annotations
 
 import pytest
 
-from sparkml_dist import KerasClassifier, KerasRegressor
+from sparkml_dist import (
+    DeepEnsembleClassifier,
+    KerasClassifier,
+    KerasEstimator,
+    KerasRegressor,
+)
 from sparkml_dist.errors import UsageError
 from sparkml_dist.job import networks
-from sparkml_dist.job.networks import add_network_options, check_network_options, network_params
+from sparkml_dist.job.network_options import add_network_options
+from sparkml_dist.job.networks import (
+    check_network_options,
+    network_estimator,
+    network_params,
+)
 from sparkml_dist.job.options import JobParser
 
 
@@ -20,7 +30,7 @@ def parsed(*options):
 def test_each_option_sets_a_param_that_there_is():
     known = {p.name for p in KerasClassifier().params}
     assert set(networks._PARAMS.values()) <= known
-    declared = set(vars(parsed())) - {"regression", "input_shape"}
+    declared = set(vars(parsed())) - {"regression", "input_shape", "members", "targets"}
     assert declared == set(networks._PARAMS)
 
 
@@ -47,9 +57,32 @@ def test_options_become_an_estimator():
     assert KerasRegressor(**network_params(args)).getInputs() == {"a": ["x", "y"]}
 
 
+def test_options_choose_the_kind_of_network():
+    assert type(network_estimator(parsed())) is KerasClassifier
+    assert type(network_estimator(parsed("--regression"))) is KerasRegressor
+    several = network_estimator(parsed("--members", 3), seed=5)
+    assert type(several) is DeepEnsembleClassifier
+    assert (several.getNumMembers(), several.getNumRanks(), several.getSeed()) == (3, 1, 5)
+    own = ("--model", "nets.py:towers", "--targets")
+    any_kind = network_estimator(parsed(*own, '{"rating": "stars"}', "--regression"))
+    assert type(any_kind) is KerasEstimator
+    assert any_kind.getTargets() == {"rating": "stars"}
+    assert (any_kind.getTask(), any_kind.getNumRanks()) == ("regression", 2)
+    args = parsed(*own, "a,b*", "--transport", "horovod", "--stall-timeout", 9)
+    check_network_options(args)
+    any_kind = network_estimator(args)
+    assert any_kind.getTargets() == ["a", "b*"]
+    assert (any_kind.getTask(), any_kind.getTransport()) == ("classification", "horovod")
+    assert any_kind.getStallTimeout() == 9
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        (["--members", "2", "--regression"], "vote on classes"),
+        (["--members", "2", "--targets", "a", "--model", "n.py:f"], "leave out --targets"),
+        (["--targets", "a"], "network of your own"),
+        (["--targets", '{"a": '], "must be a JSON object"),
         (["--regression", "--class-weight", "balanced"], "is for classes"),
         (["--inputs", '{"a": "x"}', "--input-shape", "3"], "is for one input"),
         (["--patience", "2", "--monitor", "val_loss"], "needs --validation-fraction"),

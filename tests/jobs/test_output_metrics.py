@@ -1,0 +1,64 @@
+"""Errors of a network's outputs on held-out rows, against NumPy."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from pyspark.sql import functions as F
+
+from sparkml_dist.deep.output_facts import Output, OutputFacts
+from sparkml_dist.job.output_metrics import evaluate_outputs
+
+
+def model(kind, outputs, given):
+    """A fitted network as far as its metrics look at it, which gives a SQL expression."""
+    return SimpleNamespace(
+        content={"facts": OutputFacts(kind, outputs).to_dict()},
+        getPredictionCol=lambda: "prediction",
+        transform=lambda df: df.withColumn("prediction", F.expr(given)),
+    )
+
+
+@pytest.fixture(scope="module")
+def table(spark):
+    values = np.random.default_rng(3).normal(size=(50, 3))
+    values[7, 0] = np.nan
+    frame = spark.createDataFrame(
+        [(float(a), float(b), float(c), "yes") for a, b, c in values],
+        "a double, x1 double, x2 double, kind string",
+    ).coalesce(1)
+    return frame, values
+
+
+def test_several_outputs(table):
+    frame, values = table
+    towers = model(
+        "dict",
+        (
+            Output("price", (1,), "columns"),
+            Output("both", (2,), "columns"),
+            Output("sold", (2,), "codes"),
+        ),
+        "named_struct('price', x1, 'both', array(float(0), float(1)), 'sold', array(x1, x2))",
+    )
+    found = evaluate_outputs(towers, frame, {"both": ["x*"], "sold": "kind", "price": "a"})
+    assert found.rows == 50
+    price, both = values[:, 1] - values[:, 0], values[:, 1:] - [0, 1]
+    wanted = {
+        "price/rmse": np.sqrt(np.nanmean(price**2)),
+        "price/mae": np.nanmean(np.abs(price)),
+        "both/rmse": np.sqrt(np.mean(both**2)),
+        "both/mae": np.mean(np.abs(both)),
+    }
+    assert found.to_dict() == pytest.approx(wanted, rel=1e-9)  # none of a class
+
+
+def test_one_output_and_nothing_to_compare_it_with(table):
+    frame, _ = table
+    one = model("single", (Output("output", (1,), "columns"),), "a + 2")
+    found = evaluate_outputs(one, frame, "a")
+    assert found.to_dict() == pytest.approx({"rmse": 2, "mae": 2})
+    found = evaluate_outputs(one, frame.filter("isnan(a)"), ["a"])
+    assert (found.rows, found.to_dict()) == (1, {"rmse": None, "mae": None})
