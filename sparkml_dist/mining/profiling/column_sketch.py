@@ -88,7 +88,7 @@ class ColumnSketch:
 
     def to_bytes(self) -> bytes:
         """Return the state; frequent values become texts."""
-        levels = self.quantiles.levels
+        quantiles = self.quantiles.to_bytes()
         values = self.frequent.values
         texts = [] if values is None else as_texts(values).to_pylist()
         head = {
@@ -96,15 +96,14 @@ class ColumnSketch:
             "counts": [self.rows, self.missing, self.nan, self.infinite],
             "moments": list(asdict(self.moments).values()),
             "lengths": list(asdict(self.lengths).values()),
-            "levels": [len(level) for level in levels],
+            "quantiles": len(quantiles),
             "sizes": [self.quantiles.k, self.distinct.p, self.frequent.capacity],
             "frequent": [texts, self.frequent.counts.tolist(), self.frequent.error],
         }
         text = json.dumps(head).encode()
         out = io.BytesIO()
         out.write(len(text).to_bytes(4, "little") + text)
-        for level in levels:
-            out.write(level.astype("<f8").tobytes())
+        out.write(quantiles)
         if self.distinct.registers.any():
             out.write(self.distinct.registers.tobytes())
         return out.getvalue()
@@ -117,9 +116,9 @@ class ColumnSketch:
         sketch = cls(ColumnPlan(**head["plan"]), *head["sizes"])
         sketch.rows, sketch.missing, sketch.nan, sketch.infinite = head["counts"]
         sketch.moments, sketch.lengths = Moments(*head["moments"]), Moments(*head["lengths"])
-        for size in head["levels"]:
-            sketch.quantiles.levels.append(np.frombuffer(content, "<f8", size, start))
-            start += 8 * size
+        end = start + head["quantiles"]
+        sketch.quantiles = QuantileSketch(sketch.quantiles.k, content[start:end])
+        start = end
         if start < len(content):
             registers = np.frombuffer(content, np.uint8, 1 << sketch.distinct.p, start)
             sketch.distinct.registers = registers.copy()
