@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from dataclasses import asdict
 from typing import Any
@@ -28,18 +27,20 @@ class ColumnSketch:
     Parameters
     ----------
     plan : ColumnPlan
-    quantile_k, distinct_p, frequent : int
+    quantile_k, distinct_p, frequent_lg : int
         Sizes of the sketches.
     """
 
-    def __init__(self, plan: ColumnPlan, quantile_k: int, distinct_p: int, frequent: int) -> None:
+    def __init__(
+        self, plan: ColumnPlan, quantile_k: int, distinct_p: int, frequent_lg: int
+    ) -> None:
         self.plan = plan
         self.rows = self.missing = self.nan = self.infinite = 0
         self.moments = Moments()
         self.lengths = Moments()
         self.quantiles = QuantileSketch(quantile_k)
         self.distinct = DistinctSketch(distinct_p)
-        self.frequent = FrequentValues(frequent)
+        self.frequent = FrequentValues(frequent_lg)
 
     def update(self, column: pa.Array) -> None:
         """Add a batch of the column."""
@@ -67,12 +68,13 @@ class ColumnSketch:
         if pa.types.is_floating(values.type):
             values = pc.add(values, pa.scalar(0, values.type))  # -0.0 is 0.0
         found = pc.value_counts(values)
-        unique, counts = found.field("values"), found.field("counts").to_numpy()
-        self.distinct.update(_hashes(unique))
-        self.frequent.update(unique, counts)
+        unique, counts = found.field("values"), found.field("counts")
+        texts = as_texts(unique).to_pylist()
+        self.distinct.update(texts)
+        self.frequent.update(texts, counts.to_pylist())
         if self.plan.kind == "text":
-            lengths = pc.utf8_length(unique).to_numpy(zero_copy_only=False)
-            self.lengths = self.lengths.merge(Moments.of(np.repeat(lengths, counts).astype(float)))
+            lengths = pc.utf8_length(unique).to_numpy(zero_copy_only=False).astype(float)
+            self.lengths = self.lengths.merge(Moments.of(np.repeat(lengths, counts.to_numpy())))
 
     def merge(self, other: ColumnSketch) -> None:
         """Add what another sketch of the column has seen."""
@@ -87,26 +89,26 @@ class ColumnSketch:
         self.frequent.merge(other.frequent)
 
     def to_bytes(self) -> bytes:
-        """Return the state; frequent values become texts."""
-        quantiles = self.quantiles.to_bytes()
-        values = self.frequent.values
-        texts = [] if values is None else as_texts(values).to_pylist()
+        """Return the state."""
+        # Sketches that saw nothing are left out: wide tables have many of them.
+        parts = [
+            sketch.to_bytes() if seen else b""
+            for sketch, seen in (
+                (self.quantiles, self.quantiles.n),
+                (self.distinct, self.frequent.total),
+                (self.frequent, self.frequent.total),
+            )
+        ]
         head = {
             "plan": asdict(self.plan),
             "counts": [self.rows, self.missing, self.nan, self.infinite],
             "moments": list(asdict(self.moments).values()),
             "lengths": list(asdict(self.lengths).values()),
-            "quantiles": len(quantiles),
-            "sizes": [self.quantiles.k, self.distinct.p, self.frequent.capacity],
-            "frequent": [texts, self.frequent.counts.tolist(), self.frequent.error],
+            "sizes": [self.quantiles.k, self.distinct.p, self.frequent.lg],
+            "parts": [len(part) for part in parts],
         }
         text = json.dumps(head).encode()
-        out = io.BytesIO()
-        out.write(len(text).to_bytes(4, "little") + text)
-        out.write(quantiles)
-        if self.distinct.registers.any():
-            out.write(self.distinct.registers.tobytes())
-        return out.getvalue()
+        return b"".join([len(text).to_bytes(4, "little"), text, *parts])
 
     @classmethod
     def from_bytes(cls, content: bytes) -> ColumnSketch:
@@ -116,18 +118,14 @@ class ColumnSketch:
         sketch = cls(ColumnPlan(**head["plan"]), *head["sizes"])
         sketch.rows, sketch.missing, sketch.nan, sketch.infinite = head["counts"]
         sketch.moments, sketch.lengths = Moments(*head["moments"]), Moments(*head["lengths"])
-        end = start + head["quantiles"]
-        sketch.quantiles = QuantileSketch(sketch.quantiles.k, content[start:end])
-        start = end
-        if start < len(content):
-            registers = np.frombuffer(content, np.uint8, 1 << sketch.distinct.p, start)
-            sketch.distinct.registers = registers.copy()
-        texts, counts, error = head["frequent"]
-        if texts:
-            frequent = sketch.frequent
-            frequent.values = pa.array(texts, pa.string())
-            frequent.counts = np.array(counts, np.int64)
-        sketch.frequent.error = error
+        parts = []
+        for size in head["parts"]:
+            parts.append(content[start : start + size] or None)
+            start += size
+        k, p, lg = head["sizes"]
+        sketch.quantiles = QuantileSketch(k, parts[0])
+        sketch.distinct = DistinctSketch(p, parts[1])
+        sketch.frequent = FrequentValues(lg, parts[2])
         return sketch
 
 
@@ -141,30 +139,3 @@ def as_numbers(values: pa.Array) -> np.ndarray[Any, Any]:
     if pa.types.is_timestamp(kind):
         return values.cast(pa.int64()).to_numpy() / _SECONDS
     return values.cast(pa.float64(), safe=False).to_numpy()
-
-
-def _hashes(values: pa.Array) -> np.ndarray[Any, Any]:
-    """Return 64-bit hashes of values without nulls, the same on any machine."""
-    import pandas as pd
-
-    kind = values.type
-    if pa.types.is_floating(kind):
-        words = values.cast(pa.float64()).to_numpy()
-    elif pa.types.is_boolean(kind):
-        words = values.cast(pa.int64()).to_numpy()
-    elif pa.types.is_date32(kind):
-        words = values.cast(pa.int32()).to_numpy().astype(np.int64)
-    elif pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
-        words = values.cast(pa.int64()).to_numpy()
-    else:
-        texts = as_texts(values).to_numpy(zero_copy_only=False)
-        return pd.util.hash_array(texts, categorize=False)
-    return _mixed(words.view(np.uint64))
-
-
-def _mixed(words: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return words with every bit spread over all (the finalizer of SplitMix64)."""
-    x = words + np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return x ^ (x >> np.uint64(31))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -15,6 +15,7 @@ QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BINS = 24
 #: Points of the distribution function that leave the executors.
 _POINTS = 256
+_TINY = np.finfo(np.float64).tiny
 
 
 def summarize(sketch: ColumnSketch, top: int) -> dict[str, Any]:
@@ -44,8 +45,8 @@ def summarize(sketch: ColumnSketch, top: int) -> dict[str, Any]:
     if plan.is_measured:
         told |= {"nan": sketch.nan, "infinite": sketch.infinite}
     if plan.is_measured and moments.n:
-        fine = _points(sketch)
-        values, below = _fewer(*fine)
+        values, below = _points(sketch)
+        last = len(values) - 1
         told |= {
             "min": moments.least,
             "max": moments.most,
@@ -55,27 +56,46 @@ def summarize(sketch: ColumnSketch, top: int) -> dict[str, Any]:
             "kurtosis": moments.kurtosis,
             "zeros": int(moments.zeros),
             "quantiles": {
-                str(q): float(fine[0][min(int(np.searchsorted(fine[1], q)), len(fine[0]) - 1)])
-                for q in QUANTILES
+                str(q): float(values[min(int(np.searchsorted(below, q)), last)]) for q in QUANTILES
             },
-            "distribution": {"values": values.tolist(), "below": below.tolist()},
+            "distribution": _fewer(values, below),
             "histogram": _histogram(values, below, moments.least, moments.most, int(moments.n)),
         }
     return told
 
 
-def cumulative(distribution: dict[str, Any], at: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the share of a column's numbers that are not above each of `at`."""
-    values, below = np.array(distribution["values"]), np.array(distribution["below"])
-    if len(values) < _POINTS:  # all distinct values that were kept: it is a staircase
-        return np.append(0.0, below)[np.searchsorted(values, at, side="right")]
-    return np.interp(at, values, below, left=0.0, right=1.0)
+def cumulative(
+    distribution: dict[str, Any],
+    at: np.ndarray[Any, Any],
+    *,
+    side: Literal["left", "right"] = "right",
+) -> np.ndarray[Any, Any]:
+    """Return the share of a column's numbers that are not above each of `at`.
+
+    Parameters
+    ----------
+    distribution : dict
+        ``values`` in order, and the shares of numbers ``before`` and not ``below`` them, that is
+        not above. It jumps at a value and is a line from one value to the next.
+    at : ndarray of shape (n,)
+    side : {"right", "left"}
+        ``"left"``: the share of numbers that are less.
+    """
+    values, before, below = (np.array(distribution[k]) for k in ("values", "before", "below"))
+    left = np.searchsorted(values, at, side=side) - 1
+    inside = (left >= 0) & (left + 1 < len(values))
+    share = np.where(left < 0, 0.0, 1.0)
+    i = left[inside]
+    # In halves: the distance of the extremes may be more than a double can hold.
+    way = (at[inside] / 2 - values[i] / 2) / np.maximum(values[i + 1] / 2 - values[i] / 2, _TINY)
+    share[inside] = below[i] + np.minimum(way, 1.0) * (before[i + 1] - below[i])
+    return share
 
 
 def _counted(sketch: ColumnSketch, count: int, top: int) -> dict[str, Any]:
     frequent = sketch.frequent
     exact = frequent.error == 0
-    distinct = len(frequent.counts) if exact else round(sketch.distinct.estimate())
+    distinct = len(frequent) if exact else round(sketch.distinct.estimate())
     return {
         "distinct": min(distinct, count),
         "distinct_is_exact": exact,
@@ -97,16 +117,15 @@ def _points(sketch: ColumnSketch) -> tuple[np.ndarray[Any, Any], np.ndarray[Any,
     return values, below / below[-1]
 
 
-def _fewer(
-    values: np.ndarray[Any, Any], below: np.ndarray[Any, Any]
-) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return at most so many of the values and shares: what leaves the executors."""
+def _fewer(values: np.ndarray[Any, Any], below: np.ndarray[Any, Any]) -> dict[str, list[float]]:
+    """Return what leaves the executors: at most so many of the values, at even ranks."""
+    before = np.append(0.0, below[:-1])
     if len(values) > _POINTS:
-        # At even ranks; a value that many share is one step, and stays.
+        # A value that many share is one jump, and stays.
         at = np.searchsorted(below, np.linspace(below[0], 1.0, _POINTS))
         kept = np.unique(np.append(np.minimum(at, len(values) - 1), [0, len(values) - 1]))
-        values, below = values[kept], below[kept]
-    return values, below
+        values, before, below = values[kept], before[kept], below[kept]
+    return {"values": values.tolist(), "before": before.tolist(), "below": below.tolist()}
 
 
 def _histogram(
@@ -115,9 +134,9 @@ def _histogram(
     """Return equal bins from the least to the greatest number, and about how many are in each."""
     if least == most:
         return {"edges": [least, most], "counts": [n]}
-    # In halves: the distance of the extremes may be more than a double can hold.
+    # In halves, as above.
     edges = 2 * np.linspace(least / 2, most / 2, BINS + 1)
     edges[0], edges[-1] = least, most
-    distribution = {"values": values, "below": below}
-    shares = np.diff(cumulative(distribution, edges[1:]), prepend=0.0)
-    return {"edges": edges.tolist(), "counts": (np.maximum(shares, 0.0) * n).round(1).tolist()}
+    shares = np.append(0.0, below)[np.searchsorted(values, edges[1:], side="right")]
+    counts = np.diff(shares, prepend=0.0) * n
+    return {"edges": edges.tolist(), "counts": counts.round(1).tolist()}

@@ -2,78 +2,50 @@
 
 from __future__ import annotations
 
-import math
-from typing import Any
+from collections import deque
 
-import numpy as np
+from datasketches import hll_sketch, hll_union, tgt_hll_type
 
 __all__ = ["DistinctSketch"]
 
+_TYPE = tgt_hll_type.HLL_8  # a byte for each register: larger than packed ones, and faster
+_EMPTY = "\0 the empty text"
+
 
 class DistinctSketch:
-    """HyperLogLog registers with the improved raw estimator of Ertl (2017), arXiv 1702.01284.
+    """The HyperLogLog sketch of Apache DataSketches, over texts.
 
-    It needs no table of corrections at any count. The standard error is ``1.04 / sqrt(2**p)``.
-    The state depends on the set of hashes only: not on order, repetition or cutting.
+    Flajolet, Fusy, Gandouet, Meunier (2007), "HyperLogLog: the analysis of a near-optimal
+    cardinality estimation algorithm". The standard error is about ``1.04 / sqrt(2**p)``, and far
+    less below an eighth of the registers, where the values' hashes are kept themselves.
 
     Parameters
     ----------
     p : int
-        Two to the power of this many registers of a byte.
+        Two to the power of this many registers, 4 to 21.
     """
 
-    def __init__(self, p: int, registers: np.ndarray[Any, Any] | None = None) -> None:
+    def __init__(self, p: int, content: bytes | None = None) -> None:
         self.p = p
-        self.registers = np.zeros(1 << p, np.uint8) if registers is None else registers
+        self._sketch = hll_sketch(p, _TYPE) if content is None else hll_sketch.deserialize(content)
 
-    def update(self, hashes: np.ndarray[Any, Any]) -> None:
-        """Add uint64 hashes of shape ``(n,)``."""
-        if not len(hashes):
-            return
-        p, q = self.p, 64 - self.p
-        index = (hashes >> np.uint64(q)).astype(np.intp)
-        # The position of the highest bit is the exponent of the number.
-        _, exponent = np.frexp((hashes << np.uint64(p)).astype(np.float64))
-        rank = np.minimum(65 - exponent, q + 1).astype(np.uint8)
-        rank[exponent == 0] = q + 1
-        np.maximum.at(self.registers, index, rank)
+    def update(self, texts: list[str]) -> None:
+        """Add texts; it is quicker where they are distinct, and the same where not."""
+        deque(map(self._sketch.update, texts), 0)
+        if "" in texts:  # which the sketch takes for no value
+            self._sketch.update(_EMPTY)
 
     def merge(self, other: DistinctSketch) -> None:
         """Add what another sketch of the same `p` has seen."""
-        np.maximum(self.registers, other.registers, out=self.registers)
+        union = hll_union(self.p)
+        union.update(self._sketch)
+        union.update(other._sketch)
+        self._sketch = union.get_result(_TYPE)
 
     def estimate(self) -> float:
         """Return the estimated number of distinct values."""
-        m, q = float(1 << self.p), 64 - self.p
-        counts = np.bincount(self.registers, minlength=q + 2).astype(float)
-        if counts[0] == m:
-            return 0.0
-        z = m * _tau(1 - counts[q + 1] / m)
-        for k in range(q, 0, -1):
-            z = 0.5 * (z + counts[k])
-        z += m * _sigma(counts[0] / m)
-        return m * m / (2 * math.log(2) * z)
+        return float(self._sketch.get_estimate())
 
-
-def _sigma(x: float) -> float:
-    if x == 1:
-        return math.inf
-    y, z, before = 1.0, x, -1.0
-    while z != before:
-        x *= x
-        before = z
-        z += x * y
-        y += y
-    return z
-
-
-def _tau(x: float) -> float:
-    if x in (0, 1):
-        return 0.0
-    y, z, before = 1.0, 1 - x, -1.0
-    while z != before:
-        x = math.sqrt(x)
-        before = z
-        y *= 0.5
-        z -= (1 - x) ** 2 * y
-    return z / 3
+    def to_bytes(self) -> bytes:
+        """Return the state, which the second argument of the class takes."""
+        return bytes(self._sketch.serialize_compact())

@@ -13,7 +13,7 @@ from sparkml_dist.mining.profiling.profile import Profile, profile
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["DriftReport", "drift"]
+__all__ = ["DriftReport", "by_name", "drift"]
 
 _BINS = 10
 #: Least share of a bin in the index: an empty one would make it infinite.
@@ -87,7 +87,7 @@ def drift(reference: DataFrame | Profile, current: DataFrame | Profile) -> Drift
     Raises
     ------
     DataError
-        ``no_columns``.
+        ``no_columns``, ``empty_data``.
 
     Notes
     -----
@@ -98,12 +98,11 @@ def drift(reference: DataFrame | Profile, current: DataFrame | Profile) -> Drift
         table if isinstance(table, Profile) else profile(table, top=32, maxCorrelated=0)
         for table in (reference, current)
     )
-    old = {c["name"]: c for c in before.columns}
-    new = {c["name"]: c for c in now.columns}
+    old, new = by_name(before.columns), by_name(now.columns)
     both = [name for name in old if name in new]
     changed = [name for name in both if old[name]["kind"] != new[name]["kind"]]
-    compared = [_compare(old[name], new[name]) for name in both if name not in changed]
-    compared.sort(key=lambda c: -(c["psi"] or 0.0))
+    compared = [_compare(name, old[name], new[name]) for name in both if name not in changed]
+    compared.sort(key=lambda c: -c["psi"])
     return DriftReport(
         compared,
         [name for name in old if name not in new],
@@ -114,16 +113,24 @@ def drift(reference: DataFrame | Profile, current: DataFrame | Profile) -> Drift
     )
 
 
-def _compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": old["name"], "kind": old["kind"], "psi": None}
-    told["missing"] = [c["missing"] / c["rows"] if c["rows"] else None for c in (old, new)]
-    if not (old["rows"] and new["rows"]):
-        return told | {"level": "none"}
+def by_name(columns: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return columns by their names; a name's second column is ``name (2)``."""
+    named: dict[str, dict[str, Any]] = {}
+    for column in columns:
+        name, n = column["name"], 1
+        while name in named:
+            n += 1
+            name = f"{column['name']} ({n})"
+        named[name] = column
+    return named
+
+
+def _compare(name: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    told: dict[str, Any] = {"name": name, "kind": old["kind"], "psi": 0.0}
+    told["missing"] = [c["missing"] / c["rows"] for c in (old, new)]
     if "distribution" in old and "distribution" in new:
         shares = _tenths(old, new)
-        at = np.union1d(old["distribution"]["values"], new["distribution"]["values"])
-        gap = cumulative(old["distribution"], at) - cumulative(new["distribution"], at)
-        told["ks"] = float(np.abs(gap).max())
+        told["ks"] = _greatest_gap(old["distribution"], new["distribution"])
     elif "frequent" in old and old["kind"] in ("text", "binary"):
         shares = _values(old, new)
         told["distance"] = float(np.abs(shares[0] - shares[1]).sum() / 2)
@@ -134,6 +141,14 @@ def _compare(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
     told["psi"] = _psi(shares)
     told["level"] = "much" if told["psi"] >= _MUCH else "some" if told["psi"] >= _SOME else "none"
     return told
+
+
+def _greatest_gap(old: dict[str, Any], new: dict[str, Any]) -> float:
+    """Return the greatest distance of two distribution functions."""
+    at = np.union1d(old["values"], new["values"])
+    # Where one jumps, the distance may be greatest just before.
+    gaps = [cumulative(old, at, side=s) - cumulative(new, at, side=s) for s in ("left", "right")]
+    return float(np.abs(gaps).max())
 
 
 def _absent(column: dict[str, Any]) -> float:

@@ -70,8 +70,9 @@ def _table(report: DriftReport, columns: list[dict[str, Any]]) -> str:
         ("current", "18%", ""),
     )
     head = "".join(f'<th class="{c}" style="width:{w}">{name}</th>' for name, w, c in heads)
-    old = {c["name"]: c for c in report.reference.columns}
-    new = {c["name"]: c for c in report.current.columns}
+    from sparkml_dist.mining.profiling.drift import by_name
+
+    old, new = by_name(report.reference.columns), by_name(report.current.columns)
     rows = "".join(_row(c, old[c["name"]], new[c["name"]]) for c in columns)
     note = (
         '<div class="q">PSI: 0.1 is some drift, 0.25 much. Distance: Kolmogorov-Smirnov of '

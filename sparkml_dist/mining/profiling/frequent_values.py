@@ -2,92 +2,115 @@
 
 from __future__ import annotations
 
-from typing import Any
+import hashlib
+import struct
+from collections import deque
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from datasketches import frequent_items_error_type, frequent_strings_sketch
 
-__all__ = ["FrequentValues"]
+__all__ = ["FrequentValues", "as_texts"]
+
+_HEAD = struct.Struct("<qq")
+_ALL = frequent_items_error_type.NO_FALSE_NEGATIVES
+#: Letters of a text, or bytes, that are kept of longer ones.
+_KEPT = 200
 
 
 class FrequentValues:
-    """A summary of Misra and Gries, merged as in Agarwal et al. (2013), "Mergeable summaries".
+    """The sketch of frequent texts of Apache DataSketches.
 
-    Counts are never too high, and too low by at most `error`, which is at most
-    ``n / (capacity + 1)``. Up to `capacity` distinct values it is exact.
+    Anderson, Bevan, Lang, Liberty, Rhodes, Thaler (2017), "A high-performance algorithm for
+    identifying frequent items in data streams", arXiv 1705.07001. Counts are never too high, and
+    too low by at most `error`, which is at most ``3.5 * n / 2**lg``. Up to ``0.75 * 2**lg``
+    distinct values it is exact.
+
+    A sketch that holds no value at the moment forgets its error when it is written or merged
+    (datasketches 5.2); here it is kept beside.
 
     Parameters
     ----------
-    capacity : int
-        Values that are kept.
+    lg : int
+        Two to the power of this many places, at least 3.
 
     Attributes
     ----------
-    error : int
-        What a count may lack; the count of a value that is not kept is at most this.
+    total : int
+        Values seen, each as often as it occurs.
     """
 
-    def __init__(
-        self,
-        capacity: int,
-        values: pa.Array | None = None,
-        counts: np.ndarray[Any, Any] | None = None,
-        error: int = 0,
-    ) -> None:
-        self.capacity = capacity
-        self.values = values
-        self.counts = np.empty(0, np.int64) if counts is None else counts
-        self.error = error
+    def __init__(self, lg: int, content: bytes | None = None) -> None:
+        self.lg = lg
+        self.total = self._error_beside = 0
+        if content is None:
+            self._sketch = frequent_strings_sketch(lg)
+        else:
+            self.total, self._error_beside = _HEAD.unpack_from(content)
+            self._sketch = frequent_strings_sketch.deserialize(content[_HEAD.size :])
 
-    def update(self, values: pa.Array, counts: np.ndarray[Any, Any]) -> None:
-        """Add distinct values and how often each occurs."""
-        if not len(values):
-            return
-        # Cut first: what cannot survive need not be joined.
-        values, counts, lost = _cut(values, counts, self.capacity)
-        self.error += lost
-        if self.values is not None and len(self.values):
-            both = pa.table(
-                {
-                    "value": pa.concat_arrays([self.values, values]),
-                    "count": np.concatenate([self.counts, counts]),
-                }
-            )
-            summed = both.group_by("value", use_threads=False).aggregate([("count", "sum")])
-            values = summed.column("value").combine_chunks()
-            counts = summed.column("count_sum").to_numpy()
-            values, counts, lost = _cut(values, counts, self.capacity)
-            self.error += lost
-        self.values, self.counts = values, counts
+    def __len__(self) -> int:
+        """Return how many values are kept: all that there are, where `error` is 0."""
+        return int(self._sketch.num_active_items)
+
+    @property
+    def error(self) -> int:
+        """What a count may lack; the count of a value that is not kept is at most this."""
+        return self._error_beside + self._error_inside
+
+    @property
+    def _error_inside(self) -> int:
+        return int(self._sketch.get_upper_bound("") - self._sketch.get_lower_bound(""))
+
+    def update(self, texts: list[str], counts: list[int]) -> None:
+        """Add distinct texts and how often each occurs."""
+        deque(map(self._sketch.update, texts, counts), 0)
+        self.total += sum(counts)
 
     def merge(self, other: FrequentValues) -> None:
-        """Add another summary of the same capacity."""
-        self.error += other.error
-        if other.values is not None:
-            self.update(other.values, other.counts)
+        """Add what another sketch has seen."""
+        self.total += other.total
+        self._error_beside += other._error_beside if len(other) else other.error
+        self._sketch.merge(other._sketch)
 
     def top(self, most: int) -> list[tuple[str, int]]:
-        """Return up to `most` values as texts with their counts, the most frequent first."""
-        if self.values is None:
-            return []
-        texts = as_texts(self.values).to_pylist()
-        ranked = sorted(zip(texts, self.counts.tolist(), strict=True), key=lambda v: (-v[1], v[0]))
+        """Return up to `most` texts with their least counts, the most frequent first."""
+        items = self._sketch.get_frequent_items(_ALL)
+        ranked = sorted(((text, least) for text, _, least, _ in items), key=lambda v: (-v[1], v[0]))
         return ranked[:most]
+
+    def to_bytes(self) -> bytes:
+        """Return the state, which the second argument of the class takes."""
+        beside = self._error_beside if len(self) else self.error
+        return _HEAD.pack(self.total, beside) + bytes(self._sketch.serialize())
 
 
 def as_texts(values: pa.Array) -> pa.Array:
-    """Return values as strings; bytes in hexadecimal digits."""
+    """Return values as strings; bytes in hexadecimal digits, long ones by their beginning.
+
+    What is cut carries its length and a hash of the whole: different values stay different.
+    """
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
-        return pa.array([v.hex() for v in values.to_pylist()], pa.string())
-    return pc.cast(values, pa.string())
+        return pa.array(
+            [None if v is None else _digits(v) for v in values.to_pylist()], pa.string()
+        )
+    texts = pc.cast(values, pa.string())
+    if (pc.max(pc.binary_length(texts)).as_py() or 0) <= _KEPT:
+        return texts
+    return pa.array([None if v is None else _short(v) for v in texts.to_pylist()], pa.string())
 
 
-def _cut(
-    values: pa.Array, counts: np.ndarray[Any, Any], capacity: int
-) -> tuple[pa.Array, np.ndarray[Any, Any], int]:
-    if len(counts) <= capacity:
-        return values, counts, 0
-    lost = int(np.partition(counts, len(counts) - capacity - 1)[len(counts) - capacity - 1])
-    kept = np.flatnonzero(counts > lost)
-    return values.take(pa.array(kept)), counts[kept] - lost, lost
+def _short(text: str) -> str:
+    if len(text) <= _KEPT:
+        return text
+    return f"{text[:_KEPT]}… ({len(text):,} letters, {_hash(text.encode())})"
+
+
+def _digits(value: bytes) -> str:
+    if len(value) <= _KEPT:
+        return value.hex()
+    return f"{value[:_KEPT].hex()}… ({len(value):,} bytes, {_hash(value)})"
+
+
+def _hash(value: bytes) -> str:
+    return hashlib.blake2b(value, digest_size=8).hexdigest()

@@ -20,6 +20,8 @@ __all__ = ["leak_scores", "separation"]
 
 #: A target of more distinct values than this is taken as a number.
 _MOST_CLASSES = 20
+#: Rows of a class, and of the others, below which a score says nothing: chance orders a few well.
+_FEW = 10
 
 
 def leak_scores(
@@ -143,11 +145,13 @@ def _agreement(x: np.ndarray[Any, Any], t: np.ndarray[Any, Any]) -> float:
     """Return the AUC of 0/1 targets, or the absolute rank correlation; 0 where undefined."""
     from scipy.stats import rankdata
 
-    if len(t) < 2 or x.min() == x.max() or t.min() == t.max():
+    if len(t) < _FEW or x.min() == x.max() or t.min() == t.max():
         return 0.0
     ranks = rankdata(x)
     if np.isin(t, (0.0, 1.0)).all():
         ones = t.sum()
+        if min(ones, len(t) - ones) < _FEW:
+            return 0.0
         auc = (ranks[t == 1].sum() - ones * (ones + 1) / 2) / (ones * (len(t) - ones))
         return float(max(auc, 1 - auc))
     return float(abs(np.corrcoef(ranks, rankdata(t))[0, 1]))
@@ -156,14 +160,10 @@ def _agreement(x: np.ndarray[Any, Any], t: np.ndarray[Any, Any]) -> float:
 def _plain(column: pa.Array, plan: ColumnPlan) -> pa.Array:
     """Return a column as doubles or strings; what is not a finite number is null."""
     if not plan.is_measured:
-        return as_texts(column) if plan.kind != "binary" else _hex(column)
+        return as_texts(column)
     numbers = np.full(len(column), np.nan)
     numbers[column.is_valid().to_numpy(zero_copy_only=False)] = as_numbers(column.drop_null())
     return pa.array(numbers, mask=~np.isfinite(numbers))
-
-
-def _hex(column: pa.Array) -> pa.Array:
-    return pa.array([None if v is None else v.hex() for v in column.to_pylist()], pa.string())
 
 
 def _typed(values: pa.Array) -> list[pa.Array]:

@@ -11,6 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from sparkml_dist.cluster.memory import PeakMemory
+from sparkml_dist.errors import DataError
 from sparkml_dist.mining.profiling.column_plan import ColumnPlan, numbered
 from sparkml_dist.mining.profiling.column_sketch import ColumnSketch, as_numbers
 from sparkml_dist.mining.profiling.column_summary import summarize
@@ -30,20 +31,20 @@ class SketchSizes:
 
     Attributes
     ----------
-    quantile_k, distinct_p, frequent : int
+    quantile_k, distinct_p, frequent_lg : int
         See `QuantileSketch`, `DistinctSketch` and `FrequentValues`.
     """
 
     quantile_k: int
     distinct_p: int
-    frequent: int
+    frequent_lg: int
 
     @classmethod
     def fitting(cls, columns: int) -> SketchSizes:
         """Return sizes with which a task's sketches stay below about 100 MB."""
         if columns <= 200:
-            return cls(1024, 14, 256)
-        return cls(512, 12, 64) if columns <= 1000 else cls(256, 11, 32)
+            return cls(1024, 14, 10)
+        return cls(512, 12, 8) if columns <= 1000 else cls(256, 11, 6)
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,11 @@ def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], 
         Numbers of the columns whose pairs are correlated.
     top : int
         Frequent values in a summary.
+
+    Raises
+    ------
+    DataError
+        ``empty_data``.
     """
     sizes = SketchSizes.fitting(len(plans))
 
@@ -85,7 +91,8 @@ def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], 
         part = context.partitionId() if context is not None else 0
         with PeakMemory() as memory:
             columns = [
-                ColumnSketch(p, sizes.quantile_k, sizes.distinct_p, sizes.frequent) for p in plans
+                ColumnSketch(p, sizes.quantile_k, sizes.distinct_p, sizes.frequent_lg)
+                for p in plans
             ]
             pairs: PairMoments | None = None
             for batch in batches:
@@ -120,10 +127,11 @@ def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], 
     if _PAIRS in rows:
         matrix = np.array(json.loads(rows[_PAIRS]["found"]), dtype=float)
     found = {n: json.loads(row["found"]) for n, row in rows.items() if n != _PAIRS}
-    if not found:  # a table without partitions has no tasks
-        none = (ColumnSketch(p, sizes.quantile_k, sizes.distinct_p, sizes.frequent) for p in plans)
-        found = {sketch.plan.index: summarize(sketch, top) for sketch in none}
-    peak = max((row["peak"] for row in rows.values()), default=0)
+    if not found or not found[0]["rows"]:  # a table without partitions has no tasks
+        raise DataError(
+            "empty_data", "The table has no rows.", "Look at what it was read from, and at filters."
+        )
+    peak = max(row["peak"] for row in rows.values())
     return Found([found[p.index] for p in plans], matrix, peak)
 
 
