@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparkml_dist.mining.profiling.column_summary import cumulative
-from sparkml_dist.mining.profiling.svg import bars, number, page, share, text
+from sparkml_dist.mining.profiling.svg import bars, code, decimals, page, share
 
 if TYPE_CHECKING:
     from sparkml_dist.mining.profiling.drift import DriftReport
@@ -16,6 +16,11 @@ __all__ = ["drift_fragment", "drift_page"]
 
 _FOLD = 100
 _BINS = 24
+_NOTE = (
+    '<p class="q">PSI, the population stability index: from 0.1 some drift, from 0.25 much. '
+    "Distance: Kolmogorov-Smirnov of numbers, total variation of texts. Both pictures of a "
+    "column have one scale from left to right.</p>"
+)
 
 
 def drift_page(report: DriftReport) -> str:
@@ -27,6 +32,7 @@ def drift_page(report: DriftReport) -> str:
         f'<div class="q">{report.current.rows:,} rows against {report.reference.rows:,}; '
         f"{moved:,} of {len(columns):,} columns moved.</div>",
         _lists(report),
+        _NOTE,
     ]
     for start in range(0, len(columns), _FOLD):
         table = _table(report, columns[start : start + _FOLD])
@@ -42,7 +48,8 @@ def drift_page(report: DriftReport) -> str:
 
 def drift_fragment(report: DriftReport) -> str:
     """Return the columns that moved most as a fragment for notebooks."""
-    told = f"<div><strong>Drift</strong>{_lists(report)}{_table(report, report.columns[:30])}</div>"
+    table = _table(report, report.columns[:30])
+    told = f"<div><strong>Drift</strong>{_lists(report)}{_NOTE}{table}</div>"
     return told.encode("ascii", "xmlcharrefreplace").decode()
 
 
@@ -54,7 +61,7 @@ def _lists(report: DriftReport) -> str:
         ("Of another kind now", report.changed),
     ):
         if names:
-            shown = ", ".join(f"<code>{text(n)}</code>" for n in names[:50])
+            shown = ", ".join(code(n) for n in names[:50])
             more = f" and {len(names) - 50:,} more" if len(names) > 50 else ""
             told += f"<div>{title}: {shown}{more}</div>"
     return told
@@ -74,24 +81,21 @@ def _table(report: DriftReport, columns: list[dict[str, Any]]) -> str:
 
     old, new = by_name(report.reference.columns), by_name(report.current.columns)
     rows = "".join(_row(c, old[c["name"]], new[c["name"]]) for c in columns)
-    note = (
-        '<div class="q">PSI: 0.1 is some drift, 0.25 much. Distance: Kolmogorov-Smirnov of '
-        "numbers, total variation of values.</div>"
-    )
-    return f'{note}<table class="wide"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<table class="wide"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _row(column: dict[str, Any], old: dict[str, Any], new: dict[str, Any]) -> str:
-    name = f"<code>{text(column['name'])}</code>"
+    name = code(column["name"])
     if column["level"] != "none":
-        name += f' <span class="w">{column["level"]}</span>'
-    missing = " → ".join(share(c["missing"], c["rows"]) for c in (old, new))
+        name += f' <span class="tag">{column["level"]}</span>'
+    was, now = (share(c["missing"], c["rows"]) for c in (old, new))
+    missing = was if was == now else f"{was} → {now}"
     distance = column.get("ks", column.get("distance"))
     pictures = _pictures(old, new)
     cells = (
         ("", name),
-        ("n", number(column["psi"])),
-        ("n", number(distance)),
+        ("n", decimals(column["psi"])),
+        ("n", "–" if distance is None else decimals(distance)),
         ("n", missing),
         ("", pictures[0]),
         ("", pictures[1]),
