@@ -96,9 +96,44 @@ def test_names_twice_and_no_rows(spark):
     assert [c["kind"] for c in profile(df).columns] == ["number", "text"]
     with pytest.raises(DataError, match="2 columns are named 'a'"):
         profile(df, target="a")
-    empty = profile(df.limit(0))
-    assert empty.rows == 0 and "mean" not in empty.columns[0]
-    assert "0 rows" in empty.to_html()
+    for empty in (df.limit(0), df.where("1 = 0")):
+        with pytest.raises(DataError, match="no rows"):
+            profile(empty)
+    with pytest.raises(DataError, match="no rows"):
+        drift(df, df.limit(0))
+
+
+def test_odd_names_and_values(spark):
+    fields = [
+        ("a.b `c` d", "double"), ("<script>alert(1)</script>", "string"), ('"q" & \'r\'', "float"),
+        ("ntz", "timestamp_ntz"), ("bytes", "binary"), ("big", "decimal(38,4)"),
+        ("gap", "interval day to second"), ("nest", "array<struct<a:map<string,int>>>"),
+    ]  # fmt: skip
+    names, types = zip(*fields, strict=True)
+    schema = ", ".join(f"c{i} {t}" for i, t in enumerate(types))
+    nan, inf, long = float("nan"), float("inf"), "<b>" + "y" * 200_000
+    day, big = dt.datetime(2024, 2, 29, 12), decimal.Decimal("1" * 34 + ".5")
+    rows = [
+        (nan, long + "1", -inf, day, b"\xff" * 999, big, dt.timedelta(1), [({"a": 1},)]),
+        (inf, long + "2", 1.5, day, b"", -big, None, []),
+        (-0.0, "", None, None, None, None, None, None),
+        (0.0, None, nan, day, b"", big, dt.timedelta(1), [({},), None]),
+    ]
+    found = profile(spark.createDataFrame(rows, schema).toDF(*names).repartition(2))
+    a, script, quoted, ntz, data, decimals, gap, nest = found.columns
+    assert (a["nan"], a["infinite"], a["distinct"], a["zeros"]) == (1, 1, 2, 2)
+    assert (script["distinct"], script["missing"], script["lengths"]["max"]) == (3, 1, 200_004)
+    assert max(len(v["value"]) for v in script["frequent"]) < 300
+    assert (quoted["nan"], quoted["infinite"], quoted["mean"]) == (1, 1, 1.5)
+    assert ntz["min"] == ntz["max"] == dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC).timestamp()
+    assert data["frequent"][0] == {"value": "", "count": 2, "count_at_most": 2}
+    assert decimals["max"] == float(big) and decimals["distinct"] == 2
+    assert gap["kind"] == "text" and gap["distinct"] == 1 and nest["mean"] == 1
+    json.dumps(found.to_dict(), allow_nan=False)
+    for page in (found.to_html(), found._repr_html_(), drift(found, found).to_html()):
+        assert "<script>alert" not in page and "<b>" not in page
+        assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
+        assert len(page) < 60_000
 
 
 def test_what_is_refused(spark, table):
