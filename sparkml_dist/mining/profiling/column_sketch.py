@@ -69,12 +69,12 @@ class ColumnSketch:
             values = pc.add(values, pa.scalar(0, values.type))  # -0.0 is 0.0
         found = pc.value_counts(values)
         unique, counts = found.field("values"), found.field("counts")
-        texts = as_texts(unique).to_pylist()
-        self.distinct.update(texts)
-        self.frequent.update(texts, counts.to_pylist())
+        counts = counts.to_numpy()
+        self.distinct.update(_plain(unique))
+        self.frequent.update(unique, counts)
         if self.plan.kind == "text":
             lengths = pc.utf8_length(unique).to_numpy(zero_copy_only=False).astype(float)
-            self.lengths = self.lengths.merge(Moments.of(np.repeat(lengths, counts.to_numpy())))
+            self.lengths = self.lengths.merge(Moments.of(np.repeat(lengths, counts)))
 
     def merge(self, other: ColumnSketch) -> None:
         """Add what another sketch of the column has seen."""
@@ -139,3 +139,15 @@ def as_numbers(values: pa.Array) -> np.ndarray[Any, Any]:
     if pa.types.is_timestamp(kind):
         return values.cast(pa.int64()).to_numpy() / _SECONDS
     return values.cast(pa.float64(), safe=False).to_numpy()
+
+
+def _plain(values: pa.Array) -> list[Any]:
+    """Return values without nulls as numbers or texts, whichever is quicker."""
+    kind = values.type
+    if pa.types.is_floating(kind):
+        return values.to_numpy().tolist()
+    if pa.types.is_date32(kind):
+        return values.cast(pa.int32()).to_pylist()
+    if pa.types.is_integer(kind) or pa.types.is_timestamp(kind):
+        return values.cast(pa.int64()).to_numpy().tolist()
+    return as_texts(values).to_pylist()

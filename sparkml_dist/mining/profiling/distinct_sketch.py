@@ -13,7 +13,7 @@ _EMPTY = "\0 the empty text"
 
 
 class DistinctSketch:
-    """The HyperLogLog sketch of Apache DataSketches, over texts.
+    """The HyperLogLog sketch of Apache DataSketches, over lists of values.
 
     Flajolet, Fusy, Gandouet, Meunier (2007), "HyperLogLog: the analysis of a near-optimal
     cardinality estimation algorithm". The standard error is about ``1.04 / sqrt(2**p)``, and far
@@ -29,10 +29,10 @@ class DistinctSketch:
         self.p = p
         self._sketch = hll_sketch(p, _TYPE) if content is None else hll_sketch.deserialize(content)
 
-    def update(self, texts: list[str]) -> None:
-        """Add texts; it is quicker where they are distinct, and the same where not."""
-        deque(map(self._sketch.update, texts), 0)
-        if "" in texts:  # which the sketch takes for no value
+    def update(self, values: list[int] | list[float] | list[str]) -> None:
+        """Add values of one type; it is quicker where they are distinct, and the same where not."""
+        deque(map(self._sketch.update, values), 0)
+        if "" in values:  # which the sketch takes for no value
             self._sketch.update(_EMPTY)
 
     def merge(self, other: DistinctSketch) -> None:

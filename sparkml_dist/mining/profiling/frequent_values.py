@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections import deque
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from datasketches import frequent_items_error_type, frequent_strings_sketch
@@ -62,10 +64,18 @@ class FrequentValues:
     def _error_inside(self) -> int:
         return int(self._sketch.get_upper_bound("") - self._sketch.get_lower_bound(""))
 
-    def update(self, texts: list[str], counts: list[int]) -> None:
-        """Add distinct texts and how often each occurs."""
-        deque(map(self._sketch.update, texts, counts), 0)
-        self.total += sum(counts)
+    def update(self, values: pa.Array, counts: np.ndarray[Any, Any]) -> None:
+        """Add distinct values and how often each occurs."""
+        self.total += int(counts.sum())
+        places = 1 << self.lg
+        if len(counts) > places:
+            # As in Misra and Gries (1982), what the greatest counts have in common with the next
+            # one is taken off all: what cannot be frequent is not even made a text.
+            lost = int(np.partition(counts, -places - 1)[-places - 1])
+            kept = np.flatnonzero(counts > lost)
+            values, counts = values.take(pa.array(kept)), counts[kept] - lost
+            self._error_beside += lost
+        deque(map(self._sketch.update, as_texts(values).to_pylist(), counts.tolist()), 0)
 
     def merge(self, other: FrequentValues) -> None:
         """Add what another sketch has seen."""

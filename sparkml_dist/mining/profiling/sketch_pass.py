@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["Found", "SketchSizes", "sketch_table"]
 
 _PAIRS = -1  # stands in the place of a column's number
+#: Columns are joined in at most about so many groups: each costs milliseconds.
+_GROUPS = 256
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,10 @@ def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], 
     DataError
         ``empty_data``.
     """
+    from pyspark.sql import functions as F
+
     sizes = SketchSizes.fitting(len(plans))
+    joined_at_once = -(-len(plans) // _GROUPS)
 
     def sketch(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark import TaskContext
@@ -109,19 +114,23 @@ def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], 
             yield _row(_PAIRS, part, pairs.arrays.astype("<f8").tobytes(), memory.so_far())
 
     def join(table: pa.Table) -> pa.Table:
-        table = table.sort_by("part")  # the order of parts decides the draws of a sketch
-        number = table.column("number")[0].as_py()
-        states = (state.as_py() for state in table.column("state"))
-        peak = max(table.column("peak").to_pylist())
-        if number == _PAIRS:
-            return _joined(number, _correlations(states, len(correlated)), peak)
-        whole = ColumnSketch.from_bytes(next(states))
-        for state in states:
-            whole.merge(ColumnSketch.from_bytes(state))
-        return _joined(number, json.dumps(summarize(whole, top)), peak)
+        states: dict[int, list[bytes]] = {}
+        table = table.sort_by("part")  # the order of parts decides the last digits
+        for number, state in zip(
+            table.column("number").to_pylist(), table.column("state").to_pylist(), strict=True
+        ):
+            states.setdefault(number, []).append(state)
+        found = {
+            number: _correlations(parts, len(correlated))
+            if number == _PAIRS
+            else json.dumps(summarize(_merged(parts), top))
+            for number, parts in states.items()
+        }
+        return _joined(found, max(table.column("peak").to_pylist()))
 
     parts = numbered(df, plans).mapInArrow(sketch, "number int, part int, state binary, peak long")
-    joined = parts.groupBy("number").applyInArrow(join, "number int, found string, peak long")
+    group = F.floor(F.col("number") / joined_at_once)
+    joined = parts.groupBy(group).applyInArrow(join, "number int, found string, peak long")
     rows = {row["number"]: row for row in joined.collect()}
     matrix = np.full((len(correlated), len(correlated)), np.nan)
     if _PAIRS in rows:
@@ -147,14 +156,21 @@ def _row(number: int, part: int, state: bytes, peak: int) -> pa.RecordBatch:
     )
 
 
-def _joined(number: int, found: str, peak: int) -> pa.Table:
+def _joined(found: dict[int, str], peak: int) -> pa.Table:
     return pa.table(
         {
-            "number": pa.array([number], pa.int32()),
-            "found": pa.array([found]),
-            "peak": pa.array([peak], pa.int64()),
+            "number": pa.array(list(found), pa.int32()),
+            "found": pa.array(list(found.values()), pa.string()),
+            "peak": pa.array([peak] * len(found), pa.int64()),
         }
     )
+
+
+def _merged(states: list[bytes]) -> ColumnSketch:
+    whole = ColumnSketch.from_bytes(states[0])
+    for state in states[1:]:
+        whole.merge(ColumnSketch.from_bytes(state))
+    return whole
 
 
 def _matrix(batch: pa.RecordBatch, columns: list[int]) -> np.ndarray[Any, Any]:
@@ -168,7 +184,7 @@ def _matrix(batch: pa.RecordBatch, columns: list[int]) -> np.ndarray[Any, Any]:
     return X
 
 
-def _correlations(states: Iterator[bytes], d: int) -> str:
+def _correlations(states: list[bytes], d: int) -> str:
     pairs: PairMoments | None = None
     for state in states:
         part = PairMoments(np.frombuffer(state, "<f8").reshape(4, d, d))
