@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Run the tests in each mode, each in a process of its own (a process has one Spark session):
-#   local          those that use a session, on local[2]
+#   local          those that use a session, on local[2], but for those of the ensembles
+#   ensembles      these
 #   processes      those that use none: plain functions, ranks, jobs, clusters of their own
 #   local-cluster, connect      those marked "modes", on a local cluster and over Spark Connect
 # Two modes run at a time. What the first prints is seen at once, that of the others at the end.
@@ -15,7 +16,7 @@ use_environment
 # costs it more than it gains.
 export JDK_JAVA_OPTIONS="${JDK_JAVA_OPTIONS:--XX:TieredStopAtLevel=1 -XX:+UseSerialGC}"
 
-read -ra modes <<<"${MODES:-local processes local-cluster connect}"
+read -ra modes <<<"${MODES:-local ensembles processes local-cluster connect}"
 logs=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
 

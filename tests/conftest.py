@@ -1,9 +1,10 @@
 """The Spark session of the test process, by mode, and what all tests share.
 
 One process has one session. ``SPARKML_DIST_TEST_MODE`` chooses it and the tests: ``local`` runs
-those that use the session, ``processes`` those that do not, ``local-cluster`` and ``connect`` the
-tests marked ``modes``. Without it every test runs, on a local session. The mode stands in brackets
-in the id of every test that uses Spark, so that a failure names it.
+those that use the session but for the ensembles', ``ensembles`` these, ``processes`` those that use
+none, ``local-cluster`` and ``connect`` the tests marked ``modes``. Without it every test runs, on a
+local session. The mode stands in brackets in the id of every test that uses Spark, so that a
+failure names it.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 MASTERS = {"local": "local[2]", "local-cluster": "local-cluster[2,1,1024]", "connect": "local[2]"}
 CHOSEN = os.environ.get("SPARKML_DIST_TEST_MODE", "all")
-MODE = "local" if CHOSEN in ("all", "processes") else CHOSEN
+LOCAL = ("local", "ensembles", "processes")
+MODE = "local" if CHOSEN in ("all", *LOCAL) else CHOSEN
 DRIVER_MEMORY = os.environ.get("SPARKML_DIST_TEST_DRIVER_MEMORY", "1500m")
 # They take seconds and gigabytes, start threads that do not survive a fork, and belong into the
 # processes of ranks: whoever imports one of them here has broken a user's driver.
@@ -37,7 +39,7 @@ settings.load_profile("project")
 def pytest_configure() -> None:
     if MODE not in MASTERS:
         raise pytest.UsageError(
-            f"SPARKML_DIST_TEST_MODE must be one of {[*MASTERS, 'processes']}. Got {MODE!r}."
+            f"SPARKML_DIST_TEST_MODE must be one of {sorted({*LOCAL, *MASTERS})}. Got {MODE!r}."
         )
     # Before the first JVM: it and its Python workers inherit these.
     for name in ("SPARK_HOME", "SPARK_CONF_DIR", "SPARK_REMOTE", "MASTER", "PYSPARK_SUBMIT_ARGS"):
@@ -57,16 +59,19 @@ def pytest_report_header() -> str:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if CHOSEN == "all":
         return
-    if CHOSEN in ("local", "processes"):
-        chosen = [i for i in items if _has_session(i) == (CHOSEN == "local")]
+    if CHOSEN in LOCAL:
+        chosen = [item for item in items if _local_part(item) == CHOSEN]
     else:
         chosen = [item for item in items if item.get_closest_marker("modes")]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 
 
-def _has_session(item: pytest.Item) -> bool:
-    return "spark" in getattr(item, "fixturenames", ())
+def _local_part(item: pytest.Item) -> str:
+    """Return which of the processes on one machine runs a test; they run two at a time."""
+    if "spark" not in getattr(item, "fixturenames", ()):
+        return "processes"
+    return "ensembles" if "ensemble" in item.path.parts else "local"
 
 
 def pytest_collection_finish() -> None:
