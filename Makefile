@@ -28,7 +28,7 @@ test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
 	@$(MAKE) --no-print-directory setup GPU=1
-	@GPU=1 MODES=processes scripts/test.sh tests/gpu_build.py
+	@GPU=1 MODES="local processes" scripts/test.sh tests/gpu_build.py
 
 .PHONY: lint
 lint: setup  ## Check style and types

@@ -1,15 +1,14 @@
-"""Finds the toolkit's own error behind what Spark makes of it on its way from a worker."""
+"""The error that a job reports for whatever ended it."""
 
 from __future__ import annotations
 
 import re
 
-import sparkml_dist.errors as errors
+from sparkml_dist.cluster.task_errors import error_of_task
 from sparkml_dist.errors import ResourceError, SparkMLDistError, StorageError
 
 __all__ = ["as_toolkit_error"]
 
-_OURS = re.compile(r"sparkml_dist\.errors\.(\w+): \[(\w+)\] ([^\n]*)")
 _TEXT_CODES = (
     (
         re.compile(r"java\.lang\.OutOfMemoryError|Java heap space"),
@@ -52,8 +51,8 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
             return seen
         seen = seen.__cause__
     text = str(error)
-    if found := _OURS.search(text):
-        return _again(*found.groups())
+    if own := error_of_task(text):
+        return own
     for pattern, code, message, hint in _TEXT_CODES:
         if pattern.search(text):
             return ResourceError(code, message, hint)
@@ -69,11 +68,3 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
         f"{type(error).__name__}: {first.strip()[:500]}",
         "The traceback is in the metrics, on stdout.",
     )
-
-
-def _again(name: str, code: str, rest: str) -> SparkMLDistError:
-    kind = getattr(errors, name, SparkMLDistError)
-    if not (isinstance(kind, type) and issubclass(kind, SparkMLDistError)):
-        kind = SparkMLDistError
-    message, _, hint = rest.partition(" Hint: ")
-    return kind(code, message.strip(), hint.strip())

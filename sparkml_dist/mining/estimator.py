@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 from pyspark.ml.base import Estimator
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
+from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
 from sparkml_dist.params import AccessibleParams
@@ -32,6 +33,27 @@ class StoredParams(AccessibleParams, MLWritable, MLReadable):
 
 class MiningEstimator(StoredParams, Estimator):
     """Base of the estimators that mine any DataFrame."""
+
+    def fit(self, dataset: Any, params: Any = None) -> Any:
+        """Fit on a DataFrame.
+
+        Parameters
+        ----------
+        dataset : pyspark.sql.DataFrame
+        params : dict or list of dict, optional
+            As for any estimator of Spark ML.
+
+        Returns
+        -------
+        pyspark.ml.Model, or a list of them
+
+        Raises
+        ------
+        SparkMLDistError
+            Also what tasks raise, as it was raised there.
+        """
+        with errors_of_tasks():
+            return super().fit(dataset, params)
 
 
 def check_column(df: Any, name: str, role: str) -> Any:

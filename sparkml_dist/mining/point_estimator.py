@@ -1,18 +1,16 @@
-"""What the estimators over points have in common: where coordinates are, how Params are kept."""
+"""What the estimators over points have in common: where coordinates are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pyspark.ml.base import Estimator
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol, HasPredictionCol
-from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.mining.estimator import MiningEstimator
 from sparkml_dist.mining.point_columns import PointColumns
-from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
-from sparkml_dist.params import AccessibleParams, param
+from sparkml_dist.params import param
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -20,9 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["PointEstimator"]
 
 
-class PointEstimator(
-    AccessibleParams, Estimator, HasFeaturesCol, HasPredictionCol, MLWritable, MLReadable
-):
+class PointEstimator(MiningEstimator, HasFeaturesCol, HasPredictionCol):
     """Base of the estimators of clusters and outliers."""
 
     featuresCols: Any = param(
@@ -33,7 +29,6 @@ class PointEstimator(
     )
 
     _defaults: ClassVar[dict[str, Any]] = {"featuresCol": "features", "predictionCol": "prediction"}
-    _object_params: ClassVar[tuple[str, ...]] = ()
 
     def _columns(self, df: DataFrame) -> PointColumns:
         features = self._value(self.featuresCols)
@@ -48,12 +43,3 @@ class PointEstimator(
                 "invalid_param",
                 f"{declared.name} must be {wanted}. Got {self._value(declared)!r}.",
             )
-
-    def write(self) -> MLWriter:
-        """Return a writer; ``estimator.write().overwrite().save(path)``."""
-        return EstimatorWriter(self)  # type: ignore[arg-type]
-
-    @classmethod
-    def read(cls) -> MLReader:
-        """Return a reader; ``Class.read().load(path)``."""
-        return EstimatorReader(cls)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.progress import job_description
+from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import ConfigurationError
@@ -106,7 +107,8 @@ class MiniBatchKMeans(CentersEstimator):
             )
         columns = _columns_of(dataset)
         points = _points_of(dataset, spark or get_session("mini-batch k-means"))
-        return self._fit_points(points, columns, dealt=True)
+        with errors_of_tasks():
+            return self._fit_points(points, columns, dealt=True)
 
     def _fit(self, dataset: DataFrame) -> CentersModel:
         columns = self._columns(dataset)
@@ -190,6 +192,9 @@ def _learn(
     wanted, rows = _LOCAL_CENTERS * k, 0
     with PeakMemory() as memory, limit_threads(cores):
         learner: Any = None
+        # Rows are told apart until there are more kinds than centers: a value of a handful of
+        # rows, which a mini-batch may lack, is a center then.
+        kinds = _Kinds(width, wanted)
         held: list[npt.NDArray[np.float64]] = []
         waiting = 0
         least = max(batch_size, 3 * wanted)
@@ -198,10 +203,12 @@ def _learn(
             nonlocal learner, held, waiting
             points = np.concatenate(held)
             held, waiting = [], 0
-            if learner is None:
-                distinct = len(np.unique(points[: 50 * wanted], axis=0))
-                learner = Learner(min(wanted, distinct), random_state=seed, n_init=1)
-            learner.partial_fit(points)
+            if learner is not None:
+                learner.partial_fit(points)
+            elif not kinds.take(points):
+                learner = Learner(wanted, random_state=seed, n_init=1)
+                weights = np.concatenate([kinds.counts, np.ones(len(points))])
+                learner.partial_fit(np.concatenate([kinds.rows, points]), sample_weight=weights)
 
         for batch in batches:
             points = point_matrix(batch.column(0), width)
@@ -213,19 +220,46 @@ def _learn(
                     learn()
         if waiting and (learner is None or waiting >= learner.n_clusters):
             learn()
-        if learner is None:
+        if not rows:
             return
-        weights = np.asarray(learner._counts, np.float64)
+        centers, weights = kinds.rows, kinds.counts
+        if learner is not None:
+            centers, weights = learner.cluster_centers_, np.asarray(learner._counts, np.float64)
         used = weights > 0
         yield pa.RecordBatch.from_arrays(
             [
                 pa.array([rows], pa.int64()),
-                pa.array([learner.cluster_centers_[used].astype(np.float64).tobytes()]),
+                pa.array([centers[used].astype(np.float64).tobytes()]),
                 pa.array([weights[used].tobytes()]),
                 pa.array([memory.so_far()], pa.int64()),
             ],
             ["rows", "centers", "weights", "peak_rss"],
         )
+
+
+class _Kinds:
+    """The distinct rows so far and how often each occurred, as long as they are few."""
+
+    def __init__(self, width: int, most: int) -> None:
+        self.most = most
+        self.rows: npt.NDArray[np.float64] = np.empty((0, width))
+        self.counts: npt.NDArray[np.float64] = np.empty(0)
+
+    def take(self, points: npt.NDArray[np.float64]) -> bool:
+        """Count `points` in; leaves everything as it was and returns False if there are too many.
+
+        Distinct rows beyond the most are told from a few rows already, where there are many.
+        """
+        ahead = 4 * self.most
+        if len(points) > ahead and len(np.unique(points[:ahead], axis=0)) > self.most:
+            return False
+        rows, place = np.unique(np.concatenate([self.rows, points]), axis=0, return_inverse=True)
+        if len(rows) > self.most:
+            return False
+        before = np.concatenate([self.counts, np.ones(len(points))])
+        self.rows = rows
+        self.counts = np.bincount(place.ravel(), before, len(rows)).astype(np.float64)
+        return True
 
 
 def _merged(table: list[dict[str, Any]], k: int, width: int, seed: int) -> npt.NDArray[np.float64]:

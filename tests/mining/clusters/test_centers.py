@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -115,13 +117,41 @@ def test_distances_are_those_of_scikit_learn(metric):
         (MiniBatchKMeans(k=3), [[1.0], [1.0], [2.0]], "too_few_points"),
         (KMedoids(k=3), [[1.0], [1.0], [2.0]], "too_few_points"),
         (KMeans(k=2), [[1.0], [float("nan")]], "invalid_coordinates"),
+        (KMedoids(k=2), [[1.0], [float("nan")]], "invalid_coordinates"),
         (KMedoids(k=1, metric="cosine"), [[1.0], [0.0]], "zero_vector"),
     ],
 )
 def test_bad_rows(spark, estimator, rows, code):
     df = spark.createDataFrame(pd.DataFrame(rows, columns=["x"])).coalesce(1)
-    with pytest.raises(Exception, match=code):
+    with pytest.raises(DataError, match=code):
         estimator.fit(df)
+
+
+def test_a_value_of_one_row_is_a_center_where_values_are_few(spark):
+    values = np.repeat([0.0, 1.0, 50.0], [20_000, 20_000, 1])
+    df = spark.createDataFrame(pd.DataFrame({"x": values})).coalesce(1)
+    model = MiniBatchKMeans(k=3, batchSize=1024).fit(df)
+    assert sorted(model.clusterCenters.ravel()) == [0.0, 1.0, 50.0]
+    assert model.summary["inertia"] == 0
+    # One value more than centers are held apart: mini-batches take over, rare rows or not.
+    values = np.concatenate([values, np.arange(10) / 100 + 2])
+    df = spark.createDataFrame(pd.DataFrame({"x": values})).coalesce(1)
+    assert MiniBatchKMeans(k=3, batchSize=1024).fit(df).summary["rows"] == len(values)
+
+
+def test_medoids_are_nearly_always_the_best_there_are():
+    optimal, cases = 0, 150
+    for seed in range(cases):
+        rng = np.random.default_rng(seed)
+        points = rng.normal(size=(9, 2))
+        distances = center_distances(points, points, "euclidean")
+        k = int(rng.integers(1, 5))
+        best = min(distances[:, c].min(axis=1).sum() for c in map(list, combinations(range(9), k)))
+        found = distances[:, find_medoids(distances, k, rng)].min(axis=1).sum()
+        assert found >= best - 1e-9
+        optimal += found <= best + 1e-9
+    # Swaps end in a local minimum now and then.
+    assert optimal >= 0.9 * cases
 
 
 def test_no_rows(frame):
