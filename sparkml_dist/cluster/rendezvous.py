@@ -6,17 +6,25 @@ It speaks what Horovod's Gloo store asks of ``horovod/runner/http/http_server.py
 one address only, and every path must begin with a secret. Horovod cannot send credentials, but it
 builds its addresses as ``http://`` + address + ``:`` + port + ``/scope/key``; with an address of
 ``host:port/secret`` the secret becomes the first part of every path.
+
+What Horovod appends as the port is then free to mean something else: the number of a round. Ranks
+that start Horovod anew must not find what they left in the store before, and so each start has a
+round of its own.
 """
 
 from __future__ import annotations
 
 import secrets
 import threading
+from collections.abc import Mapping, MutableMapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
-__all__ = ["RendezvousServer"]
+__all__ = ["RendezvousServer", "has_rounds", "next_round"]
+
+_ADDRESS = "HOROVOD_GLOO_RENDEZVOUS_ADDR"
+_ROUND = "HOROVOD_GLOO_RENDEZVOUS_PORT"
 
 _REQUEST_SECONDS = 30
 _LARGEST_VALUE = 1 << 20
@@ -44,7 +52,7 @@ class RendezvousServer:
         self.address = address
         self.secret = secret or secrets.token_hex(16)
         self._server = _Server((address, 0), _Handler)
-        self._server.prefix = f"{self.secret}:{_VOID_PORT}"
+        self._server.secret = self.secret
         self.port = int(self._server.server_address[1])
         self._thread = threading.Thread(
             target=self._server.serve_forever,
@@ -58,8 +66,8 @@ class RendezvousServer:
     def environment(self) -> dict[str, str]:
         """What a rank's process needs in its environment to find the store."""
         return {
-            "HOROVOD_GLOO_RENDEZVOUS_ADDR": f"{self.address}:{self.port}/{self.secret}",
-            "HOROVOD_GLOO_RENDEZVOUS_PORT": str(_VOID_PORT),
+            _ADDRESS: f"{self.address}:{self.port}/{self.secret}",
+            _ROUND: "1",
         }
 
     def close(self) -> None:
@@ -80,15 +88,29 @@ class RendezvousServer:
         self.close()
 
 
-# Horovod appends ":port" to whatever the address is; behind the secret it means nothing.
-_VOID_PORT = 1
+def has_rounds(environment: Mapping[str, str]) -> bool:
+    """Tell whether the store that Horovod is pointed to is a `RendezvousServer`."""
+    return "/" in environment.get(_ADDRESS, "") and environment.get(_ROUND, "").isdigit()
+
+
+def next_round(environment: MutableMapping[str, str]) -> None:
+    """Let the next start of Horovod meet in a part of the store that nothing lies in yet.
+
+    Every rank must call it as often, where the store `has_rounds`.
+
+    Parameters
+    ----------
+    environment : mutable mapping of str to str
+        That of the process; changed in place.
+    """
+    environment[_ROUND] = str(int(environment[_ROUND]) + 1)
 
 
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
     request_queue_size = 128
-    prefix = ""
+    secret = ""
 
     def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
         self.lock = threading.Lock()
@@ -142,12 +164,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _place(self) -> tuple[str, str] | None:
         parts = self.path.split("/")
+        secret, _, number = parts[1].partition(":") if len(parts) == 4 else ("", "", "")
         if len(parts) != 4:
             self._answer(400)
-        elif not secrets.compare_digest(parts[1].encode(), self.server.prefix.encode()):
+        elif not secrets.compare_digest(secret.encode(), self.server.secret.encode()):
             self._answer(403)
+        elif not number.isdigit():
+            self._answer(400)
         else:
-            return parts[2], parts[3]
+            return f"{number}/{parts[2]}", parts[3]
         return None
 
     def _answer(self, status: int, body: bytes = b"") -> None:

@@ -18,7 +18,7 @@ from sparkml_dist.deep.backend import hvd, keras, tf
 from sparkml_dist.deep.coupling_settings import CouplingSettings
 from sparkml_dist.deep.embedding.marks import mark_slots, sharded_over_ranks
 from sparkml_dist.deep.embedding.optimizers import check_optimizer
-from sparkml_dist.deep.horovod_threads import yield_to_training
+from sparkml_dist.deep.horovod_threads import rest_horovod, wake_horovod
 from sparkml_dist.deep.learning_rate import RateFactor
 from sparkml_dist.deep.reduction import Reduction, make_reduction
 from sparkml_dist.deep.step import Step, update_metrics
@@ -70,7 +70,9 @@ class Coupling:
         if reduce is None:
             self.transport, reduce = make_reduction(settings, model.trainable_variables)
         if self.transport == "memory" and not any(map(sharded_over_ranks, model.weights)):
-            yield_to_training()
+            rest_horovod()
+        elif self.transport in ("memory", "horovod"):
+            wake_horovod()
         self._step = Step(
             model,
             reduce,

@@ -48,7 +48,8 @@ class HasCoupling(AccessibleParams):
     )
     cycleMs: Any = param(
         "cycleMs",
-        "milliseconds for which Horovod gathers gradients (> 0); its own default when not set",
+        "milliseconds for which Horovod gathers gradients (> 0); when not set 1, or 10 where they "
+        "go through shared memory",
         TypeConverters.toFloat,
     )
     mixedPrecision: Any = param(

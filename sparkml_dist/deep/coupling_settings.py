@@ -36,7 +36,8 @@ class CouplingSettings:
     fusion_mb : float or None
         MiB of gradients that Horovod puts into one message; its own default is 128.
     cycle_ms : float or None
-        Milliseconds for which Horovod gathers gradients before it sends; its own default is 1.
+        Milliseconds for which Horovod gathers gradients before it sends; None for 1, or 10 where
+        the gradients of a network go through shared memory only.
     mixed_precision : {"none", "bfloat16", "float16"}
         What layers compute in; weights stay in float32. With ``"float16"`` the loss is scaled, and
         steps whose gradients overflow are left out, by all ranks alike.

@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from sparkml_dist.cluster.rendezvous import RendezvousServer
+from sparkml_dist.cluster.rendezvous import RendezvousServer, has_rounds, next_round
 
 
 @pytest.fixture
@@ -41,6 +41,29 @@ def test_put_get_delete(server):
 def test_a_stranger_is_refused(server, prefix):
     assert _ask(server, "PUT", "/global/0", b"x", prefix=prefix)[0] in (400, 403)
     assert _ask(server, "GET", "/global/0")[0] == 404
+
+
+def test_every_start_of_horovod_has_a_part_of_its_own(server):
+    environment = server.environment
+    assert has_rounds(environment)
+    assert _ask(server, "PUT", "/global/0", b"first")[0] == 200
+    next_round(environment)
+    again = environment["HOROVOD_GLOO_RENDEZVOUS_PORT"]
+    assert again != server.environment["HOROVOD_GLOO_RENDEZVOUS_PORT"]
+    prefix = f"{server.secret}:{again}"
+    assert _ask(server, "GET", "/global/0", prefix=prefix)[0] == 404
+    assert _ask(server, "PUT", "/global/0", b"second", prefix=prefix)[0] == 200
+    assert _ask(server, "GET", "/global/0") == (200, b"first")
+    assert _ask(server, "GET", "/global/0", prefix=f"{server.secret}:x")[0] == 400
+
+
+def test_a_store_of_horovods_own_launcher_has_no_rounds():
+    of_horovodrun = {
+        "HOROVOD_GLOO_RENDEZVOUS_ADDR": "10.0.0.1",
+        "HOROVOD_GLOO_RENDEZVOUS_PORT": "4711",
+    }
+    assert not has_rounds(of_horovodrun)
+    assert not has_rounds({})
 
 
 def test_malformed_requests(server):

@@ -58,6 +58,10 @@ def main(rank, size, module, function):
     context = RankContext(rank, size, rank, size, 0, 1)
     result = getattr(importlib.import_module(module), function)(context)
     print(json.dumps(result), flush=True)
+    horovod = sys.modules.get("horovod.tensorflow")
+    if horovod is not None and horovod.is_initialized():
+        # A rank that just went would take the slower ones down with it.
+        horovod.shutdown()
     os._exit(0)
 
 

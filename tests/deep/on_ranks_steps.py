@@ -39,7 +39,7 @@ def run(context):
         "overflow": overflow(context),
         "other_types": other_types(),
         "gone": rank_gone(context),
-        "priorities": priorities(),
+        "pace": pace(),
     }
 
 
@@ -196,9 +196,27 @@ def rank_gone(context):
     return "nothing"
 
 
-def priorities():
-    """How willing Horovod's threads, and this one, are to wait."""
+def pace():
+    """Cycle and scheduling of Horovod's threads for each way of gradients, and with cycleMs."""
     from sparkml_dist.deep import horovod_threads
+    from sparkml_dist.deep.coupling import Coupling
+    from sparkml_dist.deep.coupling_settings import CouplingSettings
 
-    threads = [os.getpriority(os.PRIO_PROCESS, t) for t in sorted(horovod_threads._threads)]
-    return [threads, os.getpriority(os.PRIO_PROCESS, 0)]
+    def coupled(transport):
+        model = on_ranks.built(on_ranks.network())
+        Coupling(model, CouplingSettings(transport=transport)).broadcast()
+        threads = {os.sched_getscheduler(t) for t in horovod_threads._state.threads}
+        return [os.environ.get("HOROVOD_CYCLE_TIME"), sorted(threads)]
+
+    found = {
+        "memory": coupled("auto"),
+        "horovod": coupled("horovod"),
+        "again": coupled("auto"),
+        "own": os.sched_getscheduler(0),
+    }
+    coupled("horovod")
+    os.environ["HOROVOD_CYCLE_TIME"] = "2.0"
+    try:
+        return {**found, "chosen": coupled("auto")}
+    finally:
+        del os.environ["HOROVOD_CYCLE_TIME"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 
 import pytest
 
@@ -92,9 +93,14 @@ def test_a_rank_that_has_gone_is_told_in_one_line(steps):
     assert steps[0]["gone"] == "No more shared memory with another rank."
 
 
-def test_idle_threads_of_horovod_yield_to_the_training(steps):
+def test_horovods_threads_rest_where_gradients_go_another_way(steps):
+    normal, patient = os.SCHED_OTHER, os.SCHED_BATCH
     for rank in steps:
-        threads, own = rank["priorities"]
-        assert threads
-        assert set(threads) == {19}
-        assert own < 19
+        pace = rank["pace"]
+        assert pace["memory"] == pace["again"] == ["10.0", [patient]]
+        assert pace["horovod"] == [None, [normal]]
+        assert pace["own"] == normal
+
+
+def test_a_chosen_cycle_stays(steps):
+    assert [rank["pace"]["chosen"][0] for rank in steps] == ["2.0", "2.0"]
