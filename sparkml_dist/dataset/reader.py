@@ -16,6 +16,7 @@ from pyarrow import fs as pafs
 from sparkml_dist.dataset.adopted import AdoptedColumns
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.block_builder import BlockBuilder
+from sparkml_dist.dataset.footers import Footers
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.writer import (
     INDICES,
@@ -44,10 +45,8 @@ _FEW_REQUESTS = {"pre_buffer": True, "buffer_size": 0}
 
 _verified: set[tuple[object, int]] = set()
 _MOST_VERIFIED = 100_000
-# Footers of the files that are read row group after row group: parsing one takes as long as
-# reading a few hundred rows.
-_footers: dict[object, pq.FileMetaData] = {}
-_MOST_FOOTERS = 512
+# Footers of the files that are read row group after row group.
+_footers = Footers()
 
 
 def read_block(
@@ -247,10 +246,8 @@ def _batches(
                 source, metadata=footer, page_checksum_verification=verify, **options
             )
         )
-        if row_groups is not None and state not in _footers:
-            if len(_footers) >= _MOST_FOOTERS:
-                _footers.pop(next(iter(_footers)), None)
-            _footers[state] = file.metadata
+        if row_groups is not None:
+            _footers.keep(state, file.metadata)
         groups = tuple(
             file.metadata.row_group(g).num_rows for g in range(file.metadata.num_row_groups)
         )
