@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MiniBatchKMeans"]
 
-_LOCAL = "rows long, centers binary, weights binary, peak_rss long"
+_LOCAL = "rows long, centers binary, weights binary, spare binary, peak_rss long"
 _ROWS = 16_384
 # Centers of a task for each one that is asked for: what one task merges too early is lost.
 _LOCAL_CENTERS = 4
@@ -231,30 +231,44 @@ def _learn(
                 pa.array([rows], pa.int64()),
                 pa.array([centers[used].astype(np.float64).tobytes()]),
                 pa.array([weights[used].tobytes()]),
+                pa.array([kinds.some.tobytes()]),
                 pa.array([memory.so_far()], pa.int64()),
             ],
-            ["rows", "centers", "weights", "peak_rss"],
+            ["rows", "centers", "weights", "spare", "peak_rss"],
         )
 
 
 class _Kinds:
-    """The distinct rows so far and how often each occurred, as long as they are few."""
+    """The distinct rows so far and how often each occurred, as long as they are few.
+
+    Attributes
+    ----------
+    rows : ndarray of float64, shape (kinds, d)
+    counts : ndarray of float64, shape (kinds,)
+    some : ndarray of float64, shape (most, d)
+        Distinct rows, once there were too many to count; none before.
+    """
 
     def __init__(self, width: int, most: int) -> None:
         self.most = most
         self.rows: npt.NDArray[np.float64] = np.empty((0, width))
         self.counts: npt.NDArray[np.float64] = np.empty(0)
+        self.some: npt.NDArray[np.float64] = np.empty((0, width))
 
     def take(self, points: npt.NDArray[np.float64]) -> bool:
-        """Count `points` in; leaves everything as it was and returns False if there are too many.
+        """Count `points` in; returns False, and leaves the counts alone, if kinds are too many.
 
         Distinct rows beyond the most are told from a few rows already, where there are many.
         """
         ahead = 4 * self.most
-        if len(points) > ahead and len(np.unique(points[:ahead], axis=0)) > self.most:
-            return False
+        if len(points) > ahead:
+            rows = np.unique(points[:ahead], axis=0)
+            if len(rows) > self.most:
+                self.some = rows[: self.most]
+                return False
         rows, place = np.unique(np.concatenate([self.rows, points]), axis=0, return_inverse=True)
         if len(rows) > self.most:
+            self.some = rows[: self.most]
             return False
         before = np.concatenate([self.counts, np.ones(len(points))])
         self.rows = rows
@@ -268,6 +282,11 @@ def _merged(table: list[dict[str, Any]], k: int, width: int, seed: int) -> npt.N
 
     centers = np.concatenate([np.frombuffer(row["centers"]).reshape(-1, width) for row in table])
     weights = np.concatenate([np.frombuffer(row["weights"]) for row in table])
+    if len(np.unique(centers, axis=0)) < k:
+        # Mini-batches have run together what few rows tell apart.
+        spare = np.concatenate([np.frombuffer(row["spare"]).reshape(-1, width) for row in table])
+        centers = np.concatenate([centers, spare])
+        weights = np.concatenate([weights, np.ones(len(spare))])
     check_enough(len(np.unique(centers, axis=0)), k)
     learner = Learner(k, n_init=10, random_state=seed).fit(centers, sample_weight=weights)
     return np.asarray(learner.cluster_centers_, np.float64)

@@ -139,6 +139,16 @@ def test_a_value_of_one_row_is_a_center_where_values_are_few(spark):
     assert MiniBatchKMeans(k=3, batchSize=1024).fit(df).summary["rows"] == len(values)
 
 
+def test_few_rows_beside_one_frequent_value_still_make_clusters(spark):
+    values = np.concatenate([np.zeros(40_000), np.arange(1.0, 13.0)])
+    df = spark.createDataFrame(pd.DataFrame({"x": values})).coalesce(1)
+    model = MiniBatchKMeans(k=3, batchSize=1024).fit(df)
+    assert len(np.unique(model.clusterCenters)) == 3
+    assert sum(model.clusterSizes) == len(values)
+    # All in one center: 650 - 78**2 / 40_012.
+    assert model.summary["inertia"] < 100
+
+
 def test_medoids_are_nearly_always_the_best_there_are():
     optimal, cases = 0, 150
     for seed in range(cases):
