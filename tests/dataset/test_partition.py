@@ -274,6 +274,11 @@ GOOD = "SELECT id AS a, id * 0.5 AS b, id % 2 AS y, 'x' AS s, 1.0 AS w FROM rang
         ("SELECT id AS _key, id % 2 AS y FROM range(9)", {"label": "y"}, "reserved_name"),
         ("SELECT id % 2 AS y FROM range(9)", {"label": "y"}, "no_features"),
         ("SELECT id AS a, id AS y FROM range(20000)", {"label": "y"}, "too_many_classes"),
+        (
+            "SELECT concat('k', id) AS a, id % 2 AS y FROM range(10001)",
+            {"label": "y", "categorical": ["a"]},
+            "too_many_categories",
+        ),
     ],
 )
 def test_refusals_leave_nothing_behind(spark, tmp_path, sql, arguments, code):
@@ -328,3 +333,25 @@ def test_shards_and_memory_exclude_each_other(spark, tmp_path):
     frame = spark.range(30).selectExpr("id AS x", "id % 2 AS y")
     with pytest.raises(ConfigurationError, match="shards_and_memory"):
         partition(frame, tmp_path / "d", label="y", shards=2, memory_per_task="1g")
+
+
+def test_data_that_changes_while_it_is_read(spark, tmp_path):
+    reads = tmp_path / "reads"
+    reads.mkdir()
+
+    def growing(batches):
+        import tempfile
+
+        import pyarrow as pa
+
+        for _ in batches:
+            pass
+        tempfile.mkstemp(dir=reads)
+        rows = 100 + len(list(reads.iterdir()))
+        yield pa.RecordBatch.from_pydict({"x": np.arange(float(rows)), "y": np.arange(rows) % 2})
+
+    frame = spark.range(1).coalesce(1).mapInArrow(growing, "x double, y long")
+    with pytest.raises(DataError, match="cache it or write it out first") as caught:
+        partition(frame, tmp_path / "d", label="y", shards=2)
+    assert caught.value.code == "rows_changed"
+    assert not (tmp_path / "d").exists()

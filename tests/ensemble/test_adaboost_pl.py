@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits, load_iris
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
-from sparkml_dist import load_model, partition
+from sparkml_dist import IVotesClassifier, load_model, partition
 from sparkml_dist.ensemble.boosting.adaboost import AdaBoostClassifier
 from sparkml_dist.ensemble.boosting.adaboost_pl import AdaBoostPLClassifier, merged_rounds
 from sparkml_dist.ensemble.boosting.samme import Round
@@ -173,3 +173,27 @@ def test_settings_are_checked(settings, code, shards):
     with pytest.raises(SparkMLDistError) as caught:
         AdaBoostPLClassifier(**{"estimator": TREE, **settings}).fit(shards)
     assert caught.value.code == code
+
+
+def test_a_shard_without_weight_is_named(spark, tmp_path):
+    # One row counts, and it lies in one of the two shards.
+    rows = pd.DataFrame({"x": np.arange(40.0), "label": np.arange(40) % 2, "w": 0.0})
+    rows.loc[7, "w"] = 1.0
+    data = partition(
+        spark.createDataFrame(rows), tmp_path / "d", label="label", weight="w", shards=2
+    )
+    empty = next(i for i in (0, 1) if not data.read_block(i).weight.any())
+    for estimator in (
+        AdaBoostPLClassifier(estimator=TREE, numMembers=2),
+        IVotesClassifier(estimator=TREE, numMembers=2, biteSize=5),
+    ):
+        with pytest.raises(SparkMLDistError, match=rf"shard(\(s\))? {empty} .*no weight") as caught:
+            estimator.fit(data)
+        assert caught.value.code == "no_weight"
+
+
+def test_a_round_that_fails_names_member_and_shard(shards):
+    wrong = KNeighborsClassifier(n_neighbors=100_000)
+    with pytest.raises(TrainingError, match=r"Member \d+ on shard\(s\) \d.*n_neighbors") as error:
+        AdaBoostPLClassifier(estimator=wrong, numMembers=2).fit(shards)
+    assert error.value.code == "member_failed"
