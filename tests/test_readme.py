@@ -44,7 +44,7 @@ def run(command: list[str], folder: Path, options: dict[str, str] | None = None)
         env=env | (options or {}),
         capture_output=True,
         text=True,
-        timeout=500,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
@@ -77,7 +77,8 @@ def test_every_public_estimator_has_an_example():
 
 @pytest.mark.skipif(not (ROOT / ".venv").exists(), reason="the commands name .venv")
 def test_spark_submit(checkout):
-    shown = run(["bash", "-euc", "\n".join(blocks("sh"))], checkout)
+    (code,) = blocks("sh")
+    shown = run(["bash", "-euc", code], checkout)
     trained, scored = (json.loads(line) for line in shown.splitlines() if line.startswith("{"))
     assert trained["metrics"]["accuracy"] > 0.8
     assert scored["rows"] == 1500

@@ -280,13 +280,17 @@ def _merged(table: list[dict[str, Any]], k: int, width: int, seed: int) -> npt.N
     """Return `k` centers of those of all tasks, each with the weight of its rows."""
     from sklearn.cluster import KMeans as Learner
 
-    centers = np.concatenate([np.frombuffer(row["centers"]).reshape(-1, width) for row in table])
-    weights = np.concatenate([np.frombuffer(row["weights"]) for row in table])
-    if len(np.unique(centers, axis=0)) < k:
+    def joined(name: str) -> npt.NDArray[np.float64]:
+        return np.concatenate([np.frombuffer(row[name]) for row in table])
+
+    centers, weights = joined("centers").reshape(-1, width), joined("weights")
+    distinct = len(np.unique(centers, axis=0))
+    if distinct < k:
         # Mini-batches have run together what few rows tell apart.
-        spare = np.concatenate([np.frombuffer(row["spare"]).reshape(-1, width) for row in table])
+        spare = joined("spare").reshape(-1, width)
         centers = np.concatenate([centers, spare])
         weights = np.concatenate([weights, np.ones(len(spare))])
-    check_enough(len(np.unique(centers, axis=0)), k)
+        distinct = len(np.unique(centers, axis=0))
+    check_enough(distinct, k)
     learner = Learner(k, n_init=10, random_state=seed).fit(centers, sample_weight=weights)
     return np.asarray(learner.cluster_centers_, np.float64)
