@@ -50,4 +50,4 @@ class ShardClassificationModel(ShardModel, HasClassColumns):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         outputs = self._outputs()
         cpus = SessionInfo.of(dataset.sparkSession).task_cpus
-        return score(dataset, self.schema, self.label, self._scorer(), outputs, task_cpus=cpus)
+        return score(dataset, self.schema, self.label, self._task_scorer(), outputs, task_cpus=cpus)

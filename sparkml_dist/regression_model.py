@@ -28,7 +28,7 @@ class ShardRegressionModel(ShardModel):
         return score_regression(
             dataset,
             self.schema,
-            self._scorer(),
+            self._task_scorer(),
             self.getOrDefault(self.predictionCol),
             task_cpus=cpus,
         )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 __all__ = [
+    "BoundedScorer",
     "Measured",
     "MeasuringScorer",
     "OutputColumns",
@@ -29,11 +30,14 @@ __all__ = [
     "loaded",
     "score",
     "score_regression",
+    "within",
 ]
 
 # Spark may hand over a few thousand rows at a time, whatever its setting says; models have a cost
 # for each call, which so many rows make small.
 _ROWS_AT_ONCE = 32_768
+# Bytes of a block's features where members are read anew for each block.
+_STREAMED_BYTES = 32 << 20
 _NONE = np.empty((0, 0))
 
 Predict = Callable[[Matrix], npt.NDArray[Any]]
@@ -106,6 +110,25 @@ class MeasuringScorer(Scorer, Protocol):
     def measures(self) -> Sequence[str]:
         """Names of what ``measured(X)``, a `Measured`, holds of each row."""
         ...
+
+
+@runtime_checkable
+class BoundedScorer(Scorer, Protocol):
+    """A scorer that can do with less memory than all of its members take."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether members are read anew for each block, so that blocks had better be large."""
+        ...
+
+    def within(self, memory: int) -> Scorer:
+        """Return the scorer with at most so many bytes of members in memory at once."""
+        ...
+
+
+def within(scorer: Scorer, memory: int) -> Scorer:
+    """Return a scorer that keeps to `memory` bytes of members, if it can."""
+    return scorer.within(memory) if isinstance(scorer, BoundedScorer) else scorer
 
 
 _loaded: dict[str, Any] = {}
@@ -231,7 +254,7 @@ def score(
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         model = loaded(scorer.cache_key, scorer.load)
         with limit_threads(task_cpus):
-            for batch in _joined(batches):
+            for batch in _joined(batches, _block_rows(scorer, schema)):
                 features = schema.encode([batch.field(i) for i in range(carried)])
                 said = model.measured(features) if places else Measured(model(features), _NONE)
                 proba = np.ascontiguousarray(said.prediction, dtype=np.float32)
@@ -283,14 +306,20 @@ def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
 
 
-def _joined(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+def _block_rows(scorer: Scorer, schema: FeatureSchema) -> int:
+    if isinstance(scorer, BoundedScorer) and scorer.streams:
+        return max(_ROWS_AT_ONCE, _STREAMED_BYTES // (4 * max(1, schema.n_features)))
+    return _ROWS_AT_ONCE
+
+
+def _joined(batches: Iterator[pa.Array], least: int) -> Iterator[pa.Array]:
     """Join small batches into larger ones; a large one passes as it is."""
     held: list[pa.Array] = []
     rows = 0
     for batch in batches:
         held.append(batch)
         rows += len(batch)
-        if rows >= _ROWS_AT_ONCE:
+        if rows >= least:
             yield held[0] if len(held) == 1 else pa.concat_arrays(held)
             held, rows = [], 0
     if held:
@@ -325,7 +354,7 @@ def score_regression(
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         model = loaded(scorer.cache_key, scorer.load)
         with limit_threads(task_cpus):
-            for batch in _joined(batches):
+            for batch in _joined(batches, _block_rows(scorer, schema)):
                 features = schema.encode([batch.field(i) for i in range(carried)])
                 yield pa.array(np.asarray(model(features), dtype=np.float64))
 

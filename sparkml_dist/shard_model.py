@@ -9,17 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.base import Model
-from pyspark.ml.param import Param
+from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.errors import StorageError
 from sparkml_dist.ml_io import ModelReader, ModelWriter
+from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile, ModelManifest, versions
-from sparkml_dist.scoring import Scorer
+from sparkml_dist.scoring import Scorer, within
+from sparkml_dist.session import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -47,6 +50,13 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
         How the fit went.
     """
 
+    memoryPerTask: Any = param(
+        "memoryPerTask",
+        "memory of a scoring task beyond its interpreter, like '512m': members that half of it "
+        "does not hold are read anew for each block of rows",
+        TypeConverters.toString,
+    )
+
     #: Packages whose versions are worth keeping beside the common ones.
     _packages: ClassVar[tuple[str, ...]] = ()
 
@@ -60,7 +70,7 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
         summary: dict[str, Any],
     ) -> None:
         super().__init__()
-        self._setDefault(predictionCol="prediction")
+        self._setDefault(predictionCol="prediction", memoryPerTask=DEFAULT_MEMORY_PER_TASK)
         self.folder = folder
         self.schema = schema
         self.label = label
@@ -76,6 +86,27 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
     @abstractmethod
     def _target(self) -> str:
         """Return what is predicted, in a word or two."""
+
+    def _task_scorer(self) -> Scorer:
+        """Return what travels to the workers, where memory is bounded."""
+        memory = parse_size(self.getMemoryPerTask(), "memoryPerTask")
+        return within(self._scorer(), memory // 2)
+
+    def getMemoryPerTask(self) -> str:
+        """Return memoryPerTask: memory of a scoring task beyond its interpreter."""
+        memory: str = self.getOrDefault(self.memoryPerTask)
+        return memory
+
+    def setMemoryPerTask(self, value: str) -> Any:
+        """Set memoryPerTask: more of it keeps more of a large ensemble's members in memory.
+
+        Parameters
+        ----------
+        value : str
+            Like ``"2g"``.
+        """
+        parse_size(value, "memoryPerTask")
+        return self._set(memoryPerTask=value)
 
     def _plain_scorer(self) -> Any:
         """Return the scorer that computes what the model means, by no shorter way."""
@@ -157,7 +188,7 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
 
         return permutation_importance(
             df,
-            self._scorer(),
+            self._task_scorer(),
             self.schema,
             self.label,
             metric=metric,

@@ -232,7 +232,7 @@ class _Bagging(Ensemble):
                 record["everything"],
             )
             draws.append((plan.shards, draw))
-        files, summary = out_of_bag(spark, data, model.folder, model._scorer(), draws)
+        files, summary = out_of_bag(spark, data, model.folder, model._task_scorer(), draws)
         model.files += tuple(files)
         model.summary["oob"] = summary
 

@@ -1,23 +1,23 @@
-"""The members of a model: at rest, loaded in a worker, asked for their outputs on blocks."""
+"""The members of a model at rest, and how they come into a worker's memory."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self
 
 import numpy as np
-import numpy.typing as npt
 import scipy.sparse as sp
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.compiled.direct import direct
-from sparkml_dist.errors import DataError, StorageError, TrainingError
+from sparkml_dist.ensemble.loaded_members import LoadedMembers
+from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import load_learner
 
-__all__ = ["LoadedMembers", "MemberBank", "StoredMember"]
+__all__ = ["MemberBank", "OfMembers", "StoredMember", "StreamedLearners"]
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,9 @@ class MemberBank:
         For messages.
     trusted : tuple of str
         Types that member files may contain beside the allow-list.
+    memory : int, optional
+        Bytes that members may take in a worker at once; those that do not fit are read anew for
+        each block. A member takes about as much as its file.
     """
 
     folder: Folder
@@ -83,26 +86,53 @@ class MemberBank:
     n_classes: int
     feature_names: tuple[str, ...]
     trusted: tuple[str, ...] = ()
+    memory: int | None = None
 
     @property
     def cache_key(self) -> str:
         """Changes with every member."""
-        parts = [self.folder.location, *map(repr, self.members)]
+        parts = [self.folder.location, repr(self.memory), *map(repr, self.members)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def size(self) -> int:
         """Return the bytes of the members' files."""
-        return sum(self.folder.size(member.file) for member in self.members)
+        return sum(self._sizes)
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        return [self.folder.size(member.file) for member in self.members]
+
+    @property
+    def streams(self) -> bool:
+        """Whether members are read anew for each block, since memory does not hold them all."""
+        return self.memory is not None and len(self.members) > 1 and self.size() > self.memory
 
     def load(self) -> LoadedMembers:
-        """Read the members' files, checked against their hashes.
+        """Read the members' files, checked against their hashes; where they stream, those that fit.
 
         Raises
         ------
         StorageError
             ``file_altered``, ``damaged_member`` or ``untrusted_type``.
+        ResourceError
+            ``out_of_memory``.
         """
-        return LoadedMembers(self, [self._learner(m) for m in self.members])
+        return LoadedMembers(self, StreamedLearners(self) if self.streams else self.learners())
+
+    def learners(self, number: int | None = None) -> list[Any]:
+        """Read the members' files, or the first of them; raises as `load` does."""
+        return [self._learner(m) for m in self.members[:number]]
+
+    def fitting(self) -> int:
+        """Return how many of the members, from the first, `memory` holds beside one more."""
+        room = (self.memory or 0) - max(self._sizes, default=0)
+        number = 0
+        for size in self._sizes:
+            room -= size
+            if room < 0:
+                break
+            number += 1
+        return number
 
     def learner(self, index: int) -> Any:
         """Read one member's file, checked against its hash; raises as `load` does."""
@@ -139,134 +169,43 @@ class MemberBank:
         return load_learner(content, where, trusted=self.trusted)
 
 
-class LoadedMembers:
-    """Learners in memory.
+class OfMembers:
+    """Base of the scorers that ask the members of one bank; see `BoundedScorer`.
+
+    Attributes
+    ----------
+    bank : MemberBank
+    """
+
+    bank: MemberBank
+
+    @property
+    def streams(self) -> bool:
+        """Whether members are read anew for each block."""
+        return self.bank.streams
+
+    def within(self, memory: int) -> Self:
+        """Return the scorer with at most so many bytes of members in memory at once."""
+        bank = replace(self.bank, memory=memory)
+        return replace(self, bank=bank)  # type: ignore[type-var]
+
+
+class StreamedLearners:
+    """Learners in the order of a bank's members: some in memory, the others read when asked for.
 
     Parameters
     ----------
     bank : MemberBank
-    learners : list of fitted scikit-learn estimators
-        In the order of ``bank.members``.
     """
 
-    def __init__(self, bank: MemberBank, learners: list[Any]) -> None:
-        self.bank = bank
-        self.learners = learners
-        self._codes = [_class_codes(x, bank.n_classes) for x in learners]
-        self._asked: dict[str, list[Any]] = {}
+    def __init__(self, bank: MemberBank) -> None:
+        self._bank = bank
+        self._kept = bank.learners(bank.fitting())
 
-    def _direct(self, index: int, method: str) -> Any:
-        if method not in self._asked:
-            self._asked[method] = [direct(x, method) for x in self.learners]
-        return self._asked[method][index]
-
-    def outputs(self, X: Matrix, method: str) -> Iterator[Any]:
-        """Yield what each member's method says of a block, in the members' order.
-
-        Parameters
-        ----------
-        X : ndarray or csr_matrix, shape (n, n_features)
-        method : {"predict", "predict_proba", "decision_function"}
-
-        Yields
-        ------
-        ndarray
-            As the learner returns it: its own classes only, not padded.
-
-        Raises
-        ------
-        DataError
-            ``missing_values`` where a member does not take them.
-        """
-        from sklearn import config_context
-
-        members = self.bank.members
-        forms = _Forms(X)
-        self.bank.refuse_missing(X)
-        for i, (member, learner) in enumerate(zip(members, self.learners, strict=True)):
-            block = forms.for_member(member)
-            ask = None if sp.issparse(block) else self._direct(i, method)
-            if ask is not None:
-                result = ask(block)
-            else:
-                # Missing values have been looked for once, above, and not for each member.
-                with config_context(assume_finite=True):
-                    result = getattr(learner, method)(block)
-            yield result
-
-    def add_probabilities(self, X: Matrix, votes: npt.NDArray[np.float64]) -> Iterator[None]:
-        """Add each member's weighted probabilities to `votes`, one member at a step.
-
-        A member that saw only some of the classes gives the others no probability.
-
-        Parameters
-        ----------
-        X : ndarray or csr_matrix, shape (n, n_features)
-        votes : ndarray of shape (n, n_classes)
-            Changed in place.
-
-        Raises
-        ------
-        TrainingError
-            ``output_width`` where a member gives another number of columns than it has classes.
-        """
-        found = self.outputs(X, "predict_proba")
-        for member, codes, proba in zip(self.bank.members, self._codes, found, strict=True):
-            _check_width(member, proba, self.bank.n_classes if codes is None else len(codes))
-            weighted = proba if member.weight == 1.0 else proba * member.weight
-            if codes is None:
-                votes += weighted
-            else:
-                votes[:, codes] += weighted
-            yield
-
-    def add_votes(self, X: Matrix, votes: npt.NDArray[np.float64]) -> Iterator[None]:
-        """Add each member's weight to the class that it predicts, one member at a step.
-
-        Parameters
-        ----------
-        X : ndarray or csr_matrix, shape (n, n_features)
-        votes : ndarray of shape (n, n_classes)
-            Changed in place.
-        """
-        rows = np.arange(X.shape[0])
-        found = self.outputs(X, "predict")
-        for member, predicted in zip(self.bank.members, found, strict=True):
-            votes[rows, np.asarray(predicted).astype(np.int64)] += member.weight
-            yield
-
-    def add_values(self, X: Matrix, values: npt.NDArray[np.float64]) -> Iterator[None]:
-        """Add each regressor's weighted prediction to `values`, one member at a step.
-
-        Parameters
-        ----------
-        X : ndarray or csr_matrix, shape (n, n_features)
-        values : ndarray of shape (n,)
-            Changed in place.
-        """
-        found = self.outputs(X, "predict")
-        for member, predicted in zip(self.bank.members, found, strict=True):
-            values += member.weight * np.asarray(predicted, dtype=np.float64).reshape(-1)
-            yield
-
-
-def _class_codes(learner: Any, n_classes: int) -> npt.NDArray[np.int64] | None:
-    """Return the class codes of a learner's columns; None where they are all, in order."""
-    classes = getattr(learner, "classes_", None)
-    if classes is None or not n_classes:
-        return None
-    codes = np.asarray(classes).astype(np.int64)
-    return None if len(codes) == n_classes else codes
-
-
-def _check_width(member: StoredMember, proba: npt.NDArray[Any], expected: int) -> None:
-    if proba.ndim != 2 or proba.shape[1] != expected:
-        raise TrainingError(
-            "output_width",
-            f"predict_proba of {member.file!r} must give {expected} columns, one for each class "
-            f"that it was fitted on. Got an array of shape {proba.shape}.",
-            "A learner must tell its classes in classes_, and keep to them.",
-        )
+    def __iter__(self) -> Iterator[Any]:
+        yield from self._kept
+        for index in range(len(self._kept), len(self._bank.members)):
+            yield self._bank.learner(index)
 
 
 def _missing(X: Any) -> list[int]:
@@ -279,25 +218,3 @@ def _missing(X: Any) -> list[int]:
         return sorted(set(X.indices[np.isnan(values)].tolist()))
     found: list[int] = np.flatnonzero(np.isnan(values).any(axis=0)).tolist()
     return found
-
-
-class _Forms:
-    """The forms of one block that members ask for, each made once."""
-
-    def __init__(self, X: Matrix) -> None:
-        self._X: Any = X
-        self._made: dict[Any, Any] = {}
-
-    def for_member(self, member: StoredMember) -> Any:
-        sparse = sp.issparse(self._X) and member.allows_sparse
-        whole = self._form("csr" if sparse else member.dtype)
-        return whole if member.features is None else whole[:, list(member.features)]
-
-    def _form(self, kind: str) -> Any:
-        if kind not in self._made:
-            X = self._X
-            if kind != "csr":
-                X = X.toarray() if sp.issparse(X) else X
-                X = X.astype(kind, copy=False)
-            self._made[kind] = X
-        return self._made[kind]

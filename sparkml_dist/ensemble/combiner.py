@@ -11,7 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
+from sparkml_dist.ensemble.bank import MemberBank, OfMembers
+from sparkml_dist.ensemble.loaded_members import LoadedMembers
 from sparkml_dist.scoring import Predict
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ Voting = Literal["soft", "hard", "mean"]
 
 
 @dataclass(frozen=True)
-class Combiner:
+class Combiner(OfMembers):
     """Combines members by a weighted vote; picklable, loaded in workers.
 
     Attributes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -112,7 +112,7 @@ class _Summing:
         without, having = set(), 0
         for index in self.chunks[chunk]:
             member = self.bank.members[index]
-            learner = replace(self.bank, members=(member,)).load().learners[0]
+            learner = self.bank.learner(index)
             features = range(len(sums)) if member.features is None else member.features
             found = learner_importances(learner, len(features))
             if found is None:

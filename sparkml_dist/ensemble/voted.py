@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any
 
@@ -16,7 +16,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.regression_model import ShardRegressionModel
-from sparkml_dist.scoring import Predict, Scorer
+from sparkml_dist.scoring import BoundedScorer, Predict, Scorer, within
 from sparkml_dist.session import get_session
 from sparkml_dist.shard_model import ShardModel
 from sparkml_dist.workspace import temporary_folder
@@ -41,6 +41,16 @@ class VotedScorer:
     def raw_scale(self) -> float:
         """``rawPrediction`` is the weighted number of votes."""
         return float(sum(self.weights))
+
+    @property
+    def streams(self) -> bool:
+        """Whether members of a model are read anew for each block."""
+        return any(isinstance(s, BoundedScorer) and s.streams for s in self.scorers)
+
+    def within(self, memory: int) -> VotedScorer:
+        """Return the scorer with at most so many bytes of members in memory at once."""
+        share = memory // len(self.scorers)
+        return replace(self, scorers=tuple(within(s, share) for s in self.scorers))
 
     def load(self) -> Predict:
         """Load all models; return a function from features (n, d) to the mean of what they say."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.deep.output_facts import OutputFacts
 from sparkml_dist.deep.target import target_names
+from sparkml_dist.report.evaluation import label_column
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -18,15 +19,17 @@ __all__ = ["OutputMetrics", "evaluate_outputs"]
 
 @dataclass(frozen=True)
 class OutputMetrics:
-    """Errors of the outputs of a network that is neither a classifier nor a regressor.
+    """How good the outputs are of a network that is neither a classifier nor a regressor.
 
     Attributes
     ----------
     rows : int
         Rows that were scored.
     values : dict of str to float or None
-        ``rmse`` and ``mae``, after the name of the output and a slash where there are several; in
-        the unit of the targets, over all values of a row. Missing targets are left out.
+        After the name of the output and a slash where there are several: ``rmse`` and ``mae``, in
+        the unit of the targets, over all values of a row; ``accuracy`` of outputs that are
+        compared with classes. Missing targets, and labels that are not in the class list, are
+        left out.
     """
 
     rows: int
@@ -38,7 +41,7 @@ class OutputMetrics:
 
 
 def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics:
-    """Compare outputs with the columns of numbers that are their targets, in one pass.
+    """Compare outputs with the columns that are their targets, in one pass.
 
     Parameters
     ----------
@@ -51,8 +54,8 @@ def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics
     Returns
     -------
     OutputMetrics
-        Without outputs that are compared with the label as a class, and those of another width
-        than their targets, which only their loss can compare.
+        Without what only its loss can compare: outputs of another width than their targets, or
+        than the class list (one output for two classes may be a probability or a logit).
     """
     from pyspark.sql import functions as F
 
@@ -65,20 +68,39 @@ def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics
     sums: dict[str, Column] = {}
     for output in outputs:
         columns = match_columns("targets", named[output.name if several else ""], test.columns)
-        if output.target not in ("number", "columns") or len(columns) != output.size:
-            continue
         given = prediction[output.name] if facts.kind != "single" else prediction
+        before = f"{output.name}/" if len(outputs) > 1 else ""
+        if output.target in ("codes", "one_hot"):
+            classes = model.label.classes
+            if output.size == len(classes):
+                sums[f"{before}accuracy"] = _accuracy(test, columns[0], classes, given)
+            continue
+        if len(columns) != output.size:
+            continue
         values = [given] if output.is_number else [given[i] for i in range(output.size)]
         errors = [
             F.col(f"`{column}`").cast("double") - value
             for column, value in zip(columns, values, strict=True)
         ]
-        before = f"{output.name}/" if len(outputs) > 1 else ""
         sums |= _measures(errors, before)
     found = scored.agg(F.count(F.lit(1)), *sums.values()).first()
     assert found is not None
     means = [None if value is None else float(value) for value in found[1:]]
     return OutputMetrics(int(found[0]), dict(zip(sums, means, strict=True)))
+
+
+def _accuracy(test: DataFrame, label: str, classes: Sequence[Any], given: Column) -> Column:
+    """Return the share of the rows of a known class whose output is largest there."""
+    from pyspark.sql import functions as F
+
+    numeric = not isinstance(classes[0], str | bool)
+    values = [
+        float(c) if numeric else str(c).lower() if isinstance(c, bool) else c for c in classes
+    ]
+    known = F.array(*map(F.lit, values))
+    true = F.array_position(known, label_column(test, label, classes))
+    largest = F.array_position(given, F.array_max(given))
+    return F.avg(F.when(true > 0, (true == largest).cast("double")))
 
 
 def _measures(errors: Sequence[Column], before: str) -> dict[str, Column]:

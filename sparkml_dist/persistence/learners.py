@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sparkml_dist.errors import StorageError, TrainingError
+from sparkml_dist.errors import ResourceError, StorageError, TrainingError
 
 __all__ = ["TRUSTED_TYPES", "dump_learner", "load_learner"]
 
@@ -103,6 +103,8 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
     ------
     StorageError
         ``damaged_member`` or ``untrusted_type``; nothing of an untrusted type is constructed.
+    ResourceError
+        ``out_of_memory``.
     """
     import skops.io
 
@@ -122,6 +124,13 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
         )
     try:
         return skops.io.loads(content, trusted=sorted(TRUSTED_TYPES | set(trusted)))
+    except MemoryError as error:
+        raise ResourceError(
+            "out_of_memory",
+            f"{where!r} ({len(content):,} bytes) does not fit the memory that is left here.",
+            "Give workers more memory, or let a model have less of its members in memory at once: "
+            "setMemoryPerTask.",
+        ) from error
     except Exception as error:
         raise StorageError(
             "damaged_member",

@@ -355,3 +355,16 @@ def test_data_that_changes_while_it_is_read(spark, tmp_path):
         partition(frame, tmp_path / "d", label="y", shards=2)
     assert caught.value.code == "rows_changed"
     assert not (tmp_path / "d").exists()
+
+
+def test_a_spark_that_joins_partitions_is_told(spark, tmp_path, monkeypatch):
+    frame = spark.range(100).selectExpr("id AS x", "id % 2 AS y")
+    kind = type(frame)
+    placed = kind.repartitionById
+    monkeypatch.setattr(
+        kind, "repartitionById", lambda self, n, column: placed(self, n, column).coalesce(1)
+    )
+    with pytest.raises(SparkMLDistError) as caught:
+        partition(frame, tmp_path / "d", label="y", shards=3)
+    assert caught.value.code in ("shards_lost", "shards_mixed")
+    assert not (tmp_path / "d" / "manifest.json").exists()

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from pyspark.ml import Pipeline
 from pyspark.ml.classification import LinearSVC, LogisticRegression, NaiveBayes
-from pyspark.ml.feature import StandardScaler
+from pyspark.ml.feature import StandardScaler, VectorIndexer
 from pyspark.ml.linalg import Vectors
 from pyspark.ml.regression import LinearRegression
 from pyspark.sql import functions as F
@@ -152,6 +152,26 @@ def test_a_class_that_a_fold_lacks_is_told(spark, tmp_path):
     with pytest.raises(TrainingError, match="'bayes' gave 2 probabilities where there are 3") as e:
         StackingClassifier(estimators=[("bayes", NaiveBayes())], numFolds=2).fit(data)
     assert e.value.code == "output_width"
+
+
+def test_a_base_that_says_nothing_of_some_rows(shards):
+    """Values that a fold has not seen make this stage drop rows."""
+    indexer = VectorIndexer(
+        inputCol="features", outputCol="indexed", maxCategories=50, handleInvalid="skip"
+    )
+    base = Pipeline(stages=[indexer, LogisticRegression(featuresCol="indexed", maxIter=2)])
+    with pytest.raises(TrainingError, match="'lossy' says nothing.*handleInvalid") as caught:
+        StackingClassifier(estimators=[("lossy", base)], numFolds=3).fit(shards)
+    assert caught.value.code == "output_missing"
+
+
+def test_a_base_that_says_nan_of_missing_values(spark, iris, tmp_path):
+    holes = iris.withColumn("petal width (cm)", F.expr("nullif(`petal width (cm)`, 0.2D)"))
+    data = partition(holes, tmp_path / "d", label="label", shards=2)
+    base = LogisticRegression(maxIter=2)
+    with pytest.raises(TrainingError, match="'line' gave NaN.*Imputer") as caught:
+        StackingClassifier(estimators=[("line", base)], numFolds=2).fit(data)
+    assert caught.value.code == "output_missing"
 
 
 def test_stages_that_cannot_be_bases(shards):

@@ -12,10 +12,11 @@ from sparkml_dist.deep.output_facts import Output, OutputFacts
 from sparkml_dist.job.output_metrics import evaluate_outputs
 
 
-def model(kind, outputs, given):
+def model(kind, outputs, given, classes=()):
     """A fitted network as far as its metrics look at it, which gives a SQL expression."""
     return SimpleNamespace(
         content={"facts": OutputFacts(kind, outputs).to_dict()},
+        label=SimpleNamespace(classes=list(classes)),
         getPredictionCol=lambda: "prediction",
         transform=lambda df: df.withColumn("prediction", F.expr(given)),
     )
@@ -42,6 +43,7 @@ def test_several_outputs(table):
             Output("sold", (2,), "codes"),
         ),
         "named_struct('price', x1, 'both', array(float(0), float(1)), 'sold', array(x1, x2))",
+        ["no", "yes"],
     )
     found = evaluate_outputs(towers, frame, {"both": ["x*"], "sold": "kind", "price": "a"})
     assert found.rows == 50
@@ -51,8 +53,33 @@ def test_several_outputs(table):
         "price/mae": np.nanmean(np.abs(price)),
         "both/rmse": np.sqrt(np.mean(both**2)),
         "both/mae": np.mean(np.abs(both)),
+        "sold/accuracy": np.mean(values[:, 2] > values[:, 1]),
     }
-    assert found.to_dict() == pytest.approx(wanted, rel=1e-9)  # none of a class
+    assert found.to_dict() == pytest.approx(wanted, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("label", "classes", "wanted"),
+    [
+        ("id % 2 = 0", [False, True], 0.5),  # right for 1, 2 and 4
+        ("id % 3", [0, 1, 2], 0.5),  # right for 0, 2 and 5
+        # Null, and a class that nobody knew, count for nothing.
+        ("CASE id WHEN 0 THEN null WHEN 1 THEN 'z' ELSE 'b' END", ["a", "b"], 1.0),
+    ],
+)
+def test_accuracy_of_labels_of_any_type(spark, label, classes, wanted):
+    """The output is the first class for rows 0 and 1, the last class for rows 2 to 5."""
+    frame = spark.range(6).selectExpr("id", f"{label} AS label")
+    last = [*[0.1] * (len(classes) - 1), 0.7]
+    given = f"IF(id < 2, array{tuple(last[::-1])}, array{tuple(last)})"
+    network = model("single", (Output("output", (len(classes),), "one_hot"),), given, classes)
+    assert evaluate_outputs(network, frame, "label").to_dict() == {"accuracy": wanted}
+
+
+def test_a_width_that_is_not_that_of_the_classes_is_left_to_the_loss(spark):
+    frame = spark.range(4).selectExpr("id", "id % 2 AS label")
+    one = model("single", (Output("output", (1,), "codes"),), "double(id)", [0, 1])
+    assert evaluate_outputs(one, frame, "label").to_dict() == {}
 
 
 def test_one_output_and_nothing_to_compare_it_with(table):

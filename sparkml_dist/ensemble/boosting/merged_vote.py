@@ -10,15 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
+from sparkml_dist.ensemble.bank import MemberBank, OfMembers
 from sparkml_dist.ensemble.boosting.samme import samme_probabilities
+from sparkml_dist.ensemble.loaded_members import LoadedMembers
 from sparkml_dist.scoring import Predict
 
 __all__ = ["MergedVote"]
 
 
 @dataclass(frozen=True)
-class MergedVote:
+class MergedVote(OfMembers):
     """Lets each merged hypothesis predict what most of its members do; picklable.
 
     Of classes with equally many votes, that whose voters have the greater say wins. A merged

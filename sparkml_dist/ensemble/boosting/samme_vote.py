@@ -11,9 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
+from sparkml_dist.ensemble.bank import MemberBank, OfMembers
 from sparkml_dist.ensemble.boosting.samme import samme_probabilities
 from sparkml_dist.ensemble.combiner import Combiner
+from sparkml_dist.ensemble.loaded_members import LoadedMembers
 from sparkml_dist.scoring import Predict
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ __all__ = ["SammeVote"]
 
 
 @dataclass(frozen=True)
-class SammeVote:
+class SammeVote(OfMembers):
     """Adds up the members' votes, each with its say; picklable, loaded in workers.
 
     Attributes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkml_dist.classification_model import ShardClassificationModel
@@ -12,7 +12,7 @@ from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.calibration.calibrators import Calibration
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import MANIFEST, ModelFile
-from sparkml_dist.scoring import Predict, Scorer
+from sparkml_dist.scoring import BoundedScorer, Predict, Scorer, within
 from sparkml_dist.shard_model import load_model
 
 __all__ = ["CalibratedClassificationModel", "CalibratedScorer", "keep_base"]
@@ -43,6 +43,15 @@ class CalibratedScorer:
     def raw_scale(self) -> float:
         """``rawPrediction`` is the probability."""
         return 1.0
+
+    @property
+    def streams(self) -> bool:
+        """Whether members are read anew for each block."""
+        return isinstance(self.base, BoundedScorer) and self.base.streams
+
+    def within(self, memory: int) -> CalibratedScorer:
+        """Return the scorer with at most so many bytes of members in memory at once."""
+        return replace(self, base=within(self.base, memory))
 
     def load(self) -> Predict:
         """Return a function from features (n, d) to calibrated probabilities (n, n_classes)."""

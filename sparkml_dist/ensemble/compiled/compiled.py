@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -27,7 +27,7 @@ from sparkml_dist.ensemble.compiled.export import not_covered, onnx_bytes
 from sparkml_dist.ensemble.compiled.runtime import runtime
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.scoring import Predict, Scorer, check_feature_columns
+from sparkml_dist.scoring import Predict, Scorer, check_feature_columns, within
 from sparkml_dist.session import SessionInfo, get_session
 
 if TYPE_CHECKING:
@@ -78,6 +78,15 @@ class CompiledScorer:
     def raw_scale(self) -> float:
         """Factor from probability to ``rawPrediction``."""
         return float(self.plain.raw_scale)
+
+    @property
+    def streams(self) -> bool:
+        """Whether members are read anew for each block; the graph is loaded whole."""
+        return not has_onnxruntime() and bool(self.plain.streams)
+
+    def within(self, memory: int) -> CompiledScorer:
+        """Return the scorer with at most so many bytes of members in memory at once."""
+        return replace(self, plain=within(self.plain, memory))
 
     def load(self) -> Predict:
         """Load the graph, checked against its hash, and return a function of blocks (n, d).

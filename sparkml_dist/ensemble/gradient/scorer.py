@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
+from sparkml_dist.ensemble.bank import MemberBank, OfMembers
 from sparkml_dist.ensemble.gradient.loss import Array, Loss
+from sparkml_dist.ensemble.loaded_members import LoadedMembers
 from sparkml_dist.scoring import Predict
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class AdditiveScorer:
+class AdditiveScorer(OfMembers):
     """Sums up the stages of a gradient boosting; picklable, loaded in workers.
 
     Attributes
@@ -172,8 +173,7 @@ def load_stage(bank: MemberBank, *widths: int) -> Callable[[Matrix], Iterator[Ar
     callable
         From a block (n, d) to an iterator over ndarrays of shape (n, n_outputs).
     """
-    found = bank.load()
-    members = LoadedMembers(bank, [_Columns(x) for x in found.learners])
+    members = LoadedMembers(bank, _Stages(bank.load().learners))
 
     def directions(X: Matrix) -> Iterator[Array]:
         outputs = members.outputs(X, "predict")
@@ -184,6 +184,16 @@ def load_stage(bank: MemberBank, *widths: int) -> Callable[[Matrix], Iterator[Ar
             yield total / width
 
     return directions
+
+
+class _Stages:
+    """Members of stages, as learners that answer for all outputs."""
+
+    def __init__(self, members: Iterable[list[Any]]) -> None:
+        self._members = members
+
+    def __iter__(self) -> Iterator[_Columns]:
+        return map(_Columns, self._members)
 
 
 class _Columns:

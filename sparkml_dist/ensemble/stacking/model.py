@@ -74,6 +74,20 @@ class StackedScorer:
         parts += [repr(self.columns.passthrough), *self.columns.names]
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
+    @property
+    def streams(self) -> bool:
+        """Whether members of a base are read anew for each block."""
+        return any(b is not None and b.streams for b in self.bases)
+
+    def within(self, memory: int) -> StackedScorer:
+        """Return the scorer with at most so many bytes of the bases' members in memory at once.
+
+        The final estimator is small.
+        """
+        share = memory // max(1, sum(b is not None for b in self.bases))
+        bases = tuple(None if b is None else b.within(share) for b in self.bases)
+        return replace(self, bases=bases)
+
     def load(self) -> Predict:
         """Load all members and return a function of blocks.
 
@@ -198,7 +212,7 @@ class StackingClassificationModel(StackedModel, ShardClassificationModel):
             self.getOrDefault(self.predictedLabelCol),
         )
         cpus = SessionInfo.of(dataset.sparkSession).task_cpus
-        scorer = self._scorer()
+        scorer = self._task_scorer()
         return self._scored(
             dataset,
             lambda df, schema: score(df, schema, self.label, scorer, outputs, task_cpus=cpus),
@@ -210,7 +224,7 @@ class StackingRegressionModel(StackedModel, ShardRegressionModel):
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         cpus = SessionInfo.of(dataset.sparkSession).task_cpus
-        name, scorer = self.getOrDefault(self.predictionCol), self._scorer()
+        name, scorer = self.getOrDefault(self.predictionCol), self._task_scorer()
         return self._scored(
             dataset, lambda df, schema: score_regression(df, schema, scorer, name, task_cpus=cpus)
         )

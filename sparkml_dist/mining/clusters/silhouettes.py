@@ -1,7 +1,8 @@
-"""The silhouette of clusters from sums: one pass gathers them, one pass scores the rows."""
+"""The silhouette of clusters: from sums where the distance allows it, of a sample otherwise."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,6 +14,7 @@ import pyarrow as pa
 
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.clusters.nearest_center import on_sphere
+from sparkml_dist.mining.clusters.pairwise_silhouette import METRICS, pairwise_silhouette
 from sparkml_dist.mining.point_columns import PointColumns, point_matrix
 from sparkml_dist.mining.point_survey import survey
 
@@ -21,7 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterSums", "row_silhouettes", "silhouette"]
 
-MEASURES = ("sqeuclidean", "cosine")
+_logger = logging.getLogger(__name__)
+
+_FROM_SUMS = ("sqeuclidean", "cosine")
+MEASURES = (*_FROM_SUMS, *METRICS)
 _SUMS = "label long, rows long, mean binary, scatter double"
 _SCORES = "total double, rows long"
 
@@ -122,8 +127,13 @@ def silhouette(
     featuresCol: str | None = None,
     featuresCols: Sequence[str] | None = None,
     distanceMeasure: str = "sqeuclidean",
+    sampleSize: int = 5_000,
+    seed: int = 0,
 ) -> float:
-    """Return the mean silhouette (Rousseeuw 1987) of clusters, exactly, at any number of rows.
+    """Return the mean silhouette (Rousseeuw 1987) of clusters.
+
+    Exactly, at any number of rows, for the two measures that follow from sums for each cluster;
+    for the others, the mean of a random sample's silhouettes, each told from all rows.
 
     Parameters
     ----------
@@ -134,9 +144,15 @@ def silhouette(
         Whole-numbered labels.
     featuresCol, featuresCols : str, sequence of str
         The coordinates; one of them is needed.
-    distanceMeasure : {"sqeuclidean", "cosine"}, default "sqeuclidean"
-        Only these two follow from sums for each cluster. The squared Euclidean silhouette is
-        not that of the Euclidean distance, scikit-learn's default.
+    distanceMeasure : {"sqeuclidean", "cosine", "euclidean", "manhattan"}, default "sqeuclidean"
+        The first two follow from sums: linear in the rows, and exact. The squared Euclidean
+        silhouette is not that of the Euclidean distance, scikit-learn's default.
+    sampleSize : int, default 5000
+        Rows whose silhouettes are averaged under ``euclidean`` and ``manhattan``; with no more
+        rows than that the mean is exact. All rows are measured against each of them. The
+        standard error, at most ``1 / sqrt(sampleSize)``, is logged (INFO).
+    seed : int, default 0
+        Of the sample.
 
     Returns
     -------
@@ -158,6 +174,10 @@ def silhouette(
         raise ConfigurationError(
             "invalid_parameter",
             f"distanceMeasure must be one of {', '.join(MEASURES)}. Got {distanceMeasure!r}.",
+        )
+    if sampleSize < 2:
+        raise ConfigurationError(
+            "invalid_parameter", f"sampleSize must be at least 2. Got {sampleSize!r}."
         )
     if featuresCol is None and featuresCols is None:
         raise ConfigurationError(
@@ -201,6 +221,14 @@ def silhouette(
             "too_many_clusters",
             f"A silhouette needs fewer clusters than rows. Got {len(sums.labels):,} clusters.",
         )
+    if distanceMeasure in METRICS:
+        found = pairwise_silhouette(
+            table, width, sums.labels, sums.rows, distanceMeasure, sample=sampleSize, seed=seed
+        )
+        _logger.info(
+            "silhouette %.4f ± %.4f, of %s rows", found.mean, found.error, f"{found.rows:,}"
+        )
+        return found.mean
     scores = table.mapInArrow(partial(_score, width, cosine, sums), _SCORES).toArrow()
     return float(np.sum(scores["total"].to_numpy()) / known.rows)
 

@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.spatial.distance import cdist
 from sklearn.metrics import silhouette_samples, silhouette_score
 
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining import silhouette
+from sparkml_dist.mining.clusters.pairwise_silhouette import (
+    pairwise_silhouette,
+    silhouettes_of_sums,
+)
 from sparkml_dist.mining.clusters.silhouettes import ClusterSums, row_silhouettes
 
 
@@ -33,11 +38,40 @@ def test_rows_from_joined_sums(away):
     assert row_silhouettes(points, labels, sums) == pytest.approx(wanted, abs=1e-7)
 
 
+@pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
+def test_rows_from_sums_of_distances(metric):
+    points, labels = blobs()
+    names, own, rows = np.unique(labels, return_inverse=True, return_counts=True)
+    distances = cdist(points, points, metric)
+    sums = np.stack([distances[:, labels == name].sum(axis=1) for name in names], axis=1)
+    found = silhouettes_of_sums(own, sums, rows)
+    assert found == pytest.approx(silhouette_samples(points, labels, metric=metric), abs=1e-12)
+
+
+def test_a_sample_is_within_its_error_and_does_not_depend_on_partitions(spark):
+    points, labels = blobs(3_000)
+    names, rows = np.unique(labels, return_counts=True)
+    df = frame(spark, points, labels).selectExpr(
+        "array(x0, x1, x2) point", "double(prediction) label"
+    )
+    found = [
+        pairwise_silhouette(df.repartition(n), 3, names, rows, "euclidean", sample=400, seed=5)
+        for n in (1, 5)
+    ]
+    assert found[0].mean == pytest.approx(found[1].mean, abs=1e-12)
+    assert found[0].rows == 400
+    values = silhouette_samples(points, labels)
+    # Of a sample drawn without replacement.
+    wanted = values.std(ddof=1) / 20 * np.sqrt(1 - 400 / 3_000)
+    assert found[0].error == pytest.approx(wanted, rel=0.15)
+    assert abs(found[0].mean - values.mean()) < 3 * found[0].error
+
+
 @pytest.mark.modes
 def test_equals_scikit_learn(spark):
     points, labels = blobs()
     df = frame(spark, points, labels)
-    for measure in ("sqeuclidean", "cosine"):
+    for measure in ("sqeuclidean", "cosine", "euclidean", "manhattan"):
         found = silhouette(df, featuresCols=["x*"], distanceMeasure=measure)
         assert found == pytest.approx(silhouette_score(points, labels, metric=measure), abs=1e-10)
 
@@ -62,7 +96,9 @@ def test_bad_data(spark, points, labels, code):
 def test_bad_options(spark):
     df = frame(spark, *blobs(5))
     with pytest.raises(ConfigurationError, match="distanceMeasure"):
-        silhouette(df, featuresCols=["x0"], distanceMeasure="euclidean")
+        silhouette(df, featuresCols=["x0"], distanceMeasure="chebyshev")
+    with pytest.raises(ConfigurationError, match="sampleSize"):
+        silhouette(df, featuresCols=["x0"], distanceMeasure="euclidean", sampleSize=1)
     with pytest.raises(ConfigurationError, match="featuresCol"):
         silhouette(df)
     with pytest.raises(DataError, match="clusterz"):

@@ -1,0 +1,252 @@
+"""The silhouette of distances that sums do not tell: of a sample, against all rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sparkml_dist.mining.point_columns import point_matrix
+from sparkml_dist.mining.point_survey import LowestHashes
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["METRICS", "SilhouetteEstimate", "pairwise_silhouette", "silhouettes_of_sums"]
+
+#: What SciPy calls the distances.
+METRICS = {"euclidean": "euclidean", "manhattan": "cityblock"}
+
+_DRAWN = "hashes binary, rows binary"
+_PIECES = "part int, sampled boolean, rows binary"
+_SUMS = "part int, labels binary, sums binary"
+_ESTIMATE = "mean double, error double, rows long"
+# Bytes of the rows that a task holds while it waits for the sample.
+_PART_BYTES = 64 << 20
+# Distances that are held at once.
+_VALUES = 1 << 22
+
+Points = npt.NDArray[np.float64]
+Labels = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class SilhouetteEstimate:
+    """A mean silhouette.
+
+    Attributes
+    ----------
+    mean : float
+    error : float
+        Standard error of the mean; 0 where every row was looked at.
+    rows : int
+        Rows whose silhouettes were averaged.
+    """
+
+    mean: float
+    error: float
+    rows: int
+
+
+def pairwise_silhouette(
+    table: DataFrame,
+    width: int,
+    labels: Labels,
+    rows: Labels,
+    metric: str,
+    *,
+    sample: int,
+    seed: int,
+) -> SilhouetteEstimate:
+    """Average the silhouettes of a random sample, each one exact: told from all rows.
+
+    Every task adds up the distances of its rows to those of the sample, by cluster. Neither rows
+    nor sample pass the driver.
+
+    Parameters
+    ----------
+    table : pyspark.sql.DataFrame
+        Columns point (array of doubles) and label (double, whole numbers).
+    width : int
+        Coordinates of a point.
+    labels, rows : ndarray of int64, shape (k,)
+        The clusters, ascending, and how many rows each has.
+    metric : {"euclidean", "manhattan"}
+    sample : int
+        Rows to draw; all of them where there are no more.
+    seed : int
+    """
+    total = int(rows.sum())
+    parts = max(1, -(-total * (width + 1) * 8 // _PART_BYTES), 2)
+    drawn = (
+        table.mapInArrow(partial(_draw, width, sample, seed), _DRAWN)
+        .repartition(1)
+        .mapInArrow(partial(_copies, width, sample, seed, parts), _PIECES)
+    )
+    pieces = table.mapInArrow(partial(_pieces, width, parts), _PIECES)
+    (found,) = (
+        pieces.unionByName(drawn)
+        .repartitionById(parts, "part")
+        .mapInArrow(partial(_distance_sums, width, labels, METRICS[metric]), _SUMS)
+        .repartition(1)
+        .mapInArrow(partial(_estimate, labels, rows), _ESTIMATE)
+        .toArrow()
+        .to_pylist()
+    )
+    return SilhouetteEstimate(found["mean"], found["error"], found["rows"])
+
+
+def silhouettes_of_sums(own: Labels, sums: Points, rows: Labels) -> Points:
+    """Return silhouettes from the sums of distances to the rows of each cluster.
+
+    Parameters
+    ----------
+    own : ndarray of int64, shape (m,)
+        The place of each row's cluster among the clusters.
+    sums : ndarray of float64, shape (m, k)
+        Of the distances to all rows of each cluster; a row's to itself, 0, among them.
+    rows : ndarray of int64, shape (k,)
+        Rows of each cluster; k is at least two.
+
+    Returns
+    -------
+    ndarray of float64, shape (m,)
+        In [-1, 1]; 0 for the only row of a cluster.
+    """
+    at = np.arange(len(own))
+    others = rows[own] - 1
+    inside = sums[at, own] / np.maximum(others, 1)
+    means = sums / rows
+    means[at, own] = np.inf
+    outside = means.min(axis=1)
+    larger = np.maximum(inside, outside)
+    sound = (others > 0) & (larger > 0)
+    return np.where(sound, (outside - inside) / np.where(sound, larger, 1.0), 0.0)
+
+
+def _labelled(batches: Iterator[pa.RecordBatch], width: int) -> Iterator[Points]:
+    """Yield the points of each batch with their labels as the last coordinate."""
+    for batch in batches:
+        if batch.num_rows:
+            labels = batch.column(1).to_numpy(zero_copy_only=False)
+            yield np.column_stack([point_matrix(batch.column(0), width), labels])
+
+
+def _draw(
+    width: int, sample: int, seed: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    lowest = LowestHashes(sample, seed)
+    for rows in _labelled(batches, width):
+        lowest.add(rows)
+    hashes, kept = lowest.kept()
+    yield pa.RecordBatch.from_arrays(
+        [pa.array([hashes.tobytes()]), pa.array([kept.tobytes()])], ["hashes", "rows"]
+    )
+
+
+def _copies(
+    width: int, sample: int, seed: int, parts: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the sample once for each part."""
+    lowest = LowestHashes(sample, seed)
+    for batch in batches:
+        for row in batch.to_pylist():
+            hashes = np.frombuffer(row["hashes"], np.uint64)
+            if len(hashes):
+                lowest.merge(hashes, np.frombuffer(row["rows"]).reshape(-1, width + 1))
+    kept = lowest.kept()[1].tobytes()
+    for part in range(parts):
+        yield _piece(part, True, kept)
+
+
+def _pieces(width: int, parts: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Yield blocks of rows, dealt out to the parts in turn."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    turn = context.partitionId() if context is not None else 0
+    step = max(1, _PART_BYTES // 16 // (8 * (width + 1)))
+    for rows in _labelled(batches, width):
+        for at in range(0, len(rows), step):
+            yield _piece(turn % parts, False, rows[at : at + step].tobytes())
+            turn += 1
+
+
+def _piece(part: int, sampled: bool, rows: bytes) -> pa.RecordBatch:
+    return pa.RecordBatch.from_arrays(
+        [pa.array([part], pa.int32()), pa.array([sampled]), pa.array([rows], pa.binary())],
+        ["part", "sampled", "rows"],
+    )
+
+
+def _distance_sums(
+    width: int, labels: Labels, metric: str, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Yield the distances of the sample to the rows of a part, added up by cluster."""
+    sample: Points | None = None
+    sums: Points = np.empty(0)
+    part, waiting = 0, []
+    for batch in batches:
+        for row in batch.to_pylist():
+            found = np.frombuffer(row["rows"]).reshape(-1, width + 1)
+            part = row["part"]
+            if row["sampled"]:
+                sample = found
+                sums = np.zeros((len(labels), len(sample)))
+            else:
+                waiting.append(found)
+            if sample is not None:
+                for rows in waiting:
+                    _add_distances(sums, rows, sample, labels, metric)
+                waiting = []
+    if sample is not None:
+        own = np.searchsorted(labels, sample[:, -1].astype(np.int64))
+        yield pa.RecordBatch.from_arrays(
+            [
+                pa.array([part], pa.int32()),
+                pa.array([own.astype(np.int64).tobytes()], pa.binary()),
+                pa.array([sums.tobytes()], pa.binary()),
+            ],
+            ["part", "labels", "sums"],
+        )
+
+
+def _add_distances(sums: Points, rows: Points, sample: Points, labels: Labels, metric: str) -> None:
+    from scipy.spatial.distance import cdist
+
+    codes = np.searchsorted(labels, rows[:, -1].astype(np.int64))
+    order = np.argsort(codes, kind="stable")
+    rows, codes = rows[order], codes[order]
+    step = max(1, _VALUES // len(sample))
+    for at in range(0, len(rows), step):
+        here = codes[at : at + step]
+        starts = np.flatnonzero(np.append(True, here[1:] != here[:-1]))
+        distances = cdist(rows[at : at + step, :-1], sample[:, :-1], metric)
+        sums[here[starts]] += np.add.reduceat(distances, starts, axis=0)
+
+
+def _estimate(
+    labels: Labels, rows: Labels, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    # In the order of the parts: sums of doubles depend on it.
+    found = sorted((row for batch in batches for row in batch.to_pylist()), key=lambda r: r["part"])
+    sums = sum(np.frombuffer(row["sums"]).reshape(len(labels), -1) for row in found)
+    own = np.frombuffer(found[0]["labels"], np.int64)
+    values = silhouettes_of_sums(own, np.asarray(sums).T, rows)
+    total, drawn = int(rows.sum()), len(values)
+    error = 0.0
+    if 1 < drawn < total:
+        error = float(values.std(ddof=1) / np.sqrt(drawn) * np.sqrt(1 - drawn / total))
+    yield pa.RecordBatch.from_arrays(
+        [
+            pa.array([float(values.mean())]),
+            pa.array([error], pa.float64()),
+            pa.array([drawn], pa.int64()),
+        ],
+        ["mean", "error", "rows"],
+    )
