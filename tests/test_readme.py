@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.examples import ROOT, blocks, run_here
 
-
+README = ROOT / "README.md"
 # Has its example in docs/deep_parallel.md, which the README names.
 ELSEWHERE = ("DeepEnsembleClassifier",)
-
-
-def blocks(language: str) -> list[str]:
-    """The README's code blocks in `language`."""
-    return re.findall(rf"```{language}\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
 
 
 @pytest.fixture
@@ -31,7 +24,7 @@ def checkout(tmp_path):
     return tmp_path
 
 
-def run(command: list[str], folder: Path, options: dict[str, str] | None = None) -> str:
+def run(command: list[str], folder: Path) -> str:
     """Run `command` in `folder` as a user would and return what it prints."""
     env = {
         key: value
@@ -41,7 +34,7 @@ def run(command: list[str], folder: Path, options: dict[str, str] | None = None)
     done = subprocess.run(
         command,
         cwd=folder,
-        env=env | (options or {}),
+        env=env,
         capture_output=True,
         text=True,
         timeout=300,
@@ -51,17 +44,16 @@ def run(command: list[str], folder: Path, options: dict[str, str] | None = None)
     return done.stdout
 
 
-def test_notebook_in_ten_lines_and_all_that_follows(checkout):
-    code = blocks("python")
+def test_notebook_in_ten_lines_and_all_that_follows(spark, tmp_path, capsys):
+    code = blocks(README)
     assert sum(1 for line in code[0].splitlines() if line.strip()) == 10
-    # The 200 tasks of Spark's default would take most of the time on rows as few as these.
-    options = {"PYSPARK_SUBMIT_ARGS": "--conf spark.sql.shuffle.partitions=4 pyspark-shell"}
-    shown = run([sys.executable, "-c", "\n".join(code)], checkout, options)
+    run_here("\n".join(code), tmp_path)
+    shown = capsys.readouterr().out
     assert shown.count("predictedLabel") == 3
     assert "antecedent" in shown and "outlierScore" in shown
     assert shown.count("|") > 20
-    assert (checkout / "build" / "trees" / "manifest.json").is_file()
-    assert "vibration" in (checkout / "build" / "machines.html").read_text()
+    assert (tmp_path / "build" / "trees" / "manifest.json").is_file()
+    assert "vibration" in (tmp_path / "build" / "machines.html").read_text()
 
 
 def test_every_public_estimator_has_an_example():
@@ -69,21 +61,21 @@ def test_every_public_estimator_has_an_example():
 
     import sparkml_dist
 
-    shown = "\n".join([*blocks("python"), *map(Path.read_text, (ROOT / "docs").glob("*.md"))])
+    shown = "\n".join([*blocks(README), *map(Path.read_text, (ROOT / "docs").glob("*.md"))])
     public = [getattr(sparkml_dist, name) for name in sparkml_dist.__all__]
     estimators = {x for x in public if isinstance(x, type) and issubclass(x, Estimator)}
     functions = {sparkml_dist.profile, sparkml_dist.drift, sparkml_dist.silhouette}
     assert len(estimators) > 25
     missing = [x.__name__ for x in estimators | functions if f"{x.__name__}(" not in shown]
     assert missing == []
-    first = "\n".join(blocks("python"))
+    first = "\n".join(blocks(README))
     methods = [x.__name__ for x in estimators if x.__name__.endswith("Classifier")]
     assert [n for n in methods if f"sd.{n}(" not in first and n not in ELSEWHERE] == []
 
 
 @pytest.mark.skipif(not (ROOT / ".venv").exists(), reason="the commands name .venv")
 def test_spark_submit(checkout):
-    (code,) = blocks("sh")
+    (code,) = blocks(README, "sh")
     shown = run(["bash", "-euc", code], checkout)
     trained, scored = (json.loads(line) for line in shown.splitlines() if line.startswith("{"))
     assert trained["metrics"]["accuracy"] > 0.8

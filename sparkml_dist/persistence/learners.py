@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sparkml_dist.errors import ResourceError, StorageError, TrainingError
+from sparkml_dist.persistence.packed_trees import packed, unpacked
 
 __all__ = ["TRUSTED_TYPES", "dump_learner", "load_learner"]
 
@@ -41,6 +42,7 @@ TRUSTED_TYPES = frozenset(
         "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
         "sklearn.tree._tree.Tree",
         "sklearn.utils.validation.check_array",
+        "sparkml_dist.persistence.packed_trees.PackedTrees",
     }
 )
 
@@ -69,7 +71,7 @@ def dump_learner(learner: Any, *, trusted: Sequence[str] = ()) -> bytes:
     import skops.io
 
     try:
-        content = skops.io.dumps(learner)
+        content = skops.io.dumps(packed(learner))
     except Exception as error:
         raise TrainingError(
             "not_storable",
@@ -123,7 +125,8 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
             "Load it with trusted=[…] naming them only if you trust where the file comes from.",
         )
     try:
-        return skops.io.loads(content, trusted=sorted(TRUSTED_TYPES | set(trusted)))
+        loaded = skops.io.loads(content, trusted=sorted(TRUSTED_TYPES | set(trusted)))
+        return unpacked(loaded)
     except MemoryError as error:
         raise ResourceError(
             "out_of_memory",
@@ -182,6 +185,6 @@ def _canonical(content: bytes) -> bytes:
     with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as target:
         for name in sorted(files):
             target.writestr(zipfile.ZipInfo(name, _EPOCH), files[name])
-        text = json.dumps(schema, indent=2)
+        text = json.dumps(schema)
         target.writestr(zipfile.ZipInfo("schema.json", _EPOCH), text)
     return out.getvalue()
