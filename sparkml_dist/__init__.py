@@ -9,7 +9,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.cluster.worker_garbage import in_spark_worker, keep_collections_short
 from sparkml_dist.version import __version__
+
+if in_spark_worker():
+    keep_collections_short()
 
 if TYPE_CHECKING:
     from sparkml_dist.dataset import (

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from threadpoolctl import ThreadpoolController
 
 __all__ = ["limit_threads"]
 
@@ -29,10 +35,23 @@ def limit_threads(cores: int) -> Iterator[None]:
         Cores that the task owns (``spark.task.cpus``).
     """
     import pyarrow
-    from threadpoolctl import threadpool_limits
 
     for variable in _VARIABLES:  # for libraries that load later
         os.environ[variable] = str(cores)
     pyarrow.set_cpu_count(cores)
-    with threadpool_limits(limits=cores):
+    with _controller(len(sys.modules)).limit(limits=cores):
         yield
+
+
+@lru_cache(maxsize=1)
+def _controller(modules: int) -> ThreadpoolController:  # noqa: ARG001
+    """Return what controls the libraries that are loaded; looking for them takes 20 ms.
+
+    Parameters
+    ----------
+    modules : int
+        Modules that are imported: with more of them, there may be more libraries.
+    """
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()

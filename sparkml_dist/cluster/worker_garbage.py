@@ -1,0 +1,46 @@
+"""Keeps the collection of garbage short in Spark's Python workers, which outlive many tasks.
+
+PySpark collects all garbage after every task, before the worker takes the next one. With
+scikit-learn, pandas and Arrow imported that is a walk over some hundred thousand objects that stay
+for good: a tenth of a second for each task, most of what a small task costs.
+"""
+
+from __future__ import annotations
+
+import gc
+import sys
+
+__all__ = ["in_spark_worker", "keep_collections_short"]
+
+_OLDEST = 2
+# Modules whose import makes freezing anew worth while. What is frozen and becomes a cycle of
+# garbage later is never collected, so that it should not happen often.
+_MANY_MODULES = 50
+
+
+def in_spark_worker() -> bool:
+    """Return whether this process is a worker that PySpark's daemon has forked, or the daemon."""
+    spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+    return getattr(spec, "name", None) == "pyspark.daemon"
+
+
+def keep_collections_short() -> None:
+    """From now on, exempt what a full collection has left whenever modules were imported since.
+
+    Only what has survived a collection that has just ended is exempted: no garbage.
+    """
+    if not any(isinstance(known, _Freezing) for known in gc.callbacks):
+        gc.callbacks.append(_Freezing())
+
+
+class _Freezing:
+    """Called before and after collections."""
+
+    modules = 0
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        if phase != "stop" or info["generation"] != _OLDEST:
+            return
+        if len(sys.modules) - self.modules >= _MANY_MODULES:
+            self.modules = len(sys.modules)
+            gc.freeze()
