@@ -83,7 +83,7 @@ def test_ensembles_score_the_same_bits(voting, tmp_path, monkeypatch):
     fast = made.load()(X)
     asked = []
     monkeypatch.setattr(
-        "sparkml_dist.ensemble.bank.direct", lambda learner, method: asked.append(method)
+        "sparkml_dist.ensemble.loaded_members.direct", lambda learner, method: asked.append(method)
     )
     assert np.array_equal(made.load()(X), fast)
     assert len(asked) == 4

@@ -22,6 +22,8 @@ _ENTRIES = 1 << 20
 _ITEM, _BASKETS, _NULL_BASKETS, _EMPTY_BASKETS, _NULL_ITEMS, _DOUBLE_ITEMS = range(6)
 # Items whose counts come to the driver at once; a second job fetches what it has to beyond.
 _FIRST_ITEMS = 4096
+# Totals of chunks, by item, that the driver adds up itself.
+_FEW_TOTALS = 1 << 15
 
 
 @dataclass(frozen=True)
@@ -172,25 +174,30 @@ def item_counts(
     """
     from pyspark.sql import functions as F
 
-    by_item = (
-        encoded.selectExpr("inline(totals)")
-        .groupBy("kind", "item")
-        .agg(F.sum("count").alias("count"))
-    )
-    # The totals come first, then the most frequent items.
-    head = (
-        by_item.orderBy(F.col("kind").desc(), F.col("count").desc())
-        .limit(_FIRST_ITEMS + _DOUBLE_ITEMS)
-        .toArrow()
-        .combine_chunks()
-    )
+    sizes = encoded.select(F.size("totals").alias("size")).toArrow().column("size")
+    few = (pa.compute.sum(sizes).as_py() or 0) <= _FEW_TOTALS
+    if few:
+        # Added up here: two shuffles take longer than the rest of a small problem.
+        counted = encoded.selectExpr("inline(totals)").toArrow().group_by(["kind", "item"])
+        head = counted.aggregate([("count", "sum")]).select(["kind", "item", "count_sum"])
+        head = head.rename_columns(["kind", "item", "count"])
+    else:
+        by_item = (
+            encoded.selectExpr("inline(totals)")
+            .groupBy("kind", "item")
+            .agg(F.sum("count").alias("count"))
+        )
+        # The totals come first, then the most frequent items.
+        head = by_item.orderBy(F.col("kind").desc(), F.col("count").desc())
+        head = head.limit(_FIRST_ITEMS + _DOUBLE_ITEMS).toArrow()
+    head = head.combine_chunks()
     kinds = head.column("kind").to_numpy()
     counts = head.column("count").to_numpy()
     seen = [int(counts[kinds == kind].sum()) for kind in range(1, 6)]
     totals = BasketTotals(*seen)
     if min_count is None:
         min_count = required_count(min_support or 0.0, totals.baskets)
-    if (kinds == _ITEM).sum() == _FIRST_ITEMS and counts[-1] >= min_count:
+    if not few and (kinds == _ITEM).sum() == _FIRST_ITEMS and counts[-1] >= min_count:
         found = by_item.where((F.col("kind") == _ITEM) & (F.col("count") >= min_count))
         head = found.toArrow().combine_chunks()
         kinds, counts = head.column("kind").to_numpy(), head.column("count").to_numpy()

@@ -51,10 +51,11 @@ def trial(encoded: DataFrame, mining: Mining, *, outright: bool = True) -> DataF
     """
     total = int(mining.vocabulary.counts.sum())
     share = min(1.0, TRIAL_ENTRIES / max(1, total))
-    ranked = encoded.mapInArrow(partial(_sampled, mining, share), _SAMPLE)
-    # All chunks of a small problem go through one task; samples of many are made by many first.
-    one = ranked.coalesce(1) if share == 1.0 else ranked.repartition(1)
-    return one.mapInArrow(partial(_look, mining, share, outright), PACKED)
+    if share == 1.0:
+        # All of a small problem goes through one task, and one Python worker.
+        return encoded.coalesce(1).mapInArrow(partial(_look_at_all, mining, outright), PACKED)
+    sampled = encoded.mapInArrow(partial(_sampled, mining, share), _SAMPLE).repartition(1)
+    return sampled.mapInArrow(partial(_look_at_sample, mining, share), PACKED)
 
 
 def _sampled(
@@ -62,7 +63,7 @@ def _sampled(
 ) -> Iterator[pa.RecordBatch]:
     for chunk in chunks(batches):
         rows = mining.vocabulary.ranked(chunk.dictionary, chunk.lengths, chunk.codes)
-        if share < 1.0 and len(rows):
+        if len(rows):
             # Drawn by what the chunk holds: the same when a task is run again.
             seed = [len(rows), int(rows.codes.sum(dtype=np.int64))]
             drawn = np.random.default_rng(seed).random(len(rows)) < share
@@ -76,31 +77,47 @@ def _sampled(
         )
 
 
-def _look(
-    mining: Mining, share: float, outright: bool, batches: Iterator[pa.RecordBatch]
+def _look_at_all(
+    mining: Mining, outright: bool, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(1):
-        rows = _joined(batches)
-        found = _outright(mining, rows) if share == 1.0 and outright else None
+        ranked = mining.vocabulary.ranked
+        parts = [ranked(c.dictionary, c.lengths, c.codes) for c in chunks(batches)]
+        rows = BasketRows.joined(parts).merged()
+        found = _outright(mining, rows) if outright else None
         if found is not None:
             yield from map(packed_row, found)
             yield note_row({"complete": True, "peak_rss": memory.so_far()})
-            return
-        # The chance that an itemset of a sample is too rare in truth is kept small.
-        expected = mining.min_count * share
-        threshold = expected if share == 1.0 else expected + 2.0 * np.sqrt(expected)
-        seen = estimate_classes(
-            rows, len(mining.vocabulary), max(1.0, threshold), whole=mining.needs_whole_baskets
-        )
-        yield note_row(
-            {
-                "complete": False,
-                "estimate": float(seen.itemsets.sum()),
-                "itemsets": np.round(seen.itemsets, 1).tolist(),
-                "entries": np.round(seen.entries / share, 1).tolist(),
-                "peak_rss": memory.so_far(),
-            }
-        )
+        else:
+            yield _expectation(mining, rows, 1.0, memory)
+
+
+def _look_at_sample(
+    mining: Mining, share: float, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    with PeakMemory() as memory, limit_threads(1):
+        yield _expectation(mining, _joined(batches), share, memory)
+
+
+def _expectation(
+    mining: Mining, rows: BasketRows, share: float, memory: PeakMemory
+) -> pa.RecordBatch:
+    """Return a note on what to expect of all baskets, from a share of them."""
+    # The chance that an itemset of a sample is too rare in truth is kept small.
+    expected = mining.min_count * share
+    threshold = expected if share == 1.0 else expected + 2.0 * np.sqrt(expected)
+    seen = estimate_classes(
+        rows, len(mining.vocabulary), max(1.0, threshold), whole=mining.needs_whole_baskets
+    )
+    return note_row(
+        {
+            "complete": False,
+            "estimate": float(seen.itemsets.sum()),
+            "itemsets": np.round(seen.itemsets, 1).tolist(),
+            "entries": np.round(seen.entries / share, 1).tolist(),
+            "peak_rss": memory.so_far(),
+        }
+    )
 
 
 def _joined(batches: Iterator[pa.RecordBatch]) -> BasketRows:

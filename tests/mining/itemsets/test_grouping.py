@@ -76,8 +76,7 @@ def in_groups(encoded, mining, groups, limit=10**6):
 
 
 def expected(encoded, mining):
-    sampled = trial._sampled(mining, 1.0, iter(encoded))
-    _, notes = read(trial._look(mining, 1.0, False, sampled), mining.vocabulary)
+    _, notes = read(trial._look_at_all(mining, False, iter(encoded)), mining.vocabulary)
     return np.array(notes[0]["itemsets"]), np.array(notes[0]["entries"])
 
 
