@@ -30,6 +30,7 @@ __all__ = [
     "loaded",
     "score",
     "score_regression",
+    "streams",
     "within",
 ]
 
@@ -129,6 +130,11 @@ class BoundedScorer(Scorer, Protocol):
 def within(scorer: Scorer, memory: int) -> Scorer:
     """Return a scorer that keeps to `memory` bytes of members, if it can."""
     return scorer.within(memory) if isinstance(scorer, BoundedScorer) else scorer
+
+
+def streams(scorer: Scorer) -> bool:
+    """Return whether a scorer reads members anew for each block."""
+    return isinstance(scorer, BoundedScorer) and scorer.streams
 
 
 _loaded: dict[str, Any] = {}
@@ -307,7 +313,7 @@ def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
 
 
 def _block_rows(scorer: Scorer, schema: FeatureSchema) -> int:
-    if isinstance(scorer, BoundedScorer) and scorer.streams:
+    if streams(scorer):
         return max(_ROWS_AT_ONCE, _STREAMED_BYTES // (4 * max(1, schema.n_features)))
     return _ROWS_AT_ONCE
 

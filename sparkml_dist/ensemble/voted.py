@@ -16,7 +16,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.regression_model import ShardRegressionModel
-from sparkml_dist.scoring import BoundedScorer, Predict, Scorer, within
+from sparkml_dist.scoring import Predict, Scorer, streams, within
 from sparkml_dist.session import get_session
 from sparkml_dist.shard_model import ShardModel
 from sparkml_dist.workspace import temporary_folder
@@ -45,7 +45,7 @@ class VotedScorer:
     @property
     def streams(self) -> bool:
         """Whether members of a model are read anew for each block."""
-        return any(isinstance(s, BoundedScorer) and s.streams for s in self.scorers)
+        return any(map(streams, self.scorers))
 
     def within(self, memory: int) -> VotedScorer:
         """Return the scorer with at most so many bytes of members in memory at once."""

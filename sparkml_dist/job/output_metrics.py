@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.deep.output_facts import OutputFacts
 from sparkml_dist.deep.target import target_names
-from sparkml_dist.report.evaluation import label_column
+from sparkml_dist.report.evaluation import class_values, label_column
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -93,11 +93,7 @@ def _accuracy(test: DataFrame, label: str, classes: Sequence[Any], given: Column
     """Return the share of the rows of a known class whose output is largest there."""
     from pyspark.sql import functions as F
 
-    numeric = not isinstance(classes[0], str | bool)
-    values = [
-        float(c) if numeric else str(c).lower() if isinstance(c, bool) else c for c in classes
-    ]
-    known = F.array(*map(F.lit, values))
+    known = F.array(*map(F.lit, class_values(classes)))
     true = F.array_position(known, label_column(test, label, classes))
     largest = F.array_position(given, F.array_max(given))
     return F.avg(F.when(true > 0, (true == largest).cast("double")))

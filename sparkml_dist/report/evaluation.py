@@ -21,7 +21,7 @@ from sparkml_dist.report.partial_sums import PartialSums
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["array_column", "evaluate_classification", "label_column"]
+__all__ = ["array_column", "class_values", "evaluate_classification", "label_column"]
 
 # What a row of partial sums is about.
 _ROWS, _UNKNOWN, _NULL, _NOT_FINITE, _STRANGE, _LOSS, _CONFUSION, _HISTOGRAM = range(8)
@@ -107,14 +107,15 @@ class _Classes:
     def numeric(self) -> bool:
         return not isinstance(self.classes[0], str | bool)
 
-    def _values(self) -> pa.Array:
+    def values(self) -> list[Any]:
+        """Return the classes as `label_column` has them: all numbers, or all strings."""
         if self.numeric:
-            return pa.array([float(c) for c in self.classes], pa.float64())
-        return pa.array([str(c).lower() if isinstance(c, bool) else c for c in self.classes])
+            return [float(c) for c in self.classes]
+        return [str(c).lower() if isinstance(c, bool) else c for c in self.classes]
 
     def codes(self, labels: pa.Array) -> npt.NDArray[np.int64]:
         """Return positions in the class list; -1 for labels that are not in it."""
-        found = pc.index_in(labels, value_set=self._values())
+        found = pc.index_in(labels, value_set=pa.array(self.values()))
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
     def predicted(self, predictions: pa.Array) -> npt.NDArray[np.int64]:
@@ -124,6 +125,11 @@ class _Classes:
         values = pc.fill_null(predictions, -1.0).to_numpy(zero_copy_only=False)
         good = (values >= 0) & (values < len(self.classes)) & (values == np.floor(values))
         return np.where(good, values, -1).astype(np.int64)
+
+
+def class_values(classes: Sequence[Any]) -> list[Any]:
+    """Return a class list in the type in which `label_column` has labels."""
+    return _Classes(tuple(classes)).values()
 
 
 def label_column(df: DataFrame, name: str, classes: Sequence[Any]) -> Column:

@@ -12,7 +12,7 @@ from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.calibration.calibrators import Calibration
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import MANIFEST, ModelFile
-from sparkml_dist.scoring import BoundedScorer, Predict, Scorer, within
+from sparkml_dist.scoring import Predict, Scorer, streams, within
 from sparkml_dist.shard_model import load_model
 
 __all__ = ["CalibratedClassificationModel", "CalibratedScorer", "keep_base"]
@@ -47,7 +47,7 @@ class CalibratedScorer:
     @property
     def streams(self) -> bool:
         """Whether members are read anew for each block."""
-        return isinstance(self.base, BoundedScorer) and self.base.streams
+        return streams(self.base)
 
     def within(self, memory: int) -> CalibratedScorer:
         """Return the scorer with at most so many bytes of members in memory at once."""

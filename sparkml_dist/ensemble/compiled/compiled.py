@@ -27,7 +27,7 @@ from sparkml_dist.ensemble.compiled.export import not_covered, onnx_bytes
 from sparkml_dist.ensemble.compiled.runtime import runtime
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.scoring import Predict, Scorer, check_feature_columns, within
+from sparkml_dist.scoring import Predict, Scorer, check_feature_columns, streams, within
 from sparkml_dist.session import SessionInfo, get_session
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class CompiledScorer:
     @property
     def streams(self) -> bool:
         """Whether members are read anew for each block; the graph is loaded whole."""
-        return not has_onnxruntime() and bool(self.plain.streams)
+        return not has_onnxruntime() and streams(self.plain)
 
     def within(self, memory: int) -> CompiledScorer:
         """Return the scorer with at most so many bytes of members in memory at once."""

@@ -12,17 +12,16 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.mining.point_columns import point_matrix
-from sparkml_dist.mining.point_survey import LowestHashes
+from sparkml_dist.mining.point_survey import joined_surveys, partial_surveys
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["METRICS", "SilhouetteEstimate", "pairwise_silhouette", "silhouettes_of_sums"]
+__all__ = ["METRICS", "SilhouetteEstimate", "pairwise_silhouette", "silhouettes_of_means"]
 
 #: What SciPy calls the distances.
 METRICS = {"euclidean": "euclidean", "manhattan": "cityblock"}
 
-_DRAWN = "hashes binary, rows binary"
 _PIECES = "part int, sampled boolean, rows binary"
 _SUMS = "part int, labels binary, sums binary"
 _ESTIMATE = "mean double, error double, rows long"
@@ -81,14 +80,18 @@ def pairwise_silhouette(
         Rows to draw; all of them where there are no more.
     seed : int
     """
+    from pyspark.sql import functions as F
+
     total = int(rows.sum())
     parts = max(1, -(-total * (width + 1) * 8 // _PART_BYTES), 2)
+    # Labels go with the points, as their last coordinate.
+    labelled = table.select(F.concat("point", F.array("label")).alias("point"))
     drawn = (
-        table.mapInArrow(partial(_draw, width, sample, seed), _DRAWN)
+        partial_surveys(labelled, sample=sample, seed=seed)
         .repartition(1)
-        .mapInArrow(partial(_copies, width, sample, seed, parts), _PIECES)
+        .mapInArrow(partial(_copies, sample, seed, parts), _PIECES)
     )
-    pieces = table.mapInArrow(partial(_pieces, width, parts), _PIECES)
+    pieces = labelled.mapInArrow(partial(_pieces, width, parts), _PIECES)
     (found,) = (
         pieces.unionByName(drawn)
         .repartitionById(parts, "part")
@@ -101,67 +104,41 @@ def pairwise_silhouette(
     return SilhouetteEstimate(found["mean"], found["error"], found["rows"])
 
 
-def silhouettes_of_sums(own: Labels, sums: Points, rows: Labels) -> Points:
-    """Return silhouettes from the sums of distances to the rows of each cluster.
+def silhouettes_of_means(own: Labels, means: Points, rows: Labels) -> Points:
+    """Return silhouettes from the mean distances to the rows of each cluster.
 
     Parameters
     ----------
-    own : ndarray of int64, shape (m,)
+    own : ndarray of int64, shape (n,)
         The place of each row's cluster among the clusters.
-    sums : ndarray of float64, shape (m, k)
+    means : ndarray of float64, shape (n, k)
         Of the distances to all rows of each cluster; a row's to itself, 0, among them.
     rows : ndarray of int64, shape (k,)
         Rows of each cluster; k is at least two.
 
     Returns
     -------
-    ndarray of float64, shape (m,)
+    ndarray of float64, shape (n,)
         In [-1, 1]; 0 for the only row of a cluster.
     """
     at = np.arange(len(own))
     others = rows[own] - 1
-    inside = sums[at, own] / np.maximum(others, 1)
-    means = sums / rows
-    means[at, own] = np.inf
-    outside = means.min(axis=1)
+    inside = means[at, own] * rows[own] / np.maximum(others, 1)
+    apart = means.copy()
+    apart[at, own] = np.inf
+    outside = apart.min(axis=1)
     larger = np.maximum(inside, outside)
     sound = (others > 0) & (larger > 0)
     return np.where(sound, (outside - inside) / np.where(sound, larger, 1.0), 0.0)
 
 
-def _labelled(batches: Iterator[pa.RecordBatch], width: int) -> Iterator[Points]:
-    """Yield the points of each batch with their labels as the last coordinate."""
-    for batch in batches:
-        if batch.num_rows:
-            labels = batch.column(1).to_numpy(zero_copy_only=False)
-            yield np.column_stack([point_matrix(batch.column(0), width), labels])
-
-
-def _draw(
-    width: int, sample: int, seed: int, batches: Iterator[pa.RecordBatch]
-) -> Iterator[pa.RecordBatch]:
-    lowest = LowestHashes(sample, seed)
-    for rows in _labelled(batches, width):
-        lowest.add(rows)
-    hashes, kept = lowest.kept()
-    yield pa.RecordBatch.from_arrays(
-        [pa.array([hashes.tobytes()]), pa.array([kept.tobytes()])], ["hashes", "rows"]
-    )
-
-
 def _copies(
-    width: int, sample: int, seed: int, parts: int, batches: Iterator[pa.RecordBatch]
+    sample: int, seed: int, parts: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """Yield the sample once for each part."""
-    lowest = LowestHashes(sample, seed)
-    for batch in batches:
-        for row in batch.to_pylist():
-            hashes = np.frombuffer(row["hashes"], np.uint64)
-            if len(hashes):
-                lowest.merge(hashes, np.frombuffer(row["rows"]).reshape(-1, width + 1))
-    kept = lowest.kept()[1].tobytes()
+    rows = joined_surveys(batches, sample=sample, seed=seed).sample.tobytes()
     for part in range(parts):
-        yield _piece(part, True, kept)
+        yield _piece(part, True, rows)
 
 
 def _pieces(width: int, parts: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -171,7 +148,8 @@ def _pieces(width: int, parts: int, batches: Iterator[pa.RecordBatch]) -> Iterat
     context = TaskContext.get()
     turn = context.partitionId() if context is not None else 0
     step = max(1, _PART_BYTES // 16 // (8 * (width + 1)))
-    for rows in _labelled(batches, width):
+    for batch in batches:
+        rows = point_matrix(batch.column(0), width + 1)
         for at in range(0, len(rows), step):
             yield _piece(turn % parts, False, rows[at : at + step].tobytes())
             turn += 1
@@ -237,7 +215,7 @@ def _estimate(
     found = sorted((row for batch in batches for row in batch.to_pylist()), key=lambda r: r["part"])
     sums = sum(np.frombuffer(row["sums"]).reshape(len(labels), -1) for row in found)
     own = np.frombuffer(found[0]["labels"], np.int64)
-    values = silhouettes_of_sums(own, np.asarray(sums).T, rows)
+    values = silhouettes_of_means(own, np.asarray(sums).T / rows, rows)
     total, drawn = int(rows.sum()), len(values)
     error = 0.0
     if 1 < drawn < total:

@@ -14,7 +14,11 @@ import pyarrow as pa
 
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.clusters.nearest_center import on_sphere
-from sparkml_dist.mining.clusters.pairwise_silhouette import METRICS, pairwise_silhouette
+from sparkml_dist.mining.clusters.pairwise_silhouette import (
+    METRICS,
+    pairwise_silhouette,
+    silhouettes_of_means,
+)
 from sparkml_dist.mining.point_columns import PointColumns, point_matrix
 from sparkml_dist.mining.point_survey import survey
 
@@ -25,8 +29,7 @@ __all__ = ["ClusterSums", "row_silhouettes", "silhouette"]
 
 _logger = logging.getLogger(__name__)
 
-_FROM_SUMS = ("sqeuclidean", "cosine")
-MEASURES = (*_FROM_SUMS, *METRICS)
+MEASURES = ("sqeuclidean", "cosine", *METRICS)
 _SUMS = "label long, rows long, mean binary, scatter double"
 _SCORES = "total double, rows long"
 
@@ -109,15 +112,7 @@ def row_silhouettes(points: Points, labels: Labels, sums: ClusterSums) -> Points
     distances = np.empty((len(points), len(sums.labels)))
     for j, mean in enumerate(sums.means):
         distances[:, j] = ((points - mean) ** 2).sum(axis=1) + sums.scatters[j] / sums.rows[j]
-    own = np.searchsorted(sums.labels, labels)
-    at = np.arange(len(points))
-    others = sums.rows[own] - 1
-    inside = distances[at, own] * sums.rows[own] / np.maximum(others, 1)
-    distances[at, own] = np.inf
-    outside = distances.min(axis=1)
-    larger = np.maximum(inside, outside)
-    sound = (others > 0) & (larger > 0)
-    return np.where(sound, (outside - inside) / np.where(sound, larger, 1.0), 0.0)
+    return silhouettes_of_means(np.searchsorted(sums.labels, labels), distances, sums.rows)
 
 
 def silhouette(

@@ -174,19 +174,16 @@ def item_counts(
     """
     from pyspark.sql import functions as F
 
+    counted = encoded.selectExpr("inline(totals)")
     sizes = encoded.select(F.size("totals").alias("size")).toArrow().column("size")
     few = (pa.compute.sum(sizes).as_py() or 0) <= _FEW_TOTALS
     if few:
         # Added up here: two shuffles take longer than the rest of a small problem.
-        counted = encoded.selectExpr("inline(totals)").toArrow().group_by(["kind", "item"])
-        head = counted.aggregate([("count", "sum")]).select(["kind", "item", "count_sum"])
+        head = counted.toArrow().group_by(["kind", "item"]).aggregate([("count", "sum")])
+        head = head.select(["kind", "item", "count_sum"])
         head = head.rename_columns(["kind", "item", "count"])
     else:
-        by_item = (
-            encoded.selectExpr("inline(totals)")
-            .groupBy("kind", "item")
-            .agg(F.sum("count").alias("count"))
-        )
+        by_item = counted.groupBy("kind", "item").agg(F.sum("count").alias("count"))
         # The totals come first, then the most frequent items.
         head = by_item.orderBy(F.col("kind").desc(), F.col("count").desc())
         head = head.limit(_FIRST_ITEMS + _DOUBLE_ITEMS).toArrow()

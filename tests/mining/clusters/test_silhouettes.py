@@ -12,7 +12,7 @@ from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining import silhouette
 from sparkml_dist.mining.clusters.pairwise_silhouette import (
     pairwise_silhouette,
-    silhouettes_of_sums,
+    silhouettes_of_means,
 )
 from sparkml_dist.mining.clusters.silhouettes import ClusterSums, row_silhouettes
 
@@ -39,12 +39,12 @@ def test_rows_from_joined_sums(away):
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cityblock"])
-def test_rows_from_sums_of_distances(metric):
+def test_rows_from_mean_distances(metric):
     points, labels = blobs()
     names, own, rows = np.unique(labels, return_inverse=True, return_counts=True)
     distances = cdist(points, points, metric)
-    sums = np.stack([distances[:, labels == name].sum(axis=1) for name in names], axis=1)
-    found = silhouettes_of_sums(own, sums, rows)
+    means = np.stack([distances[:, labels == name].mean(axis=1) for name in names], axis=1)
+    found = silhouettes_of_means(own, means, rows)
     assert found == pytest.approx(silhouette_samples(points, labels, metric=metric), abs=1e-12)
 
 
