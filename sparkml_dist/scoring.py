@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
@@ -260,7 +261,7 @@ def score(
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         model = loaded(scorer.cache_key, scorer.load)
         with limit_threads(task_cpus):
-            for batch in _joined(batches, _block_rows(scorer, schema)):
+            for batch in joined_batches(batches, _block_rows(scorer, schema)):
                 features = schema.encode([batch.field(i) for i in range(carried)])
                 said = model.measured(features) if places else Measured(model(features), _NONE)
                 proba = np.ascontiguousarray(said.prediction, dtype=np.float32)
@@ -318,20 +319,6 @@ def _block_rows(scorer: Scorer, schema: FeatureSchema) -> int:
     return _ROWS_AT_ONCE
 
 
-def _joined(batches: Iterator[pa.Array], least: int) -> Iterator[pa.Array]:
-    """Join small batches into larger ones; a large one passes as it is."""
-    held: list[pa.Array] = []
-    rows = 0
-    for batch in batches:
-        held.append(batch)
-        rows += len(batch)
-        if rows >= least:
-            yield held[0] if len(held) == 1 else pa.concat_arrays(held)
-            held, rows = [], 0
-    if held:
-        yield held[0] if len(held) == 1 else pa.concat_arrays(held)
-
-
 def score_regression(
     df: DataFrame, schema: FeatureSchema, scorer: Scorer, prediction: str, *, task_cpus: int = 1
 ) -> DataFrame:
@@ -360,7 +347,7 @@ def score_regression(
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         model = loaded(scorer.cache_key, scorer.load)
         with limit_threads(task_cpus):
-            for batch in _joined(batches, _block_rows(scorer, schema)):
+            for batch in joined_batches(batches, _block_rows(scorer, schema)):
                 features = schema.encode([batch.field(i) for i in range(carried)])
                 yield pa.array(np.asarray(model(features), dtype=np.float64))
 

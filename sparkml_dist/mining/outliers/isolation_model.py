@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
-from sparkml_dist.mining.outliers.isolation_scorer import isolation_scores
+from sparkml_dist.mining.outliers.isolation_scorer import IsolationScorer
 from sparkml_dist.mining.outliers.isolation_trees import IsolationTrees
 from sparkml_dist.mining.outliers.outlier_params import OutlierModel
 from sparkml_dist.mining.point_columns import point_matrix
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
 
 __all__ = ["IsolationForestModel"]
+
+_ROWS_AT_ONCE, _VALUES_AT_ONCE = 65_536, 1 << 22
 
 
 class IsolationForestModel(OutlierModel):
@@ -43,7 +46,7 @@ class IsolationForestModel(OutlierModel):
 
     def score(self, rows: Any) -> Any:
         """Return the scores of rows in memory, shape (n, d), without Spark."""
-        return isolation_scores(self.trees, rows, self.content["samples"])
+        return IsolationScorer(self.trees, self.content["samples"])(rows)
 
     def _score(self) -> Column:
         from pyspark.sql import functions as F
@@ -51,10 +54,13 @@ class IsolationForestModel(OutlierModel):
         trees, samples = self.trees, self.content["samples"]
         width = self.numFeatures
 
+        least = max(1, min(_ROWS_AT_ONCE, _VALUES_AT_ONCE // width))
+
         def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+            scores = IsolationScorer(trees, samples)
             with limit_threads(1):
-                for batch in batches:
-                    yield pa.array(isolation_scores(trees, point_matrix(batch, width), samples))
+                for batch in joined_batches(batches, least):
+                    yield pa.array(scores(point_matrix(batch, width)))
 
         # How Spark tells an iterator over batches; they must be real objects.
         predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}

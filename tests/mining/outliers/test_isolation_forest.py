@@ -12,7 +12,7 @@ from sklearn.metrics import roc_auc_score
 
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining import IsolationForest, IsolationForestModel
-from sparkml_dist.mining.outliers.isolation_scorer import isolation_scores
+from sparkml_dist.mining.outliers.isolation_scorer import IsolationScorer
 from sparkml_dist.mining.outliers.isolation_trees import (
     IsolationTrees,
     average_path,
@@ -45,7 +45,12 @@ def walked(trees, row, tree):
     return trees.paths[tree, node - len(trees.paths[tree])]
 
 
-@given(st.integers(0, 1000), st.integers(1, 40), st.sampled_from([None, 0, 2]))
+# Many rows: nodes below those levels that are compared as a whole.
+@given(
+    st.integers(0, 1000),
+    st.integers(1, 40) | st.sampled_from([300, 3000]),
+    st.sampled_from([None, 0, 2]),
+)
 def test_scores_are_those_of_walking_down(seed, n, level):
     rng = np.random.default_rng(seed)
     rows = rng.normal(size=(n, 3)).astype(np.float32)
@@ -54,8 +59,8 @@ def test_scores_are_those_of_walking_down(seed, n, level):
     trees = IsolationTrees(
         tests if level is None else None, None if level is None else tests, thresholds, paths
     )
-    found = isolation_scores(trees, rows, n)
-    for i in range(n):
+    found = IsolationScorer(trees, n)(rows)
+    for i in range(min(n, 40)):
         mean = np.mean([walked(trees, rows[i], t) for t in range(3)])
         # Trees of one row tell nothing apart: neither common nor rare.
         expected = 2 ** -(mean / float(average_path(n))) if n > 1 else 0.5
