@@ -88,14 +88,14 @@ def against_pyfim(repeats: int) -> tuple[list[str], list[float]]:
     import numpy as np
     import pyarrow as pa
 
-    from sparkml_dist.mining.itemsets.encoding import required_count
+    from sparkml_dist.mining.itemsets.item_counts import Threshold
     from sparkml_dist.mining.itemsets.mining_task import Mining
     from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 
     notes, ratios = [], []
     for name, support, wanted, _ in CASES:
         baskets = lines(name)
-        least = required_count(support, len(baskets))
+        least = Threshold(support, None).count(len(baskets))
         flat = pa.array([item for basket in baskets for item in basket]).dictionary_encode()
         codes = flat.indices.to_numpy()
         counts = np.bincount(codes)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.base import Estimator
@@ -14,12 +16,19 @@ from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.itemsets.baskets import basket_lists
-from sparkml_dist.mining.itemsets.encoding import BasketTotals, encoded_baskets, item_counts
+from sparkml_dist.mining.itemsets.encoding import encoded_baskets
+from sparkml_dist.mining.itemsets.first_look import FirstLook, first_look
 from sparkml_dist.mining.itemsets.grouped_mining import grouped_mining
 from sparkml_dist.mining.itemsets.grouping import Grouping, group_classes
+from sparkml_dist.mining.itemsets.item_counts import (
+    BasketTotals,
+    ItemCounts,
+    Threshold,
+    count_items,
+)
 from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
 from sparkml_dist.mining.itemsets.mining_task import Mining
-from sparkml_dist.mining.itemsets.packed import unpacked_itemsets
+from sparkml_dist.mining.itemsets.packed import sizes_of, unpacked_itemsets
 from sparkml_dist.mining.itemsets.trial import trial
 from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
@@ -42,8 +51,8 @@ _SLOTS_UNKNOWN = 8
 class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
     """Finds the itemsets that occur together in many baskets, exactly, at any size of the data.
 
-    Items are counted and encoded in one pass. A first task sizes the problem up on all of the
-    encoded baskets or a sample of them, and solves it outright where it is small. Otherwise the
+    Items are encoded and counted in one pass, which solves a small problem at once. Of a larger
+    one, a task sizes up all of the encoded baskets or a sample of them. Then the
     search space is cut by rarest items into groups of about equal estimated work, small enough
     for a task's memory; each is mined in a task of its own, from the baskets that hold its items.
     Results stay on the executors.
@@ -136,33 +145,34 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
             dataset, self.getOrDefault(self.itemsCol), self._value(self.basketCol)
         )
         spark = dataset.sparkSession
-        seconds: dict[str, float] = {}
+        start = time.perf_counter()
         encoded = encoded_baskets(lists, item_type).persist()
         try:
-            with job_description(spark, "sparkml_dist: count items"), _timed(seconds, "count"):
-                totals, min_count, items, counts = item_counts(
-                    encoded, self.getOrDefault(self.minSupport), self._value(self.minCount)
-                )
-            self._tell(totals, min_count)
-            mining = Mining(
-                Vocabulary.of(items, counts),
-                min_count,
-                self.getOrDefault(self.target),
-                self._value(self.maxLength),
-            )
-            with job_description(spark, "sparkml_dist: mine itemsets"), _timed(seconds, "mine"):
-                packed, sizes, more = self._mined(spark, encoded, mining)
+            with job_description(spark, "sparkml_dist: count items, and mine what is small"):
+                packed, counted, look = self._first_look(encoded, item_type)
+            counting = time.perf_counter() - start - look.seconds
+            vocabulary = Vocabulary.of(counted.items, counted.counts)
+            more: dict[str, Any] = {"groups": 1, "peak_worker_rss": look.peak_rss}
+            sizes = look.sizes
+            if sizes is None:
+                packed.unpersist()
+                target, length = self.getOrDefault(self.target), self._value(self.maxLength)
+                mining = Mining(vocabulary, counted.min_count, target, length)
+                with job_description(spark, "sparkml_dist: mine itemsets"):
+                    packed, sizes, more = self._mined(spark, encoded, mining, look.gave_up)
         finally:
             encoded.unpersist()
+        totals = counted.totals
+        mining_took = time.perf_counter() - start - counting
         model = FrequentItemsetsModel(
-            unpacked_itemsets(packed, mining.vocabulary, item_type, totals.baskets),
+            unpacked_itemsets(packed, vocabulary, item_type, totals.baskets),
             n_baskets=totals.baskets,
-            min_count=min_count,
+            min_count=counted.min_count,
             sizes=sizes,
             item_type=item_type,
             summary={
-                "seconds": seconds,
-                "frequent_items": len(mining.vocabulary),
+                "seconds": {"count": round(counting, 3), "mine": round(mining_took, 3)},
+                "frequent_items": len(vocabulary),
                 "null_baskets": totals.null_baskets,
                 "empty_baskets": totals.empty_baskets,
                 "null_items": totals.null_items,
@@ -174,25 +184,39 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
         model._resetUid(self.uid)
         return self._copyValues(model)
 
+    def _first_look(
+        self, encoded: DataFrame, item_type: str
+    ) -> tuple[DataFrame, ItemCounts, FirstLook]:
+        """Count the items; mine at once what is small, into Spark's storage."""
+        threshold = Threshold(self.getOrDefault(self.minSupport), self._value(self.minCount))
+        looked = first_look(
+            encoded,
+            item_type,
+            threshold,
+            self.getOrDefault(self.target),
+            self._value(self.maxLength),
+            outright=self._value(self.numPartitions) is None,
+        )
+        with _stored(looked):
+            look = FirstLook.read(looked, threshold)
+            counted = look.counted or count_items(encoded, threshold)
+            self._tell(counted.totals, counted.min_count)
+            if look.sizes is not None:
+                self._refuse_too_many(sum(look.sizes.values()), exact=True)
+        return looked, counted, look
+
     def _mined(
-        self, spark: SparkSession, encoded: DataFrame, mining: Mining
+        self, spark: SparkSession, encoded: DataFrame, mining: Mining, gave_up: bool
     ) -> tuple[DataFrame, dict[int, int], dict[str, Any]]:
         """Return the packed itemsets in Spark's storage, their sizes, and how it went."""
         exactly = self._value(self.numPartitions)
-        outright = exactly is None or not len(mining.vocabulary)
-        packed = trial(encoded, mining, outright=outright).persist()
-        try:
+        outright = not len(mining.vocabulary) or (exactly is None and not gave_up)
+        packed = trial(encoded, mining, outright=outright)
+        with _stored(packed):
             sizes, notes = _collected(packed)
-        except BaseException:
-            packed.unpersist()
-            raise
-        if notes[0]["complete"]:
-            try:
+            if notes[0]["complete"]:
                 self._refuse_too_many(sum(sizes.values()), exact=True)
-            except BaseException:
-                packed.unpersist()
-                raise
-            return packed, sizes, {"groups": 1, "peak_worker_rss": notes[0]["peak_rss"]}
+                return packed, sizes, {"groups": 1, "peak_worker_rss": notes[0]["peak_rss"]}
         packed.unpersist()
         estimate = notes[0]["estimate"]
         self._refuse_too_many(estimate)
@@ -209,23 +233,16 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
             grouping,
             cores=SessionInfo.of(spark).task_cpus,
             max_itemsets=2 * self.getOrDefault(self.maxItemsets),
-        ).persist()
-        try:
-            sizes, notes = _collected(packed)
-        except BaseException:
-            packed.unpersist()
-            raise
-        peak = max((note["peak_rss"] for note in notes), default=0)
-        return (
-            packed,
-            sizes,
-            {
-                "groups": grouping.groups,
-                "split_classes": len(grouping.splits),
-                "estimate": estimate,
-                "peak_worker_rss": peak,
-            },
         )
+        with _stored(packed):
+            sizes, notes = _collected(packed)
+        more = {
+            "groups": grouping.groups,
+            "split_classes": len(grouping.splits),
+            "estimate": estimate,
+            "peak_worker_rss": max((note["peak_rss"] for note in notes), default=0),
+        }
+        return packed, sizes, more
 
     def _grouping(self, spark: SparkSession, mining: Mining, note: dict[str, Any]) -> Grouping:
         import numpy as np
@@ -320,27 +337,21 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
 
 def _collected(packed: DataFrame) -> tuple[dict[int, int], list[dict[str, Any]]]:
     """Compute the packed itemsets; return how many there are by size, and the tasks' notes."""
-    sizes: dict[int, int] = {}
-    notes = []
-    for row in packed.select("sizes", "note").collect():
-        if row["note"] is not None:
-            notes.append(json.loads(row["note"]))
-        for size, number in enumerate(row["sizes"]):
-            if number:
-                sizes[size] = sizes.get(size, 0) + number
-    return dict(sorted(sizes.items())), notes
+    rows = packed.select("sizes", "note").collect()
+    notes = [json.loads(row["note"]) for row in rows if row["note"] is not None]
+    return sizes_of(row["sizes"] for row in rows), notes
 
 
 def _rounded(estimate: float) -> str:
     return f"{estimate:,.0f}" if estimate < 1e6 else f"{estimate:.1e}"
 
 
-class _timed:  # noqa: N801 - a context manager
-    def __init__(self, seconds: dict[str, float], name: str) -> None:
-        self._seconds, self._name = seconds, name
-
-    def __enter__(self) -> None:
-        self._start = time.perf_counter()
-
-    def __exit__(self, *_: object) -> None:
-        self._seconds[self._name] = round(time.perf_counter() - self._start, 3)
+@contextmanager
+def _stored(table: DataFrame) -> Iterator[None]:
+    """Keep what is computed within in Spark's storage, unless it fails."""
+    table.persist()
+    try:
+        yield
+    except BaseException:
+        table.unpersist()
+        raise

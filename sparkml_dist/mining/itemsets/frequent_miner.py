@@ -12,9 +12,9 @@ from sparkml_dist.mining.itemsets.basket_rows import BasketRows
 from sparkml_dist.mining.itemsets.itemset_sink import ItemsetSink
 from sparkml_dist.mining.itemsets.mask_miner import MaskMiner
 from sparkml_dist.mining.itemsets.pair_counts import (
+    EntryPairs,
     dense_matrix,
     is_dense,
-    pair_steps,
     product_counts,
     spanned_counts,
 )
@@ -218,12 +218,14 @@ class FrequentMiner:
     ) -> Iterator[None]:
         """Mine classes whose rows become bit masks."""
         codes = level.rows.codes
-        masks = np.zeros(len(codes), np.uint64)
-        of_entry = base[codes]
-        for left, right in pair_steps(level.rows, np.flatnonzero(masked[codes])):
-            masks[left] |= bit[of_entry[left] + codes[right]]
-        entries = np.flatnonzero(masks)
-        mask, of_class = masks[entries], codes[entries]
+        pairs = EntryPairs(level.rows, np.flatnonzero(masked[codes]))
+        first_base = base[codes[pairs.entries]]
+        masks = np.zeros(len(pairs.entries), np.uint64)
+        for taken, right in pairs:
+            masks[taken] |= bit[first_base[taken] + codes[right]]
+        filled = np.flatnonzero(masks)
+        mask, entries = masks[filled], pairs.entries[filled]
+        of_class = codes[entries]
         weight = np.repeat(level.rows.weights, level.rows.lengths)[entries]
         of_width = width[of_class]
         for k in range(1, _SMALL + 1):
@@ -271,13 +273,14 @@ class FrequentMiner:
         below = np.full(size, -1, np.int64)
         below[base[first] + second] = np.arange(len(first))
         codes = level.rows.codes
-        of_entry = base[codes]
+        pairs = EntryPairs(level.rows, np.flatnonzero(part[codes]))
+        first_base = base[codes[pairs.entries]]
         found_at: list[npt.NDArray] = []
         found: list[npt.NDArray] = []
-        for left, right in pair_steps(level.rows, np.flatnonzero(part[codes])):
-            code = below[of_entry[left] + codes[right]]
+        for taken, right in pairs:
+            code = below[first_base[taken] + codes[right]]
             used = np.flatnonzero(code >= 0)
-            found_at.append(left[used])
+            found_at.append(pairs.entries[taken][used])
             found.append(code[used])
         rows = _collected(found_at, found, level.rows)
         ends = np.searchsorted(first, first, side="right")

@@ -11,13 +11,20 @@ import numpy.typing as npt
 from sparkml_dist.mining.itemsets.basket_rows import BasketRows
 from sparkml_dist.mining.itemsets.closed_miner import ClosedMiner
 from sparkml_dist.mining.itemsets.frequent_miner import FrequentMiner
-from sparkml_dist.mining.itemsets.itemset_sink import FoundItemsets, ItemsetSink
+from sparkml_dist.mining.itemsets.itemset_sink import (
+    FoundItemsets,
+    ItemsetSink,
+    TooManyItemsetsError,
+)
 from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 
 __all__ = ["Mining"]
 
 # Item numbers of itemsets that are handed out in one piece.
 _PIECE = 1 << 21
+# Itemsets that one task finds at most of a problem that seems small; with more of them, many tasks
+# are faster. Closed itemsets cost more to find.
+_OUTRIGHT, _OUTRIGHT_CLOSED = 1 << 20, 1 << 17
 
 
 @dataclass(frozen=True)
@@ -65,6 +72,14 @@ class Mining:
         known = self.vocabulary
         work = self._miner(sink).mine(rows, known.numbers, known.counts, firsts)
         yield from _pieces(sink, work)
+
+    def outright(self, rows: BasketRows) -> list[FoundItemsets] | None:
+        """Return all itemsets of all baskets, or None where there are too many for one task."""
+        budget = _OUTRIGHT_CLOSED if self.needs_whole_baskets else _OUTRIGHT
+        try:
+            return list(self.run(rows, np.arange(len(self.vocabulary)), budget))
+        except TooManyItemsetsError:
+            return None
 
     def run_part(
         self, rows: BasketRows, code: int, part: int, parts: int, budget: int | None = None

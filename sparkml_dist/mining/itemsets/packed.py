@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["PACKED", "note_row", "packed_row", "unpacked_itemsets"]
+__all__ = ["PACKED", "note_row", "packed_row", "sizes_of", "unpacked_itemsets"]
 
 #: Schema of packed itemsets; ``sizes[k]`` counts those of k items, ``note`` is JSON about a task.
 PACKED = "sizes array<bigint>, lengths binary, items binary, counts binary, note string"
@@ -52,6 +52,16 @@ def _row(
         ],
         ["sizes", "lengths", "items", "counts", "note"],
     )
+
+
+def sizes_of(rows: Iterable[list[int]]) -> dict[int, int]:
+    """Return the number of itemsets by number of items, from the ``sizes`` of packed rows."""
+    sizes: dict[int, int] = {}
+    for row in rows:
+        for size, number in enumerate(row):
+            if number:
+                sizes[size] = sizes.get(size, 0) + number
+    return dict(sorted(sizes.items()))
 
 
 def unpacked_itemsets(

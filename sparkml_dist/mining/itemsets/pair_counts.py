@@ -10,10 +10,10 @@ import numpy.typing as npt
 from sparkml_dist.mining.itemsets.basket_rows import BasketRows
 
 __all__ = [
+    "EntryPairs",
     "both_sided_counts",
     "dense_matrix",
     "is_dense",
-    "pair_steps",
     "product_counts",
     "spanned_counts",
 ]
@@ -40,10 +40,8 @@ def dense_matrix(rows: BasketRows, n_codes: int, dtype: type = np.uint8) -> npt.
     return matrix
 
 
-def pair_steps(
-    rows: BasketRows, entries: npt.NDArray[np.int64], *, before: bool = False
-) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Pair entries of a row with all later ones, in steps.
+class EntryPairs:
+    """Pairs entries of rows with all later ones of their row, in steps of one distance.
 
     Parameters
     ----------
@@ -53,27 +51,33 @@ def pair_steps(
     before : bool, default=False
         Pair with all earlier entries instead.
 
-    Yields
-    ------
-    first, second : ndarray of int64
-        Positions of the entries. No position comes twice in `first` within a step.
+    Attributes
+    ----------
+    entries : ndarray of int64
+        The same positions, those with the most others first. What belongs to the first entry of a
+        pair had better be brought to this order once: steps are slices of it.
     """
-    lengths = rows.lengths
-    room = entries - np.repeat(rows.offsets[:-1], lengths)[entries]
-    if not before:
-        room = np.repeat(lengths, lengths)[entries] - room - 1
-    if not len(entries):
-        return
-    # With the longest runs first, those that go on are always the first ones.
-    longest = int(room.max())
-    kind = np.uint16 if longest < 1 << 16 else np.int64
-    entries = entries[np.argsort((longest - room).astype(kind), kind="stable")]
-    going_on = len(room) - np.cumsum(np.bincount(room, minlength=longest + 1))
-    for distance in range(1, longest + 1):
-        going = int(going_on[distance - 1])
-        for low in range(0, going, _STEP):
-            part = entries[low : min(low + _STEP, going)]
-            yield part, part - distance if before else part + distance
+
+    def __init__(
+        self, rows: BasketRows, entries: npt.NDArray[np.int64], *, before: bool = False
+    ) -> None:
+        lengths = rows.lengths
+        room = entries - np.repeat(rows.offsets[:-1], lengths)[entries]
+        if not before:
+            room = np.repeat(lengths, lengths)[entries] - room - 1
+        longest = int(room.max(initial=0))
+        kind = np.uint16 if longest < 1 << 16 else np.int64
+        self.entries = entries[np.argsort((longest - room).astype(kind), kind="stable")]
+        # With the longest runs first, those that go on are always the first ones.
+        self._going_on = len(room) - np.cumsum(np.bincount(room, minlength=longest + 1))
+        self._sign = -1 if before else 1
+
+    def __iter__(self) -> Iterator[tuple[slice, npt.NDArray[np.int64]]]:
+        """Yield which of `entries` come first, as a slice, and the positions that come second."""
+        for distance, going in enumerate(self._going_on[:-1].tolist(), 1):
+            for low in range(0, going, _STEP):
+                part = slice(low, min(low + _STEP, going))
+                yield part, self.entries[part] + self._sign * distance
 
 
 def spanned_counts(
@@ -103,9 +107,11 @@ def spanned_counts(
     ndarray of int64, shape (size,)
     """
     counts = np.zeros(size, np.int64)
-    of_entry = base[rows.codes]
-    plain = bool((rows.weights == 1).all())
-    weights = None if plain else np.repeat(rows.weights.astype(np.float64), rows.lengths)
+    pairs = EntryPairs(rows, np.flatnonzero(chosen[rows.codes]), before=before)
+    first_base = base[rows.codes[pairs.entries]]
+    weights = None
+    if not (rows.weights == 1).all():
+        weights = np.repeat(rows.weights.astype(np.float64), rows.lengths)[pairs.entries]
     keys: list[npt.NDArray] = []
     weighing: list[npt.NDArray] = []
     waiting = 0
@@ -124,11 +130,11 @@ def spanned_counts(
         weighing.clear()
         waiting = 0
 
-    for first, second in pair_steps(rows, np.flatnonzero(chosen[rows.codes]), before=before):
-        keys.append(of_entry[first] + rows.codes[second])
+    for part, second in pairs:
+        keys.append(first_base[part] + rows.codes[second])
         if weights is not None:
-            weighing.append(weights[first])
-        waiting += len(first)
+            weighing.append(weights[part])
+        waiting += len(second)
         if waiting >= _STEP:
             flush()
     flush()

@@ -1,4 +1,4 @@
-"""The first look by one task: mines outright what is small, and sizes up what is not."""
+"""A trial by one task: mines outright what is small, and sizes up what is not."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.mining.itemsets.basket_rows import BasketRows
 from sparkml_dist.mining.itemsets.encoding import chunks
-from sparkml_dist.mining.itemsets.itemset_sink import FoundItemsets, TooManyItemsetsError
 from sparkml_dist.mining.itemsets.mining_task import Mining
 from sparkml_dist.mining.itemsets.packed import PACKED, note_row, packed_row
 from sparkml_dist.mining.itemsets.result_estimate import estimate_classes
@@ -25,10 +24,6 @@ __all__ = ["TRIAL_ENTRIES", "trial"]
 
 #: Items of baskets that the task looks at, all of them or a sample.
 TRIAL_ENTRIES = 1 << 21
-# Itemsets that it finds at most; with more of them, many tasks are faster.
-_ITEMSETS = 1 << 20
-# Closed itemsets cost more to find.
-_CLOSED = 1 << 17
 _SAMPLE = "lengths binary, codes binary"
 
 
@@ -84,7 +79,7 @@ def _look_at_all(
         ranked = mining.vocabulary.ranked
         parts = [ranked(c.dictionary, c.lengths, c.codes) for c in chunks(batches)]
         rows = BasketRows.joined(parts).merged()
-        found = _outright(mining, rows) if outright else None
+        found = mining.outright(rows) if outright else None
         if found is not None:
             yield from map(packed_row, found)
             yield note_row({"complete": True, "peak_rss": memory.so_far()})
@@ -130,12 +125,3 @@ def _joined(batches: Iterator[pa.RecordBatch]) -> BasketRows:
             )
             parts.append(BasketRows.from_lengths(lengths, codes, np.ones(len(lengths), np.int64)))
     return BasketRows.joined(parts).merged()
-
-
-def _outright(mining: Mining, rows: BasketRows) -> list[FoundItemsets] | None:
-    """Return all itemsets, or None where there are too many for one task."""
-    budget = _CLOSED if mining.needs_whole_baskets else _ITEMSETS
-    try:
-        return list(mining.run(rows, np.arange(len(mining.vocabulary)), budget))
-    except TooManyItemsetsError:
-        return None

@@ -13,7 +13,8 @@ from pyspark.sql import functions as F
 
 from sparkml_dist import FrequentItemsets, read_baskets
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
-from sparkml_dist.mining.itemsets import encoding, grouping, trial
+from sparkml_dist.mining.itemsets import first_look, grouping, item_counts, trial
+from sparkml_dist.mining.itemsets.item_counts import Threshold
 from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -168,9 +169,8 @@ def test_thresholds_are_not_moved_by_rounding(spark):
     # 0.07 × 100 is a little more than 7 in floating point.
     baskets = [["a"]] * 7 + [["b"]] * 6 + [[]] * 87
     assert as_dict(FrequentItemsets(minSupport=0.07).fit(frame(spark, baskets))) == {("a",): 7}
-    assert encoding.required_count(0.07, 100) == 7
-    assert encoding.required_count(1e-9, 10) == 1
-    assert encoding.required_count(1.0, 3) == 3
+    for support, baskets_, least in ((0.07, 100, 7), (1e-9, 10, 1), (1.0, 3, 3)):
+        assert Threshold(support, None).count(baskets_) == least
 
 
 def test_nothing_is_frequent(spark):
@@ -180,13 +180,17 @@ def test_nothing_is_frequent(spark):
 
 
 def test_more_items_than_come_at_once(spark, monkeypatch):
-    monkeypatch.setattr(encoding, "_FIRST_ITEMS", 5)
     baskets = [[i, i + 1] for i in range(60)]
-    model = FrequentItemsets(minCount=1).fit(frame(spark, baskets, type_="int"))
-    assert as_dict(model) == wanted(baskets, 1, "frequent", 2)
+    df = frame(spark, baskets, type_="int")
+    monkeypatch.setattr(item_counts, "_FIRST_ITEMS", 5)
+    for limit in ("_CHUNK_TOTALS", "_TOTALS"):
+        monkeypatch.setattr(first_look, limit, 20)
+        model = FrequentItemsets(minCount=1).fit(df)
+        assert as_dict(model) == wanted(baskets, 1, "frequent", 2)
 
 
 def test_a_sample_plans_what_is_large(spark, monkeypatch):
+    monkeypatch.setattr(first_look, "_ENTRIES", 300)
     monkeypatch.setattr(trial, "TRIAL_ENTRIES", 300)
     baskets = drawn(n=400)
     model = FrequentItemsets(minCount=80).fit(frame(spark, baskets))
@@ -194,8 +198,17 @@ def test_a_sample_plans_what_is_large(spark, monkeypatch):
     assert as_dict(model) == wanted(baskets, 80, "frequent")
 
 
+def test_baskets_that_are_few_but_lie_in_large_chunks(spark, monkeypatch):
+    monkeypatch.setattr(first_look, "_CHUNK_ENTRIES", 10)
+    baskets = drawn(n=100)
+    model = FrequentItemsets(minCount=20).fit(frame(spark, baskets))
+    assert model.summary["groups"] == 1
+    assert as_dict(model) == wanted(baskets, 20, "frequent")
+
+
 def test_an_item_in_every_basket_and_little_memory(spark, monkeypatch):
     """Its class has all baskets, too many for a task: the class is split."""
+    monkeypatch.setattr(first_look, "_ENTRIES", 300)
     monkeypatch.setattr(trial, "TRIAL_ENTRIES", 300)
     monkeypatch.setattr(grouping, "_LEAST_ENTRIES", 120)
     baskets = [[*basket, "always"] for basket in drawn(n=150)]
