@@ -26,6 +26,7 @@ __all__ = [
     "OutputColumns",
     "RawScorer",
     "Scorer",
+    "block_rows",
     "check_feature_columns",
     "forget_loaded",
     "loaded",
@@ -261,7 +262,7 @@ def score(
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         model = loaded(scorer.cache_key, scorer.load)
         with limit_threads(task_cpus):
-            for batch in joined_batches(batches, _block_rows(scorer, schema)):
+            for batch in joined_batches(batches, block_rows(scorer, schema)):
                 features = schema.encode([batch.field(i) for i in range(carried)])
                 said = model.measured(features) if places else Measured(model(features), _NONE)
                 proba = np.ascontiguousarray(said.prediction, dtype=np.float32)
@@ -313,7 +314,8 @@ def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
 
 
-def _block_rows(scorer: Scorer, schema: FeatureSchema) -> int:
+def block_rows(scorer: Scorer, schema: FeatureSchema) -> int:
+    """Return how many rows a scorer had better be given at once, at least."""
     if streams(scorer):
         return max(_ROWS_AT_ONCE, _STREAMED_BYTES // (4 * max(1, schema.n_features)))
     return _ROWS_AT_ONCE
@@ -347,7 +349,7 @@ def score_regression(
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         model = loaded(scorer.cache_key, scorer.load)
         with limit_threads(task_cpus):
-            for batch in joined_batches(batches, _block_rows(scorer, schema)):
+            for batch in joined_batches(batches, block_rows(scorer, schema)):
                 features = schema.encode([batch.field(i) for i in range(carried)])
                 yield pa.array(np.asarray(model(features), dtype=np.float64))
 

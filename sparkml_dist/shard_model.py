@@ -89,8 +89,11 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
 
     def _task_scorer(self) -> Scorer:
         """Return what travels to the workers, where memory is bounded."""
-        memory = parse_size(self.getMemoryPerTask(), "memoryPerTask")
-        return within(self._scorer(), memory // 2)
+        return self._bounded(self._scorer())
+
+    def _bounded(self, scorer: Scorer) -> Scorer:
+        """Return a scorer of this model that keeps members to half of a task's memory."""
+        return within(scorer, parse_size(self.getMemoryPerTask(), "memoryPerTask") // 2)
 
     def getMemoryPerTask(self) -> str:
         """Return memoryPerTask: memory of a scoring task beyond its interpreter."""

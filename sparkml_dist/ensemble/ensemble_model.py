@@ -10,6 +10,7 @@ import pyarrow as pa
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.classification_model import ShardClassificationModel
+from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import SPARK_TYPES
 from sparkml_dist.ensemble.bank import MemberBank, StoredMember
@@ -19,7 +20,7 @@ from sparkml_dist.ensemble.importance import member_importances
 from sparkml_dist.errors import DataError
 from sparkml_dist.params import param
 from sparkml_dist.regression_model import ShardRegressionModel
-from sparkml_dist.scoring import Scorer, check_feature_columns, loaded
+from sparkml_dist.scoring import Scorer, block_rows, check_feature_columns, loaded
 from sparkml_dist.session import SessionInfo, get_session
 from sparkml_dist.shard_model import ShardModel
 
@@ -183,7 +184,8 @@ class EnsembleClassificationModel(EnsembleModel, ShardClassificationModel):
         from pyspark.sql import functions as F
 
         check_feature_columns(df, self.schema)
-        combiner, schema, label = self._plain_scorer(), self.schema, self.label
+        combiner: Any = self._bounded(self._plain_scorer())
+        schema, label = self.schema, self.label
         cores = SessionInfo.of(df.sparkSession).task_cpus
         stages = self.numMembers
 
@@ -191,10 +193,12 @@ class EnsembleClassificationModel(EnsembleModel, ShardClassificationModel):
             staged = loaded(combiner.cache_key + "/staged", combiner.load_staged)
             rows, right = 0, np.zeros(stages, np.int64)
             with limit_threads(cores):
-                for batch in batches:
-                    codes = label.encode(batch.column(0))
+                structs = (batch.to_struct_array() for batch in batches)
+                for block in joined_batches(structs, block_rows(combiner, schema)):
+                    known, *features = block.flatten()
+                    codes = label.encode(known)
                     rows += len(codes)
-                    for m, votes in enumerate(staged(schema.encode(batch.columns[1:]))):
+                    for m, votes in enumerate(staged(schema.encode(features))):
                         right[m] += int((votes.argmax(axis=1) == codes).sum())
             yield pa.RecordBatch.from_arrays(
                 [pa.array([rows], pa.int64()), pa.array([right.tolist()], pa.list_(pa.int64()))],

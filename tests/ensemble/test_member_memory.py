@@ -106,6 +106,26 @@ def test_every_kind_of_model_scores_within_its_memory(iris, tmp_path):
     assert again.fit(shards).summary["oob"] == bags.summary["oob"]
 
 
+def test_stages_and_calibration_keep_to_the_memory_too(iris, monkeypatch):
+    df, shards = iris
+    forest = RandomForestClassifier(5, random_state=0)
+    whole = BaggingClassifier(estimator=forest, numMembers=3).fit(shards)
+    small = whole.copy().setMemoryPerTask("1k")
+    streamed = []
+    bounded = ShardModel._bounded
+
+    def spy(model, scorer):
+        streamed.append(bounded(model, scorer).streams)
+        return bounded(model, scorer)
+
+    monkeypatch.setattr(ShardModel, "_bounded", spy)
+    assert small.stagedAccuracy(df) == whole.stagedAccuracy(df)
+    assert streamed == [True, False]
+    fits = [CalibratedClassifier(model=m, method="isotonic").fit(df) for m in (small, whole)]
+    assert streamed[2:] == [True, False]
+    assert fits[0].calibration.to_dict() == fits[1].calibration.to_dict()
+
+
 def test_a_size_that_is_none(iris):
     _, shards = iris
     model = BaggingClassifier(estimator=DecisionTreeClassifier(), numMembers=1).fit(shards)

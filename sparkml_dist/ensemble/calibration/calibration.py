@@ -130,7 +130,7 @@ class CalibratedClassifier(
         before = time.perf_counter()
         calibration, summary = fit_calibration(
             held,
-            base._scorer(),
+            base._task_scorer(),
             base.schema,
             base.label,
             self.getOrDefault(self.method),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import SPARK_TYPES, Label
 from sparkml_dist.dataset.schema import FeatureSchema
@@ -22,7 +23,7 @@ from sparkml_dist.ensemble.calibration.calibrators import (
 from sparkml_dist.errors import DataError, nearest
 from sparkml_dist.report.auc import ProbabilityBins
 from sparkml_dist.report.partial_sums import PartialSums
-from sparkml_dist.scoring import Scorer, check_feature_columns, loaded
+from sparkml_dist.scoring import Scorer, block_rows, check_feature_columns, loaded
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
@@ -116,12 +117,12 @@ def _add_up(
     sums = PartialSums()
     model = loaded(scorer.cache_key, scorer.load)
     with limit_threads(cores):
-        for batch in batches:
-            if not batch.num_rows:
-                continue
-            codes = label.encode(batch.column(0)).astype(np.int64)
-            weight = batch.column(1).to_numpy(zero_copy_only=False)
-            proba = np.asarray(model(schema.encode(batch.columns[2:])), dtype=np.float64)
+        structs = (batch.to_struct_array() for batch in batches if batch.num_rows)
+        for rows in joined_batches(structs, block_rows(scorer, schema)):
+            known, weights, *features = rows.flatten()
+            codes = label.encode(known).astype(np.int64)
+            weight = weights.to_numpy(zero_copy_only=False)
+            proba = np.asarray(model(schema.encode(features)), dtype=np.float64)
             finite = np.isfinite(proba).all(axis=1)
             sums.add(_NOT_FINITE, 0, float(np.count_nonzero(~finite)))
             codes, weight, proba = codes[finite], weight[finite], proba[finite]

@@ -101,8 +101,9 @@ def nearest_in_cells(
     found: list[tuple[Any, Any, Any]] = []
     for x, rows, who in _visits(blocks, cells, origin):
         for piece, far in _tiles(q, who, x):
-            at, point = np.nonzero(far <= bound[piece][:, None])
-            found.append((piece[at], rows[point], far[at, point]))
+            near = _true_places(far <= bound[piece][:, None])
+            at, point = np.divmod(near, len(x))
+            found.append((piece[at], rows[point], far.ravel()[near]))
     return _sorted(queries, blocks, _best(found, len(q), k + _SPARE), k)
 
 
@@ -136,6 +137,16 @@ def _tiles(q: Singles, who: npt.NDArray, x: Singles) -> Any:
         far = q[piece] @ twice
         far += norms
         yield piece, far
+
+
+def _true_places(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+    """Return the places of a flattened mask that are true, fast where they are rare."""
+    flat = mask.ravel()
+    whole = len(flat) // 8 * 8
+    words = np.flatnonzero(flat[:whole].view(np.uint64))  # eight at a time
+    hits = np.flatnonzero(flat[:whole].reshape(-1, 8)[words].ravel())
+    places = words[hits // 8] * 8 + hits % 8
+    return np.concatenate([places, whole + np.flatnonzero(flat[whole:])])
 
 
 def _best(found: list[tuple[Any, Any, Any]], m: int, k: int) -> Rows:
