@@ -13,6 +13,7 @@ from pyspark.ml.base import Estimator
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
+from sparkml_dist.cluster.plan_size import planned_bytes
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.itemsets.baskets import basket_lists
@@ -46,6 +47,8 @@ _TARGETS = ("frequent", "closed", "maximal")
 # Groups for each slot, so that one that takes longer than estimated holds nobody up.
 _GROUPS_PER_SLOT = 3
 _SLOTS_UNKNOWN = 8
+# Bytes of a table, by Spark's estimate, that is probably small enough to be mined at once.
+_SMALL = 8 << 20
 
 
 class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
@@ -146,7 +149,11 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
         )
         spark = dataset.sparkSession
         start = time.perf_counter()
-        encoded = encoded_baskets(lists, item_type).persist()
+        encoded = encoded_baskets(lists, item_type)
+        # To store what is likely to be mined at once would cost a job of its own.
+        seen = planned_bytes(dataset)
+        if seen is None or seen > _SMALL or self._value(self.numPartitions) is not None:
+            encoded.persist()
         try:
             with job_description(spark, "sparkml_dist: count items, and mine what is small"):
                 packed, counted, look = self._first_look(encoded, item_type)
@@ -156,6 +163,7 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
             sizes = look.sizes
             if sizes is None:
                 packed.unpersist()
+                encoded.persist()  # nothing happens where it is stored already
                 target, length = self.getOrDefault(self.target), self._value(self.maxLength)
                 mining = Mining(vocabulary, counted.min_count, target, length)
                 with job_description(spark, "sparkml_dist: mine itemsets"):

@@ -171,7 +171,7 @@ class _Search:
         """Yield queries, as many as fit an eighth of the memory, since each reads every block."""
         per_row = 8 * self.blocks.width + 64 * self.k
         if self.centres is not None:
-            per_row += _CANDIDATES
+            per_row += _CANDIDATES + 2 * len(self.centres)  # and which cells it visits
         most = max(1, self.memory // _SHARE // per_row)
         held: list[pa.Array] = []
         for batch in batches:

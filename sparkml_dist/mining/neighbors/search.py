@@ -14,10 +14,13 @@ __all__ = ["nearest", "nearest_cells", "nearest_in_cells"]
 Doubles = npt.NDArray[np.float64]
 Singles = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
+Mask = npt.NDArray[np.bool_]
 
 #: How many more than k candidates are compared in double precision.
 _SPARE = 6
 _TILE = 1 << 22
+# Nearest cells that the first round visits.
+_AROUND = 8
 
 
 def nearest(queries: Doubles, blocks: Blocks, k: int) -> tuple[Doubles, Rows]:
@@ -82,43 +85,58 @@ def nearest_in_cells(
     Notes
     -----
     An inverted file (Jégou, Douze, Schmid 2011) without quantization. Queries are gathered by
-    cell, so that a cell is one matrix product in single precision. A first round over each
-    query's own cell bounds the distance of its k-th neighbour; the second keeps what is nearer
-    than that, and the best are compared in double precision.
+    cell, so that a cell is one matrix product in single precision. A first round over the few
+    cells around each query bounds the distance of its k-th neighbour; the second keeps what is
+    nearer than that, and the best are compared in double precision.
     """
     origin = centres.mean(axis=0)
     q = (queries - origin).astype(np.float32)
-    cells = nearest_cells(q, (centres - origin).astype(np.float32), probes)
-    bound = np.full(len(q), np.inf, dtype=np.float32)
-    for x, _, who in _visits(blocks, cells[:, :1], origin):
-        if len(x) >= k:
-            for piece, far in _tiles(q, who, x):
-                kth = np.partition(far, k - 1, axis=1)[:, k - 1]
-                bound[piece] = np.minimum(bound[piece], kth)
+    around, further = _cells_around(q, (centres - origin).astype(np.float32), probes)
     # Norms of the query are left out on both sides; single precision errs by less than this.
-    scale = np.einsum("ij,ij->i", q, q)
-    bound += 1e-5 * (np.abs(bound) + scale)
-    found: list[tuple[Any, Any, Any]] = []
-    for x, rows, who in _visits(blocks, cells, origin):
+    slack = 1e-5 * np.einsum("ij,ij->i", q, q)
+    bound = np.full(len(q), np.inf, dtype=np.float32)
+    q = np.hstack([q, np.ones((len(q), 1), np.float32)])
+    found = _Candidates(len(q), k + _SPARE)
+    for x, rows, who in _visits(blocks, around, origin):
         for piece, far in _tiles(q, who, x):
-            near = _true_places(far <= bound[piece][:, None])
-            at, point = np.divmod(near, len(x))
-            found.append((piece[at], rows[point], far.ravel()[near]))
-    return _sorted(queries, blocks, _best(found, len(q), k + _SPARE), k)
+            if len(x) >= k:
+                kth = np.partition(far, k - 1, axis=1)[:, k - 1]
+                bound[piece] = np.minimum(bound[piece], kth + 1e-5 * np.abs(kth) + slack[piece])
+            found.add(piece, rows, far, bound)
+    if further.any():
+        kth = found.best()[1][:, k - 1]
+        bound = np.minimum(bound, kth + 1e-5 * np.abs(kth) + slack).astype(np.float32)
+        for x, rows, who in _visits(blocks, further, origin):
+            for piece, far in _tiles(q, who, x):
+                found.add(piece, rows, far, bound)
+    return _sorted(queries, blocks, found.best()[0], k)
 
 
-def _visits(blocks: Blocks, cells: npt.NDArray[np.int64], origin: Doubles) -> Any:
+def _cells_around(queries: Singles, centres: Singles, probes: int) -> tuple[Mask, Mask]:
+    """Return which cells (rows) each query visits: the nearest few, and the others of `probes`."""
+    norms = np.einsum("ij,ij->i", centres, centres)
+    around = np.empty((len(centres), len(queries)), bool)
+    further = np.empty_like(around)
+    few = min(_AROUND, probes)
+    step = max(1, _TILE // len(centres))
+    for start in range(0, len(queries), step):
+        part = slice(start, start + step)
+        far = norms - 2.0 * (queries[part] @ centres.T)
+        nearest = np.partition(far, probes - 1, axis=1)[:, :probes]
+        inner = far <= np.partition(nearest, few - 1, axis=1)[:, few - 1 : few]
+        around[:, part] = inner.T
+        further[:, part] = ((far <= nearest[:, -1:]) & ~inner).T
+    return around, further
+
+
+def _visits(blocks: Blocks, visited: Mask, origin: Doubles) -> Any:
     """Yield (points, their numbers, queries that visit) for each cell of each block."""
-    probes = cells.shape[1]
-    order = np.argsort(cells, axis=None, kind="stable")
-    visited = cells.ravel()[order]
-    who = order // probes
     for block in blocks:
         for cell, of_cell in _by_cell(block):
-            low, high = np.searchsorted(visited, [cell, cell + 1])
-            if low < high:
+            who = np.flatnonzero(visited[cell])
+            if len(who):
                 x = (block.x[of_cell] - origin).astype(np.float32)
-                yield x, of_cell + block.base, who[low:high]
+                yield x, of_cell + block.base, who
 
 
 def _by_cell(block: Block) -> Any:
@@ -128,42 +146,68 @@ def _by_cell(block: Block) -> Any:
 
 
 def _tiles(q: Singles, who: npt.NDArray, x: Singles) -> Any:
-    """Yield queries and ‖x‖² − 2qx, a bounded number at a time."""
+    """Yield queries and ‖x‖² − 2qx, a bounded number at a time.
+
+    Queries have a last column of ones, which the product multiplies by ‖x‖².
+    """
     norms = np.einsum("ij,ij->i", x, x)
-    twice = -2.0 * x.T
+    factors = np.vstack([-2.0 * x.T, norms])
     step = max(1, _TILE // len(x))
     for start in range(0, len(who), step):
         piece = who[start : start + step]
-        far = q[piece] @ twice
-        far += norms
-        yield piece, far
+        yield piece, q[piece] @ factors
 
 
-def _true_places(mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.int64]:
+def _true_places(mask: Mask) -> npt.NDArray[np.int64]:
     """Return the places of a flattened mask that are true, fast where they are rare."""
     flat = mask.ravel()
     whole = len(flat) // 8 * 8
-    words = np.flatnonzero(flat[:whole].view(np.uint64))  # eight at a time
-    hits = np.flatnonzero(flat[:whole].reshape(-1, 8)[words].ravel())
+    eights = flat[:whole].view(np.uint64)
+    words = np.flatnonzero(eights != 0)
+    hits = np.flatnonzero(eights[words].view(bool))
     places = words[hits // 8] * 8 + hits % 8
     return np.concatenate([places, whole + np.flatnonzero(flat[whole:])])
 
 
-def _best(found: list[tuple[Any, Any, Any]], m: int, k: int) -> Rows:
-    """Return the numbers of the k nearest candidates of each query, −1 where there are fewer."""
-    out = np.full((m, k), -1, dtype=np.int64)
-    query = np.concatenate([f[0] for f in found]) if found else np.empty(0, np.int64)
-    if not len(query):
-        return out
-    rows = np.concatenate([f[1] for f in found])
-    far = np.concatenate([f[2] for f in found])
-    order = np.lexsort((far, query))
-    query, rows = query[order], rows[order]
-    start = np.searchsorted(query, np.arange(m))
-    rank = np.arange(len(query)) - start[query]
-    near = rank < k
-    out[query[near], rank[near]] = rows[near]
-    return out
+class _Candidates:
+    """Points that may be among the k nearest of some of m queries."""
+
+    def __init__(self, m: int, k: int) -> None:
+        self._m, self._k = m, k
+        self._found: list[tuple[npt.NDArray, npt.NDArray, npt.NDArray]] = []
+
+    def add(self, piece: npt.NDArray, rows: npt.NDArray, far: Singles, bound: Singles) -> None:
+        """Keep what is within its query's bound of (queries `piece`) × (points `rows`)."""
+        near = _true_places(far <= bound[piece][:, None])
+        query, point = np.divmod(near, len(rows))
+        self._found.append((piece[query], rows[point], far.ravel()[near]))
+
+    def best(self) -> tuple[Rows, Singles]:
+        """Return the k nearest of each query, and how far they are; keep these only.
+
+        Where there are fewer, the last are −1, infinitely far.
+        """
+        out = np.full((self._m, self._k), -1, dtype=np.int64)
+        how_far = np.full((self._m, self._k), np.inf, dtype=np.float32)
+        if not self._found:
+            return out, how_far
+        query, rows, far = (np.concatenate(parts) for parts in zip(*self._found, strict=True))
+        order = np.argsort(far)
+        order = order[_by_number(query[order])]
+        query = query[order]
+        rank = np.arange(len(query)) - np.searchsorted(query, np.arange(self._m))[query]
+        kept = rank < self._k
+        order, query, rank = order[kept], query[kept], rank[kept]
+        out[query, rank], how_far[query, rank] = rows[order], far[order]
+        self._found = [(query, rows[order], far[order])]
+        return out, how_far
+
+
+def _by_number(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the stable order of whole numbers from 0 on."""
+    # Numpy counts two-byte numbers, which is much faster than comparing.
+    small = int(values.max(initial=0)) < 1 << 16
+    return np.argsort(values.astype(np.uint16) if small else values, kind="stable")
 
 
 def _sorted(queries: Doubles, blocks: Blocks, rows: Rows, k: int) -> tuple[Doubles, Rows]:
