@@ -126,7 +126,7 @@ def sniff(
     -----
     The first line is a header when half of the known names stand in it, or when none of its
     fields is a number while some of the columns below are numbers. In a table without numbers
-    it is one when its fields never appear again below themselves.
+    it is one when its fields never appear again below themselves, and where nothing is below.
     """
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\n\r'):
         raise ConfigurationError(
@@ -210,6 +210,10 @@ def _sniff_header(
     if any(is_number(field, decimal) for field in first):
         return False, "the first line holds numbers"
     if not rest:
+        names = len(set(first)) == len(first) > 1 and not any(f in missing for f in first)
+        # Where the columns are known, their names would have been found: this is a row of them.
+        if names and len(known_names) < len(first):
+            return True, "the only line holds no number"
         return False, "there is one line only"
     columns = [
         [value for value in column if value not in missing] for column in zip(*rest, strict=True)

@@ -33,7 +33,10 @@ def test_delimiter_and_header_are_found(delimiter, named):
         (["a,b,c", "x,1,p", "y,?,q"], True),
         (["p,x,s"] + ["e,x,s", "p,y,s", "e,b,t"] * 4, False),
         (["class,cap,odour"] + ["e,x,s", "p,y,s", "e,b,t"] * 4, True),
-        (["a,b,c"], False),
+        (["a,b,c"], True),
+        (["a,b,a"], False),
+        (["a,,c"], False),
+        (["a"], False),
         ([",a,b", "0,1,x", "1,2,y"], True),
         (["# a comment", "a,b,label", "1,2,x"], True),
         (['"a","b"', '"1","2"', '"3","4"'], True),
@@ -47,6 +50,7 @@ def test_a_known_name_makes_a_header_even_among_numbers():
     lines = ["label,0,1", "5,1,2", "4,1,3"]
     assert sniff(lines).header is None
     assert sniff(lines, known_names=("label",)).header == ("label", "0", "1")
+    assert sniff(["e,x,s"], known_names=("class", "cap", "odour")).header is None
 
 
 def test_what_is_said_wins():
