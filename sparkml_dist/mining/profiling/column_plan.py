@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,12 +12,14 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType
 
-__all__ = ["ColumnPlan", "check_table", "find_column", "numbered"]
+__all__ = ["ColumnPlan", "check_table", "countable", "find_column"]
 
 #: Kinds whose values are numbers on a line: they have moments, quantiles and histograms.
 MEASURED = frozenset({"number", "boolean", "date", "timestamp", "lengths"})
 #: Kinds whose values can be counted one by one.
 COUNTED = frozenset({"number", "boolean", "date", "timestamp", "text", "binary"})
+# A name in which Spark sees no path, and which needs no quotes.
+_PLAIN = re.compile(r"\w+").fullmatch
 
 
 @dataclass(frozen=True)
@@ -94,24 +97,28 @@ def find_column(plans: list[ColumnPlan], name: str, role: str) -> ColumnPlan:
     return found[0]
 
 
-def numbered(df: DataFrame, plans: list[ColumnPlan]) -> DataFrame:
-    """Return the columns as ``c0``, ``c1``, …, of types that can be counted or measured."""
+def countable(df: DataFrame, plans: list[ColumnPlan]) -> DataFrame:
+    """Return the columns in their order, of types that can be counted or measured.
+
+    Names that Spark could take for something else become others.
+    """
     from pyspark.sql import functions as F
 
-    # By place: any name will do then, with dots and backticks, and twice.
-    plain = df.toDF(*[f"c{p.index}" for p in plans])
-    columns = []
-    for plan in plans:
-        name = f"c{plan.index}"
-        column = F.col(name)
+    names = list(df.columns)
+    if len({name.lower() for name in names}) < len(names) or not all(map(_PLAIN, names)):
+        names = [f"c{plan.index}" for plan in plans]
+        df = df.toDF(*names)
+    # Only columns that change are touched: a call to the JVM for each of thousands takes seconds,
+    # and so does Spark where it projects rows that wide on the driver.
+    changed = {}
+    for plan, name in zip(plans, names, strict=True):
         if plan.kind == "lengths":
-            column = F.when(column.isNotNull(), F.size(column))
+            changed[name] = F.when(F.col(name).isNotNull(), F.size(name))
         elif plan.kind == "nested":
-            column = F.when(column.isNotNull(), F.lit(True))
+            changed[name] = F.when(F.col(name).isNotNull(), F.lit(True))
         elif plan.kind == "text" and plan.type != "string":
-            column = column.cast("string")
-        columns.append(column.alias(name))
-    return plain.select(*columns)
+            changed[name] = F.col(name).cast("string")
+    return df.withColumns(changed) if changed else df
 
 
 def _kind(data_type: DataType) -> str:

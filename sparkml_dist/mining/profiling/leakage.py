@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from sparkml_dist.mining.profiling.column_plan import ColumnPlan, numbered
+from sparkml_dist.mining.profiling.column_plan import ColumnPlan, countable
 from sparkml_dist.mining.profiling.column_sketch import as_numbers
 from sparkml_dist.mining.profiling.frequent_values import as_texts
 
@@ -70,7 +70,7 @@ def leak_scores(
         )
         return pa.table({"number": pa.array([number], pa.int32()), "found": [json.dumps(found)]})
 
-    long = numbered(sampled, plans).mapInArrow(
+    long = countable(sampled, plans).mapInArrow(
         columns, "number int, x double, x_text string, y double, y_text string"
     )
     rows = long.groupBy("number").applyInArrow(judge, "number int, found string").collect()

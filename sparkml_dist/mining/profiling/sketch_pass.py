@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.errors import DataError
-from sparkml_dist.mining.profiling.column_plan import ColumnPlan, numbered
+from sparkml_dist.mining.profiling.column_plan import ColumnPlan, countable
 from sparkml_dist.mining.profiling.column_sketch import ColumnSketch, as_numbers
 from sparkml_dist.mining.profiling.column_summary import summarize
 from sparkml_dist.mining.profiling.pair_moments import PairMoments
@@ -128,7 +128,7 @@ def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], 
         }
         return _joined(found, max(table.column("peak").to_pylist()))
 
-    parts = numbered(df, plans).mapInArrow(sketch, "number int, part int, state binary, peak long")
+    parts = countable(df, plans).mapInArrow(sketch, "number int, part int, state binary, peak long")
     group = F.floor(F.col("number") / joined_at_once)
     joined = parts.groupBy(group).applyInArrow(join, "number int, found string, peak long")
     rows = {row["number"]: row for row in joined.collect()}
