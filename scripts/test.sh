@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
 # Run the tests in each mode, each in a process of its own (a process has one Spark session):
-#   local          those that use a session, on local[2], but for those of the ensembles
-#   ensembles      these
+#   local          those that use a session, on local[2], but for those of the next two
+#   networks, ensembles
 #   processes      those that use none: plain functions, ranks, jobs, clusters of their own
 #   local-cluster, connect      those marked "modes", on a local cluster and over Spark Connect
-# Two modes run at a time. What the first prints is seen at once, that of the others at the end.
+# Three modes run at a time: two leave a sixth of two cores idle, waiting for jobs and ranks to start.
+# What the first prints is seen at once, that of the others at the end.
 #   scripts/test.sh [pytest arguments]        MODES="local connect" chooses the modes
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -30,7 +31,7 @@ if [ -z "${JDK_JAVA_OPTIONS:-}" ]; then
   export JDK_JAVA_OPTIONS="$light -XX:SharedArchiveFile=$archive"
 fi
 
-read -ra modes <<<"${MODES:-local ensembles processes local-cluster connect}"
+read -ra modes <<<"${MODES:-local networks processes ensembles local-cluster connect}"
 logs=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
 
@@ -51,6 +52,7 @@ run_others() {
   done
 }
 
+run_others "$@" &
 run_others "$@" &
 run_mode "${modes[0]}" "$@"
 run_others "$@"
