@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
 # Run the tests in each mode, each in a process of its own (a process has one Spark session):
-#   local          those that use a session, on local[2], but for those of the next two
-#   networks, ensembles
+#   local          those that use a session, on local[2], but for those of the ensembles
+#   ensembles      these
 #   processes      those that use none: plain functions, ranks, jobs, clusters of their own
 #   local-cluster, connect      those marked "modes", on a local cluster and over Spark Connect
-# Three modes run at a time: two leave a sixth of two cores idle, waiting for jobs and ranks to start.
-# What the first prints is seen at once, that of the others at the end.
+# Two modes run at a time. What the first prints is seen at once, that of the others at the end.
 #   scripts/test.sh [pytest arguments]        MODES="local connect" chooses the modes
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -31,7 +30,7 @@ if [ -z "${JDK_JAVA_OPTIONS:-}" ]; then
   export JDK_JAVA_OPTIONS="$light -XX:SharedArchiveFile=$archive"
 fi
 
-read -ra modes <<<"${MODES:-local networks processes ensembles local-cluster connect}"
+read -ra modes <<<"${MODES:-local ensembles processes local-cluster connect}"
 logs=$(mktemp -d)
 trap 'kill $(jobs -p) 2>/dev/null || true; rm -rf "$logs"' EXIT
 
@@ -52,7 +51,6 @@ run_others() {
   done
 }
 
-run_others "$@" &
 run_others "$@" &
 run_mode "${modes[0]}" "$@"
 run_others "$@"

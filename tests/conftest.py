@@ -1,10 +1,10 @@
 """The Spark session of the test process, by mode, and what all tests share.
 
 One process has one session. ``SPARKML_DIST_TEST_MODE`` chooses it and the tests: ``local`` runs
-those that use the session but for the networks' and the ensembles', ``networks`` and ``ensembles``
-these, ``processes`` those that use none, ``local-cluster`` and ``connect`` the tests marked
-``modes``. Without it every test runs, on a local session. The mode stands in brackets in the id of
-every test that uses Spark, so that a failure names it.
+those that use the session but for the ensembles', ``ensembles`` these, ``processes`` those that use
+none, ``local-cluster`` and ``connect`` the tests marked ``modes``. Without it every test runs, on a
+local session. The mode stands in brackets in the id of every test that uses Spark, so that a
+failure names it.
 """
 
 from __future__ import annotations
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 MASTERS = {"local": "local[2]", "local-cluster": "local-cluster[2,1,1024]", "connect": "local[2]"}
 CHOSEN = os.environ.get("SPARKML_DIST_TEST_MODE", "all")
-# Folders of tests that use the session and run in a process of their own.
-FOLDERS = {"ensemble": "ensembles", "deep": "networks"}
-LOCAL = ("local", *FOLDERS.values(), "processes")
+LOCAL = ("local", "ensembles", "processes")
 MODE = "local" if CHOSEN in ("all", *LOCAL) else CHOSEN
 DRIVER_MEMORY = os.environ.get("SPARKML_DIST_TEST_DRIVER_MEMORY", "1500m")
 # They take seconds and gigabytes, start threads that do not survive a fork, and belong into the
@@ -70,10 +68,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def _local_part(item: pytest.Item) -> str:
-    """Return which of the processes on one machine runs a test; they run side by side."""
+    """Return which of the processes on one machine runs a test; they run two at a time."""
     if "spark" not in getattr(item, "fixturenames", ()):
         return "processes"
-    return next((FOLDERS[part] for part in item.path.parts if part in FOLDERS), "local")
+    return "ensembles" if "ensemble" in item.path.parts else "local"
 
 
 def pytest_collection_finish() -> None:
