@@ -12,10 +12,12 @@ from pyspark.sql import SparkSession
 
 
 def same(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Send rows through Python."""
     yield from batches
 
 
 def main() -> int:
+    """Write, read, shuffle and store a small table."""
     spark = SparkSession.builder.getOrCreate()
     with TemporaryDirectory() as scratch:
         path = str(Path(scratch) / "rows")
