@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,9 @@ from sparkml_dist.mining.itemsets.basket_rows import BasketRows
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["Chunk", "chunks", "encode", "encoded_baskets", "totals_type"]
+    from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
+
+__all__ = ["Chunk", "chunks", "encode", "encoded_baskets", "ranked_baskets", "totals_type"]
 
 # Items of baskets that are encoded at a time.
 _ENTRIES = 1 << 20
@@ -118,7 +120,7 @@ def _encoded(waiting: list[pa.Array]) -> pa.RecordBatch:
     )
 
 
-def chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[Chunk]:
+def chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[Chunk]:
     """Read the rows that `encode` wrote."""
     for batch in batches:
         for i in range(batch.num_rows):
@@ -131,3 +133,9 @@ def chunks(batches: Iterator[pa.RecordBatch]) -> Iterator[Chunk]:
                 np.frombuffer(batch.column("lengths")[i].as_buffer(), np.int32),
                 np.frombuffer(batch.column("codes")[i].as_buffer(), np.int32),
             )
+
+
+def ranked_baskets(vocabulary: Vocabulary, batches: Iterable[pa.RecordBatch]) -> BasketRows:
+    """Return the baskets that `encode` wrote as rows of ranks, equal ones as one."""
+    ranked = [vocabulary.ranked(c.dictionary, c.lengths, c.codes) for c in chunks(batches)]
+    return BasketRows.joined(ranked).merged()

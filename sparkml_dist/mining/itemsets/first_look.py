@@ -16,8 +16,7 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.threads import limit_threads
-from sparkml_dist.mining.itemsets.basket_rows import BasketRows
-from sparkml_dist.mining.itemsets.encoding import ITEM, chunks, totals_type
+from sparkml_dist.mining.itemsets.encoding import ITEM, ranked_baskets, totals_type
 from sparkml_dist.mining.itemsets.item_counts import ItemCounts, Threshold, added_totals
 from sparkml_dist.mining.itemsets.itemset_sink import FoundItemsets
 from sparkml_dist.mining.itemsets.mining_task import Mining
@@ -193,8 +192,7 @@ def _mined(
 ) -> list[FoundItemsets] | None:
     vocabulary = Vocabulary.of(counted.items, counted.counts)
     mining = Mining(vocabulary, counted.min_count, request.target, request.max_length)
-    ranked = [vocabulary.ranked(c.dictionary, c.lengths, c.codes) for c in chunks(iter(rows))]
-    return mining.outright(BasketRows.joined(ranked).merged())
+    return mining.outright(ranked_baskets(vocabulary, rows))
 
 
 def _told(added: pa.StructArray, min_count: int) -> pa.StructArray:

@@ -12,7 +12,7 @@ import pyarrow as pa
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.mining.itemsets.basket_rows import BasketRows
-from sparkml_dist.mining.itemsets.encoding import chunks
+from sparkml_dist.mining.itemsets.encoding import chunks, ranked_baskets
 from sparkml_dist.mining.itemsets.mining_task import Mining
 from sparkml_dist.mining.itemsets.packed import PACKED, note_row, packed_row
 from sparkml_dist.mining.itemsets.result_estimate import estimate_classes
@@ -76,9 +76,7 @@ def _look_at_all(
     mining: Mining, outright: bool, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(1):
-        ranked = mining.vocabulary.ranked
-        parts = [ranked(c.dictionary, c.lengths, c.codes) for c in chunks(batches)]
-        rows = BasketRows.joined(parts).merged()
+        rows = ranked_baskets(mining.vocabulary, batches)
         found = mining.outright(rows) if outright else None
         if found is not None:
             yield from map(packed_row, found)

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol
 
+from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_whole
@@ -168,19 +169,12 @@ class _Search:
                 yield self._found(together)
 
     def _gathered(self, batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        """Yield queries, as many as fit an eighth of the memory, since each reads every block."""
+        """Return queries, as many as fit an eighth of the memory, since each reads every block."""
         per_row = 8 * self.blocks.width + 64 * self.k
         if self.centres is not None:
             per_row += _CANDIDATES + 2 * len(self.centres)  # and which cells it visits
         most = max(1, self.memory // _SHARE // per_row)
-        held: list[pa.Array] = []
-        for batch in batches:
-            held.append(batch)
-            if sum(map(len, held)) >= most:
-                yield pa.concat_arrays(held)
-                held = []
-        if held:
-            yield pa.concat_arrays(held)
+        return joined_batches(batches, most)
 
     def _found(self, queries: pa.Array) -> pa.Array:
         if not len(queries):

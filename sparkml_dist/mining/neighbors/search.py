@@ -19,6 +19,8 @@ Mask = npt.NDArray[np.bool_]
 #: How many more than k candidates are compared in double precision.
 _SPARE = 6
 _TILE = 1 << 22
+# Single precision errs by a smaller share.
+_ERROR = np.float32(1e-5)
 # Nearest cells that the first round visits.
 _AROUND = 8
 
@@ -92,8 +94,8 @@ def nearest_in_cells(
     origin = centres.mean(axis=0)
     q = (queries - origin).astype(np.float32)
     around, further = _cells_around(q, (centres - origin).astype(np.float32), probes)
-    # Norms of the query are left out on both sides; single precision errs by less than this.
-    slack = 1e-5 * np.einsum("ij,ij->i", q, q)
+    # Norms of the query are left out on both sides.
+    slack = _ERROR * np.einsum("ij,ij->i", q, q)
     bound = np.full(len(q), np.inf, dtype=np.float32)
     q = np.hstack([q, np.ones((len(q), 1), np.float32)])
     found = _Candidates(len(q), k + _SPARE)
@@ -101,15 +103,19 @@ def nearest_in_cells(
         for piece, far in _tiles(q, who, x):
             if len(x) >= k:
                 kth = np.partition(far, k - 1, axis=1)[:, k - 1]
-                bound[piece] = np.minimum(bound[piece], kth + 1e-5 * np.abs(kth) + slack[piece])
+                bound[piece] = np.minimum(bound[piece], _loosened(kth, slack[piece]))
             found.add(piece, rows, far, bound)
     if further.any():
         kth = found.best()[1][:, k - 1]
-        bound = np.minimum(bound, kth + 1e-5 * np.abs(kth) + slack).astype(np.float32)
+        bound = np.minimum(bound, _loosened(kth, slack))
         for x, rows, who in _visits(blocks, further, origin):
             for piece, far in _tiles(q, who, x):
                 found.add(piece, rows, far, bound)
     return _sorted(queries, blocks, found.best()[0], k)
+
+
+def _loosened(kth: Singles, slack: Singles) -> Singles:
+    return np.asarray(kth + _ERROR * np.abs(kth) + slack, np.float32)
 
 
 def _cells_around(queries: Singles, centres: Singles, probes: int) -> tuple[Mask, Mask]:
