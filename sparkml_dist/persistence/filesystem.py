@@ -133,23 +133,22 @@ class Folder:
 
     def names(self, suffix: str = "") -> list[str]:
         """Return the sorted names of the files directly inside; empty when there is no folder."""
-        selector = pafs.FileSelector(self.path(), allow_not_found=True)
-        infos = self.filesystem.get_file_info(selector)
-        return sorted(
-            i.base_name
-            for i in infos
-            if i.type == pafs.FileType.File and i.base_name.endswith(suffix)
-        )
+        return sorted(i.base_name for i in self._files() if i.base_name.endswith(suffix))
 
     def walk(self) -> list[str]:
         """Return the sorted relative names of all files below the folder."""
-        selector = pafs.FileSelector(self.path(), allow_not_found=True, recursive=True)
         root = self.path().rstrip("/") + "/"
-        return sorted(
-            i.path.removeprefix(root)
-            for i in self.filesystem.get_file_info(selector)
-            if i.type == pafs.FileType.File
-        )
+        return sorted(i.path.removeprefix(root) for i in self._files(recursive=True))
+
+    def _files(self, *, recursive: bool = False) -> list[pafs.FileInfo]:
+        selector = pafs.FileSelector(self.path(), allow_not_found=True, recursive=recursive)
+        try:
+            infos = self.filesystem.get_file_info(selector)
+        except FileNotFoundError:
+            # pyarrow lists a folder, and only then looks whether it is one that does not exist: of
+            # one that another task made in between it says that it cannot be listed.
+            infos = self.filesystem.get_file_info(selector)
+        return [i for i in infos if i.type == pafs.FileType.File]
 
     def is_empty(self) -> bool:
         """Tell whether the folder is missing or holds no file at any depth."""

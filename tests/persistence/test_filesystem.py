@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+from threading import Barrier, Thread
 
 import pytest
 
@@ -29,6 +31,25 @@ def test_write_read_walk_delete(folder):
     assert pickle.loads(pickle.dumps(folder)).read_bytes("a/b.bin") == b"123"
     folder.delete()
     assert not folder.exists()
+
+
+def test_listing_a_folder_that_another_task_is_making(tmp_path):
+    """Whenever it comes into being, it is missing or empty: hundreds of tries, each at its moment."""
+    folders = [Folder.at(tmp_path / str(n)) for n in range(400)]
+    go = Barrier(2)
+
+    def make():
+        for folder in folders:
+            go.wait()
+            os.mkdir(folder.location)
+
+    maker = Thread(target=make, daemon=True)
+    maker.start()
+    for folder in folders:
+        go.wait()
+        while not os.path.isdir(folder.location):
+            assert folder.names() == folder.walk() == []
+    maker.join()
 
 
 def test_a_failed_write_leaves_the_old_file(folder):
