@@ -1,12 +1,15 @@
 """Gangs: n ranks that start together on Spark's executors, talk to each other, and end together.
 
-A gang is one barrier stage. Each of its tasks starts a fresh process for its rank, so that the
-rank's environment, threads and native libraries are its own and Spark's Python worker stays clean.
+A gang is one barrier stage. Each of its tasks starts a process for its rank, so that the rank's
+environment, threads and native libraries are its own and Spark's Python worker stays clean. The
+processes are forked from one that has imported what they preload; an executor keeps it for the
+gangs that follow (`WARM_RANKS`).
 """
 
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +33,11 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-__all__ = ["RankContext", "RankResult", "check_gang", "run_gang"]
+__all__ = ["WARM_RANKS", "RankContext", "RankResult", "check_gang", "run_gang"]
+
+#: Setting: seconds that an executor without ranks keeps their imports; 0 for fresh processes.
+WARM_RANKS = "spark.sparkml_dist.warmRankSeconds"
+_WARM_SECONDS = "60"
 
 
 @dataclass(frozen=True)
@@ -163,7 +170,7 @@ def run_gang(
     Raises
     ------
     ConfigurationError
-        ``invalid_ranks``.
+        ``invalid_ranks``; ``invalid_warm_ranks`` for that setting.
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, ``slots_busy``, ``worker_python`` or
         ``worker_packages``, all before any rank's function is called; ``rank_imports`` when a rank
@@ -184,6 +191,7 @@ def run_gang(
         start_seconds=start_timeout,
         silence_seconds=silence_timeout,
         stall_seconds=stall_timeout,
+        warm_seconds=_warm_seconds(spark),
     )
     with (
         held_slots(spark, info, ranks, name=description, seconds=slot_timeout),
@@ -206,6 +214,19 @@ def run_gang(
         RankResult(o["rank"], o["host"], o["value"], o["seconds"], o["peak_rss_mb"], o["events"])
         for o in outcomes
     ]
+
+
+def _warm_seconds(spark: SparkSession) -> float:
+    text = spark.conf.get(WARM_RANKS, _WARM_SECONDS) or ""
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < math.inf:
+        raise ConfigurationError(
+            "invalid_warm_ranks", f"{WARM_RANKS} must be a number of seconds >= 0. Got {text!r}."
+        )
+    return seconds
 
 
 def _collect(

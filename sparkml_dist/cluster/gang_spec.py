@@ -33,6 +33,8 @@ class GangSpec:
         How long it may send no heartbeat afterwards.
     stall_seconds : float or None
         How long all ranks may go without an advance; None for ever.
+    warm_seconds : float
+        How long an executor keeps what `modules` load, without ranks; 0 for not at all.
     """
 
     gang: str
@@ -44,3 +46,4 @@ class GangSpec:
     start_seconds: float
     silence_seconds: float
     stall_seconds: float | None
+    warm_seconds: float

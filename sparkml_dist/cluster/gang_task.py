@@ -130,6 +130,8 @@ class _Task:
             process_environment(self.cpus, self.gpus, self.spec.environment),
             self.inbox,
             log.stream if log is not None else None,
+            # What CUDA makes of a fork is not known well enough.
+            warm_seconds=0.0 if self.gpus else self.spec.warm_seconds,
         )
         self.stack.callback(self.child.kill)
         return {**message, "peer": asdict(Peer(self.host, address, os.getpid(), self.gpus))}

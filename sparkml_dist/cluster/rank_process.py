@@ -7,16 +7,16 @@ import contextlib
 import json
 import os
 import queue
-import signal
 import struct
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from typing import Any, BinaryIO
 
+from sparkml_dist.cluster.forked_child import ForkedChild, server_folder
 from sparkml_dist.cluster.rank_main import STACKS
+from sparkml_dist.cluster.spawned_child import SpawnedChild
 
 __all__ = ["RankProcess"]
 
@@ -39,6 +39,9 @@ class RankProcess:
         Where ``("event", dict)`` and, at the end, ``("exit", return code)`` are put.
     log : file, optional
         Binary file that the child's output is copied to, line by line.
+    warm_seconds : float, default=0
+        How long the executor keeps what the modules load for further ranks, which are forked from
+        it; 0 for a child that begins from nothing.
     """
 
     def __init__(
@@ -47,63 +50,49 @@ class RankProcess:
         environment: Mapping[str, str],
         inbox: queue.Queue[tuple[str, Any]],
         log: BinaryIO | None = None,
+        warm_seconds: float = 0.0,
     ) -> None:
         self._inbox = inbox
         self._log = log
         self._written = 0
         self._lines: collections.deque[str] = collections.deque(maxlen=_LINES_KEPT)
+        source, stdin = os.pipe()
+        stdout, output = os.pipe()
         events, child_end = os.pipe()
-        try:
-            # A session of its own: what the child starts is killed together with it, and a
-            # Ctrl-C in the driver's terminal reaches it through Spark, in order.
-            self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-m",
-                    "sparkml_dist.cluster.rank_main",
-                    str(child_end),
-                    *modules,
-                ],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                pass_fds=[child_end],
-                env=dict(environment),
-                start_new_session=True,
-            )
-        finally:
-            os.close(child_end)
+        self._stdin = os.fdopen(stdin, "wb")
+        self._stdout = os.fdopen(stdout, "rb")
+        descriptors = (source, output, child_end)
+        folder = server_folder() if warm_seconds > 0 and modules else None
+        self._child: SpawnedChild | ForkedChild
+        if folder is None:
+            self._child = SpawnedChild(modules, environment, descriptors)
+        else:
+            self._child = ForkedChild(folder, warm_seconds, modules, environment, descriptors)
         self._log_thread = threading.Thread(target=self._read_log, daemon=True)
         self._log_thread.start()
         threading.Thread(target=self._read_events, args=(events,), daemon=True).start()
 
-    @property
-    def pid(self) -> int:
-        """The child's process id."""
-        return self._process.pid
-
     def begin(self, place: Mapping[str, Any], environment: Mapping[str, str], work: bytes) -> None:
         """Send the child its place, the rest of its environment, and its work (a pickle)."""
         head = json.dumps({"place": place, "environment": environment}).encode()
-        stream = self._process.stdin
-        assert stream is not None
         with contextlib.suppress(OSError):  # a dead child is reported by its exit
             for frame in (head, work):
-                stream.write(struct.pack(">Q", len(frame)))
-                stream.write(frame)
-            stream.flush()
+                self._stdin.write(struct.pack(">Q", len(frame)))
+                self._stdin.write(frame)
+            self._stdin.flush()
 
     def tail(self, lines: int = 20) -> list[str]:
         """Return the last lines of the child's output, waiting shortly for the rest of it."""
-        if self._process.poll() is not None:
+        if self._child.poll() is not None:
             self._log_thread.join(timeout=1.0)
         return list(self._lines)[-lines:]
 
     def stacks(self) -> list[str]:
         """Return the stacks of the child's threads, which it writes to its log; the last lines."""
         before = self._written
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.kill(self._process.pid, STACKS)
+        if self._child.pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self._child.pid, STACKS)
         deadline = time.monotonic() + _STACK_SECONDS
         while self._written == before and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -112,13 +101,11 @@ class RankProcess:
 
     def kill(self) -> None:
         """Kill the child and what it has started; no error when it is dead already."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, signal.SIGKILL)
-        with contextlib.suppress(OSError):
-            if self._process.stdin is not None:
-                self._process.stdin.close()
+        self._child.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(timeout=5.0)
+            self._child.wait(timeout=5.0)
+        with contextlib.suppress(OSError):
+            self._stdin.close()
         self._log_thread.join(timeout=1.0)
 
     def _read_events(self, descriptor: int) -> None:
@@ -126,15 +113,14 @@ class RankProcess:
             for line in stream:
                 with contextlib.suppress(ValueError):  # a line cut off by the child's death
                     self._inbox.put(("event", json.loads(line)))
-        self._inbox.put(("exit", self._process.wait()))
+        self._inbox.put(("exit", self._child.wait()))
 
     def _read_log(self) -> None:
-        stream = self._process.stdout
-        assert stream is not None
-        while line := stream.readline(_LONGEST_LINE):
-            self._lines.append(line.decode(errors="replace").rstrip())
-            self._written += 1
-            if self._log is not None:
-                with contextlib.suppress(OSError, ValueError):
-                    self._log.write(line)
-                    self._log.flush()
+        with self._stdout as stream:
+            while line := stream.readline(_LONGEST_LINE):
+                self._lines.append(line.decode(errors="replace").rstrip())
+                self._written += 1
+                if self._log is not None:
+                    with contextlib.suppress(OSError, ValueError):
+                        self._log.write(line)
+                        self._log.flush()

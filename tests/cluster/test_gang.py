@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from sparkml_dist.cluster.gang import run_gang
+from sparkml_dist.cluster.gang import WARM_RANKS, run_gang
 from sparkml_dist.errors import ConfigurationError, ResourceError, TrainingError
 from sparkml_dist.persistence.filesystem import Folder
 
@@ -54,6 +54,26 @@ def test_allreduce(spark, tmp_path):
     assert not values[0]["secret"]
     assert all(r.peak_rss_mb > 100 and r.seconds > 0 for r in results)
     assert "sum on rank 1: [3.0, 5.0]" in (tmp_path / "rank-1.log").read_text()
+
+
+def test_a_gang_without_warm_ranks(spark):
+    """The processes of the ranks begin from nothing; a bad setting is told before any job."""
+    try:
+        spark.conf.set(WARM_RANKS, "0")
+        found = run_gang(spark, 2, _parent, preload=("sparkml_dist.cluster.memory",))
+        assert len({r.value for r in found}) == 2
+        spark.conf.set(WARM_RANKS, "30")
+        found = run_gang(spark, 2, _parent, preload=("sparkml_dist.cluster.memory",))
+        assert len({r.value for r in found}) == 1
+        spark.conf.set(WARM_RANKS, "ever")
+        with pytest.raises(ConfigurationError, match=r"invalid_warm_ranks.*Got 'ever'"):
+            run_gang(spark, 2, _parent)
+    finally:
+        spark.conf.unset(WARM_RANKS)
+
+
+def _parent(context, payload):
+    return os.getppid()
 
 
 def _fails(context, how):

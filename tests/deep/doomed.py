@@ -101,12 +101,12 @@ def killed(
     *,
     rank: int,
     call: int,
-    above: int = 0,
+    executor: bool = False,
     checkpoint: tuple[Path, int] | None = None,
 ) -> Callable[[int, int], None]:
     """Return a doom: one rank's process is killed at one call, once.
 
-    `above` kills the process so many generations further up instead: 3 is the executor.
+    `executor` kills the executor instead, from which it descends.
     `checkpoint` is the model's folder and the step of a checkpoint that must be whole by then: it
     is written beside the training.
     """
@@ -124,12 +124,16 @@ def killed(
         with open(path, "w"):
             pass
         pid = os.getpid()
-        for _ in range(above):
+        while executor and _name(pid) != "java":
             with open(f"/proc/{pid}/stat") as stat:
                 pid = int(stat.read().rpartition(")")[2].split()[1])
         os.kill(pid, 9)
 
     return doom
+
+
+def _name(pid: int) -> str:
+    return Path(f"/proc/{pid}/comm").read_text().strip()
 
 
 def weights_of(model_dir: Path) -> dict[str, np.ndarray]:

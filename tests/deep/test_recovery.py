@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from sparkml_dist import KerasRegressor
+from sparkml_dist.cluster.gang import WARM_RANKS
 from sparkml_dist.errors import ConfigurationError, TrainingError
 from tests.deep.doomed import BATCH, ROWS, each_row_its_target, killed, network, weights_of
 
@@ -113,11 +114,14 @@ def test_a_loss_that_is_not_a_number_leaves_the_last_good_checkpoint(data, tmp_p
 
 
 @pytest.mark.modes
-def test_a_killed_executor(data, tmp_path, mode):
+def test_a_killed_executor(spark, data, tmp_path, mode, request):
     if mode != "local-cluster":
         pytest.skip("the executor is the driver's own process, or hidden behind a server")
+    # Forked ranks need not descend from their executor.
+    spark.conf.set(WARM_RANKS, "0")
+    request.addfinalizer(lambda: spark.conf.unset(WARM_RANKS))
     undisturbed = learner(tmp_path / "a", network()).fit(data)
-    doom = killed(tmp_path / "dead", rank=1, call=14, above=3)
+    doom = killed(tmp_path / "dead", rank=1, call=14, executor=True)
     model = learner(tmp_path / "b", network(doom=doom)).fit(data)
     assert (tmp_path / "dead").exists()
     assert model.summary["restarts"] == 1

@@ -34,7 +34,7 @@ def test_write_read_walk_delete(folder):
 
 
 def test_listing_a_folder_that_another_task_is_making(tmp_path):
-    """Whenever it comes into being, it is missing or empty: hundreds of tries, each at its moment."""
+    """Whenever it comes into being, it is missing or empty: hundreds of tries."""
     folders = [Folder.at(tmp_path / str(n)) for n in range(400)]
     go = Barrier(2)
 
