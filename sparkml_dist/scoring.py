@@ -13,6 +13,7 @@ import pyarrow as pa
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
 from sparkml_dist.errors import DataError, nearest
 
@@ -296,7 +297,7 @@ def score(
     replaced = {outputs.prediction, outputs.probability, outputs.raw_prediction}
     replaced |= {column for _, column in outputs.measures}
     replaced |= {outputs.predicted_label} if names is not None else set()
-    kept = [F.col(f"`{c}`") for c in df.columns if c not in replaced]
+    kept = quoted(c for c in df.columns if c not in replaced)
     with_scores = df.select("*", udf(F.struct(*schema.transport())).alias(scored))
     return with_scores.select(*kept, *added)
 
@@ -356,5 +357,5 @@ def score_regression(
     # The annotations are how Spark tells an iterator over batches; they must be real objects.
     predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
     udf = F.arrow_udf(predict, "double")  # type: ignore[attr-defined]
-    kept = [F.col(f"`{c}`") for c in df.columns if c != prediction]
+    kept = quoted(c for c in df.columns if c != prediction)
     return df.select(*kept, udf(F.struct(*schema.transport())).alias(prediction))

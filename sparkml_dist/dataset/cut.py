@@ -203,7 +203,7 @@ def _keyed(df: DataFrame, known: Survey) -> DataFrame:
     columns += known.schema.transport()
     keys = [F.col(f"`{k}`").alias(f"_key{i}") for i, k in enumerate(plan.key)]
     carried = df.select(*columns, *keys)
-    content = F.xxhash64(*[F.col(c) for c in carried.columns])
+    content = F.xxhash64(*carried.columns)
     identity = [f"_key{i}" for i in range(len(keys))]
     row_key = F.xxhash64(*identity) if identity else content
     return carried.select(

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
+from sparkml_dist.dataset.many_columns import number_array
 from sparkml_dist.errors import DataError
 
 if TYPE_CHECKING:
@@ -145,8 +146,7 @@ class FeatureSchema:
         numeric = [c for c in self.columns if c.kind == "numeric"]
         carried: list[Column] = []
         if numeric:
-            nan = F.lit(float("nan")).cast("float")
-            packed = F.array(*[F.coalesce(named(c).cast("float"), nan) for c in numeric])
+            packed = number_array([c.name for c in numeric], "float", null_is_nan=True)
             carried.append(packed.alias("_numeric"))
         for i, column in enumerate(c for c in self.columns if c.kind != "numeric"):
             if column.kind == "categorical":

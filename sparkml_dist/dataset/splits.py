@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.hashing import spark_uniform, uniform
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def row_key(df: DataFrame, key: str | Sequence[str] | None = None) -> Column:
                 f"There is no column {name!r} for key.{nearest(name, df.columns)}",
                 f"Columns are: {', '.join(df.columns[:12])}.",
             )
-    return F.xxhash64(*[F.col(f"`{n}`") for n in names])
+    return F.xxhash64(*quoted(names))
 
 
 def split(

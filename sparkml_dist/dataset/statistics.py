@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from sparkml_dist.dataset.columns import ColumnPlan, FeatureSource
 from sparkml_dist.dataset.labels import SPARK_TYPES, Label
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.schema import FeatureColumn
 from sparkml_dist.errors import DataError
 
@@ -101,7 +102,6 @@ def feature_columns(
 
 
 def _look(df: DataFrame, wide: Sequence[FeatureSource]) -> dict[str, dict[str, Any]]:
-    from pyspark.sql import functions as F
 
     names = [s.name for s in wide]
 
@@ -142,7 +142,7 @@ def _look(df: DataFrame, wide: Sequence[FeatureSource]) -> dict[str, dict[str, A
                 seen["most"] = most if seen["most"] is None else max(seen["most"], most)
         yield pa.RecordBatch.from_pydict({"found": [json.dumps(found)]})
 
-    sample = df.select(*[F.col(f"`{n}`") for n in names]).limit(_SAMPLE_ROWS)
+    sample = df.select(*quoted(names)).limit(_SAMPLE_ROWS)
     rows = sample.coalesce(1).mapInArrow(look, "found string").collect()
     if not rows:
         raise DataError("empty_data", "The data has no rows.", "Check the path and filters.")

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.deep.forward import forward
 from sparkml_dist.deep.inputs import InputSpec
@@ -132,7 +133,7 @@ def score_outputs(
     udf = F.arrow_udf(  # type: ignore[attr-defined]
         predict, f"struct<{fields}>" if several else kinds[0]
     )
-    kept = [F.col(f"`{c}`") for c in df.columns if c != prediction]
+    kept = quoted(c for c in df.columns if c != prediction)
     return df.select(*kept, udf(F.struct(*schema.transport())).alias(prediction))
 
 

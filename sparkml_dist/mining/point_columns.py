@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.dataset.columns import match_columns
+from sparkml_dist.dataset.many_columns import number_array
 from sparkml_dist.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -109,19 +110,18 @@ class PointColumns:
         from pyspark.ml.functions import vector_to_array
         from pyspark.sql import functions as F
 
-        columns = [F.col(f"`{name}`") for name in self.names]
         if self.kind == "numeric":
-            return F.array(*[c.cast("double") for c in columns])
+            return number_array(self.names, "double")
+        row = F.col(f"`{self.names[0]}`")
         if self.kind == "vector":
-            return vector_to_array(columns[0])
+            return vector_to_array(row)
         if self.kind == "struct":
-            row = columns[0]
             entries = F.map_from_arrays(row["indices"], row["values"].cast("array<double>"))
             return F.transform(
                 F.sequence(F.lit(0), row["size"] - 1),
                 lambda i: F.coalesce(F.try_element_at(entries, i), F.lit(0.0)),
             )
-        return columns[0].cast("array<double>")
+        return row.cast("array<double>")
 
     def points(self, df: DataFrame) -> DataFrame:
         """Return `df` as one column ``point`` of arrays."""

@@ -15,10 +15,11 @@ from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import SessionInfo, check_slots
 
 
-def shown(spark, folder, pid):
+def shown(spark, folder, pid, python):
     """Everything that a cluster can show, with one session; then it loses a worker.
 
-    `pid` is the process group of worker 1, which is killed under a running gang.
+    `python` is an interpreter that has no Horovod on worker 1. `pid` is that worker's process
+    group, which is killed under a running gang.
     """
     await_slots(spark, 4, seconds=120)  # a busy machine may take longer than a gang waits
     info = SessionInfo.of(spark)
@@ -39,6 +40,7 @@ def shown(spark, folder, pid):
         "too_many": _error(lambda: check_slots(spark, 5)),
         "killed": _error(lambda: run_gang(spark, 4, _killed, log_folder=Folder.at(folder))),
         "after": [r.value for r in run_gang(spark, 4, _number)],
+        "lacks_horovod": _lacks_horovod(spark, python),
         "without_a_worker": _lose_a_worker(spark, folder, pid),
     }
 
@@ -56,12 +58,15 @@ def _lose_a_worker(spark, folder, pid):
     return {"lost": lost, "too_many": too_many, "after": after}
 
 
-def lacks_horovod(spark):
+def _lacks_horovod(spark, python):
     """One worker's interpreter has no Horovod: refused before a rank's function is called."""
-    await_slots(spark, 2, seconds=120)
-    begun = time.monotonic()
-    found = _error(lambda: run_gang(spark, 2, _number, required=("horovod",)))
-    return {"error": found, "seconds": time.monotonic() - begun}
+    context = spark.sparkContext
+    own = context.pythonExec
+    context.pythonExec = python
+    try:
+        return _error(lambda: run_gang(spark, 4, _number, required=("horovod",)))
+    finally:
+        context.pythonExec = own
 
 
 def _once_noticed(spark):

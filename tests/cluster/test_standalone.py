@@ -15,7 +15,7 @@ SECONDS = 120
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    # The interpreter of worker 1 lacks Horovod where a run asks for it.
+    # This interpreter lacks Horovod on worker 1.
     folder = tmp_path_factory.mktemp("standalone")
     bare = folder / "bare"
     bare.mkdir()
@@ -32,20 +32,13 @@ def cluster(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def lacking(cluster):
-    # One core of each worker, so that each of them gets a rank.
-    return cluster.run(
-        f"{ON}:lacks_horovod",
-        conf={"spark.executor.cores": "1", "spark.cores.max": "2"}
-        | {"spark.executor.resource.gpu.amount": "1"},
-        environment={"PYSPARK_PYTHON": str(cluster.folder / "python")},
-    )
-
-
-@pytest.fixture(scope="module")
-def shown(cluster, lacking, tmp_path_factory):
+def shown(cluster, tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
-    arguments = {"folder": str(folder), "pid": cluster.worker_pids()[1]}
+    arguments = {
+        "folder": str(folder),
+        "pid": cluster.worker_pids()[1],
+        "python": str(cluster.folder / "python"),
+    }
     return cluster.run(f"{ON}:shown", arguments), folder
 
 
@@ -101,11 +94,11 @@ def test_a_killed_rank(shown):
     assert found["after"] == [0, 1, 2, 3]  # the cluster is none the worse for it
 
 
-def test_one_worker_whose_interpreter_lacks_horovod(lacking):
-    error = lacking["error"]
+def test_one_worker_whose_interpreter_lacks_horovod(shown):
+    error = shown[0]["lacks_horovod"]
     assert (error["type"], error["code"]) == ("ResourceError", "worker_packages")
     assert "cannot import: horovod" in error["text"]
-    assert lacking["seconds"] < SECONDS
+    assert error["seconds"] < SECONDS
 
 
 def test_a_killed_worker(shown):

@@ -91,12 +91,15 @@ def losses(rank, ranks, reduce=None):
 
 
 def run(context):
-    """Return the loss curve of this gang, and that of one rank at the same global batch."""
+    """Return the loss curve and weights of this gang."""
+    return {"together": losses(context.rank, context.size), "shared": sharing()}
+
+
+def alone():
+    """Return those of one rank at the same global batch."""
     from sparkml_dist.deep.reduction import reduce_alone
 
-    together = losses(context.rank, context.size)
-    alone = losses(0, 1, reduce=reduce_alone)
-    return {"together": together, "alone": alone, "shared": sharing()}
+    return losses(0, 1, reduce=reduce_alone)
 
 
 def sharing():

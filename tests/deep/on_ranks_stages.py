@@ -34,7 +34,7 @@ def alone(module, pairs):
         halves.append(half())
     model = keras.Sequential([keras.Input((module.WIDTH,)), *halves])
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.SGD(0.5), loss)
+    model.compile(keras.optimizers.SGD(0.5), loss, jit_compile=False)
     losses = []
     for step in range(STEPS):
         parts = [module.batch(rank, step) for rank in range(pairs)]

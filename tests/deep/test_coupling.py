@@ -40,7 +40,7 @@ def test_the_loss_curve_of_two_ranks_is_that_of_one(ranks):
     """Several inputs, row weights, uneven shards and a tail; 52 steps of SGD in float32."""
     curve, weights = ranks[0]["input"]["together"]
     assert ranks[1]["input"]["together"] == [curve, weights]
-    wanted, wanted_weights = ranks[0]["input"]["alone"]
+    wanted, wanted_weights = ranks[0]["input_alone"]
     assert len(curve) == 52
     assert np.mean(curve[26:]) < np.mean(curve[:26])
     np.testing.assert_allclose(curve, wanted, rtol=1e-5)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.mining.arrays_model import ArraysModel
 from sparkml_dist.mining.clusters.nearest_center import nearest_centers
 from sparkml_dist.mining.point_columns import point_matrix
@@ -61,7 +62,7 @@ class CentersModel(ArraysModel):
         label.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
         udf = F.arrow_udf(label, "int")  # type: ignore[attr-defined]
         name = self.getOrDefault("predictionCol")
-        kept = [F.col(f"`{c}`") for c in dataset.columns if c != name]
+        kept = quoted(c for c in dataset.columns if c != name)
         return dataset.select(*kept, udf(self.columns.column()).alias(name))
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.mining.arrays_model import ArraysModel
 from sparkml_dist.mining.clusters.parts import cores_near, part_file
 from sparkml_dist.mining.clusters.space_cut import SpaceCut
@@ -77,7 +78,7 @@ class DBSCANModel(ArraysModel):
             self.uid,
         )
         name = self.getOrDefault("predictionCol")
-        kept = [F.col(f"`{c}`") for c in dataset.columns if c != name]
+        kept = quoted(c for c in dataset.columns if c != name)
         part = "_sparkml_dist_part"
         home = _udf(label.home, "int")
         placed = dataset.withColumn(part, home(self.columns.column()))

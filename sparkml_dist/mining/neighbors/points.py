@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.dataset.many_columns import number_array
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_column
 
@@ -44,7 +45,7 @@ def point_column(df: DataFrame, column: str, columns: Sequence[str] | None) -> C
             kind = check_column(df, name, "features")
             if not isinstance(kind, NumericType | BooleanType):
                 raise _not_numeric(name, kind.simpleString())
-        return F.array(*[F.col(f"`{name}`").cast("double") for name in columns])
+        return number_array(columns, "double")
     kind = check_column(df, column, "features")
     if isinstance(kind, VectorUDT):
         return vector_to_array(F.col(f"`{column}`"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import check_column, check_whole
 from sparkml_dist.mining.rules.measures import MEASURES
@@ -109,7 +110,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         joined = keyed.drop(out).join(found, on=_KEY, how="left")
         item_type = self.rules.schema["consequent"].dataType
         empty = F.array().cast(item_type)
-        kept = [F.col(f"`{c}`") for c in dataset.columns if c != out]
+        kept = quoted(c for c in dataset.columns if c != out)
         return joined.select(*kept, F.coalesce(F.col("_recommended"), empty).alias(out))
 
     def _recommended(self, baskets: DataFrame) -> DataFrame:

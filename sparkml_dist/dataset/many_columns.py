@@ -1,0 +1,40 @@
+"""Many columns of a DataFrame in one expression.
+
+PySpark calls the JVM several times for each `Column` and each function of one, 0.7 ms together.
+A name costs one such call, and a column within an SQL text none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["number_array", "quoted"]
+
+
+def quoted(names: Iterable[str]) -> list[str]:
+    """Return columns' names as Spark's functions take them, whatever characters are in them."""
+    return ["`" + name.replace("`", "``") + "`" for name in names]
+
+
+def number_array(
+    names: Sequence[str], kind: Literal["float", "double"], *, null_is_nan: bool = False
+) -> Column:
+    """Return an array of the values of numeric columns.
+
+    Parameters
+    ----------
+    names : sequence of str
+    kind : {"float", "double"}
+    null_is_nan : bool, default=False
+        Whether NaN stands for null.
+    """
+    from pyspark.sql import functions as F
+
+    values = [f"cast({name} as {kind})" for name in quoted(names)]
+    if null_is_nan:
+        values = [f"coalesce({value}, cast('NaN' as {kind}))" for value in values]
+    return F.expr(f"array({', '.join(values)})")
