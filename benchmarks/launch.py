@@ -31,7 +31,10 @@ def main() -> None:
 
     import horovod.spark
 
-    from sparkml_dist.cluster.gang import run_gang
+    from sparkml_dist.cluster.gang import WARM_RANKS, run_gang
+
+    # What a gang leaves is gone before the next one is timed: each is the first of its executor.
+    spark.conf.set(WARM_RANKS, "0.3")
 
     def gang() -> None:
         found = run_gang(spark, args.ranks, _allreduce, preload=("sparkml_dist.deep.backend",))
@@ -47,9 +50,13 @@ def main() -> None:
     spark.range(8).count()  # the session runs
     gang()  # and its Python workers, for both
     times = alternating(args.repeats, gang=gang, horovod=horovod_on_spark, tensorflow=one_import)
+    spark.conf.unset(WARM_RANKS)
+    gang()
+    times |= alternating(args.repeats, later=gang)
     spark.stop()
     names = {
-        "gang": "`run_gang`",
+        "gang": "`run_gang`, the first of its executor",
+        "later": "`run_gang`, a later one",
         "horovod": "`horovod.spark.run`",
         "tensorflow": "one `import tensorflow` in a fresh process",
     }
@@ -71,9 +78,11 @@ def main() -> None:
         "`import tensorflow`",
         measured=f"{ratio:.2f} and {imports:.2f}",
         met=ratio <= TARGET and imports <= IMPORT_TARGET,
-        note="The ranks import TensorFlow, Keras and Horovod while Spark assembles the gang, and "
-        "leave out what these only look for (plotting, pandas, scikit-learn). Each rank's own "
-        "worker is checked by its own task, so that no job runs before the gang.",
+        note="The target is for the first gang. TensorFlow, Keras and Horovod are imported while "
+        "Spark assembles it, once for all ranks of the executor, which are forked from that "
+        "process and, a minute long, those of later gangs as well; what these packages only look "
+        "for (plotting, pandas, scikit-learn) is left out. Each rank's own worker is checked by "
+        "its own task, so that no job runs before the gang.",
     )
 
 

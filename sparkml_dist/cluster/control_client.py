@@ -25,6 +25,11 @@ class ControlClient:
         itself goes away before this rank is done.
     seconds : float, default=30
         How long connecting may take.
+
+    Raises
+    ------
+    ConnectionError
+        The server has ended already.
     """
 
     def __init__(

@@ -32,11 +32,21 @@ def answer(token: str, nonce: str, rank: int) -> str:
 
 
 def connect(address: str, port: int, seconds: float) -> socket.socket:
-    """Connect, trying again for `seconds` while nobody listens."""
+    """Connect, trying again for `seconds`.
+
+    Raises
+    ------
+    ConnectionRefusedError
+        At once: who gives away an address listens on it until the end.
+    OSError
+        When the time is over.
+    """
     deadline = time.monotonic() + seconds
     while True:
         try:
             connection = socket.create_connection((address, port), timeout=HANDSHAKE_SECONDS)
+        except ConnectionRefusedError:
+            raise
         except OSError:
             if time.monotonic() > deadline:
                 raise

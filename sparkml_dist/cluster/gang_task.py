@@ -147,14 +147,19 @@ class _Task:
         ranks = [s.rank for s in seats(self.task_hosts)]
         hosts = [host for _, host in sorted(zip(ranks, (p.host for p in peers), strict=True))]
         address, port, token = gathered[0]["control"]
-        self.client = ControlClient(
-            address,
-            port,
-            token,
-            self.rank,
-            lambda record: self.inbox.put(("stop", record)),
-            seconds=self.spec.start_seconds,
-        )
+        try:
+            self.client = ControlClient(
+                address,
+                port,
+                token,
+                self.rank,
+                lambda record: self.inbox.put(("stop", record)),
+                seconds=self.spec.start_seconds,
+            )
+        except ConnectionError:
+            # Some rank has failed so soon that all is over; rank 0's task knows which.
+            self.child.kill()
+            return self._outcome("stopped", verdict={"rank": 0, "kind": "lost", "echo": False})
         self.stack.callback(self.client.close)
         place = {
             **asdict(self.seat),

@@ -93,6 +93,15 @@ def test_the_server_going_away_stops_the_ranks(gang):
     assert all(t.get(timeout=5)["rank"] == 0 for t in told)
 
 
+def test_who_comes_after_the_end_does_not_wait():
+    server = ControlServer(HOST, 2)
+    server.close()
+    begun = time.monotonic()
+    with pytest.raises(ConnectionRefusedError):
+        ControlClient(HOST, server.port, server.token, 1, queue.Queue().put, seconds=60)
+    assert time.monotonic() - begun < 5
+
+
 def test_a_stranger_cannot_join_or_speak():
     server = ControlServer(HOST, 1)
     try:
