@@ -98,11 +98,11 @@ class _Server:
             if not ready and not self._ranks:
                 self._close_listener()
             for key, _ in ready:
-                if key.fileobj in self._selector.get_map():  # not ended by one before it
-                    key.data()
+                key.data()
 
     def _accept(self) -> None:
-        assert self._listener is not None
+        if self._listener is None:
+            return
         connection, _ = self._listener.accept()
         connection.settimeout(_REQUEST_SECONDS)
         descriptors: list[int] = []
@@ -186,8 +186,9 @@ class _Server:
         rank.connection.close()
 
     def _kill(self, rank: _Rank) -> None:
-        self._selector.unregister(rank.connection)
-        _kill_group(rank.pid)
+        if rank.pid in self._ranks:  # or it ended in the same moment
+            self._selector.unregister(rank.connection)
+            _kill_group(rank.pid)
 
     def _close_listener(self) -> None:
         if self._listener is not None:

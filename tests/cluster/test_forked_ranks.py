@@ -201,6 +201,20 @@ def test_what_cannot_be_imported_is_told_by_the_rank_and_looked_for_again():
 
 
 @pytest.mark.usefixtures("executor")
+def test_a_rank_that_ends_while_it_is_killed():
+    """The server hears of both at once, and goes on."""
+    rank = Rank(on_fork.sleep)
+    asleep = rank.event("asleep")
+    os.kill(asleep["server"], signal.SIGSTOP)
+    os.kill(asleep["pid"], signal.SIGTERM)
+    assert_ends(asleep["pid"])
+    rank.process._child.kill()
+    os.kill(asleep["server"], signal.SIGCONT)
+    assert rank.ended() == -signal.SIGTERM
+    assert Rank(on_fork.who).result()["parent"] == asleep["server"]
+
+
+@pytest.mark.usefixtures("executor")
 def test_a_rank_that_is_killed_before_it_is_there():
     ranks = [Rank(on_fork.sleep) for _ in range(3)]
     for rank in ranks:
