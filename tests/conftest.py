@@ -2,9 +2,9 @@
 
 One process has one session. ``SPARKML_DIST_TEST_MODE`` chooses it and the tests: ``local`` runs
 those that use the session but for the ensembles', ``ensembles`` these, ``processes`` those that use
-none, ``local-cluster`` and ``connect`` the tests marked ``modes``. Without it every test runs, on a
-local session. The mode stands in brackets in the id of every test that uses Spark, so that a
-failure names it.
+none, ``local-cluster`` and ``connect`` the first case of each test marked ``modes``. Without it
+every test runs, on a local session. The mode stands in brackets in the id of every test that uses
+Spark, so that a failure names it.
 """
 
 from __future__ import annotations
@@ -62,7 +62,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if CHOSEN in LOCAL:
         chosen = [item for item in items if _local_part(item) == CHOSEN]
     else:
-        chosen = [item for item in items if item.get_closest_marker("modes")]
+        # One case of each: what they differ in is seen locally.
+        marked = [item for item in items if item.get_closest_marker("modes")]
+        first = {(item.path, item.originalname): item for item in reversed(marked)}
+        chosen = [item for item in marked if first[item.path, item.originalname] is item]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 
@@ -121,6 +124,8 @@ def spark(
         "spark.sql.shuffle.partitions": "4",
         "spark.sql.execution.arrow.maxRecordsPerBatch": "65536",
         "spark.sql.execution.arrow.pyspark.enabled": "true",
+        # Between two tests of gangs.
+        "spark.sparkml_dist.warmRankSeconds": "300",
     }
     if request.param == "connect":
         submit["spark.connect.grpc.binding.port"] = str(_free_connect_port())

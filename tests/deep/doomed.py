@@ -106,7 +106,7 @@ def killed(
 ) -> Callable[[int, int], None]:
     """Return a doom: one rank's process is killed at one call, once.
 
-    `executor` kills the executor instead, from which it descends.
+    `executor` kills its executor instead.
     `checkpoint` is the model's folder and the step of a checkpoint that must be whole by then: it
     is written beside the training.
     """
@@ -123,17 +123,18 @@ def killed(
                 time.sleep(0.02)
         with open(path, "w"):
             pass
-        pid = os.getpid()
-        while executor and _name(pid) != "java":
-            with open(f"/proc/{pid}/stat") as stat:
-                pid = int(stat.read().rpartition(")")[2].split()[1])
+        pid = _executor() if executor else os.getpid()
         os.kill(pid, 9)
 
     return doom
 
 
-def _name(pid: int) -> str:
-    return Path(f"/proc/{pid}/comm").read_text().strip()
+def _executor() -> int:
+    """Return the JVM of this rank, whose parent, a server, need not descend from it."""
+    server = Path(f"/proc/{os.getppid()}/cmdline").read_text().split("\0")
+    workers = int(server[server.index("sparkml_dist.cluster.fork_server") + 2])
+    stat = Path(f"/proc/{workers}/stat").read_text()
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def weights_of(model_dir: Path) -> dict[str, np.ndarray]:

@@ -8,16 +8,26 @@ import numpy as np
 import pytest
 
 from sparkml_dist import KerasRegressor
-from sparkml_dist.cluster.gang import WARM_RANKS
 from sparkml_dist.errors import ConfigurationError, TrainingError
 from tests.deep.doomed import BATCH, ROWS, each_row_its_target, killed, network, weights_of
 
 EPOCHS, EVERY = 3, 3
+WATCHED = {"monitor": "loss", "patience": EPOCHS}
 
 
 @pytest.fixture(scope="module")
 def data(spark, tmp_path_factory):
     return each_row_its_target(spark, tmp_path_factory.mktemp("shards") / "s")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(data, tmp_path_factory):
+    """A fit of two ranks that nothing happens to, and its folder."""
+    folder = tmp_path_factory.mktemp("undisturbed") / "m"
+    model = learner(folder, network(noisy=True), **WATCHED).fit(data)
+    assert model.summary["restarts"] == 0
+    assert each_row_once_in_every_epoch(model.history)
+    return model, folder
 
 
 def learner(folder, builder, ranks=2, **params):
@@ -36,19 +46,15 @@ def each_row_once_in_every_epoch(history):
 
 
 @pytest.mark.modes
-def test_a_killed_rank_changes_nothing_in_the_end(data, tmp_path, caplog):
-    watched = {"monitor": "loss", "patience": EPOCHS}
-    undisturbed = learner(tmp_path / "a", network(noisy=True), **watched).fit(data)
-    assert undisturbed.summary["restarts"] == 0
-    assert each_row_once_in_every_epoch(undisturbed.history)
-
+def test_a_killed_rank_changes_nothing_in_the_end(data, undisturbed, tmp_path, caplog):
+    undisturbed, folder = undisturbed
     doom = killed(tmp_path / "dead", rank=1, call=14, checkpoint=(tmp_path / "b", 12))
     with caplog.at_level(logging.INFO, "sparkml_dist"):
-        model = learner(tmp_path / "b", network(noisy=True, doom=doom), **watched).fit(data)
+        model = learner(tmp_path / "b", network(noisy=True, doom=doom), **WATCHED).fit(data)
     assert (tmp_path / "dead").exists()
 
     # Bit by bit: weights, the averages of batch normalisation, dropout, metrics over the break.
-    wanted, found = (weights_of(tmp_path / x) for x in "ab")
+    wanted, found = weights_of(folder), weights_of(tmp_path / "b")
     assert {k: v.tobytes() for k, v in found.items()} == {k: v.tobytes() for k, v in wanted.items()}
     assert model.history == undisturbed.history
     assert model.summary["best_epoch"] == undisturbed.summary["best_epoch"]
@@ -114,18 +120,15 @@ def test_a_loss_that_is_not_a_number_leaves_the_last_good_checkpoint(data, tmp_p
 
 
 @pytest.mark.modes
-def test_a_killed_executor(spark, data, tmp_path, mode, request):
+def test_a_killed_executor(data, mode, request, tmp_path):
     if mode != "local-cluster":
         pytest.skip("the executor is the driver's own process, or hidden behind a server")
-    # Forked ranks need not descend from their executor.
-    spark.conf.set(WARM_RANKS, "0")
-    request.addfinalizer(lambda: spark.conf.unset(WARM_RANKS))
-    undisturbed = learner(tmp_path / "a", network()).fit(data)
+    undisturbed, folder = request.getfixturevalue("undisturbed")
     doom = killed(tmp_path / "dead", rank=1, call=14, executor=True)
-    model = learner(tmp_path / "b", network(doom=doom)).fit(data)
+    model = learner(tmp_path / "b", network(noisy=True, doom=doom), **WATCHED).fit(data)
     assert (tmp_path / "dead").exists()
     assert model.summary["restarts"] == 1
     assert model.summary["restarted"][0]["code"] == "rank_lost"
     assert model.history == undisturbed.history
-    wanted, found = (weights_of(tmp_path / x) for x in "ab")
+    wanted, found = weights_of(folder), weights_of(tmp_path / "b")
     assert all((found[name] == values).all() for name, values in wanted.items())
