@@ -76,7 +76,7 @@ def main() -> None:
     print(
         "\nScores are of held-out rows. 'budget' is the memory a task may use for its shard; a"
         "\nworker's peak also holds its interpreter and libraries (about 250 MB with scikit-learn,"
-        "\n700 MB with TensorFlow), which do not grow with the data."
+        "\n300 MB with TensorFlow), which do not grow with the data."
     )
     print("\nModels, plots and metrics:")
     for folder in folders:
