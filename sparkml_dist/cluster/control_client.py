@@ -8,7 +8,10 @@ from typing import BinaryIO
 
 from sparkml_dist.cluster.control_wire import Record, answer, connect, hang_up, read, send
 
-__all__ = ["ControlClient"]
+__all__ = ["SERVER_GONE", "ControlClient"]
+
+#: What a rank takes for the first failure where the server, in rank 0's task, has ended.
+SERVER_GONE: Record = {"rank": 0, "kind": "lost", "echo": False}
 
 
 class ControlClient:
@@ -79,6 +82,6 @@ class ControlClient:
         if self._finished:
             return
         if message is None:
-            self._on_stop({"rank": 0, "kind": "lost", "echo": False})
+            self._on_stop(SERVER_GONE)
         else:
             self._on_stop(message["record"])

@@ -90,7 +90,6 @@ class _Server:
         self._selector.register(listener, selectors.EVENT_READ, self._accept)
         self._selector.register(self._executor, selectors.EVENT_READ, self._leave)
         self._ranks: dict[int, _Rank] = {}
-        self._imported: set[str] = set()
 
     def run(self) -> None:
         while self._listener is not None or self._ranks:
@@ -109,7 +108,8 @@ class _Server:
         try:
             _refuse_strangers(connection)
             head, descriptors, _, _ = socket.recv_fds(connection, 4, 3)
-            request = json.loads(_exactly(connection, *struct.unpack(">I", head)))
+            with connection.makefile("rb") as stream:
+                request = json.loads(stream.read(*struct.unpack(">I", head)))
             if _at_import(request["environment"]) != self._environment:
                 self._close_listener()  # first: it comes again at once
                 _say(connection, refused=True)
@@ -139,9 +139,8 @@ class _Server:
     def _import(self, modules: Sequence[str]) -> None:
         for name in modules:
             # What belongs to the user may be slow, or another version tomorrow.
-            if name in self._imported or not name.startswith(_OURS):
+            if name in sys.modules or not name.startswith(_OURS):
                 continue
-            self._imported.add(name)
             try:
                 importlib.import_module(name)
             except Exception:  # noqa: BLE001 - the rank fails in the same way, and tells
@@ -218,16 +217,6 @@ def _refuse_strangers(connection: socket.socket) -> None:
     peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
     if _PEER.unpack(peer)[1] != os.getuid():
         raise PermissionError("another user's process asks for a rank")
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    content = bytearray()
-    while len(content) < size:
-        part = connection.recv(size - len(content))
-        if not part:
-            raise ConnectionError("the client has gone")
-        content += part
-    return bytes(content)
 
 
 def _say(connection: socket.socket, **reply: Any) -> None:

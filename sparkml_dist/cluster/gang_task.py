@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.addressbook import Peer, interface_of, own_address, seats
 from sparkml_dist.cluster.control import ControlServer
-from sparkml_dist.cluster.control_client import ControlClient
+from sparkml_dist.cluster.control_client import SERVER_GONE, ControlClient
 from sparkml_dist.cluster.gang_logs import EVENTS_FILE, GrowingFile
 from sparkml_dist.cluster.gang_spec import GangSpec
 from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
@@ -158,8 +158,7 @@ class _Task:
             )
         except ConnectionError:
             # Some rank has failed so soon that all is over; rank 0's task knows which.
-            self.child.kill()
-            return self._outcome("stopped", verdict={"rank": 0, "kind": "lost", "echo": False})
+            return self._outcome("stopped", verdict=SERVER_GONE)
         self.stack.callback(self.client.close)
         place = {
             **asdict(self.seat),

@@ -102,7 +102,6 @@ def feature_columns(
 
 
 def _look(df: DataFrame, wide: Sequence[FeatureSource]) -> dict[str, dict[str, Any]]:
-
     names = [s.name for s in wide]
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

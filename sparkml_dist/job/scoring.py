@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from sparkml_dist.dataset.columns import match_columns
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.table_columns import find_column
 from sparkml_dist.dataset.table_lines import format_of
 from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table, TableSchema
@@ -190,7 +191,7 @@ def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str
         added.append(array.alias("probability"))
     if "predictedLabel" in scored.columns:
         added.append(F.col("predictedLabel"))
-    return scored.select(*[F.col(f"`{name}`") for name in kept], *added)
+    return scored.select(*quoted(kept), *added)
 
 
 def _temporary(target: Folder) -> Folder:

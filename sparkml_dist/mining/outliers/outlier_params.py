@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.mining.arrays_model import ArraysModel
 from sparkml_dist.mining.point_estimator import PointEstimator
@@ -88,7 +89,7 @@ class OutlierModel(ArraysModel):
         from pyspark.sql import functions as F
 
         score, prediction = self.getOrDefault("scoreCol"), self.getOrDefault("predictionCol")
-        kept = [F.col(f"`{c}`") for c in names if c not in (score, prediction)]
+        kept = quoted(c for c in names if c not in (score, prediction))
         value = F.col(_SCORE)
         outlier = (value > F.lit(self.threshold)).cast("double")
         return scored.select(*kept, value.alias(score), outlier.alias(prediction), *more)
