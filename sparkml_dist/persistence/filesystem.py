@@ -11,7 +11,6 @@ import hashlib
 import json
 import os
 import posixpath
-import re
 import uuid
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,23 +20,17 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.locations import (
+    enclosing,
+    is_uri,
+    local_path,
+    same_location,
+    spelled,
+)
 
 __all__ = ["Folder", "is_uri", "local_path"]
 
-_SCHEME = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _CHUNK = 1 << 20
-
-
-def is_uri(location: str) -> bool:
-    """Tell whether `location` names a scheme (``s3://…``) rather than a local path."""
-    return bool(_SCHEME.match(location))
-
-
-def local_path(location: str) -> str | None:
-    """Return the local path behind `location`, or None where it is not on a local disk."""
-    if location.startswith("file:"):
-        return pafs.FileSystem.from_uri(location)[1]
-    return None if is_uri(location) else os.path.abspath(location)
 
 
 @dataclass(frozen=True)
@@ -59,11 +52,27 @@ class Folder:
 
     @classmethod
     def at(cls, location: str | os.PathLike[str]) -> Folder:
-        """Return the folder at `location`, a local path made absolute."""
-        text = os.fspath(location)
-        if not text:
-            raise StorageError("empty_path", "A path must not be empty. Got ''.")
-        return cls(text.rstrip("/") if is_uri(text) else os.path.abspath(text))
+        """Return the folder at `location`; one on a local disk by its absolute path.
+
+        Raises
+        ------
+        StorageError
+            ``empty_path``, or ``scheme_not_known`` for what begins like a URI and is none.
+        """
+        return cls(spelled(os.fspath(location)))
+
+    def same_place(self, other: Folder) -> bool:
+        """Tell whether both are one folder, however they are spelled.
+
+        Links are followed on a local disk; neither needs to exist.
+        """
+        return same_location(self.location, other.location)
+
+    def contains(self, other: Folder) -> bool:
+        """Tell whether `other` lies inside this folder, at any depth; not if it is the same."""
+        return not self.same_place(other) and any(
+            same_location(self.location, outer) for outer in enclosing(other.location)
+        )
 
     @cached_property
     def _root(self) -> tuple[pafs.FileSystem, str]:

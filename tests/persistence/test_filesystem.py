@@ -9,7 +9,7 @@ from threading import Barrier, Thread
 import pytest
 
 from sparkml_dist.errors import StorageError
-from sparkml_dist.persistence.filesystem import Folder, is_uri, local_path
+from sparkml_dist.persistence.filesystem import Folder
 
 
 @pytest.fixture(params=["path", "uri"])
@@ -77,10 +77,3 @@ def test_errors_say_where():
         Folder.at("")
     with pytest.raises(StorageError, match="Cannot create"):
         Folder.at("/proc/nope").create()
-
-
-def test_schemes():
-    assert is_uri("s3://bucket/x")
-    assert not is_uri("/a/b")
-    assert local_path("file:///a/b") == "/a/b"
-    assert local_path("s3://bucket/x") is None
