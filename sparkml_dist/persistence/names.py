@@ -1,0 +1,119 @@
+"""Names that a manifest gives to files: inside its own folder, and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable
+from typing import Any
+
+from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.filesystem import Folder, local_path
+
+__all__ = ["check_inside", "check_names"]
+
+# What leads elsewhere on some file system, or is read as something else in a URI: separators of
+# Windows, schemes and drive letters, escapes, queries, fragments, and what no name needs.
+_FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\:%?#*|<>\"]")
+_LONGEST = 1024
+_LONGEST_PART = 255
+
+
+def check_inside(name: Any, folder: Folder) -> str:
+    """Return a name that a manifest gives to a file, if it stays inside the manifest's folder.
+
+    Parameters
+    ----------
+    name : any
+        As it stands in the manifest. Only relative names of plain parts, joined by ``/``, pass.
+    folder : Folder
+        Where the manifest lies. On a local disk, links that lead out of it are found.
+
+    Returns
+    -------
+    str
+        `name`, unchanged.
+
+    Raises
+    ------
+    StorageError
+        ``name_outside_folder``.
+    """
+    why = _fault(name)
+    if why is None and (root := local_path(folder.location)) is not None:
+        why = _link_out(root, name)
+    if why is not None:
+        raise StorageError(
+            "name_outside_folder",
+            f"The manifest in {folder.location!r} names the file {_shown(name)}: {why}.",
+            "A manifest names files of its own folder only. It was altered, or made by something "
+            "else: do not open it unless you know where it comes from.",
+        )
+    return str(name)
+
+
+def check_names(names: Iterable[Any], folder: Folder) -> list[str]:
+    """Return the names of a manifest, each inside its folder and none of them twice.
+
+    Raises
+    ------
+    StorageError
+        ``name_outside_folder`` or ``name_twice``.
+    """
+    found: list[str] = []
+    seen: set[str] = set()
+    for name in names:
+        found.append(check_inside(name, folder))
+        if name in seen:
+            raise StorageError(
+                "name_twice",
+                f"The manifest in {folder.location!r} names the file {_shown(name)} twice.",
+                "It was altered; restore it.",
+            )
+        seen.add(name)
+    return found
+
+
+def _fault(name: Any) -> str | None:
+    """Return what is wrong with a name itself; None for a name without fault."""
+    if not isinstance(name, str):
+        return f"a name is text, not {type(name).__name__}"
+    if not name:
+        return "it is empty"
+    if name.startswith("/"):
+        return "it is absolute"
+    if found := _FORBIDDEN.search(name):
+        return f"it contains {found[0]!r}"
+    try:
+        lengths = [len(part.encode()) for part in name.split("/")]
+    except UnicodeEncodeError:
+        return "it is not Unicode text"
+    if sum(lengths) > _LONGEST or max(lengths) > _LONGEST_PART:
+        return "it is too long"
+    for part in name.split("/"):
+        # Blanks around dots, and dots at the end, are dropped by some file systems.
+        if not part.strip(" .") or part != part.strip() or part.endswith("."):
+            return f"{part!r} is no name of a file or folder"
+    return None
+
+
+def _link_out(root: str, name: str) -> str | None:
+    """Return how a link on the way to a file leaves the folder `root`; None where none does."""
+    path = root
+    for part in name.split("/"):
+        path = os.path.join(path, part)
+        try:
+            linked = stat.S_ISLNK(os.lstat(path).st_mode)
+        except OSError:  # not there: whoever reads it says so
+            return None
+        if linked:
+            target, home = os.path.realpath(path), os.path.realpath(root)
+            if os.path.commonpath([target, home]) != home:
+                return f"it is a link that leads to {target!r}"
+    return None
+
+
+def _shown(name: Any) -> str:
+    text = repr(name)
+    return text if len(text) <= 80 else f"{text[:77]}..."
