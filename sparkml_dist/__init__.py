@@ -6,10 +6,10 @@ and never brings in TensorFlow or Horovod.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.worker_garbage import in_spark_worker, keep_collections_short
+from sparkml_dist.public_names import PUBLIC_NAMES, public_object
 from sparkml_dist.version import __version__
 
 if in_spark_worker():
@@ -101,91 +101,8 @@ if TYPE_CHECKING:
         silhouette,
         windowed_baskets,
     )
+    from sparkml_dist.persistable import load_model
     from sparkml_dist.session import SessionInfo, get_session
-    from sparkml_dist.shard_model import load_model
-
-_HOMES = {
-    "AdaBoostClassificationModel": "ensemble",
-    "AdaBoostClassifier": "ensemble",
-    "AdaBoostPLClassificationModel": "ensemble",
-    "AdaBoostPLClassifier": "ensemble",
-    "AssociationRules": "mining",
-    "AssociationRulesModel": "mining",
-    "BaggingClassificationModel": "ensemble",
-    "BaggingClassifier": "ensemble",
-    "BaggingRegressionModel": "ensemble",
-    "BaggingRegressor": "ensemble",
-    "BlendingClassificationModel": "ensemble",
-    "BlendingClassifier": "ensemble",
-    "Block": "dataset",
-    "CalibratedClassificationModel": "ensemble",
-    "CalibratedClassifier": "ensemble",
-    "DeepEnsembleClassificationModel": "deep",
-    "DeepEnsembleClassifier": "deep",
-    "DBSCAN": "mining",
-    "DBSCANModel": "mining",
-    "silhouette": "mining",
-    "MiniBatchKMeans": "mining",
-    "KMedoids": "mining",
-    "KMeans": "mining",
-    "CentersModel": "mining",
-    "DriftReport": "mining",
-    "EnsembleSelectionClassifier": "ensemble",
-    "FrequentItemsets": "mining",
-    "FrequentItemsetsModel": "mining",
-    "GradientBoostingClassificationModel": "ensemble",
-    "GradientBoostingClassifier": "ensemble",
-    "GradientBoostingRegressionModel": "ensemble",
-    "GradientBoostingRegressor": "ensemble",
-    "IVotesClassificationModel": "ensemble",
-    "IVotesClassifier": "ensemble",
-    "IsolationForest": "mining",
-    "IsolationForestModel": "mining",
-    "KerasClassificationModel": "deep",
-    "KerasClassifier": "deep",
-    "KerasEstimator": "deep",
-    "KerasModel": "deep",
-    "KerasRegressionModel": "deep",
-    "KerasRegressor": "deep",
-    "LocalOutlierFactor": "mining",
-    "LocalOutlierFactorModel": "mining",
-    "MinHashJoin": "mining",
-    "NearestNeighbors": "mining",
-    "NearestNeighborsModel": "mining",
-    "PartitionedDataset": "dataset",
-    "Profile": "mining",
-    "RobustZScore": "mining",
-    "RobustZScoreModel": "mining",
-    "SequentialPatterns": "mining",
-    "SequentialPatternsModel": "mining",
-    "SessionInfo": "session",
-    "SparkMLDistError": "errors",
-    "StackingClassificationModel": "ensemble",
-    "StackingClassifier": "ensemble",
-    "StackingRegressionModel": "ensemble",
-    "StackingRegressor": "ensemble",
-    "VotedClassificationModel": "ensemble",
-    "VotedRegressionModel": "ensemble",
-    "VotingClassificationModel": "ensemble",
-    "VotingClassifier": "ensemble",
-    "VotingRegressionModel": "ensemble",
-    "VotingRegressor": "ensemble",
-    "adopt": "dataset",
-    "as_tf_dataset": "deep",
-    "drift": "mining",
-    "event_sequences": "mining",
-    "folds": "dataset",
-    "get_session": "session",
-    "holdout": "dataset",
-    "load_model": "shard_model",
-    "open_partitioned": "dataset",
-    "partition": "dataset",
-    "profile": "mining",
-    "read_baskets": "mining",
-    "split": "dataset",
-    "vote": "ensemble",
-    "windowed_baskets": "mining",
-}
 
 __all__ = [
     "DBSCAN",
@@ -273,12 +190,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(import_module(f"sparkml_dist.{_HOMES[name]}"), name)
+    if name in PUBLIC_NAMES:
+        value = public_object(name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'sparkml_dist' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *PUBLIC_NAMES])

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.base import Estimator
 from pyspark.ml.param import Param
-from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.cut import partition
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
 from sparkml_dist.params import HasCommonParams
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.model_folder import MANIFEST
-from sparkml_dist.persistence.model_home import check_model_home
+from sparkml_dist.persistence.home import Home, begin_fit, check_free_for_fit
+from sparkml_dist.saved_params import SavedParams
 from sparkml_dist.session import get_session
 from sparkml_dist.shard_model import ShardModel
 from sparkml_dist.workspace import temporary_folder
@@ -33,7 +31,6 @@ __all__ = ["ShardEstimator"]
 
 _logger = logging.getLogger(__name__)
 
-PLAN = "plan.json"
 _CUTTING = (
     "featuresCol",
     "featuresCols",
@@ -48,7 +45,7 @@ _CUTTING = (
 )
 
 
-class ShardEstimator(HasCommonParams, Estimator, MLWritable, MLReadable):
+class ShardEstimator(SavedParams, HasCommonParams, Estimator):
     """Base of the estimators: cuts a DataFrame if need be and opens the model's folder.
 
     A subclass validates its own Params in `_check_params`, says in `_plan` all that decides the
@@ -57,8 +54,6 @@ class ShardEstimator(HasCommonParams, Estimator, MLWritable, MLReadable):
 
     #: What the label is taken for.
     _task: ClassVar[Task] = "classification"
-    #: Params whose values are objects; each has a writer of its own in the subclass.
-    _object_params: ClassVar[tuple[str, ...]] = ()
 
     _defaults: ClassVar[dict[str, Any]] = {
         "featuresCol": "features",
@@ -149,15 +144,6 @@ class ShardEstimator(HasCommonParams, Estimator, MLWritable, MLReadable):
         """Return a copy with the same uid and some Params changed."""
         return super().copy(extra)
 
-    def write(self) -> MLWriter:
-        """Return a writer that saves the estimator's Params."""
-        return EstimatorWriter(self)
-
-    @classmethod
-    def read(cls) -> MLReader:
-        """Return a reader for what `write` saved."""
-        return EstimatorReader(cls)
-
     # -- steps ----------------------------------------------------------------------------
 
     def _fit_data(self, spark: SparkSession, data: PartitionedDataset) -> ShardModel:
@@ -171,12 +157,12 @@ class ShardEstimator(HasCommonParams, Estimator, MLWritable, MLReadable):
             )
         self._check_data(data)
         plan = json.loads(json.dumps(self._plan(data)))
-        folder = self._open_model_folder(spark, plan)
-        model = self._fit_shards(spark, data, folder)
+        home = self._open_home(spark, plan)
+        model = self._fit_shards(spark, data, home.content)
         for output in model.params:
             if self.hasParam(output.name) and self.isDefined(self.getParam(output.name)):
                 model._set(**{output.name: self.getOrDefault(self.getParam(output.name))})
-        model._write_manifest()
+        model._settle(home)
         return model
 
     def _check_data(self, data: PartitionedDataset) -> None:
@@ -218,40 +204,31 @@ class ShardEstimator(HasCommonParams, Estimator, MLWritable, MLReadable):
     def _check_model_dir(self) -> None:
         if not self.isSet(self.modelDir):
             return
-        check_model_home(
-            Folder.at(self.getOrDefault(self.modelDir)),
-            (PLAN, MANIFEST),
+        folder = Folder.at(self.getOrDefault(self.modelDir))
+        if self.isSet(self.shardsDir) and folder.same_place(
+            Folder.at(self.getOrDefault(self.shardsDir))
+        ):
+            raise ConfigurationError(
+                "same_folder",
+                f"modelDir and shardsDir are the same folder, {folder.location!r}.",
+                "Give each a folder of its own.",
+            )
+        check_free_for_fit(
+            folder,
             overwrite=self.getOrDefault(self.overwrite),
             resume=self.getOrDefault(self.resume),
         )
 
-    def _open_model_folder(self, spark: SparkSession, plan: dict[str, Any]) -> Folder:
+    def _open_home(self, spark: SparkSession, plan: dict[str, Any]) -> Home:
         if not self.isSet(self.modelDir):
             folder = temporary_folder(spark, "model", "modelDir")
         else:
             folder = Folder.at(self.getOrDefault(self.modelDir))
-        if not folder.is_empty():
-            if self.getOrDefault(self.resume) and folder.exists(PLAN):
-                _refuse_other_plan(folder, plan)
-            else:
-                folder.delete()
-        folder.create()
-        folder.write_json(PLAN, plan)
-        return folder
-
-
-def _refuse_other_plan(folder: Folder, plan: dict[str, Any]) -> None:
-    stored = folder.read_json(PLAN)
-    differing = [
-        f"{k}: {stored.get(k)!r} stored, {plan.get(k)!r} now"
-        for k in sorted({*stored, *plan})
-        if stored.get(k) != plan.get(k)
-    ]
-    if differing:
-        raise ConfigurationError(
-            "plan_differs",
-            f"The fit begun in {folder.location!r} had another plan: {'; '.join(differing)}.",
-            "Resume with the same settings and data, or pass overwrite=True to begin anew.",
+        return begin_fit(
+            folder,
+            plan,
+            overwrite=self.getOrDefault(self.overwrite),
+            resume=self.getOrDefault(self.resume),
         )
 
 

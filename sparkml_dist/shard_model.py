@@ -5,22 +5,20 @@ from __future__ import annotations
 import os
 from abc import abstractmethod
 from collections.abc import Sequence
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, Self
 
 from pyspark.ml.base import Model
 from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
-from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.errors import StorageError
-from sparkml_dist.ml_io import ModelReader, ModelWriter
 from sparkml_dist.params import param
+from sparkml_dist.persistable import Persistable, Saved
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.model_folder import ModelFile, ModelManifest, versions
+from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.scoring import Scorer, within
 from sparkml_dist.session import parse_size
 
@@ -30,10 +28,10 @@ if TYPE_CHECKING:
     from sparkml_dist.local import LocalClassifier, LocalRegressor
     from sparkml_dist.report.permutation import PermutationImportance
 
-__all__ = ["ShardModel", "load_model"]
+__all__ = ["ShardModel"]
 
 
-class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
+class ShardModel(Persistable, Model, HasPredictionCol):
     """Base of the fitted models: a folder of files, scored on executors.
 
     Attributes
@@ -57,9 +55,6 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
         TypeConverters.toString,
     )
 
-    #: Packages whose versions are worth keeping beside the common ones.
-    _packages: ClassVar[tuple[str, ...]] = ()
-
     def __init__(
         self,
         folder: Folder,
@@ -77,7 +72,6 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
         self.files = tuple(files)
         self.content = content
         self.summary = summary
-        self.trusted: tuple[str, ...] = ()
 
     @abstractmethod
     def _scorer(self) -> Scorer:
@@ -203,39 +197,31 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
 
     # -- at rest --------------------------------------------------------------------------
 
-    def _write_manifest(self, folder: Folder | None = None) -> None:
-        ModelManifest(
-            class_name=f"{type(self).__module__}.{type(self).__name__}",
-            uid=self.uid,
-            params={p.name: self.getOrDefault(p) for p in self.params if self.isDefined(p)},
-            schema=self.schema,
-            label=self.label,
-            files=self.files,
-            content=self.content,
-            summary=self.summary,
-            versions=versions(*self._packages),
-        ).write(folder or self.folder)
+    def _state(self) -> dict[str, Any]:
+        return {
+            "features": self.schema.to_dict(),
+            "label": self.label.to_dict(),
+            "content": self.content,
+            "summary": self.summary,
+        }
 
-    def write(self) -> MLWriter:
-        """Return a writer; ``model.write().overwrite().save(path)``."""
-        return ModelWriter(self)
+    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
+        for file in self.files:
+            self.folder.copy_file_to(file.name, folder)
+        return self.files
 
     @classmethod
-    def read(cls) -> MLReader:
-        """Return a reader; ``Class.read().load(path)``."""
-        return ModelReader(cls)
-
-    @classmethod
-    def load(cls, path: str, trusted: Sequence[str] = ()) -> Any:
-        """Load a model of this class; see `load_model`."""
-        model = load_model(path, trusted=trusted)
-        if not isinstance(model, cls):
-            raise StorageError(
-                "other_model",
-                f"{path!r} holds a {type(model).__name__}, not a {cls.__name__}.",
-                "Use sparkml_dist.load_model to load a model of any class.",
-            )
-        return model
+    def _restore(cls, saved: Saved) -> Self:
+        state = saved.state
+        _check_records(saved, state["content"])
+        return cls(
+            saved.folder,
+            FeatureSchema.from_dict(state["features"]),
+            Label.from_dict(state["label"]),
+            saved.files,
+            dict(state["content"]),
+            dict(state["summary"]),
+        )
 
     def copy(self, extra: dict[Param, Any] | None = None) -> Any:
         """Return a copy that shares the model's files."""
@@ -254,53 +240,34 @@ class ShardModel(Model, HasPredictionCol, MLWritable, MLReadable):
         )
 
 
-def load_model(path: str, *, trusted: Sequence[str] = ()) -> ShardModel:
-    """Load a saved model of any class, its files checked against their hashes.
-
-    Parameters
-    ----------
-    path : str
-        The model's folder: a local path or URI that workers see as well.
-    trusted : sequence of str
-        Dotted names of types that member files may contain beside the allow-list.
-
-    Returns
-    -------
-    ShardModel
-        Of the class that saved it.
+def _check_records(saved: Saved, content: Any) -> None:
+    """Raise where a record in a model's content names a file that its manifest does not list.
 
     Raises
     ------
     StorageError
-        When there is no model, it is damaged, altered or of a newer protocol.
+        ``unlisted_file``, or ``altered_manifest`` for a file with two checksums.
     """
-    folder = Folder.at(path)
-    manifest = ModelManifest.read(folder)
-    module, _, name = manifest.class_name.rpartition(".")
-    kind: Any = None
-    if module.split(".")[0] == "sparkml_dist":
-        try:
-            kind = getattr(import_module(module), name, None)
-        except ModuleNotFoundError:
-            kind = None
-    if not (isinstance(kind, type) and issubclass(kind, ShardModel)):
-        raise StorageError(
-            "unknown_model_class",
-            f"{folder.location!r} names the class {manifest.class_name!r}, which is none of "
-            "sparkml_dist's models.",
-            "Upgrade sparkml_dist if a newer version wrote it.",
-        )
-    model: ShardModel = kind(
-        folder,
-        manifest.schema,
-        manifest.label,
-        manifest.files,
-        manifest.content,
-        manifest.summary,
-    )
-    model._resetUid(manifest.uid)
-    for param_name, value in manifest.params.items():
-        if model.hasParam(param_name):
-            model._set(**{param_name: value})
-    model.trusted = tuple(trusted)
-    return model
+    listed: dict[str, list[ModelFile]] = {}
+    for file in saved.files:
+        listed.setdefault(file.name.rpartition("/")[2], []).append(file)
+    records = [content]
+    while records:
+        value = records.pop()
+        if isinstance(value, list):
+            records.extend(value)
+        elif isinstance(value, dict):
+            records.extend(value.values())
+            name = value.get("file")
+            if not isinstance(name, str) or value.get("refused"):
+                continue
+            # Some records name their files as seen from a folder inside.
+            near = [
+                f
+                for f in listed.get(name.rpartition("/")[2], ())
+                if f.name == name or f.name.endswith(f"/{name}")
+            ]
+            if not near:
+                saved.listed(name)
+            if "sha256" in value and all(f.sha256 != value["sha256"] for f in near):
+                raise ValueError(f"{name!r} is recorded with two checksums")

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.columns import Task
-from sparkml_dist.dataset.manifest import MANIFEST, Manifest, ShardInfo
+from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.notes import ShardNotes
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.reader import read_block
@@ -20,6 +20,7 @@ from sparkml_dist.dataset.survey import survey
 from sparkml_dist.dataset.writer import footer_sha256
 from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.home import check_replaceable
 from sparkml_dist.version import __version__
 
 if TYPE_CHECKING:
@@ -68,12 +69,7 @@ def adopt(
         As for `partition`; ``no_parquet`` when the folder has no Parquet file with rows.
     """
     home, folder = Folder.at(source), Folder.at(path)
-    if not folder.is_empty() and not (overwrite and folder.exists(MANIFEST)):
-        raise StorageError(
-            "output_exists",
-            f"{folder.location!r} is not empty.",
-            "Choose another folder, or pass overwrite=True to replace a manifest.",
-        )
+    check_replaceable(folder, "dataset", overwrite=overwrite)
     files = [
         f
         for f in home.walk()

@@ -16,14 +16,15 @@ from sparkml_dist.cluster.progress import job_description, progress
 from sparkml_dist.dataset.columns import ColumnPlan, Task
 from sparkml_dist.dataset.hashing import salt
 from sparkml_dist.dataset.labels import SPARK_TYPES
-from sparkml_dist.dataset.manifest import MANIFEST, Manifest, ShardInfo
+from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import plan_sizing
 from sparkml_dist.dataset.survey import Survey, survey
 from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEIGHT, ShardWriter
-from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError, StorageError
+from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError
 from sparkml_dist.persistence.filesystem import Folder, is_uri
+from sparkml_dist.persistence.home import check_replaceable
 from sparkml_dist.session import SessionInfo, parse_size
 from sparkml_dist.version import __version__
 
@@ -163,20 +164,7 @@ def _check_place(spark: SparkSession, folder: Folder, *, overwrite: bool) -> Non
             folder.location,
             info.kind,
         )
-    if folder.is_empty():
-        return
-    if not folder.exists(MANIFEST):
-        raise StorageError(
-            "output_exists",
-            f"{folder.location!r} is not empty and holds no partitioned data set.",
-            "Choose another folder; it will not be overwritten.",
-        )
-    if not overwrite:
-        raise StorageError(
-            "output_exists",
-            f"There is a partitioned data set in {folder.location!r} already.",
-            "Open it with open_partitioned, or pass overwrite=True.",
-        )
+    check_replaceable(folder, "dataset", overwrite=overwrite)
 
 
 def _refuse_reserved_names(schema: FeatureSchema) -> None:

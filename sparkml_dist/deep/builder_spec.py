@@ -36,6 +36,10 @@ class BuilderFile:
     function: str
     source: str
 
+    def __str__(self) -> str:
+        """Return what names it where it has to be trusted: the file's own name and the function."""
+        return f"{Path(self.path).name}:{self.function}"
+
     @classmethod
     def read(cls, file: str, function: str) -> BuilderFile:
         """Read a file and see that it has the function.
@@ -96,13 +100,15 @@ class BuilderFile:
         return builder
 
 
-def resolve_builder(spec: str | Callable[..., Any]) -> Callable[..., Any] | BuilderFile:
+def resolve_builder(
+    spec: str | Callable[..., Any] | BuilderFile,
+) -> Callable[..., Any] | BuilderFile:
     """Return what `spec` names.
 
     Parameters
     ----------
-    spec : str or callable
-        ``"mlp"``, ``"cnn"``, ``"FILE.py:FUNCTION"``, or a function itself.
+    spec : str, callable or BuilderFile
+        ``"mlp"``, ``"cnn"``, ``"FILE.py:FUNCTION"``, a function itself, or a file that was read.
 
     Returns
     -------
@@ -113,7 +119,7 @@ def resolve_builder(spec: str | Callable[..., Any]) -> Callable[..., Any] | Buil
     ConfigurationError
         ``unknown_builder``, or as `BuilderFile.read`.
     """
-    if callable(spec):
+    if callable(spec) or isinstance(spec, BuilderFile):
         return spec
     if isinstance(spec, str) and spec in BUILDERS:
         return BUILDERS[spec]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import inspect
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkml_dist.cluster.gang import check_gang
@@ -14,6 +16,7 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder
+from sparkml_dist.deep.builders import BUILDERS
 from sparkml_dist.deep.checkpoint_params import HasCheckpoints
 from sparkml_dist.deep.checkpoint_settings import CHECKPOINTS
 from sparkml_dist.deep.checkpoint_store import CheckpointStore
@@ -33,6 +36,7 @@ from sparkml_dist.deep.training import (
     train_network,
 )
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.shard_estimator import ShardEstimator
@@ -200,20 +204,54 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
 
     # -- at rest --------------------------------------------------------------------------
 
+    def _needs_trust(self) -> Sequence[str]:
+        held = [self._file_of(name) for name in self._object_params]
+        return [*super()._needs_trust(), *(str(file) for file in held if file is not None)]
+
+    def _file_of(self, name: str) -> BuilderFile | None:
+        """Return the file that a Param names, with its content; None for what is in no file."""
+        spec = self._value(self.getParam(name))
+        if spec is None or callable(spec) or spec in BUILDERS:
+            return None
+        found = resolve_builder(spec)
+        return found if isinstance(found, BuilderFile) else None
+
     def _save_object(self, folder: Folder, name: str) -> None:
-        function = self.getOrDefault(self.getParam(name))
-        if not isinstance(function, str):
+        spec, file = self.getOrDefault(self.getParam(name)), self._file_of(name)
+        if file is not None:
+            # The content goes with it: what runs is what was saved, not what lies there later.
+            folder.write_bytes(f"{name}.py", file.source.encode())
+            record = {"file": Path(file.path).name, "function": file.function}
+        elif isinstance(spec, str):
+            record = {"name": spec}
+        else:
             raise StorageError(
                 f"{name}_not_saved",
-                f"The {name} {getattr(function, '__name__', function)!r} is a function, which is "
+                f"The {name} {getattr(spec, '__name__', spec)!r} is a function, which is "
                 "not saved: that would take a pickle.",
                 "Name it as 'FILE.py:FUNCTION'. The fitted model can be saved in any case.",
             )
-        folder.write_json(f"{name}.json", {name: function})
+        folder.write_json(f"{name}.json", record)
 
-    def _load_object(self, folder: Folder, name: str) -> None:
-        if folder.exists(f"{name}.json"):
-            self._set(**{name: folder.read_json(f"{name}.json")[name]})
+    def _load_object(self, saved: Saved, name: str) -> None:
+        if not saved.has(f"{name}.json"):
+            return
+        record = saved.read_json(f"{name}.json")
+        if "name" in record:
+            if record["name"] not in BUILDERS:
+                raise ValueError(f"{name} must be one of {', '.join(BUILDERS)}")
+            self._set(**{name: record["name"]})
+            return
+        source = saved.read_bytes(f"{name}.py").decode()
+        file = BuilderFile(str(record["file"]), str(record["function"]), source)
+        if str(file) not in saved.trusted:
+            raise StorageError(
+                "untrusted_type",
+                f"{saved.folder.location!r} runs the function {file.function!r} of "
+                f"{saved.folder.uri(f'{name}.py')!r} when it is fitted.",
+                f"Read that file; if you trust it, load with trusted=[{str(file)!r}].",
+            )
+        self._set(**{name: file})
 
 
 def _resolve_callbacks(spec: Any) -> None:

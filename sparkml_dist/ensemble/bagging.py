@@ -25,7 +25,9 @@ from sparkml_dist.ensemble.voting import VotingClassificationModel, VotingRegres
 from sparkml_dist.ensemble.waves import Stopping, fit_in_waves
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.report.scores import check_score
 from sparkml_dist.session import SessionInfo, get_session
 
@@ -45,6 +47,7 @@ class _OutOfBag:
 
     summary: dict[str, Any]
     folder: Folder
+    files: tuple[ModelFile, ...]
 
     @property
     def oobScore(self) -> dict[str, float | None]:
@@ -60,7 +63,7 @@ class _OutOfBag:
     def oobPredictions(self) -> DataFrame:
         """Rows with ``key``, ``label``, ``prediction`` and ``members`` (how many judged it)."""
         _ = self.oobScore
-        return read_out_of_bag(get_session(), self.folder)
+        return read_out_of_bag(get_session(), self.folder, self.files)
 
 
 class BaggingClassificationModel(_OutOfBag, VotingClassificationModel):
@@ -236,8 +239,8 @@ class _Bagging(Ensemble):
         model.files += tuple(files)
         model.summary["oob"] = summary
 
-    def _load_object(self, folder: Folder, name: str) -> None:
-        learners = self._stored_learners(folder)
+    def _load_object(self, saved: Saved, name: str) -> None:
+        learners = self._stored_learners(saved)
         if learners:
             self._set(estimator=learners[0])
 

@@ -18,6 +18,7 @@ from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.params import param
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.regressor import ShardRegressor
@@ -75,10 +76,10 @@ class LearnerParams(ShardEstimator):
             trusted = self.getOrDefault(self.trustedTypes)
             folder.write_bytes(f"learner-{i:05d}.skops", dump_learner(learner, trusted=trusted))
 
-    def _stored_learners(self, folder: Folder) -> list[Any]:
+    def _stored_learners(self, saved: Saved) -> list[Any]:
         return [
-            load_learner(folder.read_bytes(name), folder.uri(name))
-            for name in folder.names(".skops")
+            load_learner(saved.read_bytes(name), saved.folder.uri(name), trusted=saved.trusted)
+            for name in saved.names(head="learner-", suffix=".skops")
         ]
 
 

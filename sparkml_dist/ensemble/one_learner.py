@@ -16,6 +16,7 @@ from sparkml_dist.ensemble.ensemble import LearnerParams, learner_plan, member_s
 from sparkml_dist.ensemble.ensemble_model import voting_content
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import SessionInfo
 
@@ -80,8 +81,8 @@ class OneLearnerClassifier(LearnerParams, ShardClassifier):
             "cores": SessionInfo.of(spark).task_cpus,
         }
 
-    def _load_object(self, folder: Folder, name: str) -> None:
-        learners = self._stored_learners(folder)
+    def _load_object(self, saved: Saved, name: str) -> None:
+        learners = self._stored_learners(saved)
         if learners:
             self._set(estimator=learners[0])
 

@@ -78,7 +78,7 @@ def out_of_bag(
         if outcome.error:
             raise outcome.error
     files = [ModelFile.of(folder, f"{OOB}/{_stem(s)}.parquet") for s in shards]
-    judged = read_out_of_bag(spark, folder)
+    judged = read_out_of_bag(spark, folder, files)
     if judged.isEmpty():
         raise DataError(
             "no_oob_rows",
@@ -94,9 +94,18 @@ def out_of_bag(
     return files, {"metrics": metrics.to_dict(), "rows": metrics.rows}
 
 
-def read_out_of_bag(spark: SparkSession, folder: Folder) -> DataFrame:
-    """Return the out-of-bag predictions of a model's folder; rows without a judge are left out."""
-    return spark.read.parquet(folder.child(OOB).spark_path()).where("members > 0")
+def read_out_of_bag(spark: SparkSession, folder: Folder, files: Sequence[ModelFile]) -> DataFrame:
+    """Return the out-of-bag predictions of a model's folder; rows without a judge are left out.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    folder : Folder
+    files : sequence of ModelFile
+        The model's; of others nothing is read.
+    """
+    names = [f.name for f in files if f.name.startswith(f"{OOB}/")]
+    return spark.read.parquet(*map(folder.spark_path, names)).where("members > 0")
 
 
 def _stem(shard: int) -> str:

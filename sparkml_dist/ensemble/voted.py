@@ -5,15 +5,16 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.classification_model import ShardClassificationModel
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.persistable import Saved, save_inside, saved_inside
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.home import Home
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.regression_model import ShardRegressionModel
 from sparkml_dist.scoring import Predict, Scorer, streams, within
@@ -72,26 +73,26 @@ class _Voted(ShardModel):
     @property
     def models(self) -> list[ShardModel]:
         """The models that vote."""
-        found = []
-        for i, record in enumerate(self.content["models"]):
-            module, _, name = record["class"].rpartition(".")
-            home = f"{_home(i)}/"
-            files = [
-                ModelFile(f.name.removeprefix(home), f.bytes, f.sha256)
-                for f in self.files
-                if f.name.startswith(home)
-            ]
-            model: ShardModel = getattr(import_module(module), name)(
-                self.folder.child(_home(i)),
-                self.schema,
-                self.label,
-                files,
-                record["content"],
-                self.summary["models"][i],
+        if "_models" not in vars(self):
+            self._models = [self._inner(i) for i in range(len(self.content["models"]))]
+        return list(self._models)
+
+    def _inner(self, index: int) -> ShardModel:
+        model: ShardModel = saved_inside(self.folder, _home(index), self.files, self.trusted)
+        if not isinstance(model, ShardModel) or model.label.classes != self.label.classes:
+            raise StorageError(
+                "altered_manifest",
+                f"{self.folder.uri(_home(index))!r} holds no model that can vote here.",
+                "The vote was altered: restore it, or make it anew.",
             )
-            model.trusted = self.trusted
-            found.append(model)
-        return found
+        return model
+
+    @classmethod
+    def _restore(cls, saved: Saved) -> Self:
+        model = super()._restore(saved)
+        model.trusted = saved.trusted
+        _ = model.models, model.weights
+        return model
 
     @property
     def weights(self) -> list[float]:
@@ -160,11 +161,9 @@ def vote(
         raise ConfigurationError(
             "output_exists", f"modelDir {folder.location!r} is not empty.", "Choose another folder."
         )
-    files = []
+    files: list[ModelFile] = []
     for i, model in enumerate(models):
-        for file in model.files:
-            model.folder.copy_file_to(file.name, folder.child(_home(i)))
-            files.append(ModelFile(f"{_home(i)}/{file.name}", file.bytes, file.sha256))
+        files += save_inside(model, folder, _home(i))
     first = models[0]
     kind = VotedRegressionModel if first.label.is_regression else VotedClassificationModel
     found = kind(
@@ -172,20 +171,11 @@ def vote(
         first.schema,
         first.label,
         files,
-        {
-            "models": [
-                {
-                    "class": f"{type(m).__module__}.{type(m).__name__}",
-                    "content": m.content,
-                    "weight": say,
-                }
-                for m, say in zip(models, says, strict=True)
-            ]
-        },
+        {"models": [{"weight": say} for say in says]},
         {"models": [m.summary for m in models]},
     )
     found.trusted = tuple(dict.fromkeys(t for m in models for t in m.trusted))
-    found._write_manifest()
+    found._settle(Home(folder))
     return found
 
 

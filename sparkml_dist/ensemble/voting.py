@@ -28,6 +28,7 @@ from sparkml_dist.ensemble.selection.learned_weights import RESULT, learn_weight
 from sparkml_dist.ensemble.selection.unseen import check_fraction, kept_from
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import parse_size
 
@@ -92,10 +93,10 @@ class NamedLearners(Ensemble):
         super()._save_object(folder, name)
         folder.write_json("names.json", self._names())
 
-    def _load_object(self, folder: Folder, name: str) -> None:
-        learners = self._stored_learners(folder)
+    def _load_object(self, saved: Saved, name: str) -> None:
+        learners = self._stored_learners(saved)
         if learners:
-            names = folder.read_json("names.json")
+            names = saved.read_json("names.json")
             self._set(estimators=list(zip(names, learners, strict=True)))
 
 

@@ -17,11 +17,11 @@ from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.job.output import read_table_schema
 from sparkml_dist.job.runner import Job
+from sparkml_dist.persistable import load_model
 from sparkml_dist.persistence.filesystem import Folder, is_uri
 from sparkml_dist.persistence.model_folder import MANIFEST
 from sparkml_dist.report.evaluation import evaluate_classification
 from sparkml_dist.report.regression import evaluate_regression
-from sparkml_dist.shard_model import load_model
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

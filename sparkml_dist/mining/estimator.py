@@ -2,36 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pyspark.ml.base import Estimator
-from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
-from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
-from sparkml_dist.params import AccessibleParams
+from sparkml_dist.saved_params import SavedParams
 
 __all__ = ["MiningEstimator", "check_column", "check_fraction", "check_whole"]
 
 
-class StoredParams(AccessibleParams, MLWritable, MLReadable):
-    """A stage of Params only, which Spark ML's `Pipeline` can save and load."""
-
-    #: Params whose values are objects; what the writer and the reader ask for.
-    _object_params: ClassVar[tuple[str, ...]] = ()
-
-    def write(self) -> MLWriter:
-        """Return a writer of the Params."""
-        return EstimatorWriter(self)  # type: ignore[arg-type]
-
-    @classmethod
-    def read(cls) -> MLReader:
-        """Return a reader of what `write` wrote."""
-        return EstimatorReader(cls)  # type: ignore[arg-type]
-
-
-class MiningEstimator(StoredParams, Estimator):
+class MiningEstimator(SavedParams, Estimator):
     """Base of the estimators that mine any DataFrame."""
 
     def fit(self, dataset: Any, params: Any = None) -> Any:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import pyarrow as pa
 from pyspark.ml.base import Model
-from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
-from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.ml_io import _open_target, _write_spark_metadata
 from sparkml_dist.params import AccessibleParams
+from sparkml_dist.persistable import Persistable, Saved
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.model_folder import MANIFEST, ModelFile, versions
-from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
+from sparkml_dist.persistence.model_folder import ModelFile, compare_file
 from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
@@ -23,11 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TableModel"]
 
-FORMAT = "sparkml_dist.table_model"
-PROTOCOL = 1
 
-
-class TableModel(AccessibleParams, Model, MLWritable, MLReadable):
+class TableModel(Persistable, AccessibleParams, Model):
     """Base of the fitted models whose content is DataFrames, of any size.
 
     Attributes
@@ -45,143 +39,60 @@ class TableModel(AccessibleParams, Model, MLWritable, MLReadable):
         super().__init__()
         self.tables = tables
         self.content = content
-        self._home = ""
 
-    def write(self) -> MLWriter:
-        """Return a writer of the model: Parquet written by the executors, and a manifest."""
-        return _TableModelWriter(self)
-
-    @classmethod
-    def read(cls) -> MLReader:
-        """Return a reader of what `write` wrote."""
-        return _TableModelReader(cls)
-
-    @classmethod
-    def load(cls, path: str) -> Self:
-        """Load a saved model, its files checked against their hashes by the executors.
-
-        Raises
-        ------
-        StorageError
-            When there is no model of this class, it is damaged, altered or of a newer protocol.
-        """
-        folder = Folder.at(path)
-        manifest = _read_manifest(folder, cls)
-        spark = get_session()
-        with reading_fields(folder.uri(MANIFEST), "Save the model anew."):
-            listed = {n: [ModelFile(**f) for f in fs] for n, fs in manifest["tables"].items()}
-            tables = {name: listed[name] for name in cls._table_names}
-            schemas = {name: manifest["schemas"][name] for name in cls._table_names}
-            content, uid, params = manifest["content"], manifest["uid"], manifest["params"]
-        files = [f for of_table in tables.values() for f in of_table]
-        _check_files(spark, folder, files)
-        model: Any = cls(
-            tables={n: _read_table(spark, folder, schemas[n], fs) for n, fs in tables.items()},
-            content=content,
-        )
-        model._resetUid(uid)
-        model.setParams(**params)
-        model._home = folder.location
-        return model
-
-    def _write_tables(self, folder: Folder) -> None:
-        """Write the tables, each to a subfolder of its name."""
+    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
         for name in self._table_names:
             self.tables[name].write.parquet(folder.child(name).spark_path())
+        return self._written_files(folder)
 
-    def _write_manifest(self, folder: Folder) -> None:
-        """Write the manifest of tables that are written; from this moment the model exists."""
-        spark = get_session()
-        names = {n: folder.child(n).names(".parquet") for n in self._table_names}
-        files = {n: _hashed(spark, folder, [f"{n}/{f}" for f in fs]) for n, fs in names.items()}
-        _write_spark_metadata(self, folder, {})
-        value = {
-            "format": FORMAT,
-            "protocol": PROTOCOL,
-            "class": _dotted(type(self)),
-            "uid": self.uid,
-            "versions": versions(),
-            "params": {p.name: value for p, value in self.extractParamMap().items()},
+    def _written_files(self, folder: Folder) -> list[ModelFile]:
+        """Look at the files of tables that are written, from the executors."""
+        names = [f"{n}/{f}" for n in self._table_names for f in folder.child(n).names(".parquet")]
+        return _hashed(get_session(), folder, names)
+
+    def _state(self) -> dict[str, Any]:
+        return {
             "content": self.content,
             "schemas": {n: self.tables[n].schema.jsonValue() for n in self._table_names},
-            "tables": {
-                n: [{"name": f.name, "bytes": f.bytes, "sha256": f.sha256} for f in fs]
-                for n, fs in files.items()
-            },
         }
-        folder.write_json(MANIFEST, sealed(value))
+
+    @classmethod
+    def _check_files(cls, folder: Folder, files: Sequence[ModelFile]) -> None:
+        found = {f.name: f for f in _hashed(get_session(), folder, [f.name for f in files])}
+        for file in files:
+            compare_file(folder, file, found[file.name].bytes, found[file.name].sha256)
+
+    @classmethod
+    def _restore(cls, saved: Saved) -> Self:
+        return cls(tables=cls._read_tables(saved), content=dict(saved.state["content"]))
+
+    @classmethod
+    def _read_tables(cls, saved: Saved) -> dict[str, DataFrame]:
+        schemas = saved.state["schemas"]
+        return {name: _read_table(saved, name, schemas[name]) for name in cls._table_names}
+
+    def _table_files(self, name: str) -> tuple[str, ...]:
+        """Return the names of a table's files inside its folder."""
+        head = f"{name}/"
+        return tuple(f.name.removeprefix(head) for f in self.files if f.name.startswith(head))
 
     def copy(self, extra: Any = None) -> Self:
         """Return a copy with other Params; the tables are shared."""
         twin: Any = type(self)(tables=self.tables, content=self.content)
         twin._resetUid(self.uid)
-        twin._home = self._home
+        twin._home, twin.files, twin.trusted = self._home, self.files, self.trusted
         self._copyValues(twin)
         return self._copyValues(twin, extra) if extra else twin
 
 
-class _TableModelWriter(MLWriter):
-    def __init__(self, model: TableModel) -> None:
-        super().__init__()
-        self._model = model
-
-    def save(self, path: str) -> None:
-        model = self._model
-        if Folder.at(path).location == model._home:
-            raise ConfigurationError(
-                "output_is_input",
-                f"The model's tables are read from {path!r}, which saving would replace.",
-                "Save it elsewhere.",
-            )
-        folder = _open_target(path, overwrite=self.shouldOverwrite)
-        try:
-            model._write_tables(folder)
-            model._write_manifest(folder)
-        except BaseException:
-            folder.delete()
-            raise
-
-
-class _TableModelReader(MLReader):
-    def __init__(self, kind: type[TableModel]) -> None:
-        super().__init__()
-        self._kind = kind
-
-    def load(self, path: str) -> Any:
-        return self._kind.load(path)
-
-
-def _dotted(kind: type) -> str:
-    return f"{kind.__module__}.{kind.__name__}"
-
-
-def _read_manifest(folder: Folder, kind: type) -> dict[str, Any]:
-    if not folder.exists(MANIFEST):
-        raise StorageError(
-            "not_a_model",
-            f"There is no saved model in {folder.location!r}.",
-            "Name the folder that holds the model's manifest.json.",
-        )
-    value: dict[str, Any] = folder.read_json(MANIFEST)
-    check_sealed(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
-    if value.get("class") != _dotted(kind):
-        raise StorageError(
-            "other_model",
-            f"{folder.location!r} holds {value.get('class')!r}, not {_dotted(kind)!r}.",
-            "Load it with that class.",
-        )
-    return value
-
-
-def _read_table(
-    spark: SparkSession, folder: Folder, schema: dict[str, Any], files: list[ModelFile]
-) -> DataFrame:
+def _read_table(saved: Saved, name: str, schema: dict[str, Any]) -> DataFrame:
     from pyspark.sql.types import StructType
 
-    kind = StructType.fromJson(schema)
+    kind, spark = StructType.fromJson(schema), get_session()
+    files = saved.names(head=f"{name}/")
     if not files:
         return spark.createDataFrame([], kind)
-    return spark.read.schema(kind).parquet(*[folder.spark_path(f.name) for f in files])
+    return spark.read.schema(kind).parquet(*[saved.folder.spark_path(f) for f in files])
 
 
 def _hashed(spark: SparkSession, folder: Folder, names: list[str]) -> list[ModelFile]:
@@ -200,21 +111,3 @@ def _hashed(spark: SparkSession, folder: Folder, names: list[str]) -> list[Model
     frame = spark.createDataFrame([(n,) for n in names], "name string")
     rows = frame.repartition(min(len(names), 64)).mapInArrow(look, "file string").collect()
     return sorted((ModelFile(*json.loads(row["file"])) for row in rows), key=lambda f: f.name)
-
-
-def _check_files(spark: SparkSession, folder: Folder, files: list[ModelFile]) -> None:
-    found = {f.name: f for f in _hashed(spark, folder, [f.name for f in files])}
-    for file in files:
-        seen = found[file.name]
-        if seen.bytes < 0:
-            raise StorageError(
-                "file_not_found",
-                f"The model's file {folder.uri(file.name)!r} is missing.",
-                "Restore it, or fit the model anew.",
-            )
-        if seen != file:
-            raise StorageError(
-                "file_altered",
-                f"The model's file {folder.uri(file.name)!r} does not match its manifest.",
-                "It was cut or altered; restore it, or fit the model anew.",
-            )

@@ -1,25 +1,29 @@
-"""A model at rest: a folder of files and the manifest that vouches for them."""
+"""The manifest of what is saved: models, estimators and transformers, in one form."""
 
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
-from sparkml_dist.dataset.labels import Label
-from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
+from sparkml_dist.persistence.names import check_inside, check_names
+from sparkml_dist.persistence.seal import check_sealed, check_signed, reading_fields, sealed, signed
 
-__all__ = ["ModelFile", "ModelManifest", "versions"]
+__all__ = ["FORMAT", "MANIFEST", "ModelFile", "SavedManifest", "check_files", "versions"]
 
 MANIFEST = "manifest.json"
-FORMAT = "sparkml_dist.model"
+FORMAT = "sparkml_dist.saved"
 PROTOCOL = 1
+KINDS = ("model", "estimator", "transformer")
+_ROOT = re.compile(r"(version-[1-9][0-9]{0,8})?")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PACKAGES = ("sparkml_dist", "pyspark", "scikit-learn", "numpy", "pyarrow", "skops")
+_REMEDY = "It was altered, or is not whole: restore it, or save it again."
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -35,7 +39,7 @@ def versions(*packages: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file of a model: its name in the folder, size in bytes and SHA-256."""
+    """One file of what is saved: its name in the folder, size in bytes and SHA-256."""
 
     name: str
     bytes: int
@@ -46,70 +50,102 @@ class ModelFile:
         """Look at a file that has just been written."""
         return cls(name, folder.size(name), folder.sha256(name))
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the entry as it stands in a manifest."""
+        return {"name": self.name, "bytes": self.bytes, "sha256": self.sha256}
+
+    @classmethod
+    def from_dict(cls, value: dict[str, Any]) -> ModelFile:
+        """Return the entry of a manifest; raises KeyError, TypeError or ValueError."""
+        name, size, digest = value["name"], value["bytes"], value["sha256"]
+        if type(size) is not int or size < 0:
+            raise ValueError(f"the size of {name!r} must be a number of bytes, not {size!r}")
+        if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
+            raise ValueError(f"the SHA-256 of {name!r} is none")
+        return cls(name, size, digest)
+
 
 @dataclass(frozen=True)
-class ModelManifest:
-    """Everything about a model that is not in its files.
+class SavedManifest:
+    """Everything about what is saved that is not in its files.
 
     Attributes
     ----------
+    kind : {"model", "estimator", "transformer"}
     class_name : str
-        Dotted path of the model's class.
+        Public name of its class, as `sparkml_dist` offers it.
     uid : str
     params : dict
-        JSON values of the model's Params.
-    schema : FeatureSchema
-    label : Label
+        JSON values of its Params.
+    state : dict
+        JSON values of what else its class needs to work.
     files : tuple of ModelFile
-    content : dict
-        What the class itself needs to work.
-    summary : dict
-        How the fit went.
+        Every file that may be read, with names inside `root`.
+    trusted : tuple of str
+        What has to be trusted to load it, beside the allow-list.
     versions : dict of str
+    root : str
+        Folder inside the manifest's in which the files lie; empty where they lie beside it.
+    leftover : tuple of str
+        Files beside the manifest that nothing reads, and that go when it is replaced.
     """
 
+    kind: str
     class_name: str
     uid: str
     params: dict[str, Any]
-    schema: FeatureSchema
-    label: Label
+    state: dict[str, Any]
     files: tuple[ModelFile, ...]
-    content: dict[str, Any]
-    summary: dict[str, Any]
-    versions: dict[str, str]
+    trusted: tuple[str, ...] = ()
+    versions: dict[str, str] = field(default_factory=dict)
+    root: str = ""
+    leftover: tuple[str, ...] = ()
 
-    def write(self, folder: Folder) -> None:
-        """Write the manifest; from this moment the model exists."""
-        value = {
-            "format": FORMAT,
-            "protocol": PROTOCOL,
-            "class": self.class_name,
-            "uid": self.uid,
-            "versions": self.versions,
-            "params": self.params,
-            "features": self.schema.to_dict(),
-            "label": self.label.to_dict(),
-            "content": self.content,
-            "summary": self.summary,
-            "files": [{"name": f.name, "bytes": f.bytes, "sha256": f.sha256} for f in self.files],
-        }
-        folder.write_json(MANIFEST, sealed(value))
+    def names(self) -> list[str]:
+        """Return the names of the files as seen from the manifest's folder."""
+        return [f"{self.root}/{f.name}" if self.root else f.name for f in self.files]
 
-    @classmethod
-    def read(cls, folder: Folder, *, verify: bool = True) -> ModelManifest:
-        """Read a model's manifest and check the files that it names.
+    def write(self, folder: Folder, *, key: bytes | None = None) -> None:
+        """Write the manifest; from this moment on, what is saved exists.
 
         Parameters
         ----------
         folder : Folder
-        verify : bool, default=True
-            Compare every file's SHA-256, not only its size.
+        key : bytes, optional
+            To sign it with; see `signing_key`.
+        """
+        check_names((f.name for f in self.files), folder)
+        value = {
+            "format": FORMAT,
+            "protocol": PROTOCOL,
+            "kind": self.kind,
+            "class": self.class_name,
+            "uid": self.uid,
+            "versions": self.versions,
+            "params": self.params,
+            "trusted": list(self.trusted),
+            "state": self.state,
+            "root": self.root,
+            "files": [f.to_dict() for f in self.files],
+            "leftover": list(self.leftover),
+        }
+        folder.write_json(MANIFEST, sealed(value) if key is None else signed(value, key))
+
+    @classmethod
+    def read(cls, folder: Folder, *, key: bytes | None = None) -> SavedManifest:
+        """Read a manifest; the files that it names are not looked at.
+
+        Parameters
+        ----------
+        folder : Folder
+        key : bytes, optional
+            Key that it must be signed with.
 
         Raises
         ------
         StorageError
-            ``not_a_model``, ``newer_protocol``, ``altered_manifest``, ``file_not_found``,
-            ``file_altered``.
+            ``not_a_model``, ``not_a_manifest``, ``newer_protocol``, ``altered_manifest``,
+            ``not_signed``, ``name_outside_folder`` or ``name_twice``.
         """
         if not folder.exists(MANIFEST):
             raise StorageError(
@@ -117,42 +153,96 @@ class ModelManifest:
                 f"There is no saved model in {folder.location!r}.",
                 "Name the folder that holds the model's manifest.json.",
             )
+        where = folder.uri(MANIFEST)
         value = folder.read_json(MANIFEST)
-        check_sealed(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
-        with reading_fields(folder.uri(MANIFEST), "Fit the model anew."):
+        check_sealed(value, FORMAT, PROTOCOL, where)
+        if key is not None:
+            check_signed(value, key, where)
+        with reading_fields(where, _REMEDY):
             manifest = cls(
-                class_name=value["class"],
-                uid=value["uid"],
-                params=value["params"],
-                schema=FeatureSchema.from_dict(value["features"]),
-                label=Label.from_dict(value["label"]),
-                files=tuple(ModelFile(**f) for f in value["files"]),
-                content=value["content"],
-                summary=value["summary"],
-                versions=value["versions"],
+                kind=_typed(value, "kind", str),
+                class_name=_typed(value, "class", str),
+                uid=_typed(value, "uid", str),
+                params=_typed(value, "params", dict),
+                state=_typed(value, "state", dict),
+                files=tuple(ModelFile.from_dict(f) for f in _typed(value, "files", list)),
+                trusted=tuple(_strings(value, "trusted")),
+                versions=_typed(value, "versions", dict),
+                root=_typed(value, "root", str),
+                leftover=tuple(_strings(value, "leftover")),
             )
-        check_files(folder, manifest.files, verify=verify)
+            if manifest.kind not in KINDS:
+                raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {manifest.kind!r}")
+            if not _ROOT.fullmatch(manifest.root):
+                raise ValueError(f"root must be the name of a version, not {manifest.root!r}")
+        inside = folder.child(check_inside(manifest.root, folder)) if manifest.root else folder
+        check_names((f.name for f in manifest.files), inside)
+        check_names(manifest.leftover, folder)
         return manifest
 
 
-def check_files(folder: Folder, files: Sequence[ModelFile], *, verify: bool) -> None:
-    """Raise unless every file is there with its size and, if asked, its SHA-256."""
+def _typed(value: dict[str, Any], name: str, kind: type) -> Any:
+    found = value[name]
+    if not isinstance(found, kind):
+        raise TypeError(f"{name} must be a {kind.__name__}, not a {type(found).__name__}")
+    return found
+
+
+def _strings(value: dict[str, Any], name: str) -> Iterable[str]:
+    found = _typed(value, name, list)
+    if not all(isinstance(x, str) for x in found):
+        raise TypeError(f"{name} must hold text only")
+    return found
+
+
+def check_files(folder: Folder, files: Sequence[ModelFile]) -> None:
+    """Raise unless every file is there with its size and its SHA-256.
+
+    Raises
+    ------
+    StorageError
+        ``file_not_found`` or ``file_altered``.
+    """
     for file in files:
         size = folder.size(file.name)
-        if size < 0:
-            raise StorageError(
-                "file_not_found",
-                f"The model's file {folder.uri(file.name)!r} is missing.",
-                "Restore it, or fit the model anew.",
-            )
-        if size != file.bytes or (verify and folder.sha256(file.name) != file.sha256):
-            raise StorageError(
-                "file_altered",
-                f"The model's file {folder.uri(file.name)!r} does not match its manifest: "
-                + (
-                    f"{size:,} bytes in place of {file.bytes:,}."
-                    if size != file.bytes
-                    else "its SHA-256 differs."
-                ),
-                "It was cut or altered; restore it, or fit the model anew.",
-            )
+        compare_file(
+            folder, file, size, folder.sha256(file.name) if size == file.bytes else file.sha256
+        )
+
+
+def compare_file(folder: Folder, file: ModelFile, size: int, sha256: str) -> None:
+    """Raise unless a file was found with the size and SHA-256 of the manifest.
+
+    Parameters
+    ----------
+    folder : Folder
+    file : ModelFile
+        What the manifest says.
+    size : int
+        As found; negative where there is no such file.
+    sha256 : str
+        As found.
+
+    Raises
+    ------
+    StorageError
+        ``file_not_found`` or ``file_altered``.
+    """
+    where = folder.uri(file.name)
+    if size < 0:
+        raise StorageError(
+            "file_not_found",
+            f"The model's file {where!r} is missing.",
+            "Restore it, or fit the model anew.",
+        )
+    if size != file.bytes or sha256 != file.sha256:
+        found = (
+            f"{size:,} bytes in place of {file.bytes:,}"
+            if size != file.bytes
+            else "its SHA-256 differs"
+        )
+        raise StorageError(
+            "file_altered",
+            f"The model's file {where!r} does not match its manifest: {found}.",
+            "It was cut or altered; restore it, or fit the model anew.",
+        )

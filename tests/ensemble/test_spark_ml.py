@@ -117,7 +117,7 @@ def test_model_save_overwrite_and_load(iris, tmp_path):
     one = np.array([r[0].toArray() for r in model.transform(iris).select("probability").collect()])
     two = np.array([r[0].toArray() for r in again.transform(iris).select("probability").collect()])
     assert np.array_equal(one, two)
-    with pytest.raises(StorageError, match="other_model"):
+    with pytest.raises(StorageError, match="other_class"):
         from sparkml_dist.ensemble import VotingClassificationModel  # noqa: F401
 
         class Other(BaggingClassificationModel):
@@ -137,5 +137,5 @@ def test_estimators_are_saved_with_their_learners(iris, tmp_path):
     assert [n for n, _ in again.getEstimators()] == ["a", "b"]
     assert again.getEstimators()[0][1].max_depth == 2
     assert again.getWeights() == [1.0, 2.0]
-    with pytest.raises(StorageError, match="other_estimator"):
+    with pytest.raises(StorageError, match="other_class"):
         BaggingClassifier.load(str(tmp_path / "v"))

@@ -214,7 +214,7 @@ def test_the_rest_is_deleted_and_the_model_travels(shards, digits, tmp_path):
     settings = {"estimators": BASES, "numFolds": 2, "modelDir": str(tmp_path / "m")}
     model = StackingClassifier(**settings).fit(shards)
     names = sorted(p.name for p in (tmp_path / "m").iterdir())
-    assert names == ["manifest.json", "members", "meta", "plan.json"]
+    assert names == ["manifest.json", "members", "meta", "metadata", "plan.json"]
     assert len(list((tmp_path / "m" / "members").iterdir())) == 2 * 6
     with pytest.raises(ConfigurationError, match="keepLevelOne"):
         _ = model.levelOne

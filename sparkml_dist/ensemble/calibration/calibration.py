@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 import time
-from importlib import import_module
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.base import Estimator
 from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol, HasSeed, HasWeightCol
-from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.dataset.hashing import salt, xxhash64
 from sparkml_dist.dataset.splits import split
 from sparkml_dist.ensemble.calibration.histograms import fit_calibration
-from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel, keep_base
+from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
-from sparkml_dist.params import AccessibleParams, HasClassColumns, HasModelDir, param
+from sparkml_dist.params import HasClassColumns, HasModelDir, param
+from sparkml_dist.persistable import Saved, save_inside
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.model_folder import MANIFEST
-from sparkml_dist.persistence.model_home import check_model_home
-from sparkml_dist.shard_estimator import PLAN, ShardEstimator
-from sparkml_dist.shard_model import load_model
+from sparkml_dist.persistence.home import Home, begin_fit
+from sparkml_dist.saved_params import SavedParams
+from sparkml_dist.shard_estimator import ShardEstimator
 from sparkml_dist.workspace import temporary_folder
 
 if TYPE_CHECKING:
@@ -35,15 +32,13 @@ METHODS = ("sigmoid", "isotonic", "temperature")
 
 
 class CalibratedClassifier(
-    AccessibleParams,
+    SavedParams,
     HasClassColumns,
     HasModelDir,
     HasPredictionCol,
     HasWeightCol,
     HasSeed,
     Estimator,
-    MLWritable,
-    MLReadable,
 ):
     """Corrects a classifier's probabilities so that they are frequencies.
 
@@ -117,7 +112,8 @@ class CalibratedClassifier(
     def _fit(self, dataset: DataFrame) -> CalibratedClassificationModel:
         start = time.perf_counter()
         self._check_params(dataset)
-        folder = self._open_folder(dataset)
+        home = self._open_home(dataset)
+        folder = home.content
         base: Any = self._value(self.model)
         weight, held = self._value(self.weightCol), dataset
         if base is None:
@@ -142,7 +138,7 @@ class CalibratedClassifier(
             folder,
             base.schema,
             base.label,
-            keep_base(base, folder),
+            save_inside(base, folder, BASE),
             {"calibration": calibration.to_dict(), "base": type(base).__name__},
             {"calibration": summary, "seconds": seconds},
         )
@@ -151,7 +147,7 @@ class CalibratedClassifier(
             own = self.hasParam(output.name) and self.isSet(self.getParam(output.name))
             source: Any = self if own else base
             model._set(**{output.name: source.getOrDefault(source.getParam(output.name))})
-        model._write_manifest()
+        model._settle(home)
         return model
 
     def _check_params(self, dataset: Any) -> None:
@@ -211,33 +207,25 @@ class CalibratedClassifier(
             return estimator.fit(train)
         resume = self.getOrDefault(self.resume)
         inside = estimator.copy()
-        inside.setParams(modelDir=folder.child(BASE).location, resume=resume, overwrite=not resume)
+        inside.setParams(modelDir=folder.child(BASE).location, resume=resume, overwrite=False)
         return inside.fit(train)
 
-    def _open_folder(self, dataset: DataFrame) -> Folder:
+    def _open_home(self, dataset: DataFrame) -> Home:
         if not self.isSet(self.modelDir):
-            return temporary_folder(dataset.sparkSession, "model", "modelDir")
-        folder = Folder.at(self.getOrDefault(self.modelDir))
-        if folder.is_empty():
-            folder.create()
-            return folder
-        check_model_home(
-            folder,
-            (MANIFEST, f"{BASE}/{PLAN}", f"{BASE}/{MANIFEST}"),
-            overwrite=self.getOrDefault(self.overwrite),
-            resume=self.getOrDefault(self.resume),
-        )
-        model = self._value(self.model)
-        if model is not None and f"{model.folder.location}/".startswith(f"{folder.location}/"):
+            return Home(temporary_folder(dataset.sparkSession, "model", "modelDir"))
+        folder, model = Folder.at(self.getOrDefault(self.modelDir)), self._value(self.model)
+        if model is not None and (folder.same_place(model.folder) or folder.contains(model.folder)):
             raise StorageError(
                 "output_exists",
                 f"modelDir {folder.location!r} holds the very model that is to be calibrated.",
                 "Choose another folder.",
             )
-        if not self.getOrDefault(self.resume):
-            folder.delete()
-        folder.create()
-        return folder
+        return begin_fit(
+            folder,
+            {"class": type(self).__name__},
+            overwrite=self.getOrDefault(self.overwrite),
+            resume=self.getOrDefault(self.resume),
+        )
 
     # -- PySpark's contract ---------------------------------------------------------------
 
@@ -245,32 +233,22 @@ class CalibratedClassifier(
         """Return a copy with the same uid and some Params changed."""
         return super().copy(extra)
 
-    def write(self) -> MLWriter:
-        """Return a writer that saves the Params, and the model or estimator with them."""
-        return EstimatorWriter(cast("ShardEstimator", self))
-
-    @classmethod
-    def read(cls) -> MLReader:
-        """Return a reader for what `write` saved."""
-        return EstimatorReader(cast("type[ShardEstimator]", cls))
-
     def _save_object(self, folder: Folder, name: str) -> None:
-        self.getOrDefault(self.getParam(name)).save(folder.child(name).location)
+        save_inside(self.getOrDefault(self.getParam(name)), folder, name)
 
-    def _load_object(self, folder: Folder, name: str) -> None:
-        home = folder.child(name)
-        if home.is_empty():
+    def _load_object(self, saved: Saved, name: str) -> None:
+        if not saved.names(head=f"{name}/"):
             return
-        if name == "model":
-            self._set(model=load_model(home.location))
-            return
-        metadata = home.child("metadata")
-        module, _, kind = str(metadata.read_json(metadata.names()[0])["class"]).rpartition(".")
-        if module.split(".")[0] != "sparkml_dist":
+        loaded = saved.inner(name)
+        wanted = isinstance(loaded, ShardClassificationModel) or _is_classifier(loaded)
+        if not wanted or isinstance(loaded, Estimator) != (name == "estimator"):
             raise StorageError(
-                "altered_estimator", f"{home.location!r} holds {kind!r}, which is not ours."
+                "altered_manifest",
+                f"{saved.folder.uri(name)!r} holds a {type(loaded).__name__} where the Param "
+                f"{name!r} belongs.",
+                "It was altered: restore it, or save it again.",
             )
-        self._set(estimator=getattr(import_module(module), kind).load(home.location))
+        self._set(**{name: loaded})
 
 
 def _is_classifier(estimator: Any) -> bool:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.calibration.calibrators import Calibration
-from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.model_folder import MANIFEST, ModelFile
+from sparkml_dist.persistable import Saved, saved_inside
 from sparkml_dist.scoring import Predict, Scorer, streams, within
-from sparkml_dist.shard_model import load_model
 
-__all__ = ["CalibratedClassificationModel", "CalibratedScorer", "keep_base"]
+__all__ = ["BASE", "CalibratedClassificationModel", "CalibratedScorer"]
 
 BASE = "base"
 
@@ -85,8 +83,15 @@ class CalibratedClassificationModel(ShardClassificationModel):
     def base(self) -> Any:
         """The model that is calibrated."""
         if "_base" not in vars(self):
-            self._base = load_model(self.folder.child(BASE).location, trusted=self.trusted)
+            self._base = saved_inside(self.folder, BASE, self.files, self.trusted)
         return self._base
+
+    @classmethod
+    def _restore(cls, saved: Saved) -> Self:
+        model = super()._restore(saved)
+        model._base = saved.inner(BASE)
+        _ = model.calibration
+        return model
 
     def _scorer(self) -> CalibratedScorer:
         return CalibratedScorer(self.base._scorer(), self.calibration)
@@ -95,21 +100,3 @@ class CalibratedClassificationModel(ShardClassificationModel):
         return f"{self.content['calibration']['method']} over {self.content['base']}, " + (
             super()._target()
         )
-
-
-def keep_base(base: ShardClassificationModel, folder: Folder) -> list[ModelFile]:
-    """Keep a fitted model in the subfolder of another; return its files as that one's.
-
-    Parameters
-    ----------
-    base : ShardClassificationModel
-    folder : Folder
-        The folder of the model that is to hold it.
-    """
-    home = folder.child(BASE)
-    if base.folder != home:
-        for file in base.files:
-            base.folder.copy_file_to(file.name, home)
-        base._write_manifest(home)
-    files = [ModelFile(f"{BASE}/{f.name}", f.bytes, f.sha256) for f in base.files]
-    return [*files, ModelFile.of(folder, f"{BASE}/{MANIFEST}")]

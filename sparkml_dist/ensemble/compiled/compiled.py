@@ -277,7 +277,7 @@ def compile_model(
         files.append(ModelFile(COMPILED, built["bytes"], built["sha256"]))
     model.files = tuple(files)
     model.content = {**model.content, "compiled": record}
-    model._write_manifest()
+    model._settle()
     return record
 
 

@@ -20,6 +20,7 @@ from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.waves import evaluation_shards
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.report.scores import check_score
@@ -261,7 +262,7 @@ class GradientBoosting(LearnerParams):
         model.trusted = tuple(self.getOrDefault(self.trustedTypes))
         return model
 
-    def _load_object(self, folder: Folder, name: str) -> None:
-        learners = self._stored_learners(folder)
+    def _load_object(self, saved: Saved, name: str) -> None:
+        learners = self._stored_learners(saved)
         if learners:
             self._set(estimator=learners[0])

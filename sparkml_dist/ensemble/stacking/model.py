@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +16,11 @@ from sparkml_dist.ensemble.bank import MemberBank, StoredMember
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.stacking.level_one_columns import LevelOneColumns
 from sparkml_dist.ensemble.stacking.spark_bases import with_outputs
-from sparkml_dist.ensemble.stacking.spark_stage import load_stage
+from sparkml_dist.ensemble.stacking.spark_folder import check_stage, load_stage
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.names import check_inside
 from sparkml_dist.regression_model import ShardRegressionModel
 from sparkml_dist.scoring import (
     OutputColumns,
@@ -149,6 +151,15 @@ class StackedModel(ShardModel):
         """Load the fitted final estimator: one learner, or one for each group of shards."""
         return list(self._final().bank.load().learners)
 
+    @classmethod
+    def _restore(cls, saved: Saved) -> Self:
+        model = super()._restore(saved)
+        for base in model.content["bases"]:
+            if "stage" in base:
+                path = check_inside(base["stage"]["path"], saved.folder)
+                check_stage(saved.folder, path, saved.files, saved.trusted)
+        return model
+
     def _stages(self) -> list[tuple[str, Any, list[int] | None]]:
         """Return a column's name, the fitted stage and its class codes for each Spark ML base."""
         if "_loaded_stages" not in self.__dict__:
@@ -156,7 +167,7 @@ class StackedModel(ShardModel):
             self._loaded_stages = [
                 (
                     f"_sparkml_dist_base{i}",
-                    load_stage(self.folder.child(stage["path"]), stage["class"], self.trusted),
+                    load_stage(self.folder, stage["path"], self.files, self.trusted),
                     stage["codes"],
                 )
                 for i, stage in enumerate(found)

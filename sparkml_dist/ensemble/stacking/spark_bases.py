@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.subsets import Subset
+from sparkml_dist.ensemble.stacking.spark_folder import load_stage, save_stage
 from sparkml_dist.ensemble.stacking.spark_rows import (
     FEATURES,
     PART,
@@ -27,15 +28,13 @@ from sparkml_dist.ensemble.stacking.spark_rows import (
 )
 from sparkml_dist.ensemble.stacking.spark_stage import (
     class_codes,
-    dotted_class,
-    load_stage,
     output,
     ready,
 )
 from sparkml_dist.errors import TrainingError
 from sparkml_dist.persistence.arrays import write_array
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.persistence.model_folder import ModelFile, check_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -116,18 +115,28 @@ class SparkBases:
 
     def content(self, name: str) -> dict[str, Any]:
         """Return what is needed to load the base that stays."""
-        kind = _WHOLE if self.refits else "part-0"
-        record: dict[str, Any] = self.home(name).read_json(f"{kind}.json")
-        return {"path": f"spark-{name}/{kind}"} | record
+        record = self._record(name, self._staying)
+        return {"path": f"spark-{name}/{self._staying}", "codes": record["codes"]}
 
     def files(self) -> list[ModelFile]:
         """Return the files of the bases that stay."""
-        found = []
-        for name in self.stages:
-            path = self.content(name)["path"]
-            names = self.folder.child(path).walk()
-            found += [ModelFile.of(self.folder, f"{path}/{file}") for file in names]
-        return found
+        return [
+            replace(file, name=f"spark-{name}/{file.name}")
+            for name in self.stages
+            for file in self._files(name, self._staying)
+        ]
+
+    @property
+    def _staying(self) -> str:
+        return _WHOLE if self.refits else "part-0"
+
+    def _record(self, name: str, kind: str) -> dict[str, Any]:
+        record: dict[str, Any] = self.home(name).read_json(f"{kind}.json")
+        return record
+
+    def _files(self, name: str, kind: str) -> list[ModelFile]:
+        """Return the files of a base that is fitted, with names in its home."""
+        return [ModelFile.from_dict(f) for f in self._record(name, kind)["files"]]
 
     def clear(self) -> None:
         """Delete what was needed for level one only."""
@@ -162,13 +171,8 @@ class SparkBases:
                 or "What is fitted is committed: resume=True fits only what is missing.",
             ) from error
         home = self.home(name)
-        target = home.child(kind)
-        target.delete()
-        model.write().overwrite().save(target.spark_path())
-        record = {
-            "class": dotted_class(model),
-            "codes": class_codes(model),
-        }
+        files = save_stage(model, home, kind)
+        record = {"codes": class_codes(model), "files": [f.to_dict() for f in files]}
         home.write_json(f"{kind}.json", record)
         self.fitted += 1
 
@@ -179,10 +183,13 @@ class SparkBases:
         n_classes = len(self.data.manifest.label.classes)
         judged = []
         for part in range(len(self.parts)):
-            record = self.home(name).read_json(f"part-{part}.json")
-            model = load_stage(self.home(name).child(f"part-{part}"), record["class"], self.trusted)
+            kind = f"part-{part}"
+            files = self._files(name, kind)
+            check_files(self.home(name), files)
+            model = load_stage(self.home(name), kind, files, self.trusted)
             scored = model.transform(rows.where(F.col(PART) == part))
-            said = output(scored, name, record["codes"], n_classes).alias("said")
+            codes = self._record(name, kind)["codes"]
+            said = output(scored, name, codes, n_classes).alias("said")
             judged.append(scored.select(SHARD, ROW, said))
         together = reduce(lambda a, b: a.unionByName(b), judged)
         shards = len(self.data.shards)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.ensemble.stacking.spark_folder import load_stage, save_stage
 from sparkml_dist.ensemble.stacking.spark_rows import FEATURES, LABEL, WEIGHT
-from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.shard_model import ShardModel, load_model
+from sparkml_dist.shard_model import ShardModel
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -17,9 +18,7 @@ if TYPE_CHECKING:
 __all__ = [
     "class_codes",
     "describe",
-    "dotted_class",
     "is_stage",
-    "load_stage",
     "output",
     "ready",
     "refuse_stage",
@@ -32,7 +31,6 @@ _OUTPUTS = {
     "probabilityCol": "probability",
     "rawPredictionCol": "rawPrediction",
 }
-_ALLOWED = ("pyspark.ml.", "sparkml_dist.")
 
 
 def is_stage(learner: Any) -> bool:
@@ -140,47 +138,16 @@ def output(scored: DataFrame, name: str, codes: Sequence[int] | None, n_classes:
     return F.array(*padded)
 
 
-def dotted_class(stage: Any) -> str:
-    """Return the dotted path of a stage's class, by which `load_stage` finds it."""
-    return f"{type(stage).__module__}.{type(stage).__name__}"
-
-
-def load_stage(folder: Folder, kind: str, trusted: Sequence[str] = ()) -> Any:
-    """Load a fitted stage that Spark ML saved.
-
-    Parameters
-    ----------
-    folder : Folder
-        Where it lies.
-    kind : str
-        Dotted path of its class: of PySpark or this library, or named in `trusted`.
-
-    Raises
-    ------
-    StorageError
-        ``untrusted_type``.
-    """
-    if not (kind.startswith(_ALLOWED) or kind in trusted):
-        raise StorageError(
-            "untrusted_type",
-            f"{folder.location!r} is of the type {kind}, which is not on the allow-list.",
-            "Load it with trusted=[…] naming it only if you trust where it comes from.",
-        )
-    module, _, name = kind.rpartition(".")
-    found = getattr(import_module(module), name)
-    if isinstance(found, type) and issubclass(found, ShardModel):
-        return load_model(folder.location, trusted=trusted)
-    return found.load(folder.spark_path())
-
-
 def save_stages(folder: Folder, stages: dict[str, Any]) -> None:
     """Save unfitted stages, by name, into a folder."""
     for name, stage in stages.items():
-        stage.write().save(folder.child(f"stage-{name}").spark_path())
-    folder.write_json("stages.json", {n: dotted_class(x) for n, x in stages.items()})
+        save_stage(stage, folder, f"stage-{name}")
 
 
-def stored_stages(folder: Folder) -> dict[str, Any]:
-    """Return what `save_stages` saved."""
-    kinds = folder.read_json("stages.json")
-    return {n: load_stage(folder.child(f"stage-{n}"), kind) for n, kind in kinds.items()}
+def stored_stages(saved: Saved, names: Sequence[str]) -> dict[str, Any]:
+    """Return those of the named stages that `save_stages` saved."""
+    return {
+        name: load_stage(saved.folder, f"stage-{name}", saved.files, saved.trusted)
+        for name in names
+        if saved.names(head=f"stage-{name}/")
+    }

@@ -44,11 +44,13 @@ from sparkml_dist.ensemble.stacking.spark_stage import (
     stored_stages,
 )
 from sparkml_dist.ensemble.voting import NamedLearners
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.params import param
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.persistence.names import check_inside
 from sparkml_dist.session import parse_size
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ __all__ = ["Stacked"]
 _logger = logging.getLogger(__name__)
 
 _COMPLETE = "complete.json"
+_FINAL = "final/final.skops"
 
 
 class Stacked(NamedLearners):
@@ -122,6 +125,8 @@ class Stacked(NamedLearners):
     def _check_params(self, spark: SparkSession) -> None:
         super()._check_params(spark)
         check_names(self._names())
+        for name in self._stages():
+            _check_folder_name(name)
         for name, stage in self._stages().items():
             refuse_stage(name, stage, regression=self._task == "regression")
         self._memory()
@@ -321,14 +326,27 @@ class Stacked(NamedLearners):
         content = dump_learner(
             self.getOrDefault(self.finalEstimator), trusted=self.getOrDefault(self.trustedTypes)
         )
-        folder.child("final").write_bytes("final.skops", content)
+        folder.write_bytes(_FINAL, content)
 
-    def _load_object(self, folder: Folder, name: str) -> None:
-        if name == "estimators" and folder.exists("names.json"):
-            learners = iter(self._stored_learners(folder))
-            stages = stored_stages(folder)
-            names = folder.read_json("names.json")
+    def _load_object(self, saved: Saved, name: str) -> None:
+        if name == "estimators" and saved.has("names.json"):
+            learners = iter(self._stored_learners(saved))
+            names = saved.read_json("names.json")
+            stages = stored_stages(saved, names)
             self._set(estimators=[(n, stages.get(n) or next(learners)) for n in names])
-        elif name == "finalEstimator" and folder.exists("final/final.skops"):
-            content = folder.read_bytes("final/final.skops")
-            self._set(finalEstimator=load_learner(content, folder.uri("final/final.skops")))
+        elif name == "finalEstimator" and saved.has(_FINAL):
+            content = saved.read_bytes(_FINAL)
+            learner = load_learner(content, saved.folder.uri(_FINAL), trusted=saved.trusted)
+            self._set(finalEstimator=learner)
+
+
+def _check_folder_name(name: str) -> None:
+    """Raise where the name of a Spark ML base could not be that of a folder."""
+    try:
+        check_inside(f"spark-{name}", Folder.at("/"))
+    except StorageError as error:
+        raise ConfigurationError(
+            "invalid_name",
+            f"The name {name!r} of a Spark ML base cannot be that of a folder.",
+            "Use letters, digits, '-' and '_'.",
+        ) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +10,13 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.dataset.many_columns import quoted
-from sparkml_dist.mining.arrays_model import ArraysModel
+from sparkml_dist.mining.arrays_model import ArraysModel, read_arrays
 from sparkml_dist.mining.clusters.parts import cores_near, part_file
 from sparkml_dist.mining.clusters.space_cut import SpaceCut
 from sparkml_dist.mining.point_columns import point_matrix
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.scoring import loaded
 
 if TYPE_CHECKING:
@@ -55,14 +57,17 @@ class DBSCANModel(ArraysModel):
     def _files(self) -> list[str]:
         return [part_file(kind, part) for part in self.content["parts"] for kind in _KINDS]
 
-    def _write_files(self, folder: Folder) -> list[str]:
+    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
         for name in self._files():
             self.folder.copy_file_to(name, folder)
-        return [*super()._write_files(folder), *self._files()]
+        copied = [ModelFile.of(folder, name) for name in self._files()]
+        return [*super()._write_files(folder), *copied]
 
-    def _read_files(self, folder: Folder, names: list[str]) -> None:
-        self.folder = folder
-        super()._read_files(folder, ["clusters.npy", "offsets.npy", "sizes.npy"])
+    def _read_files(self, saved: Saved) -> None:
+        self.folder = saved.folder
+        self.arrays = read_arrays(saved, ["clusters.npy", "offsets.npy", "sizes.npy"])
+        for name in self._files():
+            saved.listed(name)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         from pyspark.sql import functions as F

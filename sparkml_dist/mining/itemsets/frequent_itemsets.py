@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.base import Estimator
 from pyspark.ml.param import TypeConverters
-from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.cluster.plan_size import planned_bytes
 from sparkml_dist.cluster.progress import job_description
@@ -32,8 +31,8 @@ from sparkml_dist.mining.itemsets.mining_task import Mining
 from sparkml_dist.mining.itemsets.packed import sizes_of, unpacked_itemsets
 from sparkml_dist.mining.itemsets.trial import trial
 from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
-from sparkml_dist.ml_io import EstimatorReader, EstimatorWriter
-from sparkml_dist.params import AccessibleParams, param
+from sparkml_dist.params import param
+from sparkml_dist.saved_params import SavedParams
 from sparkml_dist.session import SessionInfo, parse_size
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ _SLOTS_UNKNOWN = 8
 _SMALL = 8 << 20
 
 
-class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
+class FrequentItemsets(SavedParams, Estimator):
     """Finds the itemsets that occur together in many baskets, exactly, at any size of the data.
 
     Items are encoded and counted in one pass, which solves a small problem at once. Of a larger
@@ -140,7 +139,6 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
         "maxItemsets": 20_000_000,
         "memoryPerTask": "512m",
     }
-    _object_params: ClassVar[tuple[str, ...]] = ()
 
     def _fit(self, dataset: DataFrame) -> FrequentItemsetsModel:
         self._check()
@@ -332,15 +330,6 @@ class FrequentItemsets(AccessibleParams, Estimator, MLWritable, MLReadable):
                     "invalid_param", f"{declared.name} must be at least 1. Got {value!r}."
                 )
         parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask")
-
-    def write(self) -> MLWriter:
-        """Return a writer; ``estimator.write().overwrite().save(path)``."""
-        return EstimatorWriter(self)  # type: ignore[arg-type]
-
-    @classmethod
-    def read(cls) -> MLReader:
-        """Return a reader; ``FrequentItemsets.read().load(path)``."""
-        return EstimatorReader(cls)  # type: ignore[arg-type]
 
 
 def _collected(packed: DataFrame) -> tuple[dict[int, int], list[dict[str, Any]]]:

@@ -9,9 +9,10 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasSeed
 
 from sparkml_dist.errors import ConfigurationError, DataError
-from sparkml_dist.mining.estimator import StoredParams, check_column, check_fraction, check_whole
+from sparkml_dist.mining.estimator import check_column, check_fraction, check_whole
 from sparkml_dist.mining.neighbors.minhash import BandKeys, Bands
 from sparkml_dist.params import param
+from sparkml_dist.saved_params import SavedParams
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["MinHashJoin"]
 
 
-class MinHashJoin(StoredParams, Transformer, HasSeed):
+class MinHashJoin(SavedParams, Transformer, HasSeed):
     """Near-duplicates: pairs of sets whose Jaccard similarity reaches a threshold.
 
     Candidates come from MinHash signatures cut into bands (LSH); every candidate is verified on

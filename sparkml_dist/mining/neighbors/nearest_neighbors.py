@@ -20,6 +20,7 @@ from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighb
 from sparkml_dist.mining.neighbors.points import check_points, point_column
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.home import Home
 from sparkml_dist.session import SessionInfo, parse_size
 from sparkml_dist.workspace import temporary_folder
 
@@ -150,12 +151,12 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         model = NearestNeighborsModel(tables={"points": placed}, content=content)
         self._copyValues(model)
         try:
-            model._write_tables(folder)
-            names = tuple(folder.child("points").names(".parquet"))
+            model.files = tuple(model._write_files(folder))
             if centres is not None:
+                names = model._table_files("points")
                 blocks = Blocks(folder.child("points"), names, width, n, memory // _BLOCK_SHARE)
                 content |= self._tuned(points, centres, blocks, info)
-            model._write_manifest(folder)
+            model._settle(Home(folder))
         except BaseException:
             folder.delete()
             raise

@@ -21,7 +21,6 @@ from sparkml_dist.mining.neighbors.points import matrix_of, point_column
 from sparkml_dist.mining.neighbors.search import nearest, nearest_in_cells
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.params import param
-from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import parse_size
 
 if TYPE_CHECKING:
@@ -123,13 +122,14 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
                 "Lower k.",
             )
         x = point_column(dataset, self._value(self.featuresCol), self._value(self.featuresCols))
-        home = Folder.at(self._home).child("points")
+        assert self._home is not None, "the fit writes its points"
+        home = self._home.content.child("points")
         memory = parse_size(self._value(self.memoryPerTask))
         width = self.content["width"]
         centres = self.content.get("centres")
         kind = self.tables["points"].schema["id"].dataType.simpleString()
         task = _Search(
-            Blocks(home, tuple(home.names(".parquet")), width, self.n_points, memory // _SHARE),
+            Blocks(home, self._table_files("points"), width, self.n_points, memory // _SHARE),
             None if centres is None else np.array(centres),
             k,
             self.probes or 0,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -12,13 +12,16 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.mining.arrays_model import read_arrays
 from sparkml_dist.mining.outliers.local_density import factors, reachability_density
 from sparkml_dist.mining.outliers.lof_tasks import KEPT
 from sparkml_dist.mining.outliers.neighborhoods import neighborhoods
 from sparkml_dist.mining.outliers.outlier_params import OutlierModel
 from sparkml_dist.mining.outliers.point_blocks import PointBlocks, block_file
 from sparkml_dist.mining.point_columns import point_matrix
+from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.scoring import loaded
 
 if TYPE_CHECKING:
@@ -126,14 +129,17 @@ class LocalOutlierFactorModel(OutlierModel):
         filled = np.flatnonzero(np.diff(self.arrays["offsets"]))
         return [block_file(name, int(block)) for block in filled for name in KEPT]
 
-    def _write_files(self, folder: Folder) -> list[str]:
+    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
         for name in self._files():
             self.folder.copy_file_to(name, folder)
-        return [*super()._write_files(folder), *self._files()]
+        copied = [ModelFile.of(folder, name) for name in self._files()]
+        return [*super()._write_files(folder), *copied]
 
-    def _read_files(self, folder: Folder, names: list[str]) -> None:
-        self.folder = folder
-        super()._read_files(folder, ["offsets.npy", "low.npy", "high.npy"])
+    def _read_files(self, saved: Saved) -> None:
+        self.folder = saved.folder
+        self.arrays = read_arrays(saved, ["offsets.npy", "low.npy", "high.npy"])
+        for name in self._files():
+            saved.listed(name)
 
     def __repr__(self) -> str:
         return (

@@ -1,0 +1,220 @@
+"""Write a small sample of everything that can be saved, for later versions to read.
+
+spark-submit --master 'local[2]' scripts/make_saved_samples.py tests/samples/protocol-1
+
+Run once for a protocol, with the version that introduces it: `tests/persistence/test_samples.py`
+loads what lies there with every later version, and compares what it says of the rows below. Classes
+that have a sample already are left alone (delete its folder to make it anew).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pyspark.ml.classification import LogisticRegression as SparkLogisticRegression
+from sklearn.linear_model import LinearRegression, LogisticRegression
+from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+import sparkml_dist as sd
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.public_names import PUBLIC_NAMES
+
+BUILDER = '''"""A network of a few weights."""
+
+
+def small(input_shape, n_classes=None, normalization=None):
+    import keras
+
+    units, kind = (n_classes or 1), ("softmax" if n_classes else "linear")
+    loss = "sparse_categorical_crossentropy" if n_classes else "mse"
+    inputs = keras.Input(input_shape)
+    network = keras.Model(inputs, keras.layers.Dense(units, activation=kind)(inputs))
+    network.compile(optimizer="sgd", loss=loss)
+    return network
+'''
+
+
+def table() -> pd.DataFrame:
+    """Return the rows that models are fitted on and asked about."""
+    x = pd.Series(range(48), dtype="float64")
+    return pd.DataFrame(
+        {
+            "id": x.astype("int64"),
+            "x": x % 7 - 3,
+            "z": (x * 5) % 11 / 2,
+            "kind": ["a" if i % 3 else "b" for i in range(48)],
+            "label": ["yes" if i % 7 > 3 else "no" for i in range(48)],
+            "number": (x % 7) * 2.0 + x % 2,
+        }
+    )
+
+
+def baskets() -> list[tuple[int, list[str]]]:
+    """Return baskets for the mining of patterns."""
+    return [(i, sorted({"abcdef"[i % 6], "abc"[i % 3], "de"[i % 2], "a"})) for i in range(24)]
+
+
+def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
+    """Return what makes an instance of each class, by its public name."""
+    df = spark.createDataFrame(table())
+    sets = spark.createDataFrame(baskets(), "id int, items array<string>")
+    events = spark.createDataFrame(
+        [([["a"], ["b", "c"]],), ([["a", "d"], ["b"]],), ([["a"], ["c"]],)],
+        "sequence array<array<string>>",
+    )
+    builder = home / "small_network.py"
+    builder.write_text(BUILDER)
+    tree, line = DecisionTreeClassifier(max_depth=2, random_state=0), LogisticRegression()
+    two, shards = [("tree", tree), ("line", line)], {"numShards": 2, "labelCol": "label"}
+    cut = {**shards, "featuresCols": ["x", "z", "kind"], "categoricalCols": ["kind"]}
+    plain = {**shards, "featuresCols": ["x", "z"]}
+    number = {"numShards": 2, "labelCol": "number", "featuresCols": ["x", "z"]}
+    stump = DecisionTreeRegressor(max_depth=2, random_state=0)
+    points = {"featuresCols": ["x", "z"]}
+    network = {"builder": f"{builder}:small", "numRanks": 1, "epochs": 1, "batchSize": 16}
+
+    bagging = sd.BaggingClassifier(estimator=tree, numMembers=2, **cut)
+    estimators: dict[str, Any] = {
+        "AdaBoostClassifier": sd.AdaBoostClassifier(estimator=tree, numMembers=2, **cut),
+        "AdaBoostPLClassifier": sd.AdaBoostPLClassifier(estimator=tree, numMembers=2, **cut),
+        "BaggingClassifier": bagging,
+        "BaggingRegressor": sd.BaggingRegressor(estimator=stump, numMembers=2, **number),
+        "BlendingClassifier": sd.BlendingClassifier(estimators=two, **plain),
+        "CalibratedClassifier": sd.CalibratedClassifier(estimator=bagging, method="temperature"),
+        "DBSCAN": sd.DBSCAN(eps=1.0, minPoints=3, **points),
+        "DeepEnsembleClassifier": sd.DeepEnsembleClassifier(numMembers=2, **network, **plain),
+        "EnsembleSelectionClassifier": sd.EnsembleSelectionClassifier(
+            estimators=two, numMembers=2, **plain
+        ),
+        "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
+        "GradientBoostingClassifier": sd.GradientBoostingClassifier(
+            estimator=stump, numMembers=2, **cut
+        ),
+        "GradientBoostingRegressor": sd.GradientBoostingRegressor(
+            estimator=stump, numMembers=2, **number
+        ),
+        "IVotesClassifier": sd.IVotesClassifier(estimator=tree, numMembers=2, biteSize=12, **cut),
+        "IsolationForest": sd.IsolationForest(numEstimators=3, seed=1, **points),
+        "KMeans": sd.KMeans(k=2, **points),
+        "KMedoids": sd.KMedoids(k=2, **points),
+        "KerasClassifier": sd.KerasClassifier(**network, **plain),
+        "KerasEstimator": sd.KerasEstimator(**network, **number),
+        "KerasRegressor": sd.KerasRegressor(**network, **number),
+        "LocalOutlierFactor": sd.LocalOutlierFactor(numNeighbors=3, **points),
+        "MiniBatchKMeans": sd.MiniBatchKMeans(k=2, **points),
+        "NearestNeighbors": sd.NearestNeighbors(k=2, idCol="id", **points),
+        "RobustZScore": sd.RobustZScore(**points),
+        "SequentialPatterns": sd.SequentialPatterns(minCount=1, maxLength=2),
+        "StackingClassifier": sd.StackingClassifier(
+            estimators=[*two, ("spark", SparkLogisticRegression())],
+            finalEstimator=line,
+            numFolds=2,
+            **plain,
+        ),
+        "StackingRegressor": sd.StackingRegressor(
+            estimators=[("tree", stump), ("line", LinearRegression())], numFolds=2, **number
+        ),
+        "VotingClassifier": sd.VotingClassifier(estimators=two, weights=[1.0, 2.0], **cut),
+        "VotingRegressor": sd.VotingRegressor(
+            estimators=[("tree", stump), ("line", LinearRegression())], **number
+        ),
+    }
+    fitted: dict[str, Any] = {}
+
+    def fit(name: str) -> Any:
+        if name not in fitted:
+            rows = {"FrequentItemsets": sets, "SequentialPatterns": events}.get(name, df)
+            fitted[name] = estimators[name].fit(rows)
+        return fitted[name]
+
+    def rules() -> Any:
+        return sd.AssociationRules(minConfidence=0.4).fit(fit("FrequentItemsets").itemsets)
+
+    made: dict[str, Callable[[], Any]] = {
+        name: lambda name=name: estimators[name] for name in estimators
+    }
+    made |= {
+        model: lambda name=name: fit(name)
+        for name in estimators
+        if (model := _model_of(name)) in PUBLIC_NAMES
+    }
+    made["CentersModel"] = lambda: fit("KMeans")
+    made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
+    made["AssociationRulesModel"] = rules
+    made["MinHashJoin"] = lambda: sd.MinHashJoin(threshold=0.5)
+    made["VotedClassificationModel"] = lambda: sd.vote(
+        [fit("BaggingClassifier"), fit("AdaBoostClassifier")], weights=[1, 2]
+    )
+    made["VotedRegressionModel"] = lambda: sd.vote(
+        [fit("BaggingRegressor"), fit("GradientBoostingRegressor")]
+    )
+    return made
+
+
+def _model_of(name: str) -> str:
+    for end, kind in (("Classifier", "ClassificationModel"), ("Regressor", "RegressionModel")):
+        if name.endswith(end):
+            return name.removesuffix(end) + kind
+    return "KerasModel" if name == "KerasEstimator" else f"{name}Model"
+
+
+def said(instance: Any, spark: Any) -> list[Any]:
+    """Return what a model says of the rows, or what an estimator is set to, as JSON values."""
+    name = type(instance).__name__
+    if not name.endswith("Model"):
+        return sorted([p.name, str(v)] for p, v in instance.extractParamMap().items())
+    if name == "FrequentItemsetsModel":
+        rows = instance.itemsets
+    elif name == "SequentialPatternsModel":
+        rows = instance.patterns
+    elif name == "AssociationRulesModel":
+        sets = spark.createDataFrame(baskets(), "id int, items array<string>")
+        rows = instance.transform(sets)
+    else:
+        rows = instance.transform(spark.createDataFrame(table()))
+    columns = [c for c in rows.columns if c not in ("rawPrediction", *table().columns)]
+    return sorted(_plain(row.asDict(recursive=True)) for row in rows.select(*columns).collect())
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return [[k, _plain(v)] for k, v in sorted(value.items())]
+    if isinstance(value, list | tuple) or hasattr(value, "toArray"):
+        return [_plain(v) for v in (value.toArray() if hasattr(value, "toArray") else value)]
+    return round(float(value), 5) if isinstance(value, float) else value
+
+
+def main() -> None:
+    """Write the samples that are missing."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path)
+    home = parser.parse_args().folder.resolve()
+    home.mkdir(parents=True, exist_ok=True)
+    spark = sd.get_session("samples")
+    spark.conf.set("spark.sql.shuffle.partitions", 2)
+    for name, make in samples(spark, home).items():
+        place = home / name
+        if (place / "manifest.json").exists():
+            continue
+        instance = make()
+        assert type(instance).__name__ == name, (type(instance).__name__, name)
+        instance.save(str(place))
+        expected = said(instance, spark)
+        (home / f"{name}.json").write_text(json.dumps(expected, indent=1) + "\n")
+        print(name, sum(f.stat().st_size for f in place.rglob("*") if f.is_file()))
+    data = home / "dataset"
+    if not (data / "manifest.json").exists():
+        frame = spark.createDataFrame(table()).drop("number")
+        shards = sd.partition(
+            frame, str(data), label="label", key="id", categorical=["kind"], shards=2
+        )
+        assert Folder.at(data).exists("manifest.json") and shards.n_rows == 48
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""A Spark ML stage at rest: in Spark's own format, read only where nothing in it is unknown.
+
+Spark's readers import, or ask the JVM for, any class that a ``metadata`` file names, and read every
+file that lies in a folder. So both are looked at before they see it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from importlib import import_module
+from typing import Any
+
+from sparkml_dist.errors import StorageError
+from sparkml_dist.persistable import Persistable, save_inside, saved_inside
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import MANIFEST, ModelFile
+from sparkml_dist.public_names import PUBLIC_NAMES
+
+__all__ = ["check_stage", "load_stage", "save_stage"]
+
+_MODULES = ("classification", "clustering", "feature", "fpm", "recommendation", "regression")
+# Runs any SQL, and with it any function of the JVM.
+_EXCLUDED = ("pyspark.ml.feature.SQLTransformer",)
+# Identifiers become names of folders.
+_UID = re.compile(r"[A-Za-z0-9_.-]{1,200}")
+
+
+def save_stage(stage: Any, folder: Folder, name: str) -> list[ModelFile]:
+    """Save a stage, fitted or not, in a folder inside another; return its files as the other's.
+
+    Parameters
+    ----------
+    stage : pyspark.ml Estimator or Model
+    folder : Folder
+    name : str
+        Of the folder inside; what is there is replaced.
+    """
+    if isinstance(stage, Persistable):
+        return save_inside(stage, folder, name)
+    home = folder.child(name)
+    home.delete()
+    stage.write().overwrite().save(home.spark_path())
+    return [ModelFile.of(folder, f"{name}/{file}") for file in home.walk()]
+
+
+def load_stage(
+    folder: Folder, name: str, files: Sequence[ModelFile], trusted: Sequence[str] = ()
+) -> Any:
+    """Load what `save_stage` saved.
+
+    Parameters
+    ----------
+    folder : Folder
+    name : str
+        Of the folder inside.
+    files : sequence of ModelFile
+        Files of the outer folder that have been checked.
+    trusted : sequence of str
+        Dotted names of classes that it may consist of beside those of PySpark and this library.
+
+    Raises
+    ------
+    StorageError
+        As `check_stage`.
+    """
+    kind = check_stage(folder, name, files, trusted)
+    if kind is None:
+        return saved_inside(folder, name, files, trusted)
+    module, _, class_name = kind.rpartition(".")
+    return getattr(import_module(module), class_name).load(folder.child(name).spark_path())
+
+
+def check_stage(
+    folder: Folder, name: str, files: Sequence[ModelFile], trusted: Sequence[str] = ()
+) -> str | None:
+    """Raise unless a stage consists of listed files and known classes; nothing is imported.
+
+    Parameters
+    ----------
+    folder, name, files, trusted
+        As for `load_stage`.
+
+    Returns
+    -------
+    str or None
+        Dotted name of the stage's class; None for one that this library saved.
+
+    Raises
+    ------
+    StorageError
+        ``unlisted_file``, ``untrusted_type`` or ``damaged_stage``.
+    """
+    home, head = folder.child(name), f"{name}/"
+    listed = {f.name.removeprefix(head) for f in files if f.name.startswith(head)}
+    odd = sorted({*home.walk()} ^ listed)
+    if odd:
+        raise StorageError(
+            "unlisted_file",
+            f"{home.uri(odd[0])!r} is not among the files that the manifest vouches for, or is "
+            "missing: Spark reads every file that lies there.",
+            "It was added, renamed or lost: restore the folder, or fit the model anew.",
+        )
+    own = MANIFEST in listed
+    places = {_parent(f) for f in listed if _parent(f).rpartition("/")[2] == "metadata"}
+    # That of the stage itself first, whether it is there or not.
+    kinds = [_kind(home, place, listed) for place in ["metadata", *sorted(places - {"metadata"})]]
+    unknown = sorted({k for k in kinds if not _known(k, trusted)})
+    if unknown:
+        raise StorageError(
+            "untrusted_type",
+            f"{home.location!r} is made of types that are not on the allow-list: "
+            f"{', '.join(unknown)}.",
+            f"If you trust where it comes from, load it with trusted={unknown!r}.",
+        )
+    return None if own else kinds[0]
+
+
+def _parent(name: str) -> str:
+    return name.rpartition("/")[0]
+
+
+def _kind(home: Folder, place: str, listed: Iterable[str]) -> str:
+    """Return the dotted Python name of the class that a ``metadata`` folder names."""
+    names = [n for n in listed if _parent(n) == place and n.rpartition("/")[2][0] not in "._"]
+    try:
+        (name,) = names
+        value = json.loads(home.read_bytes(name))
+        kind, params = str(value["class"]), value.get("paramMap", {})
+        uids = [value["uid"], *params.get("stageUids", ())]
+        if not all(isinstance(uid, str) and _UID.fullmatch(uid) for uid in uids):
+            raise ValueError(f"{uids!r} are no identifiers of stages")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise StorageError(
+            "damaged_stage",
+            f"{home.uri(place)!r} does not describe a stage of Spark ML: {error}.",
+            "It was altered: restore it, or fit the model anew.",
+        ) from error
+    return kind.replace("org.apache.spark.", "pyspark.", 1)
+
+
+def _known(kind: str, trusted: Sequence[str]) -> bool:
+    module, _, name = kind.rpartition(".")
+    return (
+        kind in trusted
+        or kind in _spark_classes()
+        or (module == "sparkml_dist" and name in PUBLIC_NAMES)
+    )
+
+
+@cache
+def _spark_classes() -> frozenset[str]:
+    """Return the dotted names of PySpark's own stages, as its modules offer them."""
+    from pyspark.ml.param import Params
+
+    found = {f"pyspark.ml.{n}" for n in ("Pipeline", "PipelineModel")}
+    found |= {f"pyspark.ml.pipeline.{n}" for n in ("Pipeline", "PipelineModel")}
+    for short in _MODULES:
+        module = import_module(f"pyspark.ml.{short}")
+        for name in module.__all__:
+            kind = getattr(module, name)
+            if isinstance(kind, type) and issubclass(kind, Params):
+                found.add(f"pyspark.ml.{short}.{name}")
+    return frozenset(found.difference(_EXCLUDED))

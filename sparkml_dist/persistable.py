@@ -1,0 +1,500 @@
+"""Saving and loading of everything that is fitted or set up: one form, one writer, one reader.
+
+What is saved is a folder with a manifest (`sparkml_dist.persistence.model_folder`). The manifest
+names a public class, and every file that may be read, with its SHA-256. Beside it stands Spark's
+own ``metadata``, which only Spark's reader of a `Pipeline` looks at.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+from pyspark.ml.base import Estimator, Model
+from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
+
+from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.home import METADATA, Home
+from sparkml_dist.persistence.model_folder import (
+    MANIFEST,
+    ModelFile,
+    SavedManifest,
+    check_files,
+    versions,
+)
+from sparkml_dist.persistence.seal import reading_fields, signing_key
+from sparkml_dist.public_names import PUBLIC_NAMES, public_object
+
+__all__ = ["Persistable", "Saved", "load_model", "load_saved", "save_inside", "saved_inside"]
+
+_REMEDY = "It was altered, or is not whole: restore it, or save it again."
+
+
+@dataclass(frozen=True)
+class Saved:
+    """Something saved, as its class takes it in.
+
+    Attributes
+    ----------
+    home : Home
+    manifest : SavedManifest
+    trusted : tuple of str
+        What its user trusts beside the allow-list.
+    """
+
+    home: Home
+    manifest: SavedManifest
+    trusted: tuple[str, ...]
+
+    @property
+    def folder(self) -> Folder:
+        """Where the files lie."""
+        return self.home.content
+
+    @property
+    def state(self) -> dict[str, Any]:
+        """What the class itself has written down."""
+        return self.manifest.state
+
+    @property
+    def files(self) -> tuple[ModelFile, ...]:
+        """The files that may be read."""
+        return self.manifest.files
+
+    def has(self, name: str) -> bool:
+        """Tell whether a file is listed."""
+        return any(f.name == name for f in self.files)
+
+    def names(self, head: str = "", suffix: str = "") -> list[str]:
+        """Return the sorted names of listed files that begin and end so."""
+        names = (f.name for f in self.files)
+        return sorted(n for n in names if n.startswith(head) and n.endswith(suffix))
+
+    def listed(self, name: str) -> str:
+        """Return a file's name, if the manifest lists it.
+
+        Raises
+        ------
+        StorageError
+            ``unlisted_file``.
+        """
+        if not self.has(name):
+            raise _unlisted(self.folder, name)
+        return name
+
+    def read_bytes(self, name: str) -> bytes:
+        """Return the content of a listed file."""
+        return self.folder.read_bytes(self.listed(name))
+
+    def read_json(self, name: str) -> Any:
+        """Return what a listed JSON file holds."""
+        return self.folder.read_json(self.listed(name))
+
+    def inner(self, name: str) -> Any:
+        """Load what was saved in a folder inside, whose files are listed here too."""
+        return saved_inside(self.folder, name, self.files, self.trusted)
+
+
+class Persistable(MLWritable, MLReadable):
+    """Base of what can be saved and loaded; Spark's `Pipeline` can do so too.
+
+    A subclass writes its files in `_write_files`, returns what else it needs in `_state`, and is
+    made of both in `_restore`.
+    """
+
+    #: Packages whose versions are worth keeping beside the common ones.
+    _packages: ClassVar[tuple[str, ...]] = ()
+
+    #: Files that it consists of, as its manifest lists them.
+    files: tuple[ModelFile, ...] = ()
+    #: What is trusted beside the allow-list, and needed to load it.
+    trusted: tuple[str, ...] = ()
+    _home: Home | None = None
+    #: Whether its folder is part of another's, whose manifest vouches for this one's.
+    _inside: bool = False
+
+    # -- for subclasses -------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        """Return JSON values: all that it needs beside Params and files."""
+        return {}
+
+    def _saved_params(self) -> dict[str, Any]:
+        """Return JSON values of its Params."""
+        params: Any = self
+        return {p.name: params.getOrDefault(p) for p in params.params if params.isDefined(p)}
+
+    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
+        """Write its files into an empty folder; return them."""
+        return ()
+
+    def _needs_trust(self) -> Sequence[str]:
+        """Return what has to be trusted to load it, beside the allow-list."""
+        return self.trusted
+
+    @classmethod
+    def _restore(cls, saved: Saved) -> Self:
+        """Return what was saved, without its uid and Params; its files have been checked."""
+        raise NotImplementedError
+
+    @classmethod
+    def _check_files(cls, folder: Folder, files: Sequence[ModelFile]) -> None:
+        """Raise unless all files are as the manifest lists them."""
+        check_files(folder, files)
+
+    # -- saving ---------------------------------------------------------------------------
+
+    def _manifest(self, files: Sequence[ModelFile]) -> SavedManifest:
+        instance: Any = self
+        params = self._saved_params()
+        try:
+            json.dumps(params)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(
+                "not_storable",
+                f"A Param of {type(self).__name__} has a value that is not stored: {error}.",
+                "Give numbers, text, or lists and dicts of them.",
+            ) from error
+        return SavedManifest(
+            kind=kind_of(type(self)),
+            class_name=type(self).__name__,
+            uid=instance.uid,
+            params=params,
+            state=self._state(),
+            files=tuple(files),
+            trusted=tuple(self._needs_trust()),
+            versions=versions(*self._packages),
+        )
+
+    def _commit(
+        self, home: Home, files: Sequence[ModelFile] | None = None, key: bytes | None = None
+    ) -> SavedManifest:
+        """Write the manifest of files that are there, and return it; now it is saved."""
+        manifest = self._manifest(self.files if files is None else files)
+        _write_spark_metadata(self, home.top)
+        return home.commit(manifest, key=key)
+
+    def _settle(self, home: Home | None = None, key: bytes | None = None) -> None:
+        """Write the manifest of files that lie at home; they are read from there from now on.
+
+        Parameters
+        ----------
+        home : Home, optional
+            Where the files lie; where it was loaded from or fitted, when not given.
+        key : bytes, optional
+            To sign it with.
+
+        Raises
+        ------
+        ConfigurationError
+            ``part_of_another`` for what a vote, a stack or a calibrated model holds.
+        """
+        home = home or self._home
+        if home is None or self._inside:
+            raise ConfigurationError(
+                "part_of_another",
+                f"This {type(self).__name__} is part of another model, whose manifest vouches for "
+                "its files: it cannot be changed where it lies.",
+                "Save it elsewhere and load it from there.",
+            )
+        self._home = Home(home.top, home.root, self._commit(home, key=key))
+
+    def write(self) -> MLWriter:
+        """Return a writer; ``write().overwrite().save(path)`` replaces what is there.
+
+        With ``write().option("sign", "VARIABLE")`` the manifest is signed with the key in that
+        environment variable; see ``verify`` of `load_model`.
+        """
+        return _Writer(self)
+
+    def save(self, path: str, *, sign: str | None = None) -> None:
+        """Save to a folder that is empty, or not there.
+
+        Parameters
+        ----------
+        path : str
+            Local path or URI.
+        sign : str, optional
+            Environment variable with a key to sign the manifest with.
+
+        Raises
+        ------
+        StorageError
+            ``output_exists``, or what writing raises; nothing is left behind then.
+        """
+        writer = self.write()
+        (writer if sign is None else writer.option("sign", sign)).save(path)
+
+    @classmethod
+    def read(cls) -> MLReader:
+        """Return a reader; ``Class.read().load(path)``."""
+        return _Reader(cls)
+
+    @classmethod
+    def load(cls, path: str, trusted: Sequence[str] = (), verify: str | None = None) -> Self:
+        """Load what was saved at `path` and is of this class; as `load_model`."""
+        loaded = load_saved(Folder.at(path), trusted=trusted, verify=verify)
+        if not isinstance(loaded, cls):
+            raise StorageError(
+                "other_class",
+                f"{path!r} holds a {type(loaded).__name__}, not a {cls.__name__}.",
+                "Load it with that class, or a model of any class with sparkml_dist.load_model.",
+            )
+        return loaded
+
+
+class _Writer(MLWriter):
+    """Writes the files, then the manifest that vouches for them."""
+
+    def __init__(self, instance: Persistable) -> None:
+        super().__init__()
+        self._instance = instance
+
+    def save(self, path: str) -> None:
+        """Write to `path`; what is there is replaced when the new is complete."""
+        instance, top = self._instance, Folder.at(path)
+        sign = self.optionMap.get("sign")
+        key = None if sign is None else signing_key(str(sign))
+        own = instance._home
+        if own is not None and own.top.same_place(top):
+            _check_still_there(own, instance)
+            instance._settle(own, key)
+            return
+        if own is not None and top.contains(own.top):
+            raise StorageError(
+                "output_is_input",
+                f"{top.location!r} holds the files of what is to be saved, in "
+                f"{own.top.location!r}.",
+                "Save it elsewhere.",
+            )
+        home = Home.to_save(top, kind_of(type(instance)), overwrite=self.shouldOverwrite)
+        _save_at(instance, home, key)
+
+
+def _save_at(instance: Persistable, home: Home, key: bytes | None = None) -> None:
+    try:
+        files = instance._write_files(home.content)
+        instance._commit(home, files, key)
+    except BaseException:
+        home.discard()
+        raise
+
+
+class _Reader(MLReader):
+    """Loads what is of one class."""
+
+    def __init__(self, kind: type[Persistable]) -> None:
+        super().__init__()
+        self._kind = kind
+
+    def load(self, path: str) -> Any:
+        """Load what was saved at `path`."""
+        return self._kind.load(path)
+
+
+def kind_of(cls: type) -> str:
+    """Return ``"model"``, ``"estimator"`` or ``"transformer"``."""
+    if issubclass(cls, Model):
+        return "model"
+    return "estimator" if issubclass(cls, Estimator) else "transformer"
+
+
+def save_inside(instance: Persistable, folder: Folder, name: str) -> list[ModelFile]:
+    """Save something in a folder inside that of another; return its files as the other's.
+
+    Parameters
+    ----------
+    instance : Persistable
+    folder : Folder
+        Where the other's files lie.
+    name : str
+        Of the folder inside.
+    """
+    home = Home(folder.child(name))
+    if instance._home is None or not instance._home.content.same_place(home.content):
+        _save_at(instance, home)
+    return [ModelFile.of(folder, f"{name}/{n}") for n in home.top.walk()]
+
+
+def saved_inside(
+    folder: Folder, name: str, files: Sequence[ModelFile], trusted: Sequence[str] = ()
+) -> Any:
+    """Load what `save_inside` saved.
+
+    Parameters
+    ----------
+    folder : Folder
+        Where the files of the outer one lie.
+    name : str
+        Of the folder inside.
+    files : sequence of ModelFile
+        Those of the outer one, which have been checked.
+    trusted : sequence of str
+    """
+    head = f"{name}/"
+    vouched = {f.name.removeprefix(head): f for f in files if f.name.startswith(head)}
+    return load_saved(folder.child(name), trusted=trusted, vouched=vouched)
+
+
+def load_saved(
+    folder: Folder,
+    *,
+    trusted: Sequence[str] = (),
+    verify: str | None = None,
+    vouched: Mapping[str, ModelFile] | None = None,
+) -> Any:
+    """Load what is saved in a folder, of whatever class of this library.
+
+    Parameters
+    ----------
+    folder : Folder
+    trusted : sequence of str
+        As for `load_model`.
+    verify : str, optional
+        As for `load_model`.
+    vouched : mapping of str to ModelFile, optional
+        Files that have been checked already, by name: those of something that holds this one.
+
+    Raises
+    ------
+    StorageError
+        As `load_model`.
+    """
+    key = None if verify is None else signing_key(verify)
+    if vouched is not None and MANIFEST not in vouched:
+        raise _unlisted(folder, MANIFEST)
+    manifest = SavedManifest.read(folder, key=key)
+    cls = _class_of(manifest, folder)
+    home = Home(folder, manifest.root, manifest)
+    if vouched is None:
+        cls._check_files(home.content, manifest.files)
+    else:
+        for name, file in zip(manifest.names(), manifest.files, strict=True):
+            if name not in vouched or vouched[name].sha256 != file.sha256:
+                raise _unlisted(folder, name)
+    missing = [name for name in manifest.trusted if name not in trusted]
+    if missing:
+        raise StorageError(
+            "untrusted_type",
+            f"{folder.location!r} needs what is not on the allow-list: {', '.join(missing)}.",
+            (
+                "Files with a function run when it is fitted: read them there first. "
+                if any(".py:" in name for name in missing)
+                else ""
+            )
+            + f"If you trust where it comes from, load it with trusted={missing!r} "
+            f"(--trusted-types {' '.join(missing)}).",
+        )
+    with reading_fields(folder.uri(MANIFEST), _REMEDY):
+        instance: Any = cls._restore(Saved(home, manifest, tuple(trusted)))
+        instance._home, instance.files = home, manifest.files
+        instance._inside = vouched is not None
+        instance.trusted = tuple(trusted)
+        instance._resetUid(manifest.uid)
+        _set_params(instance, manifest, folder)
+    return instance
+
+
+def load_model(path: str, *, trusted: Sequence[str] = (), verify: str | None = None) -> Any:
+    """Load a saved model of any class, its files checked against their hashes.
+
+    Parameters
+    ----------
+    path : str
+        The model's folder: a local path or URI that workers see as well.
+    trusted : sequence of str
+        What the model needs beside the allow-list, as the error says that asks for it: dotted
+        names of types in member files.
+    verify : str, optional
+        Environment variable with a key; only a model that was signed with it is loaded.
+
+    Returns
+    -------
+    Model
+        Of the class that saved it.
+
+    Raises
+    ------
+    StorageError
+        When there is no model, it is damaged, altered, not signed, of a newer protocol, or needs
+        what is not trusted.
+    """
+    loaded = load_saved(Folder.at(path), trusted=trusted, verify=verify)
+    if not isinstance(loaded, Model):
+        raise StorageError(
+            "not_a_model",
+            f"{path!r} holds a {type(loaded).__name__}, which is not fitted.",
+            f"Load it with {type(loaded).__name__}.load.",
+        )
+    return loaded
+
+
+def _class_of(manifest: SavedManifest, folder: Folder) -> type[Persistable]:
+    """Return the public class that a manifest names; nothing else is imported."""
+    found = public_object(manifest.class_name) if manifest.class_name in PUBLIC_NAMES else None
+    if not (
+        isinstance(found, type)
+        and issubclass(found, Persistable)
+        and kind_of(found) == manifest.kind
+    ):
+        raise StorageError(
+            "unknown_class",
+            f"{folder.location!r} names the {manifest.kind} {manifest.class_name!r}, which is none "
+            "of sparkml_dist's.",
+            "Upgrade sparkml_dist if a newer version wrote it.",
+        )
+    return found
+
+
+def _set_params(instance: Any, manifest: SavedManifest, folder: Folder) -> None:
+    for name, value in manifest.params.items():
+        try:
+            if not instance.hasParam(name):
+                raise ValueError(f"{type(instance).__name__} has no Param {name!r}")
+            instance._set(**{name: value})
+        except (SparkMLDistError, TypeError, ValueError) as error:
+            text = error.message if isinstance(error, SparkMLDistError) else str(error)
+            raise StorageError(
+                "altered_manifest",
+                f"{folder.uri(MANIFEST)!r} has a Param that cannot be: {text}.",
+                "It was altered, or a newer version of sparkml_dist wrote it.",
+            ) from error
+
+
+def _check_still_there(home: Home, instance: Any) -> None:
+    """Raise where something else has taken the place of what is to be saved over itself."""
+    there = SavedManifest.read(home.top) if home.top.exists(MANIFEST) else None
+    if there is not None and (there.root != home.root or there.uid != instance.uid):
+        raise StorageError(
+            "output_replaced",
+            f"{home.top.location!r} has been replaced since this {type(instance).__name__} was "
+            "loaded.",
+            "Load it again, or save this one elsewhere.",
+        )
+
+
+def _unlisted(folder: Folder, name: str) -> StorageError:
+    return StorageError(
+        "unlisted_file",
+        f"{folder.uri(name)!r} is not among the files that the manifest vouches for.",
+        "It was added or renamed, or the manifest was altered: restore it, or save it again.",
+    )
+
+
+def _write_spark_metadata(instance: Any, top: Folder) -> None:
+    """Write what Spark's reader of a `Pipeline` looks for to find the class of a stage."""
+    import pyspark
+
+    value = {
+        "class": f"sparkml_dist.{type(instance).__name__}",
+        "timestamp": round(time.time() * 1000),
+        "sparkVersion": pyspark.__version__,
+        "uid": instance.uid,
+        "paramMap": {},
+        "defaultParamMap": {},
+    }
+    top.child(METADATA).write_bytes("part-00000.json", (json.dumps(value) + "\n").encode())

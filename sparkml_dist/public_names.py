@@ -1,0 +1,111 @@
+"""The public names of the toolkit, and where each is found: what `sparkml_dist` offers.
+
+It is also the registry of what is saved: a manifest names a class by its public name, and only
+what stands here is ever imported for one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+from typing import Any
+
+__all__ = ["PUBLIC_NAMES", "public_object"]
+
+#: Public name to the module inside ``sparkml_dist`` that defines or gathers it.
+PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
+    {
+        "AdaBoostClassificationModel": "ensemble",
+        "AdaBoostClassifier": "ensemble",
+        "AdaBoostPLClassificationModel": "ensemble",
+        "AdaBoostPLClassifier": "ensemble",
+        "AssociationRules": "mining",
+        "AssociationRulesModel": "mining",
+        "BaggingClassificationModel": "ensemble",
+        "BaggingClassifier": "ensemble",
+        "BaggingRegressionModel": "ensemble",
+        "BaggingRegressor": "ensemble",
+        "BlendingClassificationModel": "ensemble",
+        "BlendingClassifier": "ensemble",
+        "Block": "dataset",
+        "CalibratedClassificationModel": "ensemble",
+        "CalibratedClassifier": "ensemble",
+        "CentersModel": "mining",
+        "DBSCAN": "mining",
+        "DBSCANModel": "mining",
+        "DeepEnsembleClassificationModel": "deep",
+        "DeepEnsembleClassifier": "deep",
+        "DriftReport": "mining",
+        "EnsembleSelectionClassifier": "ensemble",
+        "FrequentItemsets": "mining",
+        "FrequentItemsetsModel": "mining",
+        "GradientBoostingClassificationModel": "ensemble",
+        "GradientBoostingClassifier": "ensemble",
+        "GradientBoostingRegressionModel": "ensemble",
+        "GradientBoostingRegressor": "ensemble",
+        "IVotesClassificationModel": "ensemble",
+        "IVotesClassifier": "ensemble",
+        "IsolationForest": "mining",
+        "IsolationForestModel": "mining",
+        "KMeans": "mining",
+        "KMedoids": "mining",
+        "KerasClassificationModel": "deep",
+        "KerasClassifier": "deep",
+        "KerasEstimator": "deep",
+        "KerasModel": "deep",
+        "KerasRegressionModel": "deep",
+        "KerasRegressor": "deep",
+        "LocalOutlierFactor": "mining",
+        "LocalOutlierFactorModel": "mining",
+        "MinHashJoin": "mining",
+        "MiniBatchKMeans": "mining",
+        "NearestNeighbors": "mining",
+        "NearestNeighborsModel": "mining",
+        "PartitionedDataset": "dataset",
+        "Profile": "mining",
+        "RobustZScore": "mining",
+        "RobustZScoreModel": "mining",
+        "SequentialPatterns": "mining",
+        "SequentialPatternsModel": "mining",
+        "SessionInfo": "session",
+        "SparkMLDistError": "errors",
+        "StackingClassificationModel": "ensemble",
+        "StackingClassifier": "ensemble",
+        "StackingRegressionModel": "ensemble",
+        "StackingRegressor": "ensemble",
+        "VotedClassificationModel": "ensemble",
+        "VotedRegressionModel": "ensemble",
+        "VotingClassificationModel": "ensemble",
+        "VotingClassifier": "ensemble",
+        "VotingRegressionModel": "ensemble",
+        "VotingRegressor": "ensemble",
+        "adopt": "dataset",
+        "as_tf_dataset": "deep",
+        "drift": "mining",
+        "event_sequences": "mining",
+        "folds": "dataset",
+        "get_session": "session",
+        "holdout": "dataset",
+        "load_model": "persistable",
+        "open_partitioned": "dataset",
+        "partition": "dataset",
+        "profile": "mining",
+        "read_baskets": "mining",
+        "silhouette": "mining",
+        "split": "dataset",
+        "vote": "ensemble",
+        "windowed_baskets": "mining",
+    }
+)
+
+
+def public_object(name: str) -> Any:
+    """Return what a public name stands for, importing its module when it is first asked for.
+
+    Raises
+    ------
+    KeyError
+        When there is no such public name; nothing is imported.
+    """
+    return getattr(import_module(f"sparkml_dist.{PUBLIC_NAMES[name]}"), name)
