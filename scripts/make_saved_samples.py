@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import sparkml_dist as sd
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.public_names import PUBLIC_NAMES
 
@@ -135,14 +137,10 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     def rules() -> Any:
         return sd.AssociationRules(minConfidence=0.4).fit(fit("FrequentItemsets").itemsets)
 
-    made: dict[str, Callable[[], Any]] = {
-        name: lambda name=name: estimators[name] for name in estimators
-    }
-    made |= {
-        model: lambda name=name: fit(name)
-        for name in estimators
-        if (model := _model_of(name)) in PUBLIC_NAMES
-    }
+    made: dict[str, Callable[[], Any]] = {n: partial(estimators.get, n) for n in estimators}
+    for name in estimators:
+        if (model := _model_of(name)) in PUBLIC_NAMES:
+            made[model] = partial(fit, name)
     made["CentersModel"] = lambda: fit("KMeans")
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules
@@ -178,7 +176,9 @@ def said(instance: Any, spark: Any) -> list[Any]:
     else:
         rows = instance.transform(spark.createDataFrame(table()))
     columns = [c for c in rows.columns if c not in ("rawPrediction", *table().columns)]
-    return sorted(_plain(row.asDict(recursive=True)) for row in rows.select(*columns).collect())
+    return sorted(
+        _plain(row.asDict(recursive=True)) for row in rows.select(*quoted(columns)).collect()
+    )
 
 
 def _plain(value: Any) -> Any:
@@ -205,7 +205,7 @@ def main() -> None:
         assert type(instance).__name__ == name, (type(instance).__name__, name)
         instance.save(str(place))
         expected = said(instance, spark)
-        (home / f"{name}.json").write_text(json.dumps(expected, indent=1) + "\n")
+        (home / f"{name}.json").write_text(json.dumps(expected) + "\n")
         print(name, sum(f.stat().st_size for f in place.rglob("*") if f.is_file()))
     data = home / "dataset"
     if not (data / "manifest.json").exists():

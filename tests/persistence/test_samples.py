@@ -1,0 +1,73 @@
+"""What earlier versions have saved is read by this one, and says what it said."""
+
+from __future__ import annotations
+
+import importlib.util
+import inspect
+import json
+from pathlib import Path
+
+import pytest
+
+import sparkml_dist as sd
+from sparkml_dist.persistable import Persistable
+from sparkml_dist.public_names import PUBLIC_NAMES
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLES = ROOT / "tests" / "samples"
+FOUND = sorted(p.with_suffix("") for p in SAMPLES.glob("protocol-*/*.json"))
+# Networks take seconds each: TensorFlow is imported by the workers.
+NETWORKS = {"KerasModel", "DeepEnsembleClassificationModel", "KerasRegressionModel"}
+
+
+@pytest.fixture(scope="module")
+def script():
+    path = ROOT / "scripts" / "make_saved_samples.py"
+    spec = importlib.util.spec_from_file_location("make_saved_samples", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_everything_that_can_be_saved_has_a_sample():
+    public = {name: getattr(sd, name) for name in PUBLIC_NAMES}
+    saved = {
+        name
+        for name, kind in public.items()
+        if inspect.isclass(kind) and issubclass(kind, Persistable)
+    }
+    assert {p.name for p in SAMPLES.glob("protocol-1/*.json")} == {f"{n}.json" for n in saved}
+
+
+def test_what_is_fitted_has_a_public_class():
+    """A class that is not public could not be loaded."""
+    for name in PUBLIC_NAMES:
+        kind = getattr(sd, name)
+        model = getattr(kind, "_model_class", None)
+        if model is not None and not name.endswith("Model"):
+            assert model.__name__ in PUBLIC_NAMES, name
+
+
+@pytest.mark.parametrize("home", FOUND, ids=lambda p: f"{p.parent.name}/{p.name}")
+def test_a_sample_is_read(spark, script, home):
+    trusted = ["small_network.py:small"] if "Keras" in home.name or "Deep" in home.name else []
+    if home.name.endswith("Model"):
+        instance = sd.load_model(str(home))
+        assert type(instance) is getattr(sd, home.name)
+    else:
+        instance = getattr(sd, home.name).load(str(home), trusted=trusted)
+    if home.name in NETWORKS:
+        return
+    expected = json.loads(home.with_suffix(".json").read_text())
+    if not home.name.endswith("Model"):
+        assert [name for name, _ in expected] == [name for name, _ in script.said(instance, spark)]
+        return
+    assert json.loads(json.dumps(script.said(instance, spark))) == expected
+
+
+def test_a_sample_of_a_data_set_is_read(script):
+    for home in SAMPLES.glob("protocol-*/dataset"):
+        data = sd.open_partitioned(str(home))
+        data.verify()
+        rows = sum(len(data.read_block(i).y) for i in range(len(data.shards)))
+        assert (rows, data.classes) == (len(script.table()), ["no", "yes"])
