@@ -141,6 +141,9 @@ class Persistable(MLWritable, MLReadable):
         """Return what was saved, without its uid and Params; its files have been checked."""
         raise NotImplementedError
 
+    def _check_restored(self) -> None:
+        """Raise where what was loaded could not work; TypeError and its like are told as such."""
+
     @classmethod
     def _check_files(cls, folder: Folder, files: Sequence[ModelFile]) -> None:
         """Raise unless all files are as the manifest lists them."""
@@ -396,6 +399,7 @@ def load_saved(
         instance.trusted = tuple(trusted)
         instance._resetUid(manifest.uid)
         _set_params(instance, manifest, folder)
+        instance._check_restored()
     return instance
 
 

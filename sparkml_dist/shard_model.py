@@ -222,6 +222,9 @@ class ShardModel(Persistable, Model, HasPredictionCol):
             dict(state["summary"]),
         )
 
+    def _check_restored(self) -> None:
+        self._scorer()
+
     def copy(self, extra: dict[Param, Any] | None = None) -> Any:
         """Return a copy that shares the model's files."""
         return super().copy(extra)

@@ -48,17 +48,20 @@ class StoredMember:
 
     @classmethod
     def from_record(cls, record: dict[str, Any], weight: float = 1.0) -> StoredMember:
-        """Return the member that a fit recorded."""
+        """Return the member that a fit recorded; raises KeyError or TypeError for what is none."""
         features = record["features"]
-        return cls(
+        member = cls(
             record["file"],
             record["sha256"],
-            weight,
-            None if features is None else tuple(features),
+            float(weight),
+            None if features is None else tuple(map(int, features)),
             record["dtype"],
             record["allows_missing"],
             record["allows_sparse"],
         )
+        if not (isinstance(member.file, str) and member.dtype in ("float32", "float64")):
+            raise TypeError(f"{record!r} is no record of a member")
+        return member
 
 
 @dataclass(frozen=True)

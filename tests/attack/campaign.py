@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import select
 import shutil
 import subprocess
@@ -99,6 +100,18 @@ class Probe:
         self._process = None
 
 
+def drawn(found: list[Alteration], most: int, seed: int) -> list[Alteration]:
+    """Return some of the alterations, as many kinds as there is room for."""
+    draw = random.Random(f"{seed} {len(found)}")
+    draw.shuffle(found)
+    seen: Counter[str] = Counter()
+    ranked = []
+    for alteration in found:
+        ranked.append((seen[alteration.kind], len(ranked), alteration))
+        seen[alteration.kind] += 1
+    return [alteration for *_, alteration in sorted(ranked)[:most]]
+
+
 def verdict(found: dict[str, Any], pristine: dict[str, Any], alteration: Alteration) -> str:
     """Return how an alteration ended."""
     for word in ("ran", "ended", "fault"):
@@ -116,6 +129,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", nargs="*", default=[])
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--most", type=int, default=20, help="alterations of a sample, at most")
     parser.add_argument("--table", type=Path)
     args = parser.parse_args()
     counts: Counter[tuple[str, str]] = Counter()
@@ -131,7 +145,7 @@ def main() -> None:
             pristine = probe.ask(folder, home.name)
             if "said" not in pristine:
                 raise SystemExit(f"{home.name} cannot be loaded as it is: {pristine}")
-            for alteration in alterations(home, args.seed):
+            for alteration in drawn(list(alterations(home, args.seed)), args.most, args.seed):
                 shutil.rmtree(folder)
                 shutil.copytree(home, folder)
                 alteration.apply(folder)
