@@ -154,6 +154,8 @@ class StackedModel(ShardModel):
     @classmethod
     def _restore(cls, saved: Saved) -> Self:
         model = super()._restore(saved)
+        if not isinstance(model.content["passthrough"], bool):
+            raise TypeError("passthrough must be true or false")
         for base in model.content["bases"]:
             if "stage" in base:
                 path = check_inside(base["stage"]["path"], saved.folder)
