@@ -145,9 +145,9 @@ class Persistable(MLWritable, MLReadable):
         """Raise where what was loaded could not work; TypeError and its like are told as such."""
 
     @classmethod
-    def _check_files(cls, folder: Folder, files: Sequence[ModelFile]) -> None:
+    def _check_files(cls, folder: Folder, manifest: SavedManifest) -> None:
         """Raise unless all files are as the manifest lists them."""
-        check_files(folder, files)
+        check_files(folder, manifest.files)
 
     # -- saving ---------------------------------------------------------------------------
 
@@ -374,7 +374,7 @@ def load_saved(
     cls = _class_of(manifest, folder)
     home = Home(folder, manifest.root, manifest)
     if vouched is None:
-        cls._check_files(home.content, manifest.files)
+        cls._check_files(home.content, manifest)
     else:
         for name, file in zip(manifest.names(), manifest.files, strict=True):
             if name not in vouched or vouched[name].sha256 != file.sha256:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -12,11 +13,12 @@ from pyspark.ml.base import Model
 from sparkml_dist.params import AccessibleParams
 from sparkml_dist.persistable import Persistable, Saved
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.model_folder import ModelFile, compare_file
+from sparkml_dist.persistence.model_folder import ModelFile, SavedManifest, compare_file
 from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
 
 __all__ = ["TableModel"]
 
@@ -57,10 +59,15 @@ class TableModel(Persistable, AccessibleParams, Model):
         }
 
     @classmethod
-    def _check_files(cls, folder: Folder, files: Sequence[ModelFile]) -> None:
-        found = {f.name: f for f in _hashed(get_session(), folder, [f.name for f in files])}
-        for file in files:
-            compare_file(folder, file, found[file.name].bytes, found[file.name].sha256)
+    def _check_files(cls, folder: Folder, manifest: SavedManifest) -> None:
+        tables = {n: _schema_of(manifest.state["schemas"][n]) for n in cls._table_names}
+        names = [f.name for f in manifest.files]
+        found = _looked_at(get_session(), folder, names, tables)
+        for file in manifest.files:
+            size, sha256, fault = found[file.name]
+            compare_file(folder, file, size, sha256)
+            if fault:
+                raise ValueError(f"{file.name!r} is no part of the table: {fault}")
 
     @classmethod
     def _restore(cls, saved: Saved) -> Self:
@@ -85,10 +92,19 @@ class TableModel(Persistable, AccessibleParams, Model):
         return self._copyValues(twin, extra) if extra else twin
 
 
-def _read_table(saved: Saved, name: str, schema: dict[str, Any]) -> DataFrame:
+def _schema_of(value: Any) -> StructType:
+    """Return the schema that a manifest holds."""
+    from pyspark.errors import PySparkException
     from pyspark.sql.types import StructType
 
-    kind, spark = StructType.fromJson(schema), get_session()
+    try:
+        return StructType.fromJson(value)
+    except PySparkException as error:
+        raise ValueError(f"{value!r} is no schema of a table") from error
+
+
+def _read_table(saved: Saved, name: str, schema: dict[str, Any]) -> DataFrame:
+    kind, spark = _schema_of(schema), get_session()
     files = saved.names(head=f"{name}/")
     if not files:
         return spark.createDataFrame([], kind)
@@ -97,17 +113,58 @@ def _read_table(saved: Saved, name: str, schema: dict[str, Any]) -> DataFrame:
 
 def _hashed(spark: SparkSession, folder: Folder, names: list[str]) -> list[ModelFile]:
     """Return size and SHA-256 of files, read by the executors."""
+    found = _looked_at(spark, folder, names, {})
+    return [ModelFile(name, size, sha256) for name, (size, sha256, _) in sorted(found.items())]
+
+
+def _looked_at(
+    spark: SparkSession, folder: Folder, names: list[str], tables: dict[str, StructType]
+) -> dict[str, tuple[int, str, str]]:
+    """Let the executors look at files of tables.
+
+    Returns
+    -------
+    dict of str to tuple
+        By name: the size (negative for a file that is not there), the SHA-256, and how the file
+        differs from the schema of its table, or the empty text.
+    """
     if not names:
-        return []
+        return {}
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for name in batch.column(0).to_pylist():
-                there = folder.size(name) >= 0
-                found = ModelFile.of(folder, name) if there else ModelFile(name, -1, "")
-                text = json.dumps([found.name, found.bytes, found.sha256])
-                yield pa.RecordBatch.from_pydict({"file": [text]})
+                told: list[Any] = [name, folder.size(name), "", ""]
+                if told[1] >= 0:
+                    told[2] = folder.sha256(name)
+                    kind = tables.get(name.partition("/")[0])
+                    told[3] = "" if kind is None else _difference(folder, name, kind)
+                yield pa.RecordBatch.from_pydict({"file": [json.dumps(told)]})
 
     frame = spark.createDataFrame([(n,) for n in names], "name string")
     rows = frame.repartition(min(len(names), 64)).mapInArrow(look, "file string").collect()
-    return sorted((ModelFile(*json.loads(row["file"])) for row in rows), key=lambda f: f.name)
+    parts = [json.loads(row["file"]) for row in rows]
+    return {name: (size, sha256, fault) for name, size, sha256, fault in parts}
+
+
+def _difference(folder: Folder, name: str, kind: StructType) -> str:
+    """Return how a Parquet file differs from a schema; the empty text where it does not."""
+    import pyarrow.parquet as pq
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    try:
+        with folder.filesystem.open_input_file(folder.path(name)) as stream:
+            arrow = pq.read_schema(stream)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        return f"{type(error).__name__}: {error}"
+    try:
+        found = from_arrow_schema(arrow)
+    except TypeError:  # a type of Spark's that Arrow does not have: Spark's reader looks
+        return ""
+    shown, wanted = (_plain(k.simpleString()) for k in (found, kind))
+    return "" if shown == wanted else f"it holds {shown}, not {wanted}"
+
+
+def _plain(kind: str) -> str:
+    """Return a type without what Parquet and Spark tell in different ways."""
+    return re.sub(r"timestamp(_ntz|_ltz)?", "timestamp", kind)

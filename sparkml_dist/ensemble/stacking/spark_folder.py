@@ -70,7 +70,17 @@ def load_stage(
     if kind is None:
         return saved_inside(folder, name, files, trusted)
     module, _, class_name = kind.rpartition(".")
-    return getattr(import_module(module), class_name).load(folder.child(name).spark_path())
+    home = folder.child(name)
+    try:
+        return getattr(import_module(module), class_name).load(home.spark_path())
+    except Exception as error:
+        text = str(error).splitlines()[0] if str(error) else ""
+        raise StorageError(
+            "damaged_stage",
+            f"Spark cannot load the {class_name} in {home.location!r}: "
+            f"{type(error).__name__}: {text}",
+            "It was altered, or another version of Spark saved it: restore it, or fit it anew.",
+        ) from error
 
 
 def check_stage(

@@ -57,6 +57,13 @@ class RobustZScoreModel(OutlierModel):
         """
         return np.asarray(self.arrays["scale"])
 
+    def _check_restored(self) -> None:
+        names = self.featureNames
+        if not all(isinstance(name, str) for name in names):
+            raise TypeError("names must hold text only")
+        if not len(names) == len(self.medians) == len(self.scales) == self.numFeatures:
+            raise ValueError("there must be a name, a median and a scale for each feature")
+
     def zscores(self, rows: Any) -> npt.NDArray[np.float64]:
         """Return the z-scores of rows in memory, shape (n, d), without Spark."""
         return _zscores(np.asarray(rows, np.float64), self.medians, self.scales)
