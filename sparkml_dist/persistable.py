@@ -374,7 +374,8 @@ def load_saved(
     cls = _class_of(manifest, folder)
     home = Home(folder, manifest.root, manifest)
     if vouched is None:
-        cls._check_files(home.content, manifest)
+        with reading_fields(folder.uri(MANIFEST), _REMEDY):
+            cls._check_files(home.content, manifest)
     else:
         for name, file in zip(manifest.names(), manifest.files, strict=True):
             if name not in vouched or vouched[name].sha256 != file.sha256:

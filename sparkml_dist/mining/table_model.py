@@ -44,7 +44,11 @@ class TableModel(Persistable, AccessibleParams, Model):
 
     def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
         for name in self._table_names:
-            self.tables[name].write.parquet(folder.child(name).spark_path())
+            home = folder.child(name)
+            self.tables[name].write.parquet(home.spark_path())
+            for other in home.names():  # what Hadoop reads beside a file, and nobody vouches for
+                if not other.endswith(".parquet"):
+                    home.delete_file(other)
         return self._written_files(folder)
 
     def _written_files(self, folder: Folder) -> list[ModelFile]:
@@ -97,10 +101,25 @@ def _schema_of(value: Any) -> StructType:
     from pyspark.errors import PySparkException
     from pyspark.sql.types import StructType
 
+    _check_flags(value)
     try:
         return StructType.fromJson(value)
     except PySparkException as error:
         raise ValueError(f"{value!r} is no schema of a table") from error
+
+
+def _check_flags(value: Any) -> None:
+    """Raise where what is to be true or false in a schema is neither; Spark finds it out late."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key in ("nullable", "containsNull", "valueContainsNull") and not isinstance(
+                inner, bool
+            ):
+                raise TypeError(f"{key} must be true or false. Got {inner!r}")
+            _check_flags(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            _check_flags(inner)
 
 
 def _read_table(saved: Saved, name: str, schema: dict[str, Any]) -> DataFrame:
