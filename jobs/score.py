@@ -42,7 +42,7 @@ def options() -> JobParser:
     )
     data.add_argument("--overwrite", action="store_true", help="replace earlier predictions")
     data.add_argument(
-        "--trust",
+        "--trusted-types",
         nargs="+",
         default=[],
         metavar="TYPE",

@@ -23,6 +23,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import sparkml_dist as sd
 from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.grid_value import GridValue
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.public_names import PUBLIC_NAMES
 
@@ -144,6 +145,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     made["CentersModel"] = lambda: fit("KMeans")
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules
+    made["GridValue"] = lambda: GridValue(two)
     made["MinHashJoin"] = lambda: sd.MinHashJoin(threshold=0.5)
     made["VotedClassificationModel"] = lambda: sd.vote(
         [fit("BaggingClassifier"), fit("AdaBoostClassifier")], weights=[1, 2]
@@ -164,6 +166,8 @@ def _model_of(name: str) -> str:
 def said(instance: Any, spark: Any) -> list[Any]:
     """Return what a model says of the rows, or what an estimator is set to, as JSON values."""
     name = type(instance).__name__
+    if name == "GridValue":
+        return [repr(instance)]
     if not name.endswith("Model"):
         return sorted([p.name, str(v)] for p, v in instance.extractParamMap().items())
     if name == "FrequentItemsetsModel":

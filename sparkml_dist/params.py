@@ -17,6 +17,7 @@ from pyspark.ml.param.shared import (
 )
 
 from sparkml_dist.errors import ConfigurationError, nearest
+from sparkml_dist.grid_value import GridValue
 
 __all__ = [
     "CLASS_COLUMN_DEFAULTS",
@@ -93,6 +94,22 @@ class AccessibleParams(Params):
                     self.getParam(name).doc,
                 ) from error
         return self
+
+    def _set(self, **kwargs: Any) -> Any:
+        super()._set(**kwargs)
+        self._unpack()
+        return self
+
+    def set(self, param: Any, value: Any) -> None:
+        """Set a Param of this instance; see PySpark's ``Params.set``."""
+        super().set(param, value)
+        self._unpack()
+
+    def _unpack(self) -> None:
+        """Keep a learner itself where a Param was set to the value of a grid."""
+        for key, value in self._paramMap.items():
+            if isinstance(value, GridValue):
+                self._paramMap[key] = value.value
 
     def _value(self, declared: Any) -> Any:
         """Return the value of a Param, or None where it has none."""

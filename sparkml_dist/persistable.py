@@ -27,7 +27,9 @@ from sparkml_dist.persistence.model_folder import (
     versions,
 )
 from sparkml_dist.persistence.seal import reading_fields, signing_key
+from sparkml_dist.persistence.trusted_types import TRUSTED_TYPES
 from sparkml_dist.public_names import PUBLIC_NAMES, public_object
+from sparkml_dist.session import trusted_in_session
 
 __all__ = ["Persistable", "Saved", "load_model", "load_saved", "save_inside", "saved_inside"]
 
@@ -367,6 +369,7 @@ def load_saved(
     StorageError
         As `load_model`.
     """
+    trusted = (*trusted, *trusted_in_session())
     key = None if verify is None else signing_key(verify)
     if vouched is not None and MANIFEST not in vouched:
         raise _unlisted(folder, MANIFEST)
@@ -380,7 +383,7 @@ def load_saved(
         for name, file in zip(manifest.names(), manifest.files, strict=True):
             if name not in vouched or vouched[name].sha256 != file.sha256:
                 raise _unlisted(folder, name)
-    missing = [name for name in manifest.trusted if name not in trusted]
+    missing = [n for n in manifest.trusted if n not in trusted and n not in TRUSTED_TYPES]
     if missing:
         raise StorageError(
             "untrusted_type",
@@ -391,7 +394,8 @@ def load_saved(
                 else ""
             )
             + f"If you trust where it comes from, load it with trusted={missing!r} "
-            f"(--trusted-types {' '.join(missing)}).",
+            f"(--trusted-types {' '.join(missing)}), or let the session trust it: "
+            f"spark.conf.set('spark.sparkml_dist.trustedTypes', '{','.join(missing)}').",
         )
     with reading_fields(folder.uri(MANIFEST), _REMEDY):
         instance: Any = cls._restore(Saved(home, manifest, tuple(trusted)))

@@ -44,6 +44,7 @@ PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
         "GradientBoostingClassifier": "ensemble",
         "GradientBoostingRegressionModel": "ensemble",
         "GradientBoostingRegressor": "ensemble",
+        "GridValue": "grid_value",
         "IVotesClassificationModel": "ensemble",
         "IVotesClassifier": "ensemble",
         "IsolationForest": "mining",

@@ -21,7 +21,11 @@ __all__ = [
     "get_session",
     "is_connect",
     "tell_stderr",
+    "trusted_in_session",
 ]
+
+#: Setting with the types that a session trusts, separated by commas.
+TRUSTED_TYPES = "spark.sparkml_dist.trustedTypes"
 
 _logger = logging.getLogger(__name__)
 
@@ -60,6 +64,19 @@ def get_session(app_name: str = "sparkml_dist") -> SparkSession:
         return active
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     return SparkSession.builder.appName(app_name).getOrCreate()
+
+
+def trusted_in_session() -> tuple[str, ...]:
+    """Return the types that the active session trusts in learners beside the allow-list.
+
+    ``spark.conf.set("spark.sparkml_dist.trustedTypes", "my_module.Learner,…")`` names them, for
+    loads that have no place for ``trusted``, such as ``PipelineModel.load``.
+    """
+    from pyspark.sql import SparkSession
+
+    active = SparkSession.getActiveSession()
+    found = active.conf.get(TRUSTED_TYPES, "") if active is not None else ""
+    return tuple(name for part in (found or "").split(",") if (name := part.strip()))
 
 
 def is_connect(spark: SparkSession) -> bool:

@@ -142,6 +142,11 @@ class ShardEstimator(SavedParams, HasCommonParams, Estimator):
 
     def copy(self, extra: dict[Param, Any] | None = None) -> Any:
         """Return a copy with the same uid and some Params changed."""
+        for name in self._object_params if extra else ():
+            key = self.getParam(name)
+            if extra is not None and key in extra:
+                # Of a grid that was made by hand: its validator is going to be saved.
+                extra[key] = key.typeConverter(extra[key])
         return super().copy(extra)
 
     # -- steps ----------------------------------------------------------------------------

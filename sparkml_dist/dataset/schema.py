@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
     from pyspark.sql import Column
 
-__all__ = ["FeatureColumn", "FeatureSchema", "Matrix"]
+__all__ = [
+    "UNSEEN",
+    "FeatureColumn",
+    "FeatureSchema",
+    "Matrix",
+    "is_unseen",
+    "with_unseen_codes",
+]
 
 FeatureKind = Literal["numeric", "categorical", "array", "vector", "struct"]
 Layout = Literal["columns", "dense", "sparse"]
@@ -28,6 +35,45 @@ Matrix: TypeAlias = "npt.NDArray[Any] | sp.csr_matrix"
 
 # Past this width, a column each costs more in Parquet's metadata than a list costs in decoding.
 _MAX_NAMED_COLUMNS = 1024
+
+#: A category that is not on the list: a NaN of its own, so that it is missing to whoever does not
+#: ask for it.
+UNSEEN = np.uint32(0x7FC0_0001).view(np.float32)
+
+
+def is_unseen(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
+    """Tell which features are `UNSEEN`; never where they are not float32."""
+    if values.dtype != np.float32:
+        return np.zeros(values.shape, bool)
+    found: npt.NDArray[np.bool_] = values.view(np.uint32) == UNSEEN.view(np.uint32)
+    return found
+
+
+def with_unseen_codes(X: Any, counts: Sequence[int]) -> Any:
+    """Return features with the next code in place of `UNSEEN`; `X` itself where there is none.
+
+    Parameters
+    ----------
+    X : ndarray or csr_matrix, shape (n, d)
+    counts : sequence of int
+        Number of categories of each feature, 0 for numbers.
+    """
+    features = [i for i, n in enumerate(counts) if n]
+    if not features or X.dtype != np.float32:
+        return X
+    if sp.issparse(X):
+        unseen = is_unseen(X.data)
+        if not unseen.any():
+            return X
+        coded = X.copy()
+        coded.data[unseen] = np.asarray(counts, np.float32)[X.indices[unseen]]
+        return coded
+    if not any(is_unseen(X[:, i]).any() for i in features):
+        return X
+    coded = X.copy()
+    for i in features:
+        coded[is_unseen(X[:, i]), i] = counts[i]
+    return coded
 
 
 @dataclass(frozen=True)
@@ -43,8 +89,8 @@ class FeatureColumn:
     size : int
         Number of features it gives.
     categories : tuple of str
-        Category list of a categorical column; a row's feature is the position in it, and NaN
-        for nulls and for categories that are not in it.
+        Category list of a categorical column; a row's feature is the position in it, NaN for
+        nulls, and `UNSEEN`, a NaN as well, for categories that are not in it.
     names : tuple of str
         Names of the features where the source tells them (ML attributes); may be empty.
     """
@@ -248,8 +294,11 @@ class FeatureSchema:
 def _encode_column(column: FeatureColumn, values: pa.Array, layout: Layout) -> Any:
     if column.kind == "categorical":
         codes = pc.index_in(values, value_set=pa.array(column.categories, pa.string()))
-        codes = codes.cast(pa.float32())
-        return codes.to_numpy(zero_copy_only=False).reshape(-1, 1)
+        found = codes.cast(pa.float32()).to_numpy(zero_copy_only=False)
+        if codes.null_count > values.null_count:
+            unseen = pc.and_(pc.is_null(codes), pc.is_valid(values))
+            found = np.where(unseen.to_numpy(zero_copy_only=False), UNSEEN, found)
+        return found.reshape(-1, 1)
     if pa.types.is_struct(values.type):
         matrix = _sparse_rows(values, column)
         return matrix if layout == "sparse" else matrix.toarray()

@@ -24,6 +24,7 @@ from sparkml_dist.ensemble.oob import out_of_bag, read_out_of_bag
 from sparkml_dist.ensemble.voting import VotingClassificationModel, VotingRegressionModel
 from sparkml_dist.ensemble.waves import Stopping, fit_in_waves
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.grid_value import GridValue
 from sparkml_dist.params import param
 from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
@@ -77,7 +78,7 @@ class BaggingRegressionModel(_OutOfBag, VotingRegressionModel):
 class _Bagging(Ensemble):
     """What bagging is for classes and for numbers."""
 
-    estimator: Any = param("estimator", "a scikit-learn learner")
+    estimator: Any = param("estimator", "a scikit-learn learner", GridValue.of)
     numMembers: Any = param("numMembers", "number of members, at most (>= 1)", TypeConverters.toInt)
     method: Any = param(
         "method",

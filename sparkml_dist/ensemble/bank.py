@@ -11,7 +11,7 @@ from typing import Any, Self
 import numpy as np
 import scipy.sparse as sp
 
-from sparkml_dist.dataset.schema import Matrix
+from sparkml_dist.dataset.schema import Matrix, is_unseen
 from sparkml_dist.ensemble.loaded_members import LoadedMembers
 from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
@@ -35,7 +35,11 @@ class StoredMember:
         Features that it was fitted on; None for all.
     dtype : str
         Type in which it takes dense features without copying.
-    allows_missing, allows_sparse : bool
+    allows_missing : bool or tuple of int
+        Whether it takes missing values, or in which features.
+    allows_sparse : bool
+    encodes : bool
+        Whether a category that is not on the list reaches it as one; or else it is missing.
     """
 
     file: str
@@ -43,21 +47,23 @@ class StoredMember:
     weight: float
     features: tuple[int, ...] | None
     dtype: str
-    allows_missing: bool
+    allows_missing: bool | tuple[int, ...]
     allows_sparse: bool
+    encodes: bool = False
 
     @classmethod
     def from_record(cls, record: dict[str, Any], weight: float = 1.0) -> StoredMember:
         """Return the member that a fit recorded; raises KeyError or TypeError for what is none."""
-        features = record["features"]
+        features, missing = record["features"], record["allows_missing"]
         member = cls(
             record["file"],
             record["sha256"],
             float(weight),
             None if features is None else tuple(map(int, features)),
             record["dtype"],
-            record["allows_missing"],
+            missing if isinstance(missing, bool) else tuple(map(int, missing)),
             record["allows_sparse"],
+            bool(record.get("encodes", False)),
         )
         if not (isinstance(member.file, str) and member.dtype in ("float32", "float64")):
             raise TypeError(f"{record!r} is no record of a member")
@@ -82,6 +88,8 @@ class MemberBank:
     memory : int, optional
         Bytes that members may take in a worker at once; those that do not fit are read anew for
         each block. A member takes about as much as its file.
+    categories : tuple of int
+        Number of categories of each feature, 0 for numbers; empty where all are numbers.
     """
 
     folder: Folder
@@ -90,11 +98,13 @@ class MemberBank:
     feature_names: tuple[str, ...]
     trusted: tuple[str, ...] = ()
     memory: int | None = None
+    categories: tuple[int, ...] = ()
 
     @property
     def cache_key(self) -> str:
-        """Changes with every member."""
-        parts = [self.folder.location, repr(self.memory), *map(repr, self.members)]
+        """Changes with every member, and with what is trusted."""
+        trusted = repr(sorted(set(self.trusted)))
+        parts = [self.folder.location, repr(self.memory), trusted, *map(repr, self.members)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def size(self) -> int:
@@ -147,18 +157,36 @@ class MemberBank:
         Raises
         ------
         DataError
-            ``missing_values``.
+            ``missing_values``, or ``unseen_category`` where a category that is not on the list
+            would be taken for one.
         """
-        if all(m.allows_missing for m in self.members):
+        if all(m.allows_missing is True for m in self.members):
             return
-        if missing := _missing(X):
-            names = [self.feature_names[i] for i in missing[:5]]
-            raise DataError(
-                "missing_values",
-                f"The data to score has missing values in {', '.join(names)}, which the "
-                "ensemble's learners do not take.",
-                "Fill them in, or fit a pipeline that imputes.",
-            )
+        missing, unseen = _missing(X)
+        if not (missing or unseen):
+            return
+        for allowed, encodes in dict.fromkeys((m.allows_missing, m.encodes) for m in self.members):
+            if allowed is True:
+                continue
+            takes = set(allowed or ())
+            if bad := [i for i in missing if i not in takes]:
+                raise DataError(
+                    "missing_values",
+                    f"The data to score has missing values in {self._named(bad)}, which the "
+                    "ensemble's learners do not take.",
+                    "Fill them in, or fit a pipeline that imputes.",
+                )
+            if not encodes and (bad := [i for i in unseen if i not in takes]):
+                raise DataError(
+                    "unseen_category",
+                    f"The data to score has categories in {self._named(bad)} that the training "
+                    "data had not, and the ensemble's learners have no place for them.",
+                    "Fit a pipeline with an encoder: OneHotEncoder(handle_unknown='ignore'), or a "
+                    "learner that takes missing values.",
+                )
+
+    def _named(self, features: list[int]) -> str:
+        return ", ".join(self.feature_names[i] for i in features[:5])
 
     def _learner(self, member: StoredMember) -> Any:
         content = self.folder.read_bytes(member.file)
@@ -211,13 +239,15 @@ class StreamedLearners:
             yield self._bank.learner(index)
 
 
-def _missing(X: Any) -> list[int]:
-    """Return the features of a block that have NaN."""
+def _missing(X: Any) -> tuple[list[int], list[int]]:
+    """Return the features of a block that have missing values, and those with unseen categories."""
     values = X.data if sp.issparse(X) else X
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isnan(values.sum(dtype=np.float64)):
-            return []
-    if sp.issparse(X):
-        return sorted(set(X.indices[np.isnan(values)].tolist()))
-    found: list[int] = np.flatnonzero(np.isnan(values).any(axis=0)).tolist()
-    return found
+            return [], []
+    unseen = is_unseen(values)
+    found = []
+    for where in (np.isnan(values) & ~unseen, unseen):
+        at = X.indices[where] if sp.issparse(X) else np.flatnonzero(where.any(axis=0))
+        found.append(sorted(set(at.tolist())))
+    return found[0], found[1]

@@ -12,6 +12,8 @@ from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.bank import MemberBank, StoredMember
 from sparkml_dist.ensemble.fitting import MEMBERS, committed_members
+from sparkml_dist.ensemble.known_learner import KnownLearner
+from sparkml_dist.ensemble.learner import modules_of
 from sparkml_dist.ensemble.member import MemberFit, MemberPlan
 from sparkml_dist.errors import TrainingError
 from sparkml_dist.persistence.filesystem import Folder
@@ -36,8 +38,7 @@ class Engine:
     data : PartitionedDataset
     folder : Folder
         The model's folder.
-    learners : sequence of estimators
-        Unfitted.
+    learners : sequence of KnownLearner
     plans : sequence of MemberPlan
         Of all members there may be; ``plans[i].index`` is i.
     seed : int
@@ -50,15 +51,14 @@ class Engine:
     spark: SparkSession
     data: PartitionedDataset
     folder: Folder
-    learners: Sequence[Any]
+    learners: Sequence[KnownLearner]
     plans: Sequence[MemberPlan]
     seed: int
     trusted: Sequence[str] = ()
     fitted: int = 0
 
     def __post_init__(self) -> None:
-        packages = [type(x).__module__.split(".")[0] for x in self.learners]
-        check_workers(self.spark, packages)
+        check_workers(self.spark, sorted({m for x in self.learners for m in modules_of(x.learner)}))
 
     def fit(self, indices: Sequence[int] | None = None) -> list[dict[str, Any]]:
         """Fit those members of `indices` that are not committed; return all their records.
@@ -113,6 +113,7 @@ class Engine:
             len(self.data.manifest.label.classes),
             tuple(self.data.feature_names),
             tuple(self.trusted),
+            categories=tuple(self.data.schema.category_counts()),
         )
 
 

@@ -12,17 +12,19 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
+from sparkml_dist.ensemble.dry_fit import Candidate, dry_fit
 from sparkml_dist.ensemble.engine import Engine, member_files
 from sparkml_dist.ensemble.ensemble_model import EnsembleModel, voting_content
+from sparkml_dist.ensemble.known_learner import KnownLearner
 from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.regressor import ShardRegressor
-from sparkml_dist.session import parse_size
+from sparkml_dist.session import get_session, parse_size, trusted_in_session
 from sparkml_dist.shard_estimator import ShardEstimator
 
 if TYPE_CHECKING:
@@ -59,8 +61,21 @@ class LearnerParams(ShardEstimator):
             refuse_unusable(learner, voting=self._voting(), task=self._task)
 
     def _check_data(self, data: PartitionedDataset) -> None:
-        for learner in self._learners():
-            check_learner(learner, data)
+        for known in self._known(data):
+            check_learner(known.traits, data)
+
+    def _trusted(self) -> tuple[str, ...]:
+        """Return the types that members may contain beside the allow-list."""
+        return (*self.getOrDefault(self.trustedTypes), *trusted_in_session())
+
+    def _candidates(self, data: PartitionedDataset) -> list[Candidate]:
+        """Return what a dry fit asks about, the learners first."""
+        classes = data.manifest.label.classes
+        return [Candidate(KnownLearner.of(x, data.schema, classes)) for x in self._learners()]
+
+    def _known(self, data: PartitionedDataset) -> list[KnownLearner]:
+        """Return the learners, and the others that are asked about, as a dry fit found them."""
+        return dry_fit(get_session(), data, self._candidates(data), self._trusted())
 
     def _shard_memory(self) -> int | str | None:
         given = super()._shard_memory()
@@ -73,8 +88,8 @@ class LearnerParams(ShardEstimator):
     def _save_object(self, folder: Folder, name: str) -> None:
         """Write learners as skops files; see `_object_params`."""
         for i, learner in enumerate(self._learners()):
-            trusted = self.getOrDefault(self.trustedTypes)
-            folder.write_bytes(f"learner-{i:05d}.skops", dump_learner(learner, trusted=trusted))
+            content = dump_learner(learner, trusted=self._trusted())
+            folder.write_bytes(f"learner-{i:05d}.skops", content)
 
     def _stored_learners(self, saved: Saved) -> list[Any]:
         return [
@@ -115,8 +130,8 @@ class Ensemble(LearnerParams):
                 f"shardsPerMember={per_member}, but the data has {len(data.shards)} shards.",
                 "Cut it into more shards, or ask for fewer per member.",
             )
-        for learner in self._learners():
-            check_learner(learner, data, shards=per_member)
+        for known in self._known(data):
+            check_learner(known.traits, data, shards=per_member)
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         plans = self._member_plans(data)
@@ -140,10 +155,10 @@ class Ensemble(LearnerParams):
             spark,
             data,
             folder,
-            self._learners(),
+            self._known(data),
             plans,
             self.getOrDefault(self.seed),
-            self.getOrDefault(self.trustedTypes),
+            self._trusted(),
         )
         records, more = self._fit_members(engine)
         weights = self._member_weights([plans[r["member"]] for r in records])
@@ -157,7 +172,7 @@ class Ensemble(LearnerParams):
             voting_content(records, weights, self._voting()),
             summary,
         )
-        model.trusted = tuple(self.getOrDefault(self.trustedTypes))
+        model.trusted = self._trusted()
         self._after_fit(spark, data, model)
         return model
 
@@ -241,34 +256,22 @@ def learner_plan(learner: Any) -> dict[str, Any]:
     return {"type": type(learner).__name__, "params": params}
 
 
-def check_learner(learner: Any, data: PartitionedDataset, *, shards: int = 1) -> None:
+def check_learner(traits: Traits, data: PartitionedDataset, *, shards: int = 1) -> None:
     """Raise where a learner cannot learn from a data set, told from its manifest.
 
     Parameters
     ----------
-    learner : scikit-learn estimator
+    traits : Traits
+        Of the learner.
     data : PartitionedDataset
     shards : int, default=1
         How many shards it learns from at a time.
 
     Raises
     ------
-    DataError
-        ``missing_values``.
     ConfigurationError
         ``sparse_not_supported``.
     """
-    names = data.feature_names
-    traits = Traits.of(learner)
-    if data.manifest.missing_features and not traits.allows_missing:
-        missing = [names[i] for i in data.manifest.missing_features]
-        shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
-        raise DataError(
-            "missing_values",
-            f"{traits.name} does not take missing values, which are in {len(missing)} "
-            f"feature(s): {shown}.",
-            "Put an imputer before it: make_pipeline(SimpleImputer(), learner); --impute.",
-        )
     largest = max(s.rows for s in data.shards) * data.n_features * 4 * shards
     if data.layout == "sparse" and not traits.allows_sparse and largest > _MAX_DENSIFIED_BYTES:
         raise ConfigurationError(

@@ -36,7 +36,15 @@ __all__ = [
     "voting_content",
 ]
 
-_SCORING_FIELDS = ("file", "sha256", "features", "dtype", "allows_missing", "allows_sparse")
+_SCORING_FIELDS = (
+    "file",
+    "sha256",
+    "features",
+    "dtype",
+    "allows_missing",
+    "allows_sparse",
+    "encodes",
+)
 
 
 def voting_content(
@@ -114,6 +122,7 @@ class EnsembleModel(ShardModel):
             len(self.label.classes),
             tuple(self.schema.feature_names),
             self.trusted,
+            categories=tuple(self.schema.category_counts()),
         )
 
     def _plain_scorer(self) -> Any:

@@ -38,6 +38,7 @@ def fit_learner(
     X : ndarray or csr_matrix, shape (n, d)
     y : ndarray of shape (n,)
     weight : ndarray of shape (n,), or None
+        A class whose rows all weigh 0 is left out.
     traits : Traits
 
     Returns
@@ -54,6 +55,12 @@ def fit_learner(
     seen = np.empty(0)
     if not traits.is_regressor:
         seen = np.unique(y if weight is None else y[weight > 0])
+        if weight is not None and len(seen) < len(np.unique(y)):
+            # Some learners drop such a class, and then take the columns of the others for its own.
+            counts = np.flatnonzero(np.isin(y, seen))
+            X, y, weight = X[counts], y[counts], weight[counts]
+    if traits.bins:
+        X = _without_empty_features(X)
     if len(seen) == 1:
         learner = DummyClassifier(strategy="constant", constant=seen[0])
         X, y = X[:1], seen
@@ -70,6 +77,24 @@ def fit_learner(
     return learner, seconds, list(dict.fromkeys(texts))[:_WARNINGS_KEPT]
 
 
+def _without_empty_features(X: Any) -> Any:
+    """Return features with 0 in place of those that have no value at all.
+
+    What bins features finds no bounds among no values. It never splits on a constant, so that the
+    feature says nothing, as it should.
+    """
+    if not isinstance(X, np.ndarray) or not len(X):
+        return X
+    empty = np.isnan(X[0])
+    if empty.any():
+        at = np.flatnonzero(empty)
+        empty = at[np.isnan(X[:, at]).all(axis=0)]
+        if len(empty):
+            X = X.copy()
+            X[:, empty] = 0.0
+    return X
+
+
 def member_traits(traits: Traits, features: npt.NDArray[np.int64] | None) -> dict[str, Any]:
     """Return what a record must have so that the member can be fed when it is loaded."""
     return {
@@ -77,6 +102,7 @@ def member_traits(traits: Traits, features: npt.NDArray[np.int64] | None) -> dic
         "dtype": traits.dtype,
         "allows_missing": traits.allows_missing,
         "allows_sparse": traits.allows_sparse,
+        "encodes": traits.encodes,
     }
 
 

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from sparkml_dist.dataset.columns import Task
+from sparkml_dist.ensemble.naming import changed, parts, refuse_unreachable
 from sparkml_dist.errors import ConfigurationError, nearest
 
-__all__ = ["Traits", "learner_from_path", "prepare", "refuse_unusable"]
+__all__ = ["Traits", "learner_from_path", "modules_of", "prepare", "refuse_unusable"]
 
 _HISTOGRAMS = "sklearn.ensemble._hist_gradient_boosting."
 # More categories than this do not fit its bins; they are taken as numbers.
@@ -30,8 +31,8 @@ class Traits:
         Class name, with that of the last step for a pipeline.
     weight_parameter : str or None
         Keyword of ``fit`` that takes sample weights.
-    allows_missing : bool
-        Whether NaN may stand in the features.
+    allows_missing : bool or tuple of int
+        Whether NaN may stand in the features, or in which. From the tags; a dry fit knows better.
     allows_sparse : bool
         Whether CSR matrices may be given.
     probabilistic : bool
@@ -42,16 +43,23 @@ class Traits:
         Whether it predicts numbers and not classes.
     prefers_rows : bool
         Whether repeated rows cost it less than weights do.
+    encodes : bool
+        Whether it has a part of its own for categories that it has not seen; to others they are
+        missing values.
+    bins : bool
+        Whether something in it bins features, which it cannot where one is missing throughout.
     """
 
     name: str
     weight_parameter: str | None
-    allows_missing: bool
+    allows_missing: bool | tuple[int, ...]
     allows_sparse: bool
     probabilistic: bool
     dtype: str
     is_regressor: bool = False
     prefers_rows: bool = False
+    encodes: bool = False
+    bins: bool = False
 
     @classmethod
     def of(cls, learner: Any) -> Traits:
@@ -76,13 +84,29 @@ class Traits:
             weight_parameter=weight,
             allows_missing=_allows_missing(learner),
             allows_sparse=bool(tags.sparse),
-            probabilistic=hasattr(learner, "predict_proba"),
+            probabilistic=_is_probabilistic(learner),
             # Histogram boosting copies float32 to float64: read as that, the copy is never made.
             dtype="float64" if histograms else "float32",
             is_regressor=is_regressor(learner),
             # With weights it can no longer share one hessian, and takes 3 to 5 times as long.
             prefers_rows=histograms,
+            bins=any(type(v).__module__.startswith(_HISTOGRAMS) for _, _, v in parts(learner)),
         )
+
+
+def _is_probabilistic(learner: Any) -> bool:
+    """Tell whether a learner is going to have ``predict_proba`` once it is fitted.
+
+    A stacking whose final estimator is left to scikit-learn does not say so before.
+    """
+    from sklearn.ensemble import StackingClassifier
+    from sklearn.linear_model import LogisticRegression
+
+    def settle(owner: Any, name: str, value: Any) -> Any:
+        unset = name == "final_estimator" and value is None
+        return LogisticRegression() if unset and isinstance(owner, StackingClassifier) else value
+
+    return hasattr(changed(learner, "", learner, settle), "predict_proba")
 
 
 def _allows_missing(learner: Any) -> bool:
@@ -193,8 +217,8 @@ def refuse_unusable(learner: Any, *, voting: str, task: Task = "classification")
     Raises
     ------
     ConfigurationError
-        ``not_a_classifier``, ``not_a_regressor``, ``invalid_estimator_parameter`` or
-        ``no_probabilities``.
+        ``not_a_classifier``, ``not_a_regressor``, ``invalid_estimator_parameter``,
+        ``not_in_a_module`` or ``no_probabilities``.
     """
     from sklearn.base import is_classifier, is_regressor
 
@@ -227,6 +251,7 @@ def refuse_unusable(learner: Any, *, voting: str, task: Task = "classification")
             learner._validate_params()
         except ValueError as error:
             raise ConfigurationError("invalid_estimator_parameter", str(error)) from error
+    refuse_unreachable(learner)
     traits = Traits.of(learner)
     if task == "classification" and voting == "soft" and not traits.probabilistic:
         raise ConfigurationError(
@@ -237,8 +262,19 @@ def refuse_unusable(learner: Any, *, voting: str, task: Task = "classification")
     return traits
 
 
+def modules_of(learner: Any) -> set[str]:
+    """Return the packages that a learner and all that it is made of come from."""
+    found = set()
+    for *_, value in parts(learner):
+        kind = value if inspect.isroutine(value) or inspect.isclass(value) else type(value)
+        found.add(str(getattr(kind, "__module__", None)).partition(".")[0])
+    return found - {"None", "builtins"}
+
+
 def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence[int] = ()) -> Any:
     """Return an unfitted copy with every ``random_state`` and ``n_jobs`` in it set.
+
+    A ``memory`` is left out: it would pickle what it caches to disk.
 
     Parameters
     ----------
@@ -263,6 +299,8 @@ def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence
             settings[name] = int(rng.randint(np.iinfo(np.int32).max))
         elif (name == "n_jobs" or name.endswith("__n_jobs")) and value is not None:
             settings[name] = cores  # None is one job already, and deprecated in some learners
+        elif (name == "memory" or name.endswith("__memory")) and value is not None:
+            settings[name] = None
     told = [i for i, n in enumerate(categories) if 0 < n <= _MOST_CATEGORIES]
     if told and fresh.get_params(deep=False).get("categorical_features") == "from_dtype":
         settings["categorical_features"] = told

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from sparkml_dist.dataset.schema import Matrix
+from sparkml_dist.dataset.schema import Matrix, with_unseen_codes
 from sparkml_dist.ensemble.compiled.direct import direct
-from sparkml_dist.errors import TrainingError
+from sparkml_dist.errors import DataError, TrainingError
 
 if TYPE_CHECKING:
     from sparkml_dist.ensemble.bank import MemberBank, StoredMember
@@ -58,7 +59,7 @@ class LoadedMembers:
         """Yield each learner and what its method says of a block."""
         from sklearn import config_context
 
-        forms = _Forms(X)
+        forms = _Forms(X, self.bank.categories)
         self.bank.refuse_missing(X)
         for member, learner in zip(self.bank.members, self.learners, strict=True):
             block = forms.for_member(member)
@@ -67,7 +68,7 @@ class LoadedMembers:
                 result = ask(block)
             else:
                 # Missing values have been looked for once, above, and not for each member.
-                with config_context(assume_finite=True):
+                with config_context(assume_finite=True), _told_of_categories(member):
                     result = getattr(learner, method)(block)
             yield learner, result
 
@@ -128,6 +129,21 @@ class LoadedMembers:
             yield
 
 
+@contextmanager
+def _told_of_categories(member: StoredMember) -> Iterator[None]:
+    """Say what an encoder means that refuses a category."""
+    try:
+        yield
+    except ValueError as error:
+        if not member.encodes or "unknown categories" not in str(error):
+            raise
+        raise DataError(
+            "unseen_category",
+            f"An encoder in {member.file!r} refuses a category that its shards had not: {error}.",
+            "Fit it with handle_unknown='ignore', or another that its encoder has.",
+        ) from error
+
+
 def _class_codes(learner: Any, n_classes: int) -> npt.NDArray[np.int64] | None:
     """Return the class codes of a learner's columns; None where they are all, in order."""
     classes = getattr(learner, "classes_", None)
@@ -150,20 +166,22 @@ def _check_width(member: StoredMember, proba: npt.NDArray[Any], expected: int) -
 class _Forms:
     """The forms of one block that members ask for, each made once."""
 
-    def __init__(self, X: Matrix) -> None:
+    def __init__(self, X: Matrix, categories: Sequence[int]) -> None:
         self._X: Any = X
+        self._coded = with_unseen_codes(X, categories)
         self._made: dict[Any, Any] = {}
 
     def for_member(self, member: StoredMember) -> Any:
         sparse = sp.issparse(self._X) and member.allows_sparse
-        whole = self._form("csr" if sparse else member.dtype)
+        coded = member.encodes and self._coded is not self._X
+        whole = self._form("csr" if sparse else member.dtype, coded)
         return whole if member.features is None else whole[:, list(member.features)]
 
-    def _form(self, kind: str) -> Any:
-        if kind not in self._made:
-            X = self._X
+    def _form(self, kind: str, coded: bool) -> Any:
+        if (kind, coded) not in self._made:
+            X = self._coded if coded else self._X
             if kind != "csr":
                 X = X.toarray() if sp.issparse(X) else X
                 X = X.astype(kind, copy=False)
-            self._made[kind] = X
-        return self._made[kind]
+            self._made[kind, coded] = X
+        return self._made[kind, coded]

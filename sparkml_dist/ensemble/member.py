@@ -14,7 +14,7 @@ from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.ensemble.bag import Bag, Draw
 from sparkml_dist.ensemble.bags import Sampling, member_seed
 from sparkml_dist.ensemble.fitting import fit_learner, member_traits, store_member
-from sparkml_dist.ensemble.learner import Traits, prepare
+from sparkml_dist.ensemble.known_learner import KnownLearner
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.scoring import forget_loaded
 
@@ -60,8 +60,7 @@ class MemberFit:
     data : PartitionedDataset
     folder : Folder
         The model's folder.
-    learners : tuple of estimators
-        Unfitted.
+    learners : tuple of KnownLearner
     plans : tuple of MemberPlan
     seed : int
     trusted : tuple of str
@@ -72,7 +71,7 @@ class MemberFit:
 
     data: PartitionedDataset
     folder: Folder
-    learners: tuple[Any, ...]
+    learners: tuple[KnownLearner, ...]
     plans: tuple[MemberPlan, ...]
     seed: int
     trusted: tuple[str, ...]
@@ -86,7 +85,7 @@ class MemberFit:
         forget_loaded()
         plan = self.plans[index]
         learner = self.learners[plan.learner]
-        traits = Traits.of(learner)
+        traits = learner.traits
         with PeakMemory() as memory:
             features = plan.sampling.features(self.data.n_features, self.seed, plan.index)
             chosen = None if features is None else features.tolist()
@@ -94,12 +93,7 @@ class MemberFit:
             bag = Bag.of(block, Draw(plan.index, self.seed, plan.sampling, plan.without), traits)
             rows, block_bytes = len(block), block.nbytes
             del block  # a bag of repeated rows is a copy: both at a time are one too many
-            ready = prepare(
-                learner,
-                member_seed(self.seed, plan.index),
-                self.cores,
-                categories=self.data.schema.category_counts(chosen),
-            )
+            ready = learner.prepared(member_seed(self.seed, plan.index), self.cores, chosen)
             fitted, seconds, caught = fit_learner(ready, bag.X, bag.y, bag.weight, traits)
             record = {
                 "member": plan.index,

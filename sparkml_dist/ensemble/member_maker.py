@@ -14,7 +14,8 @@ from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.bags import member_seed
 from sparkml_dist.ensemble.fitting import MEMBERS, fit_learner, member_traits, store_member
-from sparkml_dist.ensemble.learner import Traits, prepare
+from sparkml_dist.ensemble.known_learner import KnownLearner
+from sparkml_dist.ensemble.learner import Traits
 from sparkml_dist.errors import SparkMLDistError, TrainingError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import load_learner
@@ -31,8 +32,7 @@ class MemberMaker:
     data : PartitionedDataset
     folder : Folder
         The model's folder.
-    learner : scikit-learn classifier
-        Unfitted.
+    learner : KnownLearner
     seed : int
     trusted : tuple of str
         Types that member files may contain beside the allow-list.
@@ -42,7 +42,7 @@ class MemberMaker:
 
     data: PartitionedDataset
     folder: Folder
-    learner: Any
+    learner: KnownLearner
     seed: int
     trusted: tuple[str, ...]
     cores: int
@@ -50,7 +50,7 @@ class MemberMaker:
     @property
     def traits(self) -> Traits:
         """What the learner can do."""
-        return Traits.of(self.learner)
+        return self.learner.traits
 
     @property
     def n_classes(self) -> int:
@@ -94,9 +94,7 @@ class MemberMaker:
 
         start = time.perf_counter()
         traits = self.traits
-        categories = self.data.schema.category_counts(None)
-        random_state = member_seed(self.seed, number)
-        ready = prepare(self.learner, random_state, self.cores, categories=categories)
+        ready = self.learner.prepared(member_seed(self.seed, number), self.cores)
         try:
             fitted, seconds, caught = fit_learner(ready, X, y, weight, traits)
         except (SparkMLDistError, OSError, MemoryError):

@@ -14,7 +14,9 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.engine import member_files
 from sparkml_dist.ensemble.ensemble import LearnerParams, learner_plan, member_summary
 from sparkml_dist.ensemble.ensemble_model import voting_content
+from sparkml_dist.ensemble.learner import modules_of
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.grid_value import GridValue
 from sparkml_dist.params import param
 from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
@@ -34,7 +36,7 @@ __all__ = [
 class OneLearnerClassifier(LearnerParams, ShardClassifier):
     """Base of the estimators with one learner whose copies vote; see `LearnerParams`."""
 
-    estimator: Any = param("estimator", "a scikit-learn classifier")
+    estimator: Any = param("estimator", "a scikit-learn classifier", GridValue.of)
     numMembers: Any = param("numMembers", "number of members, at most (>= 1)", TypeConverters.toInt)
 
     _object_params: ClassVar[tuple[str, ...]] = ("estimator",)
@@ -70,14 +72,14 @@ class OneLearnerClassifier(LearnerParams, ShardClassifier):
         self, spark: SparkSession, data: PartitionedDataset, folder: Folder
     ) -> dict[str, Any]:
         """Return the fields of a `MemberMaker`, once the workers are known to fit."""
-        learner = self._learners()[0]
-        check_workers(spark, [type(learner).__module__.split(".")[0]])
+        learner = self._known(data)[0]
+        check_workers(spark, sorted(modules_of(learner.learner)))
         return {
             "data": data,
             "folder": folder,
             "learner": learner,
             "seed": self.getOrDefault(self.seed),
-            "trusted": tuple(self.getOrDefault(self.trustedTypes)),
+            "trusted": self._trusted(),
             "cores": SessionInfo.of(spark).task_cpus,
         }
 
@@ -118,7 +120,7 @@ def sequence_model(
         voting_content(records, weights, voting),
         member_summary(records),
     )
-    model.trusted = tuple(estimator.getOrDefault(estimator.trustedTypes))
+    model.trusted = estimator._trusted()
     return model
 
 

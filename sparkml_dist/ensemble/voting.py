@@ -27,6 +27,7 @@ from sparkml_dist.ensemble.selection.held_out import HELD_OUT, HeldOut
 from sparkml_dist.ensemble.selection.learned_weights import RESULT, learn_weights
 from sparkml_dist.ensemble.selection.unseen import check_fraction, kept_from
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.grid_value import GridValue
 from sparkml_dist.params import param
 from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
@@ -55,7 +56,7 @@ class VotingRegressionModel(EnsembleRegressionModel):
 class NamedLearners(Ensemble):
     """Base of the ensembles that have several learners, each with a name."""
 
-    estimators: Any = param("estimators", "list of (name, scikit-learn learner)")
+    estimators: Any = param("estimators", "list of (name, scikit-learn learner)", GridValue.of)
 
     _object_params: ClassVar[tuple[str, ...]] = ("estimators",)
 

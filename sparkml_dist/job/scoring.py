@@ -57,7 +57,7 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
     _check_target(target, overwrite=args.overwrite)
     format_of(args.input, args.format)
     home = _model_folder(args.model)
-    model = load_model(home.location, trusted=args.trust)
+    model = load_model(home.location, trusted=args.trusted_types)
     document = job.document
     document.features, document.classes = model.numFeatures, len(model.label.classes)
     spark = job.spark

@@ -4,47 +4,17 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sparkml_dist.errors import ResourceError, StorageError, TrainingError
+from sparkml_dist.persistence.distributions import store_distributions
 from sparkml_dist.persistence.packed_trees import packed, unpacked
+from sparkml_dist.persistence.trusted_types import TRUSTED_TYPES, as_list
 
-__all__ = ["TRUSTED_TYPES", "dump_learner", "load_learner"]
-
-# Types of scikit-learn's own that skops does not trust by default, found by dumping every
-# classifier of scikit-learn after a fit, with the variants that change what is stored. Compiled
-# trees and plain parameters only: none runs code of the file's choosing when it is loaded.
-TRUSTED_TYPES = frozenset(
-    {
-        # Histogram boosting on categories keeps a partial of check_array. A partial calls what it
-        # names only, and what it names must be on a list as well.
-        "functools.partial",
-        "numpy.dtype",
-        "scipy.sparse._csr.csr_matrix",  # what neighbours of sparse data are kept in
-        "sklearn.calibration._CalibratedClassifier",
-        "sklearn.calibration._SigmoidCalibration",
-        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-        "sklearn.gaussian_process._gpc._BinaryGaussianProcessClassifierLaplace",
-        "sklearn.gaussian_process.kernels.ConstantKernel",
-        "sklearn.gaussian_process.kernels.Matern",
-        "sklearn.gaussian_process.kernels.Product",
-        "sklearn.gaussian_process.kernels.RBF",
-        "sklearn.gaussian_process.kernels.Sum",
-        "sklearn.gaussian_process.kernels.WhiteKernel",
-        "sklearn.metrics._dist_metrics.EuclideanDistance64",
-        "sklearn.metrics._dist_metrics.ManhattanDistance64",
-        "sklearn.metrics._dist_metrics.MinkowskiDistance64",
-        "sklearn.neighbors._ball_tree.BallTree",
-        "sklearn.neighbors._kd_tree.KDTree",
-        "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-        "sklearn.neural_network._stochastic_optimizers.SGDOptimizer",
-        "sklearn.tree._tree.Tree",
-        "sklearn.utils.validation.check_array",
-        "sparkml_dist.persistence.packed_trees.PackedTrees",
-    }
-)
+__all__ = ["dump_learner", "load_learner", "skops_bytes", "untrusted_error", "untrusted_types"]
 
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
@@ -68,25 +38,46 @@ def dump_learner(learner: Any, *, trusted: Sequence[str] = ()) -> bytes:
     TrainingError
         ``untrusted_type`` when what is written could not be loaded again, or ``not_storable``.
     """
-    import skops.io
-
     try:
-        content = skops.io.dumps(packed(learner))
+        content = skops_bytes(learner)
     except Exception as error:
         raise TrainingError(
             "not_storable",
             f"skops cannot store {type(learner).__name__}: {error}.",
             "Use a learner made of scikit-learn's parts.",
         ) from error
-    unknown = _untrusted(content, trusted)
-    if unknown:
-        raise TrainingError(
-            "untrusted_type",
-            f"{type(learner).__name__} contains types that are not on the allow-list: "
-            f"{', '.join(unknown)}.",
-            "If you trust them, name them in trustedTypes (--trusted-types).",
-        )
+    if unknown := untrusted_types(content, trusted):
+        raise untrusted_error(type(learner).__name__, unknown, trusted)
     return _canonical(content)
+
+
+def skops_bytes(learner: Any) -> bytes:
+    """Return a learner in skops format, whatever types it is made of."""
+    import skops.io
+
+    if "scipy.stats" in sys.modules:
+        store_distributions()
+    content: bytes = skops.io.dumps(packed(learner))
+    return content
+
+
+def untrusted_error(name: str, unknown: Sequence[str], trusted: Sequence[str]) -> TrainingError:
+    """Return the error for a learner that contains types off the allow-list.
+
+    Parameters
+    ----------
+    name : str
+        Of the learner.
+    unknown : sequence of str
+        All such types.
+    trusted : sequence of str
+        Those that are trusted already; they belong to the list to copy.
+    """
+    return TrainingError(
+        "untrusted_type",
+        f"{name} contains types that are not on the allow-list: {', '.join(unknown)}.",
+        f"If you trust them: {as_list([*trusted, *unknown])}.",
+    )
 
 
 def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> Any:
@@ -111,7 +102,7 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
     import skops.io
 
     try:
-        unknown = _untrusted(content, trusted)
+        unknown = untrusted_types(content, trusted)
     except Exception as error:
         raise StorageError(
             "damaged_member",
@@ -122,7 +113,10 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
         raise StorageError(
             "untrusted_type",
             f"{where!r} contains types that are not on the allow-list: {', '.join(unknown)}.",
-            "Load it with trusted=[…] naming them only if you trust where the file comes from.",
+            "Only if you trust where it comes from, load it with trusted="
+            f"[{', '.join(map(repr, unknown))}] (--trusted-types {' '.join(unknown)}), or let the "
+            "session trust them: spark.conf.set('spark.sparkml_dist.trustedTypes', "
+            f"'{','.join(unknown)}').",
         )
     try:
         loaded = skops.io.loads(content, trusted=sorted(TRUSTED_TYPES | set(trusted)))
@@ -142,7 +136,18 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
         ) from error
 
 
-def _untrusted(content: bytes, trusted: Iterable[str]) -> list[str]:
+def untrusted_types(content: bytes, trusted: Iterable[str] = ()) -> list[str]:
+    """Return the types and functions that a learner's file names off the allow-list, sorted.
+
+    Nothing is built or imported.
+
+    Parameters
+    ----------
+    content : bytes
+        In skops format.
+    trusted : iterable of str
+        Dotted names to allow beside `TRUSTED_TYPES`.
+    """
     import skops.io
 
     return sorted(set(skops.io.get_untrusted_types(data=content)) - TRUSTED_TYPES - set(trusted))

@@ -11,8 +11,9 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist.errors import StorageError, TrainingError
-from sparkml_dist.persistence.learners import TRUSTED_TYPES, dump_learner, load_learner
+from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.persistence.packed_trees import PackedTrees
+from sparkml_dist.persistence.trusted_types import TRUSTED_TYPES
 
 
 class Unstorable:

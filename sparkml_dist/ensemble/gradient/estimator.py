@@ -11,14 +11,17 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
+from sparkml_dist.ensemble.dry_fit import Candidate
 from sparkml_dist.ensemble.ensemble import LearnerParams, learner_plan, member_summary
 from sparkml_dist.ensemble.gradient.losses import loss_of
 from sparkml_dist.ensemble.gradient.model import additive_content
 from sparkml_dist.ensemble.gradient.plan import GradientPlan, LineSearch
 from sparkml_dist.ensemble.gradient.run import GradientRun, StageStopping
-from sparkml_dist.ensemble.learner import Traits, refuse_unusable
+from sparkml_dist.ensemble.known_learner import KnownLearner
+from sparkml_dist.ensemble.learner import Traits, modules_of, refuse_unusable
 from sparkml_dist.ensemble.waves import evaluation_shards
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.grid_value import GridValue
 from sparkml_dist.params import param
 from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
@@ -39,7 +42,7 @@ _WIDEST = 8
 class GradientBoosting(LearnerParams):
     """Base of the gradient boostings; see `GradientBoostingClassifier`."""
 
-    estimator: Any = param("estimator", "a scikit-learn regressor")
+    estimator: Any = param("estimator", "a scikit-learn regressor", GridValue.of)
     numMembers: Any = param("numMembers", "number of stages, at most (>= 1)", TypeConverters.toInt)
     learningRate: Any = param(
         "learningRate", "factor that shortens every step (> 0)", TypeConverters.toFloat
@@ -138,6 +141,12 @@ class GradientBoosting(LearnerParams):
             refuse_unusable(learner, voting="mean", task="regression")
         self._line_search()
 
+    def _candidates(self, data: PartitionedDataset) -> list[Candidate]:
+        # Gradients are numbers: no learner sees a class.
+        return [
+            Candidate(KnownLearner.of(x, data.schema), target="gradient") for x in self._learners()
+        ]
+
     def _check_data(self, data: PartitionedDataset) -> None:
         super()._check_data(data)
         width = self._value(self.shardsPerStage)
@@ -208,8 +217,8 @@ class GradientBoosting(LearnerParams):
 
     def _fit_shards(self, spark: SparkSession, data: PartitionedDataset, folder: Folder) -> Any:
         start = time.perf_counter()
-        learner = self._learners()[0]
-        check_workers(spark, [type(learner).__module__.split(".")[0]])
+        learner = self._known(data)[0]
+        check_workers(spark, sorted(modules_of(learner.learner)))
         kept = self._kept()
         plan = GradientPlan(
             data,
@@ -226,7 +235,7 @@ class GradientBoosting(LearnerParams):
             self.getOrDefault(self.maxSamples),
             kept,
             self.getOrDefault(self.seed),
-            tuple(self.getOrDefault(self.trustedTypes)),
+            self._trusted(),
             SessionInfo.of(spark).task_cpus,
         )
         stopping = None
@@ -259,7 +268,7 @@ class GradientBoosting(LearnerParams):
             additive_content(run.plan, run.settled[:stages]),
             summary,
         )
-        model.trusted = tuple(self.getOrDefault(self.trustedTypes))
+        model.trusted = self._trusted()
         return model
 
     def _load_object(self, saved: Saved, name: str) -> None:

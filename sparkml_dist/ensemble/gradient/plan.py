@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +14,7 @@ from sparkml_dist.ensemble.bank import MemberBank, StoredMember
 from sparkml_dist.ensemble.fitting import member_traits
 from sparkml_dist.ensemble.gradient.loss import Array, Loss
 from sparkml_dist.ensemble.gradient.scorer import load_stage
+from sparkml_dist.ensemble.known_learner import KnownLearner
 from sparkml_dist.ensemble.learner import Traits
 from sparkml_dist.persistence.filesystem import Folder
 
@@ -34,8 +34,7 @@ class GradientPlan:
     data : PartitionedDataset
     folder : Folder
         The model's.
-    learner : scikit-learn regressor
-        Unfitted.
+    learner : KnownLearner
     loss : Loss
     learning_rate : float
     line_search : {"leaf", "row", "stage", "none"}
@@ -60,7 +59,7 @@ class GradientPlan:
 
     data: PartitionedDataset
     folder: Folder
-    learner: Any
+    learner: KnownLearner
     loss: Loss
     learning_rate: float
     line_search: LineSearch
@@ -73,10 +72,10 @@ class GradientPlan:
     initial: tuple[float, ...] = ()
     unit: float = 1.0
 
-    @cached_property
+    @property
     def traits(self) -> Traits:
         """What the learner can do."""
-        return Traits.of(self.learner)
+        return self.learner.traits
 
     def shards_of(self, stage: int) -> tuple[int, ...]:
         """Return the shards that a stage learns from: they take turns."""
@@ -128,6 +127,7 @@ class GradientPlan:
             0,
             tuple(self.data.feature_names),
             self.trusted,
+            categories=tuple(self.data.schema.category_counts()),
         )
         return next(load_stage(bank, len(members))(X))
 

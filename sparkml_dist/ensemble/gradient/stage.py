@@ -23,7 +23,6 @@ from sparkml_dist.ensemble.gradient.loss import LONGEST_STEP, Array, Slope
 from sparkml_dist.ensemble.gradient.plan import GradientPlan
 from sparkml_dist.ensemble.gradient.state import RowScores, refuse_divergence
 from sparkml_dist.ensemble.gradient.validation import StageValidation
-from sparkml_dist.ensemble.learner import prepare
 
 __all__ = ["VALIDATION", "StageTask", "row_weights"]
 
@@ -177,12 +176,8 @@ class StageTask:
         member = plan.member(stage, position)
         learners, seconds, caught = [], 0.0, []
         for k in range(plan.loss.n_outputs):
-            ready = prepare(
-                plan.learner,
-                member_seed(plan.seed, member * plan.loss.n_outputs + k),
-                plan.cores,
-                categories=plan.data.schema.category_counts(),
-            )
+            seed = member_seed(plan.seed, member * plan.loss.n_outputs + k)
+            ready = plan.learner.prepared(seed, plan.cores)
             target, weight = np.ascontiguousarray(slope.gradient[rows, k]), bag.weight
             if plan.line_search == "row" and slope.curvature is not None:
                 # Where the curvature vanishes it is taken for more, so that no row asks for too

@@ -33,7 +33,7 @@ from sparkml_dist.session import SessionInfo
 from sparkml_dist.shard_model import ShardModel
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from pyspark.sql import DataFrame
 
@@ -195,20 +195,27 @@ class StackedModel(ShardModel):
             tuple(self.baseNames), self.schema, self.label.classes, self.content["passthrough"]
         )
 
-    def _combiner(self, folder: Folder, content: dict[str, Any], names: Sequence[str]) -> Combiner:
+    def _combiner(self, folder: Folder, content: dict[str, Any], of: FeatureSchema) -> Combiner:
         members = tuple(StoredMember.from_record(m, m["weight"]) for m in content["members"])
         n_classes = len(self.label.classes)
-        bank = MemberBank(folder, members, n_classes, tuple(names), self.trusted)
+        bank = MemberBank(
+            folder,
+            members,
+            n_classes,
+            tuple(of.feature_names),
+            self.trusted,
+            categories=tuple(of.category_counts()),
+        )
         return Combiner(bank, content["voting"])
 
     def _final(self) -> Combiner:
-        return self._combiner(self.folder.child(META), self.content["final"], self.levelOneNames)
+        return self._combiner(
+            self.folder.child(META), self.content["final"], self._columns().schema()
+        )
 
     def _scorer(self) -> StackedScorer:
         bases = tuple(
-            None
-            if "members" not in base
-            else self._combiner(self.folder, base, self.schema.feature_names)
+            None if "members" not in base else self._combiner(self.folder, base, self.schema)
             for base in self.content["bases"]
         )
         return StackedScorer(self._columns(), bases, self._final())

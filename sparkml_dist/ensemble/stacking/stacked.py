@@ -15,6 +15,7 @@ from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.ensemble.bags import Sampling
 from sparkml_dist.ensemble.combiner import Combiner, Voting
+from sparkml_dist.ensemble.dry_fit import Candidate
 from sparkml_dist.ensemble.engine import Engine, member_files
 from sparkml_dist.ensemble.ensemble import (
     check_learner,
@@ -24,6 +25,7 @@ from sparkml_dist.ensemble.ensemble import (
 )
 from sparkml_dist.ensemble.ensemble_model import voting_content
 from sparkml_dist.ensemble.fitting import MEMBERS
+from sparkml_dist.ensemble.known_learner import KnownLearner
 from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.selection.unseen import kept_from
@@ -45,6 +47,7 @@ from sparkml_dist.ensemble.stacking.spark_stage import (
 )
 from sparkml_dist.ensemble.voting import NamedLearners
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.grid_value import GridValue
 from sparkml_dist.params import param
 from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
@@ -67,7 +70,7 @@ _FINAL = "final/final.skops"
 class Stacked(NamedLearners):
     """Base of stacking and blending."""
 
-    finalEstimator: Any = param("finalEstimator", "scikit-learn learner of level one")
+    finalEstimator: Any = param("finalEstimator", "scikit-learn learner of level one", GridValue.of)
     passthrough: Any = param(
         "passthrough",
         "whether the final estimator sees the original features too",
@@ -137,10 +140,17 @@ class Stacked(NamedLearners):
             raise ConfigurationError(error.code, message, error.hint) from error
 
     def _check_data(self, data: PartitionedDataset) -> None:
-        super()._check_data(data)
         self._columns(data).check()
-        if self.getOrDefault(self.passthrough):
-            check_learner(self._final_learner(), data)
+        super()._check_data(data)
+
+    def _candidates(self, data: PartitionedDataset) -> list[Candidate]:
+        """Ask about the final estimator too, with made-up outputs of the bases."""
+        columns = self._columns(data)
+        final = KnownLearner.of(
+            self._final_learner(), columns.schema(), data.manifest.label.classes
+        )
+        last = Candidate(final, columns.n_outputs, self.getOrDefault(self.passthrough))
+        return [*super()._candidates(data), last]
 
     def _columns(self, data: PartitionedDataset) -> LevelOneColumns:
         return LevelOneColumns(
@@ -175,10 +185,10 @@ class Stacked(NamedLearners):
             spark,
             data,
             folder,
-            self._learners(),
+            self._known(data)[:-1],
             plans,
             self.getOrDefault(self.seed),
-            self.getOrDefault(self.trustedTypes),
+            self._trusted(),
         )
         stages = SparkBases(
             spark, data, folder, self._stages(), self._parts(), self._refits, engine.trusted
@@ -220,7 +230,7 @@ class Stacked(NamedLearners):
         )
         summary["seconds"]["fit"] = round(time.perf_counter() - start, 3)
         model = self._model_class(folder, data.schema, data.manifest.label, files, content, summary)
-        model.trusted = tuple(self.getOrDefault(self.trustedTypes))
+        model.trusted = self._trusted()
         return model
 
     def _fit_final(
@@ -246,8 +256,8 @@ class Stacked(NamedLearners):
             memory,
         )
         level_one, predicting = write_level_one(engine.spark, writing)
-        learner = self._final_learner()
-        check_learner(learner, level_one)
+        learner = self._known(engine.data)[-1]
+        check_learner(learner.traits, level_one)
         groups = meta_groups(level_one.shards, memory)
         everything = Sampling.of("pasting")
         final = Engine(
@@ -323,9 +333,7 @@ class Stacked(NamedLearners):
             super()._save_object(folder, name)
             save_stages(folder, self._stages())
             return
-        content = dump_learner(
-            self.getOrDefault(self.finalEstimator), trusted=self.getOrDefault(self.trustedTypes)
-        )
+        content = dump_learner(self.getOrDefault(self.finalEstimator), trusted=self._trusted())
         folder.write_bytes(_FINAL, content)
 
     def _load_object(self, saved: Saved, name: str) -> None:

@@ -1,0 +1,109 @@
+"""A learner and all that is known of it before members are made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.ensemble.learner import Traits, prepare
+from sparkml_dist.ensemble.naming import (
+    by_code,
+    encodes_categories,
+    named_columns,
+    names_categories,
+    names_classes,
+    unknown_columns,
+)
+from sparkml_dist.ensemble.told_learner import ToldLearner
+
+__all__ = ["KnownLearner"]
+
+
+@dataclass(frozen=True)
+class KnownLearner:
+    """What members are made of; travels to tasks.
+
+    Learners see arrays of numbers, categories and classes as codes. Those that name a column, a
+    category or a class are told by name, through a `ToldLearner`.
+
+    Attributes
+    ----------
+    learner : scikit-learn estimator
+        Unfitted; what it says of classes it says of their codes.
+    traits : Traits
+    schema : FeatureSchema
+        Of the features.
+    form : {"array", "frame", "text", "category"}
+        What it is given: an array, or a data frame, with categories as codes, as texts or as
+        pandas categories.
+    by_class : bool
+        Whether it names classes; by their codes now.
+    """
+
+    learner: Any
+    traits: Traits
+    schema: FeatureSchema
+    form: str = "array"
+    by_class: bool = False
+
+    @classmethod
+    def of(cls, learner: Any, schema: FeatureSchema, classes: Sequence[Any] = ()) -> KnownLearner:
+        """Look at a learner and at what it is going to learn from.
+
+        Parameters
+        ----------
+        learner : scikit-learn estimator
+        schema : FeatureSchema
+        classes : sequence
+            Empty for a regression.
+
+        Raises
+        ------
+        ConfigurationError
+            ``unknown_class`` or ``unknown_column``.
+        """
+        form, by_class = "array", False
+        wanted = names_categories(learner) if schema.categorical_features else ""
+        if wanted or named_columns(learner):
+            form = wanted or "frame"
+            unknown_columns(learner, schema.feature_names)
+        if classes and names_classes(learner, classes):
+            learner, by_class = by_code(learner, classes), True
+        traits = replace(Traits.of(learner), encodes=encodes_categories(learner))
+        return cls(learner, traits, schema, form, by_class)._settled()
+
+    def given(self, form: str) -> KnownLearner:
+        """Return the same, given another form."""
+        return replace(self, form=form)._settled()
+
+    def _settled(self) -> KnownLearner:
+        if self.form == "array":
+            return self
+        encodes = self.traits.encodes or self.form != "frame"
+        return replace(self, traits=replace(self.traits, allows_sparse=False, encodes=encodes))
+
+    def prepared(self, random_state: int, cores: int, features: Sequence[int] | None = None) -> Any:
+        """Return an unfitted copy for one member.
+
+        Parameters
+        ----------
+        random_state : int
+        cores : int
+        features : sequence of int, optional
+            Which features it is going to see; all by default.
+        """
+        counts = self.schema.category_counts(features)
+        told = counts if self.form in ("array", "frame") else ()
+        fresh = prepare(self.learner, random_state, cores, categories=told)
+        if self.form == "array" and not self.by_class:
+            return fresh
+        names, texts = None, None
+        if self.form != "array":
+            chosen = range(self.schema.n_features) if features is None else features
+            names = [self.schema.feature_names[int(i)] for i in chosen]
+            if self.form != "frame":
+                known = [list(c.categories) for c in self.schema.columns for _ in range(c.size)]
+                texts = [known[int(i)] for i in chosen]
+        return ToldLearner(fresh, self.by_class, names, texts, self.form == "category")

@@ -1,0 +1,129 @@
+"""A learner behind codes and arrays that is itself told classes and columns by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator
+
+from sparkml_dist.ensemble.naming import among_present
+
+__all__ = ["ToldLearner"]
+
+_NEW = "(new category)"
+
+
+class ToldLearner(BaseEstimator):
+    """Stands between a member and a learner that names classes or columns; see `KnownLearner`.
+
+    To the outside it is a learner like any other, which sees arrays and class codes.
+
+    Parameters
+    ----------
+    learner : scikit-learn estimator
+    by_class : bool, default=False
+        Whether parameters of the learner name classes, by their codes. It is then given their
+        ranks among the classes that there are: learners of learners, which make those of codes
+        unasked, would take the weight of one class for another's where a shard lacks a class.
+    names : list of str, optional
+        Name of each feature; the learner is given arrays where there are none.
+    texts : list of list of str, optional
+        Categories of each feature, empty for numbers: the learner is given the categories
+        themselves and not their codes. A category beyond them is one that none of them is.
+    as_category : bool, default=False
+        Whether these columns are pandas categories and not texts.
+    """
+
+    def __init__(
+        self,
+        learner: Any,
+        by_class: bool = False,
+        names: list[str] | None = None,
+        texts: list[list[str]] | None = None,
+        as_category: bool = False,
+    ) -> None:
+        self.learner = learner
+        self.by_class = by_class
+        self.names = names
+        self.texts = texts
+        self.as_category = as_category
+
+    def fit(self, X: Any, y: npt.NDArray[Any], **params: Any) -> ToldLearner:
+        """Fit the learner; `y` are codes, or numbers.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, d)
+        y : ndarray of shape (n,)
+        **params
+            As the learner's own ``fit`` takes them.
+        """
+        if self.by_class:
+            self.present_, y = np.unique(y, return_inverse=True)
+            self.learner = among_present(self.learner, self.present_.tolist())
+        self.learner.fit(self._told(X), y, **params)
+        return self
+
+    def predict(self, X: Any) -> npt.NDArray[Any]:
+        """Return class codes, or numbers, of shape (n,)."""
+        return self._codes(self.learner.predict(self._told(X)))
+
+    def predict_proba(self, X: Any) -> npt.NDArray[Any]:
+        """Return probabilities in the order of ``classes_``, shape (n, n_classes)."""
+        found: npt.NDArray[Any] = self.learner.predict_proba(self._told(X))
+        return found
+
+    def decision_function(self, X: Any) -> npt.NDArray[Any]:
+        """Return what the learner's own gives."""
+        found: npt.NDArray[Any] = self.learner.decision_function(self._told(X))
+        return found
+
+    @property
+    def classes_(self) -> npt.NDArray[Any]:
+        """Codes of the classes that the learner was fitted on."""
+        return self._codes(np.asarray(self.learner.classes_))
+
+    @property
+    def feature_importances_(self) -> npt.NDArray[Any]:
+        """As the learner tells them."""
+        found: npt.NDArray[Any] = self.learner.feature_importances_
+        return found
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+    def _codes(self, found: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        if not self.by_class:
+            return found
+        codes: npt.NDArray[Any] = self.present_[np.asarray(found).astype(np.int64)]
+        return codes
+
+    def _told(self, X: Any) -> Any:
+        if self.names is None:
+            return X
+        import pandas as pd
+
+        frame = pd.DataFrame(X, columns=self.names, copy=False)
+        texts: Sequence[list[str]] = self.texts or ()
+        words = {
+            name: self._words(X[:, i], known)
+            for i, (name, known) in enumerate(zip(self.names, texts, strict=False))
+            if known
+        }
+        return frame.assign(**words) if words else frame
+
+    def _words(self, codes: npt.NDArray[Any], known: list[str]) -> Any:
+        """Return a column of categories; a missing value stays one."""
+        import pandas as pd
+
+        new = _NEW
+        while new in known:
+            new += "'"
+        gone = np.isnan(codes)
+        at = np.where(gone, -1, np.minimum(np.nan_to_num(codes), len(known))).astype(np.int64)
+        if self.as_category:
+            return pd.Categorical.from_codes(at, [*known, new])
+        return np.array([*known, new, np.nan], dtype=object)[at]
