@@ -18,6 +18,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import IO, Any
 
+import numpy as np
 from numpy.lib import format as npy
 
 __all__ = ["RATIO", "ROOM", "check_archive", "check_npy", "check_npz"]
@@ -30,8 +31,8 @@ _HEAD = 10_012
 _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
-def check_npy(head: bytes, size: int) -> None:
-    """Raise unless an array in numpy's format is as large as it declares.
+def check_npy(head: bytes, size: int) -> tuple[tuple[int, ...], np.dtype]:
+    """Return an array's shape and type, if it is as large as it declares.
 
     Parameters
     ----------
@@ -39,6 +40,11 @@ def check_npy(head: bytes, size: int) -> None:
         The beginning of the file, or all of it.
     size : int
         Size of the whole file in bytes.
+
+    Returns
+    -------
+    shape : tuple of int
+    dtype : dtype
 
     Raises
     ------
@@ -51,14 +57,16 @@ def check_npy(head: bytes, size: int) -> None:
     begin = (10 if head[6] == 1 else 12) + length
     if begin > min(len(head), _HEAD):
         raise ValueError(f"its header declares {length:,} bytes")
-    declared = begin + _values_bytes(bytes(head[:begin]))
+    shape, dtype, values = _form(bytes(head[:begin]))
+    declared = begin + values
     if declared != size:
         raise ValueError(f"it declares {declared:,} bytes and has {size:,}")
+    return shape, dtype
 
 
 @lru_cache(maxsize=4096)
-def _values_bytes(header: bytes) -> int:
-    """Return the bytes of the values that a header announces."""
+def _form(header: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
+    """Return the shape, type and bytes of the values that a header announces."""
     stream = io.BytesIO(header)
     version = npy.read_magic(stream)
     if version not in _READERS:
@@ -68,10 +76,10 @@ def _values_bytes(header: bytes) -> int:
         raise ValueError("it holds Python objects")
     if any(n < 0 for n in shape):
         raise ValueError(f"it has the shape {shape}")
-    count = math.prod(int(n) for n in shape)
-    if count and not dtype.itemsize:
+    count = math.prod(shape)
+    if not dtype.itemsize and count:
         raise ValueError(f"it has {count:,} values without a size")
-    return count * dtype.itemsize
+    return tuple(shape), dtype, count * dtype.itemsize
 
 
 def check_archive(

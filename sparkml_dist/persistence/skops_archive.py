@@ -2,8 +2,8 @@
 
 skops asks whether every type that a file names is trusted. It does not ask how: the same name may
 stand where a type is only mentioned, where an object of it is filled in, and where it is *called*
-with arguments of the file's choosing, as soon as the file is loaded. Nor does it look at sizes. What
-`dump_learner` writes has a plain form, and this module holds files to it:
+with arguments of the file's choosing, as soon as the file is loaded. Nor does it look at sizes.
+What `dump_learner` writes has a plain form, and this module holds files to it:
 
 - members are stored uncompressed, and arrays are as large as they declare;
 - a container is of a kind of container, an array of numpy's, a state of numpy's generators;
@@ -17,7 +17,7 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -29,6 +29,9 @@ __all__ = ["check_learner_archive"]
 _OLDEST_PROTOCOL = 2
 # Levels of a file; a pipeline in a pipeline adds five.
 _DEEPEST = 150
+
+# Enough of an array to see its header.
+_HEAD = 10_100
 
 _KEYS = {f"builtins.{name}" for name in ("str", "int", "float", "bool")}
 # Loaders that call what their node names: what it must be, by the names that need no import.
@@ -51,7 +54,17 @@ _CALLED: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 _OWN_FORM = ("sklearn.tree._tree.", "sklearn.neighbors.", "scipy.sparse.", "functools.", "numpy.")
 # numpy makes as many bytes of a number as it says, and objects of anything.
 _NO_NUMBERS = frozenset({"numpy.void", "numpy.object_"})
-_SPARSE_PARTS = ("data", "indices", "indptr", "row", "col", "offsets", "shape", "format", "_is_array")
+_SPARSE_PARTS = (
+    "data",
+    "indices",
+    "indptr",
+    "row",
+    "col",
+    "offsets",
+    "shape",
+    "format",
+    "_is_array",
+)
 
 
 def check_learner_archive(content: bytes, trusted: Collection[str]) -> None:
@@ -71,11 +84,12 @@ def check_learner_archive(content: bytes, trusted: Collection[str]) -> None:
         Where it has not.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        members = {m.filename: m for m in check_archive(archive, len(content))}
-        for name, member in members.items():
+        parts: dict[str, Any] = {}
+        for member in check_archive(archive, len(content)):
+            name, parts[member.filename] = member.filename, member.file_size
             if name.endswith(".npy"):
                 with archive.open(member) as file:
-                    check_npy(file.read(), member.file_size)
+                    parts[name] = check_npy(file.read(_HEAD), member.file_size)
             elif name.endswith(".npz"):
                 inner = archive.read(member)
                 check_npz(io.BytesIO(inner), len(inner), _SPARSE_PARTS, compressed=True)
@@ -84,7 +98,7 @@ def check_learner_archive(content: bytes, trusted: Collection[str]) -> None:
         raise ValueError("it tells no protocol")
     if schema["protocol"] < _OLDEST_PROTOCOL:
         raise ValueError(f"it has protocol {schema['protocol']} of skops")
-    _Schema(trusted, members).visit(schema, 0)
+    _Schema(trusted, parts).visit(schema, 0)
 
 
 class _Schema:
@@ -93,13 +107,13 @@ class _Schema:
     Parameters
     ----------
     trusted : collection of str
-    members : collection of str
-        Names of the archive's members.
+    parts : mapping of str to object
+        Shape and type of the archive's arrays, and the bytes of its other members.
     """
 
-    def __init__(self, trusted: Collection[str], members: Collection[str]) -> None:
+    def __init__(self, trusted: Collection[str], parts: Mapping[str, Any]) -> None:
         self._trusted = trusted
-        self._members = members
+        self._parts = parts
         self._seen: dict[Any, int] = {}
 
     def visit(self, node: Any, level: int) -> int:
@@ -125,7 +139,9 @@ class _Schema:
                 for k, v in node.items()
                 if (kind := type(v)) is dict or kind is list
             ]
-            found = hash((loader, name, tuple(parts)))
+            found = hash(
+                (loader, name, self._parts[node["file"]] if "file" in node else None, tuple(parts))
+            )
         identity = node.get("__id__")
         if identity is not None and self._seen.setdefault(identity, found) != found:
             raise ValueError(f"the number {identity!r} stands for two things in it")
@@ -149,9 +165,7 @@ class _Schema:
                 raise ValueError("its keys are no list")
             for key in keys["content"]:
                 kind = f"{key['__module__']}.{key['__class__']}"
-                if key["__loader__"] != "TypeNode" or not (
-                    kind in _KEYS or self._is_number(kind)
-                ):
+                if key["__loader__"] != "TypeNode" or not (kind in _KEYS or self._is_number(kind)):
                     raise ValueError(f"it has keys of {kind}")
         elif loader == "DefaultDictNode":
             factory = node["content"]["default_factory"]
@@ -165,8 +179,18 @@ class _Schema:
                     raise ValueError("a set holds more than plain values")
         elif loader == "NdArrayNode" and node["type"] == "json":
             _check_objects(node)
-        if "file" in node and node["file"] not in self._members:
-            raise ValueError(f"it has no part {node['file']!r}")
+        elif loader == "TreeNode":
+            self._check_tree(node)
+
+    def _check_tree(self, node: dict[str, Any]) -> None:
+        """Check the arrays of a tree, which is filled without a look at how large they are."""
+        _, classes, outputs = node["__reduce__"]["args"]["content"]
+        state = node["content"]["content"]
+        (nodes, _), (values, _) = (self._parts[state[name]["file"]] for name in ("nodes", "values"))
+        shape = (json.loads(outputs["content"]),)
+        forms = self._parts[classes["file"]][0], len(nodes), len(values), values[:2]
+        if forms != (shape, 1, 3, (*nodes, *shape)):
+            raise ValueError("a tree has other outputs than it says")
 
     def _is_a(self, name: str, bases: tuple[str, ...]) -> bool:
         """Tell whether a name is that of a class with one of some bases.

@@ -28,7 +28,11 @@ def check_support_vectors(learner: Any) -> None:
         return
     sparse = bool(fitted["_sparse"])
     support, counts = np.asarray(fitted["support_"]), np.asarray(fitted["_n_support"])
-    vectors, weights, shape = fitted["support_vectors_"], fitted["_dual_coef_"], fitted["shape_fit_"]
+    vectors, weights, shape = (
+        fitted["support_vectors_"],
+        fitted["_dual_coef_"],
+        fitted["shape_fit_"],
+    )
     if sp.issparse(vectors) is not sparse or sp.issparse(weights) is not sparse:
         raise ValueError("its support vectors are of another form than it says")
     n, classes = len(support), len(counts)

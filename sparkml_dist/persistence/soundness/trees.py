@@ -1,7 +1,8 @@
 """scikit-learn's trees: nodes whose children and features are there, with an end to every way.
 
 Compiled code follows a node's children and reads the features that it names without a look at
-how many there are. A file that says otherwise ends the process, or reads what lies beside the array.
+how many there are. A file that says otherwise ends the process, or has it read what lies beside
+the array.
 """
 
 from __future__ import annotations
