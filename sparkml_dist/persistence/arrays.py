@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.declared_sizes import check_npy
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["read_array", "write_array"]
@@ -46,8 +47,9 @@ def read_array(folder: Folder, name: str, *, rows: int | None = None) -> npt.NDA
     """
     content = folder.read_bytes(name)
     try:
+        check_npy(content, len(content))
         array: npt.NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, TypeError, OSError, EOFError) as error:
         raise StorageError(
             "array_damaged",
             f"{folder.uri(name)!r} is not an array: {error}.",
