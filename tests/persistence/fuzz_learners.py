@@ -260,7 +260,7 @@ def ask(learner: Any, rows: Any) -> None:
         if method in ("predict", "predict_proba") and rows.shape[1] == getattr(
             learner, "n_features_in_", None
         ):
-            outputs = direct(learner, method)
+            outputs = direct(learner, method, rows.shape[1])
             if outputs is not None:
                 outputs(np.ascontiguousarray(rows, np.float32))
 
