@@ -52,6 +52,17 @@ _CALLED: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
 }
 # Types with a form of their own: never made by a call with the file's arguments.
 _OWN_FORM = ("sklearn.tree._tree.", "sklearn.neighbors.", "scipy.sparse.", "functools.", "numpy.")
+_METRICS = "sklearn.metrics._dist_metrics"
+# Objects of compiled code that are filled from a tuple, and its items: arrays, a metric, an array
+# or nothing, and what Python looks after.
+_STATES = {
+    f"{_METRICS}.": ".aa",
+    "sklearn.neighbors._kd_tree.": "aaaa.......m?",
+    "sklearn.neighbors._ball_tree.": "aaaa.......m?",
+}
+# Types with a form of their own that are never filled from a state.
+_NOT_FILLED = ("sklearn.tree._tree.", "functools.", "numpy.")
+_LOSSES = ("sklearn._loss._loss.", "sklearn.linear_model._sgd_fast.")
 # numpy makes as many bytes of a number as it says, and objects of anything.
 _NO_NUMBERS = frozenset({"numpy.void", "numpy.object_"})
 _SPARSE_PARTS = (
@@ -159,6 +170,12 @@ class _Schema:
             name.startswith(_OWN_FORM) or not self._is_a(name, ("builtins.object",))
         ):
             raise ValueError(f"it calls {name}")
+        if loader == "ObjectNode" and name.startswith(_NOT_FILLED):
+            raise ValueError(f"it fills in {name}")
+        if loader == "LossNode" and (
+            not name.startswith(_LOSSES) or node["content"].get("content") != {}
+        ):
+            raise ValueError(f"it uses {name} as a loss")
         if loader == "DictNode":
             keys = node["key_types"]
             if keys["__loader__"] != "ListNode":
@@ -181,6 +198,8 @@ class _Schema:
             _check_objects(node)
         elif loader == "TreeNode":
             self._check_tree(node)
+        elif loader == "ObjectNode" and name.startswith(tuple(_STATES)):
+            _check_state(node, next(v for k, v in _STATES.items() if name.startswith(k)))
 
     def _check_tree(self, node: dict[str, Any]) -> None:
         """Check the arrays of a tree, which is filled without a look at how large they are."""
@@ -210,6 +229,27 @@ class _Schema:
 
         found = getattr(np, name.removeprefix("numpy."), None) if name.startswith("numpy.") else 0
         return isinstance(found, type) and issubclass(found, np.generic) and name not in _NO_NUMBERS
+
+
+def _check_state(node: dict[str, Any], kinds: str) -> None:
+    """Raise unless an object of compiled code is filled from as many arrays as it takes.
+
+    It reads them without a look at how many there are, and follows what is None.
+    """
+    state = node["content"]
+    if state["__loader__"] != "TupleNode" or len(state["content"]) != len(kinds):
+        raise ValueError("an object is filled from other values than it has")
+    for kind, item in zip(kinds, state["content"], strict=True):
+        whole = item["__loader__"] == "NdArrayNode" and item["type"] == "numpy"
+        null = item["__loader__"] == "JsonNode" and item["content"] == "null"
+        metric = item["__module__"] == _METRICS and item["__loader__"] == "ObjectNode"
+        if not (
+            kind == "."
+            or (kind in "a?" and whole)
+            or (kind == "?" and null)
+            or (kind == "m" and metric)
+        ):
+            raise ValueError("an object is filled from other values than it has")
 
 
 def _check_objects(node: dict[str, Any]) -> None:

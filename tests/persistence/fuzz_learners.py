@@ -222,15 +222,24 @@ def _json(files: dict[str, bytes], rng: random.Random) -> None:
     node, other = rng.choice(nodes), rng.choice(nodes)
     plain = [n for n in nodes if n["__loader__"] == "JsonNode"]
     what = rng.random()
-    if what < 0.7 and plain:
+    if what < 0.5 and plain:
         rng.choice(plain)["content"] = rng.choice((*map(str, NUMBERS), *WORDS))
-    elif what < 0.8:
+    elif what < 0.65:
         node.update({k: v for k, v in other.items() if k.startswith("__") and k != "__id__"})
-    elif what < 0.9:
+    elif what < 0.75:
         node["__id__"] = other.get("__id__")
     elif isinstance(node.get("content"), dict | list) and node["content"]:
         content = node["content"]
-        del content[rng.choice(list(content)) if isinstance(content, dict) else -1]
+        place = rng.choice(list(content)) if isinstance(content, dict) else -1
+        if rng.random() < 0.5:
+            del content[place]
+        else:
+            content[place] = {
+                "__class__": "str",
+                "__module__": "builtins",
+                "__loader__": "JsonNode",
+                "content": rng.choice(WORDS),
+            }
     files["schema.json"] = json.dumps(schema).encode()
 
 

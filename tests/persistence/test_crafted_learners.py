@@ -336,6 +336,11 @@ CALLS = {
             "default_factory": named("FunctionNode", *NAMED),
         },
     ),
+    "state of a type": named("ObjectNode", "numpy", "dtype", content=LIST),
+    "state of a partial": named("ObjectNode", "functools", "partial", content=LIST),
+    "loss": named(
+        "LossNode", "sklearn.neighbors._kd_tree", "KDTree", content=LIST, __reduce__={"args": LIST}
+    ),
     "mention": named("CachedNode", "builtins", "list"),
     "state of a generator": named("RandomStateNode", *NAMED, content=LIST),
 }
@@ -365,6 +370,24 @@ def test_operators_and_methods_are_not_trusted():
     ):
         with pytest.raises(StorageError, match="untrusted_type"):
             load_learner(schema_of(content, attribute("extra_", **node)), "m")
+
+
+def test_a_space_tree_is_filled_from_all_that_it_takes():
+    learner = neighbors.KNeighborsClassifier(algorithm="kd_tree").fit(X, y)
+    content, trusted = stored(learner)
+    null = {**JSON, "content": "null"}
+    changes = [lambda items, i=i: items.__setitem__(i, null) for i in (0, 1, 2, 3, 11)]
+    changes += [lambda items: items.pop(), lambda items: items.append(null)]
+    changes += [lambda items: items[11]["content"]["content"].pop()]
+    changes += [lambda items: items[11]["content"]["content"].__setitem__(1, null)]
+    changes += [lambda items: items[11].__setitem__("content", null)]
+    for change in changes:
+        crafted = schema_of(
+            content,
+            lambda s, change=change: change(s["content"]["content"]["_tree"]["content"]["content"]),
+        )
+        with pytest.raises(StorageError, match="damaged_member"):
+            load_learner(crafted, "m", trusted=trusted)
 
 
 def growing(levels):
