@@ -201,7 +201,7 @@ def crafted(content: bytes, place: Path) -> dict[str, bytes]:
     files |= {name: rewritten(content, **parts) for name, parts in members.items()}
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as target:
-        target.writestr("config.json", b" " * 300_000_000)
+        target.writestr("config.json", b" " * 100_000_000)
     files["deflated"] = out.getvalue()
     return files
 

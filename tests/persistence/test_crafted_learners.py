@@ -427,7 +427,7 @@ def bombs():
     """Yield files of less than a megabyte that ask for gigabytes."""
     honest = parts(dump_learner(DecisionTreeClassifier(max_depth=2).fit(X, y)))
     array = next(n for n in honest if n.endswith(".npy"))
-    yield "deflated", joined({**honest, "z.bin": bytes(400_000_000)}, zipfile.ZIP_DEFLATED)
+    yield "deflated", joined({**honest, "z.bin": bytes(50_000_000)}, zipfile.ZIP_DEFLATED)
     for name, content in {
         "long": npy((10**12,)),
         "wide": npy((10**6, 10**6), payload=b"x" * 100),
@@ -449,7 +449,7 @@ def bombs():
     yield "twice", twice.getvalue()
     matrix = io.BytesIO()
     with zipfile.ZipFile(matrix, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr("data.npy", npy((10**8,), payload=bytes(8 * 10**8)))
+        archive.writestr("data.npy", npy((2 * 10**7,), payload=bytes(16 * 10**7)))
     yield "matrix", joined({**honest, "z.npz": matrix.getvalue()})
 
 
