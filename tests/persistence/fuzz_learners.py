@@ -65,14 +65,14 @@ def kinds() -> dict[str, Callable[[], Any]]:
     from sklearn import neighbors as n
     from sklearn import svm
     from sklearn.calibration import CalibratedClassifierCV
-    from sklearn.cluster import KMeans, MiniBatchKMeans
+    from sklearn.cluster import BisectingKMeans, KMeans, MiniBatchKMeans
     from sklearn.impute import KNNImputer
     from sklearn.linear_model import LogisticRegression, SGDClassifier
     from sklearn.model_selection import GridSearchCV
     from sklearn.naive_bayes import CategoricalNB
     from sklearn.neural_network import MLPClassifier
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import KBinsDiscretizer, StandardScaler
+    from sklearn.preprocessing import KBinsDiscretizer, SplineTransformer, StandardScaler
     from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor, ExtraTreeClassifier
 
     rng = np.random.default_rng(0)
@@ -120,6 +120,8 @@ def kinds() -> dict[str, Callable[[], Any]]:
         "mlp": fitted(MLPClassifier((4,), max_iter=5)),
         "means": fitted(KMeans(3, n_init=1)),
         "small means": fitted(MiniBatchKMeans(3, n_init=1)),
+        "bisections": fitted(BisectingKMeans(3)),
+        "splines": fitted(make_pipeline(SplineTransformer(), LogisticRegression())),
         "imputer": fitted(KNNImputer()),
         "bayes": fitted(CategoricalNB(), y, np.abs(X).astype(int)),
         "pipeline": fitted(make_pipeline(StandardScaler(), KBinsDiscretizer(3), tree)),

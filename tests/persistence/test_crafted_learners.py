@@ -17,10 +17,10 @@ import scipy.sparse as sp
 import skops.io
 from sklearn import ensemble, neighbors, svm
 from sklearn.calibration import CalibratedClassifierCV
-from sklearn.cluster import KMeans
+from sklearn.cluster import BisectingKMeans, KMeans
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import FunctionTransformer, StandardScaler
+from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist.errors import StorageError
@@ -202,6 +202,16 @@ def _csr(indptr=None, indices=None):
     return matrix
 
 
+def _bisected(center):
+    clusters = BisectingKMeans(3).fit(X)
+    clusters._bisecting_tree.left.center = center
+    return clusters
+
+
+def spline():
+    return SplineTransformer().fit(X[:, :1]).bsplines_[0]
+
+
 UNSOUND = {
     "order of points": lambda: kd_tree(order=set_at(0, 10**6)),
     "order of points twice": lambda: kd_tree(neighbors.BallTree, order=set_at(0, 1)),
@@ -234,6 +244,11 @@ UNSOUND = {
         estimators_=fitted(ensemble.GradientBoostingClassifier(n_estimators=2)).estimators_[:, :2],
     ),
     "wide forest": lambda: broken(fitted(ensemble.RandomForestClassifier(2)), n_features_in_=3),
+    "narrow bisections": lambda: _bisected(np.zeros(1)),
+    "knots": lambda: broken(spline(), _t=np.zeros(3)),
+    "knots in disorder": lambda: broken(spline(), _t=spline().t[::-1].copy()),
+    "weights": lambda: broken(spline(), _c=np.zeros(2)),
+    "degree": lambda: broken(spline(), k=10**6),
     "generator": lambda: np.random.RandomState(0),
 }
 
@@ -263,6 +278,9 @@ def test_sound_learners_pass():
         fitted(svm.SVC(), S),
         svm.SVC(kernel="precomputed").fit(X @ X.T, y),
         fitted(KMeans(3)),
+        fitted(BisectingKMeans(3)),
+        fitted(SplineTransformer()),
+        fitted(SplineTransformer(extrapolation="periodic")),
         DecisionTreeClassifier(),
         svm.SVC(),
         ensemble.HistGradientBoostingClassifier(),

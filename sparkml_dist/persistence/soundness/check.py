@@ -113,6 +113,33 @@ def _check_centers(clusters: Any) -> None:
         raise ValueError("its centres have other features than it says")
 
 
+def _check_bisected(clusters: Any) -> None:
+    """Raise unless the centres of clusters in clusters are as wide as the rows."""
+    _check_centers(clusters)
+    seen: set[int] = set()
+    stack = [clusters.__dict__.get("_bisecting_tree")]
+    while stack:
+        node = stack.pop()
+        if node is None or id(node) in seen:
+            continue
+        seen.add(id(node))
+        # The root, which nobody is compared with, has none before it is split.
+        if node.center is not None and np.shape(node.center) != (clusters.n_features_in_,):
+            raise ValueError("its centres have other features than it says")
+        stack += [node.left, node.right]
+
+
+def _check_spline(spline: Any) -> None:
+    knots, weights, degree = np.asarray(spline.t), np.asarray(spline.c), spline.k
+    if knots.ndim != 1 or not weights.ndim or type(degree) is not int or degree < 0:
+        raise ValueError("a spline has no form")
+    count = len(knots) - degree - 1
+    if count < degree + 1 or len(weights) < count or not np.isfinite(knots).all():
+        raise ValueError("a spline has other knots than weights")
+    if (np.diff(knots) < 0).any() or not knots[degree] < knots[count]:
+        raise ValueError("the knots of a spline do not follow each other")
+
+
 def _check_sparse(matrix: Any) -> None:
     """Raise unless a sparse matrix has its values inside of itself.
 
@@ -160,9 +187,10 @@ def _check_text(reader: Any) -> None:
 _BY_CLASS: dict[str, Check] = {
     "numpy.random._generator.Generator": _check_generator,
     "numpy.random.mtrand.RandomState": _check_generator,
+    "scipy.interpolate._bsplines.BSpline": _check_spline,
     "scipy.sparse._base._spbase": _check_sparse,
     "sklearn.cluster._agglomerative.AgglomerativeClustering": _drop_cache,
-    "sklearn.cluster._bisect_k_means.BisectingKMeans": _check_centers,
+    "sklearn.cluster._bisect_k_means.BisectingKMeans": _check_bisected,
     "sklearn.cluster._hdbscan.hdbscan.HDBSCAN": _drop_cache,
     "sklearn.cluster._kmeans._BaseKMeans": _check_centers,
     "sklearn.ensemble._forest.BaseForest": _check_forest,
