@@ -97,21 +97,33 @@ def check_learner_archive(content: bytes, trusted: Collection[str]) -> None:
         Where it has not.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
-        parts: dict[str, Any] = {}
-        for member in check_archive(archive, len(content)):
-            name, parts[member.filename] = member.filename, member.file_size
-            if name.endswith(".npy"):
-                with archive.open(member) as file:
-                    parts[name] = check_npy(file.read(_HEAD), member.file_size)
-            elif name.endswith(".npz"):
-                inner = archive.read(member)
-                check_npz(io.BytesIO(inner), len(inner), _SPARSE_PARTS, compressed=True)
-        schema = json.loads(archive.read("schema.json"))
+        members = check_archive(archive, len(content))
+    parts: dict[str, Any] = {}
+    for member in members:
+        name, parts[member.filename] = member.filename, member.file_size
+        if name.endswith(".npy"):
+            parts[name] = check_npy(_stored(content, member, _HEAD), member.file_size)
+        elif name.endswith(".npz"):
+            inner = _stored(content, member)
+            check_npz(io.BytesIO(inner), len(inner), _SPARSE_PARTS, compressed=True)
+        elif name == "schema.json":
+            schema = json.loads(_stored(content, member))
+    if "schema.json" not in parts:
+        raise ValueError("it has no description")
     if not isinstance(schema, dict) or not isinstance(schema.get("protocol"), int):
         raise ValueError("it tells no protocol")
     if schema["protocol"] < _OLDEST_PROTOCOL:
         raise ValueError(f"it has protocol {schema['protocol']} of skops")
     _Schema(trusted, parts).visit(schema, 0)
+
+
+def _stored(content: bytes, member: zipfile.ZipInfo, most: int | None = None) -> bytes:
+    """Return the beginning of a member that is stored as it is, without a stream for it."""
+    at = member.header_offset
+    begin = at + 30 + int.from_bytes(content[at + 26 : at + 28], "little")
+    begin += int.from_bytes(content[at + 28 : at + 30], "little")
+    size = member.file_size if most is None else min(most, member.file_size)
+    return content[begin : begin + size]
 
 
 class _Schema:

@@ -97,31 +97,26 @@ def check_nodes(
     width = n_features if isinstance(n_features, int) else n_features[inner]
     if (feature[inner] < 0).any() or (feature[inner] >= width).any():
         raise ValueError("a node of a tree looks at a feature that there is not")
-    children = np.concatenate([begin[tree] + a, begin[tree] + b])
-    parents = np.bincount(children, minlength=len(leaf))
-    parents[begin] += 1
-    if (parents != 1).any():
+    first = begin[tree]
+    parent = np.full(len(leaf), -1)
+    parent[first + a], parent[first + b] = inner, inner
+    # As many are children as there are places for children, and all but the first of each tree.
+    wanted = len(leaf) - len(sizes)
+    if 2 * len(inner) != wanted or np.count_nonzero(parent >= 0) != wanted:
         raise ValueError("a node of a tree has not one parent")
-    if max_depth is not None:
-        _check_depth(begin, inner, children, max_depth, sizes)
+    if max_depth is not None and (_depths(parent, begin) > max_depth).any():
+        raise ValueError("a tree is deeper than it says")
 
 
-def _check_depth(
-    begin: npt.NDArray[Any],
-    inner: npt.NDArray[Any],
-    children: npt.NDArray[Any],
-    max_depth: npt.NDArray[Any],
-    sizes: npt.NDArray[Any],
-) -> None:
-    """Raise where a tree is deeper than it says."""
-    n = int(sizes.sum())
-    first, second = np.full(n, -1), np.full(n, -1)
-    first[inner], second[inner] = children[: len(inner)], children[len(inner) :]
-    allowed = np.repeat(max_depth, sizes)
-    level, nodes = 0, begin
-    while len(nodes):
-        if (allowed[nodes] < level).any():
-            raise ValueError("a tree is deeper than it says")
-        nodes = nodes[first[nodes] >= 0]
-        nodes = np.concatenate([first[nodes], second[nodes]])
-        level += 1
+def _depths(parent: npt.NDArray[Any], begin: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the depth of each tree, from nodes whose parents come before them.
+
+    Every node looks twice as far up each time: as many rounds as the depth has digits.
+    """
+    depth = np.ones(len(parent), np.int64)
+    depth[begin], parent[begin] = 0, begin
+    while (further := depth[parent]).any():
+        depth += further
+        parent = parent[parent]
+    found: npt.NDArray[Any] = np.maximum.reduceat(depth, begin)
+    return found
