@@ -2,26 +2,32 @@
 
 from __future__ import annotations
 
+import inspect
 import io
 import json
 import os
 import subprocess
 import sys
 import tracemalloc
+import warnings
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 import skops.io
 from sklearn import ensemble, neighbors, svm
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.cluster import BisectingKMeans, KMeans
+from sklearn.impute import KNNImputer
+from sklearn.metrics.pairwise import linear_kernel
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, SplineTransformer, StandardScaler
 from sklearn.tree import DecisionTreeClassifier
+from sklearn.utils import all_estimators
 
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.learners import dump_learner, load_learner
@@ -267,6 +273,13 @@ def test_what_compiled_code_would_follow_out_of_its_arrays_is_refused(make):
             check_learner(whole)
 
 
+def _plain(kind):
+    return all(
+        p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        for p in inspect.signature(kind).parameters.values()
+    )
+
+
 def test_sound_learners_pass():
     learners = [
         *(fitted(k) for k in TREES.values()),
@@ -281,11 +294,55 @@ def test_sound_learners_pass():
         fitted(BisectingKMeans(3)),
         fitted(SplineTransformer()),
         fitted(SplineTransformer(extrapolation="periodic")),
+        svm.SVC(kernel=linear_kernel).fit(X, y),
+        fitted(svm.SVR(), S),
+        neighbors.KNeighborsClassifier(metric="precomputed").fit(np.abs(X @ X.T), y),
+        neighbors.KNeighborsClassifier(metric=np.dot).fit(X, y),
+        neighbors.KNeighborsClassifier().fit(X, np.stack([y, y > 0], 1)),
+        neighbors.KNeighborsRegressor().fit(X, np.stack([y, y > 0], 1)),
+        neighbors.RadiusNeighborsClassifier().fit(X, np.array(["a", "b", "c"])[y]),
+        neighbors.NearestNeighbors(metric="cosine").fit(X),
+        neighbors.LocalOutlierFactor(novelty=True).fit(X),
+        neighbors.KernelDensity(metric="haversine").fit(X[:, :2]),
+        KNNImputer().fit(X),
+        ensemble.RandomForestClassifier(2).fit(X, np.stack([y, y > 0], 1)),
+        ensemble.RandomTreesEmbedding(2).fit(X),
+        ensemble.IsolationForest(n_estimators=2, max_features=2).fit(X),
+        ensemble.AdaBoostRegressor(n_estimators=2).fit(X, y),
+        ensemble.GradientBoostingRegressor(n_estimators=2, loss="quantile").fit(X, y),
+        ensemble.GradientBoostingClassifier(n_estimators=2).fit(S, y > 0),
+        *(k() for _, k in all_estimators() if _plain(k)),
         DecisionTreeClassifier(),
         svm.SVC(),
         ensemble.HistGradientBoostingClassifier(),
     ]
     check_learner(learners)
+
+
+def frame(numbers=False):
+    """Return rows of which one column holds words, or numbers from 3 on."""
+    kinds = (
+        rng.integers(3, 9, 200) if numbers else np.array(["red", "green"])[X[:, 3].astype(int) % 2]
+    )
+    return pd.DataFrame({"x": X[:, 0], "kind": kinds, "z": X[:, 1]})
+
+
+@pytest.mark.parametrize("numbers", [False, True])
+@pytest.mark.parametrize("named", [False, True])
+def test_histogram_boosting_of_words_passes(numbers, named):
+    rows, few = frame(numbers), {"max_iter": 2, "min_samples_leaf": 5}
+    if named:
+        learner = ensemble.HistGradientBoostingClassifier(**few, categorical_features=["kind"])
+    else:
+        rows = rows.astype({"kind": "category"})
+        learner = ensemble.HistGradientBoostingRegressor(**few)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_learner(learner.fit(rows, y))
+    narrow = learner._preprocessor.named_transformers_["encoder"]
+    narrow.categories_ = narrow.categories_ * 2
+    with pytest.raises(ValueError):
+        check_learner(learner)
 
 
 def test_where_results_were_cached_is_forgotten():

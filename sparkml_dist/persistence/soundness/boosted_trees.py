@@ -79,7 +79,11 @@ def _width(learner: Any) -> int:
         return int(learner.n_features_in_)
     import pandas as pd
 
-    row: Any = np.zeros((1, int(learner.n_features_in_)))
-    if (names := learner.__dict__.get("feature_names_in_")) is not None:
-        row = pd.DataFrame(row, columns=list(names))
+    # A row as it was fitted on: what it counts as categories may be words.
+    values: list[Any] = [0.0] * int(learner.n_features_in_)
+    known = learner._preprocessor.named_transformers_["encoder"].categories_
+    for at, categories in zip(np.flatnonzero(learner.is_categorical_), known, strict=True):
+        values[at] = categories[0]
+    names = learner.__dict__.get("feature_names_in_")
+    row = np.array([values]) if names is None else pd.DataFrame([values], columns=list(names))
     return int(learner._preprocess_X(row, reset=False).shape[1])

@@ -66,12 +66,14 @@ def check_neighbors(learner: Any) -> None:
     Parameters
     ----------
     learner : object
-        With ``_fit_X``: neighbours of any kind.
+        Neighbours of any kind; fitted where it has ``_fit_X``.
 
     Raises
     ------
     ValueError
     """
+    if "_fit_X" not in learner.__dict__:
+        return
     rows = learner.__dict__["_fit_X"]
     if not (isinstance(rows, np.ndarray) or sp.issparse(rows)) or rows.ndim != 2:
         raise ValueError("the rows that it searches are no table")
