@@ -9,7 +9,9 @@ from typing import Any
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import StorageError
-from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.fields import checksum, items, natural, text, whole
+from sparkml_dist.persistence.filesystem import Folder, is_uri
+from sparkml_dist.persistence.names import check_names
 from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
 __all__ = ["MANIFEST", "PROTOCOL", "Manifest", "ShardInfo"]
@@ -17,6 +19,11 @@ __all__ = ["MANIFEST", "PROTOCOL", "Manifest", "ShardInfo"]
 MANIFEST = "manifest.json"
 FORMAT = "sparkml_dist.dataset"
 PROTOCOL = 1
+
+# What a file may become in memory: rows that are equal take next to nothing in Parquet, but not so
+# little that a manifest can ask for any number of them.
+_ROOM = 1 << 30
+_RATIO = 1000
 
 
 @dataclass(frozen=True)
@@ -60,8 +67,22 @@ class ShardInfo:
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ShardInfo:
         """Return the entry that JSON holds."""
-        groups, classes = tuple(value["row_groups"]), tuple(value["class_rows"])
-        return cls(**{**value, "row_groups": groups, "class_rows": classes})
+        counts = ("index", "rows", "bytes", "block_bytes", "missing")
+        shard = cls(
+            **{
+                **value,
+                **{name: natural(value[name], name) for name in counts},
+                "row_groups": tuple(natural(n, "row_groups") for n in value["row_groups"]),
+                "class_rows": tuple(natural(n, "class_rows") for n in value["class_rows"]),
+                "sha256": checksum(value["sha256"], "sha256"),
+                "footer_sha256": checksum(value["footer_sha256"], "footer_sha256"),
+            }
+        )
+        if sum(shard.row_groups) != shard.rows:
+            raise TypeError(f"the row groups of shard {shard.index} have other rows than the shard")
+        if shard.class_rows and sum(shard.class_rows) != shard.rows:
+            raise TypeError(f"the classes of shard {shard.index} have other rows than the shard")
+        return shard
 
 
 @dataclass(frozen=True)
@@ -129,13 +150,20 @@ class Manifest:
         folder.write_json(MANIFEST, sealed(self.to_dict()))
 
     @classmethod
-    def read(cls, folder: Folder) -> Manifest:
+    def read(cls, folder: Folder, *, adopted: bool = False) -> Manifest:
         """Read and check the manifest in `folder`.
+
+        Parameters
+        ----------
+        folder : Folder
+        adopted : bool, default=False
+            Whether its files may lie anywhere: those of an adopted data set do.
 
         Raises
         ------
         StorageError
-            ``not_a_dataset``, ``newer_protocol``, ``altered_manifest``, ``damaged_json``.
+            ``not_a_dataset``, ``newer_protocol``, ``altered_manifest``, ``damaged_json``,
+            ``name_outside_folder``, ``adopted_elsewhere``.
         """
         if not folder.exists(MANIFEST):
             raise StorageError(
@@ -146,14 +174,68 @@ class Manifest:
         value = folder.read_json(MANIFEST)
         check_sealed(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
         with reading_fields(folder.uri(MANIFEST), "Cut the data set anew."):
-            return cls(
-                schema=FeatureSchema.from_dict(value["features"]),
+            weight, encoded = value["weight"], value["encoded"]
+            if type(encoded) is not bool:
+                raise TypeError(f"encoded must be true or false. Got {encoded!r}")
+            schema = FeatureSchema.from_dict(value["features"])
+            most = schema.n_features - 1
+            manifest = cls(
+                schema=schema,
                 label=Label.from_dict(value["label"]),
-                weight=value["weight"],
-                key=tuple(value["key"]),
-                seed=value["seed"],
-                shards=tuple(ShardInfo.from_dict(s) for s in value["shards"]),
-                missing_features=tuple(value["missing_features"]),
-                encoded=value["encoded"],
-                library_version=value["library_version"],
+                weight=None if weight is None else text(weight, "weight"),
+                key=tuple(text(k, "key") for k in items(value["key"], "key")),
+                seed=whole(value["seed"], "seed"),
+                shards=tuple(ShardInfo.from_dict(s) for s in items(value["shards"], "shards")),
+                missing_features=tuple(
+                    natural(f, "missing_features", most) for f in value["missing_features"]
+                ),
+                encoded=encoded,
+                library_version=text(value["library_version"], "library_version"),
             )
+            for position, shard in enumerate(manifest.shards):
+                _check_shard(shard, position, manifest)
+        _check_places(manifest, folder, adopted=adopted)
+        return manifest
+
+
+def _check_shard(shard: ShardInfo, position: int, manifest: Manifest) -> None:
+    """Raise unless a shard's file can hold what it is said to hold."""
+    if shard.index != position:
+        raise TypeError(f"shard {shard.index} stands in place {position}")
+    if len(shard.class_rows) not in (0, len(manifest.label.classes)):
+        raise TypeError(f"shard {position} counts other classes than there are")
+    values = max(shard.block_bytes, 4 * shard.rows)
+    if manifest.schema.layout != "sparse":
+        values = max(values, 4 * shard.rows * manifest.schema.n_features)
+    if values > _ROOM + _RATIO * shard.bytes:
+        raise TypeError(
+            f"shard {position} is said to hold {shard.rows:,} rows, {values:,} bytes in memory, in "
+            f"a file of {shard.bytes:,} bytes"
+        )
+
+
+def _check_places(manifest: Manifest, folder: Folder, *, adopted: bool) -> None:
+    """Raise unless the files of a data set lie where they may."""
+    inside = [s.file for s in manifest.shards if manifest.encoded or not _is_absolute(s.file)]
+    check_names(inside, folder)
+    if len(inside) == len(manifest.shards):
+        return
+    if not adopted:
+        raise StorageError(
+            "adopted_elsewhere",
+            f"The data set in {folder.location!r} is made of files that lie elsewhere, such as "
+            f"{next(s.file for s in manifest.shards if s.file not in inside)!r}.",
+            "If you adopted them, or trust who did, open it with "
+            "open_partitioned(path, adopted=True).",
+        )
+    for shard in manifest.shards:
+        if ".." in shard.file.split("/") or "\0" in shard.file:
+            raise StorageError(
+                "name_outside_folder",
+                f"The manifest in {folder.location!r} names the file {shard.file!r}.",
+                "adopt names whole places, without '..'. It was altered; adopt the files again.",
+            )
+
+
+def _is_absolute(name: Any) -> bool:
+    return isinstance(name, str) and (name.startswith("/") or is_uri(name))

@@ -151,13 +151,16 @@ class PartitionedDataset:
         )
 
 
-def open_partitioned(path: str | os.PathLike[str]) -> PartitionedDataset:
+def open_partitioned(path: str | os.PathLike[str], *, adopted: bool = False) -> PartitionedDataset:
     """Open a data set that `partition` or `adopt` made.
 
     Parameters
     ----------
     path : str or path-like
         Local path or URI.
+    adopted : bool, default=False
+        Whether its files may lie outside of its folder, as those that `adopt` took do. What the
+        manifest names is then read, wherever it is: say so for data sets of your own only.
 
     Returns
     -------
@@ -166,7 +169,9 @@ def open_partitioned(path: str | os.PathLike[str]) -> PartitionedDataset:
     Raises
     ------
     StorageError
-        When there is none, or its manifest is damaged, altered or of a newer protocol.
+        When there is none, or its manifest is damaged, altered or of a newer protocol;
+        ``adopted_elsewhere`` where files lie elsewhere and `adopted` is not said;
+        ``name_outside_folder``.
     """
     folder = Folder.at(path)
-    return PartitionedDataset(folder, Manifest.read(folder))
+    return PartitionedDataset(folder, Manifest.read(folder, adopted=adopted))

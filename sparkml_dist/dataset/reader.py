@@ -97,6 +97,8 @@ def read_block(
     rows = sum(
         p.rows if row_groups is None else sum(p.row_groups[g] for g in row_groups) for p in parts
     )
+    # Before memory is taken for what they are said to hold.
+    found = [_found(folder, part, verify=verify) for part in parts]
     sparse = manifest.schema.layout == "sparse"
     builder = BlockBuilder(
         rows,
@@ -108,16 +110,16 @@ def read_block(
         capacity=sum(p.block_bytes for p in parts) // 8 if sparse else None,
     )
     reading = _Reading(manifest, features)
-    for part in parts:
-        for batch in _batches(folder, part, reading, row_groups, verify):
-            place = builder.add(*reading.identity(batch))
-            if sparse:
-                try:
+    for part, info in zip(parts, found, strict=True):
+        for batch in _batches(folder, part, info, reading, row_groups, verify):
+            try:
+                place = builder.add(*reading.identity(batch))
+                if sparse:
                     builder.add_sparse(place, reading.sparse(batch))
-                except BufferError as error:
-                    raise _damaged(folder, part, str(error)) from error
-            else:
-                reading.fill(batch, builder.dense(place))
+                else:
+                    reading.fill(batch, builder.dense(place))
+            except (BufferError, ValueError, TypeError, pa.ArrowException) as error:
+                raise _damaged(folder, part, str(error)) from error
     if builder.rows != rows:
         raise _damaged(folder, parts[-1], f"{builder.rows} rows where the manifest has {rows}")
     if row_groups is None:
@@ -181,14 +183,14 @@ class _Reading:
             matrix = self._adopted.matrix(batch)
         else:
             values, indices = batch.column(VALUES), batch.column(INDICES)
-            offsets = values.offsets.to_numpy()
+            offsets, width = values.offsets.to_numpy(), self._schema.n_features
+            places = indices.flatten().to_numpy(zero_copy_only=False)
+            # Learners' compiled code goes where these lead.
+            if len(places) and not 0 <= places.min() <= places.max() < width:
+                raise ValueError(f"a row has a feature beyond the {width:,} of the manifest")
             matrix = sp.csr_matrix(
-                (
-                    values.flatten().to_numpy(zero_copy_only=False),
-                    indices.flatten().to_numpy(zero_copy_only=False),
-                    offsets - offsets[0],
-                ),
-                shape=(len(batch), self._schema.n_features),
+                (values.flatten().to_numpy(zero_copy_only=False), places, offsets - offsets[0]),
+                shape=(len(batch), width),
             )
         return matrix if self._features is None else sp.csr_matrix(matrix[:, self._features])
 
@@ -201,6 +203,7 @@ def _numpy(batch: pa.RecordBatch, name: str) -> npt.NDArray[Any]:
 def _batches(
     folder: Folder,
     shard: ShardInfo,
+    found: pafs.FileInfo,
     reading: _Reading,
     row_groups: Sequence[int] | None,
     verify: bool,
@@ -220,14 +223,6 @@ def _batches(
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise _damaged(folder, shard, str(error).splitlines()[0]) from error
 
-    found = home.info(name)
-    if verify and found.size is not None and found.size != shard.bytes:
-        raise StorageError(
-            "shard_truncated",
-            f"Shard {shard.index} ({home.uri(name)!r}) has {found.size:,} bytes where the manifest "
-            f"has {shard.bytes:,}.",
-            "The file was cut or replaced; cut the data set anew.",
-        )
     wanted = range(len(shard.row_groups)) if row_groups is None else row_groups
     state = (home.location, name, shard.sha256, found.size, found.mtime_ns, tuple(reading.names))
     # Members read a shard many times, and ranks in every epoch: what this process has checked
@@ -246,6 +241,8 @@ def _batches(
                 source, metadata=footer, page_checksum_verification=verify, **options
             )
         )
+        if verify and (absent := set(reading.names).difference(file.schema_arrow.names)):
+            raise _damaged(folder, shard, f"it has no column {min(absent)!r}")
         if row_groups is not None:
             _footers.keep(state, file.metadata)
         groups = tuple(
@@ -268,6 +265,20 @@ def _batches(
                 if len(_verified) > _MOST_VERIFIED:
                     _verified.clear()
                 _verified.add((state, group))
+
+
+def _found(folder: Folder, shard: ShardInfo, *, verify: bool) -> pafs.FileInfo:
+    """Return what there is of a shard's file, which must have the size that the manifest has."""
+    home, name = locate(folder, shard)
+    found = home.info(name)
+    if verify and found.size is not None and found.size != shard.bytes:
+        raise StorageError(
+            "shard_truncated",
+            f"Shard {shard.index} ({home.uri(name)!r}) has {found.size:,} bytes where the manifest "
+            f"has {shard.bytes:,}.",
+            "The file was cut or replaced; cut the data set anew.",
+        )
+    return found
 
 
 def _listed(groups: Sequence[int]) -> str:

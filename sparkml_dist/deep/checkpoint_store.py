@@ -13,7 +13,8 @@ from __future__ import annotations
 import hashlib
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,18 +23,25 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.declared_sizes import check_npz
+from sparkml_dist.persistence.fields import checksum, mapping, natural
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.seal import check_sealed, sealed
+from sparkml_dist.persistence.names import check_names
+from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
 __all__ = ["Checkpoint", "CheckpointId", "CheckpointStore"]
 
 MANIFEST = "manifest.json"
 FORMAT = "sparkml_dist.checkpoint"
 PROTOCOL = 1
+REMEDY = (
+    "It was cut or altered: delete the checkpoint, or begin the training again (overwrite=True)."
+)
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-_NAME = re.compile(r"launch-(\d+)-step-(\d+)")
+# Not more digits than a number of 63 bits has.
+_NAME = re.compile(r"launch-([0-9]{1,18})-step-([0-9]{1,18})")
 
 
 @dataclass(frozen=True, order=True)
@@ -81,7 +89,9 @@ class Checkpoint:
         StorageError
             ``checkpoint_damaged``.
         """
-        wanted = self.files.get(name, {})
+        if name not in self.files:
+            raise self._damaged(f"it has no {name}")
+        wanted = self.files[name]
         if self.folder.size(name) != wanted.get("bytes"):
             raise self._damaged(f"{name} has {max(0, self.folder.size(name)):,} bytes")
         if self.folder.sha256(name) != wanted.get("sha256"):
@@ -98,11 +108,27 @@ class Checkpoint:
         try:
             with (
                 self.folder.filesystem.open_input_file(self.folder.path(name)) as stream,
-                np.load(stream, allow_pickle=False) as arrays,
             ):
-                return {key: arrays[key] for key in arrays.files}
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+                check_npz(stream, self.folder.size(name))
+                stream.seek(0)
+                with np.load(stream, allow_pickle=False) as arrays:
+                    return {key: arrays[key] for key in arrays.files}
+        except (OSError, ValueError, EOFError, KeyError, TypeError, zipfile.BadZipFile) as error:
             raise self._damaged(f"{name} cannot be read ({error})") from error
+
+    @contextmanager
+    def taking_up(self) -> Iterator[None]:
+        """Report what the arrays lack, or have in another form, as damage.
+
+        Raises
+        ------
+        StorageError
+            ``checkpoint_damaged``.
+        """
+        try:
+            yield
+        except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+            raise self._damaged(f"its arrays are not those of the model ({error})") from error
 
     def _damaged(self, what: str) -> StorageError:
         return StorageError(
@@ -168,9 +194,16 @@ class CheckpointStore:
             When its manifest is damaged, or of a newer version.
         """
         folder = self.folder.child(str(checkpoint))
+        where = folder.uri(MANIFEST)
         value = folder.read_json(MANIFEST)
-        check_sealed(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
-        return Checkpoint(checkpoint, folder, value["content"], value["files"])
+        check_sealed(value, FORMAT, PROTOCOL, where)
+        with reading_fields(where, REMEDY):
+            content, files = mapping(value["content"], "content"), mapping(value["files"], "files")
+            for name, file in files.items():
+                natural(mapping(file, name)["bytes"], "bytes")
+                checksum(file["sha256"], "sha256")
+        check_names(files, folder)
+        return Checkpoint(checkpoint, folder, content, files)
 
     def last_launch(self) -> int:
         """Return the number of the last launch that left anything here; 0 for none."""

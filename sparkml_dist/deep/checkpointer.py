@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.deep.backend import hvd, tf
+from sparkml_dist.deep.checkpoint_content import checked_content
 from sparkml_dist.deep.checkpoint_settings import CheckpointSettings
 from sparkml_dist.deep.checkpoint_store import Checkpoint, CheckpointId, CheckpointStore
 from sparkml_dist.deep.model_signature import first_difference, model_signature
@@ -96,23 +97,26 @@ class Checkpointer:
         ConfigurationError
             ``checkpoint_of_another_training`` or ``checkpoint_of_another_model``, naming the first
             thing in which they differ.
+        StorageError
+            ``checkpoint_damaged`` where its arrays are not those of the model.
         """
         checkpoint = self._choose()
         if checkpoint is None:
             return ProgressPoint()
         content = checkpoint.content
         self._refuse_others(checkpoint)
-        if self._context.rank == 0:
-            self._state.load_shared(checkpoint.arrays(_SHARED))
-        self._own = checkpoint.arrays(_OWN)
-        if self._state.shards:
-            self._state.load_parts(content["shards"], lambda r: checkpoint.arrays(_part(r)))
-        self._state.load_generators(self._own, self._context.rank)
-        if self._extra is not None and content["extra"] is not None:
-            arrays = checkpoint.arrays(_EXTRA) if _EXTRA in checkpoint.files else {}
-            self._extra.load_state(content["extra"], arrays)
-        rows = self._state.count(self._own, "rows", self._context.rank, self._context.size)
-        at = ProgressPoint.from_dict(content["progress"], rows)
+        with checkpoint.taking_up():
+            if self._context.rank == 0:
+                self._state.load_shared(checkpoint.arrays(_SHARED))
+            self._own = checkpoint.arrays(_OWN)
+            if self._state.shards:
+                self._state.load_parts(content["shards"], lambda r: checkpoint.arrays(_part(r)))
+            self._state.load_generators(self._own, self._context.rank)
+            if self._extra is not None and content["extra"] is not None:
+                arrays = checkpoint.arrays(_EXTRA) if _EXTRA in checkpoint.files else {}
+                self._extra.load_state(content["extra"], arrays)
+            rows = self._state.count(self._own, "rows", self._context.rank, self._context.size)
+            at = ProgressPoint.from_dict(content["progress"], rows)
         if self._context.rank == 0:
             self._context.emit(
                 "resumed",
@@ -242,6 +246,7 @@ class Checkpointer:
             checkpoint: Checkpoint | None = None
             try:
                 checkpoint = self._store.read(CheckpointId(int(launch), int(step)))
+                checked_content(checkpoint)
                 for name in checkpoint.files if first else (_OWN,):
                     checkpoint.verify(name)
             except StorageError as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 
+from sparkml_dist.deep.checkpoint_content import checked_plan
 from sparkml_dist.deep.checkpoint_store import CheckpointStore
 from sparkml_dist.deep.job import TrainingJob
 from sparkml_dist.errors import ConfigurationError, StorageError
@@ -34,11 +35,11 @@ def continued(job: TrainingJob, ranks: int, store: CheckpointStore) -> TrainingJ
     """
     for checkpoint in store.ids():
         try:
-            plan = store.read(checkpoint).content["plan"]
-        except (StorageError, KeyError) as error:
+            plan = checked_plan(store.read(checkpoint))
+        except StorageError as error:
             _logger.warning("%s is passed over: %s", checkpoint, error)
             continue
-        lanes, batch = int(plan["lanes"]), int(plan["batch_size"])
+        lanes, batch = plan["lanes"], plan["batch_size"]
         if ranks > lanes:
             raise ConfigurationError(
                 "ranks_do_not_fit",
@@ -46,6 +47,6 @@ def continued(job: TrainingJob, ranks: int, store: CheckpointStore) -> TrainingJ
                 f"go on with at most {lanes} ranks. Got {ranks}.",
                 "Set numRanks to at most that many, or pass overwrite=True to begin anew.",
             )
-        coupling = replace(job.coupling, rate_batches=int(plan["rate_batches"]))
+        coupling = replace(job.coupling, rate_batches=plan["rate_batches"])
         return replace(job, lanes=lanes, batch_size=batch, coupling=coupling)
     return job

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 from sparkml_dist.deep.forward import forward
 from sparkml_dist.deep.inputs import InputSpec
+from sparkml_dist.deep.keras_archive import check_network_archive
+from sparkml_dist.deep.network_size import check_network_size
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
 
@@ -162,15 +164,25 @@ def load_network(folder: Folder, file: str, sha256: str, cpus: int = 1) -> Any:
         with open(path, "wb") as stream:
             stream.write(content)
         try:
+            config, stored = check_network_archive(content, _is_registered)
+            check_network_size(keras, config, stored)
             return keras.saving.load_model(path, compile=False, safe_mode=True)
         except Exception as error:
             raise StorageError(
                 "network_not_loaded",
                 f"{folder.uri(file)!r} cannot be loaded in Keras' safe mode: "
                 f"{str(error).splitlines()[0] if str(error) else type(error).__name__}",
-                "Layers of one's own must be registered with keras.saving."
-                "register_keras_serializable and be importable on every worker.",
+                "Networks are made of Keras' own layers, and of those that the process has "
+                "registered itself with keras.saving.register_keras_serializable before it loads "
+                "the file; nothing that a file names is imported. If it has nothing else, it was "
+                "altered.",
             ) from error
+
+
+def _is_registered(name: str) -> bool:
+    import keras
+
+    return keras.saving.get_registered_object(name) is not None
 
 
 def _keras(cpus: int) -> Any:

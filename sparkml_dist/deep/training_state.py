@@ -98,9 +98,11 @@ class TrainingState:
             seen.update((key, stored[key][1]) for key in fresh)
             arrays = read(rank)
             for key in fresh:
-                wanted = shard_of(self._parts[key])
+                wanted, part = shard_of(self._parts[key]), Shard(*stored[key])
                 assert wanted is not None
-                take_rows(targets[key], wanted, arrays[key], Shard(*stored[key]))
+                if part.rows != wanted.rows or len(arrays[key]) < len(part):
+                    raise ValueError(f"{key} is a part of another table")
+                take_rows(targets[key], wanted, arrays[key], part)
         for key, variable in self._parts.items():
             _assign(variable, targets[key])
 

@@ -63,7 +63,7 @@ class LoadedMembers:
         self.bank.refuse_missing(X)
         for member, learner in zip(self.bank.members, self.learners, strict=True):
             block = forms.for_member(member)
-            ask = None if sp.issparse(block) else direct(learner, method)
+            ask = None if sp.issparse(block) else direct(learner, method, block.shape[1])
             if ask is not None:
                 result = ask(block)
             else:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.declared_sizes import check_npy
 from sparkml_dist.persistence.filesystem import Folder
 
-__all__ = ["read_array", "write_array"]
+__all__ = ["check_array", "read_array", "write_array"]
 
 
 def write_array(folder: Folder, name: str, array: npt.NDArray[Any]) -> None:
@@ -46,8 +48,9 @@ def read_array(folder: Folder, name: str, *, rows: int | None = None) -> npt.NDA
     """
     content = folder.read_bytes(name)
     try:
+        check_npy(content, len(content))
         array: npt.NDArray[Any] = np.load(io.BytesIO(content), allow_pickle=False)
-    except (ValueError, OSError, EOFError) as error:
+    except (ValueError, TypeError, OSError, EOFError) as error:
         raise StorageError(
             "array_damaged",
             f"{folder.uri(name)!r} is not an array: {error}.",
@@ -60,3 +63,43 @@ def read_array(folder: Folder, name: str, *, rows: int | None = None) -> npt.NDA
             "It belongs to other shards; begin the fit anew with overwrite=True.",
         )
     return array
+
+
+def check_array(
+    arrays: Mapping[str, Any], name: str, shape: Sequence[int | None], *, below: int | None = None
+) -> None:
+    """Raise unless an array that was read is of the form that a model needs.
+
+    Parameters
+    ----------
+    arrays : mapping of str to ndarray
+    name : str
+    shape : sequence of int or None
+        None where any size will do.
+    below : int, optional
+        The values are indices: whole numbers from 0 to below this.
+
+    Raises
+    ------
+    StorageError
+        ``arrays_do_not_fit``.
+    """
+    array = arrays.get(name)
+    wrong = None
+    if array is None:
+        wrong = "is missing"
+    elif array.ndim != len(shape) or any(
+        n is not None and n != m for n, m in zip(shape, array.shape, strict=True)
+    ):
+        wanted = " × ".join("any" if n is None else f"{n:,}" for n in shape)
+        wrong = f"has the shape {array.shape} where {wanted} belongs"
+    elif array.dtype.kind not in ("iu" if below is not None else "biuf"):
+        wrong = f"holds values of {array.dtype}"
+    elif below is not None and array.size and not 0 <= array.min() <= array.max() < below:
+        wrong = f"holds numbers from {array.min()} to {array.max()} where there are {below:,}"
+    if wrong:
+        raise StorageError(
+            "arrays_do_not_fit",
+            f"The model's array {name!r} {wrong}.",
+            "It was altered, or belongs to another model; restore it, or fit the model again.",
+        )

@@ -187,7 +187,7 @@ class Folder:
         content = self.read_bytes(name)
         try:
             return json.loads(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise StorageError(
                 "damaged_json",
                 f"{self.uri(name)!r} is not valid JSON ({error}).",

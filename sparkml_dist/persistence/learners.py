@@ -12,6 +12,8 @@ from typing import Any
 from sparkml_dist.errors import ResourceError, StorageError, TrainingError
 from sparkml_dist.persistence.distributions import store_distributions
 from sparkml_dist.persistence.packed_trees import packed, unpacked
+from sparkml_dist.persistence.skops_archive import check_learner_archive
+from sparkml_dist.persistence.soundness import check_learner
 from sparkml_dist.persistence.trusted_types import TRUSTED_TYPES, as_list
 
 __all__ = ["dump_learner", "load_learner", "skops_bytes", "untrusted_error", "untrusted_types"]
@@ -100,16 +102,16 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
         ``out_of_memory``.
     """
     import skops.io
+    from skops.io.exceptions import UntrustedTypesFoundException
 
+    allowed = TRUSTED_TYPES | set(trusted)
     try:
+        check_learner_archive(content, allowed)
+        loaded = skops.io.loads(content, trusted=sorted(allowed))
+        check_learner(loaded)
+        return unpacked(loaded)
+    except UntrustedTypesFoundException as error:
         unknown = untrusted_types(content, trusted)
-    except Exception as error:
-        raise StorageError(
-            "damaged_member",
-            f"{where!r} is not a learner in skops format: {error}.",
-            "The file was cut or altered; restore it or fit the model anew.",
-        ) from error
-    if unknown:
         raise StorageError(
             "untrusted_type",
             f"{where!r} contains types that are not on the allow-list: {', '.join(unknown)}.",
@@ -117,10 +119,7 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
             f"[{', '.join(map(repr, unknown))}] (--trusted-types {' '.join(unknown)}), or let the "
             "session trust them: spark.conf.set('spark.sparkml_dist.trustedTypes', "
             f"'{','.join(unknown)}').",
-        )
-    try:
-        loaded = skops.io.loads(content, trusted=sorted(TRUSTED_TYPES | set(trusted)))
-        return unpacked(loaded)
+        ) from error
     except MemoryError as error:
         raise ResourceError(
             "out_of_memory",
@@ -132,7 +131,8 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
         raise StorageError(
             "damaged_member",
             f"{where!r} cannot be loaded: {type(error).__name__}: {error}.",
-            "It was altered, or written with another version of scikit-learn; see manifest.json.",
+            "It was cut or altered, or written with another version of scikit-learn (see "
+            "manifest.json); restore it or fit the model anew.",
         ) from error
 
 

@@ -41,7 +41,7 @@ def test_files_are_read_as_blocks(spark, source, tmp_path):
     assert data.shards[0].row_groups == (150, 150, 100)
     assert data.manifest.missing_features == (0,)
     for i, part in enumerate(parts):
-        block = open_partitioned(tmp_path / "m").read_block(i)
+        block = open_partitioned(tmp_path / "m", adopted=True).read_block(i)
         assert np.array_equal(block.y, (part.y == "yes").astype(int))
         assert np.allclose(block.X[:, 0], part.x.astype("float32"), equal_nan=True)
         assert np.array_equal(block.X[:, 1], part.n)

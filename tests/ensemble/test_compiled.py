@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 
 import numpy as np
@@ -182,6 +183,47 @@ def test_caches_tell_them_apart(made):
     plain = loaded(made.cache_key, made.load)
     assert loaded(compiled.cache_key, compiled.load) is not plain
     assert loaded(made.cache_key, made.load) is plain
+
+
+def test_a_graph_that_leads_nowhere_is_a_clear_error(made):
+    import onnx
+
+    record = built(made)
+    folder = made.bank.folder
+    honest = folder.read_bytes(record["file"])
+
+    def scored(change):
+        graph = onnx.load_from_string(honest)
+        change(graph.graph)
+        content = graph.SerializeToString()
+        folder.write_bytes(record["file"], content)
+        altered = {**record, "sha256": hashlib.sha256(content).hexdigest()}
+        scorer = choose_scorer(made, LETTERS, folder, altered, "always")
+        return scorer.load()(data()[0])
+
+    def node(name, value):
+        def change(graph):
+            tree = next(n for n in graph.node if n.op_type == "TreeEnsembleRegressor")
+            found = next(a for a in tree.attribute if a.name == name)
+            found.ints[0] = value
+
+        return change
+
+    def elsewhere(graph):
+        constant = graph.initializer[0]
+        constant.data_location = onnx.TensorProto.EXTERNAL
+        constant.ClearField("raw_data")
+        constant.external_data.add(key="location", value="secret.bin")
+
+    assert scored(lambda graph: None).shape[1] == len(LETTERS.classes)
+    for change in (
+        node("nodes_truenodeids", 10**6),
+        node("nodes_falsenodeids", 0),
+        node("target_ids", 10**6),
+        elsewhere,
+    ):
+        with pytest.raises(StorageError, match="compiled_not_loaded"):
+            scored(change)
 
 
 def test_without_onnxruntime_the_plain_path_is_taken(made, monkeypatch, caplog):

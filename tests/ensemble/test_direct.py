@@ -52,7 +52,7 @@ def test_the_same_bits(learner, missing):
     learner.fit(X, y if classifies else target)
     for method in ("predict", "predict_proba") if classifies else ("predict",):
         expected = getattr(learner, method)(X)
-        found = direct(learner, method)(X)
+        found = direct(learner, method, X.shape[1])(X)
         assert np.array_equal(found, expected) and found.dtype == expected.dtype
 
 
@@ -71,8 +71,8 @@ def test_others_are_asked_as_ever(learner):
     if isinstance(learner, RandomForestClassifier):
         y = np.column_stack([y, y])
     learner.fit(X, y)
-    assert direct(learner, "predict_proba") is None
-    assert direct(learner, "predict") is None
+    assert direct(learner, "predict_proba", learner.n_features_in_) is None
+    assert direct(learner, "predict", learner.n_features_in_) is None
 
 
 @pytest.mark.parametrize("voting", ["soft", "hard", "mean"])
@@ -83,7 +83,8 @@ def test_ensembles_score_the_same_bits(voting, tmp_path, monkeypatch):
     fast = made.load()(X)
     asked = []
     monkeypatch.setattr(
-        "sparkml_dist.ensemble.loaded_members.direct", lambda learner, method: asked.append(method)
+        "sparkml_dist.ensemble.loaded_members.direct",
+        lambda learner, method, width: asked.append(method),
     )
     assert np.array_equal(made.load()(X), fast)
     assert len(asked) == 4

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import tracemalloc
+
 import numpy as np
 import pytest
 
 from sparkml_dist.errors import StorageError
-from sparkml_dist.persistence.arrays import read_array, write_array
+from sparkml_dist.persistence.arrays import check_array, read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 
 
@@ -41,3 +44,43 @@ def test_another_number_of_rows_is_refused(tmp_path):
     with pytest.raises(StorageError, match="3 rows where 4 belong") as caught:
         read_array(folder, "w.npy", rows=4)
     assert caught.value.code == "array_damaged"
+
+
+@pytest.mark.parametrize(
+    ("array", "below", "what"),
+    [
+        (np.zeros((2, 3)), None, "shape"),
+        (np.zeros(4), None, "shape"),
+        (np.zeros((4, 2), "S3"), None, "values of"),
+        (np.zeros((4, 2)), 3, "values of"),
+        (np.full((4, 2), 3), 3, "numbers from 3 to 3"),
+        (np.full((4, 2), -1), 3, "numbers from -1"),
+        (None, None, "is missing"),
+    ],
+)
+def test_an_array_of_another_form_than_its_model_needs_is_named(array, below, what):
+    arrays = {} if array is None else {"features": array}
+    with pytest.raises(StorageError, match=f"arrays_do_not_fit.*'features' .*{what}"):
+        check_array(arrays, "features", (4, None), below=below)
+
+
+def test_an_array_of_the_right_form_passes():
+    check_array({"features": np.zeros((4, 2), np.int32)}, "features", (4, None), below=1)
+    check_array({"features": np.zeros((0, 2), np.int32)}, "features", (None, 2), below=0)
+
+
+@pytest.mark.parametrize(
+    "shape", [(10**12,), (10**6, 10**7), (2**40, 2**40), (3,)], ids=["long", "wide", "huge", "cut"]
+)
+def test_an_array_that_declares_what_is_not_there_takes_no_memory(tmp_path, shape):
+    head = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        head, {"descr": "<f8", "fortran_order": False, "shape": shape}
+    )
+    folder = Folder.at(tmp_path)
+    folder.write_bytes("a.npy", head.getvalue() + b"x" * 16)
+    tracemalloc.start()
+    with pytest.raises(StorageError, match=r"array_damaged.*declares"):
+        read_array(folder, "a.npy")
+    assert tracemalloc.get_traced_memory()[1] < 10e6
+    tracemalloc.stop()

@@ -25,7 +25,7 @@ from sparkml_dist.ensemble.compiled.check import (
 )
 from sparkml_dist.ensemble.compiled.export import not_covered, onnx_bytes
 from sparkml_dist.ensemble.compiled.runtime import runtime
-from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.scoring import Predict, Scorer, check_feature_columns, streams, within
 from sparkml_dist.session import SessionInfo, get_session
@@ -43,6 +43,8 @@ COMPILED = "compiled.onnx"
 _MODES = ("auto", "never", "always")
 # What "auto" asks for: less than this is within the noise of the measurement.
 _LEAST_SPEEDUP = 1.1
+# How a graph says that the values of a constant are in a file of its naming: ours never do.
+_ELSEWHERE = b"\n\x08location"
 # Rows that are compared, and rows of one block of them.
 _ROWS = 20_000
 _BLOCK = 4_096
@@ -94,7 +96,7 @@ class CompiledScorer:
         Raises
         ------
         StorageError
-            ``file_altered``.
+            ``file_altered`` or ``compiled_not_loaded``.
         """
         if not has_onnxruntime():
             _logger.info("ONNX Runtime is not installed here: scoring without the compiled model")
@@ -107,7 +109,20 @@ class CompiledScorer:
                 f"The model's file {self.folder.uri(self.file)!r} does not match its manifest.",
                 "It was cut or altered; restore it, or compile the model anew.",
             )
-        run = runtime(content, self.label, _task_cores())
+        try:
+            if _ELSEWHERE in content:
+                raise ValueError("its constants lie in another file")
+            run = runtime(content, self.label, _task_cores())
+        except SparkMLDistError:
+            raise
+        except Exception as error:
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise StorageError(
+                "compiled_not_loaded",
+                f"The model's file {self.folder.uri(self.file)!r} cannot be loaded: {why}.",
+                "It was altered, or is of a newer ONNX; compile the model again, or score with "
+                "compiled='never'.",
+            ) from error
 
         def predict(X: Matrix) -> Any:
             self.plain.check(X)

@@ -22,7 +22,7 @@ _MODULES = ("sklearn.tree._classes", "sklearn.ensemble._forest")
 Method = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
 
 
-def direct(learner: Any, method: str) -> Method | None:
+def direct(learner: Any, method: str, width: int) -> Method | None:
     """Return a function that gives what a learner's method does, to the bit, or None.
 
     Parameters
@@ -31,6 +31,9 @@ def direct(learner: Any, method: str) -> Method | None:
         Decision trees, extremely randomised trees and forests of either have one; subclasses,
         which may do something else, do not.
     method : {"predict", "predict_proba", "decision_function"}
+    width : int
+        Features of the blocks. Compiled code does not count them: where they are not those of the
+        learner, it is scikit-learn that says so.
 
     Returns
     -------
@@ -39,6 +42,8 @@ def direct(learner: Any, method: str) -> Method | None:
     """
     kind = type(learner)
     if kind.__module__ not in _MODULES or getattr(learner, "n_outputs_", 1) != 1:
+        return None
+    if learner.n_features_in_ != width:
         return None
     name, classifies = kind.__name__, hasattr(learner, "classes_")
     wanted = "predict_proba" if classifies else "predict"

@@ -212,7 +212,8 @@ class _Columns:
 
 def _values(learner: Any, X: Matrix) -> Array:
     tree = getattr(learner, "tree_", None)
-    if tree is not None and isinstance(X, np.ndarray) and X.dtype == np.float32:
+    plain = isinstance(X, np.ndarray) and X.dtype == np.float32
+    if tree is not None and plain and X.shape[1] == learner.n_features_in_:
         # What the tree's predict ends in, without looking at every row first: with thousands of
         # small trees that would take longer than the trees themselves.
         return np.asarray(tree.predict(X)).reshape(-1)

@@ -13,6 +13,8 @@ from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.mining.arrays_model import ArraysModel
 from sparkml_dist.mining.clusters.nearest_center import nearest_centers
 from sparkml_dist.mining.point_columns import point_matrix
+from sparkml_dist.persistable import Saved
+from sparkml_dist.persistence.arrays import check_array
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -26,6 +28,11 @@ class CentersModel(ArraysModel):
     ``transform`` adds `predictionCol` (int): the number of the nearest center, from 0. Centers
     are numbered by descending number of the rows that they were fitted on.
     """
+
+    def _read_files(self, saved: Saved) -> None:
+        super()._read_files(saved)
+        check_array(self.arrays, "centers", (None, self.numFeatures))
+        check_array(self.arrays, "sizes", (self.numClusters,))
 
     @property
     def clusterCenters(self) -> npt.NDArray[np.float64]:

@@ -13,6 +13,8 @@ from sparkml_dist.mining.outliers.isolation_scorer import IsolationScorer
 from sparkml_dist.mining.outliers.isolation_trees import IsolationTrees
 from sparkml_dist.mining.outliers.outlier_params import OutlierModel
 from sparkml_dist.mining.point_columns import point_matrix
+from sparkml_dist.persistable import Saved
+from sparkml_dist.persistence.arrays import check_array
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -38,6 +40,18 @@ class IsolationForestModel(OutlierModel):
             self.arrays["thresholds"],
             self.arrays["paths"],
         )
+
+    def _read_files(self, saved: Saved) -> None:
+        super()._read_files(saved)
+        check_array(self.arrays, "paths", (None, None))
+        trees, size = self.arrays["paths"].shape
+        # Heaps: as many places as a power of two.
+        check_array(self.arrays, "thresholds", (trees, 1 << max(1, size.bit_length() - 1)))
+        check_array(self.arrays, "paths", self.arrays["thresholds"].shape)
+        if "normals" in self.arrays:
+            check_array(self.arrays, "normals", (trees, size, self.numFeatures))
+        else:
+            check_array(self.arrays, "features", (trees, size), below=self.numFeatures)
 
     @property
     def numEstimators(self) -> int:

@@ -1,0 +1,191 @@
+"""Looks through a ``.keras`` file before Keras makes a network of it.
+
+Keras looks up what a file's configuration names among everything that it exports, in its safe mode
+as well: layers that read files, run other frameworks or Python code, functions that download. Here
+the configuration may name layers, operations, initializers and the like, and nothing else; what is
+not Keras' own must have been registered by this process, of itself. The weights must be plain
+arrays in the file itself, as large as they say.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import re
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+from sparkml_dist.persistence.declared_sizes import check_archive
+
+__all__ = ["check_network_archive"]
+
+WEIGHTS = "model.weights.h5"
+# Assets are the vocabularies of layers that were adapted to data.
+_MEMBER = re.compile(
+    rf"config\.json|metadata\.json|{re.escape(WEIGHTS)}|assets(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+"
+)
+_DEEPEST = 150
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_DTYPE = re.compile(r"(bfloat|float|u?int|complex)(4|8|16|32|64|128)|bool")
+
+# Rooms of Keras whose classes and functions make up networks.
+_ROOMS = (
+    "activations",
+    "constraints",
+    "dtype_policies",
+    "initializers",
+    "layers",
+    "losses",
+    "metrics",
+    "models",
+    "ops",
+    "optimizers",
+    "quantizers",
+    "random",
+    "regularizers",
+)
+_MODULE = re.compile(rf"keras(\.src)?\.({'|'.join(_ROOMS)})(\.[a-z_0-9]+)*")
+_TOP = frozenset(
+    {
+        "DTypePolicy",
+        "FloatDTypePolicy",
+        "Function",
+        "Functional",
+        "InputSpec",
+        "Layer",
+        "Model",
+        "Operation",
+        "Sequential",
+    }
+)
+_FUNCTION_MODULE = re.compile(r"builtins|keras\.(activations|losses|metrics|ops)(\.[a-z_0-9]+)*")
+# They run code or other frameworks, or load files that their settings name.
+_REFUSED = frozenset(
+    {
+        "FlaxLayer",
+        "JaxLayer",
+        "Lambda",
+        "TFSMLayer",
+        "TorchModuleWrapper",
+        "__lambda__",
+        "__typespec__",
+    }
+)
+# Settings that hold values, or the name of a file with values.
+_VALUES_OR_FILE = ("vocabulary", "idf_weights")
+
+
+def check_network_archive(
+    content: bytes, registered: Callable[[str], bool]
+) -> tuple[dict[str, Any], int]:
+    """Return the configuration of a network and the bytes of its weights, if both are plain.
+
+    Parameters
+    ----------
+    content : bytes
+        A ``.keras`` file.
+    registered : callable
+        Tells whether a name is registered with Keras in this process; asked about what is not
+        Keras' own.
+
+    Returns
+    -------
+    config : dict
+    stored : int
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile
+        Where it does not.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        for member in check_archive(archive, len(content)):
+            if not _MEMBER.fullmatch(member.filename):
+                raise ValueError(f"{member.filename!r} does not belong in it")
+        config = json.loads(archive.read("config.json"))
+        if not isinstance(config, dict):
+            raise ValueError("its configuration is no mapping")
+        _check(config, registered, 0)
+        return config, _weights_bytes(archive.read(WEIGHTS))
+
+
+def _check(value: Any, registered: Callable[[str], bool], level: int) -> None:
+    """Check a part of the configuration and all below it."""
+    if level > _DEEPEST:
+        raise ValueError(f"its configuration is nested more than {_DEEPEST} levels deep")
+    if isinstance(value, list):
+        for item in value:
+            _check(item, registered, level + 1)
+    elif isinstance(value, dict):
+        if "class_name" in value:
+            _check_object(value, registered)
+        for name in _VALUES_OR_FILE:
+            if isinstance(value.get(name), str):
+                raise ValueError(f"{name} is the name of a file")
+        for item in value.values():
+            _check(item, registered, level + 1)
+
+
+def _check_object(value: dict[str, Any], registered: Callable[[str], bool]) -> None:
+    """Check that what a configuration asks for is a part of networks."""
+    kind, module = value["class_name"], value.get("module")
+    if kind == "function":
+        kind, module = value.get("config"), module or "builtins"
+        allowed = bool(_FUNCTION_MODULE.fullmatch(str(module)))
+    elif kind in ("__numpy__", "__tensor__"):
+        if not _DTYPE.fullmatch(str(value["config"]["dtype"])):
+            raise ValueError(f"it holds an array of {value['config']['dtype']!r}")
+        return
+    elif module is None:
+        # Looked up among the room's own classes where it stands, or registered.
+        allowed = True
+    elif module == "keras":
+        allowed = kind in _TOP
+    else:
+        allowed = bool(_MODULE.fullmatch(str(module)))
+    name = value.get("registered_name")
+    # What is registered comes first: Keras asks for these names before it looks at the module.
+    names = [n for n in (name, kind) if isinstance(n, str) and ">" in n]
+    if any(registered(n) for n in names) or (
+        module is not None and not allowed and isinstance(name, str) and registered(name)
+    ):
+        return
+    if kind in _REFUSED or names or not allowed or not _NAME.fullmatch(str(kind)):
+        raise ValueError(f"it asks for {f'{module}.' if module else ''}{name or kind}")
+
+
+def _weights_bytes(content: bytes) -> int:
+    """Return the bytes of the arrays of an HDF5 file, if each lies in it, whole and as it is."""
+    import h5py
+
+    with h5py.File(io.BytesIO(content), "r") as file:
+        stored = _group_bytes(file, 0)
+    if stored > len(content):
+        raise ValueError(f"its weights declare {stored:,} bytes and have {len(content):,}")
+    return stored
+
+
+def _group_bytes(group: Any, level: int) -> int:
+    import h5py
+
+    if level > _DEEPEST:
+        raise ValueError(f"its weights are nested more than {_DEEPEST} levels deep")
+    total = 0
+    for name in group:
+        if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+            raise ValueError(f"its weights lead elsewhere at {group.name}/{name}")
+        item = group[name]
+        if isinstance(item, h5py.Group):
+            total += _group_bytes(item, level + 1)
+            continue
+        if not isinstance(item, h5py.Dataset) or item.dtype.hasobject:
+            raise ValueError(f"{item.name} is no array of weights")
+        if item.is_virtual or item.external or item.chunks or item.compression:
+            raise ValueError(f"{item.name} does not lie in it as it is")
+        declared = math.prod(item.shape or ()) * item.dtype.itemsize
+        if item.shape is None or item.id.get_storage_size() != declared:
+            raise ValueError(f"{item.name} declares {declared:,} bytes and has others")
+        total += declared
+    return total

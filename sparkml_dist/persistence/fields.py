@@ -1,0 +1,64 @@
+"""Fields of JSON documents, of the kinds that they must have."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+__all__ = ["checksum", "items", "mapping", "natural", "text", "whole"]
+
+_MOST = 2**63 - 1
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def natural(value: Any, name: str, most: int = _MOST) -> int:
+    """Return a whole number from 0 to `most`.
+
+    Raises
+    ------
+    TypeError
+        As all functions here: whoever reads a document turns it into an error that names it.
+    """
+    if type(value) is not int or not 0 <= value <= most:
+        raise TypeError(f"{name} must be a whole number from 0 to {most}. Got {_shown(value)}")
+    return value
+
+
+def whole(value: Any, name: str) -> int:
+    """Return a whole number."""
+    if type(value) is not int:
+        raise TypeError(f"{name} must be a whole number. Got {_shown(value)}")
+    return value
+
+
+def text(value: Any, name: str) -> str:
+    """Return text."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name} must be text. Got {_shown(value)}")
+    return value
+
+
+def checksum(value: Any, name: str) -> str:
+    """Return a SHA-256 in hexadecimal digits."""
+    if not isinstance(value, str) or not _SHA256.fullmatch(value):
+        raise TypeError(f"{name} must be a SHA-256. Got {_shown(value)}")
+    return value
+
+
+def items(value: Any, name: str) -> list[Any]:
+    """Return a list."""
+    if not isinstance(value, list):
+        raise TypeError(f"{name} must be a list. Got {_shown(value)}")
+    return value
+
+
+def mapping(value: Any, name: str) -> dict[str, Any]:
+    """Return a mapping."""
+    if not isinstance(value, dict):
+        raise TypeError(f"{name} must be a mapping. Got {_shown(value)}")
+    return value
+
+
+def _shown(value: Any) -> str:
+    shown = repr(value)
+    return shown if len(shown) <= 60 else f"{shown[:57]}..."
