@@ -6,8 +6,9 @@ timeout, and nobody knows whose failure came first. The task of rank 0 runs a
 `sparkml_dist.cluster.control_client.ControlClient`. A failure, a connection that breaks, or a gang
 that no longer advances is told to all, and everyone names the same first failure.
 
-The protocol is JSON lines over TCP. A client proves that it knows the gang's token by answering a
-random challenge with an HMAC, so that the token itself is never sent.
+Each end also says every two seconds that it is there: one whose task is stopped, or whose messages
+somebody holds back, is told like one that has failed. `sparkml_dist.cluster.control_wire` keeps
+strangers from speaking on the line, and `sparkml_dist.cluster.waiting_room` from filling it.
 """
 
 from __future__ import annotations
@@ -15,20 +16,23 @@ from __future__ import annotations
 import hmac
 import secrets
 import socket
-import socketserver
 import threading
-from typing import Any, BinaryIO, cast
 
 from sparkml_dist.cluster.control_wire import (
     HANDSHAKE_SECONDS,
+    HELLO,
+    NONCE_BYTES,
+    ForgedMessageError,
+    Line,
     Record,
-    answer,
-    hang_up,
+    Secrets,
+    beat_seconds,
     keep_alive,
-    read,
-    send,
+    silent,
 )
+from sparkml_dist.cluster.observed_time import ObservedTime
 from sparkml_dist.cluster.stall import StallWatch
+from sparkml_dist.cluster.waiting_room import BACKLOG, Visitor, WaitingRoom
 
 __all__ = ["ControlServer"]
 
@@ -51,6 +55,8 @@ class ControlServer:
         How long after the start a rank may take to connect.
     stall_seconds : float, optional
         After which a gang in which no rank advances has failed; never by default.
+    silence_seconds : float, optional
+        After which a rank whose task says nothing has failed; never by default.
     """
 
     def __init__(
@@ -61,34 +67,32 @@ class ControlServer:
         echo_seconds: float = 1.0,
         join_seconds: float = 60.0,
         stall_seconds: float | None = None,
+        silence_seconds: float | None = None,
     ) -> None:
         self.size = size
         self.token = secrets.token_hex(16)
         self._echo_seconds = echo_seconds
         self._lock = threading.Lock()
-        self._clients: dict[int, socket.socket] = {}
+        self._clients: dict[int, Line] = {}
         self._joined: set[int] = set()
         self._done: set[int] = set()
         self._reports: list[Record] = []
         self._verdict: Record | None = None
         self._ended = threading.Event()
-        self._stall = StallWatch(stall_seconds or float("inf"))
-        self._server = _Server((address, 0), _Handler)
-        self._server.control = self
-        self.port = int(self._server.server_address[1])
-        threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.1},
-            name="sparkml_dist-control",
-            daemon=True,
-        ).start()
+        self._clock = ObservedTime()
+        self._heard: dict[int, float] = {}
+        self._silence_seconds = silence_seconds
+        self._stall = StallWatch(stall_seconds or float("inf"), self._clock)
+        listener = socket.create_server((address, 0), backlog=BACKLOG)
+        self.port = int(listener.getsockname()[1])
+        self._room = WaitingRoom(
+            listener, self._admit, greet=_challenge, seconds=HANDSHAKE_SECONDS, limit=HELLO.size
+        )
+        self._room.serve("sparkml_dist-control")
         self._join_timer = threading.Timer(join_seconds, self._check_joined)
         self._join_timer.daemon = True
         self._join_timer.start()
-        if stall_seconds:
-            threading.Thread(
-                target=self._watch, name="sparkml_dist-control-watch", daemon=True
-            ).start()
+        threading.Thread(target=self._watch, name="sparkml_dist-control-watch", daemon=True).start()
 
     @property
     def verdict(self) -> Record | None:
@@ -103,22 +107,56 @@ class ControlServer:
         """Stop listening and hang up."""
         self._join_timer.cancel()
         self._ended.set()
-        self._server.shutdown()
-        self._server.server_close()
+        self._room.close()
         with self._lock:
             clients = list(self._clients.values())
             self._clients.clear()
         for client in clients:
-            hang_up(client)
+            client.close()
 
-    def _join(self, rank: int, client: socket.socket) -> None:
+    def _admit(self, visitor: Visitor) -> None:
+        """Let a rank in that knows the token; raise for everybody else."""
+        nonce, rank, proof = HELLO.unpack(visitor.said)
+        keys = Secrets.of(self.token, visitor.greeting, nonce, rank)
+        if not hmac.compare_digest(proof, keys.proof):
+            raise PermissionError("it does not know the token")
+        line = Line(visitor.connection, keys.of_server, keys.of_rank)
         with self._lock:
-            self._clients[rank] = client
+            if rank in self._joined or rank >= self.size:
+                raise PermissionError(f"rank {rank} is here already, or there is none")
+            line.send({"type": "welcome"})
+            self._clients[rank] = line
             self._joined.add(rank)
             self._stall.joined(rank)
+            self._heard[rank] = self._clock()
             verdict = self._verdict
         if verdict is not None:
-            send(client, {"type": "stop", "record": verdict})
+            line.send({"type": "stop", "record": verdict})
+        threading.Thread(
+            target=self._follow,
+            args=(rank, line),
+            name=f"sparkml_dist-control-of-{rank}",
+            daemon=True,
+        ).start()
+
+    def _follow(self, rank: int, line: Line) -> None:
+        """Take what a rank says until it hangs up."""
+        try:
+            while True:
+                try:
+                    message = line.read()
+                except TimeoutError:
+                    continue
+                if message is None:
+                    break
+                with self._lock:
+                    self._heard[rank] = self._clock()
+                self._take(rank, message)
+        except ForgedMessageError:
+            self._report({"rank": rank, "kind": "forged", "echo": False})
+        finally:
+            line.close()
+            self._leave(rank)
 
     def _leave(self, rank: int) -> None:
         with self._lock:
@@ -160,16 +198,31 @@ class ControlServer:
             self._verdict = (causes or self._reports)[0]
             clients = list(self._clients.values())
         for client in clients:
-            send(client, {"type": "stop", "record": self._verdict})
+            client.send({"type": "stop", "record": self._verdict})
         self._ended.set()
 
     def _watch(self) -> None:
-        while not self._ended.wait(_WATCH_SECONDS):
+        beat = beat_seconds(self._silence_seconds)
+        beaten = self._clock()
+        while not self._ended.wait(min(_WATCH_SECONDS, beat)):
+            now = self._clock()
             with self._lock:
-                record = self._stall.stalled()
+                record = self._stall.stalled() or self._silent(now)
+                clients = list(self._clients.values())
             if record is not None:
                 self._report(record)
                 return
+            if now - beaten >= beat:
+                beaten = now
+                for client in clients:
+                    client.send({"type": "beat"})
+
+    def _silent(self, now: float) -> Record | None:
+        for rank, heard in self._heard.items():
+            seconds = self._silence_seconds
+            if seconds and rank not in self._done and now - heard > seconds:
+                return silent(rank, seconds)
+        return None
 
     def _check_joined(self) -> None:
         with self._lock:
@@ -178,37 +231,7 @@ class ControlServer:
             self._report({"rank": missing[0], "kind": "not_joined", "echo": False})
 
 
-class _Server(socketserver.ThreadingTCPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-    control: ControlServer
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a stranger's broken connection is no concern of the gang."""
-
-
-class _Handler(socketserver.StreamRequestHandler):
-    server: _Server
-
-    def handle(self) -> None:
-        control, client = self.server.control, self.request
-        keep_alive(client)
-        client.settimeout(HANDSHAKE_SECONDS)
-        nonce = secrets.token_hex(16)
-        send(client, {"nonce": nonce})
-        stream = cast(BinaryIO, self.rfile)
-        hello = read(stream)
-        if hello is None or not isinstance(hello.get("rank"), int):
-            return
-        rank = hello["rank"]
-        expected = answer(control.token, nonce, rank)
-        if not hmac.compare_digest(expected, str(hello.get("answer"))):
-            return
-        client.settimeout(None)
-        control._join(rank, client)
-        try:
-            while (message := read(stream)) is not None:
-                control._take(rank, message)
-        finally:
-            control._leave(rank)
+def _challenge(visitor: Visitor) -> None:
+    keep_alive(visitor.connection)
+    visitor.greeting = secrets.token_bytes(NONCE_BYTES)
+    visitor.connection.sendall(visitor.greeting)

@@ -15,6 +15,9 @@ ranks. A connection asks for one rank:
   minus the signal) when it has ended; or ``refused``, where it was started with another
   environment, which libraries may have read when they were imported;
 - when the client's side ends, the rank is killed. What it has started ends with it.
+
+It listens to its own user only, and hears many at once (`sparkml_dist.cluster.waiting_room`): who
+says nothing, or no end of it, keeps nobody else from having ranks.
 """
 
 from __future__ import annotations
@@ -29,16 +32,21 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from sparkml_dist.cluster import rank_main
+from sparkml_dist.cluster.same_user import check_same_user
+from sparkml_dist.cluster.waiting_room import Visitor, WaitingRoom
 
 __all__ = ["main", "send_request"]
 
 _REQUEST_SECONDS = 10.0
-_PEER = struct.Struct("3i")  # pid, uid, gid
+_LENGTH = struct.Struct(">I")
+_LONGEST_REQUEST = 1 << 23  # more than an environment can have
+_DESCRIPTORS = 3
 # Read when Horovod is initialised, in the rank, and not before.
 _LATER = "HOROVOD_"
 _OURS = rank_main.__name__.partition(".")[0] + "."
@@ -76,7 +84,7 @@ def send_request(
         Its standard input, its output, its events.
     """
     content = json.dumps({"modules": list(modules), "environment": dict(environment)}).encode()
-    socket.send_fds(connection, [struct.pack(">I", len(content))], list(descriptors))
+    socket.send_fds(connection, [_LENGTH.pack(len(content))], list(descriptors))
     connection.sendall(content)
 
 
@@ -84,55 +92,57 @@ class _Server:
     def __init__(self, listener: socket.socket, executor: int, seconds: float) -> None:
         self._environment = _at_import(os.environ)
         self._seconds = seconds
-        self._listener: socket.socket | None = listener
+        self._room = WaitingRoom(
+            listener,
+            self._start,
+            whole=_whole,
+            greet=lambda visitor: check_same_user(visitor.connection),
+            seconds=_REQUEST_SECONDS,
+            limit=_LENGTH.size,
+            descriptors=_DESCRIPTORS,
+        )
+        self._selector = self._room.selector
         self._executor = os.pidfd_open(executor)
-        self._selector = selectors.DefaultSelector()
-        self._selector.register(listener, selectors.EVENT_READ, self._accept)
         self._selector.register(self._executor, selectors.EVENT_READ, self._leave)
         self._ranks: dict[int, _Rank] = {}
 
     def run(self) -> None:
-        while self._listener is not None or self._ranks:
-            ready = self._selector.select(None if self._ranks else self._seconds)
-            if not ready and not self._ranks:
-                self._close_listener()
-            for key, _ in ready:
-                key.data()
+        leaves = time.monotonic() + self._seconds
+        while self._room.open or self._ranks:
+            if self._ranks:
+                self._room.step()
+                leaves = time.monotonic() + self._seconds
+            else:
+                self._room.step(leaves - time.monotonic())
+                if time.monotonic() >= leaves:
+                    self._room.close_door()
 
-    def _accept(self) -> None:
-        if self._listener is None:
-            return
-        connection, _ = self._listener.accept()
+    def _start(self, visitor: Visitor) -> None:
+        """Fork the rank that is asked for; where that fails, the client starts it by itself."""
+        if len(visitor.descriptors) != _DESCRIPTORS:
+            raise ValueError(f"{len(visitor.descriptors)} descriptors came")
+        request = json.loads(visitor.said[_LENGTH.size :])
+        connection = visitor.connection
         connection.settimeout(_REQUEST_SECONDS)
-        descriptors: list[int] = []
-        try:
-            _refuse_strangers(connection)
-            head, descriptors, _, _ = socket.recv_fds(connection, 4, 3)
-            with connection.makefile("rb") as stream:
-                request = json.loads(stream.read(*struct.unpack(">I", head)))
-            if _at_import(request["environment"]) != self._environment:
-                self._close_listener()  # first: it comes again at once
-                _say(connection, refused=True)
-                connection.close()
-                return
-            self._start(connection, request, descriptors)
-        except (OSError, ValueError, struct.error):
-            connection.close()  # the client starts the rank in its own way
-        finally:
-            for descriptor in descriptors:
-                os.close(descriptor)
-
-    def _start(
-        self, connection: socket.socket, request: dict[str, Any], descriptors: list[int]
-    ) -> None:
+        if _at_import(request["environment"]) != self._environment:
+            self._room.close_door()  # first: it comes again at once
+            _say(connection, refused=True)
+            raise ConnectionRefusedError("this server has another environment")
         self._import(request["modules"])
         pid = os.fork()
         if pid == 0:
-            self._become_rank(connection, request, descriptors)
-        rank = _Rank(pid, os.pidfd_open(pid), connection)
+            self._become_rank(connection, request, visitor.descriptors)
+        try:
+            rank = _Rank(pid, os.pidfd_open(pid), connection)
+        except OSError:  # no descriptor is left
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            raise
         self._ranks[pid] = rank
         self._selector.register(rank.pidfd, selectors.EVENT_READ, lambda: self._reap(rank))
         self._selector.register(connection, selectors.EVENT_READ, lambda: self._kill(rank))
+        for descriptor in visitor.descriptors:
+            os.close(descriptor)
         with contextlib.suppress(OSError):
             _say(connection, pid=pid)
 
@@ -144,7 +154,7 @@ class _Server:
             try:
                 importlib.import_module(name)
             except Exception:  # noqa: BLE001 - the rank fails in the same way, and tells
-                self._close_listener()  # the next ones find what has been installed by then
+                self._room.close_door()  # the next ones find what has been installed by then
             gc.collect()
             gc.freeze()  # or the ranks' collections copy the pages that they share
 
@@ -153,8 +163,7 @@ class _Server:
     ) -> NoReturn:
         try:
             os.setsid()
-            self._selector.close()
-            self._close_listener()
+            self._room.close()
             connection.close()
             os.close(self._executor)
             for other in self._ranks.values():
@@ -189,13 +198,6 @@ class _Server:
             self._selector.unregister(rank.connection)
             _kill_group(rank.pid)
 
-    def _close_listener(self) -> None:
-        if self._listener is not None:
-            with contextlib.suppress(KeyError, ValueError):
-                self._selector.unregister(self._listener)
-            self._listener.close()
-            self._listener = None
-
     def _leave(self) -> None:
         for rank in self._ranks.values():
             _kill_group(rank.pid)
@@ -213,10 +215,15 @@ def _at_import(environment: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in environment.items() if not k.startswith(_LATER)}
 
 
-def _refuse_strangers(connection: socket.socket) -> None:
-    peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
-    if _PEER.unpack(peer)[1] != os.getuid():
-        raise PermissionError("another user's process asks for a rank")
+def _whole(visitor: Visitor) -> bool:
+    """Tell whether a request is there as a whole."""
+    if len(visitor.said) < _LENGTH.size:
+        return False
+    (length,) = _LENGTH.unpack_from(visitor.said)
+    if length > _LONGEST_REQUEST:
+        raise ValueError(f"a request of {length:,} bytes is announced")
+    visitor.limit = _LENGTH.size + length + 1
+    return len(visitor.said) == _LENGTH.size + length
 
 
 def _say(connection: socket.socket, **reply: Any) -> None:

@@ -14,12 +14,13 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 
 from sparkml_dist.cluster.fork_server import send_request
+from sparkml_dist.cluster.same_user import check_same_user
 from sparkml_dist.cluster.spawned_child import SpawnedChild
+from sparkml_dist.cluster.waiting_room import BACKLOG
 
 __all__ = ["ForkedChild", "server_folder"]
 
 _SOCKET, _LOCK = "sparkml_dist-ranks.socket", "sparkml_dist-ranks.lock"
-_WAITING = 128
 # Of this process; kept, so that they are reaped.
 _servers: list[subprocess.Popen[bytes]] = []
 
@@ -115,6 +116,7 @@ class ForkedChild:
         connection = None
         try:
             connection = _connected(self._folder, self._environment, self._seconds)
+            check_same_user(connection)  # it is about to get the whole environment
             send_request(connection, self._modules, self._environment, self._descriptors)
             with self._lock:
                 self._connection = connection
@@ -172,7 +174,7 @@ def _start_server(place: str, environment: Mapping[str, str], seconds: float) ->
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(place)
         os.chmod(place, 0o600)
-        listener.listen(_WAITING)
+        listener.listen(BACKLOG)
         # Its parent is this worker, which Spark may end any time; what starts workers, and ends
         # with the executor, is that one's parent.
         server = subprocess.Popen(

@@ -7,6 +7,9 @@ one address only, and every path must begin with a secret. Horovod cannot send c
 builds its addresses as ``http://`` + address + ``:`` + port + ``/scope/key``; with an address of
 ``host:port/secret`` the secret becomes the first part of every path.
 
+One thread answers all, each when its request is there as a whole; until then
+`sparkml_dist.cluster.waiting_room` keeps it, and who does not begin with the secret may say little.
+
 What Horovod appends as the port is then free to mean something else: the number of a round. Ranks
 that start Horovod anew must not find what they left in the store before, and so each start has a
 round of its own.
@@ -14,20 +17,27 @@ round of its own.
 
 from __future__ import annotations
 
+import io
+import re
 import secrets
-import threading
+import socket
 from collections.abc import Mapping, MutableMapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from types import TracebackType
 from typing import Any
+
+from sparkml_dist.cluster.waiting_room import BACKLOG, Visitor, WaitingRoom
 
 __all__ = ["RendezvousServer", "has_rounds", "next_round"]
 
 _ADDRESS = "HOROVOD_GLOO_RENDEZVOUS_ADDR"
 _ROUND = "HOROVOD_GLOO_RENDEZVOUS_PORT"
 
-_REQUEST_SECONDS = 30
+_REQUEST_SECONDS = 10.0
+_ANSWER_SECONDS = 1.0
+_LONGEST_HEAD = 1 << 13
 _LARGEST_VALUE = 1 << 20
+_LENGTH = re.compile(rb"\ncontent-length:[ \t]*(\d{1,12})[ \t]*\r?\n", re.IGNORECASE)
 
 
 class RendezvousServer:
@@ -51,16 +61,17 @@ class RendezvousServer:
     def __init__(self, address: str, secret: str | None = None) -> None:
         self.address = address
         self.secret = secret or secrets.token_hex(16)
-        self._server = _Server((address, 0), _Handler)
-        self._server.secret = self.secret
-        self.port = int(self._server.server_address[1])
-        self._thread = threading.Thread(
-            target=self._server.serve_forever,
-            kwargs={"poll_interval": 0.1},
-            name="sparkml_dist-rendezvous",
-            daemon=True,
+        self._scopes: dict[str, dict[str, bytes]] = {}
+        listener = socket.create_server((address, 0), backlog=BACKLOG)
+        self.port = int(listener.getsockname()[1])
+        self._room = WaitingRoom(
+            listener,
+            self._answer,
+            whole=self._whole,
+            seconds=_REQUEST_SECONDS,
+            limit=_LONGEST_HEAD,
         )
-        self._thread.start()
+        self._room.serve("sparkml_dist-rendezvous")
 
     @property
     def environment(self) -> dict[str, str]:
@@ -72,9 +83,27 @@ class RendezvousServer:
 
     def close(self) -> None:
         """Stop listening."""
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+        self._room.close()
+
+    def _whole(self, visitor: Visitor) -> bool:
+        """Tell whether a request is there as a whole, or enough of it to refuse it."""
+        head, end, body = visitor.said.partition(b"\r\n\r\n")
+        if not end:
+            return False
+        found = _LENGTH.search(head + end)
+        length = int(found[1]) if found else 0
+        if length > _LARGEST_VALUE or not secrets.compare_digest(
+            _first_part(head), self.secret.encode()
+        ):
+            return True
+        visitor.limit = len(head) + len(end) + length + 1
+        return len(body) >= length
+
+    def _answer(self, visitor: Visitor) -> None:
+        answer = _Request(bytes(visitor.said), self.secret, self._scopes).answer
+        visitor.connection.settimeout(_ANSWER_SECONDS)
+        with visitor.connection:
+            visitor.connection.sendall(answer)
 
     def __enter__(self) -> RendezvousServer:
         return self
@@ -106,37 +135,28 @@ def next_round(environment: MutableMapping[str, str]) -> None:
     environment[_ROUND] = str(int(environment[_ROUND]) + 1)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
-    request_queue_size = 128
-    secret = ""
-
-    def __init__(self, address: tuple[str, int], handler: type[BaseHTTPRequestHandler]) -> None:
-        self.lock = threading.Lock()
-        self.scopes: dict[str, dict[str, bytes]] = {}
-        super().__init__(address, handler)
-
-    def server_bind(self) -> None:
-        # HTTPServer.server_bind looks the host's name up, which can take seconds without DNS.
-        self.socket.bind(self.server_address)
-        self.server_address = self.socket.getsockname()
-        self.server_name, self.server_port = str(self.server_address[0]), self.server_address[1]
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing: a client that goes away is told by its own gang."""
+def _first_part(head: bytes | bytearray) -> bytes:
+    """Return the first part of the path that a request asks for, up to its round."""
+    return bytes(head).partition(b"/")[2].partition(b"/")[0].partition(b":")[0]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    timeout = _REQUEST_SECONDS
-    server: _Server
+class _Request(BaseHTTPRequestHandler):
+    """A request that has been read already, and its answer."""
+
+    def __init__(self, said: bytes, secret: str, scopes: dict[str, dict[str, bytes]]) -> None:
+        self._secret, self._scopes = secret, scopes
+        self.rfile, self.wfile = io.BufferedReader(io.BytesIO(said)), io.BytesIO()
+        self.handle_one_request()
+
+    @property
+    def answer(self) -> bytes:
+        return self.wfile.getvalue()  # type: ignore[attr-defined]
 
     def do_GET(self) -> None:
         if (place := self._place()) is None:
             return
         scope, key = place
-        with self.server.lock:
-            value = self.server.scopes.get(scope, {}).get(key)
+        value = self._scopes.get(scope, {}).get(key)
         self._answer(404) if value is None else self._answer(200, value)
 
     def do_PUT(self) -> None:
@@ -148,8 +168,10 @@ class _Handler(BaseHTTPRequestHandler):
             self._answer(400)
             return
         value = self.rfile.read(int(length))
-        with self.server.lock:
-            self.server.scopes.setdefault(scope, {})[key] = value
+        if len(value) != int(length):
+            self._answer(400)
+            return
+        self._scopes.setdefault(scope, {})[key] = value
         self._answer(200)
 
     def do_DELETE(self) -> None:
@@ -158,8 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
         if (place := self._place()) is None:
             return
         scope, key = place
-        with self.server.lock:
-            self.server.scopes.get(scope, {}).pop(key, None)
+        self._scopes.get(scope, {}).pop(key, None)
         self._answer(200)
 
     def _place(self) -> tuple[str, str] | None:
@@ -167,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         secret, _, number = parts[1].partition(":") if len(parts) == 4 else ("", "", "")
         if len(parts) != 4:
             self._answer(400)
-        elif not secrets.compare_digest(secret.encode(), self.server.secret.encode()):
+        elif not secrets.compare_digest(secret.encode(), self._secret.encode()):
             self._answer(403)
         elif not number.isdigit():
             self._answer(400)

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import pickle
 import queue
+import select
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import time
 
 import pytest
 
+from sparkml_dist.cluster.forked_child import _reachable
 from sparkml_dist.cluster.rank_environment import process_environment
 from sparkml_dist.cluster.rank_process import RankProcess
 from tests.cluster import on_fork
+from tests.cluster.strangers import Crowd, as_nobody, hung_up
 
 # Light, and of the package: a server imports it.
 MODULES = ("sparkml_dist.cluster.memory",)
@@ -221,3 +228,110 @@ def test_a_rank_that_is_killed_before_it_is_there():
         rank.process.kill()
     assert [rank.ended() for rank in ranks] == [-signal.SIGKILL] * 3
     assert_ends(*(r.process._child.pid for r in ranks if r.process._child.pid))
+
+
+def knock(executor):
+    """Connect to the server as a process of the same user, which may be none of the executor's."""
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(5)
+    with _reachable(str(executor)) as home:
+        connection.connect(f"{home}/sparkml_dist-ranks.socket")
+    return connection
+
+
+def framed(request):
+    content = json.dumps(request).encode()
+    return struct.pack(">I", len(content)) + content
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        b"",
+        b"\0",
+        struct.pack(">I", 1000) + b"{",
+        struct.pack(">I", 2**32 - 1) + b"{",
+        struct.pack(">I", 2) + b"no",
+        framed([]),
+        framed({"modules": [], "environment": 3}),
+        framed({"environment": {}}),
+    ],
+    ids=["nothing", "a byte", "a part", "huge", "no json", "a list", "no dict", "no modules"],
+)
+def test_a_request_that_makes_no_sense_holds_nobody_up(executor, said):
+    first = Rank(on_fork.sleep)
+    asleep = first.event("asleep")
+    strangers = [knock(executor) for _ in range(5)]
+    for stranger in strangers:
+        stranger.sendall(said)
+    begun = time.monotonic()
+    # It is forked by the same server, beside the strangers.
+    assert Rank(on_fork.who).result()["parent"] == asleep["server"]
+    assert time.monotonic() - begun < 5
+    assert alive(asleep["pid"])
+    for stranger in strangers:
+        stranger.close()
+    first.process.kill()
+
+
+def test_a_request_without_descriptors_starts_nothing(executor):
+    environment = process_environment(1, [], {})
+    server = Rank(on_fork.who).result()["parent"]
+    with knock(executor) as stranger:
+        stranger.sendall(framed({"modules": [], "environment": environment}))
+        assert hung_up(stranger)
+    assert Rank(on_fork.who).result()["parent"] == server
+
+
+def test_ranks_are_forked_where_others_throng(executor):
+    server = Rank(on_fork.who).result()["parent"]
+    with Crowd(lambda: knock(executor), 200):
+        ranks = [Rank(on_fork.who) for _ in range(4)]
+        assert {r.result()["parent"] for r in ranks} <= {server, os.getpid()}
+    threads = len(os.listdir(f"/proc/{server}/task"))
+    assert threads == 1
+    assert len(os.listdir(f"/proc/{server}/fd")) < 200
+
+
+def test_who_waits_at_the_door_is_not_in_the_next_rank(executor):
+    """A rank has no copy of what others have handed over: their end would not be noticed."""
+    Rank(on_fork.who).result()
+    reader, writer = os.pipe()
+    with knock(executor) as stranger:
+        socket.send_fds(stranger, [struct.pack(">I", 1000)], [writer])
+        os.close(writer)
+        rank = Rank(on_fork.sleep)
+        rank.event("asleep")
+    assert select.select([reader], [], [], 10)[0]
+    assert os.read(reader, 1) == b""
+    os.close(reader)
+    rank.process.kill()
+
+
+def test_knocking_does_not_keep_a_server_for_ever(executor):
+    server = Rank(on_fork.who, warm=1.0).result()["parent"]
+    until = time.monotonic() + SECONDS
+    while alive(server):
+        assert time.monotonic() < until
+        with contextlib.suppress(OSError):
+            knock(executor).close()
+        time.sleep(0.1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's place")
+def test_another_user_is_hung_up_on_before_anything_is_read(executor):
+    Rank(on_fork.who).result()
+    folder = executor
+    while folder != folder.parent:  # as it should not be
+        folder.chmod(0o755)
+        folder = folder.parent
+        if folder.name.startswith("pytest-of"):
+            folder.chmod(0o755)
+            break
+    (executor / "sparkml_dist-ranks.socket").chmod(0o777)
+
+    def stranger():
+        with knock(executor) as connection:
+            return 0 if hung_up(connection, 2) else 3
+
+    assert as_nobody(stranger) == 0
