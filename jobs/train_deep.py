@@ -63,7 +63,9 @@ def main(args: argparse.Namespace, job: Job) -> None:
         from sparkml_dist.cluster.gang import check_gang
         from sparkml_dist.deep.training import REQUIRED
 
-        check_gang(spark, network_ranks(args), REQUIRED)
+        network = network_estimator(args)
+        seconds = network._timeouts()["slot_timeout"]
+        check_gang(spark, network_ranks(args), REQUIRED, slot_timeout=seconds)
 
     def fit(prepared: Prepared) -> ShardModel:
         network = network_estimator(

@@ -20,6 +20,7 @@ __all__ = [
     "check_slots",
     "get_session",
     "is_connect",
+    "most_slots",
     "tell_stderr",
     "trusted_in_session",
 ]
@@ -164,16 +165,8 @@ def _slots_connect(spark: SparkSession, master: str, task_cpus: int) -> int | No
             return int(cores) // task_cpus
     if found := _LOCAL_CLUSTER.match(master):
         return int(found.group(1)) * (int(found.group(2)) // task_cpus)
-    instances, per_executor = (
-        _conf(spark, "spark.executor.instances"),
-        _conf(spark, "spark.executor.cores"),
-    )
-    if instances and per_executor:
-        per_instance = int(per_executor) // task_cpus
-        if task_gpus := float(_conf(spark, "spark.task.resource.gpu.amount") or 0):
-            gpus = float(_conf(spark, "spark.executor.resource.gpu.amount") or 0)
-            per_instance = min(per_instance, int(gpus / task_gpus))
-        return int(instances) * per_instance
+    if (slots := _slots_of_executors(spark, task_cpus)) is not None:
+        return slots
     if _conf(spark, "spark.default.parallelism"):
         return None
     # spark.range takes as many partitions as there are cores, unless told otherwise.
@@ -181,6 +174,40 @@ def _slots_connect(spark: SparkSession, master: str, task_cpus: int) -> int | No
 
     partitions = spark.range(1 << 16).select(F.spark_partition_id().alias("p")).distinct().count()
     return max(1, partitions // task_cpus)
+
+
+def _slots_of_executors(spark: SparkSession, task_cpus: int) -> int | None:
+    """Return the slots of the executors that were asked for; None where their number is open."""
+    instances, cores = (
+        _conf(spark, "spark.executor.instances"),
+        _conf(spark, "spark.executor.cores"),
+    )
+    if not (instances and cores):
+        return None
+    per_instance = int(cores) // task_cpus
+    if task_gpus := float(_conf(spark, "spark.task.resource.gpu.amount") or 0):
+        gpus = float(_conf(spark, "spark.executor.resource.gpu.amount") or 0)
+        per_instance = min(per_instance, int(gpus / task_gpus))
+    return int(instances) * per_instance
+
+
+def most_slots(spark: SparkSession) -> int | None:
+    """Return the tasks that can ever run at the same time; None where the settings do not tell.
+
+    Executors come when the cluster manager has room for them, but no more of them than were asked
+    for.
+    """
+    master, task_cpus = _conf(spark, "spark.master"), int(_conf(spark, "spark.task.cpus") or 1)
+    kind = _kind(master, is_connect(spark))
+    if kind == "local":
+        return SessionInfo.of(spark).slots
+    if found := _LOCAL_CLUSTER.match(master):
+        return int(found.group(1)) * (int(found.group(2)) // task_cpus)
+    if kind == "standalone" and (cores := _conf(spark, "spark.cores.max")):
+        return int(cores) // task_cpus
+    if kind in ("yarn", "k8s"):
+        return _slots_of_executors(spark, task_cpus)
+    return None
 
 
 def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> SessionInfo:

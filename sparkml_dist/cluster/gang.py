@@ -68,8 +68,14 @@ class RankResult:
     events: list[dict[str, Any]] = field(repr=False)
 
 
-def check_gang(spark: SparkSession, ranks: int, required: Sequence[str] = ()) -> None:
-    """Raise unless `ranks` ranks can start together; within seconds, never by waiting.
+def check_gang(
+    spark: SparkSession,
+    ranks: int,
+    required: Sequence[str] = (),
+    *,
+    slot_timeout: float = 600.0,
+) -> None:
+    """Raise unless `ranks` ranks can start together; waits for executors that may still come.
 
     Parameters
     ----------
@@ -78,6 +84,8 @@ def check_gang(spark: SparkSession, ranks: int, required: Sequence[str] = ()) ->
         How many.
     required : sequence of str
         Modules that workers must have.
+    slot_timeout : float, default=600
+        Seconds to wait for the executors.
 
     Raises
     ------
@@ -86,15 +94,14 @@ def check_gang(spark: SparkSession, ranks: int, required: Sequence[str] = ()) ->
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, or a worker without the needed packages.
     """
-    _check_room(spark, ranks)
+    _check_room(spark, ranks, slot_timeout)
     check_workers(spark, ("psutil", *required))
 
 
-def _check_room(spark: SparkSession, ranks: int) -> SessionInfo:
+def _check_room(spark: SparkSession, ranks: int, slot_timeout: float) -> SessionInfo:
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
         raise ConfigurationError("invalid_ranks", f"ranks must be a positive int. Got {ranks!r}.")
-    info = registered_slots(spark, ranks)
-    if info.dynamic_allocation:
+    if SessionInfo.of(spark).dynamic_allocation:  # then none come by waiting
         raise ResourceError(
             "dynamic_allocation",
             "A gang needs all its executors at the same time, but "
@@ -102,7 +109,7 @@ def _check_room(spark: SparkSession, ranks: int) -> SessionInfo:
             "Submit with --conf spark.dynamicAllocation.enabled=false and a fixed number of "
             "executors.",
         )
-    return info
+    return registered_slots(spark, ranks, slot_timeout)
 
 
 def run_gang(
@@ -118,7 +125,7 @@ def run_gang(
     preload: Sequence[str] = (),
     required: Sequence[str] = (),
     start_timeout: float = 180.0,
-    silence_timeout: float = 300.0,
+    silence_timeout: float | None = 300.0,
     stall_timeout: float | None = 600.0,
     slot_timeout: float = 600.0,
 ) -> list[RankResult]:
@@ -151,16 +158,18 @@ def run_gang(
         Modules that the interpreter of each rank's worker must have.
     start_timeout : float, default=180
         Seconds that a rank's process may take until it calls `target`.
-    silence_timeout : float, default=300
-        Seconds without a heartbeat after which a rank is taken for stuck. Heartbeats come from a
-        thread: a rank that waits or computes is not silent.
+    silence_timeout : float or None, default=300
+        Seconds without a heartbeat after which a rank, or the task that watches it, is taken for
+        stopped; None for never. Heartbeats come from threads: a rank that waits or computes is not
+        silent.
     stall_timeout : float or None, default=600
         Seconds without a `RankContext.advance` of any rank after which the gang is ended; None for
         never. Counted from the first advance.
     slot_timeout : float, default=600
-        Seconds to wait for task slots that are taken: by other gangs of this application (they are
-        served in order of arrival), or by other Spark jobs, as far as the driver can see from the
-        `log_folder` that the ranks do not begin (local modes, or a URI).
+        Seconds to wait for task slots: for executors that have not come yet; for slots that other
+        gangs of this application hold (they are served in order of arrival), or other Spark jobs,
+        as far as the driver can see from the `log_folder` that the ranks do not begin (local modes,
+        or a URI). Each is counted by itself, and told in the log.
 
     Returns
     -------
@@ -170,7 +179,7 @@ def run_gang(
     Raises
     ------
     ConfigurationError
-        ``invalid_ranks``; ``invalid_warm_ranks`` for that setting.
+        ``invalid_ranks``, ``invalid_silence_timeout``; ``invalid_warm_ranks`` for that setting.
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, ``slots_busy``, ``worker_python`` or
         ``worker_packages``, all before any rank's function is called; ``rank_imports`` when a rank
@@ -180,7 +189,12 @@ def run_gang(
         the last lines of its log; ``gang_stalled``, naming the rank that is behind. An error of the
         toolkit that a rank raised is raised again as what it was.
     """
-    info = _check_room(spark, ranks)
+    if silence_timeout is not None and not silence_timeout > 0:
+        raise ConfigurationError(
+            "invalid_silence_timeout",
+            f"silence_timeout must be a number of seconds > 0, or None. Got {silence_timeout!r}.",
+        )
+    info = _check_room(spark, ranks, slot_timeout)
     spec = GangSpec(
         gang=secrets.token_hex(8),
         work=shipped((target, payload), target),

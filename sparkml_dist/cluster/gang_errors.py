@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 from typing import Any
@@ -10,11 +11,27 @@ import sparkml_dist.errors as errors
 from sparkml_dist.cluster.workers import worker_failure
 from sparkml_dist.errors import ResourceError, SparkMLDistError, TrainingError
 
-__all__ = ["failure", "job_failure"]
+__all__ = ["TaskStoppedError", "failure", "job_failure"]
 
 _LOST_TASK = re.compile(
     r"barrier task ResultTask\(\d+, (\d+)\) finished unsuccessfully\.?\s*([^\n]*)"
 )
+
+
+_STOPPED = "another task of the gang says nothing: "
+
+
+class TaskStoppedError(Exception):
+    """Ends the Spark job of a gang of which one task will never return its row.
+
+    Parameters
+    ----------
+    record : dict
+        Of the failure; `job_failure` finds it in what Spark makes of this.
+    """
+
+    def __init__(self, record: dict[str, Any]) -> None:
+        super().__init__(_STOPPED + json.dumps(record))
 
 
 def failure(record: dict[str, Any]) -> SparkMLDistError:
@@ -56,6 +73,8 @@ def job_failure(error: Exception, ranks: int) -> Exception:
             f"Spark has too few task slots to run {ranks} ranks at the same time.",
             "Ask for fewer ranks, or give Spark more executor cores.",
         )
+    if (stopped := text.partition(_STOPPED)[2]) != "":
+        return failure(json.JSONDecoder().raw_decode(stopped)[0])
     if (unfit := worker_failure(text)) is not None:
         return unfit
     if found := _LOST_TASK.search(text):
@@ -101,10 +120,21 @@ def _explain(record: dict[str, Any], error: dict[str, Any]) -> tuple[str, str, s
                 "Look for a slow or overloaded disk or host, or raise the start timeout.",
             )
         case "silent":
+            where = ": its Spark task is stopped, or nothing from it arrives"
             return (
                 "rank_silent",
-                f"gave no sign of life for {record.get('seconds'):g} s",
-                "It may be stopped, swapping, or stuck in native code.",
+                f"gave no sign of life for {record.get('seconds'):g} s"
+                f"{where if record.get('task') else ''}",
+                "It may be stopped, swapping, or stuck in native code. Raise the silence timeout "
+                "where it may be so for longer.",
+            )
+        case "forged":
+            return (
+                "gang_line_forged",
+                "got, or seemed to send, a message that was altered, repeated or made up on its "
+                "way",
+                "Somebody between the executors meddles with what the ranks tell each other: look "
+                "at the network, and let Spark encrypt (spark.network.crypto.enabled).",
             )
         case "stalled":
             return _stalled(record)

@@ -96,13 +96,15 @@ class EventTail:
             lines = self._read().splitlines(keepends=True)
             whole = [line for line in lines if line.endswith(b"\n")]
             length = sum(map(len, whole))
-            if self._offset == 0 and whole:
-                if json.loads(whole.pop(0)).get("gang") != self._gang:
-                    return []
-                self.begun.set()
-            events = [json.loads(line) for line in whole]
-        except (OSError, ValueError, StorageError):
+            parsed = [json.loads(line) for line in whole]
+        except (OSError, ValueError, RecursionError, StorageError):
             return []
+        # Others may write to the folder too: what is no event of this gang ends nothing.
+        events = [event for event in parsed if isinstance(event, dict)]
+        if self._offset == 0 and parsed:
+            if parsed[0] not in events or events.pop(0).get("gang") != self._gang:
+                return []
+            self.begun.set()
         self._offset += length
         return events
 

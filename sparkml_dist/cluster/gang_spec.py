@@ -29,8 +29,8 @@ class GangSpec:
         Where logs and events are left.
     start_seconds : float
         How long a rank's process may take to start.
-    silence_seconds : float
-        How long it may send no heartbeat afterwards.
+    silence_seconds : float or None
+        How long it, or its task, may send no heartbeat afterwards; None for ever.
     stall_seconds : float or None
         How long all ranks may go without an advance; None for ever.
     warm_seconds : float
@@ -44,6 +44,6 @@ class GangSpec:
     environment: dict[str, str]
     log_folder: Folder | None
     start_seconds: float
-    silence_seconds: float
+    silence_seconds: float | None
     stall_seconds: float | None
     warm_seconds: float

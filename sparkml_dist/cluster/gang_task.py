@@ -20,8 +20,11 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cluster.addressbook import Peer, interface_of, own_address, seats
 from sparkml_dist.cluster.control import ControlServer
 from sparkml_dist.cluster.control_client import SERVER_GONE, ControlClient
+from sparkml_dist.cluster.control_wire import beat_seconds
+from sparkml_dist.cluster.gang_errors import TaskStoppedError
 from sparkml_dist.cluster.gang_logs import EVENTS_FILE, GrowingFile
 from sparkml_dist.cluster.gang_spec import GangSpec
+from sparkml_dist.cluster.observed_time import ObservedTime
 from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
 from sparkml_dist.cluster.rank_process import RankProcess
 from sparkml_dist.cluster.rendezvous import RendezvousServer
@@ -35,6 +38,7 @@ __all__ = ["gang_task"]
 
 _VERDICT_SECONDS = 15.0
 _MOST_EVENTS = 100_000
+_DOING_LENGTH = 200
 
 # What operations between ranks raise when another rank has gone: the consequence, not the cause.
 _ECHOES = (
@@ -47,14 +51,24 @@ _ECHOES = (
 
 
 def gang_task(spec: GangSpec, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Run one rank; yields one row with its outcome as JSON."""
+    """Run one rank; yields one row with its outcome as JSON.
+
+    Raises
+    ------
+    TaskStoppedError
+        Another task says nothing any more. Spark would wait for its row, and ends it with this.
+    """
     import pyarrow
     from pyspark import BarrierTaskContext
 
     for _ in batches:
         pass
     with contextlib.ExitStack() as stack:
-        outcome = _Task(spec, BarrierTaskContext.get(), stack).run()
+        task = _Task(spec, BarrierTaskContext.get(), stack)
+        outcome = task.run()
+    if outcome["status"] != "ok" and outcome["verdict"].get("task"):
+        host = task.hosts[outcome["verdict"]["rank"]]
+        raise TaskStoppedError({"host": host, **outcome["verdict"]})
     yield pyarrow.RecordBatch.from_pydict({"outcome": [json.dumps(outcome)]})
 
 
@@ -71,6 +85,7 @@ class _Task:
         self.size = len(self.task_hosts)
         self.seat = seats(self.task_hosts)[self.partition]
         self.rank = self.seat.rank
+        self.hosts: list[str] = []
         self.begun = time.monotonic()
         self.peak_rss_mb = 0.0
         self.events: list[dict[str, Any]] = []
@@ -111,6 +126,7 @@ class _Task:
                 self.size,
                 join_seconds=self.spec.start_seconds,
                 stall_seconds=self.spec.stall_seconds,
+                silence_seconds=self.spec.silence_seconds,
             )
             self.stack.callback(self.control.close)
             rendezvous = self.stack.enter_context(RendezvousServer(address))
@@ -145,7 +161,8 @@ class _Task:
     def _take_part(self, gathered: list[dict[str, Any]]) -> dict[str, Any]:
         peers = [Peer(**m["peer"]) for m in gathered]
         ranks = [s.rank for s in seats(self.task_hosts)]
-        hosts = [host for _, host in sorted(zip(ranks, (p.host for p in peers), strict=True))]
+        hosts = (p.host for p in peers)
+        self.hosts = [host for _, host in sorted(zip(ranks, hosts, strict=True))]
         address, port, token = gathered[0]["control"]
         try:
             self.client = ControlClient(
@@ -155,6 +172,7 @@ class _Task:
                 self.rank,
                 lambda record: self.inbox.put(("stop", record)),
                 seconds=self.spec.start_seconds,
+                silence_seconds=self.spec.silence_seconds,
             )
         except ConnectionError:
             # Some rank has failed so soon that all is over; rank 0's task knows which.
@@ -163,7 +181,7 @@ class _Task:
         place = {
             **asdict(self.seat),
             "size": self.size,
-            "hosts": hosts,
+            "hosts": self.hosts,
             "cpus": self.cpus,
             "gpus": self.gpus,
             "gpu_shared": _shares_gpu(peers, self.partition),
@@ -176,24 +194,26 @@ class _Task:
             self.spec.start_seconds,
             gathered[0]["rendezvous"],
         )
-        self.child.begin(place, environment, self.spec.work)
+        beat = beat_seconds(self.spec.silence_seconds)
+        self.child.begin(place, environment, self.spec.work, beat)
         return self._watch()
 
     def _watch(self) -> dict[str, Any]:
         """Follow the child until it ends, falls silent, or another rank has failed."""
         result: dict[str, Any] | None = None
         error: dict[str, Any] | None = None
-        started, heard, count = False, time.monotonic(), 0
+        clock, silence = ObservedTime(), self.spec.silence_seconds
+        started, heard, count = False, clock(), 0
         assert self.client is not None
         while True:
             try:
                 kind, item = self.inbox.get(timeout=1.0)
             except queue.Empty:
-                now = time.monotonic()
-                if not started and now - self.begun > self.spec.start_seconds:
+                passed = time.monotonic() - self.begun
+                if not started and passed > self.spec.start_seconds:
                     return self._fail({"kind": "not_started", "seconds": self.spec.start_seconds})
-                if started and now - heard > self.spec.silence_seconds:
-                    return self._fail({"kind": "silent", "seconds": self.spec.silence_seconds})
+                if started and silence and clock() - heard > silence:
+                    return self._fail({"kind": "silent", "seconds": silence})
                 continue
             if kind == "stop":
                 # Where all wait for one, its stack says for what.
@@ -203,7 +223,7 @@ class _Task:
                 return self._outcome("stopped", verdict=item, tail=tail)
             if kind == "exit":
                 break
-            heard = time.monotonic()
+            heard = clock()
             self.peak_rss_mb = item.pop("peak_rss_mb", self.peak_rss_mb)
             match item["event"]:
                 case "started":
@@ -215,7 +235,7 @@ class _Task:
                 case "heartbeat":
                     if item["count"] != count:
                         count = item["count"]
-                        self.client.advanced(count, item["doing"])
+                        self.client.advanced(count, item["doing"][:_DOING_LENGTH])
                 case _:
                     self._publish(item)
         if result is not None and item == 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import secrets
 import threading
 import time
@@ -17,10 +18,10 @@ if TYPE_CHECKING:
 
 __all__ = ["GangWatch"]
 
+_logger = logging.getLogger(__name__)
+
 _POLL_SECONDS = 0.5
 _SLOTS_SECONDS = 5.0
-# An executor that is started anew is back by then.
-_SHORT_SECONDS = 15.0
 
 
 class GangWatch:
@@ -39,7 +40,7 @@ class GangWatch:
     begun : threading.Event or None
         Set once rank 0 runs; None where that cannot be known.
     seconds : float
-        How long that may take.
+        How long that may take, and how long executors that were lost may take to come back.
 
     Attributes
     ----------
@@ -82,20 +83,35 @@ class GangWatch:
     def _watch(self) -> None:
         start = time.monotonic()
         asked = enough = start
+        short: int | None = None
         while not self._ended.wait(_POLL_SECONDS):
             now = time.monotonic()
-            if self._begun and not self._begun.is_set() and now - start > self._seconds:
-                self.problem = self._busy()
-            elif self._counts and now - asked > _SLOTS_SECONDS:
+            if self._counts and now - asked > _SLOTS_SECONDS:
                 slots = SessionInfo.of(self._spark).slots
                 asked = time.monotonic()
                 if slots is None or slots >= self._ranks:
-                    enough = asked
-                elif asked - enough > _SHORT_SECONDS:
-                    self.problem = self._short(slots)
+                    short, enough = None, asked
+                else:
+                    if short is None:
+                        self._tell(slots)
+                    short = slots
+            waits = self._begun is not None and not self._begun.is_set()
+            if short is not None and now - enough > self._seconds:
+                self.problem = self._short(short)
+            elif waits and now - start > self._seconds:
+                self.problem = self._busy() if short is None else self._short(short)
             if self.problem is not None:
                 cancel_jobs(self._spark, self._tag)
                 return
+
+    def _tell(self, slots: int) -> None:
+        _logger.warning(
+            "executors were lost: %d of the %d task slots of a gang are left; waiting up to %g s "
+            "for others",
+            slots,
+            self._ranks,
+            self._seconds,
+        )
 
     def _busy(self) -> ResourceError:
         return ResourceError(
@@ -109,7 +125,8 @@ class GangWatch:
     def _short(self, slots: int) -> ResourceError:
         return ResourceError(
             "too_few_slots",
-            f"{self._ranks} ranks must run at the same time, but executors were lost and "
-            f"{slots} task slots are left.",
-            "Look for the executors' fate in the cluster manager, or use fewer ranks.",
+            f"{self._ranks} ranks must run at the same time, but executors were lost, "
+            f"{slots} task slots are left, and no more came within {self._seconds:g} s.",
+            "Look for the executors' fate in the cluster manager, use fewer ranks, or raise the "
+            "slot timeout.",
         )

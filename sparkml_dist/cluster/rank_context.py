@@ -50,9 +50,12 @@ class Advances:
         Advances so far.
     doing : str
         What was said at the last one.
+    beat_seconds : float
+        How often that is told.
     """
 
     def __init__(self) -> None:
+        self.beat_seconds = 0.5  # until it is told
         self.count = 0
         self.doing = ""
 

@@ -37,10 +37,10 @@ from sparkml_dist.errors import ResourceError, SparkMLDistError
 __all__ = ["STACKS", "main"]
 
 STACKS = signal.SIGUSR1
-_HEARTBEAT_SECONDS = 2.0
 _PR_SET_PDEATHSIG = 1
 _PARENT_GONE = 70
-_LONGEST_TRACE = 20_000
+# Of an error: it goes over the line between the tasks, whose messages are bounded.
+_LONGEST_TRACE = _LONGEST_TEXT = 20_000
 
 
 def main(arguments: list[str]) -> None:
@@ -84,6 +84,7 @@ def _run(
         _import(name)
     frame = json.loads(inbox.get())
     os.environ.update(frame["environment"])
+    advances.beat_seconds = frame["beat_seconds"]
     payload = inbox.get()
     events.write("started", pid=os.getpid())
 
@@ -117,11 +118,11 @@ def _import(name: str) -> None:
 def _describe(error: BaseException) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "type": type(error).__name__,
-        "message": str(error),
+        "message": str(error)[:_LONGEST_TEXT],
         "trace": "".join(traceback.format_exception(error))[-_LONGEST_TRACE:],
     }
     if isinstance(error, SparkMLDistError):
-        fields["raised"] = error.to_dict()
+        fields["raised"] = {k: v[:_LONGEST_TEXT] for k, v in error.to_dict().items()}
     return fields
 
 
@@ -141,7 +142,7 @@ def _read_frames(stream: BinaryIO, inbox: queue.SimpleQueue[bytes]) -> None:
 
 def _beat(events: EventWriter, advances: Advances) -> None:
     pause = threading.Event()
-    while not pause.wait(_HEARTBEAT_SECONDS):
+    while not pause.wait(advances.beat_seconds):
         try:
             events.write(
                 "heartbeat",

@@ -72,9 +72,20 @@ class RankProcess:
         self._log_thread.start()
         threading.Thread(target=self._read_events, args=(events,), daemon=True).start()
 
-    def begin(self, place: Mapping[str, Any], environment: Mapping[str, str], work: bytes) -> None:
-        """Send the child its place, the rest of its environment, and its work (a pickle)."""
-        head = json.dumps({"place": place, "environment": environment}).encode()
+    def begin(
+        self,
+        place: Mapping[str, Any],
+        environment: Mapping[str, str],
+        work: bytes,
+        beat_seconds: float = 2.0,
+    ) -> None:
+        """Send the child its place, the rest of its environment, and its work (a pickle).
+
+        It says every `beat_seconds` that it is there.
+        """
+        head = json.dumps(
+            {"place": place, "environment": environment, "beat_seconds": beat_seconds}
+        ).encode()
         with contextlib.suppress(OSError):  # a dead child is reported by its exit
             for frame in (head, work):
                 self._stdin.write(struct.pack(">Q", len(frame)))

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparkml_dist.errors import ResourceError
-from sparkml_dist.session import SessionInfo, check_slots
+from sparkml_dist.session import SessionInfo, check_slots, most_slots
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -26,9 +26,6 @@ __all__ = ["await_slots", "held_slots", "registered_slots"]
 
 _logger = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
-# How long a fresh application's executors may take to come; Spark's own default for its first job
-# (spark.scheduler.maxRegisteredResourcesWaitingTime).
-_REGISTER_SECONDS = 30.0
 
 
 @dataclass(eq=False)
@@ -126,33 +123,11 @@ def _application(spark: SparkSession) -> str:
     return spark.conf.get("spark.app.id", None) or str(id(spark))
 
 
-def registered_slots(spark: SparkSession, ranks: int) -> SessionInfo:
-    """Raise unless `ranks` ranks have slots; only a fresh application's executors are waited for.
+def registered_slots(spark: SparkSession, ranks: int, seconds: float) -> SessionInfo:
+    """Return what Spark runs on once `ranks` ranks have slots; wait for executors that may come.
 
-    On a cluster the executors of an application come some seconds after its session.
-
-    Raises
-    ------
-    ResourceError
-        ``too_few_slots``: at once, or 30 s after the start of the application.
-    """
-    try:
-        return check_slots(spark, ranks)
-    except ResourceError:
-        left = _REGISTER_SECONDS - _age(spark)
-        if SessionInfo.of(spark).kind == "local" or left <= 0:
-            raise
-        return await_slots(spark, ranks, seconds=left)
-
-
-def _age(spark: SparkSession) -> float:
-    """Return the seconds since the start of the Spark application; infinite when unknown."""
-    started = spark.conf.get("spark.app.startTime", None)
-    return time.time() - float(started) / 1000 if started else float("inf")
-
-
-def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionInfo:
-    """Wait until Spark has slots for `ranks` ranks, as it may after an executor was lost.
+    On a cluster the executors of an application come after its session: in seconds, or in minutes
+    where the cluster manager queues them.
 
     Parameters
     ----------
@@ -160,7 +135,32 @@ def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionIn
     ranks : int
         How many.
     seconds : float
-        How long; the cluster manager usually puts a new executor up within this time.
+        How long to wait, from now on.
+
+    Raises
+    ------
+    ResourceError
+        ``too_few_slots``: at once where Spark can never have as many, else when the time is over.
+    """
+    try:
+        return check_slots(spark, ranks)
+    except ResourceError:
+        most = most_slots(spark)
+        if most is not None and ranks > most:
+            raise
+        return await_slots(spark, ranks, seconds=seconds)
+
+
+def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionInfo:
+    """Wait until Spark has slots for `ranks` ranks, and say so in the log.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    ranks : int
+        How many.
+    seconds : float
+        How long.
 
     Returns
     -------
@@ -172,11 +172,20 @@ def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionIn
     ResourceError
         ``too_few_slots`` when the time is over.
     """
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
+    told = False
     while True:
         try:
             return check_slots(spark, ranks)
-        except ResourceError:
-            if time.monotonic() + _POLL_SECONDS > deadline:
-                raise
+        except ResourceError as error:
+            waited = time.monotonic() - begun
+            if waited + _POLL_SECONDS > seconds:
+                raise ResourceError(
+                    error.code,
+                    f"{error.message} No more came within {seconds:g} s.",
+                    f"{error.hint} Where executors take longer to come, raise the slot timeout.",
+                ) from None
+            if not told:
+                _logger.warning("waiting up to %g s for executors: %s", seconds, error.message)
+                told = True
         time.sleep(_POLL_SECONDS)

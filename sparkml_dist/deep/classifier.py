@@ -70,8 +70,12 @@ class KerasClassifier(NetworkEstimator, ShardClassifier):
     stallTimeout : float, default=600
         Seconds in which no rank takes a batch, after which the training counts as stalled; 0 for
         never.
+    silenceTimeout : float, default=300
+        Seconds without a sign of life of a rank's process, as when it is stopped, after which it
+        counts as lost; 0 for never.
     slotTimeout : float, default=600
-        Seconds to wait for task slots that other jobs of the application hold.
+        Seconds to wait for task slots: for executors that are still to come, and for slots that
+        other jobs of the application hold.
     keepCheckpoints : int, default=0
         How many of the last checkpoints stay in `modelDir` when the training has ended.
     modelDir, overwrite, resume

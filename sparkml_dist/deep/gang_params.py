@@ -14,14 +14,15 @@ __all__ = ["HasTimeouts", "Timeouts"]
 
 
 class Timeouts(TypedDict):
-    """Arguments of `run_gang`, in seconds; a stall timeout of None is none."""
+    """Arguments of `run_gang`, in seconds; None is for ever."""
 
     stall_timeout: float | None
+    silence_timeout: float | None
     slot_timeout: float
 
 
 class HasTimeouts(AccessibleParams):
-    """How long ranks may stand still, and how long to wait for slots that others hold."""
+    """How long ranks may stand still or be silent, and how long to wait for their slots."""
 
     stallTimeout: Any = param(
         "stallTimeout",
@@ -29,13 +30,24 @@ class HasTimeouts(AccessibleParams):
         "(>= 0; 0: never)",
         TypeConverters.toFloat,
     )
+    silenceTimeout: Any = param(
+        "silenceTimeout",
+        "seconds without a sign of life of a rank's process after which it counts as stopped "
+        "(>= 0; 0: never)",
+        TypeConverters.toFloat,
+    )
     slotTimeout: Any = param(
         "slotTimeout",
-        "seconds to wait for task slots that other jobs of the application hold (>= 0)",
+        "seconds to wait for task slots: for executors that are still to come, and for slots that "
+        "other jobs of the application hold (>= 0)",
         TypeConverters.toFloat,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {"stallTimeout": 600.0, "slotTimeout": 600.0}
+    _defaults: ClassVar[dict[str, Any]] = {
+        "stallTimeout": 600.0,
+        "silenceTimeout": 300.0,
+        "slotTimeout": 600.0,
+    }
 
     def _timeouts(self) -> Timeouts:
         """Return the arguments of `run_gang` that the Params stand for.
@@ -43,9 +55,9 @@ class HasTimeouts(AccessibleParams):
         Raises
         ------
         ConfigurationError
-            ``invalid_stallTimeout`` or ``invalid_slotTimeout``.
+            ``invalid_stallTimeout``, ``invalid_silenceTimeout`` or ``invalid_slotTimeout``.
         """
-        for name in ("stallTimeout", "slotTimeout"):
+        for name in ("stallTimeout", "silenceTimeout", "slotTimeout"):
             value = self.getOrDefault(self.getParam(name))
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigurationError(
@@ -53,5 +65,6 @@ class HasTimeouts(AccessibleParams):
                 )
         return {
             "stall_timeout": self.getOrDefault(self.stallTimeout) or None,
+            "silence_timeout": self.getOrDefault(self.silenceTimeout) or None,
             "slot_timeout": self.getOrDefault(self.slotTimeout),
         }

@@ -83,8 +83,8 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
         if self.isSet(self.callbacks):
             _resolve_callbacks(self.getOrDefault(self.callbacks))
         self._checkpoint_settings()
-        self._timeouts()
-        check_gang(spark, self.getOrDefault(self.numRanks), REQUIRED)
+        seconds = self._timeouts()["slot_timeout"]
+        check_gang(spark, self.getOrDefault(self.numRanks), REQUIRED, slot_timeout=seconds)
 
     def _check_data(self, data: PartitionedDataset) -> None:
         self._inputs(data).check(data.manifest)

@@ -26,9 +26,6 @@ _logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: How long to wait for the slots of an executor that has gone, in seconds.
-SLOT_SECONDS = 120.0
-
 # The rank, its host or the way to it has gone. What its own code raises would come again.
 _GONE = {"rank_died", "rank_lost", "rank_silent", "rank_not_started", "gang_stalled"}
 # What operations between ranks raise when another one has gone and nobody says why.
@@ -80,6 +77,8 @@ def run_with_restarts(
     store: CheckpointStore,
     settings: CheckpointSettings,
     on_event: Callable[[dict[str, Any]], None] | None = None,
+    *,
+    slot_timeout: float = 600.0,
 ) -> tuple[T, list[Restart]]:
     """Run a gang, and again from its last checkpoint when it has lost a rank.
 
@@ -96,6 +95,8 @@ def run_with_restarts(
         ``max_restarts`` says how often.
     on_event : callable, optional
         Called with a ``restart`` event before each new launch.
+    slot_timeout : float, default=600
+        Seconds to wait for the slots of an executor that has gone.
 
     Returns
     -------
@@ -138,7 +139,7 @@ def run_with_restarts(
         )
         if on_event is not None:
             on_event({"event": "restart", "number": len(restarts), "reason": lost.message})
-        _wait_for_slots(spark, ranks)
+        _wait_for_slots(spark, ranks, slot_timeout)
 
 
 def _from(store: CheckpointStore) -> str:
@@ -146,15 +147,14 @@ def _from(store: CheckpointStore) -> str:
     return f"from the checkpoint of step {ids[0].step:,}" if ids else "from the beginning"
 
 
-def _wait_for_slots(spark: SparkSession, ranks: int) -> None:
+def _wait_for_slots(spark: SparkSession, ranks: int, seconds: float) -> None:
     """Wait until an executor that was lost is there again; raise when it does not come."""
     try:
-        await_slots(spark, ranks, seconds=SLOT_SECONDS)
+        await_slots(spark, ranks, seconds=seconds)
     except ResourceError as error:
         raise ResourceError(
             error.code,
-            f"{error.message} An executor was lost, and none has come in its place within "
-            f"{SLOT_SECONDS:g} s.",
+            f"{error.message} An executor was lost, and none has come in its place.",
             "Resume with fewer ranks (numRanks, resume=True), or when it is back.",
         ) from error
 

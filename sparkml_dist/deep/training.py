@@ -70,6 +70,7 @@ def train_network(
     on_event: Callable[[dict[str, Any]], None] | None = None,
     description: str = "train",
     stall_timeout: float | None = 600.0,
+    silence_timeout: float | None = 300.0,
     slot_timeout: float = 600.0,
 ) -> TrainingResult:
     """Train a network with a gang of `ranks` data-parallel ranks.
@@ -88,7 +89,7 @@ def train_network(
         Called with ``training``, ``epoch``, ``checkpoint``, ``restart`` and ``resumed`` events.
     description : str, default="train"
         For Spark's UI and the progress bar.
-    stall_timeout, slot_timeout : float
+    stall_timeout, silence_timeout, slot_timeout : float
         Those of `run_gang`, in seconds.
 
     Returns
@@ -131,13 +132,16 @@ def train_network(
             preload=("sparkml_dist.deep.rank",),
             required=REQUIRED,
             stall_timeout=stall_timeout,
+            silence_timeout=silence_timeout,
             slot_timeout=slot_timeout,
         )
 
     begun = time.perf_counter()
     settings = job.checkpoint or CheckpointSettings(max_restarts=0)
     with progress(job.epochs, description, lambda: len(seen)):
-        results, restarts = run_with_restarts(spark, ranks, launch, store, settings, on_event)
+        results, restarts = run_with_restarts(
+            spark, ranks, launch, store, settings, on_event, slot_timeout=slot_timeout
+        )
     return _result(results, time.perf_counter() - begun, restarts)
 
 

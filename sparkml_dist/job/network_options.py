@@ -158,10 +158,18 @@ def _add_recovery(parser: argparse.ArgumentParser) -> None:
         "600)",
     )
     group.add_argument(
+        "--silence-timeout",
+        type=at_least(0, float),
+        metavar="S",
+        help="seconds without a sign of life of a rank after which it is lost, as when it is "
+        "stopped; 0: never (default: 300)",
+    )
+    group.add_argument(
         "--slot-timeout",
         type=at_least(0, float),
         metavar="S",
-        help="seconds to wait for slots that other jobs hold (default: 600)",
+        help="seconds to wait for executors to come, and for slots that other jobs hold (default: "
+        "600)",
     )
 
 

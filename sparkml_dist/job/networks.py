@@ -46,6 +46,7 @@ _PARAMS = {
     "cycle_ms": "cycleMs",
     "transport": "transport",
     "stall_timeout": "stallTimeout",
+    "silence_timeout": "silenceTimeout",
     "slot_timeout": "slotTimeout",
 }
 

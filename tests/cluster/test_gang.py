@@ -190,6 +190,57 @@ def test_a_silent_rank(spark):
     assert caught.value.rank == 1
 
 
+def _stops_its_task(context, who):
+    import signal
+
+    time.sleep(1.0)
+    if context.rank == who:
+        os.kill(os.getppid(), signal.SIGSTOP)
+    time.sleep(120)
+
+
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_stopped_task_ends_the_gang_and_its_children(spark, tmp_path, who):
+    """Its rank goes on, but nobody hears of it; Spark itself would wait for it for ever."""
+    begun = time.monotonic()
+    with pytest.raises(TrainingError) as caught:
+        run_gang(
+            spark, 2, _stops_its_task, who, env={"GANG_TEST": str(tmp_path)}, silence_timeout=4
+        )
+    assert time.monotonic() - begun < 2 * SECONDS
+    assert (caught.value.code, caught.value.rank) == ("rank_silent", who)
+    assert "gave no sign of life for 4 s: its Spark task is stopped" in caught.value.message
+    deadline = time.monotonic() + SECONDS
+    while (left := _running(str(tmp_path))) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not left
+    assert [r.value for r in run_gang(spark, 2, _tells, 1)] == [0, 1]
+
+
+def test_heartbeats_come_often_enough_for_any_timeout(spark):
+    assert [r.value for r in run_gang(spark, 2, _tells, 8, silence_timeout=2)] == [0, 1]
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan")])
+def test_a_silence_of_no_time_is_refused(spark, seconds):
+    with pytest.raises(ConfigurationError, match="invalid_silence_timeout"):
+        run_gang(spark, 2, _tells, 1, silence_timeout=seconds)
+
+
+def _says_too_much(context, _):
+    context.advance("x" * 2_000_000)
+    if context.rank == 1:
+        time.sleep(2.5)
+        raise ValueError("y" * 5_000_000)
+    time.sleep(120)
+
+
+def test_an_error_of_any_length_is_told(spark):
+    with pytest.raises(TrainingError, match=r"rank_failed.*ValueError: yyy") as caught:
+        run_gang(spark, 2, _says_too_much)
+    assert caught.value.rank == 1
+
+
 def test_a_rank_that_does_not_start(spark):
     with pytest.raises(TrainingError) as caught:
         run_gang(spark, 2, _stops, preload=("tests.cluster.slow_to_import",), start_timeout=2)
@@ -281,11 +332,11 @@ def test_invalid_ranks(spark, ranks):
 def test_dynamic_allocation_is_refused(spark, monkeypatch):
     from dataclasses import replace
 
-    from sparkml_dist.cluster import gang
     from sparkml_dist.session import SessionInfo
 
-    info = replace(SessionInfo.of(spark), dynamic_allocation=True)
-    monkeypatch.setattr(gang, "registered_slots", lambda *_: info)
+    # No executor is there as yet, and none is waited for.
+    info = replace(SessionInfo.of(spark), dynamic_allocation=True, kind="yarn", slots=0)
+    monkeypatch.setattr(SessionInfo, "of", lambda _: info)
     with pytest.raises(ResourceError, match="dynamic_allocation"):
         run_gang(spark, 2, _tells, 1)
 

@@ -100,3 +100,20 @@ def test_a_callback_that_fails_ends_nothing():
     with EventTail(None, "ours", fails) as tail:
         tail.finish([{"event": "a"}, {"event": "b"}])
     assert len(seen) == 2
+
+
+@pytest.mark.parametrize("line", [b"3", b"[]", b'"gang"', b"null", b"[" * 100_000])
+def test_what_is_no_event_ends_nothing(folder, line):
+    """Somebody else writes to the folder."""
+    seen = []
+    with EventTail(folder, "ours", seen.append) as tail:
+        with folder.committing(EVENTS_FILE) as sink:
+            sink.write(line + b"\n")
+        time.sleep(0.3)
+        assert tail._thread.is_alive()
+        assert not tail.begun.is_set()
+        with folder.committing(EVENTS_FILE) as sink:
+            sink.write(b'{"gang": "ours"}\n3\n{"event": "epoch"}\n')
+        until(lambda: seen)
+        assert tail.begun.is_set()
+    assert seen == [{"event": "epoch"}]

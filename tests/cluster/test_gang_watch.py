@@ -22,7 +22,6 @@ def bed(monkeypatch):
     now, cancelled = {"slots": 4}, []
     for name, seconds in (("_POLL_SECONDS", 0.01), ("_SLOTS_SECONDS", 0.02)):
         monkeypatch.setattr(gang_watch, name, seconds)
-    monkeypatch.setattr(gang_watch, "_SHORT_SECONDS", 1.0)
     monkeypatch.setattr(gang_watch, "job_tag", lambda *_: contextlib.nullcontext())
     monkeypatch.setattr(gang_watch, "cancel_jobs", lambda _, tag: cancelled.append(tag))
     monkeypatch.setattr(
@@ -38,11 +37,15 @@ def until(condition):
         time.sleep(0.01)
 
 
-def test_lost_slots_that_do_not_come_back(bed):
+def test_lost_slots_that_do_not_come_back(bed, caplog):
     now, cancelled = bed
-    with GangWatch(None, CLUSTER, 4, None, 100) as watch:
+    with GangWatch(None, CLUSTER, 4, None, 1.0) as watch:
         now["slots"] = 2
+        until(lambda: caplog.records)
+        assert not cancelled
         until(lambda: cancelled)
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told.startswith("executors were lost: 2 of the 4 task slots of a gang are left; waiting")
     assert watch.problem.code == "too_few_slots"
     assert "4 ranks" in watch.problem.message
     assert "2 task slots are left" in watch.problem.message
@@ -50,7 +53,7 @@ def test_lost_slots_that_do_not_come_back(bed):
 
 def test_lost_slots_that_do_come_back(bed):
     now, cancelled = bed
-    with GangWatch(None, CLUSTER, 4, None, 100) as watch:
+    with GangWatch(None, CLUSTER, 4, None, 1.0) as watch:
         for _ in range(5):
             now["slots"] = 2
             time.sleep(0.3)

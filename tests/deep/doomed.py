@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import time
 import zipfile
 from collections.abc import Callable
@@ -102,11 +103,12 @@ def killed(
     rank: int,
     call: int,
     executor: bool = False,
+    by: signal.Signals = signal.SIGKILL,
     checkpoint: tuple[Path, int] | None = None,
 ) -> Callable[[int, int], None]:
     """Return a doom: one rank's process is killed at one call, once.
 
-    `executor` kills its executor instead.
+    `executor` kills its executor instead. `by` is the signal that it gets.
     `checkpoint` is the model's folder and the step of a checkpoint that must be whole by then: it
     is written beside the training.
     """
@@ -124,7 +126,7 @@ def killed(
         with open(path, "w"):
             pass
         pid = _executor() if executor else os.getpid()
-        os.kill(pid, 9)
+        os.kill(pid, by)
 
     return doom
 

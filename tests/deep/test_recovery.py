@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 
 import numpy as np
 import pytest
@@ -73,6 +74,18 @@ def test_a_killed_rank_changes_nothing_in_the_end(data, undisturbed, tmp_path, c
     assert (tmp_path / "b/logs/rank-1.log").exists()
     assert (tmp_path / "b/logs/launch-002/rank-1.log").exists()
     assert not (tmp_path / "b/checkpoints").exists()
+
+
+def test_a_stopped_rank_is_told_in_time_and_launched_anew(data, tmp_path, caplog):
+    doom = killed(tmp_path / "stopped", rank=1, call=14, by=signal.SIGSTOP)
+    with caplog.at_level(logging.WARNING, "sparkml_dist"):
+        model = learner(tmp_path / "m", network(doom=doom), silenceTimeout=5).fit(data)
+    (why,) = model.summary["restarted"]
+    assert (why["code"], why["rank"]) == ("rank_silent", 1)
+    assert why["seconds"] < 120  # far below the 300 s of no choice
+    assert "Rank 1 on" in caplog.text
+    assert "gave no sign of life for 5 s" in caplog.text
+    assert each_row_once_in_every_epoch(model.history)
 
 
 def test_another_run_at_another_number_of_ranks_goes_on(data, tmp_path, caplog):

@@ -127,12 +127,13 @@ def test_what_would_come_again_is_raised_at_once(store, no_wait):
 
 def test_slots_that_do_not_come_back(store, monkeypatch):
     def too_few(spark, ranks, seconds):
+        assert seconds == 7
         raise ResourceError("too_few_slots", "There is 1 slot.")
 
     monkeypatch.setattr(recovery, "await_slots", too_few)
     launches = Launches(store, KILLED)
     with pytest.raises(ResourceError, match="too_few_slots") as caught:
-        run_with_restarts(None, 2, launches, store, CheckpointSettings())
+        run_with_restarts(None, 2, launches, store, CheckpointSettings(), slot_timeout=7)
     assert "none has come in its place" in caught.value.message
     assert "resume=True" in caught.value.hint
 

@@ -1,0 +1,83 @@
+"""Executors that come late are waited for, from the question on; those that never come are not."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from sparkml_dist.cluster import slots
+from sparkml_dist.cluster.slots import registered_slots
+from sparkml_dist.errors import ResourceError
+from sparkml_dist.session import SessionInfo, most_slots
+
+
+class Cluster:
+    """Stands for a session: its settings, and slots that grow with each look."""
+
+    def __init__(self, settings, *counts):
+        # Started long ago: its executors stood in the queue of the cluster manager.
+        self.settings = {"spark.app.startTime": "1000", **settings}
+        self.counts = list(counts)
+        self.looks = 0
+        self.conf = self
+
+    def get(self, key, default=None):
+        return self.settings.get(key, default)
+
+
+@pytest.fixture
+def cluster(monkeypatch):
+    def of(spark):
+        spark.looks += 1
+        count = spark.counts.pop(0) if len(spark.counts) > 1 else spark.counts[0]
+        master = spark.settings["spark.master"]
+        kind = {"s": "standalone", "y": "yarn", "k": "k8s", "l": "local"}[master[0]]
+        return SessionInfo(kind, False, master, count, 1, False)
+
+    monkeypatch.setattr(SessionInfo, "of", of)
+    monkeypatch.setattr(slots, "_POLL_SECONDS", 0.02)
+    return Cluster
+
+
+@pytest.mark.parametrize("master", ["yarn", "k8s://host", "spark://host:7077"])
+def test_executors_are_waited_for_from_the_question_on(cluster, caplog, master):
+    spark = cluster({"spark.master": master}, 0, 0, 2, 4)
+    assert registered_slots(spark, 4, 60).slots == 4
+    (told,) = (record.getMessage() for record in caplog.records)
+    assert told.startswith("waiting up to 60 s for executors: 4 ranks must run at the same time")
+    assert "has 0 task slots" in told
+
+
+def test_waiting_ends_with_the_timeout(cluster):
+    begun = time.monotonic()
+    with pytest.raises(ResourceError, match="too_few_slots") as caught:
+        registered_slots(cluster({"spark.master": "yarn"}, 0), 4, 0.3)
+    assert 0.2 < time.monotonic() - begun < 5
+    assert "No more came within 0.3 s" in caught.value.message
+    assert "raise the slot timeout" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"spark.master": "local[3]"},
+        {"spark.master": "yarn", "spark.executor.instances": "3", "spark.executor.cores": "1"},
+        {"spark.master": "k8s://h", "spark.executor.instances": "1", "spark.executor.cores": "3"},
+        {"spark.master": "spark://host:7077", "spark.cores.max": "3"},
+        {"spark.master": "spark://host:7077", "spark.cores.max": "7", "spark.task.cpus": "2"},
+    ],
+)
+def test_what_was_never_asked_for_is_not_waited_for(cluster, caplog, settings):
+    spark = cluster(settings, 3)
+    assert most_slots(spark) == 3
+    with pytest.raises(ResourceError, match="too_few_slots"):
+        registered_slots(spark, 4, 600)
+    assert not caplog.records
+    assert registered_slots(spark, 3, 0).slots == 3
+
+
+def test_where_nobody_knows_how_many_may_come_all_are_waited_for(cluster):
+    assert most_slots(cluster({"spark.master": "yarn"}, 0)) is None
+    assert most_slots(cluster({"spark.master": "spark://host:7077"}, 0)) is None
+    assert most_slots(cluster({"spark.master": "local-cluster[2,3,1024]"}, 0)) == 6
