@@ -131,9 +131,11 @@ class WaitingRoom:
         if first is not None:
             left = first.deadline - time.monotonic()
             seconds = left if seconds is None else min(left, seconds)
-        for key, _ in self.selector.select(None if seconds is None else max(0.0, seconds)):
-            key.data()
+        ready = self.selector.select(None if seconds is None else max(0.0, seconds))
+        # Not afterwards: whoever spoke while this process was busy is heard, however late it is.
         now = time.monotonic()
+        for key, _ in ready:
+            key.data()
         for late in [v for v in self._visitors if v.deadline <= now]:
             self._dismiss(late)
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import socket
+import threading
 import time
 
+import psutil
 import pytest
 
 from sparkml_dist.cluster.gang import WARM_RANKS, run_gang
@@ -54,6 +58,48 @@ def test_allreduce(spark, tmp_path):
     assert not values[0]["secret"]
     assert all(r.peak_rss_mb > 100 and r.seconds > 0 for r in results)
     assert "sum on rank 1: [3.0, 5.0]" in (tmp_path / "rank-1.log").read_text()
+
+
+def test_ranks_come_together_where_strangers_throng(spark):
+    """They fill the control line and the store by which Horovod's ranks find each other."""
+    doors, held, over = set(), [], threading.Event()
+
+    def throng():
+        while not over.is_set():
+            for door in _doors():
+                doors.add(door)
+                for _ in range(150):
+                    with contextlib.suppress(OSError):
+                        held.append(socket.create_connection(("127.0.0.1", door), 0.2))
+                        held[-1].send(b"P")
+            for old in held[:-600]:
+                old.close()
+            del held[:-600]
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=throng, daemon=True)
+    thread.start()
+    try:
+        results = run_gang(spark, 2, _allreduce, {"x": 2.5}, preload=("sparkml_dist.deep.backend",))
+    finally:
+        over.set()
+        thread.join()
+        for connection in held:
+            connection.close()
+    assert [r.value["total"] for r in results] == [[3.0, 5.0]] * 2
+    assert len(doors) >= 2
+
+
+def _doors():
+    """Return the ports on which the Python workers of this process' Spark listen."""
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "pyspark.daemon" in process.cmdline():
+                found += [
+                    c.laddr.port for c in process.net_connections("tcp4") if c.status == "LISTEN"
+                ]
+    return found
 
 
 def test_a_gang_without_warm_ranks(spark):
