@@ -152,7 +152,7 @@ class ForkedChild:
 
 def _connected(folder: str, environment: Mapping[str, str], seconds: float) -> socket.socket:
     """Return a connection to the executor's server, which is started where there is none."""
-    with _reachable(folder) as home, open(f"{folder}/{_LOCK}", "w") as lock:
+    with _reachable(folder) as home, open(f"{folder}/{_LOCK}", "a", opener=_private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         place = f"{home}/{_SOCKET}"
         connection = socket.socket(socket.AF_UNIX)
@@ -166,6 +166,11 @@ def _connected(folder: str, environment: Mapping[str, str], seconds: float) -> s
         except BaseException:
             connection.close()
             raise
+
+
+def _private(path: str, flags: int) -> int:
+    # Who can open a file, if only to read, can lock it, and keep everybody else waiting.
+    return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
 def _start_server(place: str, environment: Mapping[str, str], seconds: float) -> None:

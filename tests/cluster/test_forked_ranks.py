@@ -318,20 +318,43 @@ def test_knocking_does_not_keep_a_server_for_ever(executor):
         time.sleep(0.1)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's place")
-def test_another_user_is_hung_up_on_before_anything_is_read(executor):
-    Rank(on_fork.who).result()
-    folder = executor
-    while folder != folder.parent:  # as it should not be
+@pytest.fixture
+def seen_by_others(executor):
+    """The executor's folder, which other users may look into, as into those under ``/tmp``."""
+    for folder in (executor, *executor.parents[:3]):
         folder.chmod(0o755)
-        folder = folder.parent
-        if folder.name.startswith("pytest-of"):
-            folder.chmod(0o755)
-            break
-    (executor / "sparkml_dist-ranks.socket").chmod(0o777)
+    return executor
+
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="takes another user's place")
+
+
+@needs_root
+def test_another_user_is_hung_up_on_before_anything_is_read(seen_by_others):
+    Rank(on_fork.who).result()
+    (seen_by_others / "sparkml_dist-ranks.socket").chmod(0o777)  # as it should not be
 
     def stranger():
-        with knock(executor) as connection:
+        with knock(seen_by_others) as connection:
             return 0 if hung_up(connection, 2) else 3
 
     assert as_nobody(stranger) == 0
+
+
+@needs_root
+def test_another_user_cannot_hold_the_lock_or_connect(seen_by_others):
+    Rank(on_fork.who).result()
+
+    def stranger():
+        refused = 0
+        for way in (
+            lambda: os.open(seen_by_others / "sparkml_dist-ranks.lock", os.O_RDONLY),
+            lambda: knock(seen_by_others),
+        ):
+            try:
+                way()
+            except PermissionError:
+                refused += 1
+        return refused
+
+    assert as_nobody(stranger) == 2
