@@ -22,6 +22,8 @@ _logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
 _SLOTS_SECONDS = 5.0
+# What Spark may take to start a stage for which there is room, and rank 0 to say that it runs.
+_START_SECONDS = 10.0
 
 
 class GangWatch:
@@ -98,7 +100,7 @@ class GangWatch:
             waits = self._begun is not None and not self._begun.is_set()
             if short is not None and now - enough > self._seconds:
                 self.problem = self._short(short)
-            elif waits and now - start > self._seconds:
+            elif waits and now - start > self._seconds + _START_SECONDS:
                 self.problem = self._busy() if short is None else self._short(short)
             if self.problem is not None:
                 cancel_jobs(self._spark, self._tag)

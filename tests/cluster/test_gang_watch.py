@@ -63,11 +63,23 @@ def test_lost_slots_that_do_come_back(bed):
     assert not cancelled
 
 
-def test_a_gang_that_does_not_begin(bed):
+def test_a_gang_that_does_not_begin(bed, monkeypatch):
     _, cancelled = bed
+    monkeypatch.setattr(gang_watch, "_START_SECONDS", 0.2)
     with GangWatch(None, CLUSTER, 4, threading.Event(), 0.1) as watch:
         until(lambda: cancelled)
     assert watch.problem.code == "slots_busy"
+
+
+def test_a_gang_that_waits_for_nobody_has_the_time_that_starting_takes(bed):
+    _, cancelled = bed
+    begun = threading.Event()
+    with GangWatch(None, CLUSTER, 4, begun, 0.0) as watch:
+        time.sleep(0.3)
+        begun.set()
+        time.sleep(0.1)
+    assert watch.problem is None
+    assert not cancelled
 
 
 def test_a_gang_that_has_begun_may_take_its_time(bed):
