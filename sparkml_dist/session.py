@@ -19,6 +19,7 @@ __all__ = [
     "SessionInfo",
     "check_slots",
     "get_session",
+    "has_dynamic_allocation",
     "is_connect",
     "most_slots",
     "tell_stderr",
@@ -85,6 +86,11 @@ def is_connect(spark: SparkSession) -> bool:
     return type(spark).__module__.startswith("pyspark.sql.connect")
 
 
+def has_dynamic_allocation(spark: SparkSession) -> bool:
+    """Tell whether executors come and go."""
+    return _conf(spark, "spark.dynamicAllocation.enabled") == "true"
+
+
 @dataclass(frozen=True)
 class SessionInfo:
     """What a SparkSession runs on.
@@ -102,8 +108,6 @@ class SessionInfo:
         Tasks that can run at the same time now; None when it cannot be known.
     task_cpus : int
         Cores a task owns (``spark.task.cpus``).
-    dynamic_allocation : bool
-        Whether executors come and go.
     """
 
     kind: str
@@ -111,7 +115,6 @@ class SessionInfo:
     master: str
     slots: int | None
     task_cpus: int
-    dynamic_allocation: bool
 
     @classmethod
     def of(cls, spark: SparkSession) -> SessionInfo:
@@ -125,7 +128,6 @@ class SessionInfo:
             master=master,
             slots=_slots_connect(spark, master, task_cpus) if connect else _slots_classic(spark),
             task_cpus=task_cpus,
-            dynamic_allocation=_conf(spark, "spark.dynamicAllocation.enabled") == "true",
         )
 
     @property

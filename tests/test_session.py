@@ -6,7 +6,7 @@ import pytest
 
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ResourceError
-from sparkml_dist.session import SessionInfo, check_slots, get_session
+from sparkml_dist.session import SessionInfo, check_slots, get_session, has_dynamic_allocation
 
 pytestmark = pytest.mark.modes
 
@@ -15,7 +15,8 @@ def test_info(spark, mode):
     info = SessionInfo.of(spark)
     assert info.kind == ("local-cluster" if mode == "local-cluster" else "local")
     assert info.is_connect == (mode == "connect")
-    assert (info.slots, info.task_cpus, info.dynamic_allocation) == (2, 1, False)
+    assert (info.slots, info.task_cpus) == (2, 1)
+    assert not has_dynamic_allocation(spark)
     assert info.shares_local_disk
 
 

@@ -27,7 +27,7 @@ from sparkml_dist.cluster.slots import held_slots, registered_slots
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ConfigurationError, ResourceError
 from sparkml_dist.persistence.filesystem import Folder, local_path
-from sparkml_dist.session import SessionInfo
+from sparkml_dist.session import SessionInfo, has_dynamic_allocation
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -101,7 +101,7 @@ def check_gang(
 def _check_room(spark: SparkSession, ranks: int, slot_timeout: float) -> SessionInfo:
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
         raise ConfigurationError("invalid_ranks", f"ranks must be a positive int. Got {ranks!r}.")
-    if SessionInfo.of(spark).dynamic_allocation:  # then none come by waiting
+    if has_dynamic_allocation(spark):  # then none come by waiting
         raise ResourceError(
             "dynamic_allocation",
             "A gang needs all its executors at the same time, but "

@@ -376,13 +376,11 @@ def test_invalid_ranks(spark, ranks):
 
 
 def test_dynamic_allocation_is_refused(spark, monkeypatch):
-    from dataclasses import replace
+    from sparkml_dist.cluster import gang
 
-    from sparkml_dist.session import SessionInfo
-
+    monkeypatch.setattr(gang, "has_dynamic_allocation", lambda _: True)
     # No executor is there as yet, and none is waited for.
-    info = replace(SessionInfo.of(spark), dynamic_allocation=True, kind="yarn", slots=0)
-    monkeypatch.setattr(SessionInfo, "of", lambda _: info)
+    monkeypatch.setattr(gang, "registered_slots", lambda *_: pytest.fail("waits"))
     with pytest.raises(ResourceError, match="dynamic_allocation"):
         run_gang(spark, 2, _tells, 1)
 

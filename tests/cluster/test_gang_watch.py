@@ -13,7 +13,7 @@ from sparkml_dist.cluster import gang_watch
 from sparkml_dist.cluster.gang_watch import GangWatch
 from sparkml_dist.session import SessionInfo
 
-CLUSTER = SessionInfo("standalone", False, "spark://host:7077", 4, 1, False)
+CLUSTER = SessionInfo("standalone", False, "spark://host:7077", 4, 1)
 
 
 @pytest.fixture

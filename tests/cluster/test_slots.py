@@ -33,7 +33,7 @@ def cluster(monkeypatch):
         count = spark.counts.pop(0) if len(spark.counts) > 1 else spark.counts[0]
         master = spark.settings["spark.master"]
         kind = {"s": "standalone", "y": "yarn", "k": "k8s", "l": "local"}[master[0]]
-        return SessionInfo(kind, False, master, count, 1, False)
+        return SessionInfo(kind, False, master, count, 1)
 
     monkeypatch.setattr(SessionInfo, "of", of)
     monkeypatch.setattr(slots, "_POLL_SECONDS", 0.02)
