@@ -22,7 +22,7 @@ _TOKEN_BYTES = 16
 _HELLO = struct.Struct(f"!{_TOKEN_BYTES}sH")  # token, rank
 # Ranks come within a moment of each other; who does not say at once which one it is, is none.
 _JOIN_SECONDS = 30.0
-_HELLO_SECONDS = 2.0
+_HELLO_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
 
 

@@ -43,6 +43,8 @@ def refused(kind, code):
         (raised("ConnectionError", "No more shared memory with another rank."), True),
         (raised("ValueError", "a bad value"), False),
         ({**raised("ValueError", "bad"), "tail": ["HorovodInternalError"]}, False),
+        ({"rank": 1, "kind": "silent", "seconds": 3.0, "task": True}, True),
+        ({"rank": 1, "kind": "forged"}, False),
         (refused("TrainingError", "loss_not_finite"), False),
         (refused("TrainingError", "weights_differ"), False),
         (refused("ConfigurationError", "output_units"), False),
