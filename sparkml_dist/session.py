@@ -240,7 +240,9 @@ def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> Ses
             "too_few_slots",
             f"{needed} {what} must run at the same time, but {info.master or 'this Spark'} has "
             f"{info.slots} task slots (spark.task.cpus={info.task_cpus}).",
-            f"Ask for at most {info.slots} {what}, or give Spark more executor cores.",
+            f"Ask for at most {info.slots} {what}, or give Spark more executor cores."
+            if info.slots
+            else "See in the cluster manager why the application has no executors.",
         )
     return info
 

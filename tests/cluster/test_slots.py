@@ -55,6 +55,7 @@ def test_waiting_ends_with_the_timeout(cluster):
         registered_slots(cluster({"spark.master": "yarn"}, 0), 4, 0.3)
     assert 0.2 < time.monotonic() - begun < 5
     assert "No more came within 0.3 s" in caught.value.message
+    assert caught.value.hint.startswith("See in the cluster manager why the application has no")
     assert "raise the slot timeout" in caught.value.hint
 
 
