@@ -206,12 +206,12 @@ class _Task:
         started, heard, count = False, clock(), 0
         assert self.client is not None
         while True:
+            # Its heartbeats come while it starts, too.
+            if not started and time.monotonic() - self.begun > self.spec.start_seconds:
+                return self._fail({"kind": "not_started", "seconds": self.spec.start_seconds})
             try:
                 kind, item = self.inbox.get(timeout=1.0)
             except queue.Empty:
-                passed = time.monotonic() - self.begun
-                if not started and passed > self.spec.start_seconds:
-                    return self._fail({"kind": "not_started", "seconds": self.spec.start_seconds})
                 if started and silence and clock() - heard > silence:
                     return self._fail({"kind": "silent", "seconds": silence})
                 continue
