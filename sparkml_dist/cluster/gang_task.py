@@ -204,10 +204,11 @@ class _Task:
         error: dict[str, Any] | None = None
         clock, silence = ObservedTime(), self.spec.silence_seconds
         started, heard, count = False, clock(), 0
+        begun = time.monotonic()  # not sooner: the others may have come late
         assert self.client is not None
         while True:
             # Its heartbeats come while it starts, too.
-            if not started and time.monotonic() - self.begun > self.spec.start_seconds:
+            if not started and time.monotonic() - begun > self.spec.start_seconds:
                 return self._fail({"kind": "not_started", "seconds": self.spec.start_seconds})
             try:
                 kind, item = self.inbox.get(timeout=1.0)
