@@ -242,20 +242,22 @@ def score(
     -------
     pyspark.sql.DataFrame
         With ``prediction`` (double), ``probability`` and ``rawPrediction`` (ML vectors, in the
-        order of the class list) and, for string labels, ``predictedLabel``.
+        order of the class list) and ``predictedLabel`` where ``prediction`` is a position in the
+        class list: for strings, and for whole numbers that no double holds.
     """
     from pyspark.ml.functions import array_to_vector
     from pyspark.sql import functions as F
 
     check_feature_columns(df, schema)
     classes = label.class_values()
-    names = pa.array([str(c) for c in label.classes]) if label.kind == "string" else None
-    want_raw, want_label = bool(outputs.raw_prediction), bool(outputs.predicted_label)
+    want_raw = bool(outputs.raw_prediction)
+    label_type = label.predicted_type if outputs.predicted_label else None
+    names = label.class_array() if label_type else None
     fields = ["prediction: double", "probability: array<float>"]
     if want_raw:
         fields.append("raw: array<float>")
-    if want_label and names is not None:
-        fields.append("label: string")
+    if label_type:
+        fields.append(f"label: {label_type}")
     places = _measured_places(scorer, outputs)
     fields += [f"measure{place}: double" for place in places]
     carried = schema.n_transported
@@ -273,7 +275,7 @@ def score(
                     own = scorer.raw(proba) if isinstance(scorer, RawScorer) else None
                     raw = proba * scorer.raw_scale if own is None else own
                     arrays.append(_lists(raw.astype(np.float32, copy=False)))
-                if want_label and names is not None:
+                if names is not None:
                     arrays.append(names.take(pa.array(best)))
                 arrays += [pa.array(said.measures[:, p].astype(np.float64)) for p in places]
                 yield pa.StructArray.from_arrays(arrays, [f.split(":")[0] for f in fields])
@@ -290,13 +292,13 @@ def score(
         added.append(probability.alias(outputs.probability))
     if want_raw:
         added.append(array_to_vector(F.col(f"{scored}.raw")).alias(outputs.raw_prediction))
-    if want_label and names is not None:
+    if label_type:
         added.append(F.col(f"{scored}.label").alias(outputs.predicted_label))
     for place, (_, column) in zip(places, outputs.measures, strict=True):
         added.append(F.col(f"{scored}.measure{place}").alias(column))
     replaced = {outputs.prediction, outputs.probability, outputs.raw_prediction}
     replaced |= {column for _, column in outputs.measures}
-    replaced |= {outputs.predicted_label} if names is not None else set()
+    replaced |= {outputs.predicted_label} if label_type else set()
     kept = quoted(c for c in df.columns if c not in replaced)
     with_scores = df.select("*", udf(F.struct(*schema.transport())).alias(scored))
     return with_scores.select(*kept, *added)

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["ColumnPlan", "FeatureSource", "match_columns", "resolve_columns"]
 
 Task = Literal["classification", "regression"]
+_BIGINT_DIGITS = 18  # so many a bigint holds, whichever they are
+
 SourceKind = Literal["numeric", "categorical", "array", "vector", "struct"]
 
 
@@ -190,17 +192,16 @@ def _source(name: str, kind: DataType, schema: StructType, categorical: bool) ->
     from pyspark.sql.types import (
         ArrayType,
         BooleanType,
-        IntegralType,
         NumericType,
         StringType,
         StructType,
     )
 
     if categorical:
-        if not isinstance(kind, StringType | IntegralType | BooleanType):
+        if not isinstance(kind, StringType | NumericType | BooleanType):
             raise DataError(
                 "categorical_type",
-                f"The categorical column {name!r} must hold strings, integers or booleans. "
+                f"The categorical column {name!r} must hold strings, numbers or booleans. "
                 f"Got {kind.simpleString()}.",
             )
         return FeatureSource(name, "categorical")
@@ -240,7 +241,7 @@ def _attribute_names(metadata: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _label_kind(name: str, kind: DataType, task: Task) -> LabelKind:
-    from pyspark.sql.types import BooleanType, IntegralType, NumericType, StringType
+    from pyspark.sql.types import BooleanType, DecimalType, IntegralType, NumericType, StringType
 
     if task == "regression":
         if isinstance(kind, NumericType):
@@ -250,6 +251,8 @@ def _label_kind(name: str, kind: DataType, task: Task) -> LabelKind:
             f"The label column {name!r} must be numeric for a regression. "
             f"Got {kind.simpleString()}.",
         )
+    if isinstance(kind, DecimalType) and kind.scale == 0 and kind.precision <= _BIGINT_DIGITS:
+        return "integer"
     if isinstance(kind, IntegralType):
         return "integer"
     if isinstance(kind, NumericType):
