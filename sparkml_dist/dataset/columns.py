@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.dataset.labels import LabelKind
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
@@ -98,7 +99,6 @@ def resolve_columns(
             "invalid_task", f"task must be 'classification' or 'regression'. Got {task!r}."
         )
     schema = df.schema
-    _refuse_duplicates(schema)
     types = {field.name: field.dataType for field in schema.fields}
     keys = (key,) if isinstance(key, str) else tuple(key or ())
     for role, name in [("label", label), ("weight", weight), *(("key", k) for k in keys)]:
@@ -127,6 +127,7 @@ def resolve_columns(
             "No feature column is left beside the label, weight and key.",
             f"Columns are: {', '.join(types)}.",
         )
+    refuse_ambiguous(df, [*chosen, label, *keys, *([weight] if weight else [])])
     as_category = (
         set(match_columns("categorical", list(categorical), types)) if categorical else set()
     )
@@ -143,18 +144,6 @@ def resolve_columns(
             f"The weight column {weight!r} must be numeric. Got {types[weight].simpleString()}.",
         )
     return ColumnPlan(sources, label, _label_kind(label, types[label], task), weight, keys)
-
-
-def _refuse_duplicates(schema: StructType) -> None:
-    seen: dict[str, str] = {}
-    for name in schema.names:
-        if name.casefold() in seen:
-            raise DataError(
-                "duplicate_columns",
-                f"Two columns are named alike: {seen[name.casefold()]!r} and {name!r}.",
-                "Rename one of them; Spark does not tell upper from lower case.",
-            )
-        seen[name.casefold()] = name
 
 
 def _not_found(role: str, name: str, types: Iterable[str]) -> DataError:
