@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.progress import job_description, progress
 from sparkml_dist.dataset.columns import ColumnPlan, Task
+from sparkml_dist.dataset.hashable import hashable
 from sparkml_dist.dataset.hashing import salt
 from sparkml_dist.dataset.labels import class_column
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import plan_sizing
@@ -191,7 +193,10 @@ def _keyed(df: DataFrame, known: Survey) -> DataFrame:
     if plan.weight:
         columns.append(F.col(f"`{plan.weight}`").cast("float").alias(WEIGHT))
     columns += known.schema.transport()
-    keys = [F.col(f"`{k}`").alias(f"_key{i}") for i, k in enumerate(plan.key)]
+    keys = [
+        hashable(F.col(name), df.schema[key].dataType).alias(f"_key{i}")
+        for i, (key, name) in enumerate(zip(plan.key, quoted(plan.key), strict=True))
+    ]
     carried = df.select(*columns, *keys)
     content = F.xxhash64(*carried.columns)
     identity = [f"_key{i}" for i in range(len(keys))]

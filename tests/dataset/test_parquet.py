@@ -55,4 +55,4 @@ def test_tables_and_shards_of_such_files(spark, folder, tmp_path):
     data = sd.adopt(spark, folder, tmp_path / "a", label="label", features=["x"])
     assert data.read_block(0).X[:, 0].tolist() == list(range(40))
     cut = sd.partition(table.df, tmp_path / "p", label="label", features=["x"], shards=2)
-    assert cut.rows == 40
+    assert cut.manifest.rows == 40
