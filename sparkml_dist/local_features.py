@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
+from sparkml_dist.dataset.categories import category_texts
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
 from sparkml_dist.errors import DataError, nearest
 
@@ -116,19 +117,12 @@ def _numbers(values: Any, name: str) -> npt.NDArray[np.float32]:
 
 
 def _categories(values: Any) -> pa.Array:
-    """Return categories as Spark casts them to strings."""
     import pandas as pd
 
-    def text(value: Any) -> str:
-        if isinstance(value, bool | np.bool_):
-            return "true" if value else "false"
-        if isinstance(value, float | np.floating) and float(value).is_integer():
-            return str(int(value))  # pandas makes floats of integers with gaps
-        return str(value)
-
     missing = pd.isna(values).to_numpy()
-    cells = [None if gone else text(v) for v, gone in zip(values, missing, strict=True)]
-    return pa.array(cells, pa.string())
+    return category_texts(
+        None if gone else value for value, gone in zip(values, missing, strict=True)
+    )
 
 
 def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:

@@ -217,7 +217,7 @@ class HasClassColumns(HasProbabilityCol, HasRawPredictionCol):
 
     predictedLabelCol: Any = param(
         "predictedLabelCol",
-        "column for the predicted class itself, where labels are strings",
+        "column for the predicted class itself, where prediction is its position",
         TypeConverters.toString,
     )
 

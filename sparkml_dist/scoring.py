@@ -12,8 +12,13 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.dataset.column_names import (
+    check_outputs,
+    refuse_ambiguous,
+    with_output,
+    with_outputs,
+)
 from sparkml_dist.dataset.labels import Label
-from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
 from sparkml_dist.errors import DataError, nearest
 
@@ -43,6 +48,7 @@ _ROWS_AT_ONCE = 32_768
 # Bytes of a block's features where members are read anew for each block.
 _STREAMED_BYTES = 32 << 20
 _NONE = np.empty((0, 0))
+_SCORED = "_sparkml_dist_scored"
 
 Predict = Callable[[Matrix], npt.NDArray[Any]]
 
@@ -185,11 +191,12 @@ def check_feature_columns(df: DataFrame, schema: FeatureSchema) -> None:
     Raises
     ------
     DataError
-        ``column_not_found`` or ``non_numeric_feature``.
+        ``column_not_found``, ``duplicate_columns`` or ``non_numeric_feature``.
     """
     from pyspark.ml.linalg import VectorUDT
     from pyspark.sql.types import ArrayType, BooleanType, NumericType
 
+    refuse_ambiguous(df, [c.name for c in schema.columns])
     for column in schema.columns:
         if column.name not in df.columns:
             raise DataError(
@@ -224,7 +231,8 @@ def score(
 ) -> DataFrame:
     """Return `df` with prediction columns; a plan, nothing runs yet.
 
-    Only the feature columns travel to Python; all others stay in the JVM.
+    Only the feature columns travel to Python; all others stay in the JVM. Columns that Spark finds
+    by the name of an output are replaced, in upper case or in lower.
 
     Parameters
     ----------
@@ -242,20 +250,22 @@ def score(
     -------
     pyspark.sql.DataFrame
         With ``prediction`` (double), ``probability`` and ``rawPrediction`` (ML vectors, in the
-        order of the class list) and, for string labels, ``predictedLabel``.
+        order of the class list) and ``predictedLabel`` where ``prediction`` is a position in the
+        class list: for strings, and for whole numbers that no double holds.
     """
     from pyspark.ml.functions import array_to_vector
     from pyspark.sql import functions as F
 
     check_feature_columns(df, schema)
     classes = label.class_values()
-    names = pa.array([str(c) for c in label.classes]) if label.kind == "string" else None
-    want_raw, want_label = bool(outputs.raw_prediction), bool(outputs.predicted_label)
+    want_raw = bool(outputs.raw_prediction)
+    label_type = label.predicted_type if outputs.predicted_label else None
+    names = label.class_array() if label_type else None
     fields = ["prediction: double", "probability: array<float>"]
     if want_raw:
         fields.append("raw: array<float>")
-    if want_label and names is not None:
-        fields.append("label: string")
+    if label_type:
+        fields.append(f"label: {label_type}")
     places = _measured_places(scorer, outputs)
     fields += [f"measure{place}: double" for place in places]
     carried = schema.n_transported
@@ -273,7 +283,7 @@ def score(
                     own = scorer.raw(proba) if isinstance(scorer, RawScorer) else None
                     raw = proba * scorer.raw_scale if own is None else own
                     arrays.append(_lists(raw.astype(np.float32, copy=False)))
-                if want_label and names is not None:
+                if names is not None:
                     arrays.append(names.take(pa.array(best)))
                 arrays += [pa.array(said.measures[:, p].astype(np.float64)) for p in places]
                 yield pa.StructArray.from_arrays(arrays, [f.split(":")[0] for f in fields])
@@ -283,23 +293,19 @@ def score(
     udf = F.arrow_udf(  # type: ignore[attr-defined]
         predict, ", ".join(fields)
     )
-    scored = "_sparkml_dist_scored"
-    added: list[Column] = [F.col(f"{scored}.prediction").alias(outputs.prediction)]
+    found = F.col(_SCORED)
+    added: list[tuple[str, Column]] = [(outputs.prediction, found["prediction"])]
     if outputs.probability:
-        probability = array_to_vector(F.col(f"{scored}.probability"))
-        added.append(probability.alias(outputs.probability))
+        added.append((outputs.probability, array_to_vector(found["probability"])))
     if want_raw:
-        added.append(array_to_vector(F.col(f"{scored}.raw")).alias(outputs.raw_prediction))
-    if want_label and names is not None:
-        added.append(F.col(f"{scored}.label").alias(outputs.predicted_label))
+        added.append((outputs.raw_prediction, array_to_vector(found["raw"])))
+    if label_type:
+        added.append((outputs.predicted_label, found["label"]))
     for place, (_, column) in zip(places, outputs.measures, strict=True):
-        added.append(F.col(f"{scored}.measure{place}").alias(column))
-    replaced = {outputs.prediction, outputs.probability, outputs.raw_prediction}
-    replaced |= {column for _, column in outputs.measures}
-    replaced |= {outputs.predicted_label} if names is not None else set()
-    kept = quoted(c for c in df.columns if c not in replaced)
-    with_scores = df.select("*", udf(F.struct(*schema.transport())).alias(scored))
-    return with_scores.select(*kept, *added)
+        added.append((column, found[f"measure{place}"]))
+    check_outputs(df, [name for name, _ in added], label.column)
+    with_scores = df.select("*", udf(F.struct(*schema.transport())).alias(_SCORED))
+    return with_outputs(with_scores, dict(added), temporary=[_SCORED])
 
 
 def _measured_places(scorer: Scorer, outputs: OutputColumns) -> list[int]:
@@ -357,5 +363,4 @@ def score_regression(
     # The annotations are how Spark tells an iterator over batches; they must be real objects.
     predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
     udf = F.arrow_udf(predict, "double")  # type: ignore[attr-defined]
-    kept = quoted(c for c in df.columns if c != prediction)
-    return df.select(*kept, udf(F.struct(*schema.transport())).alias(prediction))
+    return with_output(df, prediction, udf(F.struct(*schema.transport())))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sparkml_dist.dataset.categories import category_texts
 from sparkml_dist.dataset.hashing import hash_long, salt
 from sparkml_dist.dataset.manifest import Manifest
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
@@ -97,8 +98,8 @@ def _other(batch: pa.RecordBatch, column: FeatureColumn) -> pa.Array:
         return values
     if pa.types.is_dictionary(values.type):
         values = values.dictionary_decode()
-    if pa.types.is_boolean(values.type):  # as Spark spells them
-        return pc.if_else(values, "true", "false")
+    if pa.types.is_floating(values.type):
+        return category_texts(values.to_pylist())
     return values.cast(pa.string())
 
 

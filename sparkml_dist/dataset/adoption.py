@@ -14,6 +14,7 @@ from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.notes import ShardNotes
+from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.reader import read_block
 from sparkml_dist.dataset.survey import survey
@@ -82,7 +83,7 @@ def adopt(
             "adopt takes a folder of .parquet files; use partition for anything else.",
         )
     known = survey(
-        spark.read.parquet(home.location),
+        read_parquet(spark, home.spark_path()),
         label=label,
         features=features,
         weight=weight,

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.dataset.labels import LabelKind
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["ColumnPlan", "FeatureSource", "match_columns", "resolve_columns"]
 
 Task = Literal["classification", "regression"]
+_BIGINT_DIGITS = 18  # so many a bigint holds, whichever they are
+
 SourceKind = Literal["numeric", "categorical", "array", "vector", "struct"]
 
 
@@ -96,7 +99,6 @@ def resolve_columns(
             "invalid_task", f"task must be 'classification' or 'regression'. Got {task!r}."
         )
     schema = df.schema
-    _refuse_duplicates(schema)
     types = {field.name: field.dataType for field in schema.fields}
     keys = (key,) if isinstance(key, str) else tuple(key or ())
     for role, name in [("label", label), ("weight", weight), *(("key", k) for k in keys)]:
@@ -125,6 +127,7 @@ def resolve_columns(
             "No feature column is left beside the label, weight and key.",
             f"Columns are: {', '.join(types)}.",
         )
+    refuse_ambiguous(df, [*chosen, label, *keys, *([weight] if weight else [])])
     as_category = (
         set(match_columns("categorical", list(categorical), types)) if categorical else set()
     )
@@ -141,18 +144,6 @@ def resolve_columns(
             f"The weight column {weight!r} must be numeric. Got {types[weight].simpleString()}.",
         )
     return ColumnPlan(sources, label, _label_kind(label, types[label], task), weight, keys)
-
-
-def _refuse_duplicates(schema: StructType) -> None:
-    seen: dict[str, str] = {}
-    for name in schema.names:
-        if name.casefold() in seen:
-            raise DataError(
-                "duplicate_columns",
-                f"Two columns are named alike: {seen[name.casefold()]!r} and {name!r}.",
-                "Rename one of them; Spark does not tell upper from lower case.",
-            )
-        seen[name.casefold()] = name
 
 
 def _not_found(role: str, name: str, types: Iterable[str]) -> DataError:
@@ -190,17 +181,16 @@ def _source(name: str, kind: DataType, schema: StructType, categorical: bool) ->
     from pyspark.sql.types import (
         ArrayType,
         BooleanType,
-        IntegralType,
         NumericType,
         StringType,
         StructType,
     )
 
     if categorical:
-        if not isinstance(kind, StringType | IntegralType | BooleanType):
+        if not isinstance(kind, StringType | NumericType | BooleanType):
             raise DataError(
                 "categorical_type",
-                f"The categorical column {name!r} must hold strings, integers or booleans. "
+                f"The categorical column {name!r} must hold strings, numbers or booleans. "
                 f"Got {kind.simpleString()}.",
             )
         return FeatureSource(name, "categorical")
@@ -240,7 +230,7 @@ def _attribute_names(metadata: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _label_kind(name: str, kind: DataType, task: Task) -> LabelKind:
-    from pyspark.sql.types import BooleanType, IntegralType, NumericType, StringType
+    from pyspark.sql.types import BooleanType, DecimalType, IntegralType, NumericType, StringType
 
     if task == "regression":
         if isinstance(kind, NumericType):
@@ -250,6 +240,8 @@ def _label_kind(name: str, kind: DataType, task: Task) -> LabelKind:
             f"The label column {name!r} must be numeric for a regression. "
             f"Got {kind.simpleString()}.",
         )
+    if isinstance(kind, DecimalType) and kind.scale == 0 and kind.precision <= _BIGINT_DIGITS:
+        return "integer"
     if isinstance(kind, IntegralType):
         return "integer"
     if isinstance(kind, NumericType):

@@ -14,9 +14,11 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.progress import job_description, progress
 from sparkml_dist.dataset.columns import ColumnPlan, Task
+from sparkml_dist.dataset.hashable import hashable
 from sparkml_dist.dataset.hashing import salt
-from sparkml_dist.dataset.labels import SPARK_TYPES
+from sparkml_dist.dataset.labels import class_column
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import plan_sizing
@@ -81,7 +83,9 @@ def partition(
         Columns that identify a row, or a group of rows that folds must keep together. By default
         a row's content identifies it.
     categorical : sequence of str
-        Feature columns (names or globs) that hold categories: strings, integers or booleans.
+        Feature columns (names or globs) that hold categories: strings, numbers or booleans. Each
+        has one spelling whatever the source: ``1``, ``1.0`` and ``1.00`` are one category, and so
+        are ``True`` and ``true``.
     task : {"classification", "regression"}, default="classification"
     shards : int, optional
         Number of shards.
@@ -184,12 +188,15 @@ def _keyed(df: DataFrame, known: Survey) -> DataFrame:
     """Return the rows as they travel: content hash, key, label, weight if any, features."""
     from pyspark.sql import functions as F
 
-    plan, kind = known.plan, SPARK_TYPES[known.label.kind]
-    columns: list[Column] = [F.col(f"`{plan.label}`").cast(kind).alias(LABEL)]
+    plan = known.plan
+    columns: list[Column] = [class_column(plan.label, known.label.kind).alias(LABEL)]
     if plan.weight:
         columns.append(F.col(f"`{plan.weight}`").cast("float").alias(WEIGHT))
     columns += known.schema.transport()
-    keys = [F.col(f"`{k}`").alias(f"_key{i}") for i, k in enumerate(plan.key)]
+    keys = [
+        hashable(F.col(name), df.schema[key].dataType).alias(f"_key{i}")
+        for i, (key, name) in enumerate(zip(plan.key, quoted(plan.key), strict=True))
+    ]
     carried = df.select(*columns, *keys)
     content = F.xxhash64(*carried.columns)
     identity = [f"_key{i}" for i in range(len(keys))]

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import DataError
 
-__all__ = ["Label", "LabelKind"]
+if TYPE_CHECKING:
+    from pyspark.sql import Column
+
+__all__ = ["Label", "LabelKind", "by_position", "class_column"]
 
 LabelKind = Literal["integer", "number", "string", "boolean", "target"]
 
@@ -24,13 +29,33 @@ _ARROW: dict[str, pa.DataType] = {
     "boolean": pa.bool_(),
     "target": pa.float64(),
 }
-SPARK_TYPES: dict[str, str] = {
+_SPARK_TYPES: dict[str, str] = {
     "integer": "bigint",
     "number": "double",
     "string": "string",
     "boolean": "boolean",
     "target": "double",
 }
+
+
+def by_position(classes: Sequence[Any]) -> bool:
+    """Tell whether ``prediction`` is a class's position, as no double is the class itself.
+
+    So it is for strings and booleans, and where a whole number is beyond what doubles can tell
+    apart (2**53).
+    """
+    return any(
+        isinstance(c, str | bool) or (isinstance(c, int) and int(float(c)) != c) for c in classes
+    )
+
+
+def class_column(name: str, kind: LabelKind) -> Column:
+    """Return a label column of a DataFrame in the type that the class list has."""
+    from pyspark.sql import functions as F
+
+    values = F.col(quoted([name])[0]).cast(_SPARK_TYPES[kind])
+    # A sum is never -0.0, which is the class 0.0 to whoever compares numbers and not bytes.
+    return values + F.lit(0.0) if _SPARK_TYPES[kind] == "double" else values
 
 
 @dataclass(frozen=True)
@@ -83,7 +108,9 @@ class Label:
             )
         if self.is_regression:
             return values.to_numpy(zero_copy_only=False)
-        codes = pc.index_in(values, value_set=pa.array(self.classes, _ARROW[self.kind]))
+        if self.kind == "number":
+            values = pc.add(values, 0.0)  # -0.0 is no class of its own
+        codes = pc.index_in(values, value_set=self.class_array())
         if codes.null_count:
             stranger = values.filter(pc.is_null(codes))[0].as_py()
             raise DataError(
@@ -97,16 +124,31 @@ class Label:
     def class_values(self) -> npt.NDArray[np.float64]:
         """Return what ``prediction`` is for each code, shape (n_classes,).
 
-        The class itself for numeric labels, its position for strings and booleans.
+        The class itself for numeric labels, its position where no double is the class: see
+        `by_position`.
         """
-        if self.kind in ("integer", "number"):
-            return np.asarray(self.classes, dtype=np.float64)
-        return np.arange(len(self.classes), dtype=np.float64)
+        if by_position(self.classes):
+            return np.arange(len(self.classes), dtype=np.float64)
+        return np.asarray(self.classes, dtype=np.float64)
+
+    @property
+    def predicted_type(self) -> str | None:
+        """Spark's type of ``predictedLabel``; None where ``prediction`` says it all.
+
+        Strings and whole numbers whose ``prediction`` is a position have the column.
+        """
+        if self.kind in ("string", "integer") and by_position(self.classes):
+            return _SPARK_TYPES[self.kind]
+        return None
+
+    def class_array(self) -> pa.Array:
+        """Return the classes in the type of the column, shape (n_classes,)."""
+        return pa.array(self.classes, _ARROW[self.kind])
 
     @staticmethod
     def sort_classes(values: list[Any]) -> tuple[Any, ...]:
         """Return distinct classes in their global order."""
-        return tuple(sorted(values))
+        return tuple(sorted(v + 0.0 if isinstance(v, float) else v for v in values))
 
     @staticmethod
     def is_missing(value: Any) -> bool:

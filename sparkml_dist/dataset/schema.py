@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import scipy.sparse as sp
 
+from sparkml_dist.dataset.categories import category_codes
 from sparkml_dist.dataset.many_columns import number_array
 from sparkml_dist.errors import DataError
 
@@ -89,8 +90,9 @@ class FeatureColumn:
     size : int
         Number of features it gives.
     categories : tuple of str
-        Category list of a categorical column; a row's feature is the position in it, NaN for
-        nulls, and `UNSEEN`, a NaN as well, for categories that are not in it.
+        Category list of a categorical column, in the spelling of `categories`; a row's feature is
+        the position in it, NaN for nulls, and `UNSEEN`, a NaN as well, for categories that are not
+        in it.
     names : tuple of str
         Names of the features where the source tells them (ML attributes); may be empty.
     """
@@ -197,6 +199,8 @@ class FeatureSchema:
         for i, column in enumerate(c for c in self.columns if c.kind != "numeric"):
             if column.kind == "categorical":
                 value = named(column).cast("string")
+                if "NaN" not in column.categories:  # a missing double
+                    value = F.nullif(value, F.lit("NaN"))
             elif column.kind == "array":
                 value = named(column).cast("array<float>")
             elif column.kind == "vector" and self.layout != "sparse":
@@ -293,7 +297,7 @@ class FeatureSchema:
 
 def _encode_column(column: FeatureColumn, values: pa.Array, layout: Layout) -> Any:
     if column.kind == "categorical":
-        codes = pc.index_in(values, value_set=pa.array(column.categories, pa.string()))
+        codes = category_codes(values, column.categories)
         found = codes.cast(pa.float32()).to_numpy(zero_copy_only=False)
         if codes.null_count > values.null_count:
             unseen = pc.and_(pc.is_null(codes), pc.is_valid(values))

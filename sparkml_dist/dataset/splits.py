@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from sparkml_dist.dataset.column_names import refuse_ambiguous
+from sparkml_dist.dataset.hashable import hashable, needs_help
 from sparkml_dist.dataset.hashing import spark_uniform, uniform
 from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
@@ -25,7 +27,12 @@ def row_key(df: DataFrame, key: str | Sequence[str] | None = None) -> Column:
     ----------
     df : pyspark.sql.DataFrame
     key : str or sequence of str, optional
-        Identity columns; all columns by default.
+        Identity columns, of any types; all columns by default.
+
+    Raises
+    ------
+    DataError
+        ``column_not_found`` or ``duplicate_columns``.
     """
     from pyspark.sql import functions as F
 
@@ -37,7 +44,14 @@ def row_key(df: DataFrame, key: str | Sequence[str] | None = None) -> Column:
                 f"There is no column {name!r} for key.{nearest(name, df.columns)}",
                 f"Columns are: {', '.join(df.columns[:12])}.",
             )
-    return F.xxhash64(*quoted(names))
+    refuse_ambiguous(df, names)
+    kinds = {field.name: field.dataType for field in df.schema.fields}
+    return F.xxhash64(
+        *[
+            hashable(F.col(column), kinds[name]) if needs_help(kinds[name]) else column
+            for name, column in zip(names, quoted(names), strict=True)
+        ]
+    )
 
 
 def split(

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from sparkml_dist.dataset.categories import category_list
 from sparkml_dist.dataset.columns import ColumnPlan, FeatureSource
-from sparkml_dist.dataset.labels import SPARK_TYPES, Label
+from sparkml_dist.dataset.labels import Label, class_column
 from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.schema import FeatureColumn
 from sparkml_dist.errors import DataError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 __all__ = ["RowStatistics", "category_lists", "feature_columns", "row_statistics"]
 
@@ -155,18 +156,26 @@ def row_statistics(df: DataFrame, plan: ColumnPlan) -> RowStatistics:
     Raises
     ------
     DataError
-        ``empty_data``, ``label_null``, ``label_infinite``, ``one_class``, ``too_many_classes``,
+        ``empty_data``, ``label_null``, ``label_infinite``, ``label_rounded``, ``not_utf8``,
+        ``one_class``, ``too_many_classes``,
         ``weight_null``, ``weight_negative``, ``weight_zero``, ``weight_infinite``.
     """
     from pyspark.sql import functions as F
 
-    label = F.col(f"`{plan.label}`").cast(SPARK_TYPES[plan.label_kind])
+    label = class_column(plan.label, plan.label_kind)
     weight = F.col(f"`{plan.weight}`").cast("double") if plan.weight else F.lit(1.0)
     numeric = plan.label_kind in ("number", "target")
     missing = label.isNull() | F.isnan(label) if numeric else label.isNull()
     group = F.when(missing, F.lit("missing")).otherwise(F.lit("present"))
     keys = [group.alias("state")]
     regression = plan.label_kind == "target"
+    wrong = F.lit(False)
+    if plan.label_kind == "string":
+        wrong = ~F.is_valid_utf8(label)
+    elif plan.label_kind == "number":
+        # Decimals of more digits than a double has.
+        raw = F.col(quoted([plan.label])[0])
+        wrong = F.min(raw) < F.max(raw)
     if not regression:
         keys.append(F.when(~missing, label).alias("value"))
     bad_weight = weight.isNull() | F.isnan(weight)
@@ -178,6 +187,7 @@ def row_statistics(df: DataFrame, plan: ColumnPlan) -> RowStatistics:
             F.sum((weight < 0).cast("long")).alias("weight_negative"),
             F.sum(F.when(bad_weight, 0.0).otherwise(weight)).alias("weight"),
             F.sum((F.abs(label) == math.inf).cast("long") if numeric else F.lit(0)).alias("inf"),
+            (F.max(wrong) if plan.label_kind == "string" else wrong).alias("wrong"),
         )
         .limit(MAX_CLASSES + 2)
         .collect()
@@ -198,6 +208,7 @@ def row_statistics(df: DataFrame, plan: ColumnPlan) -> RowStatistics:
         _check_weights(plan.weight, statistics)
     if regression:
         return RowStatistics(rows, Label(plan.label, "target"))
+    _check_classes(plan, statistics)
     classes = Label.sort_classes([r["value"] for r in statistics])
     if len(classes) > MAX_CLASSES:
         raise DataError(
@@ -218,6 +229,29 @@ def row_statistics(df: DataFrame, plan: ColumnPlan) -> RowStatistics:
             "A classifier needs at least two; check the filters and the column.",
         )
     return RowStatistics(rows, Label(plan.label, plan.label_kind, classes))
+
+
+def _check_classes(plan: ColumnPlan, statistics: Sequence[Any]) -> None:
+    for row in statistics:
+        if row["wrong"] and plan.label_kind == "string":
+            raise not_utf8("label", plan.label)
+        if row["wrong"]:
+            raise DataError(
+                "label_rounded",
+                f"The label column {plan.label!r} has different labels that are one as a double: "
+                f"{row['value']!r}.",
+                "Cast it to bigint or to string.",
+            )
+
+
+def not_utf8(role: str, name: str) -> DataError:
+    """Return the error of a column of strings that are bytes of another encoding."""
+    return DataError(
+        "not_utf8",
+        f"The {role} column {name!r} holds text that is not UTF-8.",
+        "Decode the bytes, as decode(value, 'ISO-8859-1') does, or drop what is wrong with "
+        "make_valid_utf8.",
+    )
 
 
 def _check_weights(name: str, statistics: Sequence[Any]) -> None:
@@ -246,33 +280,39 @@ def _check_weights(name: str, statistics: Sequence[Any]) -> None:
 
 
 def category_lists(df: DataFrame, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the sorted distinct values of each categorical column, nulls left out.
+    """Return the sorted distinct categories of each categorical column, nulls left out.
 
     Raises
     ------
     DataError
-        ``too_many_categories`` past 10,000 in one column.
+        ``too_many_categories`` past 10,000 in one column; ``not_utf8``.
     """
     from pyspark.sql import functions as F
+    from pyspark.sql.types import DoubleType, FloatType
 
     if not columns:
         return {}
-    pairs = F.array(
-        *[
-            F.struct(F.lit(i).alias("i"), F.col(f"`{c}`").cast("string").alias("value"))
-            for i, c in enumerate(columns)
-        ]
-    )
+
+    def text(name: str) -> Column:
+        values, kind = F.col(quoted([name])[0]), df.schema[name].dataType
+        if isinstance(kind, FloatType | DoubleType):
+            values = F.when(~F.isnan(values), values)
+        return values.cast("string").alias("value")
+
+    pairs = F.array(*[F.struct(F.lit(i).alias("i"), text(c)) for i, c in enumerate(columns)])
+    value = F.col("pair.value")
     found = (
         df.select(F.explode(pairs).alias("pair"))
-        .select("pair.i", "pair.value")
-        .where(F.col("value").isNotNull())
+        .where(value.isNotNull())
+        .select("pair.i", F.when(F.is_valid_utf8(value), value).alias("value"))
         .distinct()
         .limit(MAX_CATEGORIES * len(columns) + 1)
         .collect()
     )
     lists: dict[str, list[str]] = {c: [] for c in columns}
     for row in found:
+        if row["value"] is None:
+            raise not_utf8("categorical", columns[row["i"]])
         lists[columns[row["i"]]].append(row["value"])
     for name, values in lists.items():
         if len(values) > MAX_CATEGORIES:
@@ -281,4 +321,4 @@ def category_lists(df: DataFrame, columns: Sequence[str]) -> dict[str, tuple[str
                 f"The categorical column {name!r} has more than {MAX_CATEGORIES:,} categories.",
                 "Is it an identifier? Leave it out, or group its rare values first.",
             )
-    return {name: tuple(sorted(values)) for name, values in lists.items()}
+    return {name: category_list(values) for name, values in lists.items()}

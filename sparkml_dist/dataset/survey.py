@@ -10,6 +10,7 @@ from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.columns import ColumnPlan, Task, resolve_columns
 from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.rounded_features import warn_of_rounding
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.statistics import category_lists, feature_columns, row_statistics
 
@@ -55,8 +56,8 @@ def survey(
     """Give the columns of `df` their roles and look at its rows.
 
     What the schema alone can refuse is refused before the first job; then a worker is looked at;
-    then the rows are read once for label and weight, and once for each of what only some data
-    has: vector columns, categories.
+    then the rows are read once for label and weight, the first ones for what float32 cannot tell
+    apart, and all once for each of what only some data has: vector columns, categories.
 
     Parameters
     ----------
@@ -91,6 +92,7 @@ def survey(
     with job_description(spark, "sparkml_dist: look at the data"):
         columns, sparse, row_bytes = feature_columns(df, plan.features)
         statistics = row_statistics(df, plan)
+        warn_of_rounding(df, [c.name for c in columns if c.kind == "numeric"])
         categories = category_lists(df, [c.name for c in columns if c.kind == "categorical"])
     schema = FeatureSchema.build(columns, sparse=sparse).with_categories(categories)
     return Survey(plan, schema, statistics.label, statistics.rows, row_bytes)

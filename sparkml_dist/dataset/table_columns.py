@@ -5,12 +5,21 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.table_schema import TableSchema
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
-__all__ = ["AUTO", "Roles", "check_names", "find_column", "listing", "roles_as_before"]
+__all__ = [
+    "AUTO",
+    "Roles",
+    "check_names",
+    "find_column",
+    "listing",
+    "roles_as_before",
+    "told_apart",
+]
 
 #: Given as a categorical pattern, it stands for every feature column of strings.
 AUTO = "auto"
@@ -49,6 +58,17 @@ def check_names(names: Sequence[str], where: str) -> None:
             f"{where} names columns alike: {'; '.join(twice)}.",
             "Give every column a name of its own.",
         )
+
+
+def told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names with a number behind those that an earlier one is alike, so that none is."""
+    seen: set[str] = set()
+    found = []
+    for name in names:
+        tried = (name if i == 1 else f"{name} ({i})" for i in count(1))
+        found.append(next(n for n in tried if n.casefold() not in seen))
+        seen.add(found[-1].casefold())
+    return tuple(found)
 
 
 def find_column(wanted: str | int, columns: Sequence[str], role: str, where: str) -> str:
@@ -107,12 +127,15 @@ class Roles:
         Names, indices, patterns, or ``"auto"`` for all features that hold strings.
     unlabelled : bool
         Whether there may be no label.
+    bare : bool
+        Whether columns have no roles: there is no label, and names may be any, also twice.
     """
 
     label: str | int | None = None
     features: tuple[str | int, ...] | None = None
     categorical: tuple[str | int, ...] = ()
     unlabelled: bool = False
+    bare: bool = False
 
     @property
     def label_name(self) -> str:
@@ -141,6 +164,8 @@ class Roles:
         ConfigurationError
             ``column_twice``, ``categorical_not_feature``.
         """
+        if self.bare:
+            return replace(found, label="", features=found.columns)
         label = self._find_label(found, where)
         features = self._find_features(found, label, where)
         codes: set[str] = set()

@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from sparkml_dist.dataset.table_columns import Roles, check_names, listing, roles_as_before
+from sparkml_dist.dataset.table_columns import (
+    Roles,
+    check_names,
+    listing,
+    roles_as_before,
+    told_apart,
+)
 from sparkml_dist.dataset.table_lines import first_lines
 from sparkml_dist.dataset.table_schema import Table, TableSchema
 from sparkml_dist.dataset.table_sniff import Dialect, sniff
@@ -49,7 +55,10 @@ def read_delimited(
         known_names=(roles.label_name,) if schema_from is None else schema_from.columns,
         likely="" if schema_from is None else schema_from.delimiter,
     )
-    columns = _column_names(dialect, uri, schema_from, label_optional)
+    names = _column_names(dialect, uri, schema_from, label_optional)
+    if not roles.bare:
+        check_names(names, f"The header of {uri!r}")
+    columns = told_apart(names)
     _logger.info(
         "%s: %s, delimiter %r, %s (%s), %d columns: %s",
         uri,
@@ -99,7 +108,7 @@ def read_delimited(
         "integer" if name == schema.label and kind == "number" and not fact.not_integer else kind
         for name, kind, fact in zip(columns, kinds, facts, strict=True)
     ]
-    return Table(text.read(spark, columns, whole), schema)
+    return Table(text.read(spark, columns, whole).toDF(*names), schema)
 
 
 def _column_names(
@@ -129,9 +138,7 @@ def _column_names(
             listing([str(i) for i in unnamed]),
             listing([f"c{i}" for i in unnamed]),
         )
-    names = tuple(name or f"c{i}" for i, name in enumerate(dialect.header))
-    check_names(names, f"The header of {uri!r}")
-    return names
+    return tuple(name or f"c{i}" for i, name in enumerate(dialect.header))
 
 
 def _kinds_as_before(

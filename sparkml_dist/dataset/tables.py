@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.libsvm import read_libsvm
+from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.table_columns import Roles, check_names, roles_as_before
 from sparkml_dist.dataset.table_delimited import read_delimited
 from sparkml_dist.dataset.table_lines import format_of, input_errors
@@ -33,6 +34,7 @@ def read_table(
     missing: Sequence[str] | None = None,
     schema_from: TableSchema | None = None,
     label_optional: bool = False,
+    bare: bool = False,
 ) -> Table:
     """Read a table into a DataFrame whose columns have types and roles.
 
@@ -64,6 +66,9 @@ def read_table(
     label_optional : bool, default=False
         Whether the table may lack a label: that of `schema_from`, or any where no `label` is
         given.
+    bare : bool, default=False
+        Whether columns have no roles: there is no label, and names may be any, also twice. Then
+        nothing must be said of label, features and categories.
 
     Returns
     -------
@@ -94,6 +99,7 @@ def read_table(
         None if features is None else tuple(features),
         tuple(categorical),
         unlabelled=label_optional,
+        bare=bare,
     )
     if schema_from is not None and roles.given():
         raise ConfigurationError(
@@ -132,11 +138,12 @@ def _read_parquet(
     label_optional: bool,
 ) -> Table:
     with input_errors(uri):
-        df = spark.read.parquet(uri)
+        df = read_parquet(spark, uri)
         fields = df.schema.fields  # under Connect, this is where the file is looked for
     columns = tuple(field.name for field in fields)
     kinds = tuple(_kind(field.dataType) for field in fields)
-    check_names(columns, repr(uri))
+    if not roles.bare:
+        check_names(columns, repr(uri))
     if schema_from is not None:
         label = roles_as_before(columns, schema_from, label_optional, repr(uri))
         return Table(

@@ -27,6 +27,8 @@ from sparkml_dist.errors import ConfigurationError
 
 __all__ = ["BUILDERS", "cnn", "mlp"]
 
+_USUAL = (1e-3, 1e6)  # deviations that Keras normalizes as they are
+
 Moments = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
 
@@ -55,8 +57,7 @@ def mlp(
     inputs = keras.Input(input_shape)
     x = layers.Flatten()(inputs) if len(input_shape) > 1 else inputs
     if normalization is not None:
-        mean, std = normalization
-        x = layers.Normalization(mean=mean, variance=np.square(std))(x)
+        x = _normalized(x, *normalization)
     x = keras.ops.nan_to_num(x, nan=0.0)
     for units in (256, 128):
         x = layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
@@ -110,8 +111,9 @@ def cnn(
         # One scale for each channel: single pixels at the border hardly vary at all.
         mean, std = (np.asarray(m, np.float64).reshape(-1, channels) for m in normalization)
         centre = mean.mean(axis=0)
-        spread = (np.square(std) + np.square(mean - centre)).mean(axis=0)
-        x = layers.Normalization(mean=centre, variance=np.maximum(spread, 1e-12))(x)
+        std = np.where(std == 1.0, 0.0, std)  # so it stands where a pixel does not vary
+        spread = np.sqrt((np.square(std) + np.square(mean - centre)).mean(axis=0))
+        x = _normalized(x, centre, np.where(spread > 0, spread, 1.0))
     x = keras.ops.nan_to_num(x, nan=0.0)
     # One layer at full resolution, where pixels are many, then pairs of layers on halved images.
     x = _convolved(x, 16)
@@ -129,6 +131,21 @@ def cnn(
 
 
 BUILDERS: dict[str, Callable[..., Any]] = {"mlp": mlp, "cnn": cnn}
+
+
+def _normalized(x: Any, mean: npt.NDArray[Any], std: npt.NDArray[Any]) -> Any:
+    """Return features of mean 0 and deviation 1, whatever their units are."""
+    from keras import layers
+
+    mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
+    # Keras takes no deviation under 1e-7, and the square of one must fit float32. A power of two
+    # brings it near 1 without rounding a value.
+    usual = (std > _USUAL[0]) & (std < _USUAL[1])
+    scale = np.where(usual, 1.0, np.exp2(-np.floor(np.log2(std))))
+    if not usual.all():
+        x = layers.Rescaling(scale.tolist(), dtype="float32")(x)
+    variance = np.square(std * scale)
+    return layers.Normalization(mean=mean * scale, variance=variance, dtype="float32")(x)
 
 
 def _convolved(x: Any, filters: int) -> Any:

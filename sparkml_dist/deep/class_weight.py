@@ -70,8 +70,9 @@ def _position(label: Label, key: Any) -> int:
     for i, value in enumerate(label.classes):
         if key == value or str(key) == str(value):
             return i
-        if label.kind in ("integer", "number") and _number(key) == float(value):
-            return i
+    number = _number(key) if label.kind in ("integer", "number") else None
+    if number in label.classes:
+        return label.classes.index(number)
     names = [str(c) for c in label.classes]
     raise ConfigurationError(
         "unknown_class",

@@ -14,6 +14,9 @@ from sparkml_dist.dataset.block import Block
 __all__ = ["SAMPLE_ROWS", "Moments", "sample_moments"]
 
 SAMPLE_ROWS = 65_536
+# Float64 sums of a constant are off by less, and float32 tells no two values that are nearer.
+_ROUNDING = 1e-9
+_SMALLEST = float(np.finfo(np.float32).tiny)
 
 Gather = Callable[[npt.NDArray[np.float64]], Sequence[npt.NDArray[np.float64]]]
 
@@ -37,25 +40,54 @@ class Moments:
 
     @classmethod
     def of(cls, X: Any) -> Moments:
-        """Return the moments of a dense or CSR matrix, shape (n, d)."""
+        """Return the moments of a dense or CSR matrix, shape (n, d).
+
+        In float64, about a first guess of the mean, so that neither small units nor a large mean
+        cost digits.
+        """
         if not isinstance(X, np.ndarray):
-            rows = X.shape[0]
-            mean = np.asarray(X.sum(axis=0, dtype=np.float64)).ravel() / max(rows, 1)
-            square = np.asarray(X.multiply(X).sum(axis=0, dtype=np.float64)).ravel()
-            spread = np.maximum(square - rows * mean**2, 0.0)
-            return cls(np.stack([np.full(X.shape[1], float(rows)), mean, spread]))
-        total = X.sum(axis=0, dtype=np.float64)
-        if not np.isnan(total).any():
-            count = np.full(X.shape[1], float(len(X)))
-            mean = total / max(len(X), 1)
-            centred = X - mean.astype(X.dtype)
-        else:
-            known = ~np.isnan(X)
-            count = known.sum(axis=0).astype(np.float64)
-            mean = np.where(known, X, 0.0).sum(axis=0, dtype=np.float64) / np.maximum(count, 1)
-            centred = np.where(known, X - mean.astype(X.dtype), 0.0)
-        np.square(centred, out=centred)
-        return cls(np.stack([count, mean, centred.sum(axis=0, dtype=np.float64)]))
+            return cls._of_sparse(X)
+        known = ~np.isnan(X)
+        count = known.sum(axis=0).astype(np.float64)
+        total = X.sum(axis=0, dtype=np.float64, where=known)
+        guess = (total / np.maximum(count, 1)).astype(X.dtype)
+        centred = np.subtract(X, guess, out=np.zeros_like(X), where=known)
+        return cls._about(
+            guess,
+            count,
+            centred.sum(axis=0, dtype=np.float64),
+            np.einsum("ij,ij->j", centred, centred, dtype=np.float64),
+        )
+
+    @classmethod
+    def _of_sparse(cls, X: Any) -> Moments:
+        """Return the moments of a CSR matrix, whose zeros are known values."""
+        width, data = X.shape[1], X.data.astype(np.float64)
+        known = ~np.isnan(data)
+        column, data = X.indices[known], data[known]
+        unknown = X.indices[~known]
+
+        def per_column(weights: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+            return np.bincount(column, weights, minlength=width).astype(np.float64, copy=False)
+
+        count = X.shape[0] - np.bincount(unknown, minlength=width).astype(np.float64)
+        zeros = count - np.bincount(column, minlength=width)
+        mean = per_column(data) / np.maximum(count, 1)
+        squares = per_column(np.square(data - mean[column])) + zeros * mean**2
+        return cls(np.stack([count, mean, squares]))
+
+    @classmethod
+    def _about(
+        cls,
+        guess: npt.NDArray[Any],
+        count: npt.NDArray[np.float64],
+        total: npt.NDArray[np.float64],
+        squares: npt.NDArray[np.float64],
+    ) -> Moments:
+        """Return the moments from sums of the differences to `guess` and of their squares."""
+        off = total / np.maximum(count, 1)
+        mean = guess.astype(np.float64) + off
+        return cls(np.stack([count, mean, np.maximum(squares - total * off, 0.0)]))
 
     def joined(self, other: Moments) -> Moments:
         """Return the moments of the rows of both.
@@ -77,10 +109,13 @@ class Moments:
         )
 
     def mean_and_std(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return mean and standard deviation; 1 for a column that does not vary."""
+        """Return mean and standard deviation; 1 for a column that does not vary.
+
+        What varies is told from rounding by its size beside the mean, whatever the unit is.
+        """
         count, mean, squares = self.sums
         std = np.sqrt(squares / np.maximum(count, 1))
-        std[std <= 1e-6 * np.maximum(1.0, np.abs(mean))] = 1.0
+        std[std <= np.maximum(_ROUNDING * np.abs(mean), _SMALLEST)] = 1.0
         return mean.astype(np.float32), std.astype(np.float32)
 
 

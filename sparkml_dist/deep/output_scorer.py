@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.cluster.threads import limit_threads
-from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.column_names import with_output
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.deep.forward import forward
 from sparkml_dist.deep.inputs import InputSpec
@@ -133,8 +133,7 @@ def score_outputs(
     udf = F.arrow_udf(  # type: ignore[attr-defined]
         predict, f"struct<{fields}>" if several else kinds[0]
     )
-    kept = quoted(c for c in df.columns if c != prediction)
-    return df.select(*kept, udf(F.struct(*schema.transport())).alias(prediction))
+    return with_output(df, prediction, udf(F.struct(*schema.transport())))
 
 
 def _column(output: Output, values: npt.NDArray[np.float32]) -> pa.Array:

@@ -12,7 +12,7 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
-from sparkml_dist.dataset.labels import SPARK_TYPES
+from sparkml_dist.dataset.labels import class_column
 from sparkml_dist.ensemble.bank import MemberBank, StoredMember
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.compiled.compiled import choose_scorer, compile_model
@@ -190,8 +190,6 @@ class EnsembleClassificationModel(EnsembleModel, ShardClassificationModel):
         -------
         list of float, length numMembers
         """
-        from pyspark.sql import functions as F
-
         check_feature_columns(df, self.schema)
         combiner: Any = self._bounded(self._plain_scorer())
         schema, label = self.schema, self.label
@@ -214,7 +212,7 @@ class EnsembleClassificationModel(EnsembleModel, ShardClassificationModel):
                 ["rows", "right"],
             )
 
-        known = F.col(f"`{label.column}`").cast(SPARK_TYPES[label.kind])
+        known = class_column(label.column, label.kind)
         counted = (
             df.select(known, *schema.transport())
             .where(known.isin(*label.classes))

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sparkml_dist.dataset.categories import category_column
+
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
@@ -55,10 +57,10 @@ def with_indicators(
         if feature not in categorical:
             found.append(feature)
             continue
-        value = F.col(f"`{feature}`")
+        value = category_column(F.col(f"`{feature}`").cast("string"))
         counts = df.where(value.isNotNull()).groupBy(value.alias("value")).count()
         # Ties by name, so that a run that is repeated makes the same columns.
-        ranked = counts.orderBy(F.desc("count"), F.col("value").cast("string"))
+        ranked = counts.orderBy(F.desc("count"), "value")
         for row in ranked.limit(MOST_CATEGORIES).collect():
             name = _unused(f"{feature}={row['value']}".replace("`", "'"), taken)
             is_it = F.coalesce(value == F.lit(row["value"]), F.lit(False))

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar
 
 from sparkml_dist.dataset.libsvm import read_libsvm
+from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.table_lines import first_lines, input_errors
 from sparkml_dist.errors import ConfigurationError, DataError, UsageError, nearest
 from sparkml_dist.job.output import JobOutput
@@ -180,9 +181,7 @@ def _baskets(args: argparse.Namespace, job: Job, format_: str) -> DataFrame:
         return _from_libsvm(args, job)
     if format_ == "parquet":
         with input_errors(args.input):
-            df = spark.read.parquet(args.input)
-            df.schema  # noqa: B018 - under Connect, this is where the file is looked for
-        return df
+            return read_parquet(spark, args.input)
     first_lines(spark, args.input, 1)
     tab = args.input.lower().endswith((".tsv", ".tsv.gz"))
     with input_errors(args.input):

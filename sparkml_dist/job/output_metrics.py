@@ -73,7 +73,7 @@ def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics
         if output.target in ("codes", "one_hot"):
             classes = model.label.classes
             if output.size == len(classes):
-                sums[f"{before}accuracy"] = _accuracy(test, columns[0], classes, given)
+                sums[f"{before}accuracy"] = _accuracy(columns[0], classes, given)
             continue
         if len(columns) != output.size:
             continue
@@ -89,12 +89,12 @@ def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics
     return OutputMetrics(int(found[0]), dict(zip(sums, means, strict=True)))
 
 
-def _accuracy(test: DataFrame, label: str, classes: Sequence[Any], given: Column) -> Column:
+def _accuracy(label: str, classes: Sequence[Any], given: Column) -> Column:
     """Return the share of the rows of a known class whose output is largest there."""
     from pyspark.sql import functions as F
 
     known = F.array(*map(F.lit, class_values(classes)))
-    true = F.array_position(known, label_column(test, label, classes))
+    true = F.array_position(known, label_column(label, classes))
     largest = F.array_position(given, F.array_max(given))
     return F.avg(F.when(true > 0, (true == largest).cast("double")))
 

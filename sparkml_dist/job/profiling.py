@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING, ClassVar
 
+from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.table_lines import format_of, input_errors
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.job.options import (
@@ -135,14 +136,12 @@ def _with_top(found: Profile, top: int) -> Profile:
 def _read(args: argparse.Namespace, job: Job, uri: str) -> DataFrame:
     if format_of(uri, args.format) == "parquet":
         with input_errors(uri):  # any types and names, also twice
-            df = job.spark.read.parquet(uri)
-            _ = df.schema  # under Connect, this is where the file is looked for
-            return df
+            return read_parquet(job.spark, uri)
     return read_table(
         job.spark,
         uri,
         format=args.format,
         header=args.header,
         delimiter=args.delimiter,
-        label=0,  # no column has a role here; one must be named
+        bare=True,
     ).df

@@ -166,7 +166,8 @@ def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str
     from pyspark.ml.functions import vector_to_array
     from pyspark.sql import functions as F
 
-    outputs = [n for n in ("prediction", "probability", "predictedLabel") if n in df.columns]
+    written = ("prediction", "probability", "predictedlabel")
+    outputs = [column for column in df.columns if column.casefold() in written]
     if outputs:
         raise ConfigurationError(
             "column_twice",

@@ -7,6 +7,7 @@ from typing import Any
 from pyspark.ml.base import Estimator
 
 from sparkml_dist.cluster.task_errors import errors_of_tasks
+from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.saved_params import SavedParams
 
@@ -44,8 +45,9 @@ def check_column(df: Any, name: str, role: str) -> Any:
     Raises
     ------
     DataError
-        ``column_not_found``.
+        ``column_not_found`` or ``duplicate_columns``.
     """
+    refuse_ambiguous(df, [name])
     for field in df.schema.fields:
         if field.name == name:
             return field.dataType

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.many_columns import number_array
 from sparkml_dist.errors import DataError, nearest
@@ -88,8 +89,9 @@ class PointColumns:
         Raises
         ------
         DataError
-            ``column_not_found``, ``non_numeric_feature``.
+            ``column_not_found``, ``duplicate_columns``, ``non_numeric_feature``.
         """
+        refuse_ambiguous(df, self.names)
         for name in self.names:
             if name not in df.columns:
                 raise DataError(

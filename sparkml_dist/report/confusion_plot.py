@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.report.figure import GREY, INK, drawing, finish_axes
+from sparkml_dist.report.figure import GREY, INK, drawing, finish_axes, legible
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -69,7 +69,7 @@ def plot_confusion(
         finish_axes(axes, title="", x="predicted class", y="true class", grid="")
         # Over the whole figure: a small matrix is narrower than its heading.
         figure.suptitle(heading, x=0.02, ha="left", fontsize=12, fontweight="bold")
-        _name_classes(axes, [_shortened(c) for c in classes])
+        _name_classes(axes, [legible(c, _LONGEST_NAME) for c in classes])
         for edge in axes.spines.values():
             edge.set_visible(False)
         if k <= _MOST_NUMBERS:
@@ -107,11 +107,6 @@ def _name_classes(axes: Axes, names: list[str]) -> None:
     size = 9 if len(shown) > 12 else 10
     axes.set_xticks(places, shown, rotation=90 if long else 0, fontsize=size)
     axes.set_yticks(places, shown, fontsize=size)
-
-
-def _shortened(value: Any) -> str:
-    text = f"{value:g}" if isinstance(value, float) else str(value)
-    return text if len(text) <= _LONGEST_NAME else f"{text[: _LONGEST_NAME - 7]}…{text[-6:]}"
 
 
 def _short_number(value: float) -> str:

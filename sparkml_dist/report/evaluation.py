@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
+from itertools import count, pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sparkml_dist.dataset.labels import by_position
 from sparkml_dist.errors import DataError, nearest
 from sparkml_dist.report.auc import ProbabilityBins, area_under_roc
 from sparkml_dist.report.metrics import ClassificationMetrics, f1_macro
@@ -48,7 +50,8 @@ def evaluate_classification(
     classes : sequence
         The model's class list, in the order of the probabilities.
     prediction_col : str, default="prediction"
-        Predicted class: its value for numeric classes, its position for others.
+        Predicted class as ``transform`` gives it: its value where a double holds that, or its
+        position.
     probability_col : str, default="probability"
         ML vector or array with a probability for each class.
     weight_col : str, optional
@@ -81,7 +84,7 @@ def evaluate_classification(
                 f"Columns are: {', '.join(predictions.columns[:12])}.",
             )
     columns = [
-        label_column(predictions, label_col, classes).alias("label"),
+        label_column(label_col, classes).alias("label"),
         F.col(f"`{prediction_col}`").cast("double").alias("prediction"),
         array_column(predictions, probability_col).alias("probability"),
     ]
@@ -104,12 +107,15 @@ class _Classes:
     classes: tuple[Any, ...]
 
     @property
-    def numeric(self) -> bool:
-        return not isinstance(self.classes[0], str | bool)
+    def kind(self) -> str:
+        """Spark's type in which labels are compared with the classes."""
+        if isinstance(self.classes[0], str | bool):
+            return "string"
+        return "bigint" if by_position(self.classes) else "double"
 
     def values(self) -> list[Any]:
-        """Return the classes as `label_column` has them: all numbers, or all strings."""
-        if self.numeric:
+        """Return the classes as `label_column` has them."""
+        if self.kind == "double":
             return [float(c) for c in self.classes]
         return [str(c).lower() if isinstance(c, bool) else c for c in self.classes]
 
@@ -120,7 +126,7 @@ class _Classes:
 
     def predicted(self, predictions: pa.Array) -> npt.NDArray[np.int64]:
         """Return positions in the class list; -1 for predictions that name no class."""
-        if self.numeric:
+        if not by_position(self.classes):
             return self.codes(predictions)
         values = pc.fill_null(predictions, -1.0).to_numpy(zero_copy_only=False)
         good = (values >= 0) & (values < len(self.classes)) & (values == np.floor(values))
@@ -132,18 +138,19 @@ def class_values(classes: Sequence[Any]) -> list[Any]:
     return _Classes(tuple(classes)).values()
 
 
-def label_column(df: DataFrame, name: str, classes: Sequence[Any]) -> Column:
+def label_column(name: str, classes: Sequence[Any]) -> Column:
     """Return a label column in a type in which it can be compared with the classes."""
     from pyspark.sql import functions as F
-    from pyspark.sql.types import StringType
 
-    column = F.col(f"`{name}`")
-    numeric = _Classes(tuple(classes)).numeric
-    if isinstance(df.schema[name].dataType, StringType) and numeric:
-        # A file of other rows may hold a word among numbers: an unknown label, not a null one.
-        number = column.try_cast("double")
-        return F.when(column.isNotNull() & number.isNull(), F.lit(float("inf"))).otherwise(number)
-    return column.cast("double" if numeric else "string")
+    column, kind = F.col(f"`{name}`"), _Classes(tuple(classes)).kind
+    if kind == "string":
+        text = column.cast("string")
+        return F.lower(text) if isinstance(classes[0], bool) else text
+    # A file of other rows may hold a word among numbers: an unknown label, not a null one.
+    stranger = F.lit(math.inf if kind == "double" else next(i for i in count() if i not in classes))
+    number = column.try_cast(kind)
+    number = F.when(column.isNotNull() & number.isNull(), stranger).otherwise(number)
+    return number + F.lit(0.0) if kind == "double" else number  # -0.0 is 0.0
 
 
 def array_column(df: DataFrame, name: str) -> Column:

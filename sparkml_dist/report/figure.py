@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,10 @@ from sparkml_dist.persistence.filesystem import Folder
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "GREY", "INK", "drawing", "finish_axes"]
+__all__ = ["COLOURS", "GREY", "INK", "drawing", "finish_axes", "legible", "whole_numbers"]
 
 # Okabe and Ito (2008), "Color Universal Design": told apart by colour-blind readers too.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
@@ -24,6 +26,8 @@ _DPI = 120
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
+    # Names of classes and columns are no formulas, whatever dollars are in them.
+    "text.parse_math": False,
     "text.color": INK,
     "axes.edgecolor": GREY,
     "axes.labelcolor": INK,
@@ -61,7 +65,9 @@ def drawing(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    with rc_context(_STYLE):
+    with rc_context(_STYLE), warnings.catch_warnings():
+        # A letter that the font lacks is drawn as a box.
+        warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         yield figure, figure.add_subplot()
@@ -78,3 +84,30 @@ def finish_axes(axes: Axes, *, title: str, x: str, y: str, grid: str = "y") -> N
     axes.tick_params(length=3)
     if grid:
         axes.grid(visible=True, axis=grid)  # type: ignore[arg-type]
+
+
+def whole_numbers(axis: Axis) -> None:
+    """Write the ticks of a logarithmic axis as whole numbers, which are no formulas."""
+    from matplotlib.ticker import NullFormatter, StrMethodFormatter
+
+    axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    axis.set_minor_formatter(NullFormatter())
+
+
+def legible(name: object, longest: int, *, tail: int = 6) -> str:
+    """Return a name from the data as one line of at most so many letters.
+
+    What cannot be drawn (control characters, halves of pairs) becomes a blank or "\ufffd".
+
+    Parameters
+    ----------
+    name : object
+    longest : int
+        Letters of the result.
+    tail : int, default=6
+        Letters that are kept of the end of a longer name.
+    """
+    text = f"{name:.12g}" if isinstance(name, float) else str(name)
+    drawn = (c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+    text = "".join(drawn)
+    return text if len(text) <= longest else f"{text[: longest - tail - 1]}…{text[-tail:]}"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.report.figure import COLOURS, GREY, INK, drawing, finish_axes
+from sparkml_dist.report.figure import COLOURS, GREY, INK, drawing, finish_axes, legible
 from sparkml_dist.report.permutation import PermutationImportance
 
 __all__ = ["plot_importances"]
@@ -74,16 +74,12 @@ def plot_importances(
         finish_axes(axes, title="", x=axis, y="", grid="x")
         # Over the whole figure: long names leave the axes little room.
         figure.suptitle(heading, x=0.02, ha="left", fontsize=12, fontweight="bold")
-        axes.set_yticks(places, [_shortened(names[i]) for i in order], fontsize=9)
+        axes.set_yticks(
+            places, [legible(names[i], _LONGEST_NAME, tail=10) for i in order], fontsize=9
+        )
         axes.set_ylim(len(order) - 0.4, -0.6)
         axes.spines["left"].set_visible(False)
         axes.tick_params(axis="y", length=0)
         if values[order].min(initial=0.0) < 0:
             axes.axvline(0, color=GREY, linewidth=1)
     return folder.uri(name)
-
-
-def _shortened(name: str) -> str:
-    if len(name) <= _LONGEST_NAME:
-        return name
-    return f"{name[: _LONGEST_NAME - 11]}…{name[-10:]}"

@@ -15,7 +15,7 @@ import scipy.sparse as sp
 
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.hashing import spark_uniform
-from sparkml_dist.dataset.labels import SPARK_TYPES, Label
+from sparkml_dist.dataset.labels import Label, class_column
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.splits import row_key
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
@@ -206,7 +206,7 @@ def _known_rows(df: DataFrame, schema: FeatureSchema, label: Label) -> DataFrame
         known = target.isin(*label.classes)
     return df.select(
         row_key(df, [label.column, *(c.name for c in schema.columns)]).alias("_key"),
-        F.col(f"`{label.column}`").cast(SPARK_TYPES[label.kind]).alias("_label"),
+        class_column(label.column, label.kind).alias("_label"),
         *schema.transport(),
     ).where(known)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.report.figure import GREY, drawing, finish_axes
+from sparkml_dist.report.figure import GREY, drawing, finish_axes, legible, whole_numbers
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -80,8 +80,13 @@ def plot_regression(
             interpolation="nearest",
         )
         axes.plot([low, high], [low, high], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
-        figure.colorbar(image, ax=axes, label="held-out rows", shrink=0.85)
+        bar = figure.colorbar(image, ax=axes, label="held-out rows", shrink=0.85)
+        whole_numbers(bar.ax.yaxis)
         finish_axes(
-            axes, title="Predicted against true", x=f"true {label_col}", y="predicted", grid=""
+            axes,
+            title="Predicted against true",
+            x=f"true {legible(label_col, 40)}",
+            y="predicted",
+            grid="",
         )
     return folder.uri(name)

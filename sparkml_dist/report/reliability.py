@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
-from sparkml_dist.report.evaluation import array_column, label_column
+from sparkml_dist.report.evaluation import array_column, class_values, label_column
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -107,14 +107,10 @@ def reliability(
     from pyspark.sql import functions as F
 
     of = _checked(predictions, (label_col, probability_col), classes, bins, of)
-    numeric = not isinstance(classes[0], str | bool)
-    values = [
-        float(c) if numeric else str(c).lower() if isinstance(c, bool) else c for c in classes
-    ]
-    known = F.array(*[F.lit(v) for v in values])
+    known = F.array(*map(F.lit, class_values(classes)))
     # Positions in SQL begin with 1.
     rows = predictions.select(
-        F.array_position(known, label_column(predictions, label_col, classes)).alias("code"),
+        F.array_position(known, label_column(label_col, classes)).alias("code"),
         array_column(predictions, probability_col).alias("p"),
     ).where("code > 0")
     if of is None:

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.report.figure import COLOURS, GREY, drawing, finish_axes
+from sparkml_dist.report.figure import COLOURS, GREY, drawing, finish_axes, legible, whole_numbers
 from sparkml_dist.report.reliability import Reliability
 
 __all__ = ["plot_reliability"]
 
 _MARKERS = "os^Dv"
+_LONGEST_NAME = 32
 
 
 def plot_reliability(
@@ -42,7 +43,9 @@ def plot_reliability(
     """
     named = {"model": curves} if isinstance(curves, Reliability) else dict(curves)
     first = next(iter(named.values()))
-    what = "the predicted class" if first.of is None else f"class {first.of}"
+    what = (
+        "the predicted class" if first.of is None else f"class {legible(first.of, _LONGEST_NAME)}"
+    )
     with drawing(6.2, 6.8, folder, name) as (figure, whole):
         figure.delaxes(whole)
         upper, lower = figure.subplots(2, 1, height_ratios=(3.4, 1), sharex=True)
@@ -56,7 +59,7 @@ def plot_reliability(
                 linewidth=2,
                 marker=_MARKERS[i % len(_MARKERS)],
                 markersize=5,
-                label=f"{label}: ECE {curve.ece:.3f}, Brier {curve.brier:.3f}",
+                label=f"{_in_legend(label)}: ECE {curve.ece:.3f}, Brier {curve.brier:.3f}",
             )
             lower.stairs(curve.rows, curve.edges, color=colour, linewidth=1.6, baseline=None)
         exact: dict[str, Any] = {
@@ -74,5 +77,11 @@ def plot_reliability(
         upper.legend(loc="best")
         finish_axes(lower, title="", x=f"predicted probability of {what}", y="rows in bin")
         lower.set_yscale("symlog", linthresh=1)
+        whole_numbers(lower.yaxis)
         lower.set_ylim(0, 2.5 * max(curve.rows.max() for curve in named.values()))
     return folder.uri(name)
+
+
+def _in_legend(label: str) -> str:
+    text = legible(label, _LONGEST_NAME)
+    return f" {text}" if text.startswith("_") else text  # matplotlib leaves such out

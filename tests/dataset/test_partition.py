@@ -235,7 +235,7 @@ GOOD = "SELECT id AS a, id * 0.5 AS b, id % 2 AS y, 'x' AS s, 1.0 AS w FROM rang
             "label_infinite",
         ),
         (
-            "SELECT id AS a, id * 0.5 AS b, id % 2 AS y FROM range(9)",
+            "SELECT id AS a, date'2024-02-29' AS b, id % 2 AS y FROM range(9)",
             {"label": "y", "categorical": ["b"]},
             "categorical_type",
         ),

@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from sparkml_dist import folds, holdout, split
+from sparkml_dist.dataset.splits import row_key
 from sparkml_dist.errors import ConfigurationError, DataError
 
 
@@ -50,3 +51,34 @@ def test_refusals(spark):
         folds([1], 1)
     with pytest.raises(DataError, match="column_not_found"):
         split(spark.range(3), 0.5, key="nope")
+
+
+@pytest.mark.modes
+def test_maps_at_any_depth_have_a_key(spark):
+    entries = "map('a', id, 'b', map('x', id)['y'])", "map('b', null, 'a', id)"
+    one, other = (
+        spark.range(300).selectExpr(
+            f"{m} AS m",
+            f"array(named_struct('deep', {m}, 'd', 1.5D), null) AS nest",
+            f"IF(id % 3 = 0, null, map(id, {m})) AS maps",
+            "parse_json('{\"a\": 1}') AS v",
+            "date'2024-01-01' AS day",
+        )
+        for m in (entries[0], entries[1].replace("null", "cast(null as bigint)"))
+    )
+    keys = [
+        [r[0] for r in df.select(row_key(df).alias("k")).orderBy("k").collect()]
+        for df in (one, other)
+    ]
+    assert len(set(keys[0])) == 300
+    assert keys[0] == keys[1]  # whichever entry a map was given first
+    train, test = split(one, 0.3, seed=1)
+    assert train.count() + test.count() == 300
+    assert 50 < test.count() < 140
+
+
+def test_splitting_by_a_name_that_two_columns_have(spark):
+    df = spark.range(20).selectExpr("id", "id AS ID", "id AS other")
+    assert sum(part.count() for part in split(df, 0.5, key="other")) == 20
+    with pytest.raises(DataError, match="duplicate_columns"):
+        split(df, 0.5)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
 import scipy.sparse as sp
 
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.deep import normalization
+from sparkml_dist.deep.classifier import KerasClassifier
 from sparkml_dist.deep.normalization import sample_moments
 
 GROUPS = [(i, 0, 40) for i in (3, 1, 0, 4, 2)]
@@ -89,3 +91,37 @@ def test_no_more_is_read_than_a_sample(monkeypatch):
     X, seen = np.zeros((200, 2), np.float32), []
     sample_moments(_reader(X, seen), GROUPS, 2)
     assert seen == [3, 1, 0]
+
+
+@pytest.mark.parametrize("unit", [1e-30, 1e-9, 1.0, 1e12])
+def test_the_unit_does_not_matter(unit):
+    rng = np.random.default_rng(0)
+    X = (rng.normal([500, 0, 7], [20, 1, 0], (200, 3)) * unit).astype(np.float32)
+    X[::5, 1] = np.nan
+    wanted = np.nanstd(X.astype("f8"), axis=0)
+    for given in (X, sp.csr_matrix(X)):
+        mean, std = _moments(given)
+        np.testing.assert_allclose(mean, np.nanmean(X.astype("f8"), axis=0), rtol=1e-6)
+        np.testing.assert_allclose(std[:2], wanted[:2], rtol=1e-5)
+        assert std[2] == 1.0
+
+
+def test_a_small_spread_about_a_large_mean():
+    rng = np.random.default_rng(0)
+    X = (1.7e9 + rng.normal(0, [900, 200_000, 0], (200, 3))).astype(np.float32)
+    assert np.unique(X[:, 2]).size == 1
+    mean, std = _moments(X)
+    np.testing.assert_allclose(std[:2], X.astype("f8").std(axis=0)[:2], rtol=1e-6)
+    assert std[2] == 1.0
+    assert mean[2] == X[0, 2]
+
+
+@pytest.mark.parametrize(("unit", "offset"), [(1e-9, 0.0), (1e-25, 0.0), (10.0, 1.7e9)])
+def test_a_network_learns_in_any_unit(spark, unit, offset):
+    label = np.arange(1000) % 2
+    length = np.random.default_rng(0).normal(500, 20, 1000) + 200 * label
+    df = spark.createDataFrame(pd.DataFrame({"length": length * unit + offset, "label": label}))
+    model = KerasClassifier(
+        builder="mlp", numRanks=1, numShards=1, epochs=8, batchSize=64, seed=1
+    ).fit(df)
+    assert model.transform(df).where("prediction = label").count() > 950

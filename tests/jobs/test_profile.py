@@ -63,6 +63,25 @@ def test_nothing_is_left_behind_by_a_wrong_target(run, spark, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("header", "row", "names"),
+    [
+        ("amount", "{i}", ["amount"]),
+        ("label", "{i}", ["label"]),
+        ("a,a,b,A", "{i},x{i},{i},1", ["a", "a", "b", "A"]),
+        ("a,a (2),a", "{i},x{i},{i}", ["a", "a (2)", "a"]),
+    ],
+)
+def test_tables_of_one_column_and_of_names_that_occur_twice(run, tmp_path, header, row, names):
+    table = tmp_path / "t.csv"
+    table.write_text(header + "\n" + "".join(row.format(i=i) + "\n" for i in range(50)))
+    document, out = run("--input", table, "--compare", table)
+    assert (document["rows"], document["drifted"]) == (50, [])
+    told = json.loads((out / "profile.json").read_text())["columns"]
+    assert [c["name"] for c in told] == names
+    assert [c["kind"] for c in told][:3] == ["number", "text", "number"][: len(names)]
+
+
 def test_its_name_does_not_hide_the_standard_librarys_module():
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT / 'jobs')!r})\n"

@@ -10,8 +10,9 @@ import pytest
 
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.accuracy_plot import plot_accuracy_by_members
-from sparkml_dist.report.confusion_plot import _short_number, _shortened, plot_confusion
+from sparkml_dist.report.confusion_plot import _short_number, plot_confusion
 from sparkml_dist.report.curve_plot import plot_stopping_curve
+from sparkml_dist.report.figure import legible
 from sparkml_dist.report.history_plot import plot_history
 from sparkml_dist.report.importance_plot import plot_importances
 from sparkml_dist.report.permutation import PermutationImportance
@@ -47,6 +48,34 @@ def test_confusion_matrix(folder, k):
     location = plot_confusion(counts, classes, folder)
     assert location == folder.uri("confusion_matrix.png")
     looked_at(folder, "confusion_matrix.png")
+
+
+# None of these is a formula of matplotlib's, and all are names that people give.
+NAMES = [
+    "$",
+    "$$",
+    "$$$",
+    "$x$",
+    "a$b$c_{",
+    r"\$\frac{",
+    "_none",
+    "x_1^2",
+    "two\nlines",
+    "\U0001f600",
+]
+NAMES += ["日本", "\x00", "", " ", "x" * 500, "%s {0}", "\ud83d"]
+
+
+def test_names_that_look_like_formulas(folder, recwarn):
+    k = len(NAMES)
+    plot_confusion(np.eye(k) * 20, NAMES, folder, title="$$ of $x")
+    plot_importances({n: 1 / (i + 1) for i, n in enumerate(NAMES)}, folder)
+    edges, rows = np.linspace(0, 1, 3), np.array([5, 700])
+    curve = Reliability(edges, np.array([0.2, 0.7]), np.array([0.2, 0.7]), rows, 0.1, 0.2, "$$$")
+    plot_reliability({"_$a$": curve, "$": curve}, folder)
+    for name in ("confusion_matrix.png", "importances.png", "reliability.png"):
+        looked_at(folder, name)
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
 
 
 def test_a_class_without_rows_divides_by_nothing(folder):
@@ -117,8 +146,9 @@ def test_pyplot_stays_out(folder):
 
 
 def test_long_names_and_numbers_are_shortened():
-    assert _shortened("a class with a very long name") == "a class wit…g name"
-    assert _shortened(3.0) == "3"
+    assert legible("a class with a very long name", 18) == "a class wit…g name"
+    assert legible(3.0, 18) == "3"
+    assert legible("two\nlines\x00\ud83d\\_$", 18) == "two lines\ufffd\ufffd\\_$"
     assert [_short_number(v) for v in (7, 9999, 12_345, 2.5e6, 0.25)] == [
         "7",
         "9999",

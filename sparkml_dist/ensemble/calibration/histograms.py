@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
-from sparkml_dist.dataset.labels import SPARK_TYPES, Label
+from sparkml_dist.dataset.labels import Label, class_column
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.ensemble.calibration.calibrators import (
     Calibration,
@@ -82,7 +82,7 @@ def fit_calibration(
                 f"The rows to calibrate on have no column {name!r}.{nearest(name, df.columns)}",
                 f"Columns are: {', '.join(df.columns[:12])}.",
             )
-    known = F.col(f"`{label.column}`").cast(SPARK_TYPES[label.kind])
+    known = class_column(label.column, label.kind)
     weight = F.lit(1.0)
     if weight_col:
         weight = F.nanvl(F.col(f"`{weight_col}`").cast("double"), F.lit(0.0))

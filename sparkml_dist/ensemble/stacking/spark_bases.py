@@ -13,7 +13,6 @@ import numpy as np
 import pyarrow as pa
 
 from sparkml_dist.cluster.progress import job_description
-from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.subsets import Subset
@@ -280,7 +279,7 @@ def with_outputs(
 
     # Packed, so that no column of `df` is in the way of those that bases read and write.
     packed = df.select(
-        F.struct(*quoted(df.columns)).alias(ROW),
+        F.struct("*").alias(ROW),
         feature_vector(schema).alias(FEATURES),
     )
     made: list[str] = []
@@ -289,4 +288,4 @@ def with_outputs(
         said = output(scored, column, codes, n_classes).alias(column)
         packed = scored.select(ROW, FEATURES, *made, said)
         made.append(column)
-    return packed.select(*[f"{ROW}.{name}" for name in quoted(df.columns)], *made)
+    return packed.select(f"{ROW}.*", *made)

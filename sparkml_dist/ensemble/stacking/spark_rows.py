@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from sparkml_dist.dataset.categories import category_column
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.dataset.subsets import Subset
@@ -142,7 +143,8 @@ def _number(column: FeatureColumn) -> Column:
     if column.kind == "numeric":
         return F.coalesce(named.cast("float"), nan)
     categories = F.array(*[F.lit(c) for c in column.categories])
-    place = F.array_position(categories, named.cast("string"))  # from 1; 0 for a stranger
+    text = category_column(named.cast("string"))
+    place = F.array_position(categories, text)  # from 1; 0 for a stranger
     return F.when(place > 0, (place - 1).cast("float")).otherwise(nan)
 
 

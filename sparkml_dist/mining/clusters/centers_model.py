@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.column_names import with_output
 from sparkml_dist.mining.arrays_model import ArraysModel
 from sparkml_dist.mining.clusters.nearest_center import nearest_centers
 from sparkml_dist.mining.point_columns import point_matrix
@@ -68,9 +68,7 @@ class CentersModel(ArraysModel):
         # How Spark tells an iterator over batches; they must be real objects.
         label.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
         udf = F.arrow_udf(label, "int")  # type: ignore[attr-defined]
-        name = self.getOrDefault("predictionCol")
-        kept = quoted(c for c in dataset.columns if c != name)
-        return dataset.select(*kept, udf(self.columns.column()).alias(name))
+        return with_output(dataset, self.getOrDefault("predictionCol"), udf(self.columns.column()))
 
     def __repr__(self) -> str:
         return f"CentersModel({self.numClusters:,} clusters, {self.numFeatures} features)"

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.column_names import with_outputs
 from sparkml_dist.mining.arrays_model import ArraysModel, read_arrays
 from sparkml_dist.mining.clusters.parts import cores_near, part_file
 from sparkml_dist.mining.clusters.space_cut import SpaceCut
@@ -82,9 +82,7 @@ class DBSCANModel(ArraysModel):
             self.arrays["offsets"],
             self.uid,
         )
-        name = self.getOrDefault("predictionCol")
-        kept = quoted(c for c in dataset.columns if c != name)
-        part = "_sparkml_dist_part"
+        part, found = "_sparkml_dist_part", "_sparkml_dist_label"
         home = _udf(label.home, "int")
         placed = dataset.withColumn(part, home(self.columns.column()))
         if cut.parts > 1:
@@ -93,9 +91,10 @@ class DBSCANModel(ArraysModel):
         clusters = _udf(label.clusters_of, "int")
         point = self.columns.column()
         labelled = placed.select(
-            "*", clusters(F.struct(F.col(part), point.alias("point"))).alias("_sparkml_dist_label")
+            "*", clusters(F.struct(F.col(part), point.alias("point"))).alias(found)
         )
-        return labelled.select(*kept, F.col("_sparkml_dist_label").alias(name))
+        name = self.getOrDefault("predictionCol")
+        return with_outputs(labelled, {name: F.col(found)}, temporary=[part, found])
 
     def __repr__(self) -> str:
         return (

@@ -99,7 +99,7 @@ class LocalOutlierFactorModel(OutlierModel):
         point = "_sparkml_dist_point"
         placed = dataset.withColumn(point, self.columns.column())
         found = placed.join(known, F.col(point) == F.col("_sparkml_dist_known"), "left")
-        return self._with_score(found.drop(point, "_sparkml_dist_known"), dataset.columns)
+        return self._with_score(found.drop(point, "_sparkml_dist_known"))
 
     def score(self, rows: Any) -> npt.NDArray[np.float64]:
         """Return the factors of new rows in memory, shape (n, d), without Spark."""

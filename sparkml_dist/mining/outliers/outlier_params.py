@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.column_names import check_outputs, with_outputs
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.mining.arrays_model import ArraysModel
 from sparkml_dist.mining.point_estimator import PointEstimator
@@ -82,14 +83,23 @@ class OutlierModel(ArraysModel):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         self.columns.check(dataset)
         scored = dataset.select("*", self._score().alias(_SCORE))
-        return self._with_score(scored, dataset.columns)
+        return self._with_score(scored)
 
-    def _with_score(self, scored: DataFrame, names: list[str], *more: Column) -> DataFrame:
-        """Return columns of rows whose score is there, with the score and the prediction."""
+    def _with_score(
+        self,
+        scored: DataFrame,
+        more: Mapping[str, Column] | None = None,
+        made_of: Sequence[str] = (),
+    ) -> DataFrame:
+        """Return rows whose score is there with the score, the prediction and what more there is.
+
+        `made_of` are columns that `more` needs, and nobody else.
+        """
         from pyspark.sql import functions as F
 
         score, prediction = self.getOrDefault("scoreCol"), self.getOrDefault("predictionCol")
-        kept = quoted(c for c in names if c not in (score, prediction))
         value = F.col(_SCORE)
         outlier = (value > F.lit(self.threshold)).cast("double")
-        return scored.select(*kept, value.alias(score), outlier.alias(prediction), *more)
+        added = [(score, value), (prediction, outlier), *(more or {}).items()]
+        check_outputs(scored, [name for name, _ in added])
+        return with_outputs(scored, dict(added), temporary=[_SCORE, *made_of])

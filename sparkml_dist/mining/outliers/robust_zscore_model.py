@@ -83,9 +83,8 @@ class RobustZScoreModel(OutlierModel):
             "_sparkml_dist_score", found["score"]
         )
         fields = {"columnCol": "column", "zScoresCol": "z"}
-        more = [found[fields[p]].alias(name) for p, name in added.items() if name]
-        kept = [c for c in dataset.columns if c not in added.values()]
-        return self._with_score(scored, kept, *more)
+        more = {name: found[fields[p]] for p, name in added.items() if name}
+        return self._with_score(scored, more, [_FOUND])
 
     def _found(self) -> Column:
         """Return the column of score, strangest feature and z-scores."""

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from sparkml_dist.mining.profiling.column_plan import ColumnPlan
 from sparkml_dist.mining.profiling.distinct_sketch import DistinctSketch
-from sparkml_dist.mining.profiling.frequent_values import FrequentValues, as_texts
+from sparkml_dist.mining.profiling.frequent_values import FrequentValues, as_texts, readable
 from sparkml_dist.mining.profiling.moments import Moments
 from sparkml_dist.mining.profiling.quantile_sketch import QuantileSketch
 
@@ -73,7 +73,7 @@ class ColumnSketch:
         self.distinct.update(_plain(unique))
         self.frequent.update(unique, counts)
         if self.plan.kind == "text":
-            lengths = pc.utf8_length(unique).to_numpy(zero_copy_only=False).astype(float)
+            lengths = pc.utf8_length(readable(unique)).to_numpy(zero_copy_only=False).astype(float)
             self.lengths = self.lengths.merge(Moments.of(np.repeat(lengths, counts)))
 
     def merge(self, other: ColumnSketch) -> None:

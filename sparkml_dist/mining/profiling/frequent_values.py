@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from datasketches import frequent_items_error_type, frequent_strings_sketch
 
-__all__ = ["FrequentValues", "as_texts"]
+__all__ = ["FrequentValues", "as_texts", "readable"]
 
 _HEAD = struct.Struct("<qq")
 _ALL = frequent_items_error_type.NO_FALSE_NEGATIVES
@@ -96,18 +96,30 @@ class FrequentValues:
 
 
 def as_texts(values: pa.Array) -> pa.Array:
-    """Return values as strings; bytes in hexadecimal digits, long ones by their beginning.
+    r"""Return values as strings; bytes in hexadecimal digits, long ones by their beginning.
 
-    What is cut carries its length and a hash of the whole: different values stay different.
+    What is cut carries its length and a hash of the whole, and bytes in a text that are no UTF-8
+    stand in hexadecimal digits (``caf\xe9``): different values stay different.
     """
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         return pa.array(
             [None if v is None else _digits(v) for v in values.to_pylist()], pa.string()
         )
-    texts = pc.cast(values, pa.string())
+    texts = readable(pc.cast(values, pa.string()))
     if (pc.max(pc.binary_length(texts)).as_py() or 0) <= _KEPT:
         return texts
     return pa.array([None if v is None else _short(v) for v in texts.to_pylist()], pa.string())
+
+
+def readable(texts: pa.Array) -> pa.Array:
+    """Return texts with what is no UTF-8 in them in hexadecimal digits."""
+    try:
+        texts.validate(full=True)
+    except pa.ArrowInvalid:
+        words = texts.cast(pa.binary()).to_pylist()
+        decoded = [None if w is None else w.decode(errors="backslashreplace") for w in words]
+        return pa.array(decoded, pa.string())
+    return texts
 
 
 def _short(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
-from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.column_names import with_outputs
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import check_column, check_whole
 from sparkml_dist.mining.rules.measures import MEASURES
@@ -107,11 +107,11 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         keyed = dataset.withColumn(_KEY, items)
         found = self._recommended(keyed.select(_KEY).distinct().where(F.size(_KEY) > 0))
         out = self._value(self.predictionCol)
-        joined = keyed.drop(out).join(found, on=_KEY, how="left")
+        joined = keyed.join(found, on=_KEY, how="left")
         item_type = self.rules.schema["consequent"].dataType
         empty = F.array().cast(item_type)
-        kept = quoted(c for c in dataset.columns if c != out)
-        return joined.select(*kept, F.coalesce(F.col("_recommended"), empty).alias(out))
+        recommended = F.coalesce(F.col("_recommended"), empty)
+        return with_outputs(joined, {out: recommended}, temporary=[_KEY, "_recommended"])
 
     def _recommended(self, baskets: DataFrame) -> DataFrame:
         from pyspark.sql import functions as F

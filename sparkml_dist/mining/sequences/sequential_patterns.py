@@ -17,6 +17,7 @@ from sparkml_dist.mining.estimator import (
     check_whole,
 )
 from sparkml_dist.mining.sequences.closed_patterns import closed_patterns
+from sparkml_dist.mining.sequences.event_times import seconds_of
 from sparkml_dist.mining.sequences.limits import Limits
 from sparkml_dist.mining.sequences.patterns_model import SequentialPatternsModel
 from sparkml_dist.mining.sequences.prefix_tasks import GrowPatterns, too_many_patterns
@@ -228,9 +229,7 @@ class SequentialPatterns(MiningEstimator):
             time: Any = check_column(df, of_times, "times")
             element = time.elementType if isinstance(time, ArrayType) else None
             if isinstance(element, DateType | TimestampNTZType | TimestampType):
-                times = F.transform(
-                    F.col(f"`{of_times}`"), lambda t: t.cast("timestamp").cast("double")
-                )
+                times = F.transform(F.col(f"`{of_times}`"), seconds_of(element))
             elif isinstance(element, NumericType):
                 times = F.col(f"`{of_times}`").cast("array<double>")
             else:

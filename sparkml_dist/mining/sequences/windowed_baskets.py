@@ -37,7 +37,7 @@ def windowed_baskets(
     window : float or str, optional
         Length of the windows [start, start + window): an interval like ``"1 hour"`` for
         timestamps and dates, a number for numbers. Windows start at multiples of `slide` (for
-        timestamps: since 1970 in UTC).
+        timestamps: since 1970 in UTC; for dates and times without a zone: since that day).
     slide : float or str, optional
         From the start of a window to that of the next; at most `window`, which it is when not
         given.
@@ -48,8 +48,9 @@ def windowed_baskets(
     Returns
     -------
     pyspark.sql.DataFrame
-        The entity's column, ``start``, ``end`` and ``items``, distinct and ascending; windows
-        without events have no row. Evaluated when it is used.
+        The entity's column, ``start``, ``end`` (timestamps without a zone where times are dates)
+        and ``items``, distinct and ascending; windows without events have no row. Evaluated when
+        it is used.
 
     Raises
     ------
@@ -74,7 +75,8 @@ def windowed_baskets(
     rows = events.select(*columns).dropna()
     if isinstance(kind, DateType | TimestampNTZType | TimestampType):
         if isinstance(kind, DateType):
-            rows = rows.withColumn("t", F.col("t").cast("timestamp"))
+            # A date has no zone, and in some zones a day has 23 hours, or no midnight.
+            rows = rows.withColumn("t", F.col("t").cast("timestamp_ntz"))
         named = [("window", window), ("slide", slide), ("session_gap", session_gap)]
         for name, value in named:
             if value is not None and not isinstance(value, str):
