@@ -31,6 +31,8 @@ from sparkml_dist.persistence.locations import (
 __all__ = ["Folder", "is_uri", "local_path"]
 
 _CHUNK = 1 << 20
+# How the names of `FolderLock`'s files begin; Spark and pyarrow do not read such files.
+LOCK_PREFIX = ".lock-"
 
 
 @dataclass(frozen=True)
@@ -131,25 +133,26 @@ class Folder:
         try:
             return self.filesystem.get_file_info(self.path(name))
         except OSError as error:
-            raise self._failed("look at", name, error) from error
+            raise self.failed("look at", name, error) from error
 
     def create(self) -> None:
         """Create the folder and its parents; no error when it is there already."""
         try:
             self.filesystem.create_dir(self.path(), recursive=True)
         except OSError as error:
-            raise self._failed("create", "", error) from error
+            raise self.failed("create", "", error) from error
 
     def names(self, suffix: str = "") -> list[str]:
         """Return the sorted names of the files directly inside; empty when there is no folder."""
-        return sorted(i.base_name for i in self._files() if i.base_name.endswith(suffix))
+        return sorted(i.base_name for i in self.files() if i.base_name.endswith(suffix))
 
     def walk(self) -> list[str]:
         """Return the sorted relative names of all files below the folder."""
         root = self.path().rstrip("/") + "/"
-        return sorted(i.path.removeprefix(root) for i in self._files(recursive=True))
+        return sorted(i.path.removeprefix(root) for i in self.files(recursive=True))
 
-    def _files(self, *, recursive: bool = False) -> list[pafs.FileInfo]:
+    def files(self, *, recursive: bool = False) -> list[pafs.FileInfo]:
+        """Return what the file system knows of the files inside, or of all below."""
         selector = pafs.FileSelector(self.path(), allow_not_found=True, recursive=recursive)
         try:
             infos = self.filesystem.get_file_info(selector)
@@ -160,8 +163,8 @@ class Folder:
         return [i for i in infos if i.type == pafs.FileType.File]
 
     def is_empty(self) -> bool:
-        """Tell whether the folder is missing or holds no file at any depth."""
-        return not self.walk()
+        """Tell whether the folder is missing or holds no file at any depth but locks."""
+        return all(name.startswith(LOCK_PREFIX) for name in self.walk())
 
     def read_bytes(self, name: str) -> bytes:
         """Return the whole content of the file `name`."""
@@ -175,7 +178,7 @@ class Folder:
                 "Check the path, and that every worker sees the same file system.",
             ) from error
         except OSError as error:
-            raise self._failed("read", name, error) from error
+            raise self.failed("read", name, error) from error
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write `name` atomically: a reader sees the old file, the new one, or none."""
@@ -211,7 +214,7 @@ class Folder:
         try:
             self.filesystem.move(self.path(source), self.path(target))
         except OSError as error:
-            raise self._failed("commit", target, error) from error
+            raise self.failed("commit", target, error) from error
 
     def delete(self) -> None:
         """Delete the folder and all below it; no error when it is not there."""
@@ -219,7 +222,7 @@ class Folder:
             if self.exists():
                 self.filesystem.delete_dir(self.path())
         except OSError as error:
-            raise self._failed("delete", "", error) from error
+            raise self.failed("delete", "", error) from error
 
     def delete_file(self, name: str) -> None:
         """Delete the file `name`; no error when it is not there."""
@@ -243,10 +246,11 @@ class Folder:
                 while chunk := stream.read(_CHUNK):
                     digest.update(chunk)
         except OSError as error:
-            raise self._failed("read", name, error) from error
+            raise self.failed("read", name, error) from error
         return digest.hexdigest()
 
-    def _failed(self, verb: str, name: str, error: Exception) -> StorageError:
+    def failed(self, verb: str, name: str, error: Exception) -> StorageError:
+        """Return the error to raise where `verb` of the file `name` met `error`."""
         return StorageError(
             "storage_failed",
             f"Cannot {verb} {self.uri(name)!r}: {error}.",
@@ -269,7 +273,7 @@ class _Committing:
             filesystem.create_dir(posixpath.dirname(path), recursive=True)
             self._stream = filesystem.open_output_stream(path, compression=None)
         except OSError as error:
-            raise self._folder._failed("write", self._name, error) from error
+            raise self._folder.failed("write", self._name, error) from error
         return self._stream
 
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
@@ -278,7 +282,7 @@ class _Committing:
             if kind is None:
                 self._folder.move(self._temporary, self._name)
         except OSError as error:
-            raise self._folder._failed("write", self._name, error) from error
+            raise self._folder.failed("write", self._name, error) from error
         finally:
             if kind is not None:
                 self._folder.delete_file(self._temporary)
