@@ -80,8 +80,8 @@ class FolderLock:
         Raises
         ------
         StorageError
-            ``output_busy`` when another run has it; ``storage_failed`` when the folder cannot be
-            written to.
+            ``output_busy`` when another run has it; what `Folder` raises where the folder cannot
+            be written to.
         """
         self._made = _missing_folders(self._folder)
         # Earlier comers have smaller names.

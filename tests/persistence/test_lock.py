@@ -157,5 +157,5 @@ def test_an_entry_cut_in_two_is_of_a_run_until_it_is_old(tmp_path):
 
 def test_a_place_that_cannot_be_locked(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="storage_failed"):
+    with pytest.raises(StorageError, match="not_a_folder"):
         FolderLock(Folder.at(tmp_path / "file" / "out")).acquire()
