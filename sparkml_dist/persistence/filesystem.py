@@ -217,10 +217,19 @@ class Folder:
         """
         return _Committing(self, name)
 
-    def move(self, source: str, target: str) -> None:
-        """Rename the file `source` to `target`, replacing it."""
-        with self._doing("commit", target):
-            self.filesystem.move(self.path(source), self.path(target))
+    def move(self, source: str, target: str, folder: Folder | None = None) -> None:
+        """Rename the file `source` to `target`, replacing it.
+
+        Parameters
+        ----------
+        source, target : str
+            Names of files; of both folders themselves when empty.
+        folder : Folder, optional
+            Where `target` lies, on the same file system; this folder by default.
+        """
+        home = self if folder is None else folder
+        with home._doing("commit", target):
+            self.filesystem.move(self.path(source), home.path(target))
 
     def delete(self) -> None:
         """Delete the folder and all below it; no error when it is not there."""
