@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 from sparkml_dist.cluster.task_errors import error_of_task
@@ -50,7 +51,20 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
         if isinstance(seen, SparkMLDistError):
             return seen
         seen = seen.__cause__
+    if isinstance(error, ConnectionError) or type(error).__name__ == "Py4JNetworkError":
+        return ResourceError(
+            "session_lost",
+            "Spark's Java side ended while the job ran.",
+            "Look into its log; most likely it was killed for lack of memory.",
+        )
     text = str(error)
+    if isinstance(error, OSError):
+        code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "storage_failed"
+        return StorageError(
+            code,
+            f"{type(error).__name__}: {' '.join(text.split())}.",
+            "Check the path, its permissions and the free space.",
+        )
     if own := error_of_task(text):
         return own
     for pattern, code, message, hint in _TEXT_CODES:
@@ -60,8 +74,6 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
         return ResourceError("out_of_memory", "The driver ran out of memory.", "Give it more.")
     if isinstance(error, KeyboardInterrupt):
         return SparkMLDistError("interrupted", "The job was interrupted.", "Go on with --resume.")
-    if isinstance(error, OSError):
-        return StorageError("storage_failed", f"{type(error).__name__}: {error}.")
     first = next((line for line in text.splitlines() if line.strip()), "")
     return SparkMLDistError(
         "unexpected",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.table_columns import find_column
 from sparkml_dist.dataset.table_lines import format_of
@@ -12,20 +13,16 @@ from sparkml_dist.dataset.table_schema import MISSING_VALUES
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.job.indicators import with_indicators
-from sparkml_dist.job.options import add_reading_options
+from sparkml_dist.job.options import add_presence_options, add_reading_options
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+_PLAN = ("input", "format", "header", "delimiter", "label", "features", "key", "missing", "seed")
+
 __all__ = ["PointTable", "add_point_options", "claimed_output", "read_points"]
-
-
-class _Output(JobOutput):
-    """The output folder: ``model/``, ``rows/`` and ``metrics.json``."""
-
-    _ROOMS: ClassVar[tuple[str, ...]] = ("model", "rows", "work")
 
 
 @dataclass(frozen=True)
@@ -54,7 +51,6 @@ def add_point_options(
     *,
     truth: str,
     categorical: bool = False,
-    resume: bool = False,
 ) -> None:
     """Add what the jobs over points share: data, columns, output.
 
@@ -65,8 +61,6 @@ def add_point_options(
         What ``--label`` is for.
     categorical : bool, default=False
         Whether features may hold categories.
-    resume : bool, default=False
-        Whether the job can complete an earlier run.
     """
     data = parser.add_argument_group("data")
     data.add_argument(
@@ -112,16 +106,11 @@ def add_point_options(
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
     )
-    present = output.add_mutually_exclusive_group()
-    present.add_argument("--overwrite", action="store_true", help="replace an earlier output")
-    if resume:
-        present.add_argument(
-            "--resume", action="store_true", help="complete an earlier run: its model is kept"
-        )
+    add_presence_options(output, kept="its model is kept")
 
 
 def claimed_output(
-    args: argparse.Namespace, job: Job, plan: dict[str, Any] | None = None
+    args: argparse.Namespace, job: Job, options: Sequence[str]
 ) -> tuple[JobOutput, bool]:
     """Make the output folder this run's own; tell whether an earlier run is resumed.
 
@@ -129,8 +118,8 @@ def claimed_output(
     ----------
     args : argparse.Namespace
     job : Job
-    plan : dict, optional
-        JSON values that a run must share with the one that it resumes.
+    options : sequence of str
+        The job's own options that a run must share with the one that it resumes.
 
     Raises
     ------
@@ -140,11 +129,11 @@ def claimed_output(
         ``unknown_format``, ``plan_differs``.
     """
     assert job.output is not None
-    resume = getattr(args, "resume", False)
-    output = job.output = _Output(job.output.folder, overwrite=args.overwrite, resume=resume)
+    output = job.output
+    output.overwrite, output.resume = args.overwrite, args.resume
     format_of(args.input, args.format)
-    resumed = output.claim({"input": args.input, **(plan or {})})
-    return output, resumed
+    plan = {name: getattr(args, name, None) for name in (*_PLAN, *options)}
+    return output, output.claim(plan)
 
 
 def read_points(args: argparse.Namespace, job: Job) -> PointTable:

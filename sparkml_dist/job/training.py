@@ -102,7 +102,10 @@ def train(
     document = job.document
     lent = None
     if args.shards_from is not None:
-        lent = JobOutput(Folder.at(args.shards_from)).lend_shards(plan)
+        lender = JobOutput(Folder.at(args.shards_from))
+        lent = lender.lend_shards(plan)
+        if lender.home.same_place(output.home):
+            output.kept.add("shards")
     spark = job.spark
     if ready is not None:
         ready(spark)
@@ -136,9 +139,9 @@ def train(
         test_rows=metrics.rows,
         shards=len(data.shards),
         output={
-            "model": output.model.location,
-            "shards": data.location,
-            "plots": output.plots.location,
+            "model": output.place("model"),
+            "shards": lent.location if lent else output.place("shards"),
+            "plots": output.place("plots"),
         },
     )
     if isinstance(metrics, ClassificationMetrics):
@@ -154,6 +157,7 @@ def train(
         elif isinstance(metrics, RegressionMetrics):
             plot_regression(model.transform(test), table.label, output.plots)
         plot(model, test, metrics, output.plots)
+    output.commit(document)
 
 
 def _evaluate(model: Any, test: DataFrame, label: str) -> Metrics:

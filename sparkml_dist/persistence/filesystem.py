@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import posixpath
+import re
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -31,11 +32,12 @@ from sparkml_dist.persistence.locations import (
     spelled,
 )
 
-__all__ = ["Folder", "is_uri", "local_path"]
+__all__ = ["LOCK_PREFIX", "Folder", "is_unfinished", "is_uri", "local_path"]
 
 _CHUNK = 1 << 20
 # How the names of `FolderLock`'s files begin; Spark and pyarrow do not read such files.
 LOCK_PREFIX = ".lock-"
+_UNFINISHED = re.compile(r"^\..+\.[0-9a-f]{32}\.tmp$")
 # What pyarrow raises where a store does not do what it is asked; a path may hold what no file
 # system can name (a null, half a character).
 _FAILURES = (OSError, pa.ArrowException, UnicodeError)
@@ -53,6 +55,11 @@ _REASONS = {
     errno.EISDIR: ("not_a_file", "A folder lies where the file should be; choose another path."),
     errno.ENAMETOOLONG: ("name_too_long", "Choose a shorter path."),
 }
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether `name` is of a file that `Folder.committing` writes, or was killed at."""
+    return bool(_UNFINISHED.match(name.rpartition("/")[2]))
 
 
 @dataclass(frozen=True)
@@ -180,8 +187,8 @@ class Folder:
         return [i for i in infos if i.type == pafs.FileType.File]
 
     def is_empty(self) -> bool:
-        """Tell whether the folder is missing or holds no file at any depth but locks."""
-        return all(name.startswith(LOCK_PREFIX) for name in self.walk())
+        """Tell whether the folder is missing or holds no file, but locks and unfinished ones."""
+        return all(is_unfinished(n) or n.startswith(LOCK_PREFIX) for n in self.walk())
 
     def read_bytes(self, name: str) -> bytes:
         """Return the whole content of the file `name`."""

@@ -20,7 +20,8 @@ import pyarrow as pa
 from pyarrow import fs as pafs
 
 from sparkml_dist.errors import StorageError
-from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder, local_path
+from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder
+from sparkml_dist.persistence.locations import local_path
 
 __all__ = ["FolderLock"]
 

@@ -7,7 +7,8 @@ import os
 from urllib.parse import urlsplit
 
 from sparkml_dist.errors import StorageError
-from sparkml_dist.persistence.filesystem import Folder, is_uri, local_path
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.locations import is_uri, local_path
 
 __all__ = ["renames_folders", "replace_folder"]
 

@@ -189,8 +189,10 @@ def test_output_folders(tmp_path):
     assert (home / "model" / "a").exists()
     with pytest.raises(errors.ConfigurationError, match="seed: 1 then, 2 now"):
         output(home, resume=True).claim({"seed": 2})
-    assert output(home, overwrite=True).claim({"seed": 2}) is False
-    assert not (home / "model").exists()
+    new = output(home, overwrite=True)
+    assert new.claim({"seed": 2}) is False
+    assert (home / "model" / "a").exists()
+    assert new.model.is_empty() and new.place("model") == f"{home}/model"
 
 
 def test_a_stranger_is_never_overwritten(tmp_path):

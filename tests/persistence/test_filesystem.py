@@ -82,6 +82,8 @@ def test_errors_say_where():
         Folder.at("")
     with pytest.raises(StorageError, match="Cannot create"):
         Folder.at("/proc/nope").create()
+
+
 EVERY_METHOD = {
     "exists": (),
     "info": ("a",),
