@@ -48,7 +48,7 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
     """
     estimator = _estimator(args)
     estimator._check()  # before Spark starts
-    output, resumed = claimed_output(args, job, ("method", *_OPTIONS))
+    output, resumed = claimed_output(args, job)
     if resumed and job.already_done(output):
         return
     table = read_points(args, job)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from sparkml_dist.dataset.libsvm import read_libsvm
 from sparkml_dist.dataset.table_lines import first_lines, input_errors
 from sparkml_dist.errors import ConfigurationError, DataError, UsageError, nearest
+from sparkml_dist.job.options import plan_of
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
 from sparkml_dist.mining.itemsets.baskets import read_baskets
@@ -35,12 +36,6 @@ _SUFFIXES = {
     ".svm": "libsvm",
     ".libsvm": "libsvm",
 }
-# What decides the outcome.
-_PLAN = (
-    *("input", "format", "items", "basket", "no_header", "delimiter", "label_as_item"),
-    *("min_support", "min_count", "target", "max_length", "max_itemsets", "memory_per_task"),
-    *("rules", "min_confidence", "max_consequent"),
-)
 _PACKED = (".gz", ".bz2", ".zst")
 
 
@@ -72,7 +67,7 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
     assert job.output is not None
     output = job.output
     output.overwrite, output.resume = args.overwrite, args.resume
-    plan = {name: getattr(args, name) for name in _PLAN}
+    plan = plan_of(args)
     if output.check(plan) and job.already_done(output):
         return
     spark = job.spark

@@ -22,12 +22,15 @@ __all__ = [
     "at_least",
     "fraction",
     "json_object",
+    "plan_of",
     "shape",
     "share",
     "size",
 ]
 
 _WIDTH = 88
+# What says where an outcome goes, not what it is.
+_NO_PLAN = ("output", "overwrite", "resume", "metrics_out", "verbose")
 _STATUSES = (
     "Exit status: 0 ok, 2 usage, 10 configuration, 11 data, 12 resources, 13 training, "
     "14 input/output, 1 unexpected. The last line on stdout is the metrics as JSON."
@@ -256,6 +259,11 @@ def add_presence_options(
         help="replace an earlier output, once the new one is complete",
     )
     present.add_argument("--resume", action="store_true", help=f"complete an earlier run: {kept}")
+
+
+def plan_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that decide a job's outcome; a run to be resumed must share them."""
+    return {name: value for name, value in vars(args).items() if name not in _NO_PLAN}
 
 
 def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:

@@ -44,7 +44,6 @@ _OPTIONS = {
     "neighbors": ("numNeighbors", ("lof",)),
     "memory_per_task": ("memoryPerTask", ("lof",)),
 }
-_PLAN = ("categorical", "method", "contamination", "outlier_label", *_OPTIONS)
 
 
 def find_outliers(args: argparse.Namespace, job: Job) -> None:
@@ -64,7 +63,7 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
         As reading the table and fitting have it; ``label_not_binary``, ``outlier_label``.
     """
     estimator = _estimator(args)
-    output, resumed = claimed_output(args, job, _PLAN)
+    output, resumed = claimed_output(args, job)
     table = read_points(args, job)
     outlier = None
     if table.label:  # before the fit, so that a mistake costs no time

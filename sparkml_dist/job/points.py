@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,14 +12,12 @@ from sparkml_dist.dataset.table_schema import MISSING_VALUES
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.job.indicators import with_indicators
-from sparkml_dist.job.options import add_presence_options, add_reading_options
+from sparkml_dist.job.options import add_presence_options, add_reading_options, plan_of
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-_PLAN = ("input", "format", "header", "delimiter", "label", "features", "key", "missing", "seed")
 
 __all__ = ["PointTable", "add_point_options", "claimed_output", "read_points"]
 
@@ -109,17 +106,13 @@ def add_point_options(
     add_presence_options(output, kept="its model is kept")
 
 
-def claimed_output(
-    args: argparse.Namespace, job: Job, options: Sequence[str]
-) -> tuple[JobOutput, bool]:
+def claimed_output(args: argparse.Namespace, job: Job) -> tuple[JobOutput, bool]:
     """Make the output folder this run's own; tell whether an earlier run is resumed.
 
     Parameters
     ----------
     args : argparse.Namespace
     job : Job
-    options : sequence of str
-        The job's own options that a run must share with the one that it resumes.
 
     Raises
     ------
@@ -132,8 +125,7 @@ def claimed_output(
     output = job.output
     output.overwrite, output.resume = args.overwrite, args.resume
     format_of(args.input, args.format)
-    plan = {name: getattr(args, name, None) for name in (*_PLAN, *options)}
-    return output, output.claim(plan)
+    return output, output.claim(plan_of(args))
 
 
 def read_points(args: argparse.Namespace, job: Job) -> PointTable:

@@ -14,6 +14,7 @@ from sparkml_dist.job.options import (
     add_presence_options,
     add_reading_options,
     at_least,
+    plan_of,
 )
 from sparkml_dist.job.runner import Job
 from sparkml_dist.mining.profiling.drift import drift
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["options", "profile_table"]
 
-_PLAN = ("input", "compare", "target", "top", "format", "header", "delimiter", "seed")
 _FILES = ("profile.json", "profile.html", "drift.json", "drift.html")
 
 
@@ -86,7 +86,7 @@ def profile_table(args: argparse.Namespace, job: Job) -> None:
     assert job.output is not None
     output = job.output
     output.overwrite, output.resume = args.overwrite, args.resume
-    plan = {name: getattr(args, name) for name in _PLAN}
+    plan = plan_of(args)
     if output.check(plan) and job.already_done(output):
         return
     with job.stage("read"):
