@@ -266,6 +266,15 @@ class Folder:
         return digest.hexdigest()
 
     @contextmanager
+    def opened(self, name: str) -> Iterator[pa.NativeFile]:
+        """Open the file `name` for reading at any place of it; give what pyarrow reads from."""
+        with (
+            self._doing("read", name),
+            self.filesystem.open_input_file(self.path(name)) as stream,
+        ):
+            yield stream
+
+    @contextmanager
     def _reading(self, name: str) -> Iterator[pa.NativeFile]:
         with self._doing("read", name):
             try:

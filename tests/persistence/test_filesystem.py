@@ -143,6 +143,16 @@ def test_what_is_not_there(folder, tmp_path):
     folder.delete_file("a")
 
 
+def test_opening_what_is_not_there_or_no_parquet(folder):
+    folder.write_bytes("a", b"no Parquet")
+    for name in ("a", "b"):
+        with (
+            pytest.raises(StorageError, match=f"Cannot read .*{name}"),
+            folder.opened(name) as file,
+        ):
+            pq.ParquetFile(file)
+
+
 def test_a_folder_where_a_file_should_be(folder):
     folder.child("a").create()
     for work in (lambda: folder.write_bytes("a", b""), lambda: folder.delete_file("a")):
