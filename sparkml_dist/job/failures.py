@@ -6,7 +6,7 @@ import errno
 import re
 
 from sparkml_dist.cluster.task_errors import error_of_task
-from sparkml_dist.errors import ResourceError, SparkMLDistError, StorageError
+from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError, StorageError
 
 __all__ = ["as_toolkit_error"]
 
@@ -29,6 +29,19 @@ _TEXT_CODES = (
         "A disk is full.",
         "Free some space, or point spark.local.dir and --output elsewhere.",
     ),
+)
+
+# Conditions that Spark gives names to, where they tell of the input and not of what was asked of
+# Spark: https://spark.apache.org/docs/latest/sql-error-conditions.html
+_UNREADABLE = re.compile(
+    r"\[(?:FAILED_READ_FILE|CANNOT_READ|MALFORMED|PARQUET|UNABLE_TO_INFER_SCHEMA)[\w.]*\] *([^\n]*)"
+    r"|org\.apache\.parquet\.[\w.]*Exception: *([^\n]*)"
+)
+_UNFIT = re.compile(
+    r"\[(?:COLUMN_ALREADY_EXISTS|AMBIGUOUS_REFERENCE|INVALID_COLUMN_NAME|CAST_INVALID_INPUT|"
+    r"CAST_OVERFLOW|NUMERIC_VALUE_OUT_OF_RANGE|ARITHMETIC_OVERFLOW|CANNOT_PARSE|"
+    r"DATETIME_OVERFLOW|UNSUPPORTED_\w*TYPE|UNSUPPORTED_FEATURE|INCOMPATIBLE_\w*|"
+    r"DATATYPE_MISMATCH)[\w.]*\] *([^\n]*)"
 )
 
 
@@ -70,6 +83,21 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
     for pattern, code, message, hint in _TEXT_CODES:
         if pattern.search(text):
             return ResourceError(code, message, hint)
+    if found := _UNREADABLE.search(text):
+        told = found.group(1) or found.group(2) or ""
+        cause = re.search(r"^Caused by: [\w.$]+: (.+)$", text, re.MULTILINE)
+        reason = f" ({cause.group(1).strip()[:200]})" if cause else ""
+        return StorageError(
+            "input_not_read",
+            f"Spark could not read a file: {told.partition(' SQLSTATE')[0]}{reason}",
+            "Is it whole, and of the format that its name or --format says?",
+        )
+    if found := _UNFIT.search(text):
+        return DataError(
+            "input_not_taken",
+            f"Spark does not take the table: {found.group(1).partition(' SQLSTATE')[0]}",
+            "Rename, leave out or cast the column.",
+        )
     if isinstance(error, MemoryError):
         return ResourceError("out_of_memory", "The driver ran out of memory.", "Give it more.")
     if isinstance(error, KeyboardInterrupt):

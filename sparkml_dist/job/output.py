@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned
 from sparkml_dist.dataset.manifest import MANIFEST
 from sparkml_dist.dataset.table_schema import TableSchema
-from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder, is_unfinished
 from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.persistence.replacing import replace_folder
@@ -102,6 +102,7 @@ class JobOutput:
     kept: set[str] = field(default_factory=set)
     _staged: bool = False
     _claimed: bool = False
+    _resumed: bool = False
     _lock: FolderLock | None = None
 
     @property
@@ -206,7 +207,7 @@ class JobOutput:
             if self._staged:
                 self.folder.delete()
             self._write_job(plan)
-        self._claimed = True
+        self._claimed, self._resumed = True, resumed
         return resumed
 
     def outcome(self) -> dict[str, Any] | None:
@@ -296,6 +297,8 @@ class JobOutput:
                 self.lock(document.job)
             except StorageError:
                 return None
+        if document.error is not None and document.error["exit_status"] == DataError.exit_status:
+            self._drop_beginning()
         own = self._claimed and not self._staged and not self._is_good()
         if document.status == "ok" or own or self._is_free():
             name = self.METRICS
@@ -327,6 +330,17 @@ class JobOutput:
             elif new.exists(name):
                 new.move(name, name, self.home)
         self._forget_others()
+
+    def _drop_beginning(self) -> None:
+        """Delete what a new run made of data that cannot be used; a complete model stays."""
+        if not self._claimed or self._resumed or self.model.exists(MANIFEST):
+            return
+        if self._staged:
+            self.folder.delete()
+            return
+        for room in self._ROOMS:
+            self.folder.child(room).delete()
+        self.folder.delete_file(self.JOB)
 
     def _forget_others(self) -> None:
         """Delete what runs left that failed or were killed, now that one has ended well."""

@@ -54,6 +54,9 @@ def work(args, job):
         return
     resumed = output.claim(plan)
     job.document.more["resumed"] = resumed
+    if args.fail == "early":
+        output.shards.write_bytes("shard", b"half")
+        raise errors.DataError("one_class", "All rows have the same label.", "Give more data.")
     if not output.model.exists("manifest.json"):
         output.model.write_bytes("manifest.json", args.plan.encode())
     if args.fail:
@@ -139,6 +142,16 @@ def test_a_first_run_that_fails_is_completed_in_place(run, tmp_path):
     assert set(content(tmp_path)) == {
         *("job.json", "metrics.json", "model/manifest.json", "rows/a", "rows/b"),
     }
+
+
+def test_data_that_cannot_be_used_leaves_nothing_half_finished(run, tmp_path):
+    assert run("--fail", "early")[0] == 11
+    assert set(content(tmp_path)) == {"metrics.json"}
+    assert not (tmp_path / "out/shards").exists()
+    assert run()[0] == 0
+    good = content(tmp_path)
+    assert run("--plan", "b", "--overwrite", "--fail", "early")[0] == 11
+    assert content(tmp_path).keys() - good.keys() == {"metrics.failed.json"}
 
 
 def test_metrics_with_another_place(run, tmp_path):

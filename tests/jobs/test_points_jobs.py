@@ -111,6 +111,23 @@ def test_clusters_of_a_table(run, table):
     assert set(rows["prediction"]) == {-1, 0, 1}
 
 
+def test_clusters_that_were_found_already(run, table, tmp_path, monkeypatch):
+    arguments = ("cluster", "--input", table, "--features", "x", "y", "--method", "kmeans")
+    document, rows = run(*arguments, "--k", 2)
+    again, _ = run(*arguments, "--k", 2, "--resume")
+    assert again == document
+    with pytest.raises(ConfigurationError, match=r"plan_differs.*k: \[2\] then, \[3\] now"):
+        run(*arguments, "--k", 3, "--resume")
+    with monkeypatch.context() as patch:
+        patch.setattr(JobOutput, "commit", lambda *_: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            run(*arguments, "--k", 3, "--overwrite")
+    assert pq.read_table(tmp_path / "out" / "rows").to_pandas().equals(rows)
+    other, rows = run(*arguments, "--k", 3, "--resume")
+    assert other["clusters"] == 3 and set(rows["prediction"]) == {0, 1, 2}
+    assert not (tmp_path / "out" / "next").exists()
+
+
 def test_sparse_rows(run, tmp_path):
     path = tmp_path / "rows.svm"
     path.write_text("0 1:1\n0 1:1.1\n0 1:0.9 2:0.1\n1 2:9\n")
