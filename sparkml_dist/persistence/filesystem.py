@@ -86,9 +86,17 @@ class Folder:
         Raises
         ------
         StorageError
-            ``empty_path``, or ``scheme_not_known`` for what begins like a URI and is none.
+            ``empty_path``, ``scheme_not_known`` for what begins like a URI and is none, or
+            ``no_current_folder`` where a relative path has nothing to start from.
         """
-        return cls(spelled(os.fspath(location)))
+        try:
+            return cls(spelled(os.fspath(location)))
+        except FileNotFoundError as error:
+            raise StorageError(
+                "no_current_folder",
+                f"{os.fspath(location)!r} is relative to the current folder, which was deleted.",
+                "Give an absolute path, or change to a folder that exists.",
+            ) from error
 
     def same_place(self, other: Folder) -> bool:
         """Tell whether both are one folder, however they are spelled.

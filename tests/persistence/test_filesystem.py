@@ -143,6 +143,14 @@ def test_what_is_not_there(folder, tmp_path):
     folder.delete_file("a")
 
 
+def test_a_relative_path_in_a_folder_that_was_deleted(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    with pytest.raises(StorageError, match="no_current_folder"):
+        Folder.at("out")
+
+
 def test_opening_what_is_not_there_or_no_parquet(folder):
     folder.write_bytes("a", b"no Parquet")
     for name in ("a", "b"):
