@@ -13,6 +13,7 @@ from sparkml_dist.dataset.table_lines import format_of
 from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table, TableSchema
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.job.other_scoring import other_scores
 from sparkml_dist.job.output import read_table_schema
 from sparkml_dist.job.runner import Job
 from sparkml_dist.persistable import load_model
@@ -23,11 +24,10 @@ from sparkml_dist.persistence.parquet import write_parquet
 from sparkml_dist.persistence.replacing import replace_folder
 from sparkml_dist.report.evaluation import evaluate_classification
 from sparkml_dist.report.regression import evaluate_regression
+from sparkml_dist.shard_model import ShardModel
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-    from sparkml_dist.shard_model import ShardModel
 
 __all__ = ["score_table"]
 
@@ -58,16 +58,21 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
         home = _model_folder(args.model)
         model = load_model(home.location, trusted=args.trusted_types)
         document = job.document
-        document.features, document.classes = model.numFeatures, len(model.label.classes)
-        spark = job.spark
+        spark, label = job.spark, ""
         with job.stage("read"):
-            table = _read(args, job, home, model)
-            label = _label(args.label, table)
+            if isinstance(model, ShardModel):
+                document.features = model.numFeatures
+                document.classes = len(model.label.classes)
+                table = _read(args, job, home, model)
+                label = _label(args.label, table)
+                scored = _scored(model, table.df, args.keep, label)
+            else:
+                scored = other_scores(args, spark, model)
         temporary = _beside(target)
         temporary.delete()  # left by a run that was killed
         try:
             with job.stage("score"):
-                write_parquet(_scored(model, table.df, args.keep, label), temporary)
+                write_parquet(scored, temporary)
             written = spark.read.parquet(temporary.spark_path())
             document.rows = written.count()
             if label:
