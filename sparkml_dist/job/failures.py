@@ -32,7 +32,7 @@ _TEXT_CODES = (
 )
 
 # Conditions that Spark gives names to, where they tell of the input and not of what was asked of
-# Spark: https://spark.apache.org/docs/latest/sql-error-conditions.html
+# Spark.
 _UNREADABLE = re.compile(
     r"\[(?:FAILED_READ_FILE|CANNOT_READ|MALFORMED|PARQUET|UNABLE_TO_INFER_SCHEMA)[\w.]*\] *([^\n]*)"
     r"|org\.apache\.parquet\.[\w.]*Exception: *([^\n]*)"
