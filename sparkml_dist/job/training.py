@@ -121,6 +121,13 @@ def train(
         # Scored more than once; Spark spills what does not fit. Without this every pass would read
         # and parse the whole source again to find the few rows held out.
         test = test.cache()
+        if test.isEmpty():  # before the work, not after it
+            raise DataError(
+                "empty_data",
+                "No rows are held out to evaluate the model on.",
+                "Equal rows, or those of one --key, are held out together or not at all: give more "
+                "rows, another --test-fraction, or --test.",
+            )
     with job.stage("partition"):
         resumed = output.claim(plan)
         data = lent or _shards(
