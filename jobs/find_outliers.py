@@ -30,7 +30,6 @@ def options() -> JobParser:
         truth="column that tells outliers, no feature (a name, or an index from 0; -1 is the "
         "last); adds metrics.roc_auc",
         categorical=True,
-        resume=True,
     )
     group = parser.add_argument_group("outliers")
     group.add_argument(

@@ -5,7 +5,14 @@ from __future__ import annotations
 import sys
 
 from sparkml_dist.job.itemsets import BASKET_FORMATS, mine_itemsets
-from sparkml_dist.job.options import JobParser, add_common_options, at_least, share, size
+from sparkml_dist.job.options import (
+    JobParser,
+    add_common_options,
+    add_presence_options,
+    at_least,
+    share,
+    size,
+)
 from sparkml_dist.job.runner import run_job
 
 NAME = "mine_itemsets"
@@ -93,7 +100,7 @@ def options() -> JobParser:
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for itemsets/, rules/, metrics.json"
     )
-    output.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+    add_presence_options(output)
     add_common_options(parser, seed=False)
     return parser
 

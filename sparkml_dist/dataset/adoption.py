@@ -121,7 +121,7 @@ def _inspect(home: Folder, name: str, manifest: Manifest) -> dict[str, Any]:
     """Check one file and return what its shard's entry needs; one row group at a time."""
     head, _, tail = name.rpartition("/")
     place = home.child(head) if head else home
-    with place.filesystem.open_input_file(place.path(tail)) as stream:
+    with place.opened(tail) as stream:
         metadata = pq.ParquetFile(stream).metadata
     row_groups = [metadata.row_group(g) for g in range(metadata.num_row_groups)]
     groups = tuple(g.num_rows for g in row_groups)

@@ -14,6 +14,7 @@ from sparkml_dist.mining.clusters.dbscan import DBSCAN
 from sparkml_dist.mining.clusters.kmeans import KMeans
 from sparkml_dist.mining.clusters.kmedoids import KMedoids
 from sparkml_dist.mining.clusters.mini_batch_kmeans import MiniBatchKMeans
+from sparkml_dist.persistence.parquet import write_parquet
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -47,9 +48,13 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
     """
     estimator = _estimator(args)
     estimator._check()  # before Spark starts
-    output, _ = claimed_output(args, job)
+    output, resumed = claimed_output(args, job)
+    if resumed and job.already_done(output):
+        return
     table = read_points(args, job)
-    work = output.folder.child("work")
+    rows, work = output.folder.child("rows"), output.folder.child("work")
+    for left in (output.model, rows, work):  # by a run that was cut off
+        left.delete()
     estimator.setParams(featuresCols=table.features)
     if args.method == "dbscan":
         estimator.setParams(workDir=work.location)
@@ -57,9 +62,8 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
         with job.stage("fit"):
             model = estimator.fit(table.df)
             model.save(output.model.location)
-        rows = output.folder.child("rows")
         with job.stage("label"):
-            model.transform(table.df).write.parquet(rows.spark_path())
+            write_parquet(model.transform(table.df), rows)
     finally:
         work.delete()
     document = job.document
@@ -76,7 +80,8 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
     peak = model.summary.get("peak_worker_rss")
     document.peak_worker_rss_mb = None if peak is None else round(peak / 2**20, 1)
     document.more["clustering"] = model.summary
-    document.more["output"] = {"model": output.model.location, "rows": rows.location}
+    document.more["output"] = {"model": output.place("model"), "rows": output.place("rows")}
+    output.commit(document)
 
 
 def _estimator(args: argparse.Namespace) -> Any:

@@ -53,6 +53,8 @@ class MetricsDocument:
     peak_worker_rss_mb: float | None = None
     more: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None
+    #: The document of an earlier run that this one found complete.
+    earlier: dict[str, Any] | None = None
 
     def fail(self, error: SparkMLDistError, trace: str | None = None) -> None:
         """Record what went wrong."""
@@ -63,6 +65,8 @@ class MetricsDocument:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON holds it; what is not a finite number is null."""
+        if self.earlier is not None and self.error is None:
+            return self.earlier
         value = {
             "job": self.job,
             "status": self.status,

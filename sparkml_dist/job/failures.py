@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import re
 
 from sparkml_dist.cluster.task_errors import error_of_task
-from sparkml_dist.errors import ResourceError, SparkMLDistError, StorageError
+from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError, StorageError
 
 __all__ = ["as_toolkit_error"]
 
@@ -30,6 +31,19 @@ _TEXT_CODES = (
     ),
 )
 
+# Conditions that Spark gives names to, where they tell of the input and not of what was asked of
+# Spark.
+_UNREADABLE = re.compile(
+    r"\[(?:FAILED_READ_FILE|CANNOT_READ|MALFORMED|PARQUET|UNABLE_TO_INFER_SCHEMA)[\w.]*\] *([^\n]*)"
+    r"|org\.apache\.parquet\.[\w.]*Exception: *([^\n]*)"
+)
+_UNFIT = re.compile(
+    r"\[(?:COLUMN_ALREADY_EXISTS|AMBIGUOUS_REFERENCE|INVALID_COLUMN_NAME|CAST_INVALID_INPUT|"
+    r"CAST_OVERFLOW|NUMERIC_VALUE_OUT_OF_RANGE|ARITHMETIC_OVERFLOW|CANNOT_PARSE|"
+    r"DATETIME_OVERFLOW|UNSUPPORTED_\w*TYPE|UNSUPPORTED_FEATURE|INCOMPATIBLE_\w*|"
+    r"DATATYPE_MISMATCH)[\w.]*\] *([^\n]*)"
+)
+
 
 def as_toolkit_error(error: BaseException) -> SparkMLDistError:
     """Return the error to report for `error`, which a job could not handle.
@@ -50,18 +64,44 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
         if isinstance(seen, SparkMLDistError):
             return seen
         seen = seen.__cause__
+    if isinstance(error, ConnectionError) or type(error).__name__ == "Py4JNetworkError":
+        return ResourceError(
+            "session_lost",
+            "Spark's Java side ended while the job ran.",
+            "Look into its log; most likely it was killed for lack of memory.",
+        )
     text = str(error)
+    if isinstance(error, OSError):
+        code = "disk_full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "storage_failed"
+        return StorageError(
+            code,
+            f"{type(error).__name__}: {' '.join(text.split())}.",
+            "Check the path, its permissions and the free space.",
+        )
     if own := error_of_task(text):
         return own
     for pattern, code, message, hint in _TEXT_CODES:
         if pattern.search(text):
             return ResourceError(code, message, hint)
+    if found := _UNREADABLE.search(text):
+        told = found.group(1) or found.group(2) or ""
+        cause = re.search(r"^Caused by: [\w.$]+: (.+)$", text, re.MULTILINE)
+        reason = f" ({cause.group(1).strip()[:200]})" if cause else ""
+        return StorageError(
+            "input_not_read",
+            f"Spark could not read a file: {told.partition(' SQLSTATE')[0]}{reason}",
+            "Is it whole, and of the format that its name or --format says?",
+        )
+    if found := _UNFIT.search(text):
+        return DataError(
+            "input_not_taken",
+            f"Spark does not take the table: {found.group(1).partition(' SQLSTATE')[0]}",
+            "Rename, leave out or cast the column.",
+        )
     if isinstance(error, MemoryError):
         return ResourceError("out_of_memory", "The driver ran out of memory.", "Give it more.")
     if isinstance(error, KeyboardInterrupt):
         return SparkMLDistError("interrupted", "The job was interrupted.", "Go on with --resume.")
-    if isinstance(error, OSError):
-        return StorageError("storage_failed", f"{type(error).__name__}: {error}.")
     first = next((line for line in text.splitlines() if line.strip()), "")
     return SparkMLDistError(
         "unexpected",

@@ -5,16 +5,18 @@ from __future__ import annotations
 import argparse
 import logging
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.libsvm import read_libsvm
 from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.table_lines import first_lines, input_errors
 from sparkml_dist.errors import ConfigurationError, DataError, UsageError, nearest
+from sparkml_dist.job.options import plan_of
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
 from sparkml_dist.mining.itemsets.baskets import read_baskets
 from sparkml_dist.mining.itemsets.frequent_itemsets import FrequentItemsets
+from sparkml_dist.persistence.parquet import write_parquet
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,12 +38,6 @@ _SUFFIXES = {
     ".libsvm": "libsvm",
 }
 _PACKED = (".gz", ".bz2", ".zst")
-
-
-class _Output(JobOutput):
-    """The output folder: ``itemsets/``, ``rules/`` and ``metrics.json``."""
-
-    _ROOMS: ClassVar[tuple[str, ...]] = ("itemsets", "rules")
 
 
 def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
@@ -70,13 +66,18 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
         )
     format_ = _format(args)
     assert job.output is not None
-    output = job.output = _Output(job.output.folder, overwrite=args.overwrite)
-    plan = {"input": args.input, "target": args.target}
-    output.check(plan)
+    output = job.output
+    output.overwrite, output.resume = args.overwrite, args.resume
+    plan = plan_of(args)
+    if output.check(plan) and job.already_done(output):
+        return
     spark = job.spark
     with job.stage("read"):
         baskets = _baskets(args, job, format_)
     output.claim(plan)
+    itemsets = output.folder.child("itemsets")
+    for left in (itemsets, output.folder.child("rules")):  # by a run that was cut off
+        left.delete()
     with job.stage("mine"):
         model = FrequentItemsets(
             itemsCol=args.items or "items",
@@ -89,19 +90,19 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
             memoryPerTask=args.memory_per_task,
         ).fit(baskets)
     with job.stage("write"):
-        model.itemsets.write.parquet(output.folder.child("itemsets").spark_path())
+        write_parquet(model.itemsets, itemsets)
     document = job.document
     document.rows = model.n_baskets
     document.more["itemsets"] = model.n_itemsets
     document.more["itemsets_by_size"] = {str(k): v for k, v in model.sizes.items()}
     document.more["min_count"] = model.min_count
-    document.more["output"] = {"itemsets": output.folder.uri("itemsets")}
+    document.more["output"] = {"itemsets": output.place("itemsets")}
     document.peak_worker_rss_mb = round(model.summary["peak_worker_rss"] / 2**20, 1)
     document.more["mining"] = model.summary
     if args.rules:
         with job.stage("rules"):
-            table = spark.read.parquet(output.folder.child("itemsets").spark_path())
-            _rules(args, job, output, model, table)
+            _rules(args, job, output, model, spark.read.parquet(itemsets.spark_path()))
+    output.commit(document)
 
 
 def _rules(
@@ -122,10 +123,10 @@ def _rules(
         numBaskets=model.n_baskets,
         memoryPerTask=args.memory_per_task,
     )
-    target = output.folder.child("rules").spark_path()
-    estimator.fit(itemsets).rules.write.parquet(target)
+    target = output.folder.child("rules")
+    write_parquet(estimator.fit(itemsets).rules, target)
     sizes = (
-        job.spark.read.parquet(target)
+        job.spark.read.parquet(target.spark_path())
         .groupBy((F.size("antecedent") + F.size("consequent")).alias("size"))
         .count()
         .orderBy("size")
@@ -133,7 +134,7 @@ def _rules(
     )
     job.document.more["rules"] = sum(row["count"] for row in sizes)
     job.document.more["rules_by_size"] = {str(row["size"]): row["count"] for row in sizes}
-    job.document.more["output"]["rules"] = output.folder.uri("rules")
+    job.document.more["output"]["rules"] = output.place("rules")
 
 
 def _format(args: argparse.Namespace) -> str:

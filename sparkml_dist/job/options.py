@@ -16,17 +16,21 @@ from sparkml_dist.session import parse_size
 __all__ = [
     "JobParser",
     "add_common_options",
+    "add_presence_options",
     "add_reading_options",
     "add_training_options",
     "at_least",
     "fraction",
     "json_object",
+    "plan_of",
     "shape",
     "share",
     "size",
 ]
 
 _WIDTH = 88
+# What says where an outcome goes, not what it is.
+_NO_PLAN = ("output", "overwrite", "resume", "metrics_out", "verbose")
 _STATUSES = (
     "Exit status: 0 ok, 2 usage, 10 configuration, 11 data, 12 resources, 13 training, "
     "14 input/output, 1 unexpected. The last line on stdout is the metrics as JSON."
@@ -234,13 +238,32 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder or URI for model/, shards/, plots/ and metrics.json",
     )
-    present = output.add_mutually_exclusive_group()
-    present.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+    add_presence_options(output, kept="its shards and members are kept")
+
+
+def add_presence_options(
+    group: argparse._ArgumentGroup, *, kept: str = "what is complete is left as it is"
+) -> None:
+    """Add ``--overwrite`` and ``--resume``: what to do with an output that is there.
+
+    Parameters
+    ----------
+    group : argparse group
+    kept : str
+        What a run that completes another one does not do again.
+    """
+    present = group.add_mutually_exclusive_group()
     present.add_argument(
-        "--resume",
+        "--overwrite",
         action="store_true",
-        help="complete an earlier run: its shards and members are kept",
+        help="replace an earlier output, once the new one is complete",
     )
+    present.add_argument("--resume", action="store_true", help=f"complete an earlier run: {kept}")
+
+
+def plan_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that decide a job's outcome; a run to be resumed must share them."""
+    return {name: value for name, value in vars(args).items() if name not in _NO_PLAN}
 
 
 def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:

@@ -19,6 +19,7 @@ from sparkml_dist.mining.outliers.robust_zscore import RobustZScore
 from sparkml_dist.mining.outliers.robust_zscore_model import RobustZScoreModel
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import MANIFEST
+from sparkml_dist.persistence.parquet import write_parquet
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -43,20 +44,6 @@ _OPTIONS = {
     "neighbors": ("numNeighbors", ("lof",)),
     "memory_per_task": ("memoryPerTask", ("lof",)),
 }
-_PLAN = (
-    "format",
-    "header",
-    "delimiter",
-    "label",
-    "features",
-    "categorical",
-    "key",
-    "missing",
-    "method",
-    "contamination",
-    "seed",
-    *_OPTIONS,
-)
 
 
 def find_outliers(args: argparse.Namespace, job: Job) -> None:
@@ -76,8 +63,7 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
         As reading the table and fitting have it; ``label_not_binary``, ``outlier_label``.
     """
     estimator = _estimator(args)
-    plan = {name: getattr(args, name) for name in _PLAN}
-    output, resumed = claimed_output(args, job, plan)
+    output, resumed = claimed_output(args, job)
     table = read_points(args, job)
     outlier = None
     if table.label:  # before the fit, so that a mistake costs no time
@@ -91,7 +77,7 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
             rows.delete()
             with job.stage("score"):
                 scored = _scored(model, table.df).drop(*table.indicators)
-                scored.write.parquet(rows.spark_path())
+                write_parquet(scored, rows)
     finally:
         work.delete()
     document = job.document
@@ -110,7 +96,8 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
     if peak := model.summary.get("peak_worker_rss"):
         document.peak_worker_rss_mb = round(peak / 2**20, 1)
     document.more["fit"] = model.summary
-    document.more["output"] = {"model": output.model.location, "rows": rows.location}
+    document.more["output"] = {"model": output.place("model"), "rows": output.place("rows")}
+    output.commit(document)
 
 
 def _estimator(args: argparse.Namespace) -> Any:

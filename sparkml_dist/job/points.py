@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.table_columns import find_column
 from sparkml_dist.dataset.table_lines import format_of
@@ -12,7 +12,7 @@ from sparkml_dist.dataset.table_schema import MISSING_VALUES
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.job.indicators import with_indicators
-from sparkml_dist.job.options import add_reading_options
+from sparkml_dist.job.options import add_presence_options, add_reading_options, plan_of
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
 
@@ -20,12 +20,6 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["PointTable", "add_point_options", "claimed_output", "read_points"]
-
-
-class _Output(JobOutput):
-    """The output folder: ``model/``, ``rows/`` and ``metrics.json``."""
-
-    _ROOMS: ClassVar[tuple[str, ...]] = ("model", "rows", "work")
 
 
 @dataclass(frozen=True)
@@ -54,7 +48,6 @@ def add_point_options(
     *,
     truth: str,
     categorical: bool = False,
-    resume: bool = False,
 ) -> None:
     """Add what the jobs over points share: data, columns, output.
 
@@ -65,8 +58,6 @@ def add_point_options(
         What ``--label`` is for.
     categorical : bool, default=False
         Whether features may hold categories.
-    resume : bool, default=False
-        Whether the job can complete an earlier run.
     """
     data = parser.add_argument_group("data")
     data.add_argument(
@@ -112,25 +103,16 @@ def add_point_options(
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
     )
-    present = output.add_mutually_exclusive_group()
-    present.add_argument("--overwrite", action="store_true", help="replace an earlier output")
-    if resume:
-        present.add_argument(
-            "--resume", action="store_true", help="complete an earlier run: its model is kept"
-        )
+    add_presence_options(output, kept="its model is kept")
 
 
-def claimed_output(
-    args: argparse.Namespace, job: Job, plan: dict[str, Any] | None = None
-) -> tuple[JobOutput, bool]:
+def claimed_output(args: argparse.Namespace, job: Job) -> tuple[JobOutput, bool]:
     """Make the output folder this run's own; tell whether an earlier run is resumed.
 
     Parameters
     ----------
     args : argparse.Namespace
     job : Job
-    plan : dict, optional
-        JSON values that a run must share with the one that it resumes.
 
     Raises
     ------
@@ -140,11 +122,10 @@ def claimed_output(
         ``unknown_format``, ``plan_differs``.
     """
     assert job.output is not None
-    resume = getattr(args, "resume", False)
-    output = job.output = _Output(job.output.folder, overwrite=args.overwrite, resume=resume)
+    output = job.output
+    output.overwrite, output.resume = args.overwrite, args.resume
     format_of(args.input, args.format)
-    resumed = output.claim({"input": args.input, **(plan or {})})
-    return output, resumed
+    return output, output.claim(plan_of(args))
 
 
 def read_points(args: argparse.Namespace, job: Job) -> PointTable:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.table_lines import format_of, input_errors
@@ -12,10 +12,11 @@ from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.job.options import (
     JobParser,
     add_common_options,
+    add_presence_options,
     add_reading_options,
     at_least,
+    plan_of,
 )
-from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
 from sparkml_dist.mining.profiling.drift import drift
 from sparkml_dist.mining.profiling.profile import Profile, profile
@@ -26,12 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["options", "profile_table"]
 
 _FILES = ("profile.json", "profile.html", "drift.json", "drift.html")
-
-
-class _Output(JobOutput):
-    """The output folder: the profile, the drift and ``metrics.json``."""
-
-    _ROOMS: ClassVar[tuple[str, ...]] = ()
 
 
 def options() -> JobParser:
@@ -68,7 +63,7 @@ def options() -> JobParser:
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for the pages and metrics.json"
     )
-    output.add_argument("--overwrite", action="store_true", help="replace an earlier output")
+    add_presence_options(output)
     add_common_options(parser)
     return parser
 
@@ -90,9 +85,11 @@ def profile_table(args: argparse.Namespace, job: Job) -> None:
         What `read_table` and `profile` raise.
     """
     assert job.output is not None
-    output = job.output = _Output(job.output.folder, overwrite=args.overwrite)
-    plan = {"input": args.input, "compare": args.compare}
-    output.check(plan)
+    output = job.output
+    output.overwrite, output.resume = args.overwrite, args.resume
+    plan = plan_of(args)
+    if output.check(plan) and job.already_done(output):
+        return
     with job.stage("read"):
         table = _read(args, job, args.input)
         other = None if args.compare is None else _read(args, job, args.compare)
@@ -123,7 +120,8 @@ def profile_table(args: argparse.Namespace, job: Job) -> None:
     if report is not None:
         document.more["drifted"] = [c["name"] for c in report.columns if c["level"] != "none"]
     written = _FILES if report is not None else _FILES[:2]
-    document.more["output"] = {name: folder.uri(name) for name in written}
+    document.more["output"] = {name: output.place(name) for name in written}
+    output.commit(document)
 
 
 def _with_top(found: Profile, top: int) -> Profile:

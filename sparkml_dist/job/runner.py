@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError
 from sparkml_dist.job.document import MetricsDocument
@@ -61,6 +63,15 @@ class Job:
             self.document.seconds[name] = self.document.seconds.get(name, 0.0) + spent
             _logger.info("%s: %.1f s", name, spent)
 
+    def already_done(self, output: JobOutput) -> bool:
+        """Tell whether the run to be resumed is complete; its document then is this run's."""
+        found = output.outcome()
+        if found is None or found.get("job") != self.document.job:
+            return False
+        _logger.info("the output in %s is complete; it is left as it is", output.home.location)
+        self.document.earlier = found
+        return True
+
     def stop(self) -> None:
         """Stop the session, if one was started."""
         if self._spark is not None:
@@ -97,7 +108,9 @@ def run_job(
     """Run ``main(args, job)`` and return the exit status of the process.
 
     Whatever happens, the metrics document is printed as the last line of stdout, and written to
-    ``--metrics-out`` or, where the output folder is the job's own, to ``metrics.json`` in it.
+    ``--metrics-out`` or, where the output folder is the job's own, to ``metrics.json`` in it
+    (``metrics.failed.json`` where that is of a run that ended well, and this one failed).
+    No other run may write into that folder before this one has ended.
 
     Parameters
     ----------
@@ -126,10 +139,13 @@ def run_job(
     try:
         metrics_out, output = _places(argv)
         if output and writes_folder:
-            job.output = JobOutput(Folder.at(output))
+            job.output = JobOutput(Folder.at(output), tells_metrics=not metrics_out)
         args = parser.parse_args(argv)
         _log_to_stdout(verbose=bool(getattr(args, "verbose", False)))
-        main(args, job)
+        with _ended_by_signals():
+            if job.output is not None:
+                job.output.lock(f"{name}, run {document.run_id}")
+            main(args, job)
         document.status = "ok"
     except SystemExit as wanted:  # --help, --version
         return int(wanted.code or 0)
@@ -149,8 +165,28 @@ def run_job(
             document.fail(error)
             status = error.exit_status
         _report(name, error)
+    finally:
+        if job.output is not None:
+            job.output.unlock()
     print(document.line(), flush=True)  # noqa: T201 - a job's result is its last line
     return status
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a request to terminate end the job as an interruption does, so that it cleans up."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _report(name: str, error: SparkMLDistError) -> None:
@@ -177,8 +213,10 @@ def _write(document: MetricsDocument, job: Job, metrics_out: str | None) -> None
     if metrics_out:
         folder, name = split_location(metrics_out)
         folder.write_json(name, document.to_dict())
-    elif job.output is not None and (document.status == "ok" or job.output.may_hold_metrics()):
-        job.output.folder.write_json(job.output.METRICS, document.to_dict())
+    elif job.output is not None and document.to_dict() is not document.earlier:
+        where = job.output.record(document)
+        if where is not None and document.status != "ok":
+            _logger.info("the metrics of this failed run are in %s", where)
 
 
 def _log_to_stdout(*, verbose: bool) -> None:

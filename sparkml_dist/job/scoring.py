@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
-import uuid
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.many_columns import quoted
@@ -15,25 +13,25 @@ from sparkml_dist.dataset.table_lines import format_of
 from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table, TableSchema
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.job.other_scoring import other_scores
 from sparkml_dist.job.output import read_table_schema
 from sparkml_dist.job.runner import Job
 from sparkml_dist.persistable import load_model
-from sparkml_dist.persistence.filesystem import Folder, is_uri
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.persistence.model_folder import MANIFEST
+from sparkml_dist.persistence.parquet import write_parquet
+from sparkml_dist.persistence.replacing import replace_folder
 from sparkml_dist.report.evaluation import evaluate_classification
 from sparkml_dist.report.regression import evaluate_regression
+from sparkml_dist.shard_model import ShardModel
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from sparkml_dist.shard_model import ShardModel
-
 __all__ = ["score_table"]
 
 _logger = logging.getLogger(__name__)
-
-# File systems that rename folders; elsewhere Spark's own committer writes in place.
-_RENAMING = ("file", "hdfs", "viewfs")
 
 
 def score_table(args: argparse.Namespace, job: Job) -> None:
@@ -49,46 +47,50 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
     Raises
     ------
     StorageError
-        ``output_exists``, ``not_a_model``, and what loading the model raises.
+        ``output_exists``, ``output_busy``, ``not_a_model``, and what loading the model raises.
     DataError
         What reading the table and scoring it raise.
     """
     target = Folder.at(args.output)
-    _check_target(target, overwrite=args.overwrite)
-    format_of(args.input, args.format)
-    home = _model_folder(args.model)
-    model = load_model(home.location, trusted=args.trusted_types)
-    document = job.document
-    document.features, document.classes = model.numFeatures, len(model.label.classes)
-    spark = job.spark
-    with job.stage("read"):
-        table = _read(args, job, home, model)
-        label = _label(args.label, table)
-    temporary = _temporary(target)
-    try:
-        with job.stage("score"):
-            scored = _scored(model, table.df, args.keep, label)
-            scored.write.mode("overwrite").parquet(temporary.spark_path())
-        written = spark.read.parquet(temporary.spark_path())
-        document.rows = written.count()
-        if label:
-            with job.stage("evaluate"):
-                _evaluate(job, model, written, label)
-        if temporary is not target:
-            target.delete()
-            target.filesystem.move(temporary.path(), target.path())
-    except BaseException:
-        if temporary is not target:
+    with FolderLock(target, application=f"score, run {job.document.run_id}") as lock:
+        _check_target(target, overwrite=args.overwrite)
+        format_of(args.input, args.format)
+        home = _model_folder(args.model)
+        model = load_model(home.location, trusted=args.trusted_types)
+        document = job.document
+        spark, label = job.spark, ""
+        with job.stage("read"):
+            if isinstance(model, ShardModel):
+                document.features = model.numFeatures
+                document.classes = len(model.label.classes)
+                table = _read(args, job, home, model)
+                label = _label(args.label, table)
+                scored = _scored(model, table.df, args.keep, label)
+            else:
+                scored = other_scores(args, spark, model)
+        temporary = _beside(target)
+        temporary.delete()  # left by a run that was killed
+        try:
+            with job.stage("score"):
+                write_parquet(scored, temporary)
+            written = spark.read.parquet(temporary.spark_path())
+            document.rows = written.count()
+            if label:
+                with job.stage("evaluate"):
+                    _evaluate(job, model, written, label)
+            lock.check()
+        except BaseException:
             temporary.delete()
-        raise
+            raise
+        replace_folder(temporary, target)
     document.more["output"] = {"predictions": target.location}
     document.more["model"] = {"location": home.location, "class": type(model).__name__}
 
 
 def _check_target(target: Folder, *, overwrite: bool) -> None:
-    files = target.walk()
-    if not files:
+    if target.is_empty():
         return
+    files = target.walk()
     if not overwrite:
         raise StorageError(
             "output_exists",
@@ -195,10 +197,7 @@ def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str
     return scored.select(*quoted(kept), *added)
 
 
-def _temporary(target: Folder) -> Folder:
-    """Return where to write before the commit: beside the target, or the target itself."""
-    if is_uri(target.location) and urlsplit(target.location).scheme not in _RENAMING:
-        _logger.info("%s cannot rename folders; Spark commits there", target.location)
-        return target
+def _beside(target: Folder) -> Folder:
+    """Return where to write before the commit."""
     parent, _, name = target.location.rpartition("/")
-    return Folder.at(f"{parent}/.{name}.{uuid.uuid4().hex[:8]}.tmp")
+    return Folder.at(f"{parent}/.{name}.next")

@@ -102,7 +102,10 @@ def train(
     document = job.document
     lent = None
     if args.shards_from is not None:
-        lent = JobOutput(Folder.at(args.shards_from)).lend_shards(plan)
+        lender = JobOutput(Folder.at(args.shards_from))
+        lent = lender.lend_shards(plan)
+        if lender.home.same_place(output.home):
+            output.kept.add("shards")
     spark = job.spark
     if ready is not None:
         ready(spark)
@@ -118,6 +121,13 @@ def train(
         # Scored more than once; Spark spills what does not fit. Without this every pass would read
         # and parse the whole source again to find the few rows held out.
         test = test.cache()
+        if test.isEmpty():  # before the work, not after it
+            raise DataError(
+                "empty_data",
+                "No rows are held out to evaluate the model on.",
+                "Equal rows, or those of one --key, are held out together or not at all: give more "
+                "rows, another --test-fraction, or --test.",
+            )
     with job.stage("partition"):
         resumed = output.claim(plan)
         data = lent or _shards(
@@ -136,9 +146,9 @@ def train(
         test_rows=metrics.rows,
         shards=len(data.shards),
         output={
-            "model": output.model.location,
-            "shards": data.location,
-            "plots": output.plots.location,
+            "model": output.place("model"),
+            "shards": lent.location if lent else output.place("shards"),
+            "plots": output.place("plots"),
         },
     )
     if isinstance(metrics, ClassificationMetrics):
@@ -154,6 +164,7 @@ def train(
         elif isinstance(metrics, RegressionMetrics):
             plot_regression(model.transform(test), table.label, output.plots)
         plot(model, test, metrics, output.plots)
+    output.commit(document)
 
 
 def _evaluate(model: Any, test: DataFrame, label: str) -> Metrics:

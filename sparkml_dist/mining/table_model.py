@@ -14,6 +14,7 @@ from sparkml_dist.params import AccessibleParams
 from sparkml_dist.persistable import Persistable, Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile, SavedManifest, compare_file
+from sparkml_dist.persistence.parquet import write_parquet
 from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class TableModel(Persistable, AccessibleParams, Model):
     def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
         for name in self._table_names:
             home = folder.child(name)
-            self.tables[name].write.parquet(home.spark_path())
+            write_parquet(self.tables[name], home)
             for other in home.names():  # what Hadoop reads beside a file, and nobody vouches for
                 if not other.endswith(".parquet"):
                     home.delete_file(other)

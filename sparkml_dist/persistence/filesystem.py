@@ -7,11 +7,15 @@ the driver all read and write in the same way.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 import posixpath
+import re
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,9 +32,34 @@ from sparkml_dist.persistence.locations import (
     spelled,
 )
 
-__all__ = ["Folder", "is_uri", "local_path"]
+__all__ = ["LOCK_PREFIX", "Folder", "is_unfinished", "is_uri", "local_path"]
 
 _CHUNK = 1 << 20
+# How the names of `FolderLock`'s files begin; Spark and pyarrow do not read such files.
+LOCK_PREFIX = ".lock-"
+_UNFINISHED = re.compile(r"^\..+\.[0-9a-f]{32}\.tmp$")
+# What pyarrow raises where a store does not do what it is asked; a path may hold what no file
+# system can name (a null, half a character).
+_FAILURES = (OSError, pa.ArrowException, UnicodeError)
+_SPACE = "Free some space there, or write elsewhere."
+_RIGHTS = "Let the user that the driver and the workers run as write there, or write elsewhere."
+_REASONS = {
+    errno.ENOSPC: ("disk_full", _SPACE),
+    errno.EDQUOT: ("disk_full", _SPACE),
+    errno.EFBIG: ("disk_full", "The file is larger than the disk or the user's limit allows."),
+    errno.EROFS: ("read_only", "The disk is mounted read-only; write elsewhere."),
+    errno.EACCES: ("no_permission", _RIGHTS),
+    errno.EPERM: ("no_permission", _RIGHTS),
+    errno.ENOTDIR: ("not_a_folder", "A part of the path is a file; choose another one."),
+    errno.EEXIST: ("not_a_folder", "A file lies where a folder should be; choose another path."),
+    errno.EISDIR: ("not_a_file", "A folder lies where the file should be; choose another path."),
+    errno.ENAMETOOLONG: ("name_too_long", "Choose a shorter path."),
+}
+
+
+def is_unfinished(name: str) -> bool:
+    """Tell whether `name` is of a file that `Folder.committing` writes, or was killed at."""
+    return bool(_UNFINISHED.match(name.rpartition("/")[2]))
 
 
 @dataclass(frozen=True)
@@ -57,9 +86,17 @@ class Folder:
         Raises
         ------
         StorageError
-            ``empty_path``, or ``scheme_not_known`` for what begins like a URI and is none.
+            ``empty_path``, ``scheme_not_known`` for what begins like a URI and is none, or
+            ``no_current_folder`` where a relative path has nothing to start from.
         """
-        return cls(spelled(os.fspath(location)))
+        try:
+            return cls(spelled(os.fspath(location)))
+        except FileNotFoundError as error:
+            raise StorageError(
+                "no_current_folder",
+                f"{os.fspath(location)!r} is relative to the current folder, which was deleted.",
+                "Give an absolute path, or change to a folder that exists.",
+            ) from error
 
     def same_place(self, other: Folder) -> bool:
         """Tell whether both are one folder, however they are spelled.
@@ -81,7 +118,7 @@ class Folder:
                 filesystem, path = pafs.FileSystem.from_uri(self.location)
                 return filesystem, path.rstrip("/")
             return pafs.LocalFileSystem(), self.location
-        except (pa.ArrowException, OSError, ImportError) as error:
+        except (*_FAILURES, ImportError) as error:
             raise StorageError(
                 "location_not_opened",
                 f"Cannot open {self.location!r}: {error}.",
@@ -128,54 +165,43 @@ class Folder:
 
     def info(self, name: str) -> pafs.FileInfo:
         """Return what the file system knows of `name`: type, size, time of change."""
-        try:
+        with self._doing("look at", name):
             return self.filesystem.get_file_info(self.path(name))
-        except OSError as error:
-            raise self._failed("look at", name, error) from error
 
     def create(self) -> None:
         """Create the folder and its parents; no error when it is there already."""
-        try:
+        with self._doing("create"):
             self.filesystem.create_dir(self.path(), recursive=True)
-        except OSError as error:
-            raise self._failed("create", "", error) from error
 
     def names(self, suffix: str = "") -> list[str]:
         """Return the sorted names of the files directly inside; empty when there is no folder."""
-        return sorted(i.base_name for i in self._files() if i.base_name.endswith(suffix))
+        return sorted(i.base_name for i in self.files() if i.base_name.endswith(suffix))
 
     def walk(self) -> list[str]:
         """Return the sorted relative names of all files below the folder."""
         root = self.path().rstrip("/") + "/"
-        return sorted(i.path.removeprefix(root) for i in self._files(recursive=True))
+        return sorted(i.path.removeprefix(root) for i in self.files(recursive=True))
 
-    def _files(self, *, recursive: bool = False) -> list[pafs.FileInfo]:
-        selector = pafs.FileSelector(self.path(), allow_not_found=True, recursive=recursive)
-        try:
-            infos = self.filesystem.get_file_info(selector)
-        except FileNotFoundError:
-            # pyarrow lists a folder, and only then looks whether it is one that does not exist: of
-            # one that another task made in between it says that it cannot be listed.
-            infos = self.filesystem.get_file_info(selector)
+    def files(self, *, recursive: bool = False) -> list[pafs.FileInfo]:
+        """Return what the file system knows of the files inside, or of all below."""
+        with self._doing("list"):
+            selector = pafs.FileSelector(self.path(), allow_not_found=True, recursive=recursive)
+            try:
+                infos = self.filesystem.get_file_info(selector)
+            except FileNotFoundError:
+                # pyarrow lists a folder, and only then looks whether it is one that does not exist:
+                # of one that another task made in between it says that it cannot be listed.
+                infos = self.filesystem.get_file_info(selector)
         return [i for i in infos if i.type == pafs.FileType.File]
 
     def is_empty(self) -> bool:
-        """Tell whether the folder is missing or holds no file at any depth."""
-        return not self.walk()
+        """Tell whether the folder is missing or holds no file, but locks and unfinished ones."""
+        return all(is_unfinished(n) or n.startswith(LOCK_PREFIX) for n in self.walk())
 
     def read_bytes(self, name: str) -> bytes:
         """Return the whole content of the file `name`."""
-        try:
-            with self.filesystem.open_input_stream(self.path(name), compression=None) as stream:
-                return bytes(stream.read())
-        except FileNotFoundError as error:
-            raise StorageError(
-                "file_not_found",
-                f"There is no file {self.uri(name)!r}.",
-                "Check the path, and that every worker sees the same file system.",
-            ) from error
-        except OSError as error:
-            raise self._failed("read", name, error) from error
+        with self._reading(name) as stream:
+            return bytes(stream.read())
 
     def write_bytes(self, name: str, content: bytes) -> None:
         """Write `name` atomically: a reader sees the old file, the new one, or none."""
@@ -206,52 +232,99 @@ class Folder:
         """
         return _Committing(self, name)
 
-    def move(self, source: str, target: str) -> None:
-        """Rename the file `source` to `target`, replacing it."""
-        try:
-            self.filesystem.move(self.path(source), self.path(target))
-        except OSError as error:
-            raise self._failed("commit", target, error) from error
+    def move(self, source: str, target: str, folder: Folder | None = None) -> None:
+        """Rename the file `source` to `target`, replacing it.
+
+        Parameters
+        ----------
+        source, target : str
+            Names of files; of both folders themselves when empty.
+        folder : Folder, optional
+            Where `target` lies, on the same file system; this folder by default.
+        """
+        home = self if folder is None else folder
+        with home._doing("commit", target):
+            self.filesystem.move(self.path(source), home.path(target))
 
     def delete(self) -> None:
         """Delete the folder and all below it; no error when it is not there."""
-        try:
+        with self._doing("delete"):
             if self.exists():
                 self.filesystem.delete_dir(self.path())
-        except OSError as error:
-            raise self._failed("delete", "", error) from error
 
     def delete_file(self, name: str) -> None:
         """Delete the file `name`; no error when it is not there."""
-        if self.exists(name):
-            self.filesystem.delete_file(self.path(name))
+        with self._doing("delete", name), suppress(FileNotFoundError):
+            if self.exists(name):
+                self.filesystem.delete_file(self.path(name))
 
     def copy_file_to(self, name: str, target: Folder, target_name: str | None = None) -> None:
         """Copy the file `name` into `target` in chunks, committed atomically there."""
-        with (
-            self.filesystem.open_input_stream(self.path(name), compression=None) as source,
-            target.committing(target_name or name) as sink,
-        ):
+        with target.committing(target_name or name) as sink, self._reading(name) as source:
             while chunk := source.read(_CHUNK):
-                sink.write(chunk)
+                with target._doing("write", target_name or name):
+                    sink.write(chunk)
 
     def sha256(self, name: str) -> str:
         """Return the SHA-256 of the file `name`, read in chunks, as hexadecimal digits."""
         digest = hashlib.sha256()
-        try:
-            with self.filesystem.open_input_stream(self.path(name), compression=None) as stream:
-                while chunk := stream.read(_CHUNK):
-                    digest.update(chunk)
-        except OSError as error:
-            raise self._failed("read", name, error) from error
+        with self._reading(name) as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
         return digest.hexdigest()
 
-    def _failed(self, verb: str, name: str, error: Exception) -> StorageError:
-        return StorageError(
-            "storage_failed",
-            f"Cannot {verb} {self.uri(name)!r}: {error}.",
-            "Check the path, its permissions and the free space, on the driver and on the workers.",
+    @contextmanager
+    def opened(self, name: str) -> Iterator[pa.NativeFile]:
+        """Open the file `name` for reading at any place of it; give what pyarrow reads from."""
+        with (
+            self._doing("read", name),
+            self.filesystem.open_input_file(self.path(name)) as stream,
+        ):
+            yield stream
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[pa.NativeFile]:
+        with self._doing("read", name):
+            try:
+                stream = self.filesystem.open_input_stream(self.path(name), compression=None)
+            except FileNotFoundError as error:
+                raise StorageError(
+                    "file_not_found",
+                    f"There is no file {self.uri(name)!r}.",
+                    "Check the path, and that every worker sees the same file system.",
+                ) from error
+            with stream:
+                yield stream
+
+    @contextmanager
+    def _doing(self, verb: str, name: str = "") -> Iterator[None]:
+        try:
+            yield
+        except _FAILURES as error:
+            raise self.failed(verb, name, error) from error
+
+    def failed(self, verb: str, name: str, error: Exception) -> StorageError:
+        """Return the error to raise where the store failed.
+
+        Parameters
+        ----------
+        verb : str
+            What was to be done with the file, as in ``"write"``.
+        name : str
+            Name of the file; empty for the folder itself.
+        error : Exception
+            What was raised.
+        """
+        code, hint = _REASONS.get(
+            getattr(error, "errno", None) or 0,
+            (
+                "storage_failed",
+                "Check the path, its permissions and the free space, on the driver and on the "
+                "workers.",
+            ),
         )
+        told = " ".join(str(error).split()).rstrip(".")
+        return StorageError(code, f"Cannot {verb} {self.uri(name)!r}: {told}.", hint)
 
 
 class _Committing:
@@ -264,21 +337,32 @@ class _Committing:
         self._temporary = posixpath.join(head, f".{tail}.{uuid.uuid4().hex}.tmp")
 
     def __enter__(self) -> pa.NativeFile:
-        filesystem, path = self._folder.filesystem, self._folder.path(self._temporary)
-        try:
-            filesystem.create_dir(posixpath.dirname(path), recursive=True)
-            self._stream = filesystem.open_output_stream(path, compression=None)
-        except OSError as error:
-            raise self._folder._failed("write", self._name, error) from error
+        folder = self._folder
+        with folder._doing("write", self._name):
+            path = folder.path(self._temporary)
+            folder.filesystem.create_dir(posixpath.dirname(path), recursive=True)
+            self._stream = folder.filesystem.open_output_stream(path, compression=None)
         return self._stream
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, *_: object
+    ) -> None:
+        done = False
         try:
-            self._stream.close()
-            if kind is None:
-                self._folder.move(self._temporary, self._name)
-        except OSError as error:
-            raise self._folder._failed("write", self._name, error) from error
+            with self._folder._doing("write", self._name):
+                if isinstance(value, OSError):  # most likely from writing to the stream
+                    raise value
+                self._stream.close()
+                if kind is None:
+                    self._folder.move(self._temporary, self._name)
+                    done = True
         finally:
-            if kind is not None:
-                self._folder.delete_file(self._temporary)
+            if not done:
+                self._abandon()
+
+    def _abandon(self) -> None:
+        # What went wrong is told already; that cleaning up fails as well says nothing new.
+        with suppress(*_FAILURES):
+            self._stream.close()
+        with suppress(StorageError):
+            self._folder.delete_file(self._temporary)

@@ -53,6 +53,9 @@ def test_a_basket_in_every_line(mine, tmp_path):
     assert {"read", "mine", "write"} <= set(document["seconds"])
     with pytest.raises(StorageError, match="--overwrite"):
         mine("--input", path)
+    assert mine("--input", path, "--min-count", 2, "--resume") == (document, found)
+    with pytest.raises(ConfigurationError, match="plan_differs"):
+        mine("--input", path, "--min-count", 3, "--resume")
     assert mine("--input", path, "--min-count", 3, "--overwrite")[1] == {("bread",): 3}
 
 

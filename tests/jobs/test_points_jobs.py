@@ -16,6 +16,7 @@ from sparkml_dist.job.clusters import find_clusters
 from sparkml_dist.job.outliers import find_outliers
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job, run_job
+from sparkml_dist.job.scoring import score_table
 from sparkml_dist.persistence.filesystem import Folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -109,6 +110,48 @@ def test_clusters_of_a_table(run, table):
     assert (document["clusters"], document["noise"], document["rows"]) == (2, 10, 410)
     assert document["metrics"]["adjusted_rand"] == pytest.approx(1.0)
     assert set(rows["prediction"]) == {-1, 0, 1}
+
+
+@pytest.mark.parametrize(
+    ("job", "options", "added"),
+    [
+        ("cluster", ("--method", "kmeans", "--k", 2), ["prediction"]),
+        ("cluster", ("--eps", 0.3), ["prediction"]),
+        ("find_outliers", ("--trees", 5), ["outlierScore", "prediction"]),
+    ],
+)
+def test_new_rows_are_scored_with_the_model(run, table, tmp_path, spark, job, options, added):
+    run(job, "--input", table, "--features", "x", "y", *options)
+    scoring = Job("score")
+    scoring._spark = spark
+    place = ("--model", tmp_path / "out", "--input", table, "--output", tmp_path / "new")
+    score_table(options_of_score(*place, "--keep", "name"), scoring)
+    rows = pq.read_table(tmp_path / "new")
+    assert rows.column_names == ["name", *added] and rows.num_rows == scoring.document.rows == 410
+    with pytest.raises(ConfigurationError, match="no_label"):
+        score_table(options_of_score(*place, "--label", "group", "--overwrite"), scoring)
+    assert pq.read_table(tmp_path / "new").equals(rows)
+
+
+def options_of_score(*arguments):
+    return options("score").parse_args([*map(str, arguments)])
+
+
+def test_clusters_that_were_found_already(run, table, tmp_path, monkeypatch):
+    arguments = ("cluster", "--input", table, "--features", "x", "y", "--method", "kmeans")
+    document, rows = run(*arguments, "--k", 2)
+    again, _ = run(*arguments, "--k", 2, "--resume")
+    assert again == document
+    with pytest.raises(ConfigurationError, match=r"plan_differs.*k: \[2\] then, \[3\] now"):
+        run(*arguments, "--k", 3, "--resume")
+    with monkeypatch.context() as patch:
+        patch.setattr(JobOutput, "commit", lambda *_: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            run(*arguments, "--k", 3, "--overwrite")
+    assert pq.read_table(tmp_path / "out" / "rows").to_pandas().equals(rows)
+    other, rows = run(*arguments, "--k", 3, "--resume")
+    assert other["clusters"] == 3 and set(rows["prediction"]) == {0, 1, 2}
+    assert not (tmp_path / "out" / "next").exists()
 
 
 def test_sparse_rows(run, tmp_path):

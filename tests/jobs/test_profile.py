@@ -52,6 +52,10 @@ def test_a_table_and_an_earlier_one(run, tmp_path):
     assert "Drift" in (out / "drift.html").read_text()
     with pytest.raises(StorageError, match="--overwrite"):
         run("--input", now)
+    assert (
+        run("--input", now, "--compare", then, "--target", "y", "--top", 2, "--resume")[0]
+        == document
+    )
     run("--input", now, "--overwrite")
     assert (out / "profile.html").exists() and not (out / "drift.html").exists()
 

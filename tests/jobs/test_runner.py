@@ -158,6 +158,37 @@ def test_what_spark_says_of_resources(text, code):
     assert (found.code, found.exit_status) == (code, 12)
 
 
+@pytest.mark.parametrize(
+    ("text", "status", "told"),
+    [
+        (
+            ": org.apache.spark.SparkException: [FAILED_READ_FILE.NO_HINT] Encountered error while "
+            "reading file file:///t.csv.gz.  SQLSTATE: KD001\n\tat x\n"
+            "Caused by: java.io.IOException: not a gzip file\n",
+            14,
+            "file:///t.csv.gz.  (not a gzip file)",
+        ),
+        (
+            "[COLUMN_ALREADY_EXISTS] The column `x` already exists. SQLSTATE: 42711",
+            11,
+            "The column `x` already exists.",
+        ),
+        ("[UNSUPPORTED_TIME_TYPE] The data type TIME is not supported.", 11, "data type TIME"),
+    ],
+)
+def test_what_spark_says_of_the_input(text, status, told):
+    found = as_toolkit_error(RuntimeError(text))
+    assert found.exit_status == status
+    assert told in found.message and found.hint
+
+
+def test_what_the_disk_and_java_say():
+    full = as_toolkit_error(OSError(28, "No space left on device"))
+    assert (full.code, full.exit_status) == ("disk_full", 14)
+    gone = as_toolkit_error(ConnectionRefusedError(111, "Connection refused"))
+    assert (gone.code, gone.exit_status) == ("session_lost", 12)
+
+
 @pytest.mark.modes
 def test_errors_come_through_spark(spark):
     def fail(batches):
@@ -189,8 +220,10 @@ def test_output_folders(tmp_path):
     assert (home / "model" / "a").exists()
     with pytest.raises(errors.ConfigurationError, match="seed: 1 then, 2 now"):
         output(home, resume=True).claim({"seed": 2})
-    assert output(home, overwrite=True).claim({"seed": 2}) is False
-    assert not (home / "model").exists()
+    new = output(home, overwrite=True)
+    assert new.claim({"seed": 2}) is False
+    assert (home / "model" / "a").exists()
+    assert new.model.is_empty() and new.place("model") == f"{home}/model"
 
 
 def test_a_stranger_is_never_overwritten(tmp_path):

@@ -75,7 +75,7 @@ class Blocks:
         held = []
         base = 0
         for name in self.names:
-            with self.folder.filesystem.open_input_file(self.folder.path(name)) as file:
+            with self.folder.opened(name) as file:
                 table = pq.read_table(file, columns=["id", "x", "cell"], use_threads=False)
             if table.num_rows == 0:
                 continue
