@@ -13,6 +13,7 @@ from sparkml_dist.job.options import (
     add_common_options,
     add_reading_options,
     at_least,
+    reading,
 )
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
@@ -138,11 +139,5 @@ def _read(args: argparse.Namespace, job: Job, uri: str) -> DataFrame:
             df = job.spark.read.parquet(uri)
             _ = df.schema  # under Connect, this is where the file is looked for
             return df
-    return read_table(
-        job.spark,
-        uri,
-        format=args.format,
-        header=args.header,
-        delimiter=args.delimiter,
-        label=0,  # no column has a role here; one must be named
-    ).df
+    # No column has a role here; one must be named.
+    return read_table(job.spark, uri, label=0, **reading(args)).df
