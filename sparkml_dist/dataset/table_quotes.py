@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 
+from sparkml_dist.dataset.many_columns import literal
+
 __all__ = ["DOUBLED", "ESCAPED", "blank_before_quote", "closing", "opening", "unquoted", "whole"]
 
 # Inside quotes: a quote stands as "" (spreadsheets, pandas, R) or as \" (Spark). All repetitions
 # are possessive: nothing is tried twice, and a field of megabytes needs no stack.
 DOUBLED = r'"[^"]*+(?:""[^"]*+)*+'
 ESCAPED = r'"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+'
+
+_ESCAPED_SIGN = r'\\(["\\])'
 
 
 def whole(style: str, delimiter: str, blanks: str = "[ ]*+") -> str:
@@ -60,7 +64,7 @@ def unquoted(field: str, style: str) -> str:
     inner = (
         f"""replace({inner}, '""', '"')"""
         if style == DOUBLED
-        else f"""regexp_replace({inner}, r'\\(["\\])', '$1')"""
+        else f"regexp_replace({inner}, {literal(_ESCAPED_SIGN)}, '$1')"
     )
     is_quoted = f"""{field} LIKE '"%"' AND length({field}) > 1"""
     return f"CASE WHEN {is_quoted} THEN {inner} ELSE {field} END"
