@@ -48,10 +48,16 @@ def options() -> JobParser:
     data.add_argument(
         "--no-header",
         action="store_true",
-        help="a csv file has no line of names: columns are _c0, _c1, … or their indices",
+        help="a csv file has no line of names: columns are c0, c1, … or their indices",
     )
     data.add_argument(
         "--delimiter", metavar="TEXT", help="separator of a csv file's fields or a dat file's items"
+    )
+    data.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="encoding of a csv or dat file, such as windows-1252 or UTF-16 (default: UTF-8, and "
+        "windows-1252 for what is not)",
     )
     data.add_argument(
         "--label-as-item", action="store_true", help="take the label of a libsvm row as an item"

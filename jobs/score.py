@@ -49,7 +49,7 @@ def options() -> JobParser:
         metavar="TYPE",
         help="types that the model's files may contain beside the known ones",
     )
-    add_reading_options(parser)
+    add_reading_options(parser, declared=False)
     add_common_options(parser, seed=False)
     return parser
 

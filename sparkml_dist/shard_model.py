@@ -45,7 +45,11 @@ class ShardModel(Persistable, Model, HasPredictionCol):
         What the class itself needs to work, as in the manifest.
     summary : dict
         How the fit went.
+    table : dict or None
+        How the table was read that it learnt from, where a job knows; see `TableSchema`.
     """
+
+    table: dict[str, Any] | None = None
 
     memoryPerTask: Any = param(
         "memoryPerTask",
@@ -202,6 +206,7 @@ class ShardModel(Persistable, Model, HasPredictionCol):
             "label": self.label.to_dict(),
             "content": self.content,
             "summary": self.summary,
+            "table": self.table,
         }
 
     def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
@@ -213,7 +218,7 @@ class ShardModel(Persistable, Model, HasPredictionCol):
     def _restore(cls, saved: Saved) -> Self:
         state = saved.state
         _check_records(saved, state["content"])
-        return cls(
+        model = cls(
             saved.folder,
             FeatureSchema.from_dict(state["features"]),
             Label.from_dict(state["label"]),
@@ -221,6 +226,8 @@ class ShardModel(Persistable, Model, HasPredictionCol):
             dict(state["content"]),
             dict(state["summary"]),
         )
+        model.table = None if state["table"] is None else dict(state["table"])
+        return model
 
     def _check_restored(self) -> None:
         self._scorer()

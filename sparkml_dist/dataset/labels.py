@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 
 from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import DataError
+from sparkml_dist.persistence.fields import items, one_of, text
 
 if TYPE_CHECKING:
     from pyspark.sql import Column
@@ -161,5 +162,10 @@ class Label:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Label:
-        """Return the label that `to_dict` described."""
-        return cls(value["column"], value["kind"], tuple(value["classes"]))
+        """Return the label that `to_dict` described; raises KeyError, TypeError or ValueError."""
+        kind = one_of(value["kind"], "kind", get_args(LabelKind))
+        classes = tuple(items(value["classes"], "classes"))
+        label = cls(text(value["column"], "column"), kind, classes)
+        if len(set(label.class_array().to_pylist())) != len(classes) or None in classes:
+            raise ValueError("classes must differ from each other")
+        return label

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 
-from sparkml_dist.dataset.table_lines import decode, first_lines, input_errors, lines
+from sparkml_dist.dataset.table_encoding import decode, lines
+from sparkml_dist.dataset.table_lines import first_lines, input_errors
 from sparkml_dist.dataset.table_schema import Table, TableSchema
 from sparkml_dist.errors import DataError
 

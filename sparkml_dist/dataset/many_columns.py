@@ -12,12 +12,17 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["number_array", "quoted"]
+__all__ = ["literal", "number_array", "quoted"]
 
 
 def quoted(names: Iterable[str]) -> list[str]:
     """Return columns' names as Spark's functions take them, whatever characters are in them."""
     return ["`" + name.replace("`", "``") + "`" for name in names]
+
+
+def literal(text: str) -> str:
+    """Return a text as it stands in an SQL text."""
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def number_array(

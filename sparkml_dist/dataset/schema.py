@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ import scipy.sparse as sp
 from sparkml_dist.dataset.categories import category_codes
 from sparkml_dist.dataset.many_columns import number_array
 from sparkml_dist.errors import DataError
+from sparkml_dist.persistence.fields import items, natural, one_of, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +35,7 @@ FeatureKind = Literal["numeric", "categorical", "array", "vector", "struct"]
 Layout = Literal["columns", "dense", "sparse"]
 Matrix: TypeAlias = "npt.NDArray[Any] | sp.csr_matrix"
 
+_MOST_FEATURES = 2**31 - 1
 # Past this width, a column each costs more in Parquet's metadata than a list costs in decoding.
 _MAX_NAMED_COLUMNS = 1024
 
@@ -281,18 +283,18 @@ class FeatureSchema:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> FeatureSchema:
-        """Return the schema that `to_dict` described."""
+        """Return the schema that `to_dict` described; raises KeyError or TypeError for another."""
         columns = tuple(
             FeatureColumn(
-                c["name"],
-                c["kind"],
-                c.get("size", 1),
-                tuple(c.get("categories", ())),
-                tuple(c.get("names", ())),
+                text(c["name"], "name"),
+                one_of(c["kind"], "kind", get_args(FeatureKind)),
+                natural(c.get("size", 1), "size", _MOST_FEATURES),
+                tuple(text(x, "categories") for x in items(c.get("categories", []), "categories")),
+                tuple(text(x, "names") for x in items(c.get("names", []), "names")),
             )
-            for c in value["columns"]
+            for c in items(value["columns"], "columns")
         )
-        return cls(columns, value["layout"])
+        return cls(columns, one_of(value["layout"], "layout", get_args(Layout)))
 
 
 def _encode_column(column: FeatureColumn, values: pa.Array, layout: Layout) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -13,13 +13,18 @@ from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
 __all__ = [
     "AUTO",
+    "TYPES",
     "Roles",
     "check_names",
+    "declared_kinds",
     "find_column",
     "listing",
     "roles_as_before",
     "told_apart",
 ]
+
+#: What a column of a text table can be declared to hold, and what kind that is.
+TYPES = {"number": "number", "boolean": "boolean", "text": "string"}
 
 #: Given as a categorical pattern, it stands for every feature column of strings.
 AUTO = "auto"
@@ -219,6 +224,40 @@ class Roles:
                 "Check the delimiter, the label and the feature patterns.",
             )
         return features
+
+
+def declared_kinds(
+    types: Mapping[str | int, str], columns: Sequence[str], where: str
+) -> dict[str, str]:
+    """Return the kinds of the columns whose types are declared.
+
+    Parameters
+    ----------
+    types : mapping of (str or int) to str
+        Names, indices or shell patterns to one of `TYPES`; later ones win.
+    columns : sequence of str
+    where : str
+        What holds the columns, for messages.
+
+    Raises
+    ------
+    ConfigurationError
+        ``unknown_type``.
+    DataError
+        ``column_not_found``.
+    """
+    kinds = {}
+    for wanted, declared in types.items():
+        if declared not in TYPES:
+            raise ConfigurationError(
+                "unknown_type",
+                f"The type of {wanted!r} must be one of {', '.join(TYPES)}. Got {declared!r}."
+                f"{nearest(str(declared), TYPES)}",
+            )
+        named = _names([wanted], columns, "types", where)
+        for name in match_columns("types", named, columns):
+            kinds[name] = TYPES[declared]
+    return kinds
 
 
 def roles_as_before(

@@ -1,21 +1,25 @@
-"""The lines of text files: all of them for the workers, the first ones for a look."""
+"""Files of tables: their formats, their first lines, and what is wrong with them."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from sparkml_dist.dataset.table_encoding import decoded, lines
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
-__all__ = ["FORMATS", "decode", "first_lines", "format_of", "input_errors", "lines"]
+__all__ = ["FORMATS", "TEXT_FORMATS", "first_lines", "format_of", "input_errors"]
 
 FORMATS = ("parquet", "csv", "tsv", "libsvm")
+
+#: Those whose columns have no types of their own.
+TEXT_FORMATS = ("csv", "tsv")
 
 _SUFFIXES = {
     ".parquet": "parquet",
@@ -36,7 +40,10 @@ _PACKED = (".gz", ".bz2", ".zst", ".snappy", ".lz4", ".deflate")
 _UNREADABLE = {
     r"Permission denied|AccessDenied|Forbidden": "permission denied",
     r"No FileSystem for scheme|UnsupportedFileSystem": "Spark has no file system of that kind",
-    r"incorrect header check|Not in GZIP format|Unexpected end of": "a damaged compressed file",
+    r"incorrect header check|[Nn]ot (in|a) (GZIP|gzip)|Unexpected end of|BZip2|EOFException": (
+        "a damaged compressed file, or one that is not compressed as its name says"
+    ),
+    r"FAILED_READ_FILE": "Spark cannot read one of its files",
 }
 
 
@@ -85,48 +92,47 @@ def format_of(uri: str, format: str | None = None) -> str:
     )
 
 
-def lines(spark: SparkSession, uri: str, *, whole_files: bool = False) -> DataFrame:
-    """Return the lines of text files as a DataFrame of one column ``value``, lazily.
+def first_lines(
+    spark: SparkSession, uri: str, count: int, encoding: str | None = None
+) -> list[str]:
+    """Return up to `count` first lines of one of the files, without a byte-order mark.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     uri : str
-        File, folder of files, or pattern; compressed files by their suffix.
-    whole_files : bool, default=False
-        One row per file instead, for values that run over several lines.
-    """
-    with input_errors(uri):
-        return spark.read.text(uri, wholetext=whole_files)
-
-
-def first_lines(spark: SparkSession, uri: str, count: int) -> list[str]:
-    """Return up to `count` first lines of one of the files, without a byte-order mark.
+    count : int
+    encoding : str or None
+        As `check_encoding` returns it.
 
     Raises
     ------
     StorageError
         ``input_not_found``, ``input_not_read``.
     DataError
-        ``empty_data`` when no file holds a line.
+        ``empty_data`` when no file holds a line, ``not_text``.
     """
     with input_errors(uri):
         found = (
-            spark.read.text(uri)
-            .selectExpr("cast(value as binary) as value", "_metadata.file_path as file")
+            lines(spark, uri, encoding)
+            .selectExpr("cast(value as binary) as value", "file")
             .limit(count)
             .collect()
         )
     # A first partition may pack several small files, each perhaps with a header of its own.
-    values = [bytes(row["value"]) for row in found if row["file"] == found[0]["file"]]
-    text = decode(values).removeprefix("\ufeff").split("\n")
+    by_file: dict[str, list[str]] = {}
+    for row in found:
+        by_file.setdefault(row["file"], []).append(decoded(row["value"] or b"", encoding))
+    text = max(by_file.values(), key=len, default=[""])
+    text[0] = text[0].removeprefix("\ufeff")
     if not any(line.strip() for line in text):
         raise DataError("empty_data", f"{uri!r} holds no rows.", "Check the path.")
     if any("\0" in line for line in text) or text[0].startswith("PAR1"):
         raise DataError(
             "not_text",
             f"{uri!r} is not a text file (or not in UTF-8).",
-            "Say what it is with format (--format), or convert it to UTF-8.",
+            "Say what it is with format (--format), or its encoding, such as UTF-16, with encoding "
+            "(--encoding).",
         )
     return text
 
@@ -171,12 +177,3 @@ def input_errors(uri: str) -> Iterator[None]:
                     "input_not_read", f"Cannot read {uri!r}: {reason}.", "Check path and rights."
                 ) from error
         raise
-
-
-def decode(values: Sequence[bytes | None]) -> str:
-    """Join raw lines into one text: UTF-8, or Latin-1 where they are not."""
-    joined = b"\n".join(value or b"" for value in values)
-    try:
-        return joined.decode("utf-8")
-    except UnicodeDecodeError:
-        return joined.decode("latin-1")

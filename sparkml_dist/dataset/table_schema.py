@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "MISSING_VALUES", "Table", "TableSchema"]
 
-#: Fields that stand for "no value" in text tables, compared after trimming blanks.
+#: Fields that stand for "no value" in columns of numbers and of true and false in text tables,
+#: compared after trimming blanks. Among words, only the empty one does: NA may be Namibia.
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "None")
 
 #: What the values of a column are; "other" (arrays, vectors, dates, …) only in Parquet.
@@ -45,7 +46,11 @@ class TableSchema:
     decimal : str
         Decimal mark of numbers in a text table.
     missing : tuple of str
-        Fields that stand for "no value".
+        Fields that stand for "no value" in all features, beside those in `MISSING_VALUES`.
+    words : tuple of str
+        Columns in which those in `MISSING_VALUES` are values.
+    comment : str
+        What lines that are no rows begin with; empty where there are none.
     n_features : int
         Number of features of a libsvm file; 0 for other formats.
     zero_based : bool
@@ -61,7 +66,9 @@ class TableSchema:
     header: bool | None = None
     delimiter: str = ""
     decimal: str = "."
-    missing: tuple[str, ...] = MISSING_VALUES
+    missing: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    comment: str = ""
     n_features: int = 0
     zero_based: bool = False
 

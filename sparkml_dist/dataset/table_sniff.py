@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from sparkml_dist.dataset.table_quotes import DOUBLED, ESCAPED, whole
 from sparkml_dist.dataset.table_schema import MISSING_VALUES
 from sparkml_dist.errors import ConfigurationError
 
@@ -24,7 +25,6 @@ _DELIMITERS = ("\t", ";", "|", ",")
 _NUMBER = re.compile(
     r"^[+-]?(?:(?:\d+(?:[.]\d*)?|[.]\d+)(?:[eE][+-]?\d+)?|inf|infinity)$", re.IGNORECASE
 )
-_DECIMAL_COMMA = re.compile(r"^[+-]?\d+,\d+(?:[eE][+-]?\d+)?$")
 _QUOTED_OR_NOT = re.compile(r'"((?:[^"]|"")*)"|(\S+)')
 
 
@@ -42,12 +42,8 @@ class Dialect:
         The first line that is no comment, as it stands in the file.
     width : int
         Fields in a row.
-    comments : bool
-        Whether lines that begin with ``#`` are comments.
-    multiline : bool
-        Whether quoted values run over several lines.
-    decimal : str
-        Decimal mark, ``"."`` or ``","``.
+    comment : str
+        What comments begin with; empty where there are none.
     told : str
         Where the decision about the header comes from, for the log.
     """
@@ -56,9 +52,7 @@ class Dialect:
     header: tuple[str, ...] | None = None
     first_line: str = ""
     width: int = 0
-    comments: bool = True
-    multiline: bool = False
-    decimal: str = "."
+    comment: str = ""
     told: str = ""
 
 
@@ -83,8 +77,24 @@ def split_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:
         rows = [split_blanks(line) for line in lines]
     else:
         text = (f"{line}\n" for line in lines)
-        rows = list(csv.reader(text, delimiter=delimiter, skipinitialspace=True))
+        escape = "\\" if any(_is_escaped(line, delimiter) for line in lines) else None
+        limit = csv.field_size_limit(2**31 - 1)
+        try:
+            rows = list(
+                csv.reader(text, delimiter=delimiter, skipinitialspace=True, escapechar=escape)
+            )
+        finally:
+            csv.field_size_limit(limit)
     return [[field.strip() for field in row] for row in rows if any(f.strip() for f in row)]
+
+
+def _is_escaped(line: str, delimiter: str) -> bool:
+    """Tell whether a line is complete only if a backslash keeps a quote from ending a field."""
+    return (
+        '\\"' in line
+        and re.search(whole(ESCAPED, delimiter), line) is not None
+        and re.search(whole(DOUBLED, delimiter), line) is None
+    )
 
 
 def sniff(
@@ -95,6 +105,7 @@ def sniff(
     missing: Collection[str] = MISSING_VALUES,
     known_names: Collection[str] = (),
     likely: str = "",
+    comment: str | None = None,
 ) -> Dialect:
     """Tell the dialect of a text table from its first lines.
 
@@ -112,6 +123,9 @@ def sniff(
         Names that the file is expected to have if it has a header (label, training columns).
     likely : str, default=""
         Delimiter to take where several would do.
+    comment : str, optional
+        What comments begin with; empty for none. By default, lines before the first row that
+        begin with ``#`` are comments unless they have as many fields as a row.
 
     Returns
     -------
@@ -132,28 +146,33 @@ def sniff(
         raise ConfigurationError(
             "invalid_delimiter", f"delimiter must be one character. Got {delimiter!r}."
         )
-    multiline = _quotes_run_over(lines)
     lines = [line for line in lines if line.strip()]
-    start = next((i for i, x in enumerate(lines) if not x.startswith(COMMENT)), len(lines))
-    body = [line for line in lines[start:] if not line.startswith(COMMENT)] or lines
+    if comment:
+        lines = [line for line in lines if not line.startswith(comment)] or lines
+    start = next((i for i, x in enumerate(lines) if not x.startswith(COMMENT)), 0)
+    if comment is not None:
+        start = 0
     if delimiter is None:
-        delimiter = _sniff_delimiter(body, likely)
-    comments = not _hash_is_data(lines[start:], delimiter)
-    rows = split_lines(body if comments else lines[start:], delimiter)
-    if multiline and len(rows) > 1:
+        delimiter = _sniff_delimiter(lines[start:], likely)
+    rows = split_lines(lines[start:], delimiter)
+    if comment is None and start:
+        width = _usual_width(rows)
+        # A line of as many fields is a row (of colours, say) or the names (#chromosome, begin, …).
+        fields = [len(row) for row in split_lines(lines[:start], delimiter)]
+        start = next((i for i, n in enumerate(fields) if n == width > 1), start)
+        comment = COMMENT if start else ""
+        rows = split_lines(lines[start:], delimiter)
+    if _quotes_run_over(lines) and len(rows) > 1:
         rows.pop()  # may be cut in the middle of a value
-    decimal = _sniff_decimal(rows) if delimiter != "," else "."
     told = "given"
     if header is None:
-        header, told = _sniff_header(rows, missing, known_names, decimal)
+        header, told = _sniff_header(rows, missing, known_names)
     return Dialect(
         delimiter,
         header=tuple(rows[0]) if header else None,
-        first_line=body[0],
+        first_line=lines[start],
         width=len(rows[0]) if header else _usual_width(rows),
-        comments=comments,
-        multiline=multiline,
-        decimal=decimal,
+        comment=comment or "",
         told=told,
     )
 
@@ -164,7 +183,7 @@ def _usual_width(rows: Sequence[Sequence[str]]) -> int:
 
 def _quotes_run_over(lines: Sequence[str]) -> bool:
     """Tell whether a quoted value is still open at some line's end and closed later."""
-    odd = sum(line.count('"') % 2 for line in lines if not line.startswith(COMMENT))
+    odd = sum(line.count('"') % 2 for line in lines)
     return odd >= 2
 
 
@@ -182,32 +201,21 @@ def _sniff_delimiter(lines: Sequence[str], likely: str) -> str:
     return best
 
 
-def _hash_is_data(lines: Sequence[str], delimiter: str) -> bool:
-    """Tell whether lines that begin with # further down are rows (colours, say), not comments."""
-    marked = split_lines([x for x in lines if x.startswith(COMMENT)], delimiter)
-    widths = {len(row) for row in split_lines(lines, delimiter)}
-    return bool(marked) and len(widths) == 1 and widths != {1}
-
-
-def _sniff_decimal(rows: Sequence[Sequence[str]]) -> str:
-    fields = [field for row in rows for field in row]
-    commas = sum(bool(_DECIMAL_COMMA.match(field)) for field in fields)
-    points = sum("." in field and is_number(field) for field in fields)
-    return "," if commas > 0 and points == 0 else "."
+def _reads_as_number(text: str) -> bool:
+    return is_number(text) or is_number(text, ",")
 
 
 def _sniff_header(
     rows: Sequence[Sequence[str]],
     missing: Collection[str],
     known_names: Collection[str],
-    decimal: str,
 ) -> tuple[bool, str]:
     first, width = rows[0], _usual_width(rows)
     rest = [row for row in rows[1:] if len(row) == width]
     named = [name for name in first if name in known_names and not is_number(name)]
     if named and 2 * len(named) >= len(known_names):
         return True, f"the first line names {named[0]!r}"
-    if any(is_number(field, decimal) for field in first):
+    if any(_reads_as_number(field) for field in first):
         return False, "the first line holds numbers"
     if not rest:
         names = len(set(first)) == len(first) > 1 and not any(f in missing for f in first)
@@ -218,7 +226,7 @@ def _sniff_header(
     columns = [
         [value for value in column if value not in missing] for column in zip(*rest, strict=True)
     ]
-    if any(2 * sum(is_number(v, decimal) for v in values) > len(values) for values in columns):
+    if any(2 * sum(_reads_as_number(v) for v in values) > len(values) for values in columns):
         return True, "the first line holds no number, the lines below do"
     repeated = any(name in values for name, values in zip(first, columns, strict=False))
     if not repeated and any(len(v) >= 5 and len(set(v)) <= len(v) / 2 for v in columns):

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.libsvm import read_libsvm
 from sparkml_dist.dataset.parquet import read_parquet
-from sparkml_dist.dataset.table_columns import Roles, check_names, roles_as_before
-from sparkml_dist.dataset.table_delimited import read_delimited
-from sparkml_dist.dataset.table_lines import format_of, input_errors
-from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table, TableSchema
+from sparkml_dist.dataset.table_columns import (
+    Roles,
+    check_names,
+    find_column,
+    roles_as_before,
+)
+from sparkml_dist.dataset.table_delimited import TextOptions, read_delimited
+from sparkml_dist.dataset.table_lines import TEXT_FORMATS, format_of, input_errors
+from sparkml_dist.dataset.table_schema import Table, TableSchema
 from sparkml_dist.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -31,7 +36,12 @@ def read_table(
     label: str | int | None = None,
     features: Iterable[str | int] | None = None,
     categorical: Iterable[str | int] = (),
-    missing: Sequence[str] | None = None,
+    missing: Sequence[str] = (),
+    types: Mapping[str | int, str] | None = None,
+    text: Iterable[str | int] = (),
+    decimal: str | None = None,
+    encoding: str | None = None,
+    comment: str | None = None,
     schema_from: TableSchema | None = None,
     label_optional: bool = False,
     bare: bool = False,
@@ -58,11 +68,27 @@ def read_table(
     categorical : iterable of str or int, default=()
         Names, indices or patterns of features that hold categories; ``"auto"`` for all
         features that hold strings.
-    missing : sequence of str, optional
-        Fields of a text table that stand for "no value"; `MISSING_VALUES` by default.
+    missing : sequence of str, default=()
+        Fields of a text table that stand for "no value" in any feature or label, beside the
+        empty one and, in columns of numbers and of true and false, `MISSING_VALUES`.
+    types : mapping of (str or int) to str, optional
+        What columns of a text table hold, by name, index or pattern: ``"number"``, ``"boolean"``
+        or ``"text"``. Found out for the others, from all values.
+    text : iterable of str or int, default=()
+        Names, indices or patterns of columns of type ``"text"``.
+    decimal : {".", ","}, optional
+        Decimal mark of a text table; found out by default.
+    encoding : str, optional
+        Encoding of a text table: UTF-8, UTF-16, UTF-32, or one of a byte for each character.
+        By default UTF-8, and windows-1252 for each value whose bytes are no UTF-8.
+    comment : str, optional
+        The character that begins lines of a text table that are no rows; ``""`` for none. By
+        default, lines before the first row that begin with ``#`` are left out, unless they have
+        as many fields as a row, and no others.
     schema_from : TableSchema, optional
-        Read the table as another one was read: same names, types, label and features, which
-        must then not be given here.
+        Read the table as another one was read: same names, types and features; neither features
+        nor categorical must then be given here. Columns that are no features are text, but for
+        the label. A `label` given here takes the place of the other table's.
     label_optional : bool, default=False
         Whether the table may lack a label: that of `schema_from`, or any where no `label` is
         given.
@@ -73,9 +99,11 @@ def read_table(
     Returns
     -------
     Table
-        The DataFrame with its schema. Text columns that hold nothing but numbers are doubles
-        (a label of whole numbers: long), true and false make booleans, the rest are strings.
-        A libsvm file has the columns ``label`` and ``features``.
+        The DataFrame with its schema. Of a text table, features and label that hold nothing but
+        numbers are doubles (a label of whole numbers: long), true and false make booleans, the
+        rest are strings without blanks at their ends. Other columns are strings as they are
+        written. Folders' names such as ``region=1`` make a column. A libsvm file has the columns
+        ``label`` and ``features``.
 
     Raises
     ------
@@ -83,16 +111,19 @@ def read_table(
         ``input_not_found``, ``input_not_read``.
     DataError
         ``empty_data``, ``duplicate_columns``, ``column_not_found``, ``label_not_given``,
-        ``no_features``, ``ragged_rows``, ``non_numeric_value``, ``malformed_line``, ``not_text``,
-        ``not_parquet``.
+        ``no_features``, ``ragged_rows``, ``headers_differ``, ``comments_among_rows``,
+        ``non_numeric_value``, ``malformed_line``, ``not_text``, ``not_parquet``.
     ConfigurationError
-        ``unknown_format``, ``invalid_delimiter``, ``column_twice``, ``categorical_not_feature``,
+        ``unknown_format``, ``unknown_encoding``, ``unknown_type``, ``invalid_delimiter``,
+        ``invalid_decimal``, ``invalid_comment``, ``column_twice``, ``categorical_not_feature``,
         ``option_of_other_format``.
 
     Notes
     -----
-    The types of a text table are decided in one pass over it. Arrow parses the rows in the
-    workers; the driver sees the first lines only.
+    Spark's own reader reads text tables. What it must be told is found out: delimiter and header
+    from the first lines; the order of the columns, the quotes and the encoding of each file in
+    one pass over its lines; the types in one pass over all values. The driver sees the first
+    lines only.
     """
     roles = Roles(
         label,
@@ -101,12 +132,20 @@ def read_table(
         unlabelled=label_optional,
         bare=bare,
     )
-    if schema_from is not None and roles.given():
+    if schema_from is not None and replace(roles, label=None).given():
         raise ConfigurationError(
             "option_of_other_format",
-            "label, features and categorical must not be given along with schema_from.",
+            "features and categorical must not be given along with schema_from.",
         )
+    declared = {**dict.fromkeys(text, "text"), **(types or {})}
+    options = TextOptions(header, delimiter, tuple(missing), declared, decimal, encoding, comment)
     chosen = format_of(uri, format)
+    if declared and chosen not in TEXT_FORMATS:
+        raise ConfigurationError(
+            "option_of_other_format",
+            f"types and text must not be given for {uri!r}, which is read as {chosen}: its columns "
+            "have types.",
+        )
     if chosen == "libsvm":
         if roles.features is not None or roles.categorical or str(label or 0) not in ("0", "label"):
             raise ConfigurationError(
@@ -117,13 +156,12 @@ def read_table(
         return read_libsvm(spark, uri, schema_from)
     if chosen == "parquet":
         return _read_parquet(spark, uri, roles, schema_from, label_optional)
+    tab = chosen == "tsv" and delimiter is None
     return read_delimited(
         spark,
         uri,
         format=chosen,
-        header=header,
-        delimiter="\t" if chosen == "tsv" and delimiter is None else delimiter,
-        missing=MISSING_VALUES if missing is None else tuple(missing),
+        options=replace(options, delimiter="\t") if tab else options,
         roles=roles,
         schema_from=schema_from,
         label_optional=label_optional,
@@ -145,6 +183,9 @@ def _read_parquet(
     if not roles.bare:
         check_names(columns, repr(uri))
     if schema_from is not None:
+        if roles.label is not None:
+            label = find_column(roles.label, columns, "label", repr(uri))
+            schema_from = replace(schema_from, label=label)
         label = roles_as_before(columns, schema_from, label_optional, repr(uri))
         return Table(
             df, replace(schema_from, format="parquet", columns=columns, kinds=kinds, label=label)

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.libsvm import read_libsvm
 from sparkml_dist.dataset.parquet import read_parquet
+from sparkml_dist.dataset.table_encoding import check_encoding
 from sparkml_dist.dataset.table_lines import first_lines, input_errors
+from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError, DataError, UsageError, nearest
 from sparkml_dist.job.options import plan_of
 from sparkml_dist.job.output import JobOutput
@@ -157,6 +159,7 @@ def _format(args: argparse.Namespace) -> str:
         ("--label-as-item", args.label_as_item, ("libsvm",)),
         ("--no-header", args.no_header, ("csv",)),
         ("--delimiter", args.delimiter, ("dat", "csv")),
+        ("--encoding", args.encoding, ("dat", "csv")),
     ):
         if value and found not in formats:
             raise ConfigurationError(
@@ -176,24 +179,25 @@ def _format(args: argparse.Namespace) -> str:
 def _baskets(args: argparse.Namespace, job: Job, format_: str) -> DataFrame:
     spark = job.spark
     if format_ == "dat":
-        first_lines(spark, args.input, 1000)
-        return read_baskets(spark, args.input, delimiter=args.delimiter)
+        first_lines(spark, args.input, 1000, check_encoding(args.encoding))
+        return read_baskets(spark, args.input, delimiter=args.delimiter, encoding=args.encoding)
     if format_ == "libsvm":
         return _from_libsvm(args, job)
     if format_ == "parquet":
         with input_errors(args.input):
             return read_parquet(spark, args.input)
-    first_lines(spark, args.input, 1)
     tab = args.input.lower().endswith((".tsv", ".tsv.gz"))
-    with input_errors(args.input):
-        df = spark.read.csv(
-            args.input,
-            sep=args.delimiter or ("\t" if tab else ","),
-            header=not args.no_header,
-            ignoreLeadingWhiteSpace=True,
-            ignoreTrailingWhiteSpace=True,
-        )
-        columns = df.columns
+    df = read_table(
+        spark,
+        args.input,
+        format="tsv" if tab else "csv",
+        header=not args.no_header,
+        delimiter=args.delimiter,
+        encoding=args.encoding,
+        label=0,  # no column has a role here; one must be named
+        text=["*"],
+    ).df
+    columns = df.columns
     args.items, args.basket = (_column(name, columns) for name in (args.items, args.basket))
     return df
 

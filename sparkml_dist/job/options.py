@@ -7,9 +7,12 @@ import json
 import re
 import textwrap
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NoReturn
 
+from sparkml_dist.dataset.table_columns import TYPES
 from sparkml_dist.dataset.table_lines import FORMATS
+from sparkml_dist.dataset.table_schema import MISSING_VALUES
 from sparkml_dist.errors import UsageError, nearest
 from sparkml_dist.session import parse_size
 
@@ -23,6 +26,7 @@ __all__ = [
     "fraction",
     "json_object",
     "plan_of",
+    "reading",
     "shape",
     "share",
     "size",
@@ -137,8 +141,15 @@ def json_object(text: str) -> dict[str, Any]:
     return value
 
 
-def add_reading_options(parser: argparse.ArgumentParser) -> None:
-    """Add what tells how files are read: ``--format``, ``--header``, ``--delimiter``."""
+def add_reading_options(parser: argparse.ArgumentParser, *, declared: bool = True) -> None:
+    """Add what tells how files are read: ``--format``, ``--header``, ``--delimiter`` and so on.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    declared : bool, default=True
+        Whether types, missing values and the decimal mark can be said; not where a model knows.
+    """
     group = parser.add_argument_group("how files are read")
     group.add_argument(
         "--format", choices=FORMATS, help="format of the data (default: from the name)"
@@ -155,6 +166,74 @@ def add_reading_options(parser: argparse.ArgumentParser) -> None:
         type=_delimiter,
         help="separator of CSV fields; ' ' is any run of blanks (default: found out)",
     )
+    group.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="encoding of text files, such as windows-1252 or UTF-16 (default: UTF-8, and "
+        "windows-1252 for values that are not)",
+    )
+    group.add_argument(
+        "--comment",
+        metavar="CHAR",
+        help="leave out lines of text files that begin with CHAR; '' for none (default: those "
+        "before the first row that begin with # and have not as many fields)",
+    )
+    group.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        help="decimal mark of numbers in text files (default: found out)",
+    )
+    if not declared:
+        return
+    group.add_argument(
+        "--types",
+        metavar="FILE",
+        type=_types,
+        default={},
+        help="JSON file of what columns of text files hold: a name, index or glob to number, "
+        "boolean or text (default: found out from all values)",
+    )
+    group.add_argument(
+        "--text",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PATTERN",
+        help="columns of text files that hold text, whatever it looks like",
+    )
+    group.add_argument(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TEXT",
+        help="fields of text files that mean 'no value' in any feature, beside the empty one and, "
+        f"in columns of numbers, {', '.join(filter(None, MISSING_VALUES))}",
+    )
+
+
+def reading(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the reading options as `read_table` takes them."""
+    found = {
+        name: getattr(args, name)
+        for name in ("format", "header", "delimiter", "encoding", "comment", "decimal")
+    }
+    if hasattr(args, "types"):
+        found |= {"types": args.types, "text": args.text, "missing": args.missing}
+    return found
+
+
+def _types(path: str) -> dict[str, str]:
+    """Read a file of columns' types."""
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"must be a JSON file ({error}). Got {path!r}") from error
+    if not isinstance(value, dict) or not {*map(str, value.values())} <= {*TYPES}:
+        raise argparse.ArgumentTypeError(
+            f"must hold an object of names and {', '.join(TYPES)}. Got {path!r}"
+        )
+    return value
 
 
 def _delimiter(text: str) -> str:
@@ -207,14 +286,6 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="COL",
         help="column that identifies a row, or a group of rows that hold-outs and folds must keep "
         "together (default: the row's content)",
-    )
-    columns.add_argument(
-        "--missing",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="TEXT",
-        help="text fields that mean 'no value', beside the usual ones (empty, NA, NaN, ?, …)",
     )
     shards = parser.add_argument_group("shards").add_mutually_exclusive_group()
     shards.add_argument(

@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.table_lines import format_of, input_errors
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.job.options import reading
+from sparkml_dist.mining.arrays_model import ArraysModel
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -43,12 +46,13 @@ def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> D
         )
     if format_of(args.input, args.format) == "parquet":
         with input_errors(args.input):  # of any types: baskets are arrays
-            df = spark.read.parquet(args.input)
-            columns = df.columns
+            df = read_parquet(spark, args.input)
     else:
-        options = {"format": args.format, "header": args.header, "delimiter": args.delimiter}
-        df = read_table(spark, args.input, label_optional=True, **options).df
-        columns = df.columns
+        # What the model does not look at passes through as it is written.
+        looked_at = list(model.columns.names) if isinstance(model, ArraysModel) else None
+        options = reading(args)
+        df = read_table(spark, args.input, features=looked_at, label_optional=True, **options).df
+    columns = df.columns
     scored: DataFrame = model.transform(df)
     if args.keep is None:
         return scored

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned
 from sparkml_dist.dataset.manifest import MANIFEST
-from sparkml_dist.dataset.table_schema import TableSchema
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder, is_unfinished
 from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.persistence.replacing import replace_folder
-from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
+from sparkml_dist.persistence.seal import reading_fields
 
 if TYPE_CHECKING:
     from sparkml_dist.job.document import MetricsDocument
 
-__all__ = ["JobOutput", "read_table_schema", "split_location", "write_table_schema"]
+__all__ = ["JobOutput", "split_location"]
 
-_TABLE = "table.json"
-_TABLE_FORMAT = "sparkml_dist.table"
 _PROTOCOL = 1
 _JOB_FORMAT = "sparkml_dist.job"
 
@@ -32,27 +29,6 @@ def split_location(location: str) -> tuple[Folder, str]:
     where = Folder.at(location).location
     head, _, name = where.rpartition("/")
     return Folder.at(head or "/"), name
-
-
-def write_table_schema(model: Folder, schema: TableSchema) -> None:
-    """Write how the training table was read beside a model, for `read_table_schema`."""
-    value = {"format": _TABLE_FORMAT, "protocol": _PROTOCOL, "table": schema.to_dict()}
-    model.write_json(_TABLE, sealed(value))
-
-
-def read_table_schema(model: Folder) -> TableSchema | None:
-    """Return how a model's training table was read; None where that was not kept.
-
-    Raises
-    ------
-    StorageError
-        When the file was altered or is of a newer protocol.
-    """
-    if not model.exists(_TABLE):
-        return None
-    value = model.read_json(_TABLE)
-    check_sealed(value, _TABLE_FORMAT, _PROTOCOL, model.uri(_TABLE))
-    return TableSchema.from_dict(value["table"])
 
 
 @dataclass

@@ -7,12 +7,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.table_columns import find_column
-from sparkml_dist.dataset.table_lines import format_of
-from sparkml_dist.dataset.table_schema import MISSING_VALUES
+from sparkml_dist.dataset.table_lines import TEXT_FORMATS, format_of
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.job.indicators import with_indicators
-from sparkml_dist.job.options import add_presence_options, add_reading_options, plan_of
+from sparkml_dist.job.options import (
+    add_presence_options,
+    add_reading_options,
+    plan_of,
+    reading,
+)
 from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import Job
 
@@ -91,14 +95,6 @@ def add_point_options(
     columns.add_argument(
         "--key", metavar="COL", help="column that names a row; kept, and no feature"
     )
-    columns.add_argument(
-        "--missing",
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="TEXT",
-        help="text fields that mean 'no value', beside the usual ones (empty, NA, NaN, ?, …)",
-    )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
@@ -136,18 +132,19 @@ def read_points(args: argparse.Namespace, job: Job) -> PointTable:
     StorageError, DataError, ConfigurationError
         As `read_table` has it; ``column_twice`` where a column of the result is there already.
     """
+    options = reading(args)
+    text = format_of(args.input, args.format) in TEXT_FORMATS
+    if text and args.key is not None and not args.features:
+        options["types"] = {args.key: "text"} | options["types"]
     with job.stage("read"):
         table = read_table(
             job.spark,
             args.input,
-            format=args.format,
-            header=args.header,
-            delimiter=args.delimiter,
             label=args.label,
             features=args.features,
             categorical=getattr(args, "categorical", ()),
-            missing=None if not args.missing else (*MISSING_VALUES, *args.missing),
             label_optional=True,
+            **options,
         )
         features = table.features
         if args.key is not None:

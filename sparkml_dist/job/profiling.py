@@ -16,6 +16,7 @@ from sparkml_dist.job.options import (
     add_reading_options,
     at_least,
     plan_of,
+    reading,
 )
 from sparkml_dist.job.runner import Job
 from sparkml_dist.mining.profiling.drift import drift
@@ -135,11 +136,4 @@ def _read(args: argparse.Namespace, job: Job, uri: str) -> DataFrame:
     if format_of(uri, args.format) == "parquet":
         with input_errors(uri):  # any types and names, also twice
             return read_parquet(job.spark, uri)
-    return read_table(
-        job.spark,
-        uri,
-        format=args.format,
-        header=args.header,
-        delimiter=args.delimiter,
-        bare=True,
-    ).df
+    return read_table(job.spark, uri, bare=True, **reading(args)).df

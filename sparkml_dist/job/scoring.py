@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import argparse
 import logging
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.many_columns import quoted
-from sparkml_dist.dataset.table_columns import find_column
 from sparkml_dist.dataset.table_lines import format_of
-from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table, TableSchema
+from sparkml_dist.dataset.table_schema import Table, TableSchema
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.job.options import reading
 from sparkml_dist.job.other_scoring import other_scores
-from sparkml_dist.job.output import read_table_schema
 from sparkml_dist.job.runner import Job
 from sparkml_dist.persistable import load_model
 from sparkml_dist.persistence.filesystem import Folder
@@ -63,8 +62,8 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
             if isinstance(model, ShardModel):
                 document.features = model.numFeatures
                 document.classes = len(model.label.classes)
-                table = _read(args, job, home, model)
-                label = _label(args.label, table)
+                table = _read(args, job, model)
+                label = table.label
                 scored = _scored(model, table.df, args.keep, label)
             else:
                 scored = other_scores(args, spark, model)
@@ -107,10 +106,19 @@ def _check_target(target: Folder, *, overwrite: bool) -> None:
 
 
 def _evaluate(job: Job, model: ShardModel, written: DataFrame, label: str) -> None:
-    if model.label.is_regression:
-        job.document.metrics = evaluate_regression(written, label_col=label).to_dict()
+    """Fill in the metrics of the rows that have a label; none where no row has."""
+    labelled = written.where(f"{quoted([label])[0]} IS NOT NULL")
+    if dict(written.dtypes)[label] in ("double", "float"):
+        labelled = labelled.where(f"NOT isnan({quoted([label])[0]})")
+    rows = labelled.count()
+    job.document.more["rows_without_label"] = (job.document.rows or 0) - rows
+    if not rows:
+        _logger.warning("no row has a label in the column %r; there are no metrics", label)
         return
-    metrics = evaluate_classification(written, label_col=label, classes=model.label.classes)
+    if model.label.is_regression:
+        job.document.metrics = evaluate_regression(labelled, label_col=label).to_dict()
+        return
+    metrics = evaluate_classification(labelled, label_col=label, classes=model.label.classes)
     job.document.metrics = metrics.to_dict()
     job.document.more["unknown_label_rows"] = metrics.unknown_label_rows
 
@@ -124,15 +132,18 @@ def _model_folder(location: str) -> Folder:
     return folder
 
 
-def _read(args: argparse.Namespace, job: Job, home: Folder, model: ShardModel) -> Table:
+def _read(args: argparse.Namespace, job: Job, model: ShardModel) -> Table:
     chosen = format_of(args.input, args.format)
-    schema = read_table_schema(home) or _schema_of(model, chosen)
-    options: dict[str, Any] = {
-        "format": args.format,
-        "header": args.header,
-        "delimiter": args.delimiter,
-    }
-    return read_table(job.spark, args.input, schema_from=schema, label_optional=True, **options)
+    known = None if model.table is None else TableSchema.from_dict(model.table)
+    schema = known or _schema_of(model, chosen)
+    return read_table(
+        job.spark,
+        args.input,
+        label=args.label,
+        schema_from=schema,
+        label_optional=True,
+        **reading(args),
+    )
 
 
 def _schema_of(model: ShardModel, format: str) -> TableSchema:
@@ -152,16 +163,9 @@ def _schema_of(model: ShardModel, format: str) -> TableSchema:
         features=columns,
         categorical=tuple(c.name for c in model.schema.columns if c.kind == "categorical"),
         header=None,
-        missing=MISSING_VALUES,
+        words=tuple(c.name for c in model.schema.columns if c.kind == "categorical"),
         n_features=model.numFeatures if format == "libsvm" else 0,
     )
-
-
-def _label(wanted: str | None, table: Table) -> str:
-    """Return the label column to compare with; empty when predictions are all that is asked."""
-    if wanted is None:
-        return table.label
-    return find_column(wanted, table.df.columns, "label", "the input")
 
 
 def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str) -> DataFrame:

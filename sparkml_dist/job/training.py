@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned, partition, split
 from sparkml_dist.dataset.manifest import MANIFEST
 from sparkml_dist.dataset.table_columns import find_column, listing
-from sparkml_dist.dataset.table_lines import format_of
-from sparkml_dist.dataset.table_schema import MISSING_VALUES, Table
+from sparkml_dist.dataset.table_lines import TEXT_FORMATS, format_of
+from sparkml_dist.dataset.table_schema import Table
 from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.errors import DataError
-from sparkml_dist.job.output import JobOutput, write_table_schema
+from sparkml_dist.job.options import reading
+from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.output_metrics import OutputMetrics
 from sparkml_dist.job.runner import Job
 from sparkml_dist.persistence.filesystem import Folder
@@ -110,7 +111,7 @@ def train(
     if ready is not None:
         ready(spark)
     with job.stage("read"):
-        table = read_table(spark, args.train, label=args.label, **_reading(args))
+        table = _read(args, spark)
         _refuse_strings(table)
         table, roles = _with_roles(args, table)
         learn, test = _held_out(args, job, table, roles)
@@ -138,7 +139,8 @@ def train(
     _logger.info("%r", data)
     with job.stage("fit"):
         model = fit(Prepared(data, output, kept))
-        write_table_schema(output.model, table.schema)
+        model.table = table.schema.to_dict()
+        model._settle()
     with job.stage("evaluate"):
         metrics = evaluate(model, test) if evaluate else _evaluate(model, test, table.label)
     document.metrics = metrics.to_dict()
@@ -208,6 +210,11 @@ def shard_plan(args: argparse.Namespace, *, regression: bool) -> dict[str, Any]:
         "format",
         "header",
         "delimiter",
+        "encoding",
+        "comment",
+        "decimal",
+        "types",
+        "text",
         "label",
         "features",
         "categorical",
@@ -223,15 +230,20 @@ def shard_plan(args: argparse.Namespace, *, regression: bool) -> dict[str, Any]:
     return {**{name: getattr(args, name, None) for name in names}, "regression": regression}
 
 
-def _reading(args: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "format": args.format,
-        "header": args.header,
-        "delimiter": args.delimiter,
-        "features": args.features,
-        "categorical": args.categorical,
-        "missing": (*MISSING_VALUES, *args.missing),
-    }
+def _read(args: argparse.Namespace, spark: SparkSession) -> Table:
+    options = reading(args)
+    if format_of(args.train, args.format) in TEXT_FORMATS:
+        # A key is a name, not a quantity: 00001 is not 1, nor need a double tell two apart.
+        roles = {args.weight: "number"} | ({} if args.features else {args.key: "text"})
+        options["types"] = {k: v for k, v in roles.items() if k is not None} | options["types"]
+    return read_table(
+        spark,
+        args.train,
+        label=args.label,
+        features=args.features,
+        categorical=args.categorical,
+        **options,
+    )
 
 
 def _held_out(
@@ -240,14 +252,8 @@ def _held_out(
     if args.test is None:
         fraction = _TEST_FRACTION if args.test_fraction is None else args.test_fraction
         return split(table.df, fraction, seed=args.seed, key=roles.get("key"))
-    test = read_table(
-        job.spark,
-        args.test,
-        format=args.format,
-        header=args.header,
-        delimiter=args.delimiter,
-        schema_from=table.schema,
-    )
+    options = {k: v for k, v in reading(args).items() if k not in ("types", "text", "missing")}
+    test = read_table(job.spark, args.test, schema_from=table.schema, **options)
     return table.df, test.df
 
 

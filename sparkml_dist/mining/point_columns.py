@@ -14,6 +14,7 @@ from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.many_columns import number_array
 from sparkml_dist.errors import DataError, nearest
+from sparkml_dist.persistence.fields import items, text
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -141,8 +142,11 @@ class PointColumns:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> PointColumns:
-        """Return the columns that `to_dict` described."""
-        return cls(value["kind"], tuple(value["names"]))
+        """Return the columns that `to_dict` described; raises KeyError or TypeError."""
+        names = [text(name, "names") for name in items(value["names"], "names")]
+        if value["kind"] not in ("numeric", "array", "vector", "struct"):
+            raise TypeError(f"{value['kind']!r} is no kind of columns")
+        return cls(value["kind"], tuple(names))
 
 
 def _kind(data_type: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-__all__ = ["checksum", "items", "mapping", "natural", "text", "whole"]
+__all__ = ["checksum", "items", "mapping", "natural", "one_of", "text", "whole"]
 
 _MOST = 2**63 - 1
 _SHA256 = re.compile(r"[0-9a-f]{64}")
@@ -35,6 +35,13 @@ def text(value: Any, name: str) -> str:
     """Return text."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be text. Got {_shown(value)}")
+    return value
+
+
+def one_of(value: Any, name: str, known: tuple[Any, ...]) -> Any:
+    """Return one of some known values."""
+    if not isinstance(value, str) or value not in known:
+        raise TypeError(f"{name} must be one of {', '.join(known)}. Got {_shown(value)}")
     return value
 
 

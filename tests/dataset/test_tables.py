@@ -79,7 +79,9 @@ def test_a_categorical_column_of_numbers_stays_text(spark, write):
 def test_parts_with_a_header_each(spark, write, tmp_path):
     for i in range(3):
         write(f"parts.csv/part-{i}.csv", f"\ufeffa,label\n{i},x\n\n# end\n")
-    table = read_table(spark, str(tmp_path / "parts.csv"))
+    with pytest.raises(DataError, match="3 of 6 rows .* '# end'.*--comment"):
+        read_table(spark, str(tmp_path / "parts.csv"))
+    table = read_table(spark, str(tmp_path / "parts.csv"), comment="#")
     assert sorted(r["a"] for r in table.df.collect()) == [0, 1, 2]
 
 

@@ -64,17 +64,33 @@ def test_what_is_said_wins():
 
 def test_decimal_commas_do_not_hide_the_semicolon():
     found = sniff(["x;y;z", "1,5;2,25;a", "3,0;4,5;b"])
-    assert (found.delimiter, found.decimal, found.width) == (";", ",", 3)
+    assert (found.delimiter, found.header, found.width) == (";", ("x", "y", "z"), 3)
 
 
-def test_values_over_several_lines_are_seen():
-    assert sniff(["id,text", '1,"a', 'b"', "2,c"]).multiline
-    assert not sniff(["id,text", '1,"a, b"', "2,c"]).multiline
+def test_values_over_several_lines_are_no_rows_of_another_width():
+    assert sniff(["id,text", '1,"a', 'b"', "2,c"]).width == 2
+    assert sniff(["id,text", '1,"a, b"', "2,c", '3,"cut']).width == 2
 
 
-def test_hash_begins_a_comment_unless_it_begins_rows():
-    assert sniff(["# made by hand", "a,b", "1,2", "# end", "3,4"]).comments
-    assert not sniff(["colour,x", "#fff,1", "#000,2", "red,3"]).comments
+def test_lines_before_the_table_are_comments_unless_they_look_like_rows():
+    found = sniff(["# made by hand", "# on, a, Monday", "a,b", "1,2", "#3,4"])
+    assert (found.header, found.comment) == (("a", "b"), "#")
+    assert sniff(["#fff,1", "#000,2", "red,3"]).comment == ""
+    found = sniff(["#begin\tend", "1\t2", "3\t4"])
+    assert (found.header, found.comment) == (("#begin", "end"), "")
+    assert sniff(["% a comment", "a,b", "1,2"], comment="%").header == ("a", "b")
+    assert sniff(["# a comment", "1,2"], comment="").first_line == "# a comment"
+
+
+def test_quotes_as_spark_writes_them():
+    found = sniff(["item,x", '"pipe 12\\", steel",1', '"a, \\"b\\"",2'])
+    assert (found.delimiter, found.width) == (",", 2)
+    assert split_lines(['"pipe 12\\", steel",1'], ",") == [['pipe 12", steel', "1"]]
+    assert split_lines(['"C:\\",1'], ",") == [["C:\\", "1"]]
+
+
+def test_a_field_of_megabytes():
+    assert sniff(["text,x", "y" * 3_000_000 + ",1", '"z",2']).width == 2
 
 
 def test_a_ragged_first_line_does_not_set_the_width():
@@ -126,7 +142,7 @@ def test_a_table_with_numbers_is_told_right(rows, delimiter, named):
     found = sniff(lines)
     assert found.delimiter == delimiter
     assert (found.header is not None) == named
-    assert (found.width, found.comments, found.multiline) == (3, True, False)
+    assert (found.width, found.comment) == (3, "")
 
 
 def test_a_likely_delimiter_wins_a_tie_only():

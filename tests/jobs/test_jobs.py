@@ -151,6 +151,34 @@ def test_scoring_rows_without_labels(scored, iris):
     assert {p.name for p in folder.iterdir()} == {"new.csv", "parquet"}
 
 
+def test_columns_that_are_no_features_pass_as_they_are_written(tmp_path):
+    import pyarrow.parquet as pq
+
+    def row(i, label):
+        return f"{i:05d},{900719925474099200 + i},#{i},{i % 10},{i % 3},{label}\n"
+
+    names = "zip,customer,name,x,y,label\n"
+    rows = [row(i, "yes" if i % 10 > 4 else "no") for i in range(120)]
+    (tmp_path / "t.csv").write_text(names + "".join(rows))
+    some = [row(i, "yes" if i < 9 and i % 10 > 4 else "no" if i < 9 else "") for i in range(120)]
+    (tmp_path / "new.csv").write_text(names + "".join(some))
+    home = tmp_path / "out"
+    done = submit(
+        "train_ensemble",
+        *("--train", tmp_path / "t.csv", "--features", "x", "y", "--key", "customer"),
+        *("--members", 2, "--shards", 1, "--output", home),
+    )
+    assert done.status == 0, done.stderr[-3000:]
+    target = tmp_path / "scored"
+    done = submit("score", "--model", home, "--input", tmp_path / "new.csv", "--output", target)
+    assert done.status == 0, done.stderr[-3000:]
+    assert (done.document["rows"], done.document["rows_without_label"]) == (120, 111)
+    assert done.document["metrics"]["accuracy"] > 0.8
+    table = pq.read_table(target).to_pylist()
+    found = sorted((r["zip"], r["customer"], r["name"]) for r in table)
+    assert found == [(f"{i:05d}", f"{900719925474099200 + i}", f"#{i}") for i in range(120)]
+
+
 def test_a_network_on_columns_without_names(tmp_path):
     from sklearn.datasets import load_digits
 

@@ -71,6 +71,15 @@ def test_an_item_in_every_row(mine, tmp_path, header):
     assert document["rows"] == 2
 
 
+def test_items_as_they_are_written(mine, tmp_path):
+    path = tmp_path / "sales.csv"
+    text = '1,"say ""hi"""\n2,"say ""hi"""\n1,NA\n2,001\n1,pâté\n2,pâtè\n1,7.0\n'
+    path.write_bytes(("receipt,product\n" + text).encode("latin-1"))
+    found = mine("--input", path, "--items", "product", "--basket", "receipt", "--min-count", 1)[1]
+    single = {items[0]: n for items, n in found.items() if len(items) == 1}
+    assert single == {'say "hi"': 2, "NA": 1, "001": 1, "pâté": 1, "pâtè": 1, "7.0": 1}
+
+
 def test_features_that_are_not_zero(mine, tmp_path):
     path = tmp_path / "rows.svm"
     path.write_text("1 1:1 3:1\n-1 1:1 2:0 3:2\n1 2:1\n")

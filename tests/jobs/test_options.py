@@ -9,6 +9,7 @@ import pytest
 
 from sparkml_dist.errors import UsageError
 from sparkml_dist.job.ensembles import EnsembleChoice
+from sparkml_dist.job.options import reading
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 
@@ -47,6 +48,29 @@ def test_everything_that_can_be_said():
     assert (args.test_fraction, args.delimiter, args.memory_per_task) == (0.1, "\t", "1g")
 
 
+def test_how_files_are_read(tmp_path):
+    types = tmp_path / "types.json"
+    types.write_text('{"zip": "text", "price*": "number"}')
+    said = ["--types", str(types), "--text", "id", "--encoding", "latin-1", "--comment", "#"]
+    args = parser("train_ensemble").parse_args([*TRAIN, *said, "--missing", "NA", "-"])
+    assert reading(args) == {
+        "format": None,
+        "header": None,
+        "delimiter": None,
+        "encoding": "latin-1",
+        "comment": "#",
+        "decimal": None,
+        "types": {"zip": "text", "price*": "number"},
+        "text": ["id"],
+        "missing": ["NA", "-"],
+    }
+    types.write_text('{"zip": "string"}')
+    with pytest.raises(UsageError, match="number, boolean, text"):
+        parser("profile").parse_args(["--input", "a", "--output", "b", "--types", str(types)])
+    rest = parser("score").parse_args(["--model", "m", "--input", "i", "--output", "o"])
+    assert "types" not in reading(rest)
+
+
 @pytest.mark.parametrize(
     ("job", "options", "words"),
     [
@@ -66,6 +90,8 @@ def test_everything_that_can_be_said():
         ("train_ensemble", ["--max-samples", "1.5"], "between 0 and 1"),
         ("train_ensemble", ["--seed", "-1"], ">= 0"),
         ("train_ensemble", ["--delimiter", "::"], "one character"),
+        ("train_ensemble", ["--decimal", "'"], "invalid choice"),
+        ("train_ensemble", ["--types", "no such file"], "must be a JSON file"),
         ("train_deep", ["--input-shape", "28,a"], "such as 28,28,1"),
         ("train_deep", ["--ranks", "0"], ">= 1"),
     ],

@@ -8,10 +8,9 @@ import logging
 import pytest
 
 from sparkml_dist import errors
-from sparkml_dist.dataset.table_schema import TableSchema
 from sparkml_dist.job.failures import as_toolkit_error
 from sparkml_dist.job.options import JobParser, add_common_options
-from sparkml_dist.job.output import JobOutput, read_table_schema, write_table_schema
+from sparkml_dist.job.output import JobOutput
 from sparkml_dist.job.runner import run_job
 from sparkml_dist.persistence.filesystem import Folder
 
@@ -239,15 +238,3 @@ def test_metrics_of_an_early_failure_are_no_obstacle(tmp_path):
     (tmp_path / "metrics.json").write_text('{"status": "ok"}')
     with pytest.raises(errors.StorageError):
         output(tmp_path).check({})
-
-
-def test_table_schema_beside_a_model(tmp_path):
-    folder = Folder.at(tmp_path)
-    assert read_table_schema(folder) is None
-    schema = TableSchema("csv", ("a", "b"), ("number", "string"), "b", ("a",), header=True)
-    write_table_schema(folder, schema)
-    assert read_table_schema(folder) == schema
-    path = tmp_path / "table.json"
-    path.write_text(path.read_text().replace('"csv"', '"tsv"'))
-    with pytest.raises(errors.StorageError, match="altered"):
-        read_table_schema(folder)

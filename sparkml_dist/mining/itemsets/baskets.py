@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from sparkml_dist.dataset.many_columns import literal
+from sparkml_dist.dataset.table_encoding import check_encoding, lines, text_of_line
 from sparkml_dist.dataset.table_lines import input_errors
+from sparkml_dist.dataset.table_quotes import DOUBLED, ESCAPED, unquoted, whole
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -18,9 +21,14 @@ _INTEGERS = ("tinyint", "smallint", "int", "bigint")
 
 
 def read_baskets(
-    spark: SparkSession, uri: str, *, delimiter: str | None = None, itemsCol: str = "items"
+    spark: SparkSession,
+    uri: str,
+    *,
+    delimiter: str | None = None,
+    itemsCol: str = "items",
+    encoding: str | None = None,
 ) -> DataFrame:
-    """Read a text file that has a basket in every line.
+    r"""Read a text file that has a basket in every line.
 
     Parameters
     ----------
@@ -30,9 +38,13 @@ def read_baskets(
         File, folder or pattern; may be compressed. Items stand between blanks, as in the ``.dat``
         files of the FIMI repository. Blank lines are no baskets.
     delimiter : str, optional
-        What separates items; any run of blanks by default. Blanks around an item are dropped.
+        What separates items; any run of blanks by default. Blanks around an item are dropped. An
+        item may stand in quotes, and a quote within them as ``""`` or ``\"``.
     itemsCol : str, default="items"
         Name of the column.
+    encoding : str, optional
+        UTF-8, UTF-16, UTF-32, or an encoding of a byte for each character. By default UTF-8, and
+        windows-1252 for each line whose bytes are no UTF-8.
 
     Returns
     -------
@@ -44,22 +56,40 @@ def read_baskets(
     StorageError
         ``input_not_found``, ``input_not_read``.
     ConfigurationError
-        ``invalid_delimiter`` for an empty one.
+        ``invalid_delimiter`` for an empty one, ``unknown_encoding``.
     """
     from pyspark.sql import functions as F
 
     if delimiter == "":
         raise ConfigurationError("invalid_delimiter", "delimiter must not be empty. Got ''.")
+    encoding = check_encoding(encoding)
     with input_errors(uri):
+        value = lines(spark, uri, encoding).select(F.expr(text_of_line(encoding)).alias("value"))
         # Everything Python and people take for blanks, and a byte-order mark.
         line = F.regexp_replace(F.col("value"), r"^[\s\uFEFF]+|\s+$", "")
-        lines = spark.read.text(uri).select(line.alias("line")).where(F.col("line") != "")
-    if delimiter is None:
-        items = F.split("line", r"\s+")
-    else:
-        parts = F.split("line", rf"\s*{re.escape(delimiter)}\s*")
-        items = F.filter(parts, lambda item: item != "")
-    return lines.select(items.alias(itemsCol))
+        rows = value.select(line.alias("line")).where(F.col("line") != "")
+    items = F.split("line", r"\s+") if delimiter is None else F.expr(_fields(delimiter))
+    return rows.select(items.alias(itemsCol))
+
+
+def _fields(delimiter: str) -> str:
+    """Return SQL for the fields of ``line`` that are not empty, without their quotes."""
+    mark = re.escape(delimiter)
+    between = literal(rf"\s*{mark}\s*")
+    plain = f"split(line, {between})"
+    if len(delimiter) > 1:
+        return f"filter({plain}, item -> item != '')"
+    made = {}
+    for style in (DOUBLED, ESCAPED):
+        field = rf'{mark}\s*+({style}"|[^{mark}]*+)'
+        parts = f"regexp_extract_all({literal(delimiter)} || line, {literal(field)}, 1)"
+        made[style] = f"transform({parts}, part -> trim({unquoted('trim(part)', style)}))"
+    doubled, escaped = (f"line RLIKE {literal(whole(s, delimiter))}" for s in (DOUBLED, ESCAPED))
+    fields = (
+        f"""CASE WHEN NOT contains(line, '"') THEN {plain} WHEN {doubled} THEN {made[DOUBLED]} """
+        f"WHEN {escaped} THEN {made[ESCAPED]} ELSE {plain} END"
+    )
+    return f"filter({fields}, item -> item != '')"
 
 
 def basket_lists(df: DataFrame, items_col: str, basket_col: str | None) -> tuple[DataFrame, str]:

@@ -165,6 +165,31 @@ def test_text_with_blank_lines_and_blanks_at_ends(spark, tmp_path):
     ]
 
 
+def test_baskets_in_other_encodings(spark, tmp_path):
+    path = tmp_path / "baskets.dat"
+    wanted = [["pâté", "pain"], ["pâtè", "5€"]]
+    for encoding, said in (("cp1252", None), ("utf-8", None), ("utf-16", "utf-16")):
+        path.write_bytes("pâté pain\npâtè 5€\n".encode(encoding))
+        df = read_baskets(spark, str(path), encoding=said)
+        assert [r["items"] for r in df.collect()] == wanted
+
+
+def test_items_in_quotes(spark, tmp_path):
+    path = tmp_path / "baskets.txt"
+    path.write_text(
+        '"wine, red", bread\n"a ""b""",\'c\'\n"pipe 12\\" steel",x\n12" pipe,y,,\n,"",z\n"open,q\n'
+    )
+    df = read_baskets(spark, str(path), delimiter=",")
+    assert [r["items"] for r in df.collect()] == [
+        ["wine, red", "bread"],
+        ['a "b"', "'c'"],
+        ['pipe 12" steel', "x"],
+        ['12" pipe', "y"],
+        ["z"],
+        ['"open', "q"],
+    ]
+
+
 def test_thresholds_are_not_moved_by_rounding(spark):
     # 0.07 × 100 is a little more than 7 in floating point.
     baskets = [["a"]] * 7 + [["b"]] * 6 + [[]] * 87
