@@ -25,6 +25,10 @@ demo: setup  ## Train an ensemble and a deep network on real data; results in bu
 test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (ARGS="-k word", MODES=connect)
 	@MODES="$(MODES)" scripts/test.sh $(ARGS)
 
+.PHONY: test-attack
+test-attack: setup  ## Attack what is saved, and kill jobs at every place (half an hour)
+	@scripts/attack.sh
+
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
 	@$(MAKE) --no-print-directory setup GPU=1

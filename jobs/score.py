@@ -49,6 +49,11 @@ def options() -> JobParser:
         metavar="TYPE",
         help="types that the model's files may contain beside the known ones",
     )
+    data.add_argument(
+        "--verify",
+        metavar="VARIABLE",
+        help="environment variable with the key that the model must be signed with",
+    )
     add_reading_options(parser, declared=False)
     add_common_options(parser, seed=False)
     return parser

@@ -169,7 +169,8 @@ def said(instance: Any, spark: Any) -> list[Any]:
     if name == "GridValue":
         return [repr(instance)]
     if not name.endswith("Model"):
-        return sorted([p.name, str(v)] for p, v in instance.extractParamMap().items())
+        values = instance.extractParamMap().items()
+        return sorted([p.name, str(v).rpartition("/")[2]] for p, v in values)
     if name == "FrequentItemsetsModel":
         rows = instance.itemsets
     elif name == "SequentialPatternsModel":

@@ -7,6 +7,7 @@ import logging
 import threading
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.base import Estimator
@@ -19,6 +20,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import HasCommonParams
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home, begin_fit, check_free_for_fit
+from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.saved_params import SavedParams
 from sparkml_dist.session import get_session
 from sparkml_dist.shard_model import ShardModel
@@ -162,13 +164,23 @@ class ShardEstimator(SavedParams, HasCommonParams, Estimator):
             )
         self._check_data(data)
         plan = json.loads(json.dumps(self._plan(data)))
-        home = self._open_home(spark, plan)
-        model = self._fit_shards(spark, data, home.content)
-        for output in model.params:
-            if self.hasParam(output.name) and self.isDefined(self.getParam(output.name)):
-                model._set(**{output.name: self.getOrDefault(self.getParam(output.name))})
-        model._settle(home)
+        with self._lock() as lock:
+            home = self._open_home(spark, plan)
+            model = self._fit_shards(spark, data, home.content)
+            for output in model.params:
+                if self.hasParam(output.name) and self.isDefined(self.getParam(output.name)):
+                    model._set(**{output.name: self.getOrDefault(self.getParam(output.name))})
+            if lock is not None:
+                lock.check()
+            model._settle(home)
         return model
+
+    def _lock(self) -> AbstractContextManager[FolderLock | None]:
+        """Keep other fits out of modelDir; a temporary folder is nobody else's."""
+        if not self.isSet(self.modelDir):
+            return nullcontext()
+        folder = Folder.at(self.getOrDefault(self.modelDir))
+        return FolderLock(folder, application=f"the fit of a {type(self).__name__}")
 
     def _check_data(self, data: PartitionedDataset) -> None:
         """Raise where the data cannot be learnt from; from the manifest alone."""

@@ -55,7 +55,7 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
         _check_target(target, overwrite=args.overwrite)
         format_of(args.input, args.format)
         home = _model_folder(args.model)
-        model = load_model(home.location, trusted=args.trusted_types)
+        model = load_model(home.location, trusted=args.trusted_types, verify=args.verify)
         document = job.document
         spark, label = job.spark, ""
         with job.stage("read"):

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder, is_unfinished
 from sparkml_dist.persistence.model_folder import FORMAT, MANIFEST, SavedManifest
 from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
@@ -144,8 +144,12 @@ def begin_fit(folder: Folder, plan: dict[str, Any], *, overwrite: bool, resume: 
     previous = SavedManifest.read(folder) if there == "model" else None
     if there and resume:
         return _gone_on(folder, previous, plan)
-    if there == "fit":
-        folder.delete()  # nothing of it is whole
+    if there == "fit":  # nothing of it is whole
+        for name in {n.partition("/")[0] for n in folder.walk() if "/" in n}:
+            folder.child(name).delete()
+        for name in folder.names():
+            if not name.startswith(LOCK_PREFIX):
+                folder.delete_file(name)
     home = Home(folder, _next_root(folder) if previous else "", previous)
     for name in _versions(folder):
         if previous is None or name != previous.root:
@@ -260,7 +264,7 @@ class Home:
             As it was written.
         """
         manifest = replace(manifest, root=self.root)
-        there = [n for n in self.top.walk() if n != MANIFEST and not _is_metadata(n)]
+        there = [n for n in self.top.walk() if n != MANIFEST and not _is_passing(n)]
         kept = {*manifest.names()}
         before = {*self.previous.names(), *self.previous.leftover} if self.previous else set()
         if self.root:
@@ -300,5 +304,6 @@ class Home:
         self.content.delete()
 
 
-def _is_metadata(name: str) -> bool:
-    return name.partition("/")[0] == METADATA
+def _is_passing(name: str) -> bool:
+    """Tell whether a file is Spark's metadata, a lock, or one that is being written."""
+    return name.partition("/")[0] == METADATA or name.startswith(LOCK_PREFIX) or is_unfinished(name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -131,11 +132,17 @@ def builder_file(tmp_path_factory):
 
 def test_a_network_in_a_file_on_string_labels_and_weights(spark, awkward, builder_file, tmp_path):
     frame, data = awkward
-    learner = KerasClassifier(
-        builder=f"{builder_file}:build", numRanks=1, epochs=12, batchSize=16, seed=3
-    )
+    file = tmp_path / "net.py"
+    file.write_bytes(Path(builder_file).read_bytes())
+    learner = KerasClassifier(builder=f"{file}:build", numRanks=1, epochs=12, batchSize=16, seed=3)
     learner.save(str(tmp_path / "learner"))
-    model = KerasClassifier.load(str(tmp_path / "learner")).fit(data)
+    with pytest.raises(StorageError, match=r"untrusted_type.*net\.py:build"):
+        KerasClassifier.load(str(tmp_path / "learner"))
+    file.write_text("raise SystemExit('this is not what was saved')")
+    learner = KerasClassifier.load(str(tmp_path / "learner"), trusted=["net.py:build"])
+    learner.save(str(tmp_path / "again"))
+    learner = KerasClassifier.load(str(tmp_path / "again"), trusted=["net.py:build"])
+    model = learner.fit(data)
     assert sorted(model.history) == ["binary_accuracy", "loss"]
     # Weights are followed: the doubtful labels, 40% of all, are wrong in two cases of five.
     assert _accuracy(model, frame, "truth", "predictedLabel") > 0.97

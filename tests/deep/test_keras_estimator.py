@@ -146,7 +146,9 @@ def test_an_autoencoder_needs_no_label(spark, file, tmp_path):
         builder=f"{file}:autoencoder", targets=["x*"], numRanks=1, epochs=20, batchSize=32
     )
     learner.save(str(tmp_path / "learner"))
-    model = KerasEstimator.load(str(tmp_path / "learner")).fit(frame)
+    model = KerasEstimator.load(str(tmp_path / "learner"), trusted=["net.py:autoencoder"]).fit(
+        frame
+    )
     rows = model.transform(frame).collect()
     assert model.transform(frame).dtypes[-1] == ("prediction", "array<float>")
     error = np.array([[r[i] - r.prediction[i] for i in range(5)] for r in rows])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import resource
@@ -169,15 +170,17 @@ def test_a_folder_where_a_file_should_be(folder):
     assert folder.walk() == []
 
 
-@pytest.fixture
+@contextlib.contextmanager
 def full():
-    """A disk on which files end after 1,000 bytes."""
+    """A disk on which files end after 1,000 bytes, until pytest writes to its own."""
     before, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.SIGXFSZ
     ignored = signal.signal(handler, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
-    signal.signal(handler, ignored)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        signal.signal(handler, ignored)
 
 
 def as_parquet(folder):
@@ -201,11 +204,10 @@ def copied(folder):
 
 
 @pytest.mark.parametrize("write", [as_parquet, as_arrays, in_pieces, copied])
-def test_a_full_disk(folder, write, request):
+def test_a_full_disk(folder, write):
     folder.child("source").write_bytes("big", b"x" * 5_000_000)
     folder.write_bytes("a", b"old")
-    request.getfixturevalue("full")
-    with pytest.raises(StorageError, match=r"Cannot write '.*/a'") as caught:
+    with pytest.raises(StorageError, match=r"Cannot write '.*/a'") as caught, full():
         write(folder)
     assert (caught.value.code, caught.value.exit_status) == ("disk_full", 14)
     assert folder.walk() == ["a", "source/big"]

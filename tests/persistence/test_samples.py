@@ -59,8 +59,9 @@ def test_a_sample_is_read(spark, script, home):
     if home.name in NETWORKS:
         return
     expected = json.loads(home.with_suffix(".json").read_text())
-    if not home.name.endswith("Model"):
-        assert [name for name, _ in expected] == [name for name, _ in script.said(instance, spark)]
+    if not home.name.endswith("Model"):  # values may name what lay there when it was saved
+        told = script.said(instance, spark)
+        assert [one[0] for one in expected] == [one[0] for one in told]
         return
     assert json.loads(json.dumps(script.said(instance, spark))) == expected
 

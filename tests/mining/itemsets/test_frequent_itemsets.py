@@ -312,10 +312,10 @@ def test_save_and_load(spark, tmp_path):
     again = FrequentItemsetsModel.load(str(where))
     assert as_dict(again) == as_dict(model)
     assert (again.n_baskets, again.min_count, again.sizes) == (30, 3, model.sizes)
-    with pytest.raises(StorageError, match="not empty"):
+    with pytest.raises(StorageError, match="output_exists"):
         model.save(str(where))
     model.write().overwrite().save(str(where))
-    part = next((where / "itemsets").glob("*.parquet"))
+    part = next(where.glob("version-2/itemsets/*.parquet"))
     part.write_bytes(part.read_bytes()[:-1] + b"x")
     with pytest.raises(StorageError, match="SHA-256"):
         FrequentItemsetsModel.load(str(where))
