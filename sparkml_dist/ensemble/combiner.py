@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -36,6 +36,11 @@ class Combiner(OfMembers):
 
     bank: MemberBank
     voting: Voting
+
+    def __post_init__(self) -> None:
+        """Raise where the way of voting is none, as a manifest may say."""
+        if self.voting not in get_args(Voting):
+            raise ValueError(f"voting must be one of {get_args(Voting)}. Got {self.voting!r}")
 
     @property
     def cache_key(self) -> str:

@@ -25,6 +25,8 @@ METADATA = "metadata"
 _PLAN_FORMAT = "sparkml_dist.fit"
 _PLAN_PROTOCOL = 1
 _DATASET_FORMAT = "sparkml_dist.dataset"
+# What a cut that was killed leaves: whole shards, and no manifest.
+_CUT = re.compile(r"shards-[0-9a-f]{8}/shard-[0-9]{5}\.parquet")
 _VERSION = re.compile(r"version-([1-9][0-9]{0,8})")
 _HOLDS = {
     "model": "holds a saved model",
@@ -43,9 +45,13 @@ def contents(folder: Folder) -> str:
     -------
     str
         ``"model"``, ``"estimator"``, ``"transformer"``, ``"dataset"``, ``"fit"`` (one that has
-        begun, and has not ended), ``"other"``, or the empty string for an empty folder.
+        begun, and has not ended), ``"other"``, or the empty string for an empty folder, and for
+        one with nothing but shards of a cut that was killed.
     """
     if folder.is_empty():
+        return ""
+    names = [n for n in folder.walk() if not _is_passing(n)]
+    if all(map(_CUT.fullmatch, names)):
         return ""
     if folder.exists(MANIFEST):
         value = _json_of(folder, MANIFEST)

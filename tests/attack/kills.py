@@ -1,6 +1,6 @@
 """Jobs that are killed: at each place, with and without an earlier output, and begun again after.
 
-python -m tests.attack.kills [--table FILE]
+python -m tests.attack.kills [--table FILE] [--only PLACE …]
 
 A killed run may leave the earlier output or its own, and the next run with the same options ends
 well. ``make test-attack`` runs it.
@@ -129,6 +129,7 @@ def main() -> None:
     """Kill the job at every place in every way, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--table", type=Path)
+    parser.add_argument("--only", nargs="*", default=[], help="names of places")
     args = parser.parse_args()
     rows, lost = [], 0
     with tempfile.TemporaryDirectory(prefix="kills-") as temporary:
@@ -136,7 +137,7 @@ def main() -> None:
         log, good = work / "log", work / "good"
         if run(command(good, 1), log) != 0:
             raise SystemExit(log.read_text()[-3000:])
-        for place in PLACES:
+        for place in [p for p in PLACES if not args.only or p.name in args.only]:
             for way in ("new", "--overwrite", "--overwrite, then --resume"):
                 output = work / "out"
                 shutil.rmtree(output, ignore_errors=True)

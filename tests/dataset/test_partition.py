@@ -25,6 +25,19 @@ def rows_of(block):
 
 
 @pytest.mark.modes
+def test_what_a_killed_cut_left_is_no_obstacle(spark, tmp_path):
+    frame = spark.range(40).selectExpr("double(id) AS x", "int(id % 2) AS label")
+    home = tmp_path / "shards"
+    partition(frame, str(home), label="label", shards=2)
+    (home / "manifest.json").unlink()
+    data = partition(frame, str(home), label="label", shards=2)
+    assert data.n_rows == 40 and len(list(home.glob("shards-*"))) == 1
+    (home / "manifest.json").unlink()
+    (home / "notes.txt").write_text("somebody's")
+    with pytest.raises(StorageError, match="output_exists"):
+        partition(frame, str(home), label="label", shards=2)
+
+
 def test_every_row_is_in_one_shard_with_its_label(spark, digits, tmp_path):
     data = partition(spark.createDataFrame(digits), tmp_path / "d", label="target", shards=3)
     block = data.read_block([0, 1, 2])
