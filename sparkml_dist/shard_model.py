@@ -264,9 +264,9 @@ def _check_records(saved: Saved, content: Any) -> None:
     while records:
         value = records.pop()
         if isinstance(value, list):
-            records.extend(value)
+            records.extend(v for v in value if isinstance(v, dict | list))
         elif isinstance(value, dict):
-            records.extend(value.values())
+            records.extend(v for v in value.values() if isinstance(v, dict | list))
             name = value.get("file")
             if not isinstance(name, str) or value.get("refused"):
                 continue

@@ -14,7 +14,7 @@ import os
 import posixpath
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -163,6 +163,12 @@ class Folder:
         info = self.info(name)
         return int(info.size) if info.type == pafs.FileType.File else -1
 
+    def sizes(self, names: Sequence[str]) -> list[int]:
+        """Return the size of each of some files, as `size` does, asking the store once."""
+        with self._doing("look at"):
+            infos = self.filesystem.get_file_info([self.path(name) for name in names])
+        return [int(i.size) if i.type == pafs.FileType.File else -1 for i in infos]
+
     def info(self, name: str) -> pafs.FileInfo:
         """Return what the file system knows of `name`: type, size, time of change."""
         with self._doing("look at", name):
@@ -267,6 +273,15 @@ class Folder:
 
     def sha256(self, name: str) -> str:
         """Return the SHA-256 of the file `name`, read in chunks, as hexadecimal digits."""
+        if isinstance(self.filesystem, pafs.LocalFileSystem):  # many small ones, in half the time
+            with self._doing("read", name):
+                try:
+                    with open(self.path(name).encode(), "rb") as file:
+                        return hashlib.file_digest(file, "sha256").hexdigest()
+                except FileNotFoundError as error:
+                    raise self._missing(name) from error
+                except ValueError as error:  # a name that no disk has
+                    raise self.failed("read", name, error) from error
         digest = hashlib.sha256()
         with self._reading(name) as stream:
             while chunk := stream.read(_CHUNK):
@@ -288,13 +303,16 @@ class Folder:
             try:
                 stream = self.filesystem.open_input_stream(self.path(name), compression=None)
             except FileNotFoundError as error:
-                raise StorageError(
-                    "file_not_found",
-                    f"There is no file {self.uri(name)!r}.",
-                    "Check the path, and that every worker sees the same file system.",
-                ) from error
+                raise self._missing(name) from error
             with stream:
                 yield stream
+
+    def _missing(self, name: str) -> StorageError:
+        return StorageError(
+            "file_not_found",
+            f"There is no file {self.uri(name)!r}.",
+            "Check the path, and that every worker sees the same file system.",
+        )
 
     @contextmanager
     def _doing(self, verb: str, name: str = "") -> Iterator[None]:

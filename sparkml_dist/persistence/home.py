@@ -15,6 +15,7 @@ from typing import Any
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder, is_unfinished
 from sparkml_dist.persistence.model_folder import FORMAT, MANIFEST, SavedManifest
+from sparkml_dist.persistence.names import check_names
 from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
 __all__ = ["PLAN", "Home", "begin_fit", "check_free_for_fit", "check_replaceable", "contents"]
@@ -272,7 +273,9 @@ class Home:
         manifest = replace(manifest, root=self.root)
         there = [n for n in self.top.walk() if n != MANIFEST and not _is_passing(n)]
         kept = {*manifest.names()}
-        before = {*self.previous.names(), *self.previous.leftover} if self.previous else set()
+        before: set[str] = set()
+        if self.previous:
+            before = {*self.previous.names(), *check_names(self.previous.leftover, self.top)}
         if self.root:
             leftover = [n for n in there if n in before]
         else:

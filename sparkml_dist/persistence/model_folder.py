@@ -87,7 +87,8 @@ class SavedManifest:
     root : str
         Folder inside the manifest's in which the files lie; empty where they lie beside it.
     leftover : tuple of str
-        Files beside the manifest that nothing reads, and that go when it is replaced.
+        Files beside the manifest that nothing reads, and that go when it is replaced; to be
+        checked then.
     """
 
     kind: str
@@ -177,7 +178,6 @@ class SavedManifest:
                 raise ValueError(f"root must be the name of a version, not {manifest.root!r}")
         inside = folder.child(check_inside(manifest.root, folder)) if manifest.root else folder
         check_names((f.name for f in manifest.files), inside)
-        check_names(manifest.leftover, folder)
         return manifest
 
 
@@ -203,11 +203,9 @@ def check_files(folder: Folder, files: Sequence[ModelFile]) -> None:
     StorageError
         ``file_not_found`` or ``file_altered``.
     """
-    for file in files:
-        size = folder.size(file.name)
-        compare_file(
-            folder, file, size, folder.sha256(file.name) if size == file.bytes else file.sha256
-        )
+    for file, size in zip(files, folder.sizes([f.name for f in files]), strict=True):
+        sha256 = folder.sha256(file.name) if size == file.bytes else file.sha256
+        compare_file(folder, file, size, sha256)
 
 
 def compare_file(folder: Folder, file: ModelFile, size: int, sha256: str) -> None:

@@ -40,9 +40,25 @@ def check_inside(name: Any, folder: Folder) -> str:
     StorageError
         ``name_outside_folder``.
     """
+    _check(name, folder, local_path(folder.location), set())
+    return str(name)
+
+
+def _check(name: Any, folder: Folder, root: str | None, plain: set[str]) -> None:
+    """Raise for a name that leads out of a folder.
+
+    Parameters
+    ----------
+    name : any
+    folder : Folder
+    root : str or None
+        Local path of the folder; None where there is none.
+    plain : set of str
+        Local folders that are known to be no links; more are added.
+    """
     why = _fault(name)
-    if why is None and (root := local_path(folder.location)) is not None:
-        why = _link_out(root, name)
+    if why is None and root is not None:
+        why = _link_out(root, name, plain)
     if why is not None:
         raise StorageError(
             "name_outside_folder",
@@ -50,7 +66,6 @@ def check_inside(name: Any, folder: Folder) -> str:
             "A manifest names files of its own folder only. It was altered, or made by something "
             "else: do not open it unless you know where it comes from.",
         )
-    return str(name)
 
 
 def check_names(names: Iterable[Any], folder: Folder) -> list[str]:
@@ -63,8 +78,10 @@ def check_names(names: Iterable[Any], folder: Folder) -> list[str]:
     """
     found: list[str] = []
     seen: set[str] = set()
+    root, plain = local_path(folder.location), set[str]()
     for name in names:
-        found.append(check_inside(name, folder))
+        _check(name, folder, root, plain)
+        found.append(name)
         if name in seen:
             raise StorageError(
                 "name_twice",
@@ -98,16 +115,20 @@ def _fault(name: Any) -> str | None:
     return None
 
 
-def _link_out(root: str, name: str) -> str | None:
+def _link_out(root: str, name: str, plain: set[str]) -> str | None:
     """Return how a link on the way to a file leaves the folder `root`; None where none does."""
     path = root
     for part in name.split("/"):
-        path = os.path.join(path, part)
+        path = f"{path}/{part}"
+        if path in plain:
+            continue
         try:
             linked = stat.S_ISLNK(os.lstat(path).st_mode)
         except OSError:  # not there: whoever reads it says so
             return None
-        if linked:
+        if not linked:
+            plain.add(path)
+        else:
             target, home = os.path.realpath(path), os.path.realpath(root)
             if os.path.commonpath([target, home]) != home:
                 return f"it is a link that leads to {target!r}"

@@ -80,7 +80,7 @@ _SPARSE_PARTS = (
 )
 
 
-def check_learner_archive(content: bytes, trusted: Collection[str]) -> None:
+def check_learner_archive(content: bytes, trusted: Collection[str]) -> set[str]:
     """Raise unless a file has the form in which `dump_learner` writes.
 
     Parameters
@@ -90,6 +90,11 @@ def check_learner_archive(content: bytes, trusted: Collection[str]) -> None:
     trusted : collection of str
         Dotted names that the file may hold beside those that skops trusts. Only these are
         imported to look at what they are.
+
+    Returns
+    -------
+    set of str
+        Dotted names of the types that it describes.
 
     Raises
     ------
@@ -114,7 +119,9 @@ def check_learner_archive(content: bytes, trusted: Collection[str]) -> None:
         raise ValueError("it tells no protocol")
     if schema["protocol"] < _OLDEST_PROTOCOL:
         raise ValueError(f"it has protocol {schema['protocol']} of skops")
-    _Schema(trusted, parts).visit(schema, 0)
+    described = _Schema(trusted, parts)
+    described.visit(schema, 0)
+    return described.names
 
 
 def _stored(content: bytes, member: zipfile.ZipInfo, most: int | None = None) -> bytes:
@@ -140,6 +147,7 @@ class _Schema:
         self._trusted = trusted
         self._parts = parts
         self._seen: dict[Any, int] = {}
+        self.names: set[str] = set()
 
     def visit(self, node: Any, level: int) -> int:
         """Check a node and all below it; return a number that equal nodes share."""
@@ -154,6 +162,7 @@ class _Schema:
         if loader is None:  # a part of a node, not a node: its keys are names
             return hash(tuple([(k, self.visit(v, level + 1)) for k, v in node.items()]))
         name = f"{node['__module__']}.{node['__class__']}"
+        self.names.add(name)
         if loader == "JsonNode":
             found = hash((loader, node["content"]))
         else:

@@ -217,9 +217,10 @@ def test_names_stay_inside_the_folder(tmp_path):
         value = json.loads(manifest.read_text()) | {"root": root}
         manifest.write_text(json.dumps(sealed(value)))
         refused("altered_manifest", BaggingClassifier.load, str(tmp_path / "e"))
-    value = json.loads(manifest.read_text()) | {"root": "", "files": [], "leftover": ["../x"]}
-    manifest.write_text(json.dumps(sealed(value)))
-    refused("name_outside_folder", BaggingClassifier.load, str(tmp_path / "e"))
+    value = json.loads(manifest.read_text()) | {"root": "", "files": []}
+    manifest.write_text(json.dumps(sealed(value | {"leftover": ["../evil.pth"]})))
+    refused("name_outside_folder", LINE.write().overwrite().save, str(tmp_path / "e"))
+    assert (tmp_path / "evil.pth").exists()
 
 
 def test_what_is_not_listed_is_not_read(tmp_path):
