@@ -3,7 +3,7 @@
 python -m tests.attack.campaign [--only NAME …] [--seed N] [--table FILE]
 
 Ends with status 1 when something of a folder ran, a wrong result was taken for right, a process
-ended, or an error was none of ours. ``make test-attack`` runs it; RESULTS.md is its table.
+ended, or an error was none of ours. ``make test-attack`` runs it; alterations.md is its table.
 """
 
 from __future__ import annotations
