@@ -122,5 +122,6 @@ def test_beside_the_block_there_is_little(tmp_path, row_group_rows):
 
 def test_one_row_group_is_not_decoded_with_the_next(tmp_path, X):
     folder, manifest = written(tmp_path, schema_of("columns"), X)
-    ends = reader._batches(folder, manifest.shards[0], reader._Reading(manifest, None), None, True)
+    shard, reading = manifest.shards[0], reader._Reading(manifest, None)
+    ends = reader._batches(folder, shard, folder.info(shard.file), reading, None, True)
     assert [len(batch) for batch in ends] == [1500, 1500, 1500, 500]
