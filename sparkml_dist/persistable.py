@@ -369,7 +369,6 @@ def load_saved(
     StorageError
         As `load_model`.
     """
-    trusted = (*trusted, *trusted_in_session())
     key = None if verify is None else signing_key(verify)
     if vouched is not None and MANIFEST not in vouched:
         raise _unlisted(folder, MANIFEST)
@@ -383,7 +382,10 @@ def load_saved(
         for name, file in zip(manifest.names(), manifest.files, strict=True):
             if name not in vouched or vouched[name].sha256 != file.sha256:
                 raise _unlisted(folder, name)
-    missing = [n for n in manifest.trusted if n not in trusted and n not in TRUSTED_TYPES]
+    missing = _not_trusted(manifest, trusted)
+    if missing:  # asking Spark takes as long as all the rest of a small model
+        trusted = (*trusted, *trusted_in_session())
+        missing = _not_trusted(manifest, trusted)
     if missing:
         raise StorageError(
             "untrusted_type",
@@ -406,6 +408,10 @@ def load_saved(
         _set_params(instance, manifest, folder)
         instance._check_restored()
     return instance
+
+
+def _not_trusted(manifest: SavedManifest, trusted: Sequence[str]) -> list[str]:
+    return [n for n in manifest.trusted if n not in trusted and n not in TRUSTED_TYPES]
 
 
 def load_model(path: str, *, trusted: Sequence[str] = (), verify: str | None = None) -> Any:
