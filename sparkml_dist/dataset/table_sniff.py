@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from sparkml_dist.dataset.table_quotes import DOUBLED, ESCAPED, whole
 from sparkml_dist.dataset.table_schema import MISSING_VALUES
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import ConfigurationError, DataError
 
 __all__ = ["BLANKS", "Dialect", "is_number", "sniff", "split_blanks", "split_lines"]
 
@@ -135,6 +135,8 @@ def sniff(
     ------
     ConfigurationError
         ``invalid_delimiter``.
+    DataError
+        ``empty_data`` where there is nothing but delimiters.
 
     Notes
     -----
@@ -155,6 +157,12 @@ def sniff(
     if delimiter is None:
         delimiter = _sniff_delimiter(lines[start:], likely)
     rows = split_lines(lines[start:], delimiter)
+    if not rows:
+        raise DataError(
+            "empty_data",
+            f"The first lines hold nothing but delimiters and blanks: {lines[start : start + 3]}.",
+            "Check the file and the delimiter (--delimiter).",
+        )
     if comment is None and start:
         width = _usual_width(rows)
         # A line of as many fields is a row (of colours, say) or the names (#chromosome, begin, …).
@@ -191,6 +199,8 @@ def _sniff_delimiter(lines: Sequence[str], likely: str) -> str:
     best, best_share = likely or ",", 0.0
     for candidate in (*likely, *_DELIMITERS, BLANKS):
         widths = Counter(len(row) for row in split_lines(lines, candidate))
+        if not widths:  # nothing is left but delimiters
+            continue
         width, rows = widths.most_common(1)[0]
         share = rows / sum(widths.values())
         if width > 1 and share > best_share:

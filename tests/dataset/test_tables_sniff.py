@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from sparkml_dist.dataset.table_sniff import BLANKS, is_number, sniff, split_blanks, split_lines
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import ConfigurationError, DataError
 
 IRIS = ["5.1,3.5,1.4,0.2,setosa", "6.2,2.9,4.3,1.3,versicolor", "5.9,3.0,5.1,1.8,virginica"]
 
@@ -148,3 +148,9 @@ def test_a_table_with_numbers_is_told_right(rows, delimiter, named):
 def test_a_likely_delimiter_wins_a_tie_only():
     assert sniff(["a;1,2", "b;3,4"], likely=",").delimiter == ","
     assert sniff(["a;1", "b;3"], likely=",").delimiter == ";"
+
+
+@pytest.mark.parametrize("lines", [[","], [",,", ","], [" "], ["\t"], ['""'], []])
+def test_nothing_but_delimiters_is_told(lines):
+    with pytest.raises(DataError, match="empty_data"):
+        sniff(lines)
