@@ -49,9 +49,7 @@ def contents(folder: Folder) -> str:
         begun, and has not ended), ``"other"``, or the empty string for an empty folder, and for
         one with nothing but shards of a cut that was killed.
     """
-    if folder.is_empty():
-        return ""
-    names = [n for n in folder.walk() if not _is_passing(n)]
+    names = [n for n in folder.walk() if not (n.startswith(LOCK_PREFIX) or is_unfinished(n))]
     if all(map(_CUT.fullmatch, names)):
         return ""
     if folder.exists(MANIFEST):

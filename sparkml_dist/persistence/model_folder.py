@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import platform
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import metadata
 from typing import Any
 
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.fields import checksum, items, mapping, natural, one_of, text
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.names import check_inside, check_names
 from sparkml_dist.persistence.seal import check_sealed, check_signed, reading_fields, sealed, signed
@@ -21,7 +22,6 @@ FORMAT = "sparkml_dist.saved"
 PROTOCOL = 1
 KINDS = ("model", "estimator", "transformer")
 _ROOT = re.compile(r"(version-[1-9][0-9]{0,8})?")
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 _PACKAGES = ("sparkml_dist", "pyspark", "scikit-learn", "numpy", "pyarrow", "skops")
 _REMEDY = "It was altered, or is not whole: restore it, or save it again."
 
@@ -57,12 +57,8 @@ class ModelFile:
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ModelFile:
         """Return the entry of a manifest; raises KeyError, TypeError or ValueError."""
-        name, size, digest = value["name"], value["bytes"], value["sha256"]
-        if type(size) is not int or size < 0:
-            raise ValueError(f"the size of {name!r} must be a number of bytes, not {size!r}")
-        if not (isinstance(digest, str) and _SHA256.fullmatch(digest)):
-            raise ValueError(f"the SHA-256 of {name!r} is none")
-        return cls(name, size, digest)
+        size, digest = natural(value["bytes"], "bytes"), checksum(value["sha256"], "sha256")
+        return cls(value["name"], size, digest)
 
 
 @dataclass(frozen=True)
@@ -161,38 +157,22 @@ class SavedManifest:
             check_signed(value, key, where)
         with reading_fields(where, _REMEDY):
             manifest = cls(
-                kind=_typed(value, "kind", str),
-                class_name=_typed(value, "class", str),
-                uid=_typed(value, "uid", str),
-                params=_typed(value, "params", dict),
-                state=_typed(value, "state", dict),
-                files=tuple(ModelFile.from_dict(f) for f in _typed(value, "files", list)),
-                trusted=tuple(_strings(value, "trusted")),
-                versions=_typed(value, "versions", dict),
-                root=_typed(value, "root", str),
-                leftover=tuple(_strings(value, "leftover")),
+                kind=one_of(value["kind"], "kind", KINDS),
+                class_name=text(value["class"], "class"),
+                uid=text(value["uid"], "uid"),
+                params=mapping(value["params"], "params"),
+                state=mapping(value["state"], "state"),
+                files=tuple(ModelFile.from_dict(f) for f in items(value["files"], "files")),
+                trusted=tuple(text(t, "trusted") for t in items(value["trusted"], "trusted")),
+                versions=mapping(value["versions"], "versions"),
+                root=text(value["root"], "root"),
+                leftover=tuple(text(n, "leftover") for n in items(value["leftover"], "leftover")),
             )
-            if manifest.kind not in KINDS:
-                raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {manifest.kind!r}")
             if not _ROOT.fullmatch(manifest.root):
                 raise ValueError(f"root must be the name of a version, not {manifest.root!r}")
         inside = folder.child(check_inside(manifest.root, folder)) if manifest.root else folder
         check_names((f.name for f in manifest.files), inside)
         return manifest
-
-
-def _typed(value: dict[str, Any], name: str, kind: type) -> Any:
-    found = value[name]
-    if not isinstance(found, kind):
-        raise TypeError(f"{name} must be a {kind.__name__}, not a {type(found).__name__}")
-    return found
-
-
-def _strings(value: dict[str, Any], name: str) -> Iterable[str]:
-    found = _typed(value, name, list)
-    if not all(isinstance(x, str) for x in found):
-        raise TypeError(f"{name} must hold text only")
-    return found
 
 
 def check_files(folder: Folder, files: Sequence[ModelFile]) -> None:
