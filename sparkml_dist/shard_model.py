@@ -257,9 +257,8 @@ def _check_records(saved: Saved, content: Any) -> None:
     StorageError
         ``unlisted_file``, or ``altered_manifest`` for a file with two checksums.
     """
+    checksums = {file.name: file.sha256 for file in saved.files}
     listed: dict[str, list[ModelFile]] = {}
-    for file in saved.files:
-        listed.setdefault(file.name.rpartition("/")[2], []).append(file)
     records = [content]
     while records:
         value = records.pop()
@@ -270,7 +269,12 @@ def _check_records(saved: Saved, content: Any) -> None:
             name = value.get("file")
             if not isinstance(name, str) or value.get("refused"):
                 continue
+            if name in checksums and value.get("sha256") in (None, checksums[name]):
+                continue
             # Some records name their files as seen from a folder inside.
+            if not listed:
+                for file in saved.files:
+                    listed.setdefault(file.name.rpartition("/")[2], []).append(file)
             near = [
                 f
                 for f in listed.get(name.rpartition("/")[2], ())

@@ -183,9 +183,9 @@ def check_files(folder: Folder, files: Sequence[ModelFile]) -> None:
     StorageError
         ``file_not_found`` or ``file_altered``.
     """
-    for file, size in zip(files, folder.sizes([f.name for f in files]), strict=True):
-        sha256 = folder.sha256(file.name) if size == file.bytes else file.sha256
-        compare_file(folder, file, size, sha256)
+    by_name = {file.name: file for file in files}
+    for name, size, sha256 in folder.checksums({f.name: f.bytes for f in files}):
+        compare_file(folder, by_name[name], size, sha256)
 
 
 def compare_file(folder: Folder, file: ModelFile, size: int, sha256: str) -> None:

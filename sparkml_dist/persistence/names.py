@@ -16,6 +16,8 @@ __all__ = ["check_inside", "check_names"]
 # What leads elsewhere on some file system, or is read as something else in a URI: separators of
 # Windows, schemes and drive letters, escapes, queries, fragments, and what no name needs.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\:%?#*|<>\"]")
+# Nearly all names: a few short parts without anything that has to be looked at.
+_PLAIN = re.compile(r"[A-Za-z0-9_-]([A-Za-z0-9_-]|[./](?=[A-Za-z0-9_-])){,200}")
 _LONGEST = 1024
 _LONGEST_PART = 255
 
@@ -96,6 +98,8 @@ def _fault(name: Any) -> str | None:
     """Return what is wrong with a name itself; None for a name without fault."""
     if not isinstance(name, str):
         return f"a name is text, not {type(name).__name__}"
+    if _PLAIN.fullmatch(name):
+        return None
     if not name:
         return "it is empty"
     if name.startswith("/"):
