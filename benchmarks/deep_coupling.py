@@ -20,11 +20,11 @@ KINDS = ("uncoupled", "coupled", "horovod")
 
 
 def _model(network: str) -> tuple[Any, tuple[int, ...]]:
-    from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.backend.with_horovod import keras
 
     keras.utils.set_random_seed(0)
     if network == "cnn":
-        from sparkml_dist.deep.builders import cnn
+        from sparkml_dist.deep.network.builders import cnn
 
         return cnn((28, 28, 1), 10), (28, 28, 1)
     layers = keras.layers
@@ -52,11 +52,11 @@ def _rates(context: Any, payload: tuple[str, str, float]) -> dict[str, Any]:
     """Return steps per second and processor milliseconds of a step, for each case."""
     import numpy as np
 
-    from sparkml_dist.deep.backend import tf
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.coupling_settings import CouplingSettings
-    from sparkml_dist.deep.horovod_threads import start_horovod
-    from sparkml_dist.deep.reduction import reduce_alone
+    from sparkml_dist.deep.backend.with_horovod import tf
+    from sparkml_dist.deep.params.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.train.coupling import Coupling
+    from sparkml_dist.deep.train.horovod_threads import start_horovod
+    from sparkml_dist.deep.train.reduction import reduce_alone
 
     kind, folder, scale = payload
     tf.config.threading.set_intra_op_parallelism_threads(context.cpus)
@@ -120,7 +120,7 @@ def main() -> None:
                     _rates,
                     (kind, str(folder), args.scale),
                     env={"KERAS_BACKEND": "tensorflow"},
-                    preload=("sparkml_dist.deep.backend",),
+                    preload=("sparkml_dist.deep.backend.with_horovod",),
                 )
             for case in CASES:
                 rates[case][kind].append(sum(r.value[case]["rate"] for r in ranks) / args.ranks)

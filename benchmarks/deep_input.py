@@ -17,9 +17,9 @@ import pyarrow.parquet as pq
 from common import alternating, generated, median, report, scratch, session
 
 from sparkml_dist import PartitionedDataset, open_partitioned, partition
-from sparkml_dist.deep.pipeline import BatchStream
-from sparkml_dist.deep.plan import default_lanes, plan_epoch
-from sparkml_dist.deep.tf_dataset import as_tf_dataset
+from sparkml_dist.deep.input.pipeline import BatchStream
+from sparkml_dist.deep.input.plan import default_lanes, plan_epoch
+from sparkml_dist.deep.input.tf_dataset import as_tf_dataset
 
 BATCH = 1024
 PEER_ROWS = 40_000
@@ -81,7 +81,7 @@ def whole_batches(data: PartitionedDataset, batch: int) -> int:
 
 def speed(location: str, repeats: int) -> None:
     """Print rows/s of each way, one after the other; in a process of its own."""
-    from sparkml_dist.deep.tensors import as_tensor
+    from sparkml_dist.deep.train.tensors import as_tensor
 
     data = open_partitioned(location)
     ways: dict[str, Callable[[], Any]] = {

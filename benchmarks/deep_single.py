@@ -15,8 +15,8 @@ def _fit(context: Any, payload: tuple[Any, int, int]) -> float:
     """Return the seconds of ``model.fit`` on all rows in memory, in a process like a rank's."""
     import numpy as np
 
-    from sparkml_dist.deep.backend import keras, tf
-    from sparkml_dist.deep.builders import mlp
+    from sparkml_dist.deep.backend.with_horovod import keras, tf
+    from sparkml_dist.deep.network.builders import mlp
 
     data, epochs, batch = payload
     tf.config.threading.set_intra_op_parallelism_threads(context.cpus)
@@ -64,7 +64,7 @@ def main() -> None:
                 _fit,
                 (data, args.epochs, args.batch),
                 env={"KERAS_BACKEND": "tensorflow"},
-                preload=("sparkml_dist.deep.backend",),
+                preload=("sparkml_dist.deep.backend.with_horovod",),
             )
             fitted.append(ranks[0].value)
 

@@ -52,7 +52,7 @@ def learner() -> Any:
 
 
 def area(model: Any, test: Any) -> float:
-    from sparkml_dist.report.evaluation import evaluate_classification
+    from sparkml_dist.metrics.evaluation import evaluate_classification
 
     scored = model.transform(test)
     found = evaluate_classification(scored, label_col="label", classes=[0, 1]).roc_auc

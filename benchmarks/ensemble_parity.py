@@ -14,12 +14,12 @@ import numpy as np
 from common import ROOT, report, scratch, session
 
 from sparkml_dist import BaggingClassifier, VotingClassifier, partition
-from sparkml_dist.ensemble.boosting.adaboost import AdaBoostClassifier
-from sparkml_dist.ensemble.boosting.adaboost_pl import AdaBoostPLClassifier
-from sparkml_dist.ensemble.gradient.boosting import GradientBoostingClassifier
-from sparkml_dist.ensemble.ivotes import IVotesClassifier
-from sparkml_dist.ensemble.selection.selection import EnsembleSelectionClassifier
+from sparkml_dist.ensemble.adaboost.adaboost import AdaBoostClassifier
+from sparkml_dist.ensemble.adaboost.adaboost_pl import AdaBoostPLClassifier
+from sparkml_dist.ensemble.bagging.ivotes import IVotesClassifier
+from sparkml_dist.ensemble.gradient_boosting.gradient_boosting import GradientBoostingClassifier
 from sparkml_dist.ensemble.stacking.stacking import StackingClassifier
+from sparkml_dist.ensemble.voting.selection import EnsembleSelectionClassifier
 
 MEMBERS = 16
 
@@ -126,7 +126,7 @@ def measured(
 ) -> list[dict[str, Any]]:
     """Compare all methods on one data set."""
     from sparkml_dist import split
-    from sparkml_dist.dataset.tables import read_table
+    from sparkml_dist.tables.read import read_table
 
     table = read_table(spark, str(path))
     chosen = {k: e for k, e in entries().items() if not arguments.only or k in arguments.only}

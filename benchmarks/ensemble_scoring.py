@@ -1,4 +1,4 @@
-"""Scoring 50 trees: plain and compiled, against MLlib's forest and scikit-learn in RAM."""
+"""Scoring 50 trees, against MLlib's forest and scikit-learn in RAM."""
 
 from __future__ import annotations
 
@@ -34,14 +34,13 @@ def process(pipe: Connection, rows: str, model: str, share: int, shares: int) ->
     forest = RandomForestClassifier(len(trees), n_jobs=1)
     forest.estimators_, forest.classes_, forest.n_classes_ = trees, trees[0].classes_, 2
     forest.n_outputs_, forest.n_features_in_ = 1, X.shape[1]
-    ways: dict[str, Any] = {"sklearn": forest.predict_proba}
-    for mode in ("never", "always"):
-        predict = found.copy().setCompiled(mode)._scorer().load()
-        ways[mode] = lambda X, predict=predict: [
-            predict(X[at : at + 10_000]) for at in range(0, len(X), 10_000)
-        ]
+    predict = found._scorer().load()
+    ways: dict[str, Any] = {
+        "sklearn": forest.predict_proba,
+        "blocks": lambda X: [predict(X[at : at + 10_000]) for at in range(0, len(X), 10_000)],
+    }
     # The same trees, so that only the ways to ask them are compared.
-    assert np.abs(forest.predict_proba(X[:1000]) - ways["never"](X[:1000])[0]).max() < 1e-12
+    assert np.abs(forest.predict_proba(X[:1000]) - predict(X[:1000])).max() < 1e-12
     with limit_threads(1):
         for way in ways.values():
             way(X[:20_000])
@@ -100,8 +99,6 @@ def main() -> None:
         ours = BaggingClassifier(
             estimator=tree, numMembers=arguments.trees, modelDir=str(folder / "model")
         ).fit(shards)
-        record = ours.compile(shards)
-        plain, compiled = ours.copy().setCompiled("never"), ours.copy().setCompiled("always")
         vectors = assembler.transform(test).select("features", "label").cache()
         rows = test.cache()
         vectors.count(), rows.count()
@@ -117,8 +114,7 @@ def main() -> None:
 
         found = {
             "mllib": accuracy(theirs.transform(vectors)),
-            "plain": accuracy(plain.transform(rows)),
-            "compiled": accuracy(compiled.transform(rows)),
+            "ours": accuracy(ours.transform(rows)),
         }
         with processes(cores, f"{folder}/test", f"{folder}/model") as pipes:
 
@@ -131,22 +127,17 @@ def main() -> None:
             times = alternating(
                 arguments.repeats,
                 mllib=lambda: consume(theirs.transform(vectors)),
-                plain=lambda: consume(plain.transform(rows)),
-                compiled=lambda: consume(compiled.transform(rows)),
+                ours=lambda: consume(ours.transform(rows)),
                 sklearn=lambda: ask("sklearn"),
-                blocks_plain=lambda: ask("never"),
-                blocks_compiled=lambda: ask("always"),
+                blocks=lambda: ask("blocks"),
             )
         spark.stop()
-    found |= {"sklearn": found["plain"], "blocks_plain": found["plain"]}
-    found["blocks_compiled"] = found["compiled"]
+    found |= {"sklearn": found["ours"], "blocks": found["ours"]}
     names = {
         "mllib": "MLlib RandomForestClassificationModel, transform",
-        "plain": "sparkml_dist, transform",
-        "compiled": "sparkml_dist compiled, transform",
+        "ours": "sparkml_dist, transform",
         "sklearn": "scikit-learn predict_proba in RAM, a process a core",
-        "blocks_plain": "sparkml_dist's scorer in RAM, a process a core",
-        "blocks_compiled": "sparkml_dist's scorer compiled, likewise",
+        "blocks": "sparkml_dist's scorer in RAM, a process a core",
     }
     seconds = {name: median(t) for name, t in times.items()}
     table = [
@@ -160,11 +151,8 @@ def main() -> None:
         }
         for name, s in seconds.items()
     ]
-    best = min(("plain", "compiled"), key=lambda name: seconds[name])
-    over_mllib = seconds["mllib"] / seconds[best]
-    whole = seconds["sklearn"] / seconds[best]
-    fastest = min(seconds["blocks_plain"], seconds["blocks_compiled"])
-    inside = seconds["sklearn"] / fastest
+    over_mllib = seconds["mllib"] / seconds["ours"]
+    whole, inside = seconds["sklearn"] / seconds["ours"], seconds["sklearn"] / seconds["blocks"]
     report(
         "ensemble_scoring",
         f"{arguments.rows:,} rows × 28 scored by {arguments.trees} trees of depth "
@@ -176,9 +164,6 @@ def main() -> None:
         target="≥ 3× the rows/s of MLlib's forest; ≥ 0.8 of scikit-learn's predict_proba per core",
         measured=f"{over_mllib:.1f}×; {whole:.2f} for all of transform, {inside:.2f} in workers",
         met=over_mllib >= 3 and whole >= 0.8,
-        note=f"Compiled against plain on {record['rows']:,} rows: at most "
-        f"{record['max_difference']:.1g} apart, {record['share_equal_predictions']:.2%} equal "
-        f"predictions, speedup {record['speedup']:.2f} on blocks of 4,096.",
     )
 
 

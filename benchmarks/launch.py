@@ -37,7 +37,9 @@ def main() -> None:
     spark.conf.set(WARM_RANKS, "0.3")
 
     def gang() -> None:
-        found = run_gang(spark, args.ranks, _allreduce, preload=("sparkml_dist.deep.backend",))
+        found = run_gang(
+            spark, args.ranks, _allreduce, preload=("sparkml_dist.deep.backend.with_horovod",)
+        )
         assert [r.value for r in found] == [expected] * args.ranks
 
     def horovod_on_spark() -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sparkml_dist.job.clusters import METHODS, find_clusters
-from sparkml_dist.job.options import JobParser, add_common_options, at_least, size
-from sparkml_dist.job.points import add_point_options
-from sparkml_dist.job.runner import run_job
+from sparkml_dist.cli.clusters import METHODS, find_clusters
+from sparkml_dist.cli.options import JobParser, add_common_options, at_least, size
+from sparkml_dist.cli.points import add_point_options
+from sparkml_dist.cli.runner import run_job
 from sparkml_dist.mining.clusters.nearest_center import METRICS
 
 NAME = "cluster"

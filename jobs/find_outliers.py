@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sys
 
-from sparkml_dist.job.options import JobParser, add_common_options, at_least, size
-from sparkml_dist.job.outliers import OUTLIER_METHODS, find_outliers
-from sparkml_dist.job.points import add_point_options
-from sparkml_dist.job.runner import run_job
+from sparkml_dist.cli.options import JobParser, add_common_options, at_least, size
+from sparkml_dist.cli.outliers import OUTLIER_METHODS, find_outliers
+from sparkml_dist.cli.points import add_point_options
+from sparkml_dist.cli.runner import run_job
 
 NAME = "find_outliers"
 

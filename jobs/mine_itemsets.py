@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from sparkml_dist.job.itemsets import BASKET_FORMATS, mine_itemsets
-from sparkml_dist.job.options import (
+from sparkml_dist.cli.itemsets import BASKET_FORMATS, mine_itemsets
+from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
     add_presence_options,
@@ -13,7 +13,7 @@ from sparkml_dist.job.options import (
     share,
     size,
 )
-from sparkml_dist.job.runner import run_job
+from sparkml_dist.cli.runner import run_job
 
 NAME = "mine_itemsets"
 

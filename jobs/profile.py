@@ -15,8 +15,8 @@ if __name__ == "profile":
     sys.modules[__name__] = module_from_spec(spec)
     spec.loader.exec_module(sys.modules[__name__])
 else:
-    from sparkml_dist.job.profiling import options, profile_table
-    from sparkml_dist.job.runner import run_job
+    from sparkml_dist.cli.profiling import options, profile_table
+    from sparkml_dist.cli.runner import run_job
 
 if __name__ == "__main__":
     sys.exit(run_job("profile", options(), profile_table))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sys
 
-from sparkml_dist.job.options import JobParser, add_common_options, add_reading_options
-from sparkml_dist.job.runner import run_job
-from sparkml_dist.job.scoring import score_table
+from sparkml_dist.cli.options import JobParser, add_common_options, add_reading_options
+from sparkml_dist.cli.runner import run_job
+from sparkml_dist.cli.scoring import score_table
 
 NAME = "score"
 

@@ -6,24 +6,24 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.job.network_options import add_network_options
-from sparkml_dist.job.networks import (
+from sparkml_dist.cli.network_options import add_network_options
+from sparkml_dist.cli.networks import (
     check_network_options,
     network_estimator,
     network_ranks,
 )
-from sparkml_dist.job.options import JobParser, add_common_options, add_training_options
-from sparkml_dist.job.runner import Job, run_job
-from sparkml_dist.job.training import Prepared, train
-from sparkml_dist.report.history_plot import plot_history
-from sparkml_dist.report.seconds_plot import plot_seconds
+from sparkml_dist.cli.options import JobParser, add_common_options, add_training_options
+from sparkml_dist.cli.runner import Job, run_job
+from sparkml_dist.cli.training import Prepared, train
+from sparkml_dist.report.plots.history import plot_history
+from sparkml_dist.report.plots.seconds import plot_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from sparkml_dist.job.training import Metrics
+    from sparkml_dist.cli.training import Metrics
+    from sparkml_dist.models.shard_model import ShardModel
     from sparkml_dist.persistence.filesystem import Folder
-    from sparkml_dist.shard_model import ShardModel
 
 NAME = "train_deep"
 
@@ -50,7 +50,7 @@ def options() -> JobParser:
 
 def main(args: argparse.Namespace, job: Job) -> None:
     """Train as `args` say."""
-    from sparkml_dist.deep.builder_spec import resolve_builder
+    from sparkml_dist.deep.network.builder_spec import resolve_builder
 
     check_network_options(args)
     for spec in filter(None, (args.model, args.callbacks)):
@@ -88,7 +88,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
         return model
 
     def evaluate(model: ShardModel, test: DataFrame) -> Metrics:
-        from sparkml_dist.job.output_metrics import evaluate_outputs
+        from sparkml_dist.cli.output_metrics import evaluate_outputs
 
         return evaluate_outputs(model, test, args.targets)
 

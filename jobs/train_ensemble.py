@@ -7,15 +7,15 @@ import logging
 import sys
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.cli.ensembles import EnsembleChoice, add_ensemble_options
+from sparkml_dist.cli.options import JobParser, add_common_options, add_training_options
+from sparkml_dist.cli.runner import Job, run_job
+from sparkml_dist.cli.training import Prepared, train
 from sparkml_dist.errors import DataError
-from sparkml_dist.job.ensembles import EnsembleChoice, add_ensemble_options
-from sparkml_dist.job.options import JobParser, add_common_options, add_training_options
-from sparkml_dist.job.runner import Job, run_job
-from sparkml_dist.job.training import Prepared, train
-from sparkml_dist.report.accuracy_plot import plot_accuracy_by_members
-from sparkml_dist.report.curve_plot import plot_stopping_curve
-from sparkml_dist.report.reliability_plot import plot_reliability
-from sparkml_dist.report.seconds_plot import plot_seconds
+from sparkml_dist.report.plots.accuracy import plot_accuracy_by_members
+from sparkml_dist.report.plots.curve import plot_stopping_curve
+from sparkml_dist.report.plots.reliability import plot_reliability
+from sparkml_dist.report.plots.seconds import plot_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -118,7 +118,7 @@ def _calibrated(args: argparse.Namespace, model: Any, prepared: Prepared) -> Any
 
 
 def _reliability(model: Any, test: DataFrame) -> Any:
-    from sparkml_dist.report.reliability import reliability
+    from sparkml_dist.metrics.reliability import reliability
 
     return reliability(model.transform(test), label_col=model.label.column, classes=model.classes)
 

@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import sparkml_dist as sd
 from sparkml_dist.dataset.many_columns import quoted
-from sparkml_dist.grid_value import GridValue
+from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.public_names import PUBLIC_NAMES
 

@@ -17,7 +17,6 @@ from pyspark.ml.param.shared import (
 )
 
 from sparkml_dist.errors import ConfigurationError, nearest
-from sparkml_dist.grid_value import GridValue
 
 __all__ = [
     "CLASS_COLUMN_DEFAULTS",
@@ -27,6 +26,7 @@ __all__ = [
     "HasCommonParams",
     "HasModelDir",
     "HasShards",
+    "StandIn",
     "param",
 ]
 
@@ -41,6 +41,12 @@ CLASS_COLUMN_DEFAULTS = {
 def param(name: str, doc: str, converter: Any = None) -> Any:
     """Declare a Param in a class body."""
     return Param(Params._dummy(), name, doc, typeConverter=converter or TypeConverters.identity)
+
+
+class StandIn:
+    """A value that a Param takes in place of another: what is stored is its `value`."""
+
+    value: Any
 
 
 class AccessibleParams(Params):
@@ -108,7 +114,7 @@ class AccessibleParams(Params):
     def _unpack(self) -> None:
         """Keep a learner itself where a Param was set to the value of a grid."""
         for key, value in self._paramMap.items():
-            if isinstance(value, GridValue):
+            if isinstance(value, StandIn):
                 self._paramMap[key] = value.value
 
     def _value(self, declared: Any) -> Any:

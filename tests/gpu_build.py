@@ -14,7 +14,7 @@ import pytest
 from sparkml_dist.cluster.gang import run_gang
 from sparkml_dist.errors import ResourceError
 
-PRELOAD = ("sparkml_dist.deep.backend",)
+PRELOAD = ("sparkml_dist.deep.backend.with_horovod",)
 
 
 def test_this_is_the_environment_for_gpus():
@@ -47,7 +47,7 @@ def test_nccl_is_the_one_of_tensorflow_and_the_cuda_runtime_is_its_own():
 def _collectives(context, _):
     import tensorflow as tf
 
-    from sparkml_dist.deep.backend import hvd
+    from sparkml_dist.deep.backend.with_horovod import hvd
 
     hvd.init()
     own = tf.range(4.0) + float(context.rank)
@@ -70,7 +70,7 @@ def test_two_ranks_on_the_cpu(spark):
 
 
 def _checks(context, reduction):
-    from sparkml_dist.deep.horovod_check import check_horovod
+    from sparkml_dist.deep.train.horovod_check import check_horovod
 
     return check_horovod(context, reduction)
 

@@ -17,35 +17,8 @@ ROOT = Path(__file__).resolve().parent.parent
 NOT_OURS = {"build", "dist", "__pycache__", "spark-warehouse", "artifacts"}
 HEAVY = {"tensorflow", "keras", "horovod", "sklearn", "pyspark", "pandas", "matplotlib", "scipy"}
 
-# Modules that are imported in the processes of ranks only, on top of TensorFlow.
-IN_RANKS = {
-    f"sparkml_dist.deep.{name}"
-    for name in (
-        "backend",
-        "callbacks",
-        "checkpointer",
-        "coupling",
-        *(f"embedding.{name}" for name in ("layer", "lookup", "plain", "saving")),
-        "embedding.tensors",
-        "epoch_end",
-        "epoch_setup",
-        "event_files",
-        "horovod_check",
-        "horovod_threads",
-        "learning_rate",
-        "loop",
-        "loss_parts",
-        "model_check",
-        "network_facts",
-        "output_check",
-        "rank",
-        "reduction",
-        "step",
-        "tensors",
-        "training_state",
-        "validation",
-    )
-}
+# Folders whose modules are imported by ranks, and in functions that need TensorFlow.
+ON_TENSORFLOW = ("deep/backend", "deep/embedding", "deep/train")
 
 
 def files() -> list[Path]:
@@ -101,11 +74,12 @@ def test_importing_the_package_is_light():
     assert not brought & HEAVY
 
 
-def test_only_what_runs_in_ranks_brings_in_deep_learning():
+def test_tensorflow_is_imported_in_three_folders_only():
+    rooms = tuple(f"sparkml_dist.{folder.replace('/', '.')}." for folder in ON_TENSORFLOW)
     code = f"""
 import importlib, pkgutil, sparkml_dist
 for module in pkgutil.walk_packages(sparkml_dist.__path__, "sparkml_dist."):
-    if module.name not in {sorted(IN_RANKS)}:
+    if not module.name.startswith({rooms}):
         importlib.import_module(module.name)
 """
     assert not imported_by(code) & {"tensorflow", "keras", "horovod"}

@@ -4,8 +4,8 @@ from sparkml_dist.deep.classifier import KerasClassificationModel, KerasClassifi
 from sparkml_dist.deep.deep_ensemble import DeepEnsembleClassifier
 from sparkml_dist.deep.deep_ensemble_model import DeepEnsembleClassificationModel
 from sparkml_dist.deep.estimator import KerasEstimator, KerasModel
+from sparkml_dist.deep.input.tf_dataset import as_tf_dataset
 from sparkml_dist.deep.regressor import KerasRegressionModel, KerasRegressor
-from sparkml_dist.deep.tf_dataset import as_tf_dataset
 
 __all__ = [
     "DeepEnsembleClassificationModel",

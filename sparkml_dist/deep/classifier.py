@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparkml_dist.classification_model import ShardClassificationModel
-from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.deep.class_weight import check_class_weight, class_weights
+from sparkml_dist.deep.input.rows import TrainingRows
 from sparkml_dist.deep.network_estimator import NetworkEstimator
 from sparkml_dist.deep.network_model import NetworkModel
-from sparkml_dist.deep.rows import TrainingRows
+from sparkml_dist.models.classification_model import ShardClassificationModel
+from sparkml_dist.models.classifier import ShardClassifier
 from sparkml_dist.params import param
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ import numpy as np
 from pyspark.ml.param import TypeConverters
 from pyspark.util import inheritable_thread_target
 
-from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.deep.classifier import KerasClassificationModel, KerasClassifier
 from sparkml_dist.deep.deep_ensemble_model import (
@@ -22,6 +21,7 @@ from sparkml_dist.deep.deep_ensemble_model import (
 )
 from sparkml_dist.deep.network_estimator import NetworkEstimator
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError
+from sparkml_dist.models.classifier import ShardClassifier
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.deep.classifier import KerasClassificationModel
-from sparkml_dist.deep.deep_ensemble_scorer import DeepEnsembleScorer
 from sparkml_dist.deep.network_model import NETWORK_PACKAGES
+from sparkml_dist.deep.scoring.deep_ensemble_scorer import DeepEnsembleScorer
+from sparkml_dist.models.classification_model import ShardClassificationModel
+from sparkml_dist.models.scoring import OutputColumns
 from sparkml_dist.params import AccessibleParams, param
-from sparkml_dist.scoring import OutputColumns
+from sparkml_dist.report.fitted_model import FittedModel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,11 +38,11 @@ class HasUncertaintyColumns(AccessibleParams):
     )
 
 
-class DeepEnsembleClassificationModel(ShardClassificationModel, HasUncertaintyColumns):
+class DeepEnsembleClassificationModel(FittedModel, ShardClassificationModel, HasUncertaintyColumns):
     """What `DeepEnsembleClassifier` fits; see `ShardModel` for the other attributes.
 
     `transform` adds, beside a classifier's columns, the uncertainty of each row's prediction (see
-    `sparkml_dist.deep.uncertainty`).
+    `sparkml_dist.deep.scoring.uncertainty`).
 
     Attributes
     ----------

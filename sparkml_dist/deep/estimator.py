@@ -10,12 +10,12 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
-from sparkml_dist.deep.inputs import InputPart, InputSpec
+from sparkml_dist.deep.input.inputs import InputPart, InputSpec
+from sparkml_dist.deep.input.target import Target, target_names, target_parts
+from sparkml_dist.deep.network.output_facts import OutputFacts
 from sparkml_dist.deep.network_estimator import NetworkEstimator
 from sparkml_dist.deep.network_model import NetworkModel
-from sparkml_dist.deep.output_facts import OutputFacts
-from sparkml_dist.deep.output_scorer import OutputScorer, score_outputs
-from sparkml_dist.deep.target import Target, target_names, target_parts
+from sparkml_dist.deep.scoring.output_scorer import OutputScorer, score_outputs
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.params import param
 from sparkml_dist.session import SessionInfo

@@ -15,20 +15,20 @@ from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.deep.builder_spec import BuilderFile, resolve_builder
-from sparkml_dist.deep.builders import BUILDERS
-from sparkml_dist.deep.checkpoint_params import HasCheckpoints
-from sparkml_dist.deep.checkpoint_settings import CHECKPOINTS
-from sparkml_dist.deep.checkpoint_store import CheckpointStore
-from sparkml_dist.deep.coupling_params import HasCoupling
-from sparkml_dist.deep.gang_params import HasTimeouts
-from sparkml_dist.deep.inputs import InputSpec
-from sparkml_dist.deep.job import TrainingJob
+from sparkml_dist.deep.checkpoint.store import CheckpointStore
+from sparkml_dist.deep.input.inputs import InputSpec
+from sparkml_dist.deep.input.plan import default_lanes
+from sparkml_dist.deep.input.rows import TrainingRows
+from sparkml_dist.deep.input.target import Target
+from sparkml_dist.deep.input.training_job import TrainingJob
+from sparkml_dist.deep.network.builder_spec import BuilderFile, resolve_builder
+from sparkml_dist.deep.network.builders import BUILDERS
 from sparkml_dist.deep.network_model import NetworkModel
-from sparkml_dist.deep.network_params import HasNetwork
-from sparkml_dist.deep.plan import default_lanes
-from sparkml_dist.deep.rows import TrainingRows
-from sparkml_dist.deep.target import Target
+from sparkml_dist.deep.params.checkpoint_params import HasCheckpoints
+from sparkml_dist.deep.params.checkpoint_settings import CHECKPOINTS
+from sparkml_dist.deep.params.coupling_params import HasCoupling
+from sparkml_dist.deep.params.gang_params import HasTimeouts
+from sparkml_dist.deep.params.network_params import HasNetwork
 from sparkml_dist.deep.training import (
     REQUIRED,
     TrainingResult,
@@ -36,10 +36,10 @@ from sparkml_dist.deep.training import (
     train_network,
 )
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.persistable import Saved
+from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.shard_estimator import ShardEstimator
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from sparkml_dist.deep.inputs import InputSpec
-from sparkml_dist.deep.scorer import KerasScorer, load_network
-from sparkml_dist.shard_model import ShardModel
+from sparkml_dist.deep.input.inputs import InputSpec
+from sparkml_dist.deep.scoring.scorer import KerasScorer, load_network
+from sparkml_dist.models.shard_model import ShardModel
+from sparkml_dist.report.fitted_model import FittedModel
 
 __all__ = ["NETWORK_PACKAGES", "NetworkModel"]
 
@@ -15,7 +16,7 @@ __all__ = ["NETWORK_PACKAGES", "NetworkModel"]
 NETWORK_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "horovod")
 
 
-class NetworkModel(ShardModel):
+class NetworkModel(FittedModel, ShardModel):
     """A network in a ``.keras`` file; see `ShardModel` for the other attributes.
 
     Attributes

@@ -6,8 +6,8 @@ from typing import ClassVar
 
 from sparkml_dist.deep.network_estimator import NetworkEstimator
 from sparkml_dist.deep.network_model import NetworkModel
-from sparkml_dist.regression_model import ShardRegressionModel
-from sparkml_dist.regressor import ShardRegressor
+from sparkml_dist.models.regression_model import ShardRegressionModel
+from sparkml_dist.models.regressor import ShardRegressor
 
 __all__ = ["KerasRegressionModel", "KerasRegressor"]
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cluster.gang import RankResult, run_gang
 from sparkml_dist.cluster.progress import progress
 from sparkml_dist.cluster.rank_context import RankContext
-from sparkml_dist.deep.checkpoint_settings import CHECKPOINTS, CheckpointSettings
-from sparkml_dist.deep.checkpoint_store import CheckpointStore
-from sparkml_dist.deep.continuation import continued
-from sparkml_dist.deep.job import TrainingJob
-from sparkml_dist.deep.recovery import Restart, run_with_restarts
-from sparkml_dist.deep.recovery_log import log_recovery
+from sparkml_dist.deep.checkpoint.continuation import continued
+from sparkml_dist.deep.checkpoint.recovery import Restart, run_with_restarts
+from sparkml_dist.deep.checkpoint.recovery_log import log_recovery
+from sparkml_dist.deep.checkpoint.store import CheckpointStore
+from sparkml_dist.deep.input.training_job import TrainingJob
+from sparkml_dist.deep.params.checkpoint_settings import CHECKPOINTS, CheckpointSettings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -129,7 +129,7 @@ def train_network(
             log_folder=logs if number == 1 else logs.child(f"launch-{number:03d}"),
             env={**_ENVIRONMENT, **job.coupling.environment()},
             on_event=follow,
-            preload=("sparkml_dist.deep.rank",),
+            preload=("sparkml_dist.deep.train.rank",),
             required=REQUIRED,
             stall_timeout=stall_timeout,
             silence_timeout=silence_timeout,
@@ -146,7 +146,7 @@ def train_network(
 
 
 def _rank(context: RankContext, job: TrainingJob) -> dict[str, Any]:
-    from sparkml_dist.deep.rank import train
+    from sparkml_dist.deep.train.rank import train
 
     return train(context, job)
 

@@ -1,28 +1,27 @@
 """Ensembles of any scikit-learn learner, fitted on shards; one method to a file."""
 
-from sparkml_dist.ensemble.bagging import (
+from sparkml_dist.ensemble.adaboost.adaboost import AdaBoostClassificationModel, AdaBoostClassifier
+from sparkml_dist.ensemble.adaboost.adaboost_pl import (
+    AdaBoostPLClassificationModel,
+    AdaBoostPLClassifier,
+)
+from sparkml_dist.ensemble.bagging.bagging import (
     BaggingClassificationModel,
     BaggingClassifier,
     BaggingRegressionModel,
     BaggingRegressor,
 )
-from sparkml_dist.ensemble.boosting.adaboost import AdaBoostClassificationModel, AdaBoostClassifier
-from sparkml_dist.ensemble.boosting.adaboost_pl import (
-    AdaBoostPLClassificationModel,
-    AdaBoostPLClassifier,
-)
+from sparkml_dist.ensemble.bagging.ivotes import IVotesClassificationModel, IVotesClassifier
 from sparkml_dist.ensemble.calibration.calibration import CalibratedClassifier
 from sparkml_dist.ensemble.calibration.model import CalibratedClassificationModel
-from sparkml_dist.ensemble.gradient.boosting import (
+from sparkml_dist.ensemble.gradient_boosting.gradient_boosting import (
     GradientBoostingClassifier,
     GradientBoostingRegressor,
 )
-from sparkml_dist.ensemble.gradient.model import (
+from sparkml_dist.ensemble.gradient_boosting.model import (
     GradientBoostingClassificationModel,
     GradientBoostingRegressionModel,
 )
-from sparkml_dist.ensemble.ivotes import IVotesClassificationModel, IVotesClassifier
-from sparkml_dist.ensemble.selection.selection import EnsembleSelectionClassifier
 from sparkml_dist.ensemble.stacking.blending import BlendingClassifier
 from sparkml_dist.ensemble.stacking.model import (
     BlendingClassificationModel,
@@ -31,7 +30,8 @@ from sparkml_dist.ensemble.stacking.model import (
 )
 from sparkml_dist.ensemble.stacking.stacking import StackingClassifier, StackingRegressor
 from sparkml_dist.ensemble.voted import VotedClassificationModel, VotedRegressionModel, vote
-from sparkml_dist.ensemble.voting import (
+from sparkml_dist.ensemble.voting.selection import EnsembleSelectionClassifier
+from sparkml_dist.ensemble.voting.voting import (
     VotingClassificationModel,
     VotingClassifier,
     VotingRegressionModel,

@@ -11,8 +11,8 @@ import scipy.sparse as sp
 
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.subsets import Subset
-from sparkml_dist.ensemble.bags import Sampling, poisson_counts
 from sparkml_dist.ensemble.learner import Traits
+from sparkml_dist.ensemble.sampling import Sampling, poisson_counts
 from sparkml_dist.errors import DataError
 
 __all__ = ["Bag", "Draw"]

@@ -11,12 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import MemberBank, OfMembers
-from sparkml_dist.ensemble.loaded_members import LoadedMembers
-from sparkml_dist.scoring import Predict
+from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank, OfMembers
+from sparkml_dist.models.scoring import Predict
 
 if TYPE_CHECKING:
-    from sparkml_dist.ensemble.compiled.graph import OnnxGraph
+    from sparkml_dist.onnx.graph import OnnxGraph
 
 __all__ = ["Combiner", "Voting"]
 
@@ -87,16 +86,12 @@ class Combiner(OfMembers):
 
         return staged
 
-    def check(self, X: Matrix) -> None:
-        """Raise where a block has what a member does not take; `load`'s function does so too."""
-        self.bank.refuse_missing(X)
-
     def onnx_combine(self, graph: OnnxGraph) -> str:
         """Add the vote to an ONNX graph; return the name of what it gives.
 
         Probabilities, float32 (N, n_classes), or predictions (N,) of a regression.
         """
-        from sparkml_dist.ensemble.compiled.members import MemberGraphs
+        from sparkml_dist.ensemble.onnx_members import MemberGraphs
 
         members = MemberGraphs(graph, self.bank)
         shares = [m.weight / self.raw_scale for m in self.bank.members]

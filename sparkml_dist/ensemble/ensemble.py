@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.ensemble.dry_fit import Candidate, dry_fit
@@ -19,13 +18,14 @@ from sparkml_dist.ensemble.known_learner import KnownLearner
 from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.models.classifier import ShardClassifier
+from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.regressor import ShardRegressor
+from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import param
-from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
-from sparkml_dist.regressor import ShardRegressor
 from sparkml_dist.session import get_session, parse_size, trusted_in_session
-from sparkml_dist.shard_estimator import ShardEstimator
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

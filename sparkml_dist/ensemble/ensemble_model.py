@@ -7,27 +7,25 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import class_column
-from sparkml_dist.ensemble.bank import MemberBank, StoredMember
+from sparkml_dist.ensemble.bank import MemberBank
 from sparkml_dist.ensemble.combiner import Combiner
-from sparkml_dist.ensemble.compiled.compiled import choose_scorer, compile_model
 from sparkml_dist.ensemble.importance import member_importances
+from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import DataError
-from sparkml_dist.params import param
-from sparkml_dist.regression_model import ShardRegressionModel
-from sparkml_dist.scoring import Scorer, block_rows, check_feature_columns, loaded
+from sparkml_dist.models.classification_model import ShardClassificationModel
+from sparkml_dist.models.regression_model import ShardRegressionModel
+from sparkml_dist.models.scoring import block_rows, check_feature_columns, loaded
+from sparkml_dist.models.shard_model import ShardModel
+from sparkml_dist.report.fitted_model import FittedModel
 from sparkml_dist.session import SessionInfo, get_session
-from sparkml_dist.shard_model import ShardModel
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from sparkml_dist.dataset.partitioned import PartitionedDataset
 
 __all__ = [
     "EnsembleClassificationModel",
@@ -67,25 +65,14 @@ def voting_content(
     return {"voting": voting, "members": members}
 
 
-class EnsembleModel(ShardModel):
+class EnsembleModel(FittedModel, ShardModel):
     """Members, stored one file each.
 
-    A subclass that combines them in another way returns its own scorer from ``_plain_scorer``;
-    it can be exported and compiled when that scorer has ``onnx_combine`` and ``check``.
+    A subclass that combines them in another way returns its own scorer from ``_scorer``;
+    it can be exported to ONNX when that scorer has ``onnx_combine``.
     """
 
-    compiled: Any = param(
-        "compiled",
-        "whether to score with the compiled form of the model: 'auto' (where `compile` found it "
-        "faster), 'never' or 'always'",
-        TypeConverters.toString,
-    )
-
     _packages: ClassVar[tuple[str, ...]] = ("joblib", "threadpoolctl")
-
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._setDefault(compiled="auto")
 
     @property
     def numMembers(self) -> int:
@@ -125,49 +112,8 @@ class EnsembleModel(ShardModel):
             categories=tuple(self.schema.category_counts()),
         )
 
-    def _plain_scorer(self) -> Any:
+    def _scorer(self) -> Any:
         return Combiner(self._bank(), self.content["voting"])
-
-    def _scorer(self) -> Scorer:
-        record, mode = self.content.get("compiled"), self.getOrDefault(self.compiled)
-        return choose_scorer(self._plain_scorer(), self.label, self.folder, record, mode)
-
-    def getCompiled(self) -> str:
-        """Return compiled: whether to score with the compiled form of the model."""
-        mode: str = self.getOrDefault(self.compiled)
-        return mode
-
-    def setCompiled(self, value: str) -> Any:
-        """Set compiled: ``"auto"``, ``"never"`` or ``"always"``."""
-        return self._set(compiled=value)
-
-    def compile(self, data: DataFrame | PartitionedDataset | None = None) -> dict[str, Any]:
-        """Build the model's compiled form, for ONNX Runtime, and compare it with the model.
-
-        It is kept in the model's folder as ``compiled.onnx``. With ``compiled="auto"`` it is used
-        from then on if it was faster on the compared rows, on workers that have ONNX Runtime.
-
-        Parameters
-        ----------
-        data : DataFrame or PartitionedDataset, optional
-            Rows to compare on, the first 20,000 of either; rows around the thresholds of the
-            members' trees when not given.
-
-        Returns
-        -------
-        dict
-            ``rows``, ``max_difference`` (of probabilities; for numbers, as a share of the
-            largest), ``share_different`` (rows further apart than 1e-5),
-            ``share_equal_predictions``, ``speedup``, and ``refused``: why it is not used, such as
-            more than 0.1% of the rows being different, or empty.
-
-        Raises
-        ------
-        ConfigurationError
-            ``onnx_not_covered``, ``onnx_not_supported`` (names the member), ``onnx_missing`` or
-            ``onnx_too_large``.
-        """
-        return compile_model(self, data)
 
 
 class EnsembleRegressionModel(EnsembleModel, ShardRegressionModel):
@@ -191,7 +137,7 @@ class EnsembleClassificationModel(EnsembleModel, ShardClassificationModel):
         list of float, length numMembers
         """
         check_feature_columns(df, self.schema)
-        combiner: Any = self._bounded(self._plain_scorer())
+        combiner: Any = self._bounded(self._scorer())
         schema, label = self.schema, self.label
         cores = SessionInfo.of(df.sparkSession).task_cpus
         stages = self.numMembers

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.cluster.tasks import TaskOutcome
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
@@ -16,9 +15,10 @@ from sparkml_dist.ensemble.ensemble import LearnerParams, learner_plan, member_s
 from sparkml_dist.ensemble.ensemble_model import voting_content
 from sparkml_dist.ensemble.learner import modules_of
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.grid_value import GridValue
+from sparkml_dist.models.classifier import ShardClassifier
+from sparkml_dist.models.grid_value import GridValue
+from sparkml_dist.models.persistable import Saved
 from sparkml_dist.params import param
-from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import SessionInfo
 

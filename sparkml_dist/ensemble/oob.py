@@ -17,10 +17,10 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.bag import Draw
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.errors import DataError
+from sparkml_dist.metrics.evaluation import evaluate_classification
+from sparkml_dist.metrics.regression import evaluate_regression
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.report.evaluation import evaluate_classification
-from sparkml_dist.report.regression import evaluate_regression
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

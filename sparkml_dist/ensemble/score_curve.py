@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparkml_dist.report.scores import is_better
+from sparkml_dist.metrics.scores import is_better
 
 __all__ = ["ScoreCurve"]
 

@@ -10,17 +10,18 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.persistable import Saved, save_inside, saved_inside
+from sparkml_dist.models.classification_model import ShardClassificationModel
+from sparkml_dist.models.persistable import Saved, save_inside, saved_inside
+from sparkml_dist.models.regression_model import ShardRegressionModel
+from sparkml_dist.models.scoring import Predict, Scorer, streams, within
+from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.regression_model import ShardRegressionModel
-from sparkml_dist.scoring import Predict, Scorer, streams, within
+from sparkml_dist.persistence.workspace import temporary_folder
+from sparkml_dist.report.fitted_model import FittedModel
 from sparkml_dist.session import get_session
-from sparkml_dist.shard_model import ShardModel
-from sparkml_dist.workspace import temporary_folder
 
 __all__ = ["VotedClassificationModel", "VotedRegressionModel", "vote"]
 
@@ -67,7 +68,7 @@ class VotedScorer:
         return predict
 
 
-class _Voted(ShardModel):
+class _Voted(FittedModel, ShardModel):
     """Models in folders of their own below the vote's."""
 
     @property

@@ -18,9 +18,9 @@ from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.engine import Engine
 from sparkml_dist.errors import DataError
+from sparkml_dist.metrics.scores import is_better, score_rows
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.report.scores import is_better, score_rows
 
 __all__ = ["Stopping", "evaluation_shards", "fit_in_waves"]
 
@@ -38,7 +38,7 @@ class Stopping:
     Attributes
     ----------
     metric : str
-        One of `sparkml_dist.report.scores`.
+        One of `sparkml_dist.metrics.scores`.
     tol : float
         Least improvement that counts, in the metric's unit.
     patience : int

@@ -9,7 +9,7 @@ from pyspark.ml.base import Estimator
 from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
-from sparkml_dist.saved_params import SavedParams
+from sparkml_dist.models.saved_params import SavedParams
 
 __all__ = ["MiningEstimator", "check_column", "check_fraction", "check_whole"]
 

@@ -11,9 +11,9 @@ from typing import Any
 
 from sparkml_dist.errors import ResourceError, StorageError, TrainingError
 from sparkml_dist.persistence.distributions import store_distributions
-from sparkml_dist.persistence.packed_trees import packed, unpacked
 from sparkml_dist.persistence.skops_archive import check_learner_archive
 from sparkml_dist.persistence.soundness import check_learner
+from sparkml_dist.persistence.soundness.packed_trees import packed, unpacked
 from sparkml_dist.persistence.trusted_types import TRUSTED_TYPES, as_list
 
 __all__ = ["dump_learner", "load_learner", "skops_bytes", "untrusted_error", "untrusted_types"]

@@ -72,7 +72,7 @@ _BY_MODULE = {
     "sklearn.utils.validation": "check_array",
     "sparkml_dist.ensemble.told_learner": "ToldLearner",
     "sparkml_dist.persistence.distributions": "frozen",
-    "sparkml_dist.persistence.packed_trees": "PackedTrees",
+    "sparkml_dist.persistence.soundness.packed_trees": "PackedTrees",
 }
 _DISTANCES = (
     "BrayCurtis Canberra Chebyshev Dice Euclidean Hamming Haversine Jaccard Mahalanobis Manhattan "

@@ -6,14 +6,12 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sparkml_dist.report.figure import COLOURS
+from sparkml_dist.models.shard_model import ShardModel
+from sparkml_dist.report.plots.figure import COLOURS
 
-if TYPE_CHECKING:
-    from sparkml_dist.shard_model import ShardModel
-
-__all__ = ["html_summary"]
+__all__ = ["HasHtmlSummary", "html_summary"]
 
 _SHOWN_CLASSES = 8
 _SHOWN_FEATURES = 6
@@ -22,6 +20,14 @@ _CELL = "padding:2px 12px 2px 0;text-align:left;vertical-align:top;border:0;back
 _TABLE = "border-collapse:collapse;border:0;font-size:13px;line-height:1.45;margin:4px 0"
 _NAME = "font-weight:normal;white-space:nowrap"
 _QUIET = "opacity:.65"
+
+
+class HasHtmlSummary:
+    """Mixin of the models that notebooks show as a small table."""
+
+    def _repr_html_(self: Any) -> str:
+        """Return what notebooks show in place of `repr`."""
+        return html_summary(self)
 
 
 def html_summary(model: ShardModel) -> str:

@@ -31,7 +31,7 @@ def shown(spark, folder, pid, python):
         log_folder=Folder.at(folder),
         on_event=lambda e: events.append([e["event"], time.time() - e["time"]]),
     )
-    sums = run_gang(spark, 2, _allreduce, preload=("sparkml_dist.deep.backend",))
+    sums = run_gang(spark, 2, _allreduce, preload=("sparkml_dist.deep.backend.with_horovod",))
     return {
         "info": [info.kind, info.slots, info.is_connect],
         "seats": [r.value for r in seats],

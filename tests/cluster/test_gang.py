@@ -46,7 +46,7 @@ def test_allreduce(spark, tmp_path):
         _allreduce,
         {"x": 2.5},
         log_folder=Folder.at(tmp_path),
-        preload=("sparkml_dist.deep.backend",),
+        preload=("sparkml_dist.deep.backend.with_horovod",),
     )
     values = [r.value for r in results]
     assert [r.rank for r in results] == [0, 1]
@@ -80,7 +80,9 @@ def test_ranks_come_together_where_strangers_throng(spark):
     thread = threading.Thread(target=throng, daemon=True)
     thread.start()
     try:
-        results = run_gang(spark, 2, _allreduce, {"x": 2.5}, preload=("sparkml_dist.deep.backend",))
+        results = run_gang(
+            spark, 2, _allreduce, {"x": 2.5}, preload=("sparkml_dist.deep.backend.with_horovod",)
+        )
     finally:
         over.set()
         thread.join()

@@ -13,7 +13,7 @@ from sparkml_dist.cluster.rendezvous import RendezvousServer
 
 CODE = """
 import json
-from sparkml_dist.deep.backend import hvd, tf
+from sparkml_dist.deep.backend.with_horovod import hvd, tf
 hvd.init()
 total = float(hvd.allreduce(tf.constant(2.0 ** hvd.rank()), op=hvd.Sum))
 print(json.dumps([total, hvd.rank(), hvd.local_rank(), hvd.local_size(),

@@ -18,9 +18,9 @@ from sparkml_dist.dataset.categories import (
     category_texts,
     spelled,
 )
-from sparkml_dist.dataset.tables import read_table
 from sparkml_dist.ensemble import BaggingClassifier
 from sparkml_dist.errors import DataError
+from sparkml_dist.tables.read import read_table
 
 SPELLINGS = {
     "1": ["1", "1.0", "1.00"],

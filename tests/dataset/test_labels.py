@@ -11,7 +11,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.ensemble import BaggingClassifier
 from sparkml_dist.errors import DataError
-from sparkml_dist.report.evaluation import evaluate_classification
+from sparkml_dist.metrics.evaluation import evaluate_classification
 
 
 def test_codes_are_places_among_the_classes():

@@ -8,7 +8,7 @@ import pytest
 
 import sparkml_dist as sd
 from sparkml_dist.dataset.parquet import read_parquet
-from sparkml_dist.dataset.tables import read_table
+from sparkml_dist.tables.read import read_table
 
 START = pd.Timestamp("1969-12-31T23:59:59.999999700")
 

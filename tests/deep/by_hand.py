@@ -53,7 +53,10 @@ def _started(inbox):
     with mock.patch.dict(os.environ, SPARK_LOCAL_DIRS=_executor()):
         environment = process_environment(1, [], {})
         return RankProcess(
-            ("sparkml_dist.deep.backend",), environment, inbox, warm_seconds=WARM_SECONDS
+            ("sparkml_dist.deep.backend.with_horovod",),
+            environment,
+            inbox,
+            warm_seconds=WARM_SECONDS,
         )
 
 

@@ -11,5 +11,5 @@ from tests.deep import on_ranks
 @pytest.fixture(scope="session")
 def coupled_ranks(spark):
     """What `on_ranks.run` returned on each of two ranks."""
-    results = run_gang(spark, 2, on_ranks.run, preload=("sparkml_dist.deep.backend",))
+    results = run_gang(spark, 2, on_ranks.run, preload=("sparkml_dist.deep.backend.with_horovod",))
     return [r.value for r in results]

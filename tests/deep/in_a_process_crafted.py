@@ -212,7 +212,7 @@ def _numpy(dtype: str) -> dict[str, Any]:
 
 def main(place: Path) -> None:
     """Print how honest and crafted files are taken, as JSON."""
-    from sparkml_dist.deep.scorer import _keras, load_network
+    from sparkml_dist.deep.scoring.scorer import _keras, load_network
     from sparkml_dist.errors import StorageError
     from sparkml_dist.persistence.filesystem import Folder
 

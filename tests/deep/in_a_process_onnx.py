@@ -9,7 +9,7 @@ import numpy as np
 
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
-from sparkml_dist.deep.inputs import InputPart, InputSpec
+from sparkml_dist.deep.input.inputs import InputPart, InputSpec
 from sparkml_dist.persistence.filesystem import Folder
 
 CLASSES = Label("y", "string", ("a", "b", "c"))
@@ -18,13 +18,13 @@ NUMBER = Label("y", "target")
 
 
 def _mlp(keras):
-    from sparkml_dist.deep.builders import mlp
+    from sparkml_dist.deep.network.builders import mlp
 
     return mlp((6,), 3, (np.arange(6, dtype=np.float32), np.full(6, 2, np.float32)))
 
 
 def _cnn(keras):
-    from sparkml_dist.deep.builders import cnn
+    from sparkml_dist.deep.network.builders import cnn
 
     return cnn((8, 8, 1), 3, (np.zeros(64, np.float32), np.ones(64, np.float32)))
 
@@ -86,9 +86,9 @@ def compare(keras, folder, name):
     """Return how the network, its ONNX form and its plain Keras form agree."""
     from sparkml_dist.deep.classifier import KerasClassificationModel
     from sparkml_dist.deep.regressor import KerasRegressionModel
-    from sparkml_dist.deep.scorer import KerasScorer
-    from sparkml_dist.ensemble.compiled.export import onnx_bytes
-    from sparkml_dist.ensemble.compiled.runtime import runtime
+    from sparkml_dist.deep.scoring.scorer import KerasScorer
+    from sparkml_dist.onnx.export import onnx_bytes
+    from sparkml_dist.onnx.runtime import runtime
     from sparkml_dist.persistence.model_folder import ModelFile
 
     build, label, inputs, units, logits = NETWORKS[name]

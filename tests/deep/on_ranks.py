@@ -14,7 +14,7 @@ LAST_ROWS = (8, 3)  # of each rank in the last step
 
 
 def run(context, _):
-    from sparkml_dist.deep.horovod_threads import start_horovod
+    from sparkml_dist.deep.train.horovod_threads import start_horovod
     from tests.deep import on_ranks_steps
 
     start_horovod()
@@ -42,7 +42,7 @@ def run(context, _):
 
 
 def network(seed=0, classes=CLASSES, batch_norm=False, **compile_args):
-    from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.backend.with_horovod import keras
 
     keras.utils.set_random_seed(seed)
     layers = keras.layers
@@ -65,8 +65,8 @@ def network(seed=0, classes=CLASSES, batch_norm=False, **compile_args):
 
 
 def built(model):
-    from sparkml_dist.deep.inputs import InputSpec
-    from sparkml_dist.deep.model_check import build_model
+    from sparkml_dist.deep.input.inputs import InputSpec
+    from sparkml_dist.deep.train.model_check import build_model
 
     return build_model(lambda: model, {}, InputSpec.single(FEATURES))
 
@@ -91,8 +91,8 @@ def steps(size, weighted):
 
 def train_together(context, weighted):
     """Train on two ranks; rank 0 also trains plain Keras on the whole batches."""
-    from sparkml_dist.deep.backend import hvd, tf
-    from sparkml_dist.deep.coupling import Coupling
+    from sparkml_dist.deep.backend.with_horovod import hvd, tf
+    from sparkml_dist.deep.train.coupling import Coupling
 
     # Ranks begin with other weights on purpose: the broadcast has to make them equal.
     model = built(network(seed=context.rank))
@@ -126,9 +126,9 @@ def train_together(context, weighted):
 
 def train_alone():
     """One rank's step against ``train_on_batch``, bit by bit."""
-    from sparkml_dist.deep.backend import tf
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.reduction import reduce_alone
+    from sparkml_dist.deep.backend.with_horovod import tf
+    from sparkml_dist.deep.train.coupling import Coupling
+    from sparkml_dist.deep.train.reduction import reduce_alone
 
     model, plain = built(network(seed=1)), network(seed=1)
     Coupling(model, reduce=reduce_alone)
@@ -143,7 +143,7 @@ def train_alone():
 
 
 def average_state(context):
-    from sparkml_dist.deep.coupling import Coupling
+    from sparkml_dist.deep.train.coupling import Coupling
 
     model = built(network(batch_norm=True))
     coupling = Coupling(model)
@@ -158,7 +158,7 @@ def average_state(context):
 
 
 def weights_differ(context):
-    from sparkml_dist.deep.coupling import Coupling
+    from sparkml_dist.deep.train.coupling import Coupling
     from sparkml_dist.errors import TrainingError
 
     model = built(network())
@@ -175,9 +175,9 @@ def weights_differ(context):
 
 
 def loss_not_finite(context):
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.loop import train_epochs
-    from sparkml_dist.deep.pipeline import Batch
+    from sparkml_dist.deep.input.pipeline import Batch
+    from sparkml_dist.deep.train.coupling import Coupling
+    from sparkml_dist.deep.train.loop import train_epochs
     from sparkml_dist.errors import TrainingError
 
     class Stream:
@@ -285,11 +285,11 @@ GOOD_BUILDERS = {
 
 
 def refusal(name):
-    from sparkml_dist.deep.backend import keras
-    from sparkml_dist.deep.inputs import InputSpec
-    from sparkml_dist.deep.model_check import build_model, check_loss
-    from sparkml_dist.deep.network_facts import network_facts
-    from sparkml_dist.deep.target import Target
+    from sparkml_dist.deep.backend.with_horovod import keras
+    from sparkml_dist.deep.input.inputs import InputSpec
+    from sparkml_dist.deep.input.target import Target
+    from sparkml_dist.deep.train.model_check import build_model, check_loss
+    from sparkml_dist.deep.train.network_facts import network_facts
     from sparkml_dist.errors import ConfigurationError
 
     try:
@@ -302,11 +302,11 @@ def refusal(name):
 
 
 def facts(name):
-    from sparkml_dist.deep.backend import keras
-    from sparkml_dist.deep.inputs import InputSpec
-    from sparkml_dist.deep.model_check import build_model
-    from sparkml_dist.deep.network_facts import network_facts
-    from sparkml_dist.deep.target import Target
+    from sparkml_dist.deep.backend.with_horovod import keras
+    from sparkml_dist.deep.input.inputs import InputSpec
+    from sparkml_dist.deep.input.target import Target
+    from sparkml_dist.deep.train.model_check import build_model
+    from sparkml_dist.deep.train.network_facts import network_facts
 
     model = build_model(lambda: GOOD_BUILDERS[name](keras), {}, InputSpec.single(FEATURES))
     found = network_facts(model, Target(2), InputSpec.single(FEATURES))

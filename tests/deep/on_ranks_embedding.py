@@ -22,7 +22,7 @@ OPTIMIZERS = {
 
 
 def run(context):
-    from sparkml_dist.deep.backend import hvd
+    from sparkml_dist.deep.backend.with_horovod import hvd
 
     hvd.init()
     return {
@@ -39,7 +39,7 @@ def run(context):
 
 def run_groups(context):
     """Four ranks: two groups that have a copy of the table each."""
-    from sparkml_dist.deep.backend import hvd
+    from sparkml_dist.deep.backend.with_horovod import hvd
 
     hvd.init()
     return {
@@ -55,7 +55,7 @@ def run_groups(context):
 
 def network(optimizer, ranks_per_table=None, layer=None):
     """A network that uses one table twice."""
-    from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.backend.with_horovod import keras
     from sparkml_dist.deep.embedding.layer import ShardedEmbedding
 
     keras.utils.set_random_seed(SEED)
@@ -83,7 +83,7 @@ def network(optimizer, ranks_per_table=None, layer=None):
 
 def plain(optimizer, table):
     """The same network with Keras' own embedding."""
-    from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.backend.with_horovod import keras
 
     layer = keras.layers.Embedding(ROWS, COLUMNS, name="table")
     model = network(optimizer, layer=layer)
@@ -124,7 +124,7 @@ def parts(size, step):
 
 def forward(context):
     """Rows, in eager and compiled calls, also for a batch without any."""
-    from sparkml_dist.deep.backend import tf
+    from sparkml_dist.deep.backend.with_horovod import tf
 
     layer = network("sgd").layers[1]
     table = gathered(layer.embeddings)
@@ -142,10 +142,10 @@ def forward(context):
 
 def train_together(context, optimizer, ranks_per_table=None):
     """Train all ranks' shards; rank 0 also trains Keras' own embedding on the whole batches."""
-    from sparkml_dist.deep.backend import hvd, tf
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.backend.with_horovod import hvd, tf
     from sparkml_dist.deep.embedding.marks import count_parameters
+    from sparkml_dist.deep.params.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.train.coupling import Coupling
 
     clip_norm = 0.05 if optimizer == "clipped" else None
     model = network("sgd" if clip_norm else optimizer, ranks_per_table)
@@ -184,7 +184,7 @@ def plain_step(model, x, y, weight):
     By the gradient itself: handed over row by row, as `train_on_batch` does, an id that occurs
     twice would have its gradients squared one by one by Adam and its kin.
     """
-    from sparkml_dist.deep.backend import tf
+    from sparkml_dist.deep.backend.with_horovod import tf
 
     with tf.GradientTape() as tape:
         loss = model.compute_loss(x, y, model(x, training=True), weight)
@@ -204,7 +204,7 @@ def marks():
 
 
 def outside():
-    from sparkml_dist.deep.backend import tf
+    from sparkml_dist.deep.backend.with_horovod import tf
 
     layer = network("sgd").layers[1]
     found = []
@@ -229,9 +229,9 @@ def save_alone():
 
 def save(context):
     """Train one step, save on all ranks; tell what the file must hold."""
-    from sparkml_dist.deep.backend import hvd, tf
-    from sparkml_dist.deep.coupling import Coupling
+    from sparkml_dist.deep.backend.with_horovod import hvd, tf
     from sparkml_dist.deep.embedding.saving import save_model
+    from sparkml_dist.deep.train.coupling import Coupling
 
     model = network("adam")
     coupling = Coupling(model)
@@ -253,8 +253,8 @@ def save(context):
 
 def load(context):
     """In one process: what the file holds, as it is and with Keras' own embedding."""
+    from sparkml_dist.deep.backend.without_horovod import keras
     from sparkml_dist.deep.embedding.plain import with_plain_embeddings
-    from sparkml_dist.deep.embedding.tensors import keras
 
     model = keras.saving.load_model(os.environ["MODEL_PATH"], safe_mode=True)
     x = parts(context.size, 0)[0][0]
@@ -272,8 +272,8 @@ def load(context):
 
 
 def refused_optimizer():
-    from sparkml_dist.deep.backend import keras
-    from sparkml_dist.deep.coupling import Coupling
+    from sparkml_dist.deep.backend.with_horovod import keras
+    from sparkml_dist.deep.train.coupling import Coupling
     from sparkml_dist.errors import ConfigurationError
 
     model = network("sgd")
@@ -297,7 +297,7 @@ def refused_groups():
 
 
 def _from_rank_0(content):
-    from sparkml_dist.deep.backend import hvd
+    from sparkml_dist.deep.backend.with_horovod import hvd
 
     return hvd.broadcast_object(content, root_rank=0)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from sparkml_dist.dataset.block import Block
-from sparkml_dist.deep.inputs import InputPart, InputSpec
-from sparkml_dist.deep.pipeline import BatchStream, EpochStreams
-from sparkml_dist.deep.plan import lanes_of, plan_epoch, rank_batch
+from sparkml_dist.deep.input.inputs import InputPart, InputSpec
+from sparkml_dist.deep.input.pipeline import BatchStream, EpochStreams
+from sparkml_dist.deep.input.plan import lanes_of, plan_epoch, rank_batch
 
 BATCH, LANES, EPOCHS = 24, 12, 2
 GROUPS = [[150, 37], [201], [8, 99, 110]]  # 605 rows: 26 steps, the last one of 5 rows
@@ -34,7 +34,7 @@ def read(shard, row_groups):
 
 
 def network():
-    from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.backend.with_horovod import keras
 
     keras.utils.set_random_seed(5)
     layers = keras.layers
@@ -58,9 +58,9 @@ def network():
 
 def losses(rank, ranks, reduce=None):
     """Train and return the loss of every step."""
-    from sparkml_dist.deep.backend import tf
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.loop import tensors
+    from sparkml_dist.deep.backend.with_horovod import tf
+    from sparkml_dist.deep.train.coupling import Coupling
+    from sparkml_dist.deep.train.loop import tensors
 
     model = network()
     if reduce is None:
@@ -97,15 +97,15 @@ def run(context):
 
 def alone():
     """Return those of one rank at the same global batch."""
-    from sparkml_dist.deep.reduction import reduce_alone
+    from sparkml_dist.deep.train.reduction import reduce_alone
 
     return losses(0, 1, reduce=reduce_alone)
 
 
 def sharing():
     """Tell whether tensors share the memory of arrays, and whether those outlive their owner."""
-    from sparkml_dist.deep.buffers import Buffers
-    from sparkml_dist.deep.tensors import as_tensor
+    from sparkml_dist.deep.input.buffers import Buffers
+    from sparkml_dist.deep.train.tensors import as_tensor
 
     buffers = Buffers()
     array = buffers.empty((16, 4), np.float32)

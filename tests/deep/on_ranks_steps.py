@@ -15,7 +15,7 @@ RATE = 0.1
 
 
 def run(context):
-    from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.backend.with_horovod import keras
 
     def sgd(**arguments):
         return keras.optimizers.SGD(RATE, momentum=0.9, **arguments)
@@ -45,9 +45,9 @@ def run(context):
 
 def compare(context, settings, *, optimizer=None, plain=None, rate=None, **compile_args):
     """Train on two ranks with settings, and plain Keras on the whole batches."""
-    from sparkml_dist.deep.backend import hvd, tf
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.backend.with_horovod import hvd, tf
+    from sparkml_dist.deep.params.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.train.coupling import Coupling
 
     arguments = {**compile_args, **({"optimizer": optimizer} if optimizer else {})}
     model = on_ranks.built(on_ranks.network(seed=context.rank, **arguments))
@@ -103,7 +103,7 @@ def batches(size, parts):
 
 def scaled(context, scaling, kind, rate):
     """A scaled and warmed-up rate against a schedule that says the same."""
-    from sparkml_dist.deep.backend import hvd, keras
+    from sparkml_dist.deep.backend.with_horovod import hvd, keras
 
     class Same(keras.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step):
@@ -116,8 +116,8 @@ def scaled(context, scaling, kind, rate):
 
 
 def two_clippings(optimizer):
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.params.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.train.coupling import Coupling
     from sparkml_dist.errors import ConfigurationError
 
     try:
@@ -130,7 +130,7 @@ def two_clippings(optimizer):
 
 
 def bfloat16(context):
-    from sparkml_dist.deep.backend import keras
+    from sparkml_dist.deep.backend.with_horovod import keras
 
     keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
     try:
@@ -141,9 +141,9 @@ def bfloat16(context):
 
 def overflow(context):
     """Half precision: gradients that overflow on rank 1 alone."""
-    from sparkml_dist.deep.backend import hvd, keras, tf
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.backend.with_horovod import hvd, keras, tf
+    from sparkml_dist.deep.params.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.train.coupling import Coupling
 
     keras.mixed_precision.set_dtype_policy("mixed_float16")
     try:
@@ -169,18 +169,18 @@ def overflow(context):
 
 def other_types():
     """A network in double precision has no part in the memory, which holds floats."""
-    from sparkml_dist.deep.backend import keras
-    from sparkml_dist.deep.reduction import shared_memory
+    from sparkml_dist.deep.backend.with_horovod import keras
+    from sparkml_dist.deep.train.reduction import shared_memory
 
     return shared_memory([keras.Variable(0.0), keras.Variable(0.0, dtype="float64")]) is None
 
 
 def rank_gone(context):
     """Rank 1 leaves the memory while rank 0 goes on."""
-    from sparkml_dist.deep.backend import hvd, tf
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.loop import step_function
-    from sparkml_dist.deep.reduction import reduce_in_memory, shared_memory
+    from sparkml_dist.deep.backend.with_horovod import hvd, tf
+    from sparkml_dist.deep.train.coupling import Coupling
+    from sparkml_dist.deep.train.loop import step_function
+    from sparkml_dist.deep.train.reduction import reduce_in_memory, shared_memory
 
     model = on_ranks.built(on_ranks.network())
     memory = shared_memory(model.trainable_variables)
@@ -198,9 +198,9 @@ def rank_gone(context):
 
 def pace():
     """Cycle and scheduling of Horovod's threads for each way of gradients, and with cycleMs."""
-    from sparkml_dist.deep import horovod_threads
-    from sparkml_dist.deep.coupling import Coupling
-    from sparkml_dist.deep.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.params.coupling_settings import CouplingSettings
+    from sparkml_dist.deep.train import horovod_threads
+    from sparkml_dist.deep.train.coupling import Coupling
 
     def coupled(transport):
         model = on_ranks.built(on_ranks.network())

@@ -11,14 +11,14 @@ def compare(context, cases):
 
 
 def gap(job, file, sha256):
-    from sparkml_dist.deep.backend import keras
-    from sparkml_dist.deep.builder_call import call_builder, load_builder
-    from sparkml_dist.deep.model_check import build_model
-    from sparkml_dist.deep.network_arrays import network_arrays
-    from sparkml_dist.deep.network_facts import network_facts
-    from sparkml_dist.deep.plan import plan_epoch
-    from sparkml_dist.deep.rank_input import rank_stream
-    from sparkml_dist.deep.scorer import load_network
+    from sparkml_dist.deep.backend.with_horovod import keras
+    from sparkml_dist.deep.input.plan import plan_epoch
+    from sparkml_dist.deep.input.rank_input import rank_stream
+    from sparkml_dist.deep.network.builder_call import call_builder, load_builder
+    from sparkml_dist.deep.network.network_arrays import network_arrays
+    from sparkml_dist.deep.scoring.scorer import load_network
+    from sparkml_dist.deep.train.model_check import build_model
+    from sparkml_dist.deep.train.network_facts import network_facts
 
     keras.utils.set_random_seed(job.seed)
     builder = load_builder(job.builder)

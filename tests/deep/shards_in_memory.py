@@ -8,8 +8,8 @@ import numpy as np
 import scipy.sparse as sp
 
 from sparkml_dist.dataset.block import Block
-from sparkml_dist.deep.pipeline import BatchStream
-from sparkml_dist.deep.plan import lanes_of, plan_epoch, rank_batch
+from sparkml_dist.deep.input.pipeline import BatchStream
+from sparkml_dist.deep.input.plan import lanes_of, plan_epoch, rank_batch
 
 FEATURES = 4
 

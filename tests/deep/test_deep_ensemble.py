@@ -15,7 +15,7 @@ from sparkml_dist import (
     split,
     vote,
 )
-from sparkml_dist.deep.uncertainty import uncertainty
+from sparkml_dist.deep.scoring.uncertainty import uncertainty
 from sparkml_dist.errors import ConfigurationError
 
 FILE = """

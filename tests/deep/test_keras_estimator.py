@@ -103,7 +103,9 @@ def fitted(spark, file, data):
         (learner._job(data, model.folder), model.files[0].name, model.files[0].sha256)
         for learner, model in zip((towers, number), models, strict=True)
     ]
-    (rank,) = run_gang(spark, 1, plain_keras.compare, cases, preload=("sparkml_dist.deep.backend",))
+    (rank,) = run_gang(
+        spark, 1, plain_keras.compare, cases, preload=("sparkml_dist.deep.backend.with_horovod",)
+    )
     return dict(zip(("towers", "number"), zip(models, rank.value, strict=True), strict=True))
 
 

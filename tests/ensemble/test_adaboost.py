@@ -17,16 +17,16 @@ from sklearn.tree import DecisionTreeClassifier
 from sparkml_dist import load_model, partition
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.bags import member_seed
-from sparkml_dist.ensemble.boosting.adaboost import AdaBoostClassifier
-from sparkml_dist.ensemble.boosting.samme import boosted, judged, normalised, samme_probabilities
-from sparkml_dist.ensemble.boosting.shard_weights import ShardPass
-from sparkml_dist.ensemble.boosting.weighted_rows import weighted_rows
-from sparkml_dist.ensemble.boosting.weighted_sample import Candidates
+from sparkml_dist.ensemble.adaboost.adaboost import AdaBoostClassifier
+from sparkml_dist.ensemble.adaboost.samme import boosted, judged, normalised, samme_probabilities
+from sparkml_dist.ensemble.adaboost.shard_weights import ShardPass
+from sparkml_dist.ensemble.adaboost.weighted_sample import Candidates
 from sparkml_dist.ensemble.learner import Traits
+from sparkml_dist.ensemble.sampling import member_seed
 from sparkml_dist.ensemble.score_curve import ScoreCurve
+from sparkml_dist.ensemble.weighted_rows import weighted_rows
 from sparkml_dist.errors import ConfigurationError, DataError, SparkMLDistError, TrainingError
-from sparkml_dist.report.scores import score_rows
+from sparkml_dist.metrics.scores import score_rows
 
 STUMP = DecisionTreeClassifier(max_depth=1)
 TREE = DecisionTreeClassifier(max_depth=4)
@@ -346,7 +346,7 @@ class TestResume:
 
     def test_a_pass_that_is_run_again_finds_its_state_or_comes_to_it(self, cuts, tmp_path, spark):
         """A task may be repeated, and a driver may die between any two jobs."""
-        from sparkml_dist.ensemble.boosting.sampled import SampledBoosting
+        from sparkml_dist.ensemble.adaboost.sampled import SampledBoosting
 
         data, folder = cuts["digits", 3], tmp_path / "m"
         estimator = AdaBoostClassifier(**self.settings, sampleRows=500, modelDir=str(folder))

@@ -12,9 +12,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist import IVotesClassifier, load_model, partition
-from sparkml_dist.ensemble.boosting.adaboost import AdaBoostClassifier
-from sparkml_dist.ensemble.boosting.adaboost_pl import AdaBoostPLClassifier, merged_rounds
-from sparkml_dist.ensemble.boosting.samme import Round
+from sparkml_dist.ensemble.adaboost.adaboost import AdaBoostClassifier
+from sparkml_dist.ensemble.adaboost.adaboost_pl import AdaBoostPLClassifier, merged_rounds
+from sparkml_dist.ensemble.adaboost.samme import Round
 from sparkml_dist.errors import SparkMLDistError, TrainingError
 
 # Depends on its random state only where splits tie, and data here has no ties in the best ones.

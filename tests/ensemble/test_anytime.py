@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sparkml_dist import BaggingClassifier, BaggingRegressor, VotingRegressor, partition
 from sparkml_dist.dataset.subsets import Fold, Validation
 from sparkml_dist.ensemble.bag import Draw
-from sparkml_dist.ensemble.bags import Sampling, member_seed
+from sparkml_dist.ensemble.sampling import Sampling, member_seed
 from sparkml_dist.errors import ConfigurationError, DataError
 
 TREE = DecisionTreeClassifier(max_depth=8)

@@ -15,7 +15,7 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist import BaggingClassifier, VotingClassifier, load_model, partition, split
-from sparkml_dist.ensemble.bags import member_seed, poisson_counts
+from sparkml_dist.ensemble.sampling import member_seed, poisson_counts
 from sparkml_dist.errors import (
     ConfigurationError,
     DataError,

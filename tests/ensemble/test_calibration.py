@@ -19,7 +19,7 @@ from sparkml_dist import BaggingClassifier, load_model, partition, split
 from sparkml_dist.ensemble.calibration.calibration import CalibratedClassifier
 from sparkml_dist.ensemble.calibration.calibrators import Calibration, Sigmoid, Temperature
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
-from sparkml_dist.report.reliability import reliability
+from sparkml_dist.metrics.reliability import reliability
 
 
 def overconfident(classes, n=6000):

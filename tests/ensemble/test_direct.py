@@ -19,8 +19,8 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from sparkml_dist.ensemble.compiled.direct import direct
-from tests.ensemble.onnx_models import combiner, data
+from sparkml_dist.ensemble.direct import direct
+from tests.onnx.onnx_models import combiner, data
 
 
 class _Doubled(DecisionTreeClassifier):
@@ -83,7 +83,7 @@ def test_ensembles_score_the_same_bits(voting, tmp_path, monkeypatch):
     fast = made.load()(X)
     asked = []
     monkeypatch.setattr(
-        "sparkml_dist.ensemble.loaded_members.direct",
+        "sparkml_dist.ensemble.bank.direct",
         lambda learner, method, width: asked.append(method),
     )
     assert np.array_equal(made.load()(X), fast)

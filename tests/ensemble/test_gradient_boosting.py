@@ -18,12 +18,12 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sparkml_dist import load_model, partition
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.gradient.boosting import (
+from sparkml_dist.ensemble.gradient_boosting.gradient_boosting import (
     GradientBoostingClassificationModel,
     GradientBoostingClassifier,
     GradientBoostingRegressor,
 )
-from sparkml_dist.ensemble.gradient.run import GradientRun
+from sparkml_dist.ensemble.gradient_boosting.run import GradientRun
 from sparkml_dist.errors import ConfigurationError, DataError, TrainingError
 
 # What scikit-learn's own boosting is made of.

@@ -22,7 +22,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sparkml_dist import BaggingClassifier, BaggingRegressor, StackingClassifier
 from sparkml_dist.errors import StorageError
-from sparkml_dist.grid_value import GridValue
+from sparkml_dist.models.grid_value import GridValue
 from tests.ensemble.told_models import Own
 
 

@@ -29,7 +29,7 @@ from sparkml_dist import (
 )
 from sparkml_dist.ensemble.importance import learner_importances
 from sparkml_dist.errors import ConfigurationError, DataError
-from sparkml_dist.report.shuffle import Shuffle
+from sparkml_dist.metrics.permutation import _Shuffle as Shuffle
 
 NAMES = [f"x{i}" for i in range(6)]
 
@@ -170,7 +170,7 @@ def test_regressions_have_their_own_metrics(spark):
 def test_several_blocks_and_rows_that_are_sparse(spark, monkeypatch):
     from pyspark.ml.linalg import Vectors
 
-    from sparkml_dist.report import permutation
+    from sparkml_dist.metrics import permutation
 
     rng = np.random.default_rng(1)
     X = (rng.random((900, 12)) < 0.15).astype(float)

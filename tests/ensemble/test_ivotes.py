@@ -12,9 +12,9 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist import load_model, partition, split
-from sparkml_dist.ensemble.bags import member_seed
-from sparkml_dist.ensemble.bites import OutOfBag, bite
-from sparkml_dist.ensemble.ivotes import IVotesClassifier
+from sparkml_dist.ensemble.bagging.bites import OutOfBag, bite
+from sparkml_dist.ensemble.bagging.ivotes import IVotesClassifier
+from sparkml_dist.ensemble.sampling import member_seed
 from sparkml_dist.errors import SparkMLDistError, TrainingError
 
 TREE = DecisionTreeClassifier()

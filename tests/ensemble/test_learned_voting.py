@@ -13,7 +13,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sparkml_dist import VotingClassifier, VotingRegressor, partition
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.selection.mixture import mixture_weights, simplex_least_squares
+from sparkml_dist.ensemble.voting.mixture import mixture_weights, simplex_least_squares
 from sparkml_dist.errors import ConfigurationError
 
 TREES = [("stump", DecisionTreeClassifier(max_depth=1)), ("tree", DecisionTreeClassifier())]

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import log_loss
 
-from sparkml_dist.ensemble.gradient.loss import Slope
-from sparkml_dist.ensemble.gradient.losses import loss_of
-from sparkml_dist.ensemble.gradient.robust_losses import weighted_quantile
+from sparkml_dist.ensemble.gradient_boosting.loss import Slope
+from sparkml_dist.ensemble.gradient_boosting.losses import loss_of
+from sparkml_dist.ensemble.gradient_boosting.robust_losses import weighted_quantile
 from sparkml_dist.errors import ConfigurationError
 
 RNG = np.random.default_rng(0)

@@ -25,9 +25,9 @@ from sparkml_dist import (
 )
 from sparkml_dist.ensemble.bank import MemberBank
 from sparkml_dist.errors import ConfigurationError, ResourceError
+from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence import learners as persisted
-from sparkml_dist.shard_model import ShardModel
-from tests.ensemble.onnx_models import combiner, data
+from tests.onnx.onnx_models import combiner, data
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_cross_validation_picks_the_better_setting(iris):
 
 
 def test_fit_multiple_cuts_once_and_keeps_order(iris, monkeypatch):
-    from sparkml_dist import shard_estimator
+    from sparkml_dist.models import shard_estimator
 
     cuts = []
     real = shard_estimator.partition

@@ -17,8 +17,9 @@ from sparkml_dist import (
     VotingClassifier,
     load_model,
 )
-from sparkml_dist.ensemble.bank import MemberBank, StoredMember
+from sparkml_dist.ensemble.bank import MemberBank
 from sparkml_dist.ensemble.dry_fit import _answers
+from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import ConfigurationError, StorageError, TrainingError
 from sparkml_dist.persistence.filesystem import Folder
 from tests.ensemble import told_models

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from sparkml_dist import load_model
+from sparkml_dist.cli.ensembles import METHODS, EnsembleChoice
+from sparkml_dist.cli.output import JobOutput
+from sparkml_dist.cli.runner import Job
 from sparkml_dist.errors import ConfigurationError, UsageError
-from sparkml_dist.job.ensembles import METHODS, EnsembleChoice
-from sparkml_dist.job.output import JobOutput
-from sparkml_dist.job.runner import Job
 from sparkml_dist.persistence.filesystem import Folder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -19,9 +19,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from sparkml_dist.cli import runner
+from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.errors import SparkMLDistError
-from sparkml_dist.job import runner
-from sparkml_dist.job.output import JobOutput
 from sparkml_dist.persistence.filesystem import Folder
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"

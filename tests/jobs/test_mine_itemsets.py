@@ -9,10 +9,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from sparkml_dist.cli.itemsets import mine_itemsets
+from sparkml_dist.cli.output import JobOutput
+from sparkml_dist.cli.runner import Job, run_job
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, UsageError
-from sparkml_dist.job.itemsets import mine_itemsets
-from sparkml_dist.job.output import JobOutput
-from sparkml_dist.job.runner import Job, run_job
 from sparkml_dist.persistence.filesystem import Folder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,15 +10,15 @@ from sparkml_dist import (
     KerasEstimator,
     KerasRegressor,
 )
-from sparkml_dist.errors import UsageError
-from sparkml_dist.job import networks
-from sparkml_dist.job.network_options import add_network_options
-from sparkml_dist.job.networks import (
+from sparkml_dist.cli import networks
+from sparkml_dist.cli.network_options import add_network_options
+from sparkml_dist.cli.networks import (
     check_network_options,
     network_estimator,
     network_params,
 )
-from sparkml_dist.job.options import JobParser
+from sparkml_dist.cli.options import JobParser
+from sparkml_dist.errors import UsageError
 
 
 def parsed(*options):

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sparkml_dist.cli.ensembles import EnsembleChoice
+from sparkml_dist.cli.options import reading
 from sparkml_dist.errors import UsageError
-from sparkml_dist.job.ensembles import EnsembleChoice
-from sparkml_dist.job.options import reading
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 

@@ -13,10 +13,10 @@ import time
 import pytest
 
 from sparkml_dist import errors
-from sparkml_dist.job.document import MetricsDocument
-from sparkml_dist.job.options import JobParser, add_common_options, add_presence_options
-from sparkml_dist.job.output import JobOutput
-from sparkml_dist.job.runner import run_job
+from sparkml_dist.cli.document import MetricsDocument
+from sparkml_dist.cli.options import JobParser, add_common_options, add_presence_options
+from sparkml_dist.cli.output import JobOutput
+from sparkml_dist.cli.runner import run_job
 from sparkml_dist.persistence import replacing
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.lock import FolderLock
@@ -190,7 +190,7 @@ def test_killed_at_every_step_of_a_replacement(tmp_path, after):
         home = Folder.at(tmp_path / str(steps) / "out")
 
         def attempt(plan, mode="", home=home):
-            from sparkml_dist.job.runner import Job
+            from sparkml_dist.cli.runner import Job
 
             job = Job("sample")
             job.output = JobOutput(home)
@@ -257,8 +257,8 @@ def test_the_second_of_two_runs_is_told_and_writes_nothing(run, tmp_path):
 
 WAITS = """
 import sys, time
-from sparkml_dist.job.runner import run_job
-from sparkml_dist.job.options import JobParser, add_common_options
+from sparkml_dist.cli.runner import run_job
+from sparkml_dist.cli.options import JobParser, add_common_options
 def main(args, job):
     print("ready", flush=True)
     time.sleep(60)

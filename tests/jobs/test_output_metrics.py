@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from pyspark.sql import functions as F
 
-from sparkml_dist.deep.output_facts import Output, OutputFacts
-from sparkml_dist.job.output_metrics import evaluate_outputs
+from sparkml_dist.cli.output_metrics import evaluate_outputs
+from sparkml_dist.deep.network.output_facts import Output, OutputFacts
 
 
 def model(kind, outputs, given, classes=()):

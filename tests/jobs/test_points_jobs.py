@@ -11,12 +11,12 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn.neighbors import LocalOutlierFactor
 
+from sparkml_dist.cli.clusters import find_clusters
+from sparkml_dist.cli.outliers import find_outliers
+from sparkml_dist.cli.output import JobOutput
+from sparkml_dist.cli.runner import Job, run_job
+from sparkml_dist.cli.scoring import score_table
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, UsageError
-from sparkml_dist.job.clusters import find_clusters
-from sparkml_dist.job.outliers import find_outliers
-from sparkml_dist.job.output import JobOutput
-from sparkml_dist.job.runner import Job, run_job
-from sparkml_dist.job.scoring import score_table
 from sparkml_dist.persistence.filesystem import Folder
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from sparkml_dist.cli.output import JobOutput
+from sparkml_dist.cli.profiling import profile_table
+from sparkml_dist.cli.runner import Job
 from sparkml_dist.errors import DataError, StorageError
-from sparkml_dist.job.output import JobOutput
-from sparkml_dist.job.profiling import profile_table
-from sparkml_dist.job.runner import Job
 from sparkml_dist.persistence.filesystem import Folder
 
 ROOT = Path(__file__).resolve().parents[2]

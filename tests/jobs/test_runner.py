@@ -8,10 +8,10 @@ import logging
 import pytest
 
 from sparkml_dist import errors
-from sparkml_dist.job.failures import as_toolkit_error
-from sparkml_dist.job.options import JobParser, add_common_options
-from sparkml_dist.job.output import JobOutput
-from sparkml_dist.job.runner import run_job
+from sparkml_dist.cli.failures import as_toolkit_error
+from sparkml_dist.cli.options import JobParser, add_common_options
+from sparkml_dist.cli.output import JobOutput
+from sparkml_dist.cli.runner import run_job
 from sparkml_dist.persistence.filesystem import Folder
 
 

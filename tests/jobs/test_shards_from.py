@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from sparkml_dist import partition
+from sparkml_dist.cli.output import JobOutput
+from sparkml_dist.cli.training import shard_plan
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.job.output import JobOutput
-from sparkml_dist.job.training import shard_plan
 from sparkml_dist.persistence.filesystem import Folder
 
 JOBS = Path(__file__).parents[2] / "jobs"

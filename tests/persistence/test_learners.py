@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist.errors import StorageError, TrainingError
 from sparkml_dist.persistence.learners import dump_learner, load_learner
-from sparkml_dist.persistence.packed_trees import PackedTrees
+from sparkml_dist.persistence.soundness.packed_trees import PackedTrees
 from sparkml_dist.persistence.trusted_types import TRUSTED_TYPES
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import sparkml_dist as sd
-from sparkml_dist.persistable import Persistable
+from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.public_names import PUBLIC_NAMES
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -11,7 +11,7 @@ from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.deep.classifier import KerasClassificationModel
 from sparkml_dist.deep.estimator import KerasModel
-from sparkml_dist.ensemble.bagging import BaggingClassificationModel, BaggingRegressionModel
+from sparkml_dist.ensemble.bagging.bagging import BaggingClassificationModel, BaggingRegressionModel
 from sparkml_dist.ensemble.calibration.model import CalibratedClassificationModel
 from sparkml_dist.persistence.filesystem import Folder
 

@@ -8,17 +8,17 @@ import sys
 import numpy as np
 import pytest
 
+from sparkml_dist.metrics.permutation import PermutationImportance
+from sparkml_dist.metrics.reliability import Reliability
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.report.accuracy_plot import plot_accuracy_by_members
-from sparkml_dist.report.confusion_plot import _short_number, plot_confusion
-from sparkml_dist.report.curve_plot import plot_stopping_curve
-from sparkml_dist.report.figure import legible
-from sparkml_dist.report.history_plot import plot_history
-from sparkml_dist.report.importance_plot import plot_importances
-from sparkml_dist.report.permutation import PermutationImportance
-from sparkml_dist.report.reliability import Reliability
-from sparkml_dist.report.reliability_plot import plot_reliability
-from sparkml_dist.report.seconds_plot import plot_seconds
+from sparkml_dist.report.plots.accuracy import plot_accuracy_by_members
+from sparkml_dist.report.plots.confusion import _short_number, plot_confusion
+from sparkml_dist.report.plots.curve import plot_stopping_curve
+from sparkml_dist.report.plots.figure import legible
+from sparkml_dist.report.plots.history import plot_history
+from sparkml_dist.report.plots.importance import plot_importances
+from sparkml_dist.report.plots.reliability import plot_reliability
+from sparkml_dist.report.plots.seconds import plot_seconds
 
 
 @pytest.fixture

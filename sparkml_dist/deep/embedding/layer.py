@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from sparkml_dist.deep.backend.without_horovod import keras, tf
 from sparkml_dist.deep.embedding.initial import initial_rows
 from sparkml_dist.deep.embedding.lookup import sharded_lookup
 from sparkml_dist.deep.embedding.marks import Shard, mark
 from sparkml_dist.deep.embedding.place import Place, horovod, place_in_table
-from sparkml_dist.deep.embedding.tensors import keras, tf
 from sparkml_dist.errors import ConfigurationError, StorageError
 
 __all__ = ["PLACEHOLDER", "ShardedEmbedding"]

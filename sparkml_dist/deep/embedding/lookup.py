@@ -6,8 +6,8 @@ from collections import Counter
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from sparkml_dist.deep.backend.without_horovod import tf
 from sparkml_dist.deep.embedding.place import Place, horovod
-from sparkml_dist.deep.embedding.tensors import tf
 
 __all__ = ["sharded_lookup"]
 

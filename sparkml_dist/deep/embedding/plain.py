@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from sparkml_dist.deep.backend.without_horovod import keras
 from sparkml_dist.deep.embedding.layer import ShardedEmbedding
-from sparkml_dist.deep.embedding.tensors import keras
 from sparkml_dist.errors import ConfigurationError
 
 __all__ = ["with_plain_embeddings"]

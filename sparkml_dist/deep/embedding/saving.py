@@ -13,10 +13,10 @@ import h5py
 import numpy as np
 import numpy.typing as npt
 
+from sparkml_dist.deep.backend.without_horovod import tf
 from sparkml_dist.deep.embedding.layer import PLACEHOLDER, ShardedEmbedding
 from sparkml_dist.deep.embedding.marks import Shard, mark_slots, shard_of
 from sparkml_dist.deep.embedding.place import horovod
-from sparkml_dist.deep.embedding.tensors import tf
 
 __all__ = ["gathered_rows", "own_rows", "save_model"]
 

@@ -9,19 +9,19 @@ from pyspark.ml.base import Estimator
 from pyspark.ml.param import Param, TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol, HasSeed, HasWeightCol
 
-from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.dataset.hashing import salt, xxhash64
 from sparkml_dist.dataset.splits import split
 from sparkml_dist.ensemble.calibration.histograms import fit_calibration
 from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.models.classification_model import ShardClassificationModel
+from sparkml_dist.models.persistable import Saved, save_inside
+from sparkml_dist.models.saved_params import SavedParams
+from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import HasClassColumns, HasModelDir, param
-from sparkml_dist.persistable import Saved, save_inside
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home, begin_fit
-from sparkml_dist.saved_params import SavedParams
-from sparkml_dist.shard_estimator import ShardEstimator
-from sparkml_dist.workspace import temporary_folder
+from sparkml_dist.persistence.workspace import temporary_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

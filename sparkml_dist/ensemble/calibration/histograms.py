@@ -21,9 +21,9 @@ from sparkml_dist.ensemble.calibration.calibrators import (
     Temperature,
 )
 from sparkml_dist.errors import DataError, nearest
-from sparkml_dist.report.auc import ProbabilityBins
-from sparkml_dist.report.partial_sums import PartialSums
-from sparkml_dist.scoring import Scorer, block_rows, check_feature_columns, loaded
+from sparkml_dist.metrics.auc import ProbabilityBins
+from sparkml_dist.metrics.partial_sums import PartialSums
+from sparkml_dist.models.scoring import Scorer, block_rows, check_feature_columns, loaded
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:

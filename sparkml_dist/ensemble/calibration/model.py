@@ -7,11 +7,12 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
-from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.calibration.calibrators import Calibration
-from sparkml_dist.persistable import Saved, saved_inside
-from sparkml_dist.scoring import Predict, Scorer, streams, within
+from sparkml_dist.models.classification_model import ShardClassificationModel
+from sparkml_dist.models.persistable import Saved, saved_inside
+from sparkml_dist.models.scoring import Predict, Scorer, streams, within
+from sparkml_dist.report.fitted_model import FittedModel
 
 __all__ = ["BASE", "CalibratedClassificationModel", "CalibratedScorer"]
 
@@ -20,7 +21,7 @@ BASE = "base"
 
 @dataclass(frozen=True)
 class CalibratedScorer:
-    """Another scorer's probabilities, calibrated; see `sparkml_dist.scoring.Scorer`.
+    """Another scorer's probabilities, calibrated; see `sparkml_dist.models.scoring.Scorer`.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class CalibratedScorer:
         return predict
 
 
-class CalibratedClassificationModel(ShardClassificationModel):
+class CalibratedClassificationModel(FittedModel, ShardClassificationModel):
     """A classifier whose probabilities are calibrated.
 
     The prediction is the class that is most probable after the calibration.

@@ -9,28 +9,30 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.classification_model import ShardClassificationModel
 from sparkml_dist.dataset.partitioned import PartitionedDataset, open_partitioned
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
-from sparkml_dist.ensemble.bank import MemberBank, StoredMember
+from sparkml_dist.ensemble.bank import MemberBank
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.stacking.level_one_columns import LevelOneColumns
 from sparkml_dist.ensemble.stacking.spark_bases import with_outputs
 from sparkml_dist.ensemble.stacking.spark_folder import check_stage, load_stage
+from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.persistable import Saved
-from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.names import check_inside
-from sparkml_dist.regression_model import ShardRegressionModel
-from sparkml_dist.scoring import (
+from sparkml_dist.models.classification_model import ShardClassificationModel
+from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.regression_model import ShardRegressionModel
+from sparkml_dist.models.scoring import (
     OutputColumns,
     Predict,
     check_feature_columns,
     score,
     score_regression,
 )
+from sparkml_dist.models.shard_model import ShardModel
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.names import check_inside
+from sparkml_dist.report.fitted_model import FittedModel
 from sparkml_dist.session import SessionInfo
-from sparkml_dist.shard_model import ShardModel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -117,7 +119,7 @@ class StackedScorer:
         return predict
 
 
-class StackedModel(ShardModel):
+class StackedModel(FittedModel, ShardModel):
     """Base of the models with two levels."""
 
     _packages: ClassVar[tuple[str, ...]] = ("joblib", "threadpoolctl")

@@ -13,7 +13,6 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Subset
-from sparkml_dist.ensemble.bags import Sampling
 from sparkml_dist.ensemble.combiner import Combiner, Voting
 from sparkml_dist.ensemble.dry_fit import Candidate
 from sparkml_dist.ensemble.engine import Engine, member_files
@@ -28,7 +27,7 @@ from sparkml_dist.ensemble.fitting import MEMBERS
 from sparkml_dist.ensemble.known_learner import KnownLearner
 from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.ensemble.selection.unseen import kept_from
+from sparkml_dist.ensemble.sampling import Sampling
 from sparkml_dist.ensemble.stacking.level_one import (
     LevelOneWriting,
     Part,
@@ -45,11 +44,12 @@ from sparkml_dist.ensemble.stacking.spark_stage import (
     save_stages,
     stored_stages,
 )
-from sparkml_dist.ensemble.voting import NamedLearners
+from sparkml_dist.ensemble.voting.unseen import kept_from
+from sparkml_dist.ensemble.voting.voting import NamedLearners
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.grid_value import GridValue
+from sparkml_dist.models.grid_value import GridValue
+from sparkml_dist.models.persistable import Saved
 from sparkml_dist.params import param
-from sparkml_dist.persistable import Saved
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.persistence.model_folder import ModelFile

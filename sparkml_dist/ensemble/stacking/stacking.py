@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.classifier import ShardClassifier
 from sparkml_dist.dataset.subsets import Fold, Subset
 from sparkml_dist.ensemble.stacking.model import (
     StackingClassificationModel,
@@ -14,8 +13,9 @@ from sparkml_dist.ensemble.stacking.model import (
 )
 from sparkml_dist.ensemble.stacking.stacked import Stacked
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.models.classifier import ShardClassifier
+from sparkml_dist.models.regressor import ShardRegressor
 from sparkml_dist.params import param
-from sparkml_dist.regressor import ShardRegressor
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -31,8 +31,8 @@ from sparkml_dist.mining.point_estimator import PointEstimator
 from sparkml_dist.mining.point_survey import partial_surveys
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.workspace import temporary_folder
 from sparkml_dist.session import SessionInfo, parse_size
-from sparkml_dist.workspace import temporary_folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

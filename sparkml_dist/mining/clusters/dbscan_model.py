@@ -14,10 +14,10 @@ from sparkml_dist.mining.arrays_model import ArraysModel, read_arrays
 from sparkml_dist.mining.clusters.parts import cores_near, part_file
 from sparkml_dist.mining.clusters.space_cut import SpaceCut
 from sparkml_dist.mining.point_columns import point_matrix
-from sparkml_dist.persistable import Saved
+from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.scoring import loaded
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.scoring import loaded
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -6,10 +6,10 @@ import re
 from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.many_columns import literal
-from sparkml_dist.dataset.table_encoding import check_encoding, lines, text_of_line
-from sparkml_dist.dataset.table_lines import input_errors
-from sparkml_dist.dataset.table_quotes import DOUBLED, ESCAPED, unquoted, whole
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
+from sparkml_dist.tables.encoding import check_encoding, lines, text_of_line
+from sparkml_dist.tables.lines import input_errors
+from sparkml_dist.tables.quotes import DOUBLED, ESCAPED, unquoted, whole
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -31,8 +31,8 @@ from sparkml_dist.mining.itemsets.mining_task import Mining
 from sparkml_dist.mining.itemsets.packed import sizes_of, unpacked_itemsets
 from sparkml_dist.mining.itemsets.trial import trial
 from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
+from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.params import param
-from sparkml_dist.saved_params import SavedParams
 from sparkml_dist.session import SessionInfo, parse_size
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from pyspark.ml.param.shared import HasSeed
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.estimator import check_column, check_fraction, check_whole
 from sparkml_dist.mining.neighbors.minhash import BandKeys, Bands
+from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.params import param
-from sparkml_dist.saved_params import SavedParams
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -19,10 +19,10 @@ from sparkml_dist.mining.outliers.neighborhoods import neighborhoods
 from sparkml_dist.mining.outliers.outlier_params import OutlierModel
 from sparkml_dist.mining.outliers.point_blocks import PointBlocks, block_file
 from sparkml_dist.mining.point_columns import point_matrix
-from sparkml_dist.persistable import Saved
+from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.scoring import loaded
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.scoring import loaded
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.report.figure import COLOURS
+from sparkml_dist.report.plots.figure import COLOURS
 
 __all__ = [
     "bars",

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkml_dist.persistence.packed_trees import PackedTrees
+from sparkml_dist.persistence.soundness.packed_trees import PackedTrees
 from sparkml_dist.persistence.soundness.trees import check_nodes
 
 __all__ = ["check_histogram_boosting"]

@@ -1,0 +1,320 @@
+"""The ensemble that a command line asks for: its options, and the estimator they make."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sparkml_dist.cli.estimators import named_learner
+from sparkml_dist.cli.options import at_least, fraction, json_object, share
+from sparkml_dist.errors import UsageError
+from sparkml_dist.public_names import public_object
+
+__all__ = ["METHODS", "EnsembleChoice", "add_ensemble_options"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way of making an ensemble.
+
+    Attributes
+    ----------
+    classifier, regressor : str
+        Public names of the estimators; no regressor where there is none.
+    several : bool
+        Whether it takes learners of different kinds.
+    weak : bool
+        Whether its learners are regressors in any case.
+    params : dict
+        Params that the method's name decides.
+    """
+
+    classifier: str
+    regressor: str = ""
+    several: bool = False
+    weak: bool = False
+    params: tuple[tuple[str, str], ...] = ()
+
+
+def _bagging(name: str, regressor: str = "BaggingRegressor") -> Method:
+    return Method("BaggingClassifier", regressor, params=(("method", name),))
+
+
+METHODS: dict[str, Method] = {
+    "bagging": _bagging("bagging"),
+    "pasting": _bagging("pasting"),
+    "subspaces": _bagging("subspaces"),
+    "patches": _bagging("patches"),
+    "balanced": _bagging("balanced", ""),
+    "ivotes": Method("IVotesClassifier"),
+    "adaboost": Method("AdaBoostClassifier"),
+    "adaboost-pl": Method("AdaBoostPLClassifier"),
+    "gradient-boosting": Method(
+        "GradientBoostingClassifier",
+        "GradientBoostingRegressor",
+        weak=True,
+    ),
+    "stacking": Method("StackingClassifier", "StackingRegressor", several=True),
+    "blending": Method("BlendingClassifier", several=True),
+    "selection": Method("EnsembleSelectionClassifier", several=True),
+    "voting": Method("VotingClassifier", "VotingRegressor", several=True),
+}
+
+# Options that are passed on as they are, and the Param each sets.
+_PARAMS = {
+    "members": "numMembers",
+    "shards_per_member": "shardsPerMember",
+    "max_samples": "maxSamples",
+    "max_features": "maxFeatures",
+    "voting": "voting",
+    "oob": "oob",
+    "stop_metric": "stopMetric",
+    "tol": "tol",
+    "patience": "patience",
+    "validation_fraction": "validationFraction",
+    "learning_rate": "learningRate",
+    "loss": "loss",
+    "bite_size": "biteSize",
+    "folds": "numFolds",
+    "passthrough": "passthrough",
+    "learn_weights": "learnWeights",
+    "trusted_types": "trustedTypes",
+}
+_TREES = {True: "sklearn.tree.DecisionTreeRegressor", False: "sklearn.tree.DecisionTreeClassifier"}
+
+
+def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
+    """Add what tells which ensemble is fitted, of which learners."""
+    group = parser.add_argument_group("learners")
+    group.add_argument(
+        "--estimator",
+        action="append",
+        metavar="DOTTED.PATH",
+        help="learner that members are copies of; given several times for stacking, blending, "
+        f"selection and voting (default: {_TREES[False]}, or its regressor)",
+    )
+    group.add_argument(
+        "--estimator-params",
+        action="append",
+        type=json_object,
+        default=[],
+        metavar="JSON",
+        help="its parameters, e.g. '{\"max_depth\": 5}'; in the order of the learners",
+    )
+    group.add_argument(
+        "--final-estimator",
+        metavar="DOTTED.PATH",
+        help="learner that combines the others (stacking, blending)",
+    )
+    group.add_argument(
+        "--final-estimator-params", type=json_object, metavar="JSON", help="its parameters"
+    )
+    group.add_argument(
+        "--impute",
+        choices=("mean", "median", "most_frequent"),
+        help="fill in missing values before each learner, for those that do not take them",
+    )
+    group.add_argument(
+        "--scale",
+        action="store_true",
+        help="divide features by their standard deviation before each learner",
+    )
+    group.add_argument(
+        "--trusted-types",
+        nargs="+",
+        action="extend",
+        metavar="TYPE",
+        help="types that members may contain beside the allow-list",
+    )
+    group = parser.add_argument_group("ensemble (an option that a method does not have is refused)")
+    group.add_argument(
+        "--method",
+        choices=tuple(METHODS),
+        default="bagging",
+        metavar="METHOD",
+        help=f"{', '.join(METHODS)} (default: %(default)s)",
+    )
+    group.add_argument(
+        "--regression", action="store_true", help="take the label for a number to be predicted"
+    )
+    group.add_argument(
+        "--members",
+        type=at_least(1),
+        metavar="N",
+        help="members, rounds or stages, at most (default: the method's own)",
+    )
+    group.add_argument(
+        "--shards-per-member", type=at_least(1), metavar="N", help="shards a member learns from"
+    )
+    group.add_argument(
+        "--max-samples", type=share, metavar="F", help="rows of a bag as a share of its shards"
+    )
+    group.add_argument(
+        "--max-features", type=share, metavar="F", help="features of a member as a share of all"
+    )
+    group.add_argument(
+        "--voting", choices=("soft", "hard"), help="mean of probabilities, or majority"
+    )
+    group.add_argument(
+        "--learning-rate", type=at_least(0, float), metavar="F", help="shrinkage of boosting"
+    )
+    group.add_argument("--loss", metavar="NAME", help="loss of gradient boosting")
+    group.add_argument("--bite-size", type=at_least(1), metavar="N", help="rows of a small vote")
+    group.add_argument("--folds", type=at_least(2), metavar="N", help="folds of stacking")
+    group.add_argument(
+        "--passthrough",
+        action="store_true",
+        default=None,
+        help="give the final learner the features as well",
+    )
+    group.add_argument(
+        "--learn-weights",
+        action="store_true",
+        default=None,
+        help="learn each learner's say from kept rows (voting)",
+    )
+    group.add_argument(
+        "--oob",
+        action="store_true",
+        default=None,
+        help="judge every training row by the members that did not see it",
+    )
+    group.add_argument(
+        "--stop-metric",
+        choices=("auc", "log_loss", "accuracy", "rmse", "mae", "r2"),
+        help="stop when this score on kept rows no longer improves",
+    )
+    group.add_argument(
+        "--tol", type=at_least(0, float), metavar="F", help="least improvement that counts"
+    )
+    group.add_argument(
+        "--patience", type=at_least(1), metavar="N", help="times without improvement before the end"
+    )
+    group.add_argument(
+        "--validation-fraction", type=fraction, metavar="F", help="share of the rows kept for that"
+    )
+    group.add_argument(
+        "--calibrate",
+        choices=("sigmoid", "isotonic"),
+        help="calibrate the probabilities on rows kept from the fit",
+    )
+
+
+@dataclass(frozen=True)
+class EnsembleChoice:
+    """A method with its learners and settings, checked as far as no data is needed.
+
+    Attributes
+    ----------
+    kind : type
+        Class of the estimator.
+    params : dict
+        Its Params, those of the run (seed, folders) left out.
+    """
+
+    kind: type[Any]
+    params: dict[str, Any]
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> EnsembleChoice:
+        """Return what `args` of `add_ensemble_options` ask for.
+
+        Raises
+        ------
+        UsageError
+            ``usage`` for options that the method does not have.
+        ConfigurationError
+            As `named_learner`.
+        """
+        method = METHODS[args.method]
+        kind = _kind(args.method, method, regression=args.regression)
+        params = dict(method.params)
+        for option, name in _PARAMS.items():
+            value = getattr(args, option)
+            if value is None:
+                continue
+            if not hasattr(kind, name):
+                raise _not_an_option(args.method, option)
+            params[name] = value
+        if args.calibrate and args.regression:
+            raise UsageError("usage", "--calibrate is for classes; a regression has none.")
+        params |= _learners(args, method)
+        if args.final_estimator or args.final_estimator_params:
+            if not hasattr(kind, "finalEstimator"):
+                raise _not_an_option(args.method, "final_estimator")
+            default = "sklearn.linear_model." + (
+                "Ridge" if args.regression else "LogisticRegression"
+            )
+            params["finalEstimator"] = named_learner(
+                args.final_estimator or default,
+                args.final_estimator_params or {},
+                task="regression" if args.regression else "classification",
+            )
+        return cls(kind, params)
+
+    def estimator(self, **run: Any) -> Any:
+        """Return the estimator with the Params of this run."""
+        return self.kind(**self.params, **run)
+
+
+def _kind(name: str, method: Method, *, regression: bool) -> type[Any]:
+    public = method.regressor if regression else method.classifier
+    if not public:
+        others = ", ".join(k for k, m in METHODS.items() if m.regressor)
+        raise UsageError(
+            "usage", f"--method {name} is for classes only.", f"With --regression: {others}."
+        )
+    found: type[Any] = public_object(public)
+    return found
+
+
+def _not_an_option(method: str, option: str) -> UsageError:
+    if option == "members":
+        hint = "Leave it out: the members are the learners that --estimator names, once or often."
+    else:
+        hint = "See train_ensemble.py --help."
+    return UsageError("usage", f"--method {method} has no --{option.replace('_', '-')}.", hint)
+
+
+def _learners(args: argparse.Namespace, method: Method) -> dict[str, Any]:
+    regressors = args.regression or method.weak
+    paths: Sequence[str] = args.estimator or [_TREES[regressors]]
+    if len(paths) > 1 and not method.several:
+        raise UsageError(
+            "usage",
+            f"--method {args.method} takes one --estimator. Got {len(paths)}.",
+            f"Several: {', '.join(k for k, m in METHODS.items() if m.several)}.",
+        )
+    if len(args.estimator_params) > len(paths):
+        raise UsageError(
+            "usage",
+            f"There are {len(args.estimator_params)} --estimator-params for {len(paths)} "
+            "--estimator.",
+        )
+    params = [*args.estimator_params, *[{}] * (len(paths) - len(args.estimator_params))]
+    learners = [
+        named_learner(
+            path,
+            settings,
+            voting=args.voting or "soft" if _asks_for_probabilities(args.method) else "hard",
+            impute=args.impute,
+            scale=args.scale,
+            task="regression" if regressors else "classification",
+        )
+        for path, settings in zip(paths, params, strict=True)
+    ]
+    if not method.several:
+        return {"estimator": learners[0]}
+    names: list[str] = []
+    for path in paths:
+        name = path.rpartition(".")[2]
+        same = sum(n.split("-")[0] == name for n in names)
+        names.append(f"{name}-{same + 1}" if same else name)
+    return {"estimators": list(zip(names, learners, strict=True))}
+
+
+def _asks_for_probabilities(method: str) -> bool:
+    """Tell whether members must give probabilities unless they vote hard."""
+    return method not in ("adaboost", "adaboost-pl", "ivotes", "stacking", "blending")

@@ -1,0 +1,127 @@
+"""The training of a network that a command line asks for: its estimator, and the Params it sets."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.errors import UsageError
+
+if TYPE_CHECKING:
+    from sparkml_dist.deep.network_estimator import NetworkEstimator
+
+__all__ = [
+    "check_network_options",
+    "network_estimator",
+    "network_params",
+    "network_ranks",
+]
+
+# Options that are passed on as they are, and the Param each sets.
+_PARAMS = {
+    "model": "builder",
+    "ranks": "numRanks",
+    "epochs": "epochs",
+    "batch_size": "batchSize",
+    "inputs": "inputs",
+    "validation_fraction": "validationFraction",
+    "monitor": "monitor",
+    "monitor_mode": "monitorMode",
+    "patience": "patience",
+    "min_delta": "minDelta",
+    "restore_best": "restoreBest",
+    "class_weight": "classWeight",
+    "callbacks": "callbacks",
+    "tensorboard": "tensorboard",
+    "checkpoint_every": "checkpointEvery",
+    "keep_checkpoints": "keepCheckpoints",
+    "max_restarts": "maxRestarts",
+    "mixed_precision": "mixedPrecision",
+    "learning_rate_scaling": "learningRateScaling",
+    "warmup_epochs": "warmupEpochs",
+    "clip_norm": "clipNorm",
+    "accumulate": "accumulationSteps",
+    "compression": "compression",
+    "fusion_mb": "fusionMb",
+    "cycle_ms": "cycleMs",
+    "transport": "transport",
+    "stall_timeout": "stallTimeout",
+    "silence_timeout": "silenceTimeout",
+    "slot_timeout": "slotTimeout",
+}
+
+
+def check_network_options(args: argparse.Namespace) -> None:
+    """Raise for options that do not go together; no session is needed.
+
+    Raises
+    ------
+    UsageError
+        ``usage``.
+    """
+    if args.regression and args.class_weight is not None:
+        raise UsageError("usage", "--class-weight is for classes; a regression has none.")
+    if args.members and args.regression:
+        raise UsageError("usage", "--members vote on classes: leave out --regression.")
+    if args.targets:
+        for option in ("members", "class_weight"):
+            if getattr(args, option) is not None:
+                raise UsageError(
+                    "usage",
+                    f"--{option.replace('_', '-')} is for a network of one class: leave out "
+                    "--targets.",
+                )
+        if ":" not in args.model:
+            raise UsageError(
+                "usage",
+                f"--targets needs a network of your own: --model FILE.py:FUNCTION. Got "
+                f"{args.model}.",
+            )
+    if args.inputs and args.input_shape:
+        raise UsageError(
+            "usage", "--input-shape is for one input: give each input's shape in --inputs."
+        )
+    if (args.monitor or "").startswith("val_") and args.validation_fraction is None:
+        raise UsageError("usage", f"--monitor {args.monitor} needs --validation-fraction.")
+    if args.patience is None and not args.restore_best:
+        for option in ("monitor", "monitor_mode", "min_delta"):
+            if getattr(args, option) is not None:
+                raise UsageError(
+                    "usage", f"--{option.replace('_', '-')} needs --patience or --restore-best."
+                )
+
+
+def network_params(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the Params that `args` of `sparkml_dist.cli.network_options` set."""
+    found = {
+        name: getattr(args, option)
+        for option, name in _PARAMS.items()
+        if getattr(args, option) is not None
+    }
+    found["numRanks"] = network_ranks(args)
+    if args.input_shape is not None:
+        found["inputShape"] = list(args.input_shape)
+    if args.members is not None:
+        found["numMembers"] = args.members
+    if args.targets is not None:
+        found["targets"] = args.targets
+        found["task"] = "regression" if args.regression else "classification"
+    return found
+
+
+def network_ranks(args: argparse.Namespace) -> int:
+    """Return the ranks of each network."""
+    return args.ranks or (1 if args.members else 2)
+
+
+def network_estimator(args: argparse.Namespace, **more: Any) -> NetworkEstimator:
+    """Return the estimator that `args` ask for, with `more` Params."""
+    from sparkml_dist import deep
+
+    if args.targets is not None:
+        kind: type[NetworkEstimator] = deep.KerasEstimator
+    elif args.members is not None:
+        kind = deep.DeepEnsembleClassifier
+    else:
+        kind = deep.KerasRegressor if args.regression else deep.KerasClassifier
+    return kind(**network_params(args), **more)

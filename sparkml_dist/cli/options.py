@@ -1,0 +1,354 @@
+"""The command line of the jobs: common options, checked before Spark starts."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import textwrap
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+from sparkml_dist.errors import UsageError, nearest
+from sparkml_dist.session import parse_size
+from sparkml_dist.tables.columns import TYPES
+from sparkml_dist.tables.lines import FORMATS
+from sparkml_dist.tables.schema import MISSING_VALUES
+
+__all__ = [
+    "JobParser",
+    "add_common_options",
+    "add_presence_options",
+    "add_reading_options",
+    "add_training_options",
+    "at_least",
+    "fraction",
+    "json_object",
+    "plan_of",
+    "reading",
+    "shape",
+    "share",
+    "size",
+]
+
+_WIDTH = 88
+# What says where an outcome goes, not what it is.
+_NO_PLAN = ("output", "overwrite", "resume", "metrics_out", "verbose")
+_STATUSES = (
+    "Exit status: 0 ok, 2 usage, 10 configuration, 11 data, 12 resources, 13 training, "
+    "14 input/output, 1 unexpected. The last line on stdout is the metrics as JSON."
+)
+
+
+class JobParser(argparse.ArgumentParser):
+    """A parser that raises `UsageError` instead of ending the process.
+
+    Parameters
+    ----------
+    description : str
+        What the job does.
+    examples : sequence of str
+        Command lines, shown under the options.
+    """
+
+    def __init__(self, prog: str, description: str, examples: Sequence[str] = ()) -> None:
+        shown = "\n".join(f"  spark-submit jobs/{prog}.py {example}" for example in examples)
+        super().__init__(
+            prog=prog,
+            description=textwrap.fill(description, _WIDTH),
+            epilog=f"examples:\n{shown}\n\n{textwrap.fill(_STATUSES, _WIDTH)}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+            allow_abbrev=False,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Raise `UsageError`, with the nearest option for one that does not exist."""
+        if found := re.match(r"unrecognized arguments: (--[\w-]+)", message):
+            message += "." + nearest(found.group(1), self._option_string_actions)
+        raise UsageError("usage", message.rstrip(".") + ".", f"See {self.prog}.py --help.")
+
+
+def at_least(
+    least: float, kind: Callable[[str], float] = int, below: float | None = None
+) -> Callable[[str], Any]:
+    """Return an argparse type for numbers of `least` or more, and less than `below`."""
+
+    def parse(text: str) -> float:
+        limits = f">= {least}" + (f" and < {below}" if below is not None else "")
+        try:
+            value = kind(text)
+        except ValueError:
+            value = float("nan")
+        if not (value >= least and (below is None or value < below)):
+            noun = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"must be {noun} {limits}. Got {text!r}")
+        return value
+
+    return parse
+
+
+def fraction(text: str) -> float:
+    """Parse a number strictly between 0 and 1."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1:
+        raise argparse.ArgumentTypeError(f"must be a number between 0 and 1. Got {text!r}")
+    return value
+
+
+def share(text: str) -> float:
+    """Parse a number greater than 0 and up to 1."""
+    return 1.0 if text in ("1", "1.0") else fraction(text)
+
+
+def size(text: str) -> str:
+    """Check a size such as ``512m``."""
+    from sparkml_dist.errors import ConfigurationError
+
+    try:
+        parse_size(text)
+    except ConfigurationError as error:
+        raise argparse.ArgumentTypeError(f"must be a size such as 512m. Got {text!r}") from error
+    return text
+
+
+def shape(text: str) -> tuple[int, ...]:
+    """Parse ``28,28,1``."""
+    try:
+        dimensions = tuple(int(part) for part in re.split(r"[,x]", text))
+    except ValueError:
+        dimensions = (0,)
+    if min(dimensions) < 1:
+        raise argparse.ArgumentTypeError(f"must be positive numbers such as 28,28,1. Got {text!r}")
+    return dimensions
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """Parse a JSON object such as ``{"max_depth": 5}``."""
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f'must be a JSON object such as {{"max_depth": 5}} ({error}). Got {text!r}'
+        ) from error
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(
+            f'must be a JSON object such as {{"max_depth": 5}}. Got {text!r}'
+        )
+    return value
+
+
+def add_reading_options(parser: argparse.ArgumentParser, *, declared: bool = True) -> None:
+    """Add what tells how files are read: ``--format``, ``--header``, ``--delimiter`` and so on.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    declared : bool, default=True
+        Whether types, missing values and the decimal mark can be said; not where a model knows.
+    """
+    group = parser.add_argument_group("how files are read")
+    group.add_argument(
+        "--format", choices=FORMATS, help="format of the data (default: from the name)"
+    )
+    group.add_argument(
+        "--header",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="whether text files begin with a line of names (default: found out, and logged)",
+    )
+    group.add_argument(
+        "--delimiter",
+        metavar="CHAR",
+        type=_delimiter,
+        help="separator of CSV fields; ' ' is any run of blanks (default: found out)",
+    )
+    group.add_argument(
+        "--encoding",
+        metavar="NAME",
+        help="encoding of text files, such as windows-1252 or UTF-16 (default: UTF-8, and "
+        "windows-1252 for values that are not)",
+    )
+    group.add_argument(
+        "--comment",
+        metavar="CHAR",
+        help="leave out lines of text files that begin with CHAR; '' for none (default: those "
+        "before the first row that begin with # and have not as many fields)",
+    )
+    group.add_argument(
+        "--decimal",
+        choices=(".", ","),
+        help="decimal mark of numbers in text files (default: found out)",
+    )
+    if not declared:
+        return
+    group.add_argument(
+        "--types",
+        metavar="FILE",
+        type=_types,
+        default={},
+        help="JSON file of what columns of text files hold: a name, index or glob to number, "
+        "boolean or text (default: found out from all values)",
+    )
+    group.add_argument(
+        "--text",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PATTERN",
+        help="columns of text files that hold text, whatever it looks like",
+    )
+    group.add_argument(
+        "--missing",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="TEXT",
+        help="fields of text files that mean 'no value' in any feature, beside the empty one and, "
+        f"in columns of numbers, {', '.join(filter(None, MISSING_VALUES))}",
+    )
+
+
+def reading(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the reading options as `read_table` takes them."""
+    found = {
+        name: getattr(args, name)
+        for name in ("format", "header", "delimiter", "encoding", "comment", "decimal")
+    }
+    if hasattr(args, "types"):
+        found |= {"types": args.types, "text": args.text, "missing": args.missing}
+    return found
+
+
+def _types(path: str) -> dict[str, str]:
+    """Read a file of columns' types."""
+    try:
+        value = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"must be a JSON file ({error}). Got {path!r}") from error
+    if not isinstance(value, dict) or not {*map(str, value.values())} <= {*TYPES}:
+        raise argparse.ArgumentTypeError(
+            f"must hold an object of names and {', '.join(TYPES)}. Got {path!r}"
+        )
+    return value
+
+
+def _delimiter(text: str) -> str:
+    text = {"\\t": "\t", "tab": "\t", "space": " "}.get(text, text)
+    if len(text) != 1 or text in '"\r\n':
+        raise argparse.ArgumentTypeError(f"must be one character. Got {text!r}")
+    return text
+
+
+def add_training_options(parser: argparse.ArgumentParser) -> None:
+    """Add what the training jobs share: data, columns, shards, output."""
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--train", required=True, metavar="URI", help="training data: a file, folder or pattern"
+    )
+    held_out = data.add_mutually_exclusive_group()
+    held_out.add_argument("--test", metavar="URI", help="held-out data, read in the same way")
+    held_out.add_argument(
+        "--test-fraction",
+        type=fraction,
+        metavar="F",
+        help="share of the training rows to hold out, by a hash of the row (default: 0.2)",
+    )
+    add_reading_options(parser)
+    columns = parser.add_argument_group("columns (a PATTERN is a name, an index or a glob)")
+    columns.add_argument(
+        "--label",
+        metavar="COL",
+        help="label column: a name, or an index from 0 (-1 is the last) for files without a "
+        "header (default: label)",
+    )
+    columns.add_argument(
+        "--features",
+        nargs="+",
+        action="extend",
+        metavar="PATTERN",
+        help="feature columns (default: all others)",
+    )
+    columns.add_argument(
+        "--categorical",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="PATTERN",
+        help="feature columns that hold categories; 'auto' for all features of strings",
+    )
+    columns.add_argument("--weight", metavar="COL", help="column of row weights, >= 0")
+    columns.add_argument(
+        "--key",
+        metavar="COL",
+        help="column that identifies a row, or a group of rows that hold-outs and folds must keep "
+        "together (default: the row's content)",
+    )
+    shards = parser.add_argument_group("shards").add_mutually_exclusive_group()
+    shards.add_argument(
+        "--shards", type=at_least(1), metavar="N", help="number of random shards to cut"
+    )
+    shards.add_argument(
+        "--memory-per-task",
+        type=size,
+        metavar="SIZE",
+        help="cut shards that a task of this memory can learn from (default: 512m)",
+    )
+    shards.add_argument(
+        "--shards-from",
+        metavar="DIR",
+        help="cut none: use those in the output folder of a job on the same data",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output",
+        required=True,
+        metavar="DIR",
+        help="folder or URI for model/, shards/, plots/ and metrics.json",
+    )
+    add_presence_options(output, kept="its shards and members are kept")
+
+
+def add_presence_options(
+    group: argparse._ArgumentGroup, *, kept: str = "what is complete is left as it is"
+) -> None:
+    """Add ``--overwrite`` and ``--resume``: what to do with an output that is there.
+
+    Parameters
+    ----------
+    group : argparse group
+    kept : str
+        What a run that completes another one does not do again.
+    """
+    present = group.add_mutually_exclusive_group()
+    present.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace an earlier output, once the new one is complete",
+    )
+    present.add_argument("--resume", action="store_true", help=f"complete an earlier run: {kept}")
+
+
+def plan_of(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the options that decide a job's outcome; a run to be resumed must share them."""
+    return {name: value for name, value in vars(args).items() if name not in _NO_PLAN}
+
+
+def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:
+    """Add ``--metrics-out``, ``--seed`` and ``--verbose``."""
+    group = parser.add_argument_group("run")
+    group.add_argument(
+        "--metrics-out", metavar="FILE", help="metrics as JSON (default: metrics.json in DIR)"
+    )
+    if seed:
+        group.add_argument(
+            "--seed",
+            type=at_least(0),
+            default=0,
+            metavar="N",
+            help="seed of all draws (default: 0)",
+        )
+    group.add_argument("--verbose", action="store_true", help="log more, on stdout")

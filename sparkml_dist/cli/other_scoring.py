@@ -1,0 +1,62 @@
+"""Scores a table with a model that was learnt from no label: clusters, outliers, rules."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.cli.options import reading
+from sparkml_dist.dataset.columns import match_columns
+from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.parquet import read_parquet
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.mining.arrays_model import ArraysModel
+from sparkml_dist.tables.lines import format_of, input_errors
+from sparkml_dist.tables.read import read_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["other_scores"]
+
+
+def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> DataFrame:
+    """Return the input's columns that are to be kept, and those that the model adds.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        ``input``, ``label``, ``keep`` and the reading options.
+    spark : pyspark.sql.SparkSession
+    model : pyspark.ml.Model
+        Anything but a `ShardModel`.
+
+    Raises
+    ------
+    ConfigurationError
+        ``no_label`` for ``--label``, which there is nothing to compare with.
+    SparkMLDistError
+        What reading the table raises, and the model's own ``transform``.
+    """
+    if args.label is not None:
+        raise ConfigurationError(
+            "no_label",
+            f"A {type(model).__name__} was learnt from no label, so that --label says nothing.",
+            "Leave --label out.",
+        )
+    if format_of(args.input, args.format) == "parquet":
+        with input_errors(args.input):  # of any types: baskets are arrays
+            df = read_parquet(spark, args.input)
+    else:
+        # What the model does not look at passes through as it is written.
+        looked_at = list(model.columns.names) if isinstance(model, ArraysModel) else None
+        options = reading(args)
+        df = read_table(spark, args.input, features=looked_at, label_optional=True, **options).df
+    columns = df.columns
+    scored: DataFrame = model.transform(df)
+    if args.keep is None:
+        return scored
+    wanted = [pattern for pattern in args.keep if pattern]
+    kept = match_columns("keep", wanted, columns) if wanted else []
+    added = [name for name in scored.columns if name not in columns]
+    return scored.select(*quoted(kept), *quoted(added))

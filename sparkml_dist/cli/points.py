@@ -1,0 +1,161 @@
+"""What the jobs over points share: the table's options, reading it, and the output folder."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sparkml_dist.cli.indicators import with_indicators
+from sparkml_dist.cli.options import (
+    add_presence_options,
+    add_reading_options,
+    plan_of,
+    reading,
+)
+from sparkml_dist.cli.output import JobOutput
+from sparkml_dist.cli.runner import Job
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.tables.columns import find_column
+from sparkml_dist.tables.lines import TEXT_FORMATS, format_of
+from sparkml_dist.tables.read import read_table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["PointTable", "add_point_options", "claimed_output", "read_points"]
+
+
+@dataclass(frozen=True)
+class PointTable:
+    """A table of points.
+
+    Attributes
+    ----------
+    df : pyspark.sql.DataFrame
+    features : list of str
+        Columns of coordinates.
+    label : str
+        Column of the truth; empty when none was named.
+    indicators : list of str
+        Those of `features` that tell of a category, and are no column of the input.
+    """
+
+    df: DataFrame
+    features: list[str]
+    label: str
+    indicators: list[str]
+
+
+def add_point_options(
+    parser: argparse.ArgumentParser,
+    *,
+    truth: str,
+    categorical: bool = False,
+) -> None:
+    """Add what the jobs over points share: data, columns, output.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    truth : str
+        What ``--label`` is for.
+    categorical : bool, default=False
+        Whether features may hold categories.
+    """
+    data = parser.add_argument_group("data")
+    data.add_argument(
+        "--input",
+        "--train",
+        dest="input",
+        required=True,
+        metavar="URI",
+        help="the rows: a file, folder or pattern",
+    )
+    add_reading_options(parser)
+    columns = parser.add_argument_group("columns (a PATTERN is a name, an index or a glob)")
+    columns.add_argument("--label", metavar="COL", help=truth)
+    columns.add_argument(
+        "--features",
+        nargs="+",
+        action="extend",
+        metavar="PATTERN",
+        help="columns to take (default: all others)",
+    )
+    if categorical:
+        columns.add_argument(
+            "--categorical",
+            nargs="+",
+            action="extend",
+            default=[],
+            metavar="PATTERN",
+            help="feature columns that hold categories, each of which becomes a 0 or 1; 'auto' for "
+            "all features of strings",
+        )
+    columns.add_argument(
+        "--key", metavar="COL", help="column that names a row; kept, and no feature"
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument(
+        "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
+    )
+    add_presence_options(output, kept="its model is kept")
+
+
+def claimed_output(args: argparse.Namespace, job: Job) -> tuple[JobOutput, bool]:
+    """Make the output folder this run's own; tell whether an earlier run is resumed.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+    job : Job
+
+    Raises
+    ------
+    StorageError
+        ``output_exists``.
+    ConfigurationError
+        ``unknown_format``, ``plan_differs``.
+    """
+    assert job.output is not None
+    output = job.output
+    output.overwrite, output.resume = args.overwrite, args.resume
+    format_of(args.input, args.format)
+    return output, output.claim(plan_of(args))
+
+
+def read_points(args: argparse.Namespace, job: Job) -> PointTable:
+    """Read the table of points.
+
+    Raises
+    ------
+    StorageError, DataError, ConfigurationError
+        As `read_table` has it; ``column_twice`` where a column of the result is there already.
+    """
+    options = reading(args)
+    text = format_of(args.input, args.format) in TEXT_FORMATS
+    if text and args.key is not None and not args.features:
+        options["types"] = {args.key: "text"} | options["types"]
+    with job.stage("read"):
+        table = read_table(
+            job.spark,
+            args.input,
+            label=args.label,
+            features=args.features,
+            categorical=getattr(args, "categorical", ()),
+            label_optional=True,
+            **options,
+        )
+        features = table.features
+        if args.key is not None:
+            key = find_column(args.key, table.df.columns, "key", repr(args.input))
+            features = [name for name in features if name != key]
+        for name in ("prediction", "outlierScore", "outlierColumn"):
+            if name in table.df.columns:
+                raise ConfigurationError(
+                    "column_twice", f"The input has a column {name!r}, which the job writes."
+                )
+        made = with_indicators(table.df, features, table.categorical)
+    label = table.label if args.label is not None else ""
+    job.document.features = len(made.features)
+    return PointTable(made.df, made.features, label, made.added)

@@ -1,0 +1,229 @@
+"""Runs a job: exit codes, one line on stderr, metrics to a file and as the last line of stdout."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, NoReturn
+
+from sparkml_dist.cli.document import MetricsDocument
+from sparkml_dist.cli.failures import as_toolkit_error
+from sparkml_dist.cli.output import JobOutput, split_location
+from sparkml_dist.errors import ConfigurationError, SparkMLDistError
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.session import get_session, tell_stderr
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Job", "run_job"]
+
+_logger = logging.getLogger(__name__)
+
+
+class Job:
+    """A running job, as its main function sees it.
+
+    Attributes
+    ----------
+    document : MetricsDocument
+        To be filled in.
+    output : JobOutput or None
+        The output folder, where the job has one.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.document = MetricsDocument(name)
+        self.output: JobOutput | None = None
+        self._spark: SparkSession | None = None
+
+    @property
+    def spark(self) -> SparkSession:
+        """The SparkSession; started on first use, so that what can be checked is checked before."""
+        if self._spark is None:
+            with self.stage("start"):
+                self._spark = _started(f"sparkml_dist {self.document.job}")
+        return self._spark
+
+    @contextlib.contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the seconds of a block to a stage of the metrics document."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            spent = time.perf_counter() - start
+            self.document.seconds[name] = self.document.seconds.get(name, 0.0) + spent
+            _logger.info("%s: %.1f s", name, spent)
+
+    def already_done(self, output: JobOutput) -> bool:
+        """Tell whether the run to be resumed is complete; its document then is this run's."""
+        found = output.outcome()
+        if found is None or found.get("job") != self.document.job:
+            return False
+        _logger.info("the output in %s is complete; it is left as it is", output.home.location)
+        self.document.earlier = found
+        return True
+
+    def stop(self) -> None:
+        """Stop the session, if one was started."""
+        if self._spark is not None:
+            try:
+                self._spark.stop()
+            except Exception:  # it may be what failed; the job's outcome is known by now
+                _logger.debug("the session did not stop cleanly", exc_info=True)
+
+
+def _started(name: str) -> SparkSession:
+    try:
+        return get_session(name)
+    except SparkMLDistError:
+        raise
+    except Exception as error:
+        # Java's exception stands in the second line, after a colon; it says what is wrong.
+        told = [line.strip(": ") for line in str(error).splitlines() if line.strip(": ")]
+        reason = next((line for line in told if "Exception: " in line), (told or ["?"])[0])
+        raise ConfigurationError(
+            "session_not_started",
+            f"Spark did not start: {reason[:400]}",
+            "Check the master, and the memory and cores that the settings ask of it.",
+        ) from error
+
+
+def run_job(
+    name: str,
+    parser: argparse.ArgumentParser,
+    main: Callable[[argparse.Namespace, Job], None],
+    argv: Sequence[str] | None = None,
+    *,
+    writes_folder: bool = True,
+) -> int:
+    """Run ``main(args, job)`` and return the exit status of the process.
+
+    Whatever happens, the metrics document is printed as the last line of stdout, and written to
+    ``--metrics-out`` or, where the output folder is the job's own, to ``metrics.json`` in it
+    (``metrics.failed.json`` where that is of a run that ended well, and this one failed).
+    No other run may write into that folder before this one has ended.
+
+    Parameters
+    ----------
+    name : str
+        Name of the job.
+    parser : argparse.ArgumentParser
+        Its options; must have ``--metrics-out``.
+    main : callable
+        Does the work and fills in ``job.document``.
+    argv : sequence of str, optional
+        Arguments; those of the process by default.
+    writes_folder : bool, default=True
+        Whether ``--output`` is a folder that holds the metrics unless told otherwise.
+
+    Returns
+    -------
+    int
+        0 ok, 2 usage, 10 configuration, 11 data, 12 resources, 13 training, 14 input/output,
+        1 unexpected.
+    """
+    argv = sys.argv[1:] if argv is None else list(argv)
+    start = time.perf_counter()
+    job = Job(name)
+    document = job.document
+    metrics_out, status = None, 0
+    try:
+        metrics_out, output = _places(argv)
+        if output and writes_folder:
+            job.output = JobOutput(Folder.at(output), tells_metrics=not metrics_out)
+        args = parser.parse_args(argv)
+        _log_to_stdout(verbose=bool(getattr(args, "verbose", False)))
+        with _ended_by_signals():
+            if job.output is not None:
+                job.output.lock(f"{name}, run {document.run_id}")
+            main(args, job)
+        document.status = "ok"
+    except SystemExit as wanted:  # --help, --version
+        return int(wanted.code or 0)
+    except BaseException as raised:
+        error = as_toolkit_error(raised)
+        _logger.debug("the job failed", exc_info=True)
+        trace = traceback.format_exc() if error.code == "unexpected" else None
+        document.fail(error, trace)
+        status = error.exit_status
+        _report(name, error)
+    document.seconds["total"] = time.perf_counter() - start
+    job.stop()
+    try:
+        _write(document, job, metrics_out)
+    except SparkMLDistError as error:
+        if status == 0:
+            document.fail(error)
+            status = error.exit_status
+        _report(name, error)
+    finally:
+        if job.output is not None:
+            job.output.unlock()
+    print(document.line(), flush=True)  # noqa: T201 - a job's result is its last line
+    return status
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """Let a request to terminate end the job as an interruption does, so that it cleans up."""
+
+    def interrupt(*_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _report(name: str, error: SparkMLDistError) -> None:
+    """Say in one line on stderr what is wrong; further lines (a rank's log) go to stdout."""
+    first, *rest = error.message.splitlines() or [""]
+    for line in rest:
+        _logger.info("%s", line)
+    one_line = type(error)(error.code, first, " ".join(error.hint.split()))
+    tell_stderr(f"{name}: error: {one_line}")
+
+
+def _places(argv: Sequence[str]) -> tuple[str | None, str | None]:
+    """Return ``--metrics-out`` and ``--output`` even from a command line wrong elsewhere."""
+    lenient = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    lenient.add_argument("--metrics-out", nargs="?")
+    lenient.add_argument("--output", nargs="?")
+    with contextlib.suppress(argparse.ArgumentError, SystemExit):
+        found = lenient.parse_known_args(list(argv))[0]
+        return found.metrics_out, found.output
+    return None, None
+
+
+def _write(document: MetricsDocument, job: Job, metrics_out: str | None) -> None:
+    if metrics_out:
+        folder, name = split_location(metrics_out)
+        folder.write_json(name, document.to_dict())
+    elif job.output is not None and document.to_dict() is not document.earlier:
+        where = job.output.record(document)
+        if where is not None and document.status != "ok":
+            _logger.info("the metrics of this failed run are in %s", where)
+
+
+def _log_to_stdout(*, verbose: bool) -> None:
+    """Let the toolkit's log tell the job's progress on stdout; stderr is Spark's and errors'."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+    logger = logging.getLogger("sparkml_dist")
+    logger.handlers = [handler]
+    logger.propagate = False
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)

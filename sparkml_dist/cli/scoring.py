@@ -1,0 +1,207 @@
+"""Scores a table with a saved model and writes the result as Parquet."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from typing import TYPE_CHECKING
+
+from sparkml_dist.cli.options import reading
+from sparkml_dist.cli.other_scoring import other_scores
+from sparkml_dist.cli.runner import Job
+from sparkml_dist.dataset.columns import match_columns
+from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.metrics.evaluation import evaluate_classification
+from sparkml_dist.metrics.regression import evaluate_regression
+from sparkml_dist.models.persistable import load_model
+from sparkml_dist.models.shard_model import ShardModel
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.lock import FolderLock
+from sparkml_dist.persistence.model_folder import MANIFEST
+from sparkml_dist.persistence.parquet import write_parquet
+from sparkml_dist.persistence.replacing import replace_folder
+from sparkml_dist.tables.lines import format_of
+from sparkml_dist.tables.read import read_table
+from sparkml_dist.tables.schema import Table, TableSchema
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["score_table"]
+
+_logger = logging.getLogger(__name__)
+
+
+def score_table(args: argparse.Namespace, job: Job) -> None:
+    """Do the work of the scoring job and fill in its metrics document.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        ``model``, ``input``, ``output``, ``label``, ``keep``, ``overwrite`` and the reading
+        options.
+    job : Job
+
+    Raises
+    ------
+    StorageError
+        ``output_exists``, ``output_busy``, ``not_a_model``, and what loading the model raises.
+    DataError
+        What reading the table and scoring it raise.
+    """
+    target = Folder.at(args.output)
+    with FolderLock(target, application=f"score, run {job.document.run_id}") as lock:
+        _check_target(target, overwrite=args.overwrite)
+        format_of(args.input, args.format)
+        home = _model_folder(args.model)
+        model = load_model(home.location, trusted=args.trusted_types, verify=args.verify)
+        document = job.document
+        spark, label = job.spark, ""
+        with job.stage("read"):
+            if isinstance(model, ShardModel):
+                document.features = model.numFeatures
+                document.classes = len(model.label.classes)
+                table = _read(args, job, model)
+                label = table.label
+                scored = _scored(model, table.df, args.keep, label)
+            else:
+                scored = other_scores(args, spark, model)
+        temporary = _beside(target)
+        temporary.delete()  # left by a run that was killed
+        try:
+            with job.stage("score"):
+                write_parquet(scored, temporary)
+            written = spark.read.parquet(temporary.spark_path())
+            document.rows = written.count()
+            if label:
+                with job.stage("evaluate"):
+                    _evaluate(job, model, written, label)
+            lock.check()
+        except BaseException:
+            temporary.delete()
+            raise
+        replace_folder(temporary, target)
+    document.more["output"] = {"predictions": target.location}
+    document.more["model"] = {"location": home.location, "class": type(model).__name__}
+
+
+def _check_target(target: Folder, *, overwrite: bool) -> None:
+    if target.is_empty():
+        return
+    files = target.walk()
+    if not overwrite:
+        raise StorageError(
+            "output_exists",
+            f"{target.location!r} is not empty.",
+            "Pass --overwrite to replace it, or choose another folder.",
+        )
+    strangers = [f for f in files if not f.rpartition("/")[2].startswith(("part-", "_", "."))]
+    if strangers:
+        raise StorageError(
+            "output_exists",
+            f"{target.location!r} holds {strangers[0]!r}, which no scoring job wrote.",
+            "Choose another folder; it will not be overwritten.",
+        )
+
+
+def _evaluate(job: Job, model: ShardModel, written: DataFrame, label: str) -> None:
+    """Fill in the metrics of the rows that have a label; none where no row has."""
+    labelled = written.where(f"{quoted([label])[0]} IS NOT NULL")
+    if dict(written.dtypes)[label] in ("double", "float"):
+        labelled = labelled.where(f"NOT isnan({quoted([label])[0]})")
+    rows = labelled.count()
+    job.document.more["rows_without_label"] = (job.document.rows or 0) - rows
+    if not rows:
+        _logger.warning("no row has a label in the column %r; there are no metrics", label)
+        return
+    if model.label.is_regression:
+        job.document.metrics = evaluate_regression(labelled, label_col=label).to_dict()
+        return
+    metrics = evaluate_classification(labelled, label_col=label, classes=model.label.classes)
+    job.document.metrics = metrics.to_dict()
+    job.document.more["unknown_label_rows"] = metrics.unknown_label_rows
+
+
+def _model_folder(location: str) -> Folder:
+    """Return the model's folder: the one named, or ``model`` in a training job's output."""
+    folder = Folder.at(location)
+    inner = folder.child("model")
+    if not folder.exists(MANIFEST) and inner.exists(MANIFEST):
+        return inner
+    return folder
+
+
+def _read(args: argparse.Namespace, job: Job, model: ShardModel) -> Table:
+    chosen = format_of(args.input, args.format)
+    known = None if model.table is None else TableSchema.from_dict(model.table)
+    schema = known or _schema_of(model, chosen)
+    return read_table(
+        job.spark,
+        args.input,
+        label=args.label,
+        schema_from=schema,
+        label_optional=True,
+        **reading(args),
+    )
+
+
+def _schema_of(model: ShardModel, format: str) -> TableSchema:
+    """Describe the table that a model needs where its training table is not on record."""
+    columns = tuple(c.name for c in model.schema.columns)
+    kinds = {"numeric": "number", "categorical": "string"}
+    if format == "libsvm" and columns != ("features",):
+        raise DataError(
+            "column_not_found",
+            f"The model was trained on the columns {', '.join(columns[:8])}; libsvm has none.",
+            "Give the data in the format of the training data.",
+        )
+    return TableSchema(
+        format=format,
+        columns=columns,
+        kinds=tuple(kinds.get(c.kind, "other") for c in model.schema.columns),
+        features=columns,
+        categorical=tuple(c.name for c in model.schema.columns if c.kind == "categorical"),
+        header=None,
+        words=tuple(c.name for c in model.schema.columns if c.kind == "categorical"),
+        n_features=model.numFeatures if format == "libsvm" else 0,
+    )
+
+
+def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str) -> DataFrame:
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
+
+    written = ("prediction", "probability", "predictedlabel")
+    outputs = [column for column in df.columns if column.casefold() in written]
+    if outputs:
+        raise ConfigurationError(
+            "column_twice",
+            f"The input has a column {outputs[0]!r}, which scoring writes.",
+            "Rename it in the input.",
+        )
+    kept = df.columns
+    if keep is not None:
+        kept = match_columns("keep", [k for k in keep if k], df.columns) if any(keep) else []
+        kept += [label] if label and label not in kept else []
+    names = {
+        "predictionCol": "prediction",
+        "probabilityCol": "probability",
+        "predictedLabelCol": "predictedLabel",
+        "rawPredictionCol": "",
+    }
+    present = {k: v for k, v in names.items() if model.hasParam(k)}
+    scored = model.copy({model.getParam(k): v for k, v in present.items()}).transform(df)
+    added = [F.col("prediction")]
+    if "probabilityCol" in present:
+        array = vector_to_array(F.col("probability")).cast("array<double>")
+        added.append(array.alias("probability"))
+    if "predictedLabel" in scored.columns:
+        added.append(F.col("predictedLabel"))
+    return scored.select(*quoted(kept), *added)
+
+
+def _beside(target: Folder) -> Folder:
+    """Return where to write before the commit."""
+    parent, _, name = target.location.rpartition("/")
+    return Folder.at(f"{parent}/.{name}.next")

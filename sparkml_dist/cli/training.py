@@ -1,0 +1,285 @@
+"""The steps of every training job: read, cut, fit, score held-out rows, plot, report."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.cli.options import reading
+from sparkml_dist.cli.output import JobOutput
+from sparkml_dist.cli.output_metrics import OutputMetrics
+from sparkml_dist.cli.runner import Job
+from sparkml_dist.dataset import PartitionedDataset, open_partitioned, partition, split
+from sparkml_dist.dataset.manifest import MANIFEST
+from sparkml_dist.errors import DataError
+from sparkml_dist.metrics.evaluation import evaluate_classification
+from sparkml_dist.metrics.metrics import ClassificationMetrics
+from sparkml_dist.metrics.regression import RegressionMetrics, evaluate_regression
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.report.plots.confusion import plot_confusion
+from sparkml_dist.report.plots.regression import plot_regression
+from sparkml_dist.tables.columns import find_column, listing
+from sparkml_dist.tables.lines import TEXT_FORMATS, format_of
+from sparkml_dist.tables.read import read_table
+from sparkml_dist.tables.schema import Table
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+__all__ = ["Fit", "Plot", "Prepared", "shard_plan", "train"]
+
+_logger = logging.getLogger(__name__)
+
+_TEST_FRACTION = 0.2
+_KEPT_FRACTION = 0.1
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a fit is given.
+
+    Attributes
+    ----------
+    data : PartitionedDataset
+        The training rows.
+    output : JobOutput
+    kept : DataFrame or None
+        Training rows that are not in `data`, where the job asked to keep some.
+    """
+
+    data: PartitionedDataset
+    output: JobOutput
+    kept: DataFrame | None
+
+
+# The model is of the job's own class, which the job knows and this module does not.
+Metrics = ClassificationMetrics | RegressionMetrics | OutputMetrics
+Fit = Callable[[Prepared], Any]
+Evaluate = Callable[[Any, "DataFrame"], Metrics]
+Plot = Callable[[Any, "DataFrame", Metrics, Folder], None]
+
+
+def train(
+    args: argparse.Namespace,
+    job: Job,
+    fit: Fit,
+    plot: Plot,
+    *,
+    ready: Callable[[SparkSession], None] | None = None,
+    regression: bool = False,
+    keep: bool = False,
+    evaluate: Evaluate | None = None,
+) -> None:
+    """Do the work of a training job and fill in its metrics document.
+
+    Parameters
+    ----------
+    args : argparse.Namespace
+        Of `add_training_options` and `add_common_options`.
+    job : Job
+    fit : callable
+        ``fit(prepared)`` returns the model, saved in ``prepared.output.model``.
+    plot : callable
+        ``plot(model, test, metrics, folder)`` draws what is the model's own.
+    ready : callable, optional
+        ``ready(spark)`` raises where the session cannot do the job; called before the first one.
+    regression : bool, default=False
+        Whether the label is a number to be predicted.
+    keep : bool, default=False
+        Whether to keep a tenth of the training rows from the shards.
+    evaluate : callable, optional
+        ``evaluate(model, test)`` for a model that is neither a classifier nor a regressor.
+    """
+    output = job.output
+    assert output is not None
+    output.overwrite, output.resume = args.overwrite, args.resume
+    plan = shard_plan(args, regression=regression)
+    output.check(plan)
+    for uri in filter(None, (args.train, args.test)):
+        format_of(uri, args.format)
+    document = job.document
+    lent = None
+    if args.shards_from is not None:
+        lender = JobOutput(Folder.at(args.shards_from))
+        lent = lender.lend_shards(plan)
+        if lender.home.same_place(output.home):
+            output.kept.add("shards")
+    spark = job.spark
+    if ready is not None:
+        ready(spark)
+    with job.stage("read"):
+        table = _read(args, spark)
+        _refuse_strings(table)
+        table, roles = _with_roles(args, table)
+        learn, test = _held_out(args, job, table, roles)
+        kept = None
+        if keep:
+            # Draws of another seed: those of the same one have left with the test rows.
+            learn, kept = split(learn, _KEPT_FRACTION, seed=args.seed + 1, key=roles.get("key"))
+        # Scored more than once; Spark spills what does not fit. Without this every pass would read
+        # and parse the whole source again to find the few rows held out.
+        test = test.cache()
+        if test.isEmpty():  # before the work, not after it
+            raise DataError(
+                "empty_data",
+                "No rows are held out to evaluate the model on.",
+                "Equal rows, or those of one --key, are held out together or not at all: give more "
+                "rows, another --test-fraction, or --test.",
+            )
+    with job.stage("partition"):
+        resumed = output.claim(plan)
+        data = lent or _shards(
+            args, table, learn, output, roles, resumed=resumed, regression=regression
+        )
+    document.rows, document.features = data.n_rows, data.n_features
+    document.classes = len(data.classes or ())
+    _logger.info("%r", data)
+    with job.stage("fit"):
+        model = fit(Prepared(data, output, kept))
+        model.table = table.schema.to_dict()
+        model._settle()
+    with job.stage("evaluate"):
+        metrics = evaluate(model, test) if evaluate else _evaluate(model, test, table.label)
+    document.metrics = metrics.to_dict()
+    document.more.update(
+        test_rows=metrics.rows,
+        shards=len(data.shards),
+        output={
+            "model": output.place("model"),
+            "shards": lent.location if lent else output.place("shards"),
+            "plots": output.place("plots"),
+        },
+    )
+    if isinstance(metrics, ClassificationMetrics):
+        document.more["unknown_label_rows"] = metrics.unknown_label_rows
+        if metrics.unknown_label_rows:
+            _logger.warning(
+                "%s test rows have a label that is not in the training data; they count as wrong",
+                f"{metrics.unknown_label_rows:,}",
+            )
+    with job.stage("plot"):
+        if isinstance(metrics, ClassificationMetrics):
+            plot_confusion(metrics.confusion, metrics.classes, output.plots)
+        elif isinstance(metrics, RegressionMetrics):
+            plot_regression(model.transform(test), table.label, output.plots)
+        plot(model, test, metrics, output.plots)
+    output.commit(document)
+
+
+def _evaluate(model: Any, test: DataFrame, label: str) -> Metrics:
+    scored = model.transform(test)
+    if model.label.is_regression:
+        return evaluate_regression(scored, label_col=label)
+    return evaluate_classification(scored, label_col=label, classes=model.classes)
+
+
+def _with_roles(args: argparse.Namespace, table: Table) -> tuple[Table, dict[str, str]]:
+    """Return the table without its weight and key among the features, and their names."""
+    roles = {
+        role: find_column(wanted, table.df.columns, role, repr(args.train))
+        for role, wanted in (("weight", args.weight), ("key", args.key))
+        if wanted is not None
+    }
+    features = tuple(n for n in table.features if args.features or n not in roles.values())
+    return replace(table, schema=replace(table.schema, features=features)), roles
+
+
+def _refuse_strings(table: Table) -> None:
+    """Raise where features hold strings that nobody called categories; names all of them."""
+    schema = table.schema
+    strings = [n for n in table.features if schema.kind(n) == "string"]
+    strings = [n for n in strings if n not in table.categorical]
+    if strings:
+        raise DataError(
+            "non_numeric_feature",
+            f"{len(strings)} feature column(s) hold strings: {listing(strings)}.",
+            "Name those that hold categories with --categorical (auto: all of them), or the "
+            "features with --features.",
+        )
+
+
+def shard_plan(args: argparse.Namespace, *, regression: bool) -> dict[str, Any]:
+    """Return what decides the shards and the held-out rows, the same for every training job."""
+    names = (
+        "train",
+        "test",
+        "test_fraction",
+        "format",
+        "header",
+        "delimiter",
+        "encoding",
+        "comment",
+        "decimal",
+        "types",
+        "text",
+        "label",
+        "features",
+        "categorical",
+        "missing",
+        "weight",
+        "key",
+        "calibrate",
+        "shards",
+        "memory_per_task",
+        "shards_from",
+        "seed",
+    )
+    return {**{name: getattr(args, name, None) for name in names}, "regression": regression}
+
+
+def _read(args: argparse.Namespace, spark: SparkSession) -> Table:
+    options = reading(args)
+    if format_of(args.train, args.format) in TEXT_FORMATS:
+        # A key is a name, not a quantity: 00001 is not 1, nor need a double tell two apart.
+        roles = {args.weight: "number"} | ({} if args.features else {args.key: "text"})
+        options["types"] = {k: v for k, v in roles.items() if k is not None} | options["types"]
+    return read_table(
+        spark,
+        args.train,
+        label=args.label,
+        features=args.features,
+        categorical=args.categorical,
+        **options,
+    )
+
+
+def _held_out(
+    args: argparse.Namespace, job: Job, table: Table, roles: dict[str, str]
+) -> tuple[DataFrame, DataFrame]:
+    if args.test is None:
+        fraction = _TEST_FRACTION if args.test_fraction is None else args.test_fraction
+        return split(table.df, fraction, seed=args.seed, key=roles.get("key"))
+    options = {k: v for k, v in reading(args).items() if k not in ("types", "text", "missing")}
+    test = read_table(job.spark, args.test, schema_from=table.schema, **options)
+    return table.df, test.df
+
+
+def _shards(
+    args: argparse.Namespace,
+    table: Table,
+    learn: DataFrame,
+    output: JobOutput,
+    roles: dict[str, str],
+    *,
+    resumed: bool,
+    regression: bool,
+) -> PartitionedDataset:
+    if resumed and output.shards.exists(MANIFEST):
+        _logger.info("using the shards in %s again", output.shards.location)
+        return open_partitioned(output.shards.location)
+    return partition(
+        learn,
+        output.shards.location,
+        label=table.label,
+        features=table.features,
+        categorical=table.categorical,
+        weight=roles.get("weight"),
+        key=roles.get("key"),
+        task="regression" if regression else "classification",
+        shards=args.shards,
+        memory_per_task=args.memory_per_task,
+        seed=args.seed,
+    )

@@ -1,0 +1,1 @@
+"""TensorFlow, Keras and Horovod: imported here and nowhere else."""

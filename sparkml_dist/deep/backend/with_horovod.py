@@ -1,0 +1,12 @@
+"""TensorFlow, Keras and Horovod, imported once; for modules that run in a rank's process only."""
+
+from __future__ import annotations
+
+from sparkml_dist.deep.backend.light_imports import light_imports
+
+__all__ = ["hvd", "keras", "tf"]
+
+with light_imports():
+    import horovod.tensorflow as hvd
+    import keras
+    import tensorflow as tf

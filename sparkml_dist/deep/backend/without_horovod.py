@@ -1,0 +1,11 @@
+"""TensorFlow and Keras without Horovod: layers also work in processes that are no ranks."""
+
+from __future__ import annotations
+
+from sparkml_dist.deep.backend.light_imports import light_imports
+
+__all__ = ["keras", "tf"]
+
+with light_imports():
+    import keras
+    import tensorflow as tf

@@ -1,0 +1,1 @@
+"""Checkpoints of a training: what they hold, where they lie, how it goes on from one."""

@@ -1,0 +1,114 @@
+"""Whole batches of one size from rows in memory: gathered, shaped, weighted and filled up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.deep.input.buffers import Buffers
+from sparkml_dist.deep.input.inputs import InputSpec, NetworkInput
+from sparkml_dist.deep.input.lane_rows import LaneRows
+
+__all__ = ["Batch", "BatchMaker"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What a rank trains on in one step.
+
+    Attributes
+    ----------
+    x : ndarray of shape (batch_size, *input_shape), or dict of str to such arrays
+        Features as the network takes them: one input, or several by name. Rows past `rows` repeat
+        others, so that they disturb no batch statistics.
+    y : ndarray, shape (batch_size,)
+        Class codes (int32) or targets.
+    weight : ndarray of float32, shape (batch_size,)
+        Row weights; 0 past `rows`.
+    rows : int
+        Rows that count; they come first.
+    """
+
+    x: NetworkInput
+    y: npt.NDArray[Any]
+    weight: npt.NDArray[np.float32]
+    rows: int
+
+
+class BatchMaker:
+    """Puts the rows of lanes together into batches; rows are copied once where inputs allow.
+
+    Parameters
+    ----------
+    inputs : InputSpec
+    n_features : int
+    size : int
+        Rows of a batch.
+    label_dtype : dtype, default=int32
+        Of the labels, for a batch where none are at hand.
+    """
+
+    def __init__(
+        self,
+        inputs: InputSpec,
+        n_features: int,
+        size: int,
+        label_dtype: npt.DTypeLike = np.int32,
+    ) -> None:
+        self._inputs = inputs
+        self._width = n_features
+        self._size = size
+        self._label_dtype = label_dtype
+        self._buffers = Buffers()
+        # Whether the network takes rows as they are.
+        self._direct = inputs.is_plain and len(inputs.parts[0].columns) == n_features
+        self._scratch = None if self._direct else np.empty((size, n_features), np.float32)
+        self._spare: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
+
+    def make(self, lanes: Iterable[LaneRows], *, last: bool = False) -> Batch:
+        """Return the next batch.
+
+        Parameters
+        ----------
+        lanes : iterable of LaneRows
+            Each gives the rows of a step.
+        last : bool, default=False
+            Whether this is the last step of the epoch, which may have fewer rows, or none: rows of
+            the batch before stand in for them.
+        """
+        x = self._scratch
+        if x is None:
+            x = self._buffers.empty((self._size, self._width), np.float32)
+        y = self._buffers.empty((self._size,), self._label_dtype)
+        weight = self._buffers.empty((self._size,), np.float32)
+        at = 0
+        for lane in lanes:
+            at = lane.fill(x, y, weight, at)
+        if at < self._size:
+            weight[at:] = 0.0
+            self._fill_up(x, y, at)
+        if not last:
+            self._spare = x[:1], y[:1]
+        return Batch(self._shaped(x), y, weight, at)
+
+    def _fill_up(self, x: npt.NDArray[Any], y: npt.NDArray[Any], rows: int) -> None:
+        if rows:
+            again = np.resize(np.arange(rows), self._size - rows)
+            x[rows:], y[rows:] = x[again], y[again]
+        elif self._spare is not None:
+            x[:], y[:] = self._spare
+        else:
+            x[:], y[:] = 0, 0
+
+    def _shaped(self, x: npt.NDArray[np.float32]) -> NetworkInput:
+        if self._direct:
+            return x.reshape(self._size, *self._inputs.parts[0].shape)
+        found = {}
+        for part in self._inputs.parts:
+            out = self._buffers.empty((self._size, len(part.columns)), part.dtype)
+            found[part.name] = part.take(x, out=out)
+        return found if len(found) > 1 else found[part.name]

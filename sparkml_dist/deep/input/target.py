@@ -1,0 +1,134 @@
+"""What a network learns to predict; imports no TensorFlow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.deep.input.columns import find_columns
+from sparkml_dist.deep.input.inputs import InputPart
+from sparkml_dist.errors import ConfigurationError
+
+__all__ = ["Target", "TargetPart", "target_names", "target_parts"]
+
+_PREFIX = "target/"
+
+
+@dataclass(frozen=True)
+class TargetPart:
+    """What one output of a network is compared with.
+
+    Attributes
+    ----------
+    output : str
+        Name of the output; empty for the only one.
+    columns : tuple of int
+        Features of the row that it is made of; empty for the label.
+    """
+
+    output: str
+    columns: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the part among a batch's arrays."""
+        return _PREFIX + self.output
+
+
+@dataclass(frozen=True)
+class Target:
+    """What a network learns to predict.
+
+    Attributes
+    ----------
+    n_classes : int
+        Number of classes of the label; 0 for a real number.
+    parts : tuple of TargetPart
+        What each output is compared with, for a network whose outputs are taken as they are. Empty
+        for a classifier or a regressor, whose one output is compared with the label.
+    """
+
+    n_classes: int
+    parts: tuple[TargetPart, ...] = ()
+
+    @classmethod
+    def of(cls, label: Label, parts: tuple[TargetPart, ...] = ()) -> Target:
+        """Return the target that a data set's label is, or is a part of."""
+        return cls(len(label.classes), parts)
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the label is a real number."""
+        return self.n_classes == 0
+
+    def arrays(self) -> tuple[InputPart, ...]:
+        """Return how the parts that are features are gathered beside a network's inputs."""
+        return tuple(
+            InputPart(p.name, p.columns, (len(p.columns),)) for p in self.parts if p.columns
+        )
+
+
+def target_names(spec: Any) -> dict[str, list[str]]:
+    """Return for each output the columns that it is compared with, as a user named them.
+
+    Raises
+    ------
+    ConfigurationError
+        ``invalid_targets``.
+    """
+    named = spec if isinstance(spec, Mapping) else {"": spec}
+    found = {
+        str(output): [columns] if isinstance(columns, str) else list(columns)
+        for output, columns in named.items()
+        if isinstance(columns, str | Sequence)
+    }
+    good = len(found) == len(named) > 0 and all(
+        names and all(isinstance(n, str) and n for n in names) for names in found.values()
+    )
+    if not good:
+        raise ConfigurationError(
+            "invalid_targets",
+            "targets must be a column, a list of columns, or a mapping from the names of the "
+            f"model's outputs to such. Got {spec!r}.",
+        )
+    return found
+
+
+def target_parts(
+    names: Mapping[str, Sequence[str]], schema: FeatureSchema, label: str
+) -> tuple[TargetPart, ...]:
+    """Return where the columns that outputs are compared with lie in the data.
+
+    Parameters
+    ----------
+    names : mapping of str to sequence of str
+        Of `target_names`.
+    schema : FeatureSchema
+    label : str
+        Name of the label column.
+
+    Raises
+    ------
+    ConfigurationError
+        ``mixed_targets`` where an output is to be compared with the label and features at once.
+    DataError
+        ``column_not_found``.
+    """
+    parts = []
+    for output, columns in names.items():
+        if list(columns) == [label]:
+            parts.append(TargetPart(output))
+            continue
+        if label in columns:
+            raise ConfigurationError(
+                "mixed_targets",
+                f"targets: the label column {label!r} must be the only one of an output. "
+                f"Got {', '.join(columns)}.",
+                "Name another column with labelCol; targets of several columns are features.",
+            )
+        role = f"target of output {output!r}" if output else "target"
+        parts.append(TargetPart(output, find_columns(schema, role, columns)))
+    return tuple(parts)

@@ -1,0 +1,1 @@
+"""Params of the estimators of networks."""

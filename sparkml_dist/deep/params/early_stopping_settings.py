@@ -1,0 +1,58 @@
+"""When a training ends before its last epoch; imports no TensorFlow."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+from sparkml_dist.errors import ConfigurationError
+
+__all__ = ["EarlyStoppingSettings"]
+
+Mode = Literal["auto", "min", "max"]
+
+
+@dataclass(frozen=True)
+class EarlyStoppingSettings:
+    """When a training ends before its last epoch.
+
+    Parameters
+    ----------
+    monitor : str
+        Name of a metric as in the history, such as ``"val_loss"``.
+    patience : int or None
+        Epochs without improvement after which the training ends; None to go on to the last epoch.
+    min_delta : float, default=0
+        Least change that counts as an improvement.
+    restore_best : bool, default=True
+        Whether the network has the weights of its best epoch at the end.
+    mode : {"auto", "min", "max"}
+        Which way the metric gets better.
+
+    Raises
+    ------
+    ConfigurationError
+        ``invalid_patience``, ``invalid_minDelta`` or ``invalid_monitorMode``.
+    """
+
+    monitor: str
+    patience: int | None
+    min_delta: float = 0.0
+    restore_best: bool = True
+    mode: Mode = "auto"
+
+    def __post_init__(self) -> None:
+        if self.patience is not None and self.patience < 1:
+            raise ConfigurationError(
+                "invalid_patience", f"patience must be >= 1. Got {self.patience}."
+            )
+        if not (math.isfinite(self.min_delta) and self.min_delta >= 0):
+            raise ConfigurationError(
+                "invalid_minDelta", f"minDelta must be a number >= 0. Got {self.min_delta!r}."
+            )
+        if self.mode not in ("auto", "min", "max"):
+            raise ConfigurationError(
+                "invalid_monitorMode",
+                f"monitorMode must be 'auto', 'min' or 'max'. Got {self.mode!r}.",
+            )

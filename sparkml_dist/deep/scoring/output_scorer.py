@@ -1,0 +1,144 @@
+"""Scores rows with a network whose outputs are taken as they are: a column or a struct of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.dataset.column_names import with_output
+from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.deep.input.inputs import InputSpec
+from sparkml_dist.deep.network.output_facts import Output, OutputFacts
+from sparkml_dist.deep.scoring.forward import forward
+from sparkml_dist.deep.scoring.scorer import load_network, task_cpus
+from sparkml_dist.models.scoring import check_feature_columns, loaded
+from sparkml_dist.persistence.filesystem import Folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["OutputScorer", "score_outputs"]
+
+
+@dataclass(frozen=True)
+class OutputScorer:
+    """A network as it travels to the workers.
+
+    Attributes
+    ----------
+    folder : Folder
+        Where its file lies.
+    file, sha256 : str
+        The file's name and hash.
+    inputs : InputSpec
+    facts : OutputFacts
+    """
+
+    folder: Folder
+    file: str
+    sha256: str
+    inputs: InputSpec
+    facts: OutputFacts
+
+    raw_scale: ClassVar[float] = 1.0
+
+    @property
+    def cache_key(self) -> str:
+        """Tells models apart within a worker."""
+        return f"keras-outputs/{self.sha256}"
+
+    def network(self, cpus: int = 1) -> Any:
+        """Return the network, loaded; as `load_network`."""
+        return load_network(self.folder, self.file, self.sha256, cpus)
+
+    def load(self) -> Callable[[Any], list[npt.NDArray[Any]]]:
+        """Return a function from features (n, d) to one array of shape (n, …) for each output.
+
+        Raises
+        ------
+        StorageError
+            ``file_altered`` or ``network_not_loaded``.
+        """
+        run = forward(self.network(task_cpus()), self.inputs)
+        # A dict's values come in the order of its sorted names.
+        names = [o.name for o in self.facts.outputs]
+        order = [
+            sorted(names).index(n) if self.facts.kind == "dict" else i for i, n in enumerate(names)
+        ]
+
+        def predict(X: Any) -> list[npt.NDArray[Any]]:
+            found = [np.empty((X.shape[0], o.size), np.float32) for o in self.facts.outputs]
+            for rows, outputs in run(X):
+                for array, place in zip(found, order, strict=True):
+                    array[rows] = outputs[place].reshape(len(outputs[place]), -1)
+            return found
+
+        return predict
+
+
+def score_outputs(
+    df: DataFrame,
+    schema: FeatureSchema,
+    scorer: OutputScorer,
+    prediction: str,
+    *,
+    cpus: int = 1,
+) -> DataFrame:
+    """Return `df` with a column of what the network gives; a plan, nothing runs yet.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+    schema : FeatureSchema
+        How the network's features are made.
+    scorer : OutputScorer
+    prediction : str
+        Name of the column: a double where rows have one number, an array of floats where they have
+        several (row-major), and for several outputs a struct of such with the outputs' names.
+    cpus : int, default=1
+        Cores that a task owns.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+    """
+    from pyspark.sql import functions as F
+
+    check_feature_columns(df, schema)
+    carried = schema.n_transported
+    outputs = scorer.facts.outputs
+    several = scorer.facts.kind != "single"
+
+    def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
+        model = loaded(scorer.cache_key, scorer.load)
+        with limit_threads(cpus):
+            for batch in batches:
+                features = schema.encode([batch.field(i) for i in range(carried)])
+                arrays = [_column(o, a) for o, a in zip(outputs, model(features), strict=True)]
+                if several:
+                    yield pa.StructArray.from_arrays(arrays, [o.name for o in outputs])
+                else:
+                    yield arrays[0]
+
+    # The annotations are how Spark tells an iterator over batches; they must be real objects.
+    predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
+    kinds = ["double" if o.is_number else "array<float>" for o in outputs]
+    fields = ", ".join(f"`{o.name}`: {k}" for o, k in zip(outputs, kinds, strict=True))
+    udf = F.arrow_udf(  # type: ignore[attr-defined]
+        predict, f"struct<{fields}>" if several else kinds[0]
+    )
+    return with_output(df, prediction, udf(F.struct(*schema.transport())))
+
+
+def _column(output: Output, values: npt.NDArray[np.float32]) -> pa.Array:
+    if output.is_number:
+        return pa.array(values[:, 0].astype(np.float64))
+    rows, width = values.shape
+    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(values.ravel()))

@@ -1,0 +1,300 @@
+"""Writes checkpoints while a rank trains, and takes the training up again from one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.cluster.rank_context import RankContext
+from sparkml_dist.deep.backend.with_horovod import hvd, tf
+from sparkml_dist.deep.checkpoint.content import checked_content
+from sparkml_dist.deep.checkpoint.model_signature import first_difference, model_signature
+from sparkml_dist.deep.checkpoint.progress_point import ProgressPoint
+from sparkml_dist.deep.checkpoint.store import Checkpoint, CheckpointId, CheckpointStore
+from sparkml_dist.deep.params.checkpoint_settings import CheckpointSettings
+from sparkml_dist.deep.train.training_state import TrainingState
+from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
+from sparkml_dist.persistence.filesystem import Folder
+
+__all__ = ["Checkpointer", "Extra"]
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+# The first is rank 0's concern alone; all ranks read the others.
+_SHARED, _OWN, _EXTRA = "state.npz", "ranks.npz", "extra.npz"
+
+
+class Extra(Protocol):
+    """Something beside the model that has to go on where it was, such as early stopping."""
+
+    def state(self) -> tuple[dict[str, Any], Mapping[str, npt.NDArray[Any]]]:
+        """Return JSON values and arrays; called on rank 0."""
+
+    def load_state(self, values: dict[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+        """Take over what `state` returned; called on every rank."""
+
+
+class Checkpointer:
+    """The checkpoints of one rank's training.
+
+    What rank 0 writes, it copies first: a thread writes it to the disk beside the next steps.
+
+    Parameters
+    ----------
+    context : RankContext
+    settings : CheckpointSettings
+    folder : Folder
+        Of the checkpoints.
+    launch : int
+        Number of this launch of the gang, counted from 1.
+    model : keras.Model
+        Built, with a built optimizer.
+    plan : dict
+        JSON values that a training must share with the one that it continues.
+    extra : Extra, optional
+        What else is to be kept.
+    """
+
+    def __init__(
+        self,
+        context: RankContext,
+        settings: CheckpointSettings,
+        folder: Folder,
+        launch: int,
+        model: Any,
+        plan: dict[str, Any],
+        extra: Extra | None = None,
+    ) -> None:
+        self._context = context
+        self._settings = settings
+        self._store = CheckpointStore(folder)
+        self._launch = launch
+        self._plan = plan
+        self._extra = extra
+        self._state = TrainingState(model)
+        self._signature = model_signature(model)
+        self._own: Arrays = {}
+        self._writer = ThreadPoolExecutor(1, "sparkml_dist-checkpoint")
+        self._pending: Future[None] | None = None
+
+    def resume(self) -> ProgressPoint:
+        """Take up the newest checkpoint that is whole; every rank must call it.
+
+        Only rank 0 has the weights and the optimizer's state afterwards: they are to be broadcast.
+
+        Returns
+        -------
+        ProgressPoint
+            The beginning where there is no checkpoint.
+
+        Raises
+        ------
+        ConfigurationError
+            ``checkpoint_of_another_training`` or ``checkpoint_of_another_model``, naming the first
+            thing in which they differ.
+        StorageError
+            ``checkpoint_damaged`` where its arrays are not those of the model.
+        """
+        checkpoint = self._choose()
+        if checkpoint is None:
+            return ProgressPoint()
+        content = checkpoint.content
+        self._refuse_others(checkpoint)
+        with checkpoint.taking_up():
+            if self._context.rank == 0:
+                self._state.load_shared(checkpoint.arrays(_SHARED))
+            self._own = checkpoint.arrays(_OWN)
+            if self._state.shards:
+                self._state.load_parts(content["shards"], lambda r: checkpoint.arrays(_part(r)))
+            self._state.load_generators(self._own, self._context.rank)
+            if self._extra is not None and content["extra"] is not None:
+                arrays = checkpoint.arrays(_EXTRA) if _EXTRA in checkpoint.files else {}
+                self._extra.load_state(content["extra"], arrays)
+            rows = self._state.count(self._own, "rows", self._context.rank, self._context.size)
+            at = ProgressPoint.from_dict(content["progress"], rows)
+        if self._context.rank == 0:
+            self._context.emit(
+                "resumed",
+                checkpoint=str(checkpoint.id),
+                launch=self._launch,
+                epoch=at.epoch,
+                step=at.step,
+                steps=at.steps,
+                ranks_before=content["ranks"],
+            )
+        return at
+
+    def load_metrics(self) -> None:
+        """Give the metrics the sums over the rows before the checkpoint.
+
+        Some metrics have no variables before their first batch: to be called after one, at the
+        latest.
+        """
+        if self._own:
+            self._state.load_metrics(self._own, self._context.rank, self._context.size)
+            self._own = {}
+
+    def due(self, steps: int, *, epoch_ends: bool = False) -> bool:
+        """Tell whether a checkpoint follows on so many steps of the whole training."""
+        return self._settings.due(steps, epoch_ends=epoch_ends)
+
+    def save(self, at: ProgressPoint) -> None:
+        """Write a checkpoint; every rank must call it.
+
+        The state that is not trained, such as the means of batch normalisation, must have been
+        averaged before, so that rank 0's is that of all. Where the weights have left the finite
+        numbers nothing is written: the next loss tells of it, and the checkpoint before is good.
+        """
+        begun = time.perf_counter()
+        own = self._state.own({"rows": at.rows}, metrics=at.step > 0)
+        # Parts of tables are too large for one rank: each writes its own, before the manifest.
+        parts = self._write_parts(at)
+        if self._context.rank != 0 or not self._ready() or not self._state.is_finite():
+            return
+        files: dict[str, Mapping[str, npt.NDArray[Any]]] = {
+            _SHARED: self._state.shared(),
+            _OWN: own,
+        }
+        values: dict[str, Any] | None = None
+        if self._extra is not None:
+            values, arrays = self._extra.state()
+            if arrays:
+                files[_EXTRA] = {key: np.array(a) for key, a in arrays.items()}
+        content = {
+            "progress": at.to_dict(),
+            "plan": self._plan,
+            "ranks": self._context.size,
+            "model": self._signature,
+            "extra": values,
+            "shards": [part.pop("shards") for part in parts],
+        }
+        blocked = time.perf_counter() - begun
+        self._pending = self._writer.submit(
+            self._write,
+            at,
+            files,
+            content,
+            {_part(rank): part for rank, part in enumerate(parts)},
+            blocked,
+        )
+
+    def close(self) -> None:
+        """Wait until what is being written is on the disk."""
+        self._writer.shutdown(wait=True)
+
+    def _ready(self) -> bool:
+        """Tell whether to write at all; where every epoch ends with a checkpoint one may be left.
+
+        A number of steps is a promise, and waited for.
+        """
+        if self._pending is None or self._pending.done():
+            return True
+        if self._settings.every:
+            self._pending.result()
+            return True
+        return False
+
+    def _write(
+        self,
+        at: ProgressPoint,
+        files: dict[str, Mapping[str, npt.NDArray[Any]]],
+        content: dict[str, Any],
+        parts: dict[str, dict[str, Any]],
+        blocked: float,
+    ) -> None:
+        begun = time.perf_counter()
+        where = {"epoch": at.epoch, "step": at.step, "steps": at.steps}
+        try:
+            written = self._store.write(CheckpointId(self._launch, at.steps), files, content, parts)
+            self._store.prune(self._settings.kept_while_training)
+        except (SparkMLDistError, OSError) as error:
+            # A full disk must not end a training that goes well otherwise.
+            self._context.emit("checkpoint_failed", **where, problem=str(error))
+            return
+        self._context.emit(
+            "checkpoint",
+            **where,
+            name=str(written.id),
+            bytes=sum(f["bytes"] for f in written.files.values()),
+            blocked=blocked,
+            seconds=time.perf_counter() - begun,
+        )
+
+    def _write_parts(self, at: ProgressPoint) -> list[dict[str, Any]]:
+        """Write this rank's parts of tables; returns what all ranks wrote, empty without tables."""
+        if not self._state.shards:
+            return []
+        name = CheckpointId(self._launch, at.steps)
+        mine = self._store.write_part(name, _part(self._context.rank), self._state.parts())
+        if hvd.size() == 1:
+            return [{**mine, "shards": self._state.shards}]
+        return list(hvd.allgather_object({**mine, "shards": self._state.shards}))
+
+    def _choose(self) -> Checkpoint | None:
+        """Return the newest checkpoint that all ranks find whole."""
+        first = self._context.rank == 0
+        ids = [[i.launch, i.step] for i in self._store.ids()] if first else []
+        count = int(_from_first(np.array([len(ids)]), "checkpoint_count")[0])
+        known = np.array(ids if first else np.zeros((count, 2)), np.int64).reshape(count, 2)
+        for launch, step in _from_first(known, "checkpoint_ids"):
+            problem = ""
+            checkpoint: Checkpoint | None = None
+            try:
+                checkpoint = self._store.read(CheckpointId(int(launch), int(step)))
+                checked_content(checkpoint)
+                for name in checkpoint.files if first else (_OWN,):
+                    checkpoint.verify(name)
+            except StorageError as error:
+                problem = error.message
+            if _all(not problem):
+                return checkpoint
+            if first:
+                self._context.emit(
+                    "checkpoint_skipped",
+                    checkpoint=str(CheckpointId(int(launch), int(step))),
+                    problem=problem or "Another rank cannot read it.",
+                )
+        return None
+
+    def _refuse_others(self, checkpoint: Checkpoint) -> None:
+        stored = checkpoint.content["plan"]
+        where = f"The checkpoint {checkpoint.folder.location!r}"
+        for key, value in self._plan.items():
+            if stored.get(key) != value:
+                raise ConfigurationError(
+                    "checkpoint_of_another_training",
+                    f"{where} is of a training with {key} = {stored.get(key)!r}; this one has "
+                    f"{value!r}.",
+                    "Resume with the same data and settings, or pass overwrite=True to begin anew.",
+                )
+        if what := first_difference(checkpoint.content["model"], self._signature):
+            raise ConfigurationError(
+                "checkpoint_of_another_model",
+                f"{where} is of another model. They differ first in {what}.",
+                "Resume with the builder that the training began with, or pass overwrite=True to "
+                "begin anew.",
+            )
+
+
+def _part(rank: int) -> str:
+    return f"part-{rank:05d}.npz"
+
+
+def _from_first(array: npt.NDArray[np.int64], name: str) -> npt.NDArray[np.int64]:
+    """Return rank 0's array, of the same shape on all ranks."""
+    if hvd.size() == 1 or not array.size:
+        return array
+    found: npt.NDArray[np.int64] = hvd.broadcast(tf.constant(array), 0, name=name).numpy()
+    return found
+
+
+def _all(good: bool) -> bool:
+    if hvd.size() == 1:
+        return good
+    mine = tf.constant(int(good), tf.int32)
+    return bool(hvd.allreduce(mine, op=hvd.Min, name="checkpoint_good").numpy())

@@ -1,0 +1,171 @@
+"""Couples the Keras models of several ranks so that they train as one.
+
+Horovod's own Keras wrapper reduces nothing under Keras 3. Here ``model.train_step`` is replaced on
+the instance by a `Step`: each rank computes the gradient of its rows, a reduction brings them
+together, and every rank applies the same update.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sparkml_dist.deep.backend.with_horovod import hvd, keras, tf
+from sparkml_dist.deep.embedding.marks import mark_slots, sharded_over_ranks
+from sparkml_dist.deep.embedding.optimizers import check_optimizer
+from sparkml_dist.deep.params.coupling_settings import CouplingSettings
+from sparkml_dist.deep.train.horovod_threads import rest_horovod, wake_horovod
+from sparkml_dist.deep.train.learning_rate import RateFactor
+from sparkml_dist.deep.train.reduction import Reduction, make_reduction
+from sparkml_dist.deep.train.step import Step, update_metrics
+from sparkml_dist.errors import TrainingError
+
+__all__ = ["Coupling"]
+
+
+class Coupling:
+    """The ties between one rank's model and the others'.
+
+    Parameters
+    ----------
+    model : keras.Model
+        Built and compiled; its losses reduce by ``sum_over_batch_size``.
+    settings : CouplingSettings, optional
+        How a step is made.
+    steps : int, default=1
+        Updates of an epoch, in which the warm-up counts.
+    reduce : Reduction, optional
+        Brings gradients together; by default the one that suits the ranks' places.
+
+    Attributes
+    ----------
+    rate : RateFactor
+        Factor for the learning rate.
+    transport : {"none", "memory", "horovod", "given"}
+        What brings gradients together.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        settings: CouplingSettings | None = None,
+        *,
+        steps: int = 1,
+        reduce: Reduction | None = None,
+    ) -> None:
+        settings = settings or CouplingSettings()
+        self.model = model
+        check_optimizer(model.optimizer, model.trainable_variables)
+        mark_slots(model.optimizer, model.trainable_variables)
+        self.transport = "given"
+        self.rate = RateFactor(
+            settings.learning_rate_scaling,
+            settings.rate_batches or hvd.size() * settings.accumulation_steps,
+            round(settings.warmup_epochs * steps),
+        )
+        if reduce is None:
+            self.transport, reduce = make_reduction(settings, model.trainable_variables)
+        if self.transport == "memory" and not any(map(sharded_over_ranks, model.weights)):
+            rest_horovod()
+        elif self.transport in ("memory", "horovod"):
+            wake_horovod()
+        self._step = Step(
+            model,
+            reduce,
+            accumulation_steps=settings.accumulation_steps,
+            clip_norm=settings.clip_norm,
+            rate=self.rate,
+        )
+        model.train_step = self.train_step
+
+    def train_step(self, data: tuple[Any, Any, Any, Any]) -> Any:
+        """Train on one batch of this rank; see `Step`."""
+        return self._step(data)
+
+    def learning_rate(self) -> float:
+        """Return the rate of the next update, scaled and warmed up."""
+        return self.rate.rate(self.model.optimizer)
+
+    def broadcast(self) -> None:
+        """Give every rank the weights and the optimizer's state of rank 0."""
+        variables = [
+            v
+            for v in (*self.model.weights, *self.model.optimizer.variables)
+            if not sharded_over_ranks(v)
+        ]
+        if hvd.size() > 1:
+            hvd.broadcast_variables([v.value for v in variables], root_rank=0)
+
+    def build_metrics(self, data: tuple[Any, Any, Any, Any]) -> None:
+        """Let the metrics make their variables, which some do not before a first batch."""
+        x, y, weight, rows = data
+        y_pred = self.model(x, training=False)
+        update_metrics(self.model, (x, y, y_pred), weight, rows)
+
+    def epoch_logs(self) -> dict[str, Any]:
+        """Return the metrics of the epoch over all ranks' rows, and begin a new count.
+
+        The variables of Keras' metrics are sums and counts, so that adding them up over the ranks
+        is the same as one metric having seen all rows.
+        """
+        self._over_ranks(self.model.metrics_variables, "metrics", hvd.Sum)
+        logs = {name: _plain(value) for name, value in self.model.get_metrics_result().items()}
+        self.model.reset_metrics()
+        return logs
+
+    def average_state(self) -> None:
+        """Average the state that is not trained, such as the means of batch normalisation."""
+        state = [
+            v for v in self.model.non_trainable_weights if keras.backend.is_float_dtype(v.dtype)
+        ]
+        self._over_ranks(state, "state", hvd.Average)
+
+    def check_equal(self, epoch: int) -> str:
+        """Return the SHA-256 of the weights; raise unless all ranks have the same.
+
+        Raises
+        ------
+        TrainingError
+            ``weights_differ``, naming the ranks that differ from the most.
+        """
+        digest = hashlib.sha256()
+        for variable in self.model.weights:
+            if sharded_over_ranks(variable):
+                continue
+            digest.update(np.ascontiguousarray(variable.numpy()).data)
+        own = np.frombuffer(digest.digest(), np.uint8)
+        if hvd.size() == 1:
+            return digest.hexdigest()
+        gathered = hvd.allgather(tf.constant(own[None]), name="weights_digest").numpy()
+        texts = [row.tobytes().hex() for row in gathered]
+        if len(set(texts)) > 1:
+            usual = Counter(texts).most_common(1)[0][0]
+            others = [rank for rank, text in enumerate(texts) if text != usual]
+            raise TrainingError(
+                "weights_differ",
+                f"After epoch {epoch + 1} the weights of "
+                f"{'rank' if len(others) == 1 else 'ranks'} {', '.join(map(str, others))} differ "
+                f"from those of the other ranks.",
+                "Does the builder, a layer or a callback change weights outside the optimizer, or "
+                "build another network on another host?",
+            )
+        return digest.hexdigest()
+
+    def _over_ranks(self, variables: Sequence[Any], name: str, operation: Any) -> None:
+        if hvd.size() == 1 or not variables:
+            return
+        # In double precision: equal values stay as they are, and counts exact.
+        wide = [tf.cast(v.value, tf.float64) for v in variables]
+        for variable, value in zip(
+            variables, hvd.grouped_allreduce(wide, op=operation, name=name), strict=True
+        ):
+            variable.assign(tf.cast(value, variable.dtype))
+
+
+def _plain(value: Any) -> Any:
+    array = keras.ops.convert_to_numpy(value)
+    return float(array) if array.ndim == 0 else array.tolist()

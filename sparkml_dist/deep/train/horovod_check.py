@@ -1,0 +1,107 @@
+"""Whether a rank's Horovod and GPUs can do what is asked; for the processes of ranks only."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from sparkml_dist.cluster.rank_context import RankContext
+from sparkml_dist.deep.backend.with_horovod import hvd, tf
+from sparkml_dist.errors import ConfigurationError, ResourceError
+
+__all__ = ["REDUCTIONS", "check_horovod"]
+
+_logger = logging.getLogger(__name__)
+
+REDUCTIONS = ("auto", "gloo", "nccl")
+
+_BUILD = "Build the environment with 'make setup GPU=1' on every worker, or use reduction 'auto'."
+
+
+def check_horovod(context: RankContext, reduction: str = "auto") -> str:
+    """Return how gradients will travel: ``"nccl"`` between GPUs, ``"gloo"`` between CPUs.
+
+    To be called before ``hvd.init``, which fails later and with less to say.
+
+    Parameters
+    ----------
+    context : RankContext
+        The rank's place and its GPUs.
+    reduction : {"auto", "gloo", "nccl"}, default="auto"
+        ``"nccl"`` refuses anything else. ``"auto"`` takes NCCL where the rank owns a GPU that
+        TensorFlow sees and Horovod was built with NCCL; otherwise tensors are reduced on the CPU,
+        from a GPU by way of a copy. ``"gloo"`` hides the GPUs from TensorFlow, so that everything
+        runs on the CPU.
+
+    Returns
+    -------
+    str
+
+    Raises
+    ------
+    ConfigurationError
+        ``invalid_reduction``.
+    ResourceError
+        ``horovod_without_gloo``, ``horovod_without_nccl``, ``gpu_missing``, ``gpu_shared``.
+    """
+    if reduction not in REDUCTIONS:
+        raise ConfigurationError(
+            "invalid_reduction",
+            f"reduction must be one of {', '.join(REDUCTIONS)}. Got {reduction!r}.",
+        )
+    where = f"rank {context.rank} on {_host(context)} ({sys.executable})"
+    if not hvd.gloo_built():
+        raise ResourceError(
+            "horovod_without_gloo",
+            f"Horovod of {where} was built without Gloo, which the ranks of a gang need.",
+            "Build it with HOROVOD_WITH_GLOO=1, as 'make setup' does.",
+        )
+    if reduction == "gloo":
+        tf.config.set_visible_devices([], "GPU")
+        return "gloo"
+    visible = tf.config.list_physical_devices("GPU")
+    if not visible:
+        if reduction == "nccl":
+            raise ResourceError("gpu_missing", _missing(context, where), _gpu_hint(context))
+        if context.gpus:
+            _logger.warning("%s It computes on the CPU.", _missing(context, where))
+        return "gloo"
+    if not hvd.nccl_built():
+        if reduction == "nccl":
+            raise ResourceError(
+                "horovod_without_nccl", f"Horovod of {where} was built without NCCL.", _BUILD
+            )
+        _logger.warning(
+            "Horovod of %s was built without NCCL: gradients are copied from the GPU and reduced "
+            "on the CPU. %s",
+            where,
+            _BUILD,
+        )
+        return "gloo"
+    if context.gpu_shared:
+        raise ResourceError(
+            "gpu_shared",
+            f"The GPU {', '.join(context.gpus)} of {where} belongs to another rank too, which "
+            "NCCL does not allow.",
+            "Set spark.task.resource.gpu.amount to 1, or reduction to 'gloo'.",
+        )
+    return "nccl"
+
+
+def _host(context: RankContext) -> str:
+    return context.hosts[context.rank] if context.hosts else "this host"
+
+
+def _missing(context: RankContext, where: str) -> str:
+    if context.gpus:
+        return f"TensorFlow of {where} does not see GPU {', '.join(context.gpus)} of its task."
+    return f"The task of {where} owns no GPU."
+
+
+def _gpu_hint(context: RankContext) -> str:
+    if context.gpus:
+        return "Look at nvidia-smi there, and whether TensorFlow was installed with CUDA. " + _BUILD
+    return (
+        "Give each task one: spark.task.resource.gpu.amount=1, spark.executor.resource.gpu.amount "
+        "and a discovery script (see spark-defaults.conf)."
+    )

@@ -1,0 +1,176 @@
+"""The training loop of one rank: epochs, steps, checks."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from sparkml_dist.deep.backend.with_horovod import keras, tf
+from sparkml_dist.deep.checkpoint.progress_point import ProgressPoint
+from sparkml_dist.deep.input.pipeline import Batch, BatchStream
+from sparkml_dist.deep.train.checkpointer import Checkpointer
+from sparkml_dist.deep.train.coupling import Coupling
+from sparkml_dist.deep.train.loss_watch import LossWatch
+from sparkml_dist.deep.train.shared_mean import LOST_RANK
+from sparkml_dist.deep.train.tensors import as_tensor
+
+__all__ = ["AtEnd", "EpochReport", "step_function", "tensors", "train_epochs"]
+
+_BEGINNING = ProgressPoint()
+
+AtEnd = Callable[[int, dict[str, Any]], tuple[dict[str, Any], bool]]
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One finished epoch, as rank 0 tells it.
+
+    Attributes
+    ----------
+    epoch : int
+        Number, from 0.
+    logs : dict
+        Metrics over the rows of all ranks.
+    steps, rows : int
+        Steps, and rows of this rank.
+    seconds : float
+        Time of the epoch.
+    waited : float
+        Seconds of it spent waiting for data.
+    weights_sha256 : str
+        Of the weights at its end, equal on all ranks.
+    """
+
+    epoch: int
+    logs: dict[str, Any]
+    steps: int
+    rows: int
+    seconds: float
+    waited: float
+    weights_sha256: str = field(repr=False)
+
+
+def train_epochs(
+    coupling: Coupling,
+    stream: Callable[[int, int], BatchStream],
+    arrays: Callable[[Batch], tuple[Any, Any]],
+    epochs: int,
+    report: Callable[[EpochReport], None],
+    at_end: AtEnd | None = None,
+    checkpoints: Checkpointer | None = None,
+    start: ProgressPoint = _BEGINNING,
+) -> list[EpochReport]:
+    """Train for `epochs` epochs.
+
+    Parameters
+    ----------
+    coupling : Coupling
+        The model and its ties to the other ranks.
+    stream : callable
+        ``stream(epoch, step)`` returns the batches of this rank from a step of an epoch on.
+    arrays : callable
+        ``arrays(batch)`` returns what the network takes and what its loss takes.
+    epochs : int
+        How many, unless `at_end` stops before.
+    report : callable
+        Called at the end of each epoch.
+    at_end : callable, optional
+        ``at_end(epoch, logs)`` is called on every rank at the end of each epoch, before the
+        weights are compared; returns further logs, and whether to stop here.
+    checkpoints : Checkpointer, optional
+        Where the state is left now and then.
+    start : ProgressPoint
+        Where to begin; the model has the weights of that point.
+
+    Returns
+    -------
+    list of EpochReport
+
+    Raises
+    ------
+    TrainingError
+        ``loss_not_finite``, with the step; ``weights_differ``.
+    ConnectionError
+        Another rank of this host has gone.
+    """
+    step = step_function(coupling)
+    watch = LossWatch()
+    reports = [EpochReport(**r) for r in start.reports]
+    if reports and start.step == 0:
+        reports[-1] = replace(reports[-1], rows=start.rows)
+    done = start.steps
+    for epoch in range(start.epoch, epochs):
+        at = start if epoch == start.epoch and start.step else ProgressPoint(epoch, steps=done)
+        begun, waited, steps, rows = time.perf_counter() - at.seconds, at.waited, at.step, at.rows
+        with stream(epoch, at.step) as batches:
+            iterator = iter(batches)
+            while True:
+                asked = time.perf_counter()
+                batch = next(iterator, None)
+                waited += time.perf_counter() - asked
+                if batch is None:
+                    break
+                data = tensors(batch, arrays)
+                if checkpoints is not None and steps == at.step and steps > 0:
+                    coupling.build_metrics(data)
+                    checkpoints.load_metrics()
+                elif checkpoints is not None and steps > 0 and checkpoints.due(done):
+                    seconds, told = time.perf_counter() - begun, tuple(map(asdict, reports))
+                    watch.finish()
+                    coupling.average_state()
+                    checkpoints.save(ProgressPoint(epoch, steps, done, rows, seconds, waited, told))
+                watch.add(step(data), epoch, steps + 1)
+                steps += 1
+                done += 1
+                rows += batch.rows
+        watch.finish()
+        logs = coupling.epoch_logs()
+        coupling.average_state()
+        stop = False
+        if at_end is not None:
+            more, stop = at_end(epoch, logs)
+            logs = {**logs, **more}
+        digest = coupling.check_equal(epoch)
+        seconds = time.perf_counter() - begun
+        reports.append(EpochReport(epoch, logs, steps, rows, seconds, waited, digest))
+        report(reports[-1])
+        if stop:
+            break
+        if checkpoints is not None and checkpoints.due(done, epoch_ends=True):
+            told = tuple(map(asdict, reports))
+            checkpoints.save(ProgressPoint(epoch + 1, steps=done, rows=rows, reports=told))
+    return reports
+
+
+def step_function(coupling: Coupling) -> Callable[[Any], Any]:
+    """Return a coupling's step, compiled unless the model runs eagerly.
+
+    It raises a plain `ConnectionError` where another rank of this host has gone.
+    """
+    step = coupling.train_step
+    if not coupling.model.run_eagerly:
+        step = tf.function(step, autograph=False, jit_compile=False)
+
+    def guarded(data: Any) -> Any:
+        try:
+            return step(data)
+        except tf.errors.OpError as error:
+            # TensorFlow wraps what the reduction raised into pages about the graph.
+            if LOST_RANK in str(error):
+                raise ConnectionError(f"{LOST_RANK}.") from error
+            raise
+
+    return guarded
+
+
+def tensors(batch: Batch, arrays: Callable[[Batch], tuple[Any, Any]]) -> tuple[Any, Any, Any, Any]:
+    """Return a batch as what `Coupling.train_step` takes."""
+    x, y = arrays(batch)
+    return (
+        keras.tree.map_structure(as_tensor, x),
+        keras.tree.map_structure(as_tensor, y),
+        as_tensor(batch.weight),
+        tf.constant(batch.rows),
+    )

@@ -1,0 +1,173 @@
+"""Brings ranks of one host together around a piece of shared memory."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import os
+import secrets
+import socket
+import struct
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+from sparkml_dist.cluster.same_user import check_same_user
+from sparkml_dist.cluster.waiting_room import BACKLOG, Visitor, WaitingRoom
+from sparkml_dist.deep.train.shared_mean import BLOCK, SharedMean, memory_size
+
+__all__ = ["join"]
+
+_TOKEN_BYTES = 16
+_HELLO = struct.Struct(f"!{_TOKEN_BYTES}sH")  # token, rank
+# Ranks come within a moment of each other; who does not say at once which one it is, is none.
+_JOIN_SECONDS = 30.0
+_HELLO_SECONDS = 5.0
+_PAUSE_SECONDS = 0.02
+
+
+def join(
+    rank: int,
+    size: int,
+    from_first: Callable[[bytes], bytes],
+    *,
+    block: int = BLOCK,
+    timeout: float | None = None,
+) -> SharedMean:
+    """Return the shared mean of ranks 0 to `size` - 1, which must all be on this host.
+
+    Rank 0 makes the memory and a pair of connected sockets for every two ranks, and hands them to
+    the others through a Unix socket. Everybody on the host can see its name and connect: it listens
+    to processes of its own user only, and of these to those that know the ranks' token.
+
+    Parameters
+    ----------
+    rank, size : int
+        This rank, and how many there are.
+    from_first : callable
+        ``from_first(data)`` returns on every rank the bytes that rank 0 called it with; called
+        once, with the same number of bytes on all.
+    block : int
+        Values that go through the memory at a time.
+    timeout : float, optional
+        Seconds that a rank waits for the others in a reduction; by default for ever.
+
+    Returns
+    -------
+    SharedMean
+
+    Raises
+    ------
+    OSError
+        The ranks do not see each other, or there is no memory.
+    """
+    token = secrets.token_bytes(_TOKEN_BYTES)
+    if rank == 0:
+        with _listener(token) as listener:
+            from_first(token)
+            memory, peers = _hand_out(listener, token, size, block)
+    else:
+        memory, peers = _fetch(rank, size, from_first(token))
+    return SharedMean(rank, size, memory, peers, block=block, timeout=timeout)
+
+
+def _listener(token: bytes) -> socket.socket:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # The other ranks wait for the token: without it none of them would go on.
+    with suppress(OSError):
+        listener.bind(_name(token))
+        listener.listen(BACKLOG)
+    return listener
+
+
+def _name(token: bytes) -> str:
+    # An abstract name: in no folder, and gone with the socket. It does not give the token away.
+    return "\0sparkml_dist-" + hashlib.sha256(token).hexdigest()[: 2 * _TOKEN_BYTES]
+
+
+def _hand_out(
+    listener: socket.socket, token: bytes, size: int, block: int
+) -> tuple[int, list[socket.socket]]:
+    pairs: dict[tuple[int, int], socket.socket] = {}
+    callers: dict[int, socket.socket] = {}
+    memory = os.memfd_create("sparkml_dist", os.MFD_CLOEXEC)
+    try:
+        os.ftruncate(memory, memory_size(size, block))
+        # Taking the pages now turns a lack of memory into an error here, not a signal later.
+        os.posix_fallocate(memory, 0, memory_size(size, block))
+        _await_callers(listener, token, size, callers)
+        for one in range(size):
+            for other in range(one + 1, size):
+                pairs[one, other], pairs[other, one] = socket.socketpair()
+        for one, caller in sorted(callers.items()):
+            ends = [pairs[one, other].fileno() for other in range(size) if other != one]
+            socket.send_fds(caller, [b"\0"], [memory, *ends])
+        mine = [pairs.pop((0, other)) for other in range(1, size)]
+    except BaseException:
+        os.close(memory)
+        raise
+    finally:
+        # Copies kept here would hide the end of the rank that they belong to.
+        for end in (*pairs.values(), *callers.values()):
+            end.close()
+    return memory, mine
+
+
+def _await_callers(
+    listener: socket.socket, token: bytes, size: int, callers: dict[int, socket.socket]
+) -> None:
+    """Fill `callers` with a connection from each other rank."""
+
+    def recognise(visitor: Visitor) -> None:
+        known, rank = _HELLO.unpack(visitor.said)
+        if not (hmac.compare_digest(known, token) and 0 < rank < size and rank not in callers):
+            raise PermissionError("no rank of this gang")
+        visitor.connection.settimeout(_JOIN_SECONDS)
+        callers[rank] = visitor.connection
+
+    room = WaitingRoom(
+        listener,
+        recognise,
+        greet=lambda visitor: check_same_user(visitor.connection),
+        seconds=_HELLO_SECONDS,
+        limit=_HELLO.size,
+    )
+    deadline = time.monotonic() + _JOIN_SECONDS
+    try:
+        while len(callers) < size - 1:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"{size - 1 - len(callers)} ranks have not come")
+            room.step(left)
+    finally:
+        room.close()
+
+
+def _fetch(rank: int, size: int, token: bytes) -> tuple[int, list[socket.socket]]:
+    deadline = time.monotonic() + _JOIN_SECONDS
+    while True:
+        try:
+            descriptors = _ask(rank, size, token)
+            break
+        except (BlockingIOError, ConnectionResetError, BrokenPipeError):
+            # Others throng at rank 0's door.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_PAUSE_SECONDS)
+    return descriptors[0], [socket.socket(fileno=d) for d in descriptors[1:]]
+
+
+def _ask(rank: int, size: int, token: bytes) -> list[int]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
+        line.settimeout(_JOIN_SECONDS)
+        line.connect(_name(token))
+        check_same_user(line)
+        line.sendall(_HELLO.pack(token, rank))
+        data, descriptors, _, _ = socket.recv_fds(line, 1, size)
+    if not data:
+        raise ConnectionResetError("Rank 0 hung up.")
+    if len(descriptors) != size:
+        for descriptor in descriptors:
+            os.close(descriptor)
+        raise ConnectionError("Rank 0 handed out no memory.")
+    return descriptors

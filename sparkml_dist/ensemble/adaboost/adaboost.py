@@ -1,0 +1,267 @@
+"""AdaBoost over shards: every row has its exact weight, wherever it lies."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from pyspark.ml.param import TypeConverters
+
+from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
+from sparkml_dist.dataset.subsets import Validation
+from sparkml_dist.ensemble.adaboost.job import BoostingJob
+from sparkml_dist.ensemble.adaboost.run import BoostingRun
+from sparkml_dist.ensemble.adaboost.samme import Round, RoundLog, refuse_chance
+from sparkml_dist.ensemble.adaboost.samme_vote import SammeVote
+from sparkml_dist.ensemble.adaboost.sampled import SampledBoosting
+from sparkml_dist.ensemble.ensemble_model import EnsembleClassificationModel
+from sparkml_dist.ensemble.fitting import MEMBERS, committed_members
+from sparkml_dist.ensemble.learner import Traits
+from sparkml_dist.ensemble.one_learner import (
+    OneLearnerClassifier,
+    check_at_least_one,
+    sequence_model,
+)
+from sparkml_dist.ensemble.waves import Stopping
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.metrics.scores import check_score
+from sparkml_dist.params import param
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.session import parse_size
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["AdaBoostClassificationModel", "AdaBoostClassifier"]
+
+# A task holds the rows once, and a learner up to twice more of them.
+_BLOCKS_IN_MEMORY = 3
+# Beside its features a row has a class, a key, and weights before and after a round.
+_ROW_BYTES = 48
+
+
+class AdaBoostClassificationModel(EnsembleClassificationModel):
+    """Members fitted one after the other, that vote with a say of their own."""
+
+    @property
+    def estimatorWeights(self) -> list[float]:
+        """Each member's say in the vote."""
+        return self.weights
+
+    @property
+    def estimatorErrors(self) -> list[float]:
+        """Weighted share of the rows that each member missed when it was fitted."""
+        return list(self.content["errors"])
+
+    def _scorer(self) -> SammeVote:
+        return SammeVote(self._bank())
+
+
+class BoostingParams(OneLearnerClassifier):
+    """What both forms of AdaBoost have."""
+
+    learningRate: Any = param(
+        "learningRate", "factor of each member's say (> 0)", TypeConverters.toFloat
+    )
+
+    _defaults: ClassVar[dict[str, Any]] = {"numMembers": 50, "learningRate": 1.0}
+
+    def _check_params(self, spark: SparkSession) -> None:
+        rate = self.getOrDefault(self.learningRate)
+        if not (rate > 0 and math.isfinite(rate)):
+            raise ConfigurationError(
+                "invalid_learning_rate", f"learningRate must be > 0. Got {rate}."
+            )
+        super()._check_params(spark)
+
+    def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
+        return super()._plan(data) | {"learningRate": self.getOrDefault(self.learningRate)}
+
+    def _job(
+        self,
+        spark: SparkSession,
+        data: PartitionedDataset,
+        folder: Folder,
+        stopping: Stopping | None = None,
+    ) -> BoostingJob:
+        return BoostingJob(
+            **self._making(spark, data, folder),
+            rounds=self.getOrDefault(self.numMembers),
+            rate=self.getOrDefault(self.learningRate),
+            stopping=stopping,
+        )
+
+
+class AdaBoostClassifier(BoostingParams):
+    """Copies of one learner, each fitted with more weight on the rows that those before it missed.
+
+    SAMME, the AdaBoost for any number of classes, with exact global weights: the rows of all
+    shards make one training set. While they fit into one task's memory, the result is that of
+    scikit-learn's ``AdaBoostClassifier`` on the same rows, to the last bit, however many shards
+    there are. Beyond that, each round is one parallel pass over the shards, in which every row
+    is predicted and weighed, and each member learns from a sample drawn by weight.
+
+    Parameters
+    ----------
+    estimator : scikit-learn classifier
+        The learner; a pipeline works as well. One that takes no weights gets rows drawn by
+        weight.
+    numMembers : int, default=50
+        Rounds, at most.
+    learningRate : float, default=1.0
+        Factor of each member's say.
+    sampleRows : int, optional
+        Rows that each member sees. By default all of them, or as many as fit into
+        ``memoryPerTask`` (512 MiB where it is not set).
+    stopMetric : {"auc", "log_loss", "accuracy"}, optional
+        End when this score, on rows kept from the members, stops improving; the model keeps the
+        members up to the best score. Where members see samples, the score is the mean over the
+        shards.
+    tol : float, default=0.0001
+    patience : int, default=10
+        Rounds without an improvement of more than ``tol`` before the end.
+    validationFraction : float, default=0.1
+        Share of the rows kept for ``stopMetric``.
+    seed : int, default=0
+    featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
+probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
+modelDir, overwrite, resume, trustedTypes
+        As for `BaggingClassifier`.
+
+    References
+    ----------
+    Freund, Schapire (1997), "A decision-theoretic generalization of on-line learning and an
+    application to boosting". Zhu, Zou, Rosset, Hastie (2009), "Multi-class AdaBoost".
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
+    >>> boosting = AdaBoostClassifier(  # doctest: +SKIP
+    ...     estimator=DecisionTreeClassifier(max_depth=3), numMembers=100, labelCol="species"
+    ... )
+    >>> boosting.fit(df).transform(df)  # doctest: +SKIP
+    """
+
+    sampleRows: Any = param(
+        "sampleRows",
+        "rows that each member sees (>= 1); all that fit into memoryPerTask when not set",
+        TypeConverters.toInt,
+    )
+    stopMetric: Any = param(
+        "stopMetric",
+        "score on kept rows that must improve for boosting to go on: 'auc', 'log_loss', "
+        "'accuracy'; all rounds are run when not set",
+        TypeConverters.toString,
+    )
+    tol: Any = param("tol", "least improvement of stopMetric that counts", TypeConverters.toFloat)
+    patience: Any = param(
+        "patience", "rounds without improvement before the end (>= 1)", TypeConverters.toInt
+    )
+    validationFraction: Any = param(
+        "validationFraction", "share of the rows kept for stopMetric", TypeConverters.toFloat
+    )
+
+    _model_class = AdaBoostClassificationModel
+    _defaults: ClassVar[dict[str, Any]] = {"tol": 1e-4, "patience": 10, "validationFraction": 0.1}
+
+    def _check_params(self, spark: SparkSession) -> None:
+        check_at_least_one(self, "sampleRows", "patience")
+        if self.isSet(self.memoryPerTask):
+            parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask")
+        if self.isSet(self.stopMetric):
+            check_score(self.getOrDefault(self.stopMetric), "stopMetric", regression=False)
+            fraction = self.getOrDefault(self.validationFraction)
+            if not 0 < fraction < 1:
+                raise ConfigurationError(
+                    "invalid_fraction",
+                    f"validationFraction must be between 0 and 1. Got {fraction}.",
+                )
+        super()._check_params(spark)
+
+    def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
+        plan = super()._plan(data) | {"sampleRows": self._sample_rows(data)}
+        if self.isSet(self.stopMetric):
+            names = ("stopMetric", "tol", "patience", "validationFraction")
+            plan |= {name: self._value(self.getParam(name)) for name in names}
+        return plan
+
+    def _sample_rows(self, data: PartitionedDataset) -> int | None:
+        """Return how many rows a member sees; None for all."""
+        asked = self._value(self.sampleRows)
+        if asked is None:
+            traits = Traits.of(self._learners()[0])
+            features = data.n_features * 4.0
+            if data.layout == "sparse" and traits.allows_sparse:
+                features = sum(s.block_bytes for s in data.shards) / data.n_rows
+            features *= np.dtype(traits.dtype).itemsize / 4
+            memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
+            asked = max(1, int(memory / (features * _BLOCKS_IN_MEMORY + _ROW_BYTES)))
+        return None if asked >= data.n_rows else int(asked)
+
+    def _stopping(self) -> Stopping | None:
+        if not self.isSet(self.stopMetric):
+            return None
+        kept = Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
+        return Stopping(
+            self.getOrDefault(self.stopMetric),
+            self.getOrDefault(self.tol),
+            self.getOrDefault(self.patience),
+            1,
+            kept,
+        )
+
+    def _fit_shards(
+        self, spark: SparkSession, data: PartitionedDataset, folder: Folder
+    ) -> AdaBoostClassificationModel:
+        start = time.perf_counter()
+        job = self._job(spark, data, folder, self._stopping())
+        before = len(committed_members(folder))
+        sample = self._sample_rows(data)
+        if sample is None:
+            rounds, curve = _boost_in_one_task(spark, job)
+        else:
+            rounds, curve = SampledBoosting(spark, job, sample).fit()
+        refuse_chance(rounds, job.n_classes)
+        counted = [r for r in rounds if r.counts]
+        if curve is not None:
+            curve["stopped"] = len(rounds) < job.rounds
+            counted = counted[: curve["best"] or None]
+        members = committed_members(folder)
+        model: AdaBoostClassificationModel = sequence_model(
+            self,
+            data,
+            folder,
+            [members[r.number] for r in counted],
+            [r.weight for r in counted],
+            "samme",
+        )
+        model.content["errors"] = [r.error for r in counted]
+        model.summary["fitted_now"] = len(members) - before
+        model.summary["sample_rows"] = sample
+        if curve is not None:
+            model.summary["curve"] = curve
+        if rounds[-1].stop:
+            model.summary["stop"] = rounds[-1].stop
+        model.summary["seconds"]["fit"] = round(time.perf_counter() - start, 3)
+        return model
+
+
+def _boost_in_one_task(
+    spark: SparkSession, job: BoostingJob
+) -> tuple[list[Round], dict[str, Any] | None]:
+    home, before = job.folder.child(MEMBERS), len(committed_members(job.folder))
+    outcome = run_tasks(
+        spark,
+        [0],
+        BoostingRun(job, (tuple(range(len(job.data.shards))),)),
+        description=f"boost up to {job.rounds} members",
+        count=lambda: len(home.names(".json")) - before,
+    )[0]
+    if outcome.error:
+        raise outcome.error
+    rounds = RoundLog.of(job.folder).run(0, outcome.result["rounds"])
+    return rounds, outcome.result["curve"]

@@ -1,0 +1,106 @@
+"""Members that vote in two steps: within merged hypotheses, then these by their say."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.dataset.schema import Matrix
+from sparkml_dist.ensemble.adaboost.samme import samme_probabilities
+from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank, OfMembers
+from sparkml_dist.models.scoring import Predict
+
+__all__ = ["MergedVote"]
+
+
+@dataclass(frozen=True)
+class MergedVote(OfMembers):
+    """Lets each merged hypothesis predict what most of its members do; picklable.
+
+    Of classes with equally many votes, that whose voters have the greater say wins. A merged
+    hypothesis has the mean say of its members.
+
+    Attributes
+    ----------
+    bank : MemberBank
+        Members with their say as weight, those of a hypothesis one after the other.
+    sizes : tuple of int
+        How many members each hypothesis has.
+    """
+
+    bank: MemberBank
+    sizes: tuple[int, ...]
+    voting = "merged"
+
+    @property
+    def says(self) -> list[float]:
+        """Say of each merged hypothesis."""
+        weights = iter(m.weight for m in self.bank.members)
+        return [sum(next(weights) for _ in range(size)) / size for size in self.sizes]
+
+    @property
+    def cache_key(self) -> str:
+        """Changes with every member, weight and merging."""
+        return hashlib.sha256(
+            f"{self.voting}/{self.sizes}/{self.bank.cache_key}".encode()
+        ).hexdigest()
+
+    @property
+    def raw_scale(self) -> float:
+        """``rawPrediction`` is the probability times the whole say of the hypotheses."""
+        return float(sum(self.says))
+
+    def load(self) -> Predict:
+        """Load the members; return a function from blocks (n, d) to probabilities (n, k)."""
+        return self.predictor(self.bank.load())
+
+    def predictor(self, members: LoadedMembers) -> Predict:
+        """Return the function that `load` returns, for members in memory."""
+
+        def predict(X: Matrix) -> npt.NDArray[np.float64]:
+            votes = np.zeros((X.shape[0], self.bank.n_classes))
+            for merged, say, whole in self._merging(members, X):
+                if whole:
+                    votes[np.arange(len(votes)), merged.argmax(axis=1)] += say
+            return samme_probabilities(votes, self.raw_scale)
+
+        return predict
+
+    def load_staged(self) -> Callable[[Matrix], Iterator[npt.NDArray[np.float64]]]:
+        """Load the members; return a function that yields an array after each of them.
+
+        The m-th has the votes of the hypotheses that the first m members make, shape (n, k).
+        """
+        members = self.bank.load()
+
+        def staged(X: Matrix) -> Iterator[npt.NDArray[np.float64]]:
+            done = np.zeros((X.shape[0], self.bank.n_classes))
+            rows = np.arange(len(done))
+            for merged, say, whole in self._merging(members, X):
+                votes = done if whole else done.copy()
+                votes[rows, merged.argmax(axis=1)] += say
+                yield votes
+
+        return staged
+
+    def _merging(
+        self, members: LoadedMembers, X: Matrix
+    ) -> Iterator[tuple[npt.NDArray[np.float64], float, bool]]:
+        """Yield, after each member, its hypothesis's votes and say so far, and if it is whole."""
+        outputs = members.outputs(X, "predict")
+        weights = [m.weight for m in self.bank.members]
+        rows = np.arange(X.shape[0])
+        first = 0
+        for size in self.sizes:
+            group = weights[first : first + size]
+            merged = np.zeros((X.shape[0], self.bank.n_classes))
+            for i, weight in enumerate(group):
+                # The say breaks ties; all of it together weighs less than one vote.
+                vote = 1.0 + weight / (1.0 + sum(group))
+                merged[rows, np.asarray(next(outputs)).astype(np.int64)] += vote
+                yield merged, sum(group[: i + 1]) / (i + 1), i + 1 == size
+            first += size

@@ -1,0 +1,135 @@
+"""Boosts on rows that one task holds in memory: all rounds in one go, each committed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.cluster.memory import PeakMemory
+from sparkml_dist.ensemble.adaboost.job import BoostingJob, WeightedRows
+from sparkml_dist.ensemble.adaboost.samme import (
+    Round,
+    RoundLog,
+    boosted,
+    judged,
+    normalised,
+    samme_probabilities,
+)
+from sparkml_dist.ensemble.fitting import committed_members
+from sparkml_dist.ensemble.score_curve import ScoreCurve
+from sparkml_dist.ensemble.weighted_rows import as_learner_takes
+from sparkml_dist.errors import DataError
+from sparkml_dist.metrics.scores import score_rows
+
+__all__ = ["BoostingRun"]
+
+
+@dataclass(frozen=True)
+class BoostingRun:
+    """Runs AdaBoost on the rows of a group of shards, inside one task.
+
+    Row weights need no file: they follow from the members and their say. A task that is run again
+    loads the members that are committed, lets them predict, and goes on with the first missing.
+
+    Attributes
+    ----------
+    job : BoostingJob
+    groups : tuple of tuple of int
+        Shards of each run; members of run i are numbered from ``i * job.rounds``.
+    """
+
+    job: BoostingJob
+    groups: tuple[tuple[int, ...], ...]
+
+    def __call__(self, index: int) -> dict[str, Any]:
+        """Run the rounds of group `index`; return how many there are, and their scores."""
+        job, log = self.job, RoundLog.of(self.job.folder)
+        first = index * job.rounds
+        if job.stopping is None and log.is_complete(first, job.rounds):
+            return {"rounds": len(log.run(first, job.rounds)), "curve": None}
+        with PeakMemory() as memory:
+            rows, kept = self._read(self.groups[index])
+            return self._boost(index, rows, kept, memory)
+
+    def _read(self, shards: tuple[int, ...]) -> tuple[WeightedRows, _Kept | None]:
+        job, traits = self.job, self.job.traits
+        block = job.data.read_block(shards, dtype=np.dtype(traits.dtype))
+        X = as_learner_takes(block.X, traits)
+        weight = np.ones(len(block))
+        if block.weight is not None:
+            weight = block.weight.astype(np.float64)
+        if job.stopping is None:
+            return WeightedRows(X, block.y, weight, block.key), None
+        learns = job.learns(block.key)
+        if learns.all():
+            raise DataError(
+                "no_validation_rows",
+                f"No row was kept for the score {job.stopping.metric!r}.",
+                "Raise validationFraction, or give fewer columns as the key.",
+            )
+        kept = _Kept(X[~learns], block.y[~learns], weight[~learns], job.n_classes)
+        return WeightedRows(X[learns], block.y[learns], weight[learns], block.key[learns]), kept
+
+    def _boost(
+        self, index: int, rows: WeightedRows, kept: _Kept | None, memory: PeakMemory
+    ) -> dict[str, Any]:
+        job, log, first = self.job, RoundLog.of(self.job.folder), index * self.job.rounds
+        committed = committed_members(job.folder)
+        curve = None
+        if job.stopping is not None:
+            curve = ScoreCurve(job.stopping.metric, job.stopping.tol, job.stopping.patience)
+        grown = rows.weight
+        if not grown.sum() > 0:
+            raise DataError(
+                "no_weight",
+                f"The rows of shard(s) {', '.join(map(str, self.groups[index]))} that members "
+                "may learn from have no weight.",
+            )
+        done = 0
+        for number in range(first, first + job.rounds):
+            weight = normalised(grown, grown.sum())
+            if number in committed:
+                member = job.load_member(committed[number])
+            else:
+                now = replace(rows, weight=weight)
+                member = job.fit_member(number, self.groups[index], now, memory)
+            missed = job.predict(member, number, self.groups[index], rows.X) != rows.y
+            found = log.get(number) or self._judged(number, missed, weight)
+            grown = boosted(weight, found.weight, missed)
+            if not found.stop and not np.isfinite(grown.sum()):
+                found = replace(found, stop="overflow")
+            log.put(found)
+            done += 1
+            if found.counts and kept is not None and curve is not None:
+                score = kept.score_with(member, found, curve.metric)
+                if curve.add(score):
+                    break
+            if found.stop:
+                break
+        shown = None if curve is None or kept is None else curve.to_dict() | {"rows": len(kept.y)}
+        return {"rounds": done, "curve": shown}
+
+    def _judged(
+        self, number: int, missed: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64]
+    ) -> Round:
+        share = float(np.multiply(missed, weight).sum())
+        return judged(number, share, float(weight.sum()), self.job.n_classes, self.job.rate)
+
+
+class _Kept:
+    """Rows that no member learns from, and what the members say of them."""
+
+    def __init__(
+        self, X: Any, y: npt.NDArray[Any], weight: npt.NDArray[np.float64], n_classes: int
+    ) -> None:
+        self.X, self.y, self.weight = X, y, weight
+        self.votes = np.zeros((len(y), n_classes))
+
+    def score_with(self, member: Any, found: Round, metric: str) -> float:
+        """Add a member's vote and return the ensemble's score."""
+        codes = np.asarray(member.predict(self.X)).astype(np.int64)
+        self.votes[np.arange(len(codes)), codes] += found.weight
+        return score_rows(metric, self.y, samme_probabilities(self.votes), self.weight)

@@ -1,0 +1,172 @@
+"""The exact weights of a shard's rows, kept in files beside the model while it is boosted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.dataset.block import Block
+from sparkml_dist.ensemble.adaboost.job import BoostingJob
+from sparkml_dist.ensemble.adaboost.samme import boosted, normalised, samme_probabilities
+from sparkml_dist.ensemble.adaboost.weighted_sample import Candidates
+from sparkml_dist.ensemble.weighted_rows import as_learner_takes
+from sparkml_dist.metrics.scores import score_rows
+from sparkml_dist.persistence.arrays import read_array, write_array
+from sparkml_dist.persistence.filesystem import Folder
+
+__all__ = ["STATE", "ShardPass", "state_folder"]
+
+STATE = "state"
+_ROW = np.dtype([("weight", "f8"), ("code", "i4")])
+
+
+def state_folder(folder: Folder, version: int) -> Folder:
+    """Return where the state after a pass lies in a model's folder."""
+    return folder.child(f"{STATE}/{version:05d}")
+
+
+def shard_stem(shard: int) -> str:
+    """Return what the names of a shard's files begin with."""
+    return f"shard-{shard:05d}"
+
+
+@dataclass(frozen=True)
+class ShardPass:
+    """Pass v over shards: weighs the rows for round v - 1 and lets its member predict them.
+
+    Pass 0 has no member: its weights are the data's own. A pass goes on from the state that the
+    one before left; where that is gone, it begins anew from the members and their say, and comes
+    to the same numbers.
+
+    Attributes
+    ----------
+    job : BoostingJob
+    version : int
+        v.
+    grown : tuple of (float, float), length v
+        For each pass before: the say of its member (0 for none), and the weight of all rows once
+        those that it misses have grown by it.
+    members : tuple of dict
+        Records of the members of passes 1, 2, …; the last is left out by a pass that only scores.
+    sizes : tuple of int
+        Rows of each shard in the sample for the next round; 0 for none.
+    """
+
+    job: BoostingJob
+    version: int
+    grown: tuple[tuple[float, float], ...]
+    members: tuple[dict[str, Any], ...]
+    sizes: tuple[int, ...]
+
+    def __call__(self, shard: int) -> dict[str, Any]:
+        """Do the pass over one shard; return sums.
+
+        Returns
+        -------
+        dict
+            ``right`` and ``missed`` (weight of the rows that the member gets right, or misses);
+            ``score`` of the members before it on the kept rows, and their weight ``kept``.
+        """
+        job, home, stem = self.job, state_folder(self.job.folder, self.version), shard_stem(shard)
+        if home.exists(f"{stem}.json"):
+            found: dict[str, Any] = home.read_json(f"{stem}.json")
+            return found
+        block = job.data.read_block(shard)
+        learns = job.learns(block.key)
+        state = self._state(shard, block, learns)
+        write_array(home, f"{stem}.npy", state.rows)
+        if job.stopping is not None:
+            write_array(home, f"{stem}-votes.npy", state.votes)
+        missed = state.missed(block, learns)
+        weight = state.rows["weight"]
+        if self.sizes[shard]:
+            candidates = Candidates.of(
+                block, weight, missed, self.sizes[shard], job.seed, self.version
+            )
+            candidates.write(home, stem)
+        result: dict[str, Any] = {
+            "right": float(weight[~missed].sum()),
+            "missed": float(weight[missed].sum()),
+        }
+        result |= self._score(block, ~learns, state)
+        home.write_json(f"{stem}.json", result)
+        return result
+
+    def _state(self, shard: int, block: Block, learns: npt.NDArray[np.bool_]) -> _State:
+        """Return the state after this pass, from the newest one that is there."""
+        job, stem = self.job, shard_stem(shard)
+        version, state = 0, _State.first(block, learns, job.n_classes)
+        home = state_folder(job.folder, self.version - 1)
+        if self.version and home.exists(f"{stem}.json"):
+            version = self.version - 1
+            votes = state.votes
+            if job.stopping is not None:
+                votes = read_array(home, f"{stem}-votes.npy", rows=len(votes))
+            state = _State(read_array(home, f"{stem}.npy", rows=len(block)), votes)
+        X = as_learner_takes(block.X, job.traits)
+        for v in range(version + 1, self.version + 1):
+            say, total = self.grown[v - 1]
+            codes = None
+            if v <= len(self.members):
+                member = job.load_member(self.members[v - 1])
+                codes = job.predict(member, v - 1, [shard], X)
+            state = state.after(block, learns, say, total, codes)
+        return state
+
+    def _score(
+        self, block: Block, kept: npt.NDArray[np.bool_], state: _State
+    ) -> dict[str, float | None]:
+        if self.job.stopping is None or self.version < 2 or not kept.any():
+            return {"score": None, "kept": 0.0}
+        weight = np.ones(len(block)) if block.weight is None else block.weight
+        proba = samme_probabilities(state.votes)
+        score = score_rows(self.job.stopping.metric, block.y[kept], proba, weight[kept])
+        known = not np.isnan(score)
+        return {
+            "score": score if known else None,
+            "kept": float(weight[kept].sum(dtype=np.float64)) if known else 0.0,
+        }
+
+
+@dataclass(frozen=True)
+class _State:
+    """Of each row its weight in a round and what the round's member predicts (-1: nothing).
+
+    Of the rows that no member learns from, the votes of the members before as well.
+    """
+
+    rows: npt.NDArray[Any]
+    votes: npt.NDArray[np.float64]
+
+    @classmethod
+    def first(cls, block: Block, learns: npt.NDArray[np.bool_], n_classes: int) -> _State:
+        rows = np.empty(len(block), _ROW)
+        rows["weight"] = np.where(learns, 1.0 if block.weight is None else block.weight, 0.0)
+        rows["code"] = -1
+        return cls(rows, np.zeros((int((~learns).sum()), n_classes)))
+
+    def missed(self, block: Block, learns: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        found: npt.NDArray[np.bool_] = learns & (self.rows["code"] >= 0)
+        return found & (self.rows["code"] != block.y)
+
+    def after(
+        self,
+        block: Block,
+        learns: npt.NDArray[np.bool_],
+        say: float,
+        total: float,
+        codes: npt.NDArray[np.int32] | None,
+    ) -> _State:
+        """Return the state once the say of the last member is known and the next predicted."""
+        rows = np.empty(len(block), _ROW)
+        grown = boosted(self.rows["weight"], say, self.missed(block, learns))
+        rows["weight"] = normalised(grown, total)
+        rows["code"] = -1 if codes is None else codes
+        votes = self.votes.copy()
+        said = self.rows["code"][~learns]
+        voting = np.flatnonzero(said >= 0)
+        votes[voting, said[voting]] += say
+        return _State(rows, votes)

@@ -1,0 +1,128 @@
+"""A sample of a shard's rows by weight, drawn before the last round's say is known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.hashing import uniform
+from sparkml_dist.ensemble.adaboost.job import WeightedRows
+from sparkml_dist.ensemble.adaboost.samme import boosted
+from sparkml_dist.persistence.arrays import read_array, write_array
+from sparkml_dist.persistence.filesystem import Folder
+
+__all__ = ["Candidates"]
+
+_ROW = np.dtype([("race", "f8"), ("weight", "f8"), ("missed", "?"), ("y", "i4"), ("key", "i8")])
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Rows of a shard among which a sample is, whatever say the last member is given.
+
+    Rows run a race: one of weight w arrives after an exponential time of rate w, and the first
+    are the sample (Efraimidis and Spirakis 2006). A member's say speeds up the rows that it
+    misses, all by the same factor: the first of them remain the first of them. So the first of
+    the missed rows and the first of the others can be put aside before the say is known, and the
+    sample for a round takes no pass over the data beside that of the round before.
+
+    Attributes
+    ----------
+    rows : structured ndarray, shape (m,)
+        ``race`` (time of arrival), ``weight``, ``missed``, ``y``, ``key``.
+    X : ndarray or csr_matrix, shape (m, d)
+
+    References
+    ----------
+    Efraimidis, Spirakis (2006), "Weighted random sampling with a reservoir". Cohen, Kaplan
+    (2007), "Summarizing data using bottom-k sketches".
+    """
+
+    rows: npt.NDArray[Any]
+    X: Any
+
+    @classmethod
+    def of(
+        cls,
+        block: Block,
+        weight: npt.NDArray[np.float64],
+        missed: npt.NDArray[np.bool_],
+        size: int,
+        seed: int,
+        index: int,
+    ) -> Candidates:
+        """Put aside rows for a sample of up to `size` rows.
+
+        Parameters
+        ----------
+        block : Block
+        weight : ndarray of shape (n,)
+            Rows of weight 0 are never drawn.
+        missed : ndarray of bool, shape (n,)
+            Rows whose weight is going to grow by one factor.
+        size, seed, index : int
+            `index` tells the draws of different rounds apart.
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            race = -np.log1p(-uniform(block.key, seed, "boosting sample", index)) / weight
+        chosen = []
+        for group in (missed, ~missed):
+            there = np.flatnonzero(group & (weight > 0))
+            # One more than the sample: the first that does not get in tells who was likely to.
+            chosen.append(there[np.argsort(race[there], kind="stable")[: size + 1]])
+        at = np.sort(np.concatenate(chosen))
+        rows = np.empty(len(at), _ROW)
+        rows["race"], rows["weight"], rows["missed"] = race[at], weight[at], missed[at]
+        rows["y"], rows["key"] = block.y[at], block.key[at]
+        return cls(rows, block.X[at])
+
+    def drawn(self, size: int, say: float) -> WeightedRows:
+        """Return the sample, its rows weighted so that they stand for the shard's.
+
+        Parameters
+        ----------
+        size : int
+            As the candidates were put aside for.
+        say : float
+            Of the last member in the vote.
+
+        Returns
+        -------
+        WeightedRows
+            All rows with their own weights where there are no more than `size`; else each row's
+            weight is divided by its chance to get in, so that sums are expected to be the
+            shard's.
+        """
+        rows = self.rows
+        weight = boosted(rows["weight"], say, rows["missed"])
+        if len(rows) <= size:
+            return WeightedRows(self.X, rows["y"], weight, rows["key"])
+        race = np.where(rows["missed"], rows["race"] / np.exp(say), rows["race"])
+        order = np.argsort(race, kind="stable")
+        last = race[order[size]]
+        at = np.sort(order[:size])
+        standing = weight[at] / -np.expm1(-weight[at] * last)
+        return WeightedRows(self.X[at], rows["y"][at], standing, rows["key"][at])
+
+    def write(self, folder: Folder, stem: str) -> None:
+        """Write the rows to files of a folder whose names begin with `stem`."""
+        write_array(folder, f"{stem}-rows.npy", self.rows)
+        if sp.issparse(self.X):
+            for part in ("data", "indices", "indptr"):
+                write_array(folder, f"{stem}-{part}.npy", getattr(self.X, part))
+        else:
+            write_array(folder, f"{stem}-X.npy", self.X)
+
+    @classmethod
+    def read(cls, folder: Folder, stem: str, n_features: int) -> Candidates:
+        """Return what `write` wrote."""
+        rows = read_array(folder, f"{stem}-rows.npy")
+        if folder.exists(f"{stem}-X.npy"):
+            return cls(rows, read_array(folder, f"{stem}-X.npy", rows=len(rows)))
+        parts = [read_array(folder, f"{stem}-{p}.npy") for p in ("data", "indices", "indptr")]
+        return cls(rows, sp.csr_matrix(tuple(parts), shape=(len(rows), n_features)))

@@ -1,1 +1,0 @@
-"""Members asked in other ways: as an ONNX graph, and trees without ceremony."""

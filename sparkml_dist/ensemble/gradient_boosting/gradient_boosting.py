@@ -1,0 +1,109 @@
+"""Gradient boosting over shards, with any regressor as the learner of its stages."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from sparkml_dist.ensemble.gradient_boosting.estimator import GradientBoosting
+from sparkml_dist.ensemble.gradient_boosting.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
+from sparkml_dist.ensemble.gradient_boosting.model import (
+    GradientBoostingClassificationModel,
+    GradientBoostingRegressionModel,
+)
+from sparkml_dist.models.classifier import ShardClassifier
+from sparkml_dist.models.regressor import ShardRegressor
+
+__all__ = [
+    "GradientBoostingClassificationModel",
+    "GradientBoostingClassifier",
+    "GradientBoostingRegressionModel",
+    "GradientBoostingRegressor",
+]
+
+
+class GradientBoostingClassifier(GradientBoosting, ShardClassifier):
+    """Stages of regressors, each fitted to what the stages before it got wrong about the classes.
+
+    In every stage some shards, which take turns, each fit the learner to the negative gradient of
+    the log loss on their own rows, one regressor to each class (one in all for two classes), at
+    the same time. The stage's direction is the mean of theirs. Where a whole stage takes one step,
+    its length is found on the shards of the next stage, which look at it anyway: so a stage is one
+    Spark job. The raw scores of all rows stay beside the shards.
+
+    Parameters
+    ----------
+    estimator : scikit-learn regressor
+        The learner; a pipeline works as well.
+    numMembers : int, default=100
+        Stages.
+    learningRate : float, default=0.1
+    loss : {"log_loss"}, default="log_loss"
+    lineSearch : {"leaf", "row", "stage", "none"}, optional
+        Where the length of a step is told. ``"leaf"``: each leaf of a tree takes a Newton step
+        (Friedman's TreeBoost). ``"row"``: the learner is fitted to the Newton step of each row,
+        weighted by the loss's curvature (LogitBoost). ``"stage"``: the learner is fitted to the
+        gradient, and each stage takes one Newton step for every class. ``"none"``: steps of 1.
+        When not set the first of them that is possible: for single trees, for other learners
+        that take weights, and for the rest.
+    shardsPerStage : int, optional
+        As many as tasks run at a time, and at most 8, when not set. Scoring takes time in
+        proportion.
+    maxSamples : float, default=1.0
+        Share of a shard's rows that a stage sees, others in each.
+    stopMetric : {"auc", "log_loss", "accuracy"}, optional
+        Add stages until this score, on rows kept from them, stops improving, and keep those up to
+        the best one.
+    tol : float, default=0.0
+    patience : int, default=10
+        Stages without an improvement of more than ``tol`` before the end.
+    validationFraction : float, default=0.1
+        Share of the rows kept for ``stopMetric``.
+    seed : int, default=0
+    featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
+probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
+modelDir, overwrite, resume, trustedTypes
+        As for `BaggingClassifier`. ``rawPrediction`` has the log odds.
+
+    References
+    ----------
+    Friedman (2001), "Greedy function approximation: a gradient boosting machine". Friedman
+    (2002), "Stochastic gradient boosting". Friedman, Hastie, Tibshirani (2000), "Additive
+    logistic regression: a statistical view of boosting".
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeRegressor  # doctest: +SKIP
+    >>> boosting = GradientBoostingClassifier(  # doctest: +SKIP
+    ...     estimator=DecisionTreeRegressor(max_depth=4), stopMetric="log_loss"
+    ... )
+    >>> boosting.fit(df).transform(df)  # doctest: +SKIP
+    """
+
+    _model_class = GradientBoostingClassificationModel
+    _defaults: ClassVar[dict[str, Any]] = {"loss": CLASSIFICATION_LOSSES[0]}
+
+
+class GradientBoostingRegressor(GradientBoosting, ShardRegressor):
+    """Stages of regressors, each fitted to what the stages before it left over.
+
+    Parameters
+    ----------
+    estimator : scikit-learn regressor
+        The learner; a pipeline works as well.
+    loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
+    alpha : float, default=0.9
+        For ``"huber"``: share of the residuals that count as small.
+    numMembers, learningRate, lineSearch, shardsPerStage, maxSamples, stopMetric, tol, patience, \
+validationFraction, seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, \
+keyCol, predictionCol, numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, \
+trustedTypes
+        As for `GradientBoostingClassifier`; ``lineSearch`` is not ``"row"``, and
+        ``stopMetric`` is ``"rmse"``, ``"mae"`` or ``"r2"``.
+
+    References
+    ----------
+    Friedman (2001), "Greedy function approximation: a gradient boosting machine".
+    """
+
+    _model_class = GradientBoostingRegressionModel
+    _defaults: ClassVar[dict[str, Any]] = {"loss": REGRESSION_LOSSES[0]}

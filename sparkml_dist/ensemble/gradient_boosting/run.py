@@ -1,0 +1,247 @@
+"""Fits the stages of a gradient boosting, one after the other, until they are enough."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.cluster.tasks import TaskOutcome, run_tasks
+from sparkml_dist.ensemble.fitting import committed_members
+from sparkml_dist.ensemble.gradient_boosting.plan import STATE, GradientPlan
+from sparkml_dist.ensemble.gradient_boosting.stage import VALIDATION, StageTask, row_weights
+from sparkml_dist.ensemble.gradient_boosting.validation import StageValidation
+from sparkml_dist.errors import DataError, TrainingError
+from sparkml_dist.metrics.scores import is_better
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["GradientRun", "StageStopping"]
+
+_logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class StageStopping:
+    """When to stop adding stages.
+
+    Attributes
+    ----------
+    metric : str
+        One of `sparkml_dist.metrics.scores`.
+    tol : float
+        Least improvement that counts, in the metric's unit.
+    patience : int
+        Stages without one before the end.
+    shards : tuple of int
+        Whose kept rows are scored.
+    """
+
+    metric: str
+    tol: float
+    patience: int
+    shards: tuple[int, ...]
+
+
+class GradientRun:
+    """One run over the stages.
+
+    A stage is one Spark job: its tasks bring the scores of their shards up to date, make the line
+    search for the stage before it on the way, and fit. What is committed by an earlier run is
+    taken as it is.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    plan : GradientPlan
+        Without ``initial`` and ``unit``, which are found here.
+    n_stages : int
+        At most.
+    stopping : StageStopping or None
+
+    Attributes
+    ----------
+    plan : GradientPlan
+        Complete.
+    records : list of list of dict
+        Of the members, by stage and then by shard.
+    settled : list of dict
+        The stages whose steps are known.
+    scores : list of float
+        Of the first 1, 2, … stages.
+    validation_rows, fitted : int
+        Rows scored; members fitted, and not found committed.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        plan: GradientPlan,
+        n_stages: int,
+        stopping: StageStopping | None,
+    ) -> None:
+        self._spark = spark
+        self._n_stages = n_stages
+        self._stopping = stopping
+        self._done = committed_members(plan.folder)
+        self.records: list[list[dict[str, Any]]] = []
+        self.settled: list[dict[str, Any]] = []
+        self.scores: list[float] = []
+        self.validation_rows = self.fitted = 0
+        self.plan = self._begin(plan)
+
+    def run(self) -> int:
+        """Fit the stages; return how many of them the model is to have."""
+        while len(self.records) < self._n_stages and not self._exhausted():
+            stage = len(self.records)
+            for records in self._fit(stage):
+                self.records.append(records)
+                self._settle([r["search"] for r in records])
+        if not self._exhausted():
+            self._close()
+        self.plan.folder.child(STATE).delete()
+        if self._stopping is None:
+            return len(self.settled)
+        return self.best() + 1
+
+    def best(self) -> int:
+        """Return the stage after which the score was best."""
+        assert self._stopping is not None
+        best = 0
+        for i, score in enumerate(self.scores):
+            if math.isnan(self.scores[best]) or is_better(
+                self._stopping.metric, score, self.scores[best]
+            ):
+                best = i
+        return best
+
+    # -- steps ----------------------------------------------------------------------------
+
+    def _begin(self, plan: GradientPlan) -> GradientPlan:
+        shards = range(len(plan.data.shards))
+        outcomes = run_tasks(self._spark, shards, _Moments(plan), description="begin boosting")
+        _raise_first(outcomes, "before the first stage", list(shards))
+        moments = [o.result["moments"] for o in outcomes if o.result["moments"]]
+        if not moments:
+            raise DataError(
+                "no_rows",
+                "No row with a weight is left to learn from.",
+                "Lower validationFraction, or look at the weights.",
+            )
+        initial, unit = plan.loss.start(moments)
+        return replace(plan, initial=tuple(initial.tolist()), unit=unit)
+
+    def _fit(self, stage: int) -> list[list[dict[str, Any]]]:
+        """Return the records of a stage, and of some that follow it where they came with it."""
+        plan = self.plan
+        found = [self._done.get(plan.member(stage, p)) for p in range(plan.width)]
+        missing = [p for p, record in enumerate(found) if record is None]
+        if not missing:
+            return [[record for record in found if record is not None]]
+        last = self._n_stages if plan.width == 1 else stage + 1
+        results = self._job(stage, last, missing)
+        fitted = [r["records"] for r in results]
+        self.fitted += sum(map(len, fitted))
+        if plan.width == 1:
+            return [[record] for record in fitted[0]]
+        for p, records in zip(missing, fitted, strict=True):
+            found[p] = records[0]
+        return [[record for record in found if record is not None]]
+
+    def _job(self, stage: int, last: int, positions: Sequence[int]) -> list[dict[str, Any]]:
+        """Run the tasks of a stage, and the validation beside them where there is news for it."""
+        pending = self.records[-1] if len(self.settled) < len(self.records) else []
+        validation = self._validation()
+        task = StageTask(self.plan, stage, last, len(self.settled), tuple(pending), validation)
+        indices = [*positions, *([VALIDATION] if validation else [])]
+        what = f"fit stage {stage}" if last > stage else "search the last step"
+        outcomes = run_tasks(self._spark, indices, task, description=what)
+        _raise_first(outcomes, f"in stage {stage}", list(self.plan.shards_of(stage)))
+        if validation:
+            self._heed(outcomes.pop().result)
+        return [o.result for o in outcomes]
+
+    def _settle(self, searches: list[Any]) -> None:
+        """Settle the stages that can be, with what the newest records know of the one before."""
+        searched = self.plan.line_search == "stage"
+        while len(self.settled) < len(self.records) - searched:
+            stage = len(self.settled)
+            self.settled.append(self.plan.settle(stage, self.records[stage], searches))
+
+    def _close(self) -> None:
+        """Settle the last stage, and score what has no score yet."""
+        stage = len(self.records)
+        if len(self.settled) < stage:
+            results = self._job(stage, stage, range(self.plan.width))
+            searches = [r["search"] for r in results]
+            self.settled.append(self.plan.settle(stage - 1, self.records[-1], searches))
+        if self._validation() and not self._exhausted():
+            self._job(stage, stage, [])
+
+    def _validation(self) -> StageValidation | None:
+        if self._stopping is None or len(self.scores) == len(self.settled):
+            return None
+        return StageValidation(
+            self.plan,
+            self._stopping.metric,
+            self._stopping.shards,
+            len(self.scores),
+            len(self.settled),
+        )
+
+    def _heed(self, result: dict[str, Any]) -> None:
+        assert self._stopping is not None
+        self.validation_rows = result["rows"]
+        for score in result["scores"]:
+            if self._exhausted():
+                break
+            self.scores.append(score)
+            _logger.info("%d stages: %s %.5f", len(self.scores), self._stopping.metric, score)
+
+    def _exhausted(self) -> bool:
+        """Tell whether the last stages that were scored did not help."""
+        if self._stopping is None:
+            return False
+        best, idle = math.nan, 0
+        for score in self.scores:
+            if math.isnan(best) or is_better(
+                self._stopping.metric, score, best, self._stopping.tol
+            ):
+                best, idle = score, 0
+            else:
+                idle += 1
+        return idle >= self._stopping.patience
+
+
+@dataclass(frozen=True)
+class _Moments:
+    """Finds what the first scores depend on, in one shard."""
+
+    plan: GradientPlan
+
+    def __call__(self, shard: int) -> dict[str, Any]:
+        block = self.plan.data.read_block(shard, features=[])
+        w = row_weights(self.plan, block)
+        return {"moments": self.plan.loss.moments(block.y, w) if w.any() else None}
+
+
+def _raise_first(outcomes: Sequence[TaskOutcome], when: str, shards: Sequence[int]) -> None:
+    """Raise the first error, saying which shard it came from."""
+    for outcome in outcomes:
+        if outcome.error is None:
+            continue
+        error = outcome.error
+        _logger.error("%s\n%s", error.message, getattr(error, "trace", ""))
+        where = "validation" if outcome.index == VALIDATION else f"shard {shards[outcome.index]}"
+        message = f"{where}, {when}: {error.message}"
+        if error.code != "task_failed":
+            raise type(error)(error.code, message, error.hint)
+        raise TrainingError(
+            "stage_failed",
+            message,
+            error.hint
+            or "What came before is committed: with modelDir and resume=True the fit goes on.",
+        )

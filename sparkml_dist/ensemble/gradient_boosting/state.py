@@ -1,0 +1,109 @@
+"""The raw scores of a shard's rows, kept beside the model while it is boosted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from sparkml_dist.dataset.block import Block
+from sparkml_dist.ensemble.gradient_boosting.loss import Array
+from sparkml_dist.ensemble.gradient_boosting.plan import STATE, GradientPlan
+from sparkml_dist.ensemble.gradient_boosting.scorer import advance
+from sparkml_dist.errors import TrainingError
+from sparkml_dist.persistence.arrays import read_array, write_array
+
+__all__ = ["RowScores", "refuse_divergence"]
+
+
+class RowScores:
+    """Scores of rows after some stages, brought up to date when they are asked for.
+
+    Scores are a function of the stages, added in their order: whether they were kept, or are made
+    anew because the files are gone, gives the same bits.
+
+    Parameters
+    ----------
+    plan : GradientPlan
+    name : str
+        Tells the rows apart from others.
+    block : Block
+    at_most : int
+        Stages that the scores may have been through already.
+
+    Attributes
+    ----------
+    F : ndarray of shape (n, n_outputs)
+    stages : int
+        Stages that F has been through.
+    """
+
+    def __init__(self, plan: GradientPlan, name: str, block: Block, at_most: int) -> None:
+        self.block = block
+        self._plan = plan
+        self._home = plan.folder.child(STATE).child(name)
+        # The direction of stage `stages`, where it is known before the length of its step.
+        self._ahead: Array | None = None
+        self.F, self.stages = np.tile(plan.initial, (len(block), 1)), 0
+        kept = [s for s in map(_stages, self._home.names(".npy")) if s <= at_most]
+        if kept:
+            self.stages = max(kept)
+            found = read_array(self._home, _name(self.stages), rows=len(block))
+            width = plan.loss.n_outputs
+            self.F = np.ascontiguousarray(found[:, :width])
+            self._ahead = np.ascontiguousarray(found[:, width:]) if found.shape[1] > width else None
+
+    def catch_up(self, settled: int) -> None:
+        """Go through the stages up to a number of them, all settled.
+
+        Raises
+        ------
+        TrainingError
+            ``diverged`` where scores are no longer numbers.
+        """
+        while self.stages < settled:
+            record = self._plan.settled(self.stages)
+            along = self.look_ahead(record["members"])
+            advance(self.F, along, record["steps"], self._plan.learning_rate)
+            self._ahead = None
+            self.stages += 1
+            refuse_divergence(self.F, self.stages - 1)
+
+    def look_ahead(self, members: Sequence[dict[str, Any]]) -> Array:
+        """Return the direction of the next stage, made of `members`, shape (n, n_outputs)."""
+        if self._ahead is None:
+            self._ahead = self._plan.direction(members, self.block.X)
+        return self._ahead
+
+    def save(self) -> None:
+        """Keep the scores for the next task that needs them, and forget older ones."""
+        columns = [self.F] if self._ahead is None else [self.F, self._ahead]
+        write_array(self._home, _name(self.stages), np.hstack(columns))
+        for name in self._home.names(".npy"):
+            if _stages(name) < self.stages:
+                self._home.delete_file(name)
+
+
+def refuse_divergence(F: Array, stage: int) -> None:
+    """Raise where scores are no longer numbers.
+
+    Raises
+    ------
+    TrainingError
+        ``diverged``.
+    """
+    if not np.isfinite(F).all():
+        raise TrainingError(
+            "diverged",
+            f"After stage {stage} the scores of some rows are no longer finite.",
+            "Lower learningRate, or use a learner whose predictions stay within bounds.",
+        )
+
+
+def _name(stages: int) -> str:
+    return f"after-{stages:05d}.npy"
+
+
+def _stages(name: str) -> int:
+    return int(name.removeprefix("after-").removesuffix(".npy"))

@@ -1,1 +1,0 @@
-"""What is chosen or weighted by rows that members did not see."""

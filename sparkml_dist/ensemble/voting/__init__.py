@@ -1,0 +1,1 @@
+"""Members of any kind that vote, and weights of the vote learnt from rows that they did not see."""

@@ -1,0 +1,180 @@
+"""What members say of validation rows: written where the shards are, read by one task."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.dataset.hashing import uniform
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.subsets import Validation
+from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
+from sparkml_dist.errors import DataError
+from sparkml_dist.models.scoring import loaded
+from sparkml_dist.persistence.arrays import read_array, write_array
+from sparkml_dist.persistence.filesystem import Folder
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["HELD_OUT", "HeldOut", "HeldOutRows", "write_held_out"]
+
+HELD_OUT = "held-out"
+
+
+@dataclass(frozen=True)
+class HeldOutRows:
+    """Validation rows in memory.
+
+    Attributes
+    ----------
+    outputs : ndarray of float32, shape (n, n_members, n_classes), or (n, n_members)
+        Probabilities, or predictions for a regression.
+    y : ndarray of shape (n,)
+        Class codes or targets.
+    weight : ndarray of shape (n,)
+    """
+
+    outputs: npt.NDArray[np.float32]
+    y: npt.NDArray[Any]
+    weight: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What members say of validation rows, shard by shard.
+
+    Attributes
+    ----------
+    data : PartitionedDataset
+    home : Folder
+        Where the arrays lie.
+    bank : MemberBank
+    kept : Validation
+        The rows, which no member has seen.
+    share : float
+        How many of them to take, by hashed key.
+    together : bool
+        Whether all members fit in a task at once; then a worker loads them once for all its tasks.
+    """
+
+    data: PartitionedDataset
+    home: Folder
+    bank: MemberBank
+    kept: Validation
+    share: float
+    together: bool = False
+
+    @classmethod
+    def of(
+        cls,
+        data: PartitionedDataset,
+        home: Folder,
+        bank: MemberBank,
+        kept: Validation,
+        memory: int,
+    ) -> HeldOut:
+        """Take as many validation rows as one task can hold what all members say of.
+
+        Parameters
+        ----------
+        memory : int
+            Bytes of a task; a third of them is for the outputs. Those of a regression are only
+            added up, shard by shard, so that all its rows are taken.
+        """
+        together = bank.size() <= memory // 3
+        if not bank.n_classes:
+            return cls(data, home, bank, kept, 1.0, together)
+        row_bytes = 4 * len(bank.members) * bank.n_classes
+        expected = data.n_rows * kept.fraction * row_bytes
+        return cls(data, home, bank, kept, min(1.0, memory / 3 / max(expected, 1.0)), together)
+
+    def __call__(self, shard: int) -> dict[str, Any]:
+        """Write what members say of a shard's validation rows, in a task."""
+        stem = f"shard-{shard:05d}"
+        if self.home.exists(f"{stem}.json"):
+            done: dict[str, Any] = self.home.read_json(f"{stem}.json")
+            return done
+        parts, labels, weights = [], [], []
+        for group in range(len(self.data.shards[shard].row_groups)):
+            block = self.data.read_block(shard, [group])
+            chosen = self.kept.mask(block.key)
+            if self.share < 1.0:
+                chosen &= uniform(block.key, self.kept.seed, "held out") < self.share
+            rows = np.flatnonzero(chosen)
+            if len(rows):
+                parts.append(block.X[rows])
+                labels.append(block.y[rows])
+                weights.append(np.ones(len(rows)) if block.weight is None else block.weight[rows])
+        n = sum(map(len, labels))
+        seconds = 0.0
+        if n:
+            outputs, seconds = self._outputs(parts, n)
+            write_array(self.home, f"{stem}.npy", outputs)
+            write_array(self.home, f"{stem}-y.npy", np.concatenate(labels))
+            write_array(self.home, f"{stem}-weight.npy", np.concatenate(weights).astype(float))
+        found = {"rows": n, "predict_seconds": round(seconds, 4)}
+        self.home.write_json(f"{stem}.json", found)
+        return found
+
+    def _outputs(self, parts: list[Any], rows: int) -> tuple[npt.NDArray[np.float32], float]:
+        """Return what members say of rows, and the seconds that they took to say it."""
+        k, seconds = self.bank.n_classes, 0.0
+        outputs = np.zeros((rows, len(self.bank.members), *([k] if k else [])), np.float32)
+        for m in range(len(self.bank.members)):  # one in memory at a time, unless all fit
+            member = self._member(m)
+            start, at = time.perf_counter(), 0
+            for X in parts:
+                votes = np.zeros((X.shape[0], k) if k else X.shape[0])
+                for _ in member.add_probabilities(X, votes) if k else member.add_values(X, votes):
+                    pass
+                outputs[at : at + len(votes), m] = votes
+                at += len(votes)
+            seconds += time.perf_counter() - start
+        return outputs, seconds
+
+    def _member(self, index: int) -> LoadedMembers:
+        bank = replace(self.bank, members=(self.bank.members[index],))
+        if not self.together:
+            return bank.load()
+        kept: dict[int, LoadedMembers] = loaded(f"held out {self.bank.cache_key}", dict)
+        if index not in kept:
+            kept[index] = bank.load()
+        return kept[index]
+
+    def read(self, shards: int | None = None) -> HeldOutRows:
+        """Return the rows of all shards, or of one."""
+        wanted = range(len(self.data.shards)) if shards is None else [shards]
+        stems = [f"shard-{s:05d}" for s in wanted]
+        sizes = [self.home.read_json(f"{s}.json")["rows"] for s in stems]
+        found = [(s, n) for s, n in zip(stems, sizes, strict=True) if n]
+        if not found:
+            raise DataError(
+                "no_validation_rows",
+                "No row was kept from the members.",
+                "Raise validationFraction, or give fewer columns as the key.",
+            )
+        return HeldOutRows(
+            np.concatenate([read_array(self.home, f"{s}.npy", rows=n) for s, n in found]),
+            np.concatenate([read_array(self.home, f"{s}-y.npy", rows=n) for s, n in found]),
+            np.concatenate([read_array(self.home, f"{s}-weight.npy", rows=n) for s, n in found]),
+        )
+
+
+def write_held_out(spark: SparkSession, held_out: HeldOut) -> tuple[int, float]:
+    """Write what members say of validation rows, one task to a shard.
+
+    Returns how many rows there are, and the seconds of the members' predictions over all tasks.
+    """
+    shards = range(len(held_out.data.shards))
+    outcomes = run_tasks(spark, shards, held_out, description="judge validation rows")
+    for outcome in outcomes:
+        if outcome.error:
+            raise outcome.error
+    found = [o.result for o in outcomes]
+    return sum(f["rows"] for f in found), sum(f["predict_seconds"] for f in found)

@@ -1,0 +1,102 @@
+"""Each learner's say in a vote, learnt from validation rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.ensemble.engine import Engine
+from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut, HeldOutRows, write_held_out
+from sparkml_dist.ensemble.voting.mixture import mixture_weights, simplex_least_squares
+
+__all__ = ["RESULT", "learn_weights"]
+
+RESULT = "weights.json"
+
+
+def learn_weights(engine: Engine, held_out: HeldOut, learners: Sequence[int]) -> dict[str, Any]:
+    """Return convex weights of the learners that fit validation rows best, and commit them.
+
+    For classes, the weights of least log loss of the mean of probabilities, found by one task.
+    For a regression, those of least squared error: each shard's task adds up products of errors,
+    and only those sums reach the driver.
+
+    Parameters
+    ----------
+    engine : Engine
+        That fitted the members.
+    held_out : HeldOut
+        What the members say of validation rows.
+    learners : sequence of int, length n_members
+        Which learner each member is; members of one learner share its weight.
+
+    Returns
+    -------
+    dict
+        ``weights`` (list of float, one for each learner), ``rows``, and ``predict_seconds`` of the
+        members.
+    """
+    rows, predicting = write_held_out(engine.spark, held_out)
+    regression = not held_out.bank.n_classes
+    shards = [s for s in range(len(engine.data.shards)) if _rows(held_out, s)]
+    task = _Sums(held_out, tuple(learners)) if regression else _Mixture(held_out, tuple(learners))
+    indices = shards if regression and shards else [0]
+    outcomes = run_tasks(engine.spark, indices, task, description="learn weights")
+    for outcome in outcomes:
+        if outcome.error:
+            raise outcome.error
+    if regression:
+        moments = np.sum([o.result["moments"] for o in outcomes], axis=0)
+        weights = simplex_least_squares(moments / sum(o.result["weight"] for o in outcomes))
+        found = weights.tolist()
+    else:
+        found = outcomes[0].result["weights"]
+    result = {"weights": found, "rows": rows, "predict_seconds": round(predicting, 3)}
+    engine.folder.write_json(RESULT, result)
+    engine.folder.child(HELD_OUT).delete()
+    return result
+
+
+def _rows(held_out: HeldOut, shard: int) -> int:
+    return int(held_out.home.read_json(f"shard-{shard:05d}.json")["rows"])
+
+
+def _by_learner(values: npt.NDArray[Any], learners: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    """Return the mean of the members of each learner, shape (n, n_learners)."""
+    of = np.asarray(learners)
+    return np.stack(
+        [values[:, of == k].mean(axis=1, dtype=np.float64) for k in range(of.max() + 1)], axis=1
+    )
+
+
+@dataclass(frozen=True)
+class _Mixture:
+    """Finds the weights of least log loss, in one task."""
+
+    held_out: HeldOut
+    learners: tuple[int, ...]
+
+    def __call__(self, _: int) -> dict[str, Any]:
+        rows: HeldOutRows = self.held_out.read()
+        given = rows.outputs[np.arange(len(rows.y)), :, rows.y]
+        weights = mixture_weights(_by_learner(given, self.learners), rows.weight)
+        return {"weights": weights.tolist()}
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Adds up products of errors over the validation rows of a shard."""
+
+    held_out: HeldOut
+    learners: tuple[int, ...]
+
+    def __call__(self, shard: int) -> dict[str, Any]:
+        rows = self.held_out.read(shard)
+        errors = _by_learner(rows.outputs, self.learners) - rows.y[:, None]
+        moments = (errors * rows.weight[:, None]).T @ errors
+        return {"moments": moments.tolist(), "weight": float(rows.weight.sum())}

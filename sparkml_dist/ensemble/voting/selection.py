@@ -1,0 +1,209 @@
+"""Ensemble selection over shards: from a library of members, those that do well together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.ml.param import TypeConverters
+
+from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
+from sparkml_dist.dataset.subsets import Validation
+from sparkml_dist.ensemble.engine import Engine
+from sparkml_dist.ensemble.ensemble import EnsembleClassifier, fit_totals
+from sparkml_dist.ensemble.fitting import MEMBERS
+from sparkml_dist.ensemble.member import MemberPlan
+from sparkml_dist.ensemble.voting.greedy import Selection, select
+from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut, write_held_out
+from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
+from sparkml_dist.ensemble.voting.voting import NamedLearners, VotingClassificationModel
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.metrics.scores import check_score
+from sparkml_dist.params import param
+from sparkml_dist.session import parse_size
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["EnsembleSelectionClassifier"]
+
+_RESULT = "selection.json"
+
+
+class EnsembleSelectionClassifier(NamedLearners, EnsembleClassifier):
+    """A vote of those members of a library that do well together.
+
+    The library has every learner on every group of shards, fitted without some validation rows.
+    What each member says of those rows is written where the shards are; one task then begins with
+    the best members and adds, again and again, the one that helps the vote most. A member may be
+    added many times, which is its weight. Only members with a weight are kept.
+
+    Parameters
+    ----------
+    estimators : list of (str, scikit-learn classifier)
+        The library's learners with their names: of many kinds, and with many settings.
+    stopMetric : {"log_loss", "accuracy", "auc"}, default="log_loss"
+        What the vote is to be best at, on validation rows.
+    numMembers : int, default=50
+        Members of the vote at most, those added twice counted twice, for each bag.
+    initialMembers : int, default=5
+        How many of the best members the vote begins with.
+    numBags : int, default=1
+        How often to select, each time from another random part of the library; the votes are
+        added up. More bags make it less likely to fit the validation rows by chance.
+    bagFraction : float, default=0.5
+        That part of the library, when there is more than one bag.
+    validationFraction : float, default=0.1
+        Share of the rows kept from members. Where what all members say of them does not fit
+        ``memoryPerTask``, part of them is taken, by hashed key.
+    shardsPerMember : int, default=1
+    memoryPerTask : str, default="512m"
+    seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
+probabilityCol, rawPredictionCol, predictedLabelCol, numShards, shardsDir, modelDir, overwrite, \
+resume, trustedTypes
+        As for `BaggingClassifier`.
+
+    References
+    ----------
+    Caruana, Niculescu-Mizil, Crew, Ksikes (2004), "Ensemble selection from libraries of models".
+    Caruana, Munson, Niculescu-Mizil (2006), "Getting the most out of ensemble selection".
+
+    Examples
+    --------
+    >>> library = [  # doctest: +SKIP
+    ...     (f"tree{d}", DecisionTreeClassifier(max_depth=d)) for d in (2, 4, 8, 16)
+    ... ]
+    >>> EnsembleSelectionClassifier(estimators=library).fit(df)  # doctest: +SKIP
+    """
+
+    stopMetric: Any = param(
+        "stopMetric",
+        "score on validation rows that the vote is to be best at: 'log_loss', 'accuracy', 'auc'",
+        TypeConverters.toString,
+    )
+    numMembers: Any = param(
+        "numMembers", "members of the vote with repetition, at most (>= 1)", TypeConverters.toInt
+    )
+    initialMembers: Any = param(
+        "initialMembers", "best members that the vote begins with (>= 0)", TypeConverters.toInt
+    )
+    numBags: Any = param("numBags", "how often to select (>= 1)", TypeConverters.toInt)
+    bagFraction: Any = param(
+        "bagFraction", "share of the library that a bag selects from", TypeConverters.toFloat
+    )
+    validationFraction: Any = param(
+        "validationFraction", "share of the rows kept from members", TypeConverters.toFloat
+    )
+
+    _defaults: ClassVar[dict[str, Any]] = {
+        "stopMetric": "log_loss",
+        "numMembers": 50,
+        "initialMembers": 5,
+        "numBags": 1,
+        "bagFraction": 0.5,
+        "validationFraction": 0.1,
+    }
+    _model_class = VotingClassificationModel
+
+    def _voting(self) -> str:
+        return "soft"
+
+    def _kept(self) -> Validation:
+        return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
+
+    def _memory(self) -> int:
+        return parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
+
+    def _selection(self) -> Selection:
+        return Selection(
+            self.getOrDefault(self.stopMetric),
+            self.getOrDefault(self.numMembers),
+            self.getOrDefault(self.initialMembers),
+            self.getOrDefault(self.numBags),
+            self.getOrDefault(self.bagFraction),
+            self.getOrDefault(self.seed),
+        )
+
+    def _check_params(self, spark: SparkSession) -> None:
+        check_score(self.getOrDefault(self.stopMetric), "stopMetric", regression=False)
+        for name, least in (("numMembers", 1), ("initialMembers", 0), ("numBags", 1)):
+            value = self.getOrDefault(self.getParam(name))
+            if value < least:
+                raise ConfigurationError(
+                    f"invalid_{name}", f"{name} must be >= {least}. Got {value}."
+                )
+        share = self.getOrDefault(self.bagFraction)
+        if not 0 < share <= 1:
+            raise ConfigurationError(
+                "invalid_bagFraction", f"bagFraction must be in (0, 1]. Got {share}."
+            )
+        check_fraction(self.getOrDefault(self.validationFraction))
+        self._memory()
+        super()._check_params(spark)
+
+    def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
+        return kept_from(super()._member_plans(data), self._kept())
+
+    def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
+        return super()._plan(data) | {
+            "selection": repr(self._selection()),
+            "memoryPerTask": self._memory(),
+        }
+
+    def _fit_members(self, engine: Engine) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        """Fit the library, or what is chosen of it where that is known already."""
+        if engine.folder.exists(_RESULT):
+            counts = engine.folder.read_json(_RESULT)["counts"]
+            return engine.fit([m for m, n in enumerate(counts) if n]), {}
+        records = engine.fit()
+        home = engine.folder.child(HELD_OUT)
+        bank = engine.bank(records)
+        held_out = HeldOut.of(engine.data, home, bank, self._kept(), self._memory())
+        _, predicting = write_held_out(engine.spark, held_out)
+        task = _Selecting(held_out, self._selection())
+        outcome = run_tasks(engine.spark, [0], task, description="select members")[0]
+        if outcome.error:
+            raise outcome.error
+        engine.folder.write_json(_RESULT, outcome.result)
+        counts = outcome.result["counts"]
+        chosen = [records[m] for m, n in enumerate(counts) if n]
+        return chosen, fit_totals(records, predicting)
+
+    def _after_fit(self, spark: SparkSession, data: PartitionedDataset, model: Any) -> None:
+        result = model.folder.read_json(_RESULT)
+        counts = result["counts"]
+        for member, n in zip(model.content["members"], [n for n in counts if n], strict=True):
+            member["weight"] = float(n)
+        plans = self._member_plans(data)
+        names = self._names()
+        model.summary["selection"] = {
+            "metric": self.getOrDefault(self.stopMetric),
+            "rows": result["rows"],
+            "library": len(counts),
+            "curves": result["curves"],
+            "chosen": [
+                {"name": names[plans[m].learner], "shards": list(plans[m].shards), "count": n}
+                for m, n in enumerate(counts)
+                if n
+            ],
+        }
+        members = model.folder.child(MEMBERS)
+        for m, n in enumerate(counts):
+            for suffix in (".json", ".skops") if not n else ():
+                members.delete_file(plans[m].stem + suffix)
+        model.folder.child(HELD_OUT).delete()
+
+
+@dataclass(frozen=True)
+class _Selecting:
+    """Selects, in one task."""
+
+    held_out: HeldOut
+    selection: Selection
+
+    def __call__(self, _: int) -> dict[str, Any]:
+        rows = self.held_out.read()
+        counts, curves = select(rows, self.selection)
+        return {"counts": counts, "curves": curves, "rows": len(rows.y)}

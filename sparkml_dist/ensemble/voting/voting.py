@@ -1,0 +1,236 @@
+"""Voting over shards: learners of different kinds, with set or learnt weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pyspark.ml.param import TypeConverters
+
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
+from sparkml_dist.dataset.subsets import Validation
+from sparkml_dist.ensemble.engine import Engine
+from sparkml_dist.ensemble.ensemble import (
+    Ensemble,
+    EnsembleClassifier,
+    EnsembleRegressor,
+    fit_totals,
+)
+from sparkml_dist.ensemble.ensemble_model import (
+    EnsembleClassificationModel,
+    EnsembleRegressionModel,
+)
+from sparkml_dist.ensemble.member import MemberPlan
+from sparkml_dist.ensemble.sampling import Sampling
+from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut
+from sparkml_dist.ensemble.voting.learned_weights import RESULT, learn_weights
+from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.models.grid_value import GridValue
+from sparkml_dist.models.persistable import Saved
+from sparkml_dist.params import param
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.session import parse_size
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = [
+    "NamedLearners",
+    "VotingClassificationModel",
+    "VotingClassifier",
+    "VotingRegressionModel",
+    "VotingRegressor",
+]
+
+
+class VotingClassificationModel(EnsembleClassificationModel):
+    """Members that vote, softly or hard, each with its say."""
+
+
+class VotingRegressionModel(EnsembleRegressionModel):
+    """Regressors whose weighted mean is the prediction."""
+
+
+class NamedLearners(Ensemble):
+    """Base of the ensembles that have several learners, each with a name."""
+
+    estimators: Any = param("estimators", "list of (name, scikit-learn learner)", GridValue.of)
+
+    _object_params: ClassVar[tuple[str, ...]] = ("estimators",)
+
+    def _learners(self) -> list[Any]:
+        named = self._value(self.estimators)
+        if not named:
+            raise ConfigurationError(
+                "no_estimator",
+                f"{type(self).__name__} needs estimators.",
+                "Pass estimators=[('tree', DecisionTreeClassifier()), …].",
+            )
+        return [learner for _, learner in named]
+
+    def _names(self) -> list[str]:
+        return [name for name, _ in self.getOrDefault(self.estimators)]
+
+    def _check_params(self, spark: SparkSession) -> None:
+        self._learners()
+        names = self._names()
+        if len(set(names)) != len(names):
+            raise ConfigurationError(
+                "duplicate_names", f"Names of estimators must differ. Got {names}."
+            )
+        super()._check_params(spark)
+
+    def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
+        """Plan each learner on every group of shards."""
+        everything = Sampling.of("pasting")
+        per_member, n = self.getOrDefault(self.shardsPerMember), len(data.shards)
+        groups = [tuple(range(s, min(s + per_member, n))) for s in range(0, n, per_member)]
+        pairs = [(k, group) for k in range(len(self._learners())) for group in groups]
+        return [MemberPlan(i, k, group, everything) for i, (k, group) in enumerate(pairs)]
+
+    def _save_object(self, folder: Folder, name: str) -> None:
+        super()._save_object(folder, name)
+        folder.write_json("names.json", self._names())
+
+    def _load_object(self, saved: Saved, name: str) -> None:
+        learners = self._stored_learners(saved)
+        if learners:
+            names = saved.read_json("names.json")
+            self._set(estimators=list(zip(names, learners, strict=True)))
+
+
+class _Voting(NamedLearners):
+    """What voting is for classes and for numbers."""
+
+    weights: Any = param("weights", "each learner's say in the vote", TypeConverters.toListFloat)
+    learnWeights: Any = param(
+        "learnWeights",
+        "whether to learn each learner's say from validation rows",
+        TypeConverters.toBoolean,
+    )
+    validationFraction: Any = param(
+        "validationFraction", "share of the rows kept for learnWeights", TypeConverters.toFloat
+    )
+
+    _defaults: ClassVar[dict[str, Any]] = {"learnWeights": False, "validationFraction": 0.1}
+
+    def _check_params(self, spark: SparkSession) -> None:
+        weights, learners = self._value(self.weights), self._learners()
+        if self.getOrDefault(self.learnWeights):
+            if weights is not None:
+                raise ConfigurationError(
+                    "invalid_weights", "Set either weights or learnWeights, not both."
+                )
+            if self._voting() == "hard":
+                raise ConfigurationError(
+                    "invalid_voting", "learnWeights needs voting='soft'. Got 'hard'."
+                )
+            check_fraction(self.getOrDefault(self.validationFraction))
+        if weights is not None:
+            if len(weights) != len(learners):
+                raise ConfigurationError(
+                    "invalid_weights",
+                    f"weights must have one number for each of the {len(learners)} estimators. "
+                    f"Got {len(weights)}.",
+                )
+            if min(weights) < 0 or sum(weights) <= 0:
+                raise ConfigurationError(
+                    "invalid_weights", f"weights must be >= 0 and not all zero. Got {weights}."
+                )
+        super()._check_params(spark)
+
+    def _member_weights(self, plans: Sequence[MemberPlan]) -> list[float]:
+        weights = self._value(self.weights) or [1.0] * len(self._learners())
+        return [float(weights[p.learner]) for p in plans]
+
+    def _kept(self) -> Validation:
+        return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
+
+    def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
+        plans = super()._member_plans(data)
+        return kept_from(plans, self._kept()) if self.getOrDefault(self.learnWeights) else plans
+
+    def _fit_members(self, engine: Engine) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+        records = engine.fit()
+        if not self.getOrDefault(self.learnWeights):
+            return records, {}
+        if engine.folder.exists(RESULT):
+            learned = engine.folder.read_json(RESULT)
+        else:
+            home = engine.folder.child(HELD_OUT)
+            memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
+            held_out = HeldOut.of(engine.data, home, engine.bank(records), self._kept(), memory)
+            learners = [r["learner_index"] for r in records]
+            learned = learn_weights(engine, held_out, learners)
+        names = self._names()
+        shown = dict(zip(names, learned["weights"], strict=True))
+        more = {"learned": {"weights": shown, "rows": learned["rows"]}}
+        return records, more | fit_totals(records, learned["predict_seconds"])
+
+    def _after_fit(self, spark: SparkSession, data: PartitionedDataset, model: Any) -> None:
+        if "learned" not in model.summary:
+            return
+        plans = self._member_plans(data)
+        weights = list(model.summary["learned"]["weights"].values())
+        for plan, member in zip(plans, model.content["members"], strict=True):
+            member["weight"] = weights[plan.learner]
+
+
+class VotingClassifier(_Voting, EnsembleClassifier):
+    """Learners of different kinds that vote.
+
+    Each learner is fitted on every shard (or group of ``shardsPerMember`` shards), so that the
+    ensemble has as many members as learners times groups.
+
+    Parameters
+    ----------
+    estimators : list of (str, scikit-learn classifier)
+        Learners with their names.
+    voting : {"soft", "hard"}, default="soft"
+        Mean of the members' probabilities, or share of their votes.
+    weights : list of float, optional
+        Each learner's say; equal by default.
+    learnWeights : bool, default=False
+        Learn each learner's say: the convex weights of least log loss on validation rows, which
+        no member sees.
+    validationFraction : float, default=0.1
+        Share of the rows kept for that.
+    shardsPerMember : int, default=1
+    seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
+probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
+modelDir, overwrite, resume, trustedTypes
+        As for `BaggingClassifier`.
+
+    References
+    ----------
+    Kittler, Hatef, Duin, Matas (1998), "On combining classifiers".
+    """
+
+    _model_class = VotingClassificationModel
+
+
+class VotingRegressor(_Voting, EnsembleRegressor):
+    """Regressors of different kinds whose weighted mean is the prediction.
+
+    Each is fitted on every shard, or group of ``shardsPerMember`` shards.
+
+    Parameters
+    ----------
+    estimators : list of (str, scikit-learn regressor)
+        Learners with their names.
+    weights : list of float, optional
+        Each learner's say; equal by default.
+    learnWeights : bool, default=False
+        Learn each learner's say: the convex weights of least squared error on validation rows,
+        which no member sees.
+    validationFraction : float, default=0.1
+        Share of the rows kept for that.
+    shardsPerMember : int, default=1
+    seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
+numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, trustedTypes
+        As for `BaggingRegressor`.
+    """
+
+    _model_class = VotingRegressionModel

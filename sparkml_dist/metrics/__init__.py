@@ -1,0 +1,1 @@
+"""Scores of predictions, each formed in one distributed pass."""

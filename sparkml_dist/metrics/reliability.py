@@ -1,0 +1,196 @@
+"""How far predicted probabilities are frequencies: the reliability curve, in one pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
+from sparkml_dist.metrics.evaluation import array_column, class_values, label_column
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+__all__ = ["Reliability", "reliability"]
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """A reliability curve and what it comes to.
+
+    Attributes
+    ----------
+    edges : ndarray of shape (bins + 1,)
+        Ends of the bins of probability.
+    predicted : ndarray of shape (bins,)
+        Mean predicted probability of a bin's rows; NaN where it has none.
+    observed : ndarray of shape (bins,)
+        Share of them for which the prediction came true; NaN where there are none.
+    rows : ndarray of int, shape (bins,)
+    ece : float
+        Expected calibration error: mean distance of `observed` from `predicted` over rows.
+    brier : float
+        Brier score: the mean squared error of the probability of the second class of two, or of
+        all classes' probabilities, summed over the classes.
+    of : object
+        The class whose probability it is about; None for that of the predicted class.
+    """
+
+    edges: npt.NDArray[np.float64]
+    predicted: npt.NDArray[np.float64]
+    observed: npt.NDArray[np.float64]
+    rows: npt.NDArray[np.int64]
+    ece: float
+    brier: float
+    of: Any
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the two scores, and the bins that have rows, as JSON values."""
+        bins = [
+            {"predicted": float(p), "observed": float(o), "rows": int(n)}
+            for p, o, n in zip(self.predicted, self.observed, self.rows, strict=True)
+            if n
+        ]
+        return {"ece": self.ece, "brier": self.brier, "bins": bins}
+
+
+def reliability(
+    predictions: DataFrame,
+    *,
+    label_col: str,
+    classes: Sequence[Any],
+    bins: int = 15,
+    of: Any = None,
+    probability_col: str = "probability",
+) -> Reliability:
+    """Compare predicted probabilities with how often they came true.
+
+    One pass in the JVM; a row for each bin reaches the driver.
+
+    Parameters
+    ----------
+    predictions : pyspark.sql.DataFrame
+        What a model's ``transform`` returned, labels still in it.
+    label_col : str
+    classes : sequence
+        The model's class list, in the order of the probabilities.
+    bins : int, default=15
+        Bins of equal width.
+    of : object, optional
+        A class, whose probability is then judged against all others. By default the second class
+        of two; for more classes, the probability of whichever class is predicted.
+    probability_col : str, default="probability"
+        ML vector or array with a probability for each class.
+
+    Returns
+    -------
+    Reliability
+
+    Raises
+    ------
+    ConfigurationError
+        ``invalid_bins`` or ``unknown_class``.
+    DataError
+        ``column_not_found``, ``empty_data`` when no row has a known label, or
+        ``probability_not_finite``.
+
+    References
+    ----------
+    DeGroot, Fienberg (1983), "The comparison and evaluation of forecasters". Guo, Pleiss, Sun,
+    Weinberger (2017), "On calibration of modern neural networks". Brier (1950), "Verification of
+    forecasts expressed in terms of probability".
+    """
+    from pyspark.sql import functions as F
+
+    of = _checked(predictions, (label_col, probability_col), classes, bins, of)
+    known = F.array(*map(F.lit, class_values(classes)))
+    # Positions in SQL begin with 1.
+    rows = predictions.select(
+        F.array_position(known, label_column(label_col, classes)).alias("code"),
+        array_column(predictions, probability_col).alias("p"),
+    ).where("code > 0")
+    if of is None:
+        judged: Column = F.array_max("p")
+        hit = F.array_position("p", judged) == F.col("code")
+    else:
+        place = list(classes).index(of) + 1
+        judged, hit = F.element_at("p", place), F.col("code") == place
+    total = F.aggregate("p", F.lit(0.0), lambda acc, x: acc + x * x)
+    if len(classes) == 2:
+        squares: Column = F.pow(F.lit(1.0) - F.element_at("p", F.col("code").cast("int")), 2)
+    else:
+        squares = total - 2 * F.element_at("p", F.col("code").cast("int")) + 1
+    place_of = F.least(F.floor(judged * bins), F.lit(bins - 1))
+    counted = (
+        rows.select(
+            F.greatest(place_of, F.lit(0)).cast("int").alias("bin"),
+            judged.alias("judged"),
+            hit.cast("double").alias("hit"),
+            squares.alias("squares"),
+            (F.isnan(total) | total.isNull() | (total == float("inf"))).cast("int").alias("bad"),
+        )
+        .groupBy("bin")
+        .agg(
+            F.count(F.lit(1)).alias("rows"),
+            *[F.sum(name).alias(name) for name in ("judged", "hit", "squares", "bad")],
+        )
+        .collect()
+    )
+    if not counted:
+        raise DataError(
+            "empty_data",
+            f"No row has a label in {label_col!r} that is among the {len(classes)} classes.",
+            "Check the data, and that the column is the one that the model was fitted on.",
+        )
+    if bad := sum(r["bad"] for r in counted):
+        raise DataError(
+            "probability_not_finite",
+            f"{bad:,} rows do not have {len(classes)} finite probabilities.",
+            "Did the model diverge, or do the features hold infinities?",
+        )
+    return _curve(counted, bins, of)
+
+
+def _checked(
+    predictions: DataFrame, columns: tuple[str, str], classes: Sequence[Any], bins: int, of: Any
+) -> Any:
+    for name in columns:
+        if name not in predictions.columns:
+            raise DataError(
+                "column_not_found",
+                f"The predictions have no column {name!r}.{nearest(name, predictions.columns)}",
+                f"Columns are: {', '.join(predictions.columns[:12])}.",
+            )
+    if bins < 1:
+        raise ConfigurationError("invalid_bins", f"bins must be >= 1. Got {bins}.")
+    if of is not None and of not in classes:
+        raise ConfigurationError(
+            "unknown_class",
+            f"of must be one of the {len(classes)} classes. Got {of!r}.",
+            f"Classes are: {', '.join(map(repr, classes[:12]))}.",
+        )
+    return classes[1] if of is None and len(classes) == 2 else of
+
+
+def _curve(counted: Sequence[Any], bins: int, of: Any) -> Reliability:
+    sums = {name: np.zeros(bins) for name in ("rows", "judged", "hit", "squares")}
+    for row in counted:
+        for name, values in sums.items():
+            values[row["bin"]] = row[name]
+    rows = sums["rows"]
+    total = rows.sum()
+    with np.errstate(invalid="ignore"):
+        predicted, observed = sums["judged"] / rows, sums["hit"] / rows
+    return Reliability(
+        edges=np.linspace(0.0, 1.0, bins + 1),
+        predicted=predicted,
+        observed=observed,
+        rows=rows.astype(np.int64),
+        ece=float(np.abs(sums["judged"] - sums["hit"]).sum() / total),
+        brier=float(sums["squares"].sum() / total),
+        of=of,
+    )

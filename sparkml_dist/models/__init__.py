@@ -1,0 +1,1 @@
+"""What estimators and models of all kinds share."""

@@ -1,0 +1,53 @@
+"""Base of the fitted classifiers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.models.scoring import OutputColumns, score
+from sparkml_dist.models.shard_model import ShardModel
+from sparkml_dist.params import CLASS_COLUMN_DEFAULTS, HasClassColumns
+from sparkml_dist.session import SessionInfo
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+__all__ = ["ShardClassificationModel"]
+
+
+class ShardClassificationModel(ShardModel, HasClassColumns):
+    """Base of the fitted classifiers: class probabilities, computed on executors.
+
+    See `ShardModel` for the attributes.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._setDefault(**CLASS_COLUMN_DEFAULTS)
+
+    @property
+    def classes(self) -> list[Any]:
+        """The class list; the order of ``probability``."""
+        return list(self.label.classes)
+
+    @property
+    def numClasses(self) -> int:
+        """Number of classes."""
+        return len(self.label.classes)
+
+    def _target(self) -> str:
+        return f"{self.numClasses} classes"
+
+    def _outputs(self) -> OutputColumns:
+        """Return the columns that `transform` adds."""
+        return OutputColumns(
+            self.getOrDefault(self.predictionCol),
+            self.getOrDefault(self.probabilityCol),
+            self.getOrDefault(self.rawPredictionCol),
+            self.getOrDefault(self.predictedLabelCol),
+        )
+
+    def _transform(self, dataset: DataFrame) -> DataFrame:
+        outputs = self._outputs()
+        cpus = SessionInfo.of(dataset.sparkSession).task_cpus
+        return score(dataset, self.schema, self.label, self._task_scorer(), outputs, task_cpus=cpus)

@@ -1,0 +1,58 @@
+"""Estimators and transformers at rest: their Params, and the objects that some Params hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Self
+
+from sparkml_dist.models.persistable import Persistable, Saved
+from sparkml_dist.params import AccessibleParams
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
+
+__all__ = ["SavedParams"]
+
+
+class SavedParams(AccessibleParams, Persistable):
+    """Base of what is set up and not fitted: its Params are saved, and nothing else.
+
+    A subclass with Params that hold objects names them in `_object_params`, writes them in
+    `_save_object` and reads them in `_load_object`.
+    """
+
+    #: Params whose values are objects.
+    _object_params: ClassVar[tuple[str, ...]] = ()
+
+    def _save_object(self, folder: Folder, name: str) -> None:
+        """Write the object that a Param holds to files of a folder."""
+        raise NotImplementedError
+
+    def _load_object(self, saved: Saved, name: str) -> None:
+        """Set a Param to the object that `_save_object` wrote, where it wrote one."""
+        raise NotImplementedError
+
+    def _needs_trust(self) -> Sequence[str]:
+        own = self._value(self.getParam("trustedTypes")) if self.hasParam("trustedTypes") else None
+        held = [self._value(self.getParam(name)) for name in self._object_params]
+        inner = [t for x in held if isinstance(x, Persistable) for t in x._needs_trust()]
+        return list(dict.fromkeys([*(own or ()), *inner]))
+
+    def _saved_params(self) -> dict[str, Any]:
+        return {
+            p.name: value
+            for p, value in self._paramMap.items()
+            if p.name not in self._object_params
+        }
+
+    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
+        for name in self._object_params:
+            if self.isSet(self.getParam(name)):
+                self._save_object(folder, name)
+        return [ModelFile.of(folder, name) for name in folder.walk()]
+
+    @classmethod
+    def _restore(cls, saved: Saved) -> Self:
+        instance = cls()
+        for name in cls._object_params:
+            instance._load_object(saved, name)
+        return instance

@@ -1,0 +1,207 @@
+"""What all fitted models have in common: a folder of files, saved and loaded."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Self
+
+from pyspark.ml.base import Model
+from pyspark.ml.param import Param, TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol
+
+from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
+from sparkml_dist.models.persistable import Persistable, Saved
+from sparkml_dist.models.scoring import Scorer, within
+from sparkml_dist.params import param
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.session import parse_size
+
+if TYPE_CHECKING:
+    from sparkml_dist.models.local import LocalClassifier, LocalRegressor
+
+__all__ = ["ShardModel"]
+
+
+class ShardModel(Persistable, Model, HasPredictionCol):
+    """Base of the fitted models: a folder of files, scored on executors.
+
+    Attributes
+    ----------
+    folder : Folder
+        Where the model's files lie.
+    schema : FeatureSchema
+        How columns become features.
+    label : Label
+        The label column and its classes.
+    content : dict
+        What the class itself needs to work, as in the manifest.
+    summary : dict
+        How the fit went.
+    table : dict or None
+        How the table was read that it learnt from, where a job knows; see `TableSchema`.
+    """
+
+    table: dict[str, Any] | None = None
+
+    memoryPerTask: Any = param(
+        "memoryPerTask",
+        "memory of a scoring task beyond its interpreter, like '512m': members that half of it "
+        "does not hold are read anew for each block of rows",
+        TypeConverters.toString,
+    )
+
+    def __init__(
+        self,
+        folder: Folder,
+        schema: FeatureSchema,
+        label: Label,
+        files: Sequence[ModelFile],
+        content: dict[str, Any],
+        summary: dict[str, Any],
+    ) -> None:
+        super().__init__()
+        self._setDefault(predictionCol="prediction", memoryPerTask=DEFAULT_MEMORY_PER_TASK)
+        self.folder = folder
+        self.schema = schema
+        self.label = label
+        self.files = tuple(files)
+        self.content = content
+        self.summary = summary
+
+    @abstractmethod
+    def _scorer(self) -> Any:
+        """Return what travels to the workers."""
+
+    @abstractmethod
+    def _target(self) -> str:
+        """Return what is predicted, in a word or two."""
+
+    def _task_scorer(self) -> Scorer:
+        """Return what travels to the workers, where memory is bounded."""
+        return self._bounded(self._scorer())
+
+    def _bounded(self, scorer: Scorer) -> Scorer:
+        """Return a scorer of this model that keeps members to half of a task's memory."""
+        return within(scorer, parse_size(self.getMemoryPerTask(), "memoryPerTask") // 2)
+
+    def getMemoryPerTask(self) -> str:
+        """Return memoryPerTask: memory of a scoring task beyond its interpreter."""
+        memory: str = self.getOrDefault(self.memoryPerTask)
+        return memory
+
+    def setMemoryPerTask(self, value: str) -> Any:
+        """Set memoryPerTask: more of it keeps more of a large ensemble's members in memory.
+
+        Parameters
+        ----------
+        value : str
+            Like ``"2g"``.
+        """
+        parse_size(value, "memoryPerTask")
+        return self._set(memoryPerTask=value)
+
+    @property
+    def numFeatures(self) -> int:
+        """Number of features."""
+        return self.schema.n_features
+
+    # -- hand-over ------------------------------------------------------------------------
+
+    def to_sklearn(self) -> LocalClassifier | LocalRegressor:
+        """Return the model as a scikit-learn estimator that predicts without Spark.
+
+        Its files are read into this process.
+
+        Returns
+        -------
+        LocalClassifier or LocalRegressor
+        """
+        from sparkml_dist.models.local import LocalClassifier, LocalRegressor
+
+        kind = LocalRegressor if self.label.is_regression else LocalClassifier
+        return kind(self._scorer(), self.schema, self.label)
+
+    # -- at rest --------------------------------------------------------------------------
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "features": self.schema.to_dict(),
+            "label": self.label.to_dict(),
+            "content": self.content,
+            "summary": self.summary,
+            "table": self.table,
+        }
+
+    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
+        for file in self.files:
+            self.folder.copy_file_to(file.name, folder)
+        return self.files
+
+    @classmethod
+    def _restore(cls, saved: Saved) -> Self:
+        state = saved.state
+        _check_records(saved, state["content"])
+        model = cls(
+            saved.folder,
+            FeatureSchema.from_dict(state["features"]),
+            Label.from_dict(state["label"]),
+            saved.files,
+            dict(state["content"]),
+            dict(state["summary"]),
+        )
+        model.table = None if state["table"] is None else dict(state["table"])
+        return model
+
+    def _check_restored(self) -> None:
+        self._scorer()
+
+    def copy(self, extra: dict[Param, Any] | None = None) -> Any:
+        """Return a copy that shares the model's files."""
+        return super().copy(extra)
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({self._target()}, {self.numFeatures:,} features, "
+            f"{self.folder.location!r})"
+        )
+
+
+def _check_records(saved: Saved, content: Any) -> None:
+    """Raise where a record in a model's content names a file that its manifest does not list.
+
+    Raises
+    ------
+    StorageError
+        ``unlisted_file``, or ``altered_manifest`` for a file with two checksums.
+    """
+    checksums = {file.name: file.sha256 for file in saved.files}
+    listed: dict[str, list[ModelFile]] = {}
+    records = [content]
+    while records:
+        value = records.pop()
+        if isinstance(value, list):
+            records.extend(v for v in value if isinstance(v, dict | list))
+        elif isinstance(value, dict):
+            records.extend(v for v in value.values() if isinstance(v, dict | list))
+            name = value.get("file")
+            if not isinstance(name, str) or value.get("refused"):
+                continue
+            if name in checksums and value.get("sha256") in (None, checksums[name]):
+                continue
+            # Some records name their files as seen from a folder inside.
+            if not listed:
+                for file in saved.files:
+                    listed.setdefault(file.name.rpartition("/")[2], []).append(file)
+            near = [
+                f
+                for f in listed.get(name.rpartition("/")[2], ())
+                if f.name == name or f.name.endswith(f"/{name}")
+            ]
+            if not near:
+                saved.listed(name)
+            if "sha256" in value and all(f.sha256 != value["sha256"] for f in near):
+                raise ValueError(f"{name!r} is recorded with two checksums")

@@ -1,0 +1,1 @@
+"""Plots of fits and scores, as SVG or PNG files."""

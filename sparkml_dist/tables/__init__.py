@@ -1,0 +1,1 @@
+"""Tables in files of several formats, read as typed DataFrames."""

@@ -1,0 +1,309 @@
+"""Which column of a table is the label, which are features, which hold categories."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+
+from sparkml_dist.dataset.columns import match_columns
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
+from sparkml_dist.tables.schema import TableSchema
+
+__all__ = [
+    "AUTO",
+    "TYPES",
+    "Roles",
+    "check_names",
+    "declared_kinds",
+    "find_column",
+    "listing",
+    "roles_as_before",
+    "told_apart",
+]
+
+#: What a column of a text table can be declared to hold, and what kind that is.
+TYPES = {"number": "number", "boolean": "boolean", "text": "string"}
+
+#: Given as a categorical pattern, it stands for every feature column of strings.
+AUTO = "auto"
+
+_DEFAULT_LABEL = "label"
+_INDEX = re.compile(r"^-?\d+$")
+_SHOWN = 12
+
+
+def listing(columns: Sequence[str]) -> str:
+    """Return the first column names as a person reads them."""
+    shown = ", ".join(columns[:_SHOWN])
+    return shown + (f", … ({len(columns)} in all)" if len(columns) > _SHOWN else "")
+
+
+def check_names(names: Sequence[str], where: str) -> None:
+    """Raise when two columns have the same name (Spark does not tell upper from lower case).
+
+    Raises
+    ------
+    DataError
+        ``duplicate_columns``, naming them; ``column_name`` for one that Spark cannot address.
+    """
+    strange = [name for name in names if "`" in name]
+    if strange:
+        raise DataError(
+            "column_name", f"{where} has a backtick in the name {strange[0]!r}.", "Rename it."
+        )
+    alike: dict[str, list[str]] = {}
+    for name in names:
+        alike.setdefault(name.casefold(), []).append(name)
+    twice = [" and ".join(map(repr, group)) for group in alike.values() if len(group) > 1]
+    if twice:
+        raise DataError(
+            "duplicate_columns",
+            f"{where} names columns alike: {'; '.join(twice)}.",
+            "Give every column a name of its own.",
+        )
+
+
+def told_apart(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names with a number behind those that an earlier one is alike, so that none is."""
+    seen: set[str] = set()
+    found = []
+    for name in names:
+        tried = (name if i == 1 else f"{name} ({i})" for i in count(1))
+        found.append(next(n for n in tried if n.casefold() not in seen))
+        seen.add(found[-1].casefold())
+    return tuple(found)
+
+
+def find_column(wanted: str | int, columns: Sequence[str], role: str, where: str) -> str:
+    """Return the column that `wanted` names, or that it counts from 0 (from the end if < 0).
+
+    Parameters
+    ----------
+    wanted : str or int
+        A name, or an index (digits as a string too, where no column has that name).
+    columns : sequence of str
+        All columns, in order.
+    role : str
+        What the column is for, e.g. ``"label"``.
+    where : str
+        What holds the columns, for the message.
+
+    Returns
+    -------
+    str
+        Name of the column.
+
+    Raises
+    ------
+    DataError
+        ``column_not_found``, suggesting the nearest name.
+    """
+    if isinstance(wanted, str) and wanted in columns:
+        return wanted
+    if isinstance(wanted, int) or _INDEX.match(wanted):
+        index = int(wanted)
+        if -len(columns) <= index < len(columns):
+            return columns[index]
+        raise DataError(
+            "column_not_found",
+            f"{role} must be a column of {where}, which has {len(columns)}. Got index {index}.",
+            f"Indices run from 0 to {len(columns) - 1}; -1 is the last column.",
+        )
+    raise DataError(
+        "column_not_found",
+        f"{where} has no column {wanted!r} for {role}.{nearest(wanted, columns)}",
+        f"Columns are: {listing(columns)}.",
+    )
+
+
+@dataclass(frozen=True)
+class Roles:
+    """What the columns of a table are to be, as a person says it.
+
+    Attributes
+    ----------
+    label : str, int or None
+        Name or index of the label; ``"label"`` when None.
+    features : tuple of (str or int), or None
+        Names, indices or shell patterns; all columns but the label when None.
+    categorical : tuple of (str or int)
+        Names, indices, patterns, or ``"auto"`` for all features that hold strings.
+    unlabelled : bool
+        Whether there may be no label.
+    bare : bool
+        Whether columns have no roles: there is no label, and names may be any, also twice.
+    """
+
+    label: str | int | None = None
+    features: tuple[str | int, ...] | None = None
+    categorical: tuple[str | int, ...] = ()
+    unlabelled: bool = False
+    bare: bool = False
+
+    @property
+    def label_name(self) -> str:
+        """The label as it is called if it is not called by an index."""
+        return _DEFAULT_LABEL if self.label is None else str(self.label)
+
+    def given(self) -> bool:
+        """Tell whether anything was said."""
+        return self != Roles(unlabelled=self.unlabelled)
+
+    def settle(self, found: TableSchema, where: str) -> TableSchema:
+        """Return the schema `found` with label, features and categories filled in.
+
+        Parameters
+        ----------
+        found : TableSchema
+            Columns and kinds.
+        where : str
+            What holds the columns, for messages.
+
+        Raises
+        ------
+        DataError
+            ``label_not_given``, ``column_not_found``; ``no_features`` when nothing but the label
+            is there.
+        ConfigurationError
+            ``column_twice``, ``categorical_not_feature``.
+        """
+        if self.bare:
+            return replace(found, label="", features=found.columns)
+        label = self._find_label(found, where)
+        features = self._find_features(found, label, where)
+        codes: set[str] = set()
+        patterns = list(self.categorical)
+        if AUTO in patterns and AUTO not in found.columns:
+            patterns.remove(AUTO)
+            codes = {name for name in features if found.kind(name) == "string"}
+        named = _names(patterns, found.columns, "categorical", where)
+        stray = [name for name in named if name in found.columns and name not in features]
+        if stray:
+            raise ConfigurationError(
+                "categorical_not_feature",
+                f"The categorical column {stray[0]!r} is not among the features of {where}.",
+                "Name it in the features too, and do not name the label.",
+            )
+        codes.update(match_columns("categorical", named, found.columns))
+        categorical = tuple(name for name in features if name in codes)
+        return replace(found, label=label, features=features, categorical=categorical)
+
+    def _find_label(self, found: TableSchema, where: str) -> str:
+        if self.label is None and _DEFAULT_LABEL not in found.columns:
+            if self.unlabelled:
+                return ""
+            raise DataError(
+                "label_not_given",
+                f"{where} has no column {_DEFAULT_LABEL!r}, and no label column was named.",
+                f"Name it with label (--label). Columns are: {listing(found.columns)}.",
+            )
+        wanted = _DEFAULT_LABEL if self.label is None else self.label
+        try:
+            return find_column(wanted, found.columns, "label", where)
+        except DataError as error:
+            if found.header is False:
+                error.hint += " The file was read without a header; give --header if it has one."
+            raise
+
+    def _find_features(self, found: TableSchema, label: str, where: str) -> tuple[str, ...]:
+        chosen = list(found.columns)
+        if self.features is not None:
+            named = _names(self.features, found.columns, "features", where)
+            if label in named:
+                raise ConfigurationError(
+                    "column_twice", f"{label!r} must not be both label and feature of {where}."
+                )
+            chosen = match_columns("features", named, found.columns)
+        features = tuple(name for name in chosen if name != label)
+        if not features:
+            raise DataError(
+                "no_features",
+                f"{where} has no feature column beside the label {label!r}.",
+                "Check the delimiter, the label and the feature patterns.",
+            )
+        return features
+
+
+def declared_kinds(
+    types: Mapping[str | int, str], columns: Sequence[str], where: str
+) -> dict[str, str]:
+    """Return the kinds of the columns whose types are declared.
+
+    Parameters
+    ----------
+    types : mapping of (str or int) to str
+        Names, indices or shell patterns to one of `TYPES`; later ones win.
+    columns : sequence of str
+    where : str
+        What holds the columns, for messages.
+
+    Raises
+    ------
+    ConfigurationError
+        ``unknown_type``.
+    DataError
+        ``column_not_found``.
+    """
+    kinds = {}
+    for wanted, declared in types.items():
+        if declared not in TYPES:
+            raise ConfigurationError(
+                "unknown_type",
+                f"The type of {wanted!r} must be one of {', '.join(TYPES)}. Got {declared!r}."
+                f"{nearest(str(declared), TYPES)}",
+            )
+        named = _names([wanted], columns, "types", where)
+        for name in match_columns("types", named, columns):
+            kinds[name] = TYPES[declared]
+    return kinds
+
+
+def roles_as_before(
+    columns: Sequence[str], schema: TableSchema, label_optional: bool, where: str
+) -> str:
+    """Check that a further file has the columns that the first one had; return the label's.
+
+    Parameters
+    ----------
+    columns : sequence of str
+        Columns of the further file.
+    schema : TableSchema
+        How the first file was read.
+    label_optional : bool
+        Whether the label may be absent.
+    where : str
+        The further file, for messages.
+
+    Returns
+    -------
+    str
+        The label column; empty when it is absent and may be.
+
+    Raises
+    ------
+    DataError
+        ``column_not_found``.
+    """
+    for name in schema.features:
+        if name not in columns:
+            raise DataError(
+                "column_not_found",
+                f"{where} lacks the feature column {name!r} of the training data."
+                f"{nearest(name, columns)}",
+                f"Columns are: {listing(columns)}.",
+            )
+    if not schema.label or schema.label in columns:
+        return schema.label
+    if label_optional:
+        return ""
+    return find_column(schema.label, columns, "label", where)
+
+
+def _names(wanted: Iterable[str | int], columns: Sequence[str], role: str, where: str) -> list[str]:
+    """Turn indices into names; names and patterns stay."""
+    return [
+        find_column(w, columns, role, where) if isinstance(w, int) or _INDEX.match(w) else w
+        for w in wanted
+    ]

@@ -1,0 +1,179 @@
+"""Files of tables: their formats, their first lines, and what is wrong with them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
+from sparkml_dist.tables.encoding import decoded, lines
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["FORMATS", "TEXT_FORMATS", "first_lines", "format_of", "input_errors"]
+
+FORMATS = ("parquet", "csv", "tsv", "libsvm")
+
+#: Those whose columns have no types of their own.
+TEXT_FORMATS = ("csv", "tsv")
+
+_SUFFIXES = {
+    ".parquet": "parquet",
+    ".parq": "parquet",
+    ".pq": "parquet",
+    ".csv": "csv",
+    ".data": "csv",
+    ".txt": "csv",
+    ".dat": "csv",
+    ".test": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+    ".svm": "libsvm",
+    ".libsvm": "libsvm",
+    ".svmlight": "libsvm",
+}
+_PACKED = (".gz", ".bz2", ".zst", ".snappy", ".lz4", ".deflate")
+_UNREADABLE = {
+    r"Permission denied|AccessDenied|Forbidden": "permission denied",
+    r"No FileSystem for scheme|UnsupportedFileSystem": "Spark has no file system of that kind",
+    r"incorrect header check|[Nn]ot (in|a) (GZIP|gzip)|Unexpected end of|BZip2|EOFException": (
+        "a damaged compressed file, or one that is not compressed as its name says"
+    ),
+    r"FAILED_READ_FILE": "Spark cannot read one of its files",
+}
+
+
+def format_of(uri: str, format: str | None = None) -> str:
+    """Return the format of a file or folder, from its name unless `format` says it.
+
+    Parameters
+    ----------
+    uri : str
+        Path or URI; a compression suffix such as ``.gz`` is looked through.
+    format : {"parquet", "csv", "tsv", "libsvm"}, optional
+        Given, it wins.
+
+    Returns
+    -------
+    str
+        One of `FORMATS`; ``"parquet"`` for a name without suffix (a folder of parts).
+
+    Raises
+    ------
+    ConfigurationError
+        ``unknown_format`` when neither tells.
+    """
+    if format is not None:
+        if format not in FORMATS:
+            raise ConfigurationError(
+                "unknown_format",
+                f"format must be one of {', '.join(FORMATS)}. Got {format!r}."
+                f"{nearest(format, FORMATS)}",
+            )
+        return format
+    path = PurePosixPath(uri.lower())
+    if "*" in path.name and not path.suffix:
+        path = path.parent  # letters.csv/part-*
+    suffixes = path.suffixes
+    if suffixes and suffixes[-1] in _PACKED:
+        suffixes.pop()
+    if not suffixes:
+        return "parquet"
+    if suffixes[-1] in _SUFFIXES:
+        return _SUFFIXES[suffixes[-1]]
+    raise ConfigurationError(
+        "unknown_format",
+        f"The name {uri!r} does not tell the format of the data.",
+        f"Say it with format (--format), one of {', '.join(FORMATS)}.",
+    )
+
+
+def first_lines(
+    spark: SparkSession, uri: str, count: int, encoding: str | None = None
+) -> list[str]:
+    """Return up to `count` first lines of one of the files, without a byte-order mark.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    uri : str
+    count : int
+    encoding : str or None
+        As `check_encoding` returns it.
+
+    Raises
+    ------
+    StorageError
+        ``input_not_found``, ``input_not_read``.
+    DataError
+        ``empty_data`` when no file holds a line, ``not_text``.
+    """
+    with input_errors(uri):
+        found = (
+            lines(spark, uri, encoding)
+            .selectExpr("cast(value as binary) as value", "file")
+            .limit(count)
+            .collect()
+        )
+    # A first partition may pack several small files, each perhaps with a header of its own.
+    by_file: dict[str, list[str]] = {}
+    for row in found:
+        by_file.setdefault(row["file"], []).append(decoded(row["value"] or b"", encoding))
+    text = max(by_file.values(), key=len, default=[""])
+    text[0] = text[0].removeprefix("\ufeff")
+    if not any(line.strip() for line in text):
+        raise DataError("empty_data", f"{uri!r} holds no rows.", "Check the path.")
+    if any("\0" in line for line in text) or text[0].startswith("PAR1"):
+        raise DataError(
+            "not_text",
+            f"{uri!r} is not a text file (or not in UTF-8).",
+            "Say what it is with format (--format), or its encoding, such as UTF-16, with encoding "
+            "(--encoding).",
+        )
+    return text
+
+
+@contextmanager
+def input_errors(uri: str) -> Iterator[None]:
+    """Turn Spark's errors about a missing or unreadable input `uri` into the toolkit's.
+
+    Raises
+    ------
+    StorageError
+        ``input_not_found``, ``input_not_read``.
+    DataError
+        ``empty_data`` for a folder without data files, ``not_parquet``.
+    """
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        text = str(error)
+        if re.search(r"PATH_NOT_FOUND|Path does not exist|FILE_NOT_EXIST|FileNotFound", text):
+            raise StorageError(
+                "input_not_found",
+                f"There is no file or folder {uri!r}.",
+                "Check the path, and that the driver and every worker see the same file system.",
+            ) from error
+        if re.search(r"UNABLE_TO_INFER_SCHEMA|Unable to infer schema", text):
+            raise DataError(
+                "empty_data", f"{uri!r} holds no data files.", "Check the path and the format."
+            ) from error
+        if re.search(r"is not a Parquet file|CANNOT_READ_FILE_FOOTER", text):
+            raise DataError(
+                "not_parquet",
+                f"{uri!r} is not Parquet.",
+                f"Say what it is with format (--format), one of {', '.join(FORMATS)}.",
+            ) from error
+        for pattern, reason in _UNREADABLE.items():
+            if re.search(pattern, text):
+                raise StorageError(
+                    "input_not_read", f"Cannot read {uri!r}: {reason}.", "Check path and rights."
+                ) from error
+        raise
