@@ -120,7 +120,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         ConfigurationError
             ``invalid_param`` or ``no_work_dir``.
         DataError
-            ``column_not_found``, ``non_numeric_feature``, ``id_type``, ``no_rows``,
+            ``column_not_found``, ``non_numeric_feature``, ``id_type``, ``empty_data``,
             ``not_finite``, ``ragged_features`` or ``too_few_points``.
         StorageError
             ``output_exists``.

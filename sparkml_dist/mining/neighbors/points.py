@@ -76,7 +76,7 @@ def check_points(points: DataFrame, *, nonzero: bool) -> tuple[int, int]:
     Raises
     ------
     DataError
-        ``no_rows``, ``ragged_features`` or ``not_finite``.
+        ``empty_data``, ``ragged_features`` or ``not_finite``.
     """
     from pyspark.sql import functions as F
 
@@ -94,7 +94,7 @@ def check_points(points: DataFrame, *, nonzero: bool) -> tuple[int, int]:
     ).first()
     assert row is not None  # an aggregate of no rows is a row
     if not row["n"]:
-        raise DataError("no_rows", "There are no points: the data has no rows.")
+        raise DataError("empty_data", "There are no points: the data has no rows.")
     if row["odd"]:
         what = "null, NaN, infinite" + (", or zero in all coordinates" if nonzero else "")
         raise DataError(
