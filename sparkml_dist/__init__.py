@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.cluster.worker_garbage import in_spark_worker, keep_collections_short
+from sparkml_dist.cluster.worker_gc import in_spark_worker, keep_collections_short
 from sparkml_dist.public_names import PUBLIC_NAMES, public_object
 from sparkml_dist.version import __version__
 

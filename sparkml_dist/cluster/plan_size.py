@@ -1,4 +1,4 @@
-"""How large Spark takes a table to be, before it is computed."""
+"""Spark's estimate of a table's size, without computing the table."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["planned_bytes"]
 
 
 def planned_bytes(df: DataFrame) -> int | None:
-    """Return Spark's own estimate of a table's bytes: a hint for plans, never a bound.
+    """Return Spark's own estimate of a table's bytes: a hint, never a bound.
 
-    Exact for cached tables and files, and vague for what is computed from them. Nothing runs.
+    Exact for cached tables and files, rough for tables computed from them. No job runs.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ def planned_bytes(df: DataFrame) -> int | None:
     Returns
     -------
     int or None
-        None over Connect, which does not tell.
+        None under Connect, which does not report it.
     """
     if is_connect(df.sparkSession):
         return None

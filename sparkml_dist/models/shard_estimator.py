@@ -14,8 +14,8 @@ from pyspark.ml.base import Estimator
 from pyspark.ml.param import Param
 
 from sparkml_dist.dataset.columns import Task
-from sparkml_dist.dataset.cut import partition
 from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.partitioning import partition
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_model import ShardModel

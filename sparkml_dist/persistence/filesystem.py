@@ -26,11 +26,11 @@ from pyarrow import fs as pafs
 
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.locations import (
+    canonical,
     enclosing,
     is_uri,
     local_path,
     same_location,
-    spelled,
 )
 
 __all__ = ["LOCK_PREFIX", "Folder", "is_unfinished", "is_uri", "local_path"]
@@ -91,7 +91,7 @@ class Folder:
             ``no_current_folder`` where a relative path has nothing to start from.
         """
         try:
-            return cls(spelled(os.fspath(location)))
+            return cls(canonical(os.fspath(location)))
         except FileNotFoundError as error:
             raise StorageError(
                 "no_current_folder",

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from sparkml_dist.errors import StorageError
 
-__all__ = ["enclosing", "is_uri", "local_path", "same_location", "spelled"]
+__all__ = ["canonical", "enclosing", "is_uri", "local_path", "same_location"]
 
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*):")
@@ -34,11 +34,11 @@ def is_uri(location: str) -> bool:
 
 def local_path(location: str) -> str | None:
     """Return the local path behind `location`, or None where it is not on a local disk."""
-    location = spelled(location)
+    location = canonical(location)
     return None if is_uri(location) else location
 
 
-def spelled(location: str) -> str:
+def canonical(location: str) -> str:
     """Return `location` as the toolkit spells it.
 
     A local one is an absolute path, whether it was given as such, relative to the current folder,
@@ -98,7 +98,7 @@ def same_location(one: str, other: str) -> bool:
     ``s3a`` (and the like) are one store, and a Hadoop URI without a host is taken for any host's:
     where it cannot be known, the places count as the same.
     """
-    one, other = spelled(one), spelled(other)
+    one, other = canonical(one), canonical(other)
     if is_uri(one) != is_uri(other):
         return False
     if is_uri(one):
@@ -115,7 +115,7 @@ def same_location(one: str, other: str) -> bool:
 
 def enclosing(location: str) -> list[str]:
     """Return the folders that `location` lies in, innermost first."""
-    location = spelled(location)
+    location = canonical(location)
     if not is_uri(location):
         head, path = "", os.path.realpath(location)
     else:

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from sparkml_dist.cluster.connection_acceptor import BACKLOG, ConnectionAcceptor, PendingConnection
 from sparkml_dist.cluster.same_user import check_same_user
-from sparkml_dist.cluster.waiting_room import BACKLOG, Visitor, WaitingRoom
 from sparkml_dist.deep.train.shared_mean import BLOCK, SharedMean, memory_size
 
 __all__ = ["join"]
@@ -118,17 +118,17 @@ def _await_callers(
 ) -> None:
     """Fill `callers` with a connection from each other rank."""
 
-    def recognise(visitor: Visitor) -> None:
-        known, rank = _HELLO.unpack(visitor.said)
+    def recognise(pending: PendingConnection) -> None:
+        known, rank = _HELLO.unpack(pending.received)
         if not (hmac.compare_digest(known, token) and 0 < rank < size and rank not in callers):
             raise PermissionError("no rank of this gang")
-        visitor.connection.settimeout(_JOIN_SECONDS)
-        callers[rank] = visitor.connection
+        pending.connection.settimeout(_JOIN_SECONDS)
+        callers[rank] = pending.connection
 
-    room = WaitingRoom(
+    acceptor = ConnectionAcceptor(
         listener,
         recognise,
-        greet=lambda visitor: check_same_user(visitor.connection),
+        on_accept=lambda pending: check_same_user(pending.connection),
         seconds=_HELLO_SECONDS,
         limit=_HELLO.size,
     )
@@ -138,9 +138,9 @@ def _await_callers(
             left = deadline - time.monotonic()
             if left <= 0:
                 raise TimeoutError(f"{size - 1 - len(callers)} ranks have not come")
-            room.step(left)
+            acceptor.step(left)
     finally:
-        room.close()
+        acceptor.close()
 
 
 def _fetch(rank: int, size: int, token: bytes) -> tuple[int, list[socket.socket]]:

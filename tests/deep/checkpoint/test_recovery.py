@@ -84,7 +84,7 @@ def test_a_stopped_rank_is_told_in_time_and_launched_anew(data, tmp_path, caplog
     assert (why["code"], why["rank"]) == ("rank_silent", 1)
     assert why["seconds"] < 120  # far below the 300 s of no choice
     assert "Rank 1 on" in caplog.text
-    assert "gave no sign of life for 5 s" in caplog.text
+    assert "sent no heartbeat for 5 s" in caplog.text
     assert each_row_once_in_every_epoch(model.history)
 
 
