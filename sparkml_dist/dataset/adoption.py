@@ -21,7 +21,7 @@ from sparkml_dist.dataset.survey import survey
 from sparkml_dist.dataset.writer import footer_sha256
 from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import check_replaceable
+from sparkml_dist.persistence.saved_folder import check_replaceable
 from sparkml_dist.version import __version__
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ from typing import Any
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.checksums import check_document, reading_fields, with_checksum
 from sparkml_dist.persistence.fields import checksum, items, natural, text, whole
 from sparkml_dist.persistence.filesystem import Folder, is_uri
 from sparkml_dist.persistence.names import check_names
-from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
 __all__ = ["MANIFEST", "PROTOCOL", "Manifest", "ShardInfo"]
 
@@ -146,7 +146,7 @@ class Manifest:
 
     def write(self, folder: Folder) -> None:
         """Write the manifest; it makes the data set exist."""
-        folder.write_json(MANIFEST, sealed(self.to_dict()))
+        folder.write_json(MANIFEST, with_checksum(self.to_dict()))
 
     @classmethod
     def read(cls, folder: Folder, *, adopted: bool = False) -> Manifest:
@@ -171,7 +171,7 @@ class Manifest:
                 "Create one with sparkml_dist.partition(df, path, label=…).",
             )
         value = folder.read_json(MANIFEST)
-        check_sealed(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
+        check_document(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
         with reading_fields(folder.uri(MANIFEST), "Partition the data again."):
             weight, encoded = value["weight"], value["encoded"]
             if type(encoded) is not bool:

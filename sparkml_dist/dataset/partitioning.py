@@ -26,7 +26,7 @@ from sparkml_dist.dataset.survey import Survey, survey
 from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEIGHT, ShardWriter
 from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError
 from sparkml_dist.persistence.filesystem import Folder, is_uri
-from sparkml_dist.persistence.home import check_replaceable
+from sparkml_dist.persistence.saved_folder import check_replaceable
 from sparkml_dist.session import SessionInfo, parse_size
 from sparkml_dist.version import __version__
 

@@ -17,8 +17,8 @@ from pyspark.ml.base import Estimator, Model
 from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
+from sparkml_dist.persistence.checksums import reading_fields, signing_key
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import METADATA, Home
 from sparkml_dist.persistence.model_folder import (
     MANIFEST,
     ModelFile,
@@ -26,7 +26,7 @@ from sparkml_dist.persistence.model_folder import (
     check_files,
     versions,
 )
-from sparkml_dist.persistence.seal import reading_fields, signing_key
+from sparkml_dist.persistence.saved_folder import METADATA, SavedFolder
 from sparkml_dist.persistence.trusted_types import TRUSTED_TYPES
 from sparkml_dist.public_names import PUBLIC_NAMES, public_object
 from sparkml_dist.session import trusted_in_session
@@ -48,7 +48,7 @@ class Saved:
         What its user trusts beside the allow-list.
     """
 
-    home: Home
+    home: SavedFolder
     manifest: SavedManifest
     trusted: tuple[str, ...]
 
@@ -115,7 +115,7 @@ class Persistable(MLWritable, MLReadable):
     files: tuple[ModelFile, ...] = ()
     #: What is trusted beside the allow-list, and needed to load it.
     trusted: tuple[str, ...] = ()
-    _home: Home | None = None
+    _home: SavedFolder | None = None
     #: Whether its folder is part of another's, whose manifest vouches for this one's.
     _inside: bool = False
 
@@ -176,14 +176,14 @@ class Persistable(MLWritable, MLReadable):
         )
 
     def _commit(
-        self, home: Home, files: Sequence[ModelFile] | None = None, key: bytes | None = None
+        self, home: SavedFolder, files: Sequence[ModelFile] | None = None, key: bytes | None = None
     ) -> SavedManifest:
         """Write the manifest of files that are there, and return it; now it is saved."""
         manifest = self._manifest(self.files if files is None else files)
         _write_spark_metadata(self, home.top)
         return home.commit(manifest, key=key)
 
-    def _settle(self, home: Home | None = None, key: bytes | None = None) -> None:
+    def _settle(self, home: SavedFolder | None = None, key: bytes | None = None) -> None:
         """Write the manifest of files that lie at home; they are read from there from now on.
 
         Parameters
@@ -206,7 +206,7 @@ class Persistable(MLWritable, MLReadable):
                 "its files: it cannot be changed where it lies.",
                 "Save it elsewhere and load it from there.",
             )
-        self._home = Home(home.top, home.root, self._commit(home, key=key))
+        self._home = SavedFolder(home.top, home.root, self._commit(home, key=key))
 
     def write(self) -> MLWriter:
         """Return a writer; ``write().overwrite().save(path)`` replaces what is there.
@@ -276,11 +276,11 @@ class _Writer(MLWriter):
                 f"{own.top.location!r}.",
                 "Save it elsewhere.",
             )
-        home = Home.to_save(top, kind_of(type(instance)), overwrite=self.shouldOverwrite)
+        home = SavedFolder.to_save(top, kind_of(type(instance)), overwrite=self.shouldOverwrite)
         _save_at(instance, home, key)
 
 
-def _save_at(instance: Persistable, home: Home, key: bytes | None = None) -> None:
+def _save_at(instance: Persistable, home: SavedFolder, key: bytes | None = None) -> None:
     try:
         files = instance._write_files(home.content)
         instance._commit(home, files, key)
@@ -319,7 +319,7 @@ def save_inside(instance: Persistable, folder: Folder, name: str) -> list[ModelF
     name : str
         Of the folder inside.
     """
-    home = Home(folder.child(name))
+    home = SavedFolder(folder.child(name))
     if instance._home is None or not instance._home.content.same_place(home.content):
         _save_at(instance, home)
     return [ModelFile.of(folder, f"{name}/{n}") for n in home.top.walk()]
@@ -374,7 +374,7 @@ def load_saved(
         raise _unlisted(folder, MANIFEST)
     manifest = SavedManifest.read(folder, key=key)
     cls = _class_of(manifest, folder)
-    home = Home(folder, manifest.root, manifest)
+    home = SavedFolder(folder, manifest.root, manifest)
     if vouched is None:
         with reading_fields(folder.uri(MANIFEST), _REMEDY):
             cls._check_files(home.content, manifest)
@@ -480,7 +480,7 @@ def _set_params(instance: Any, manifest: SavedManifest, folder: Folder) -> None:
             ) from error
 
 
-def _check_still_there(home: Home, instance: Any) -> None:
+def _check_still_there(home: SavedFolder, instance: Any) -> None:
     """Raise where something else has taken the place of what is to be saved over itself."""
     there = SavedManifest.read(home.top) if home.top.exists(MANIFEST) else None
     if there is not None and (there.root != home.root or there.uid != instance.uid):

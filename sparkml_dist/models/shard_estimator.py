@@ -21,8 +21,8 @@ from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.params import HasCommonParams
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import Home, begin_fit, check_free_for_fit
 from sparkml_dist.persistence.lock import FolderLock
+from sparkml_dist.persistence.saved_folder import SavedFolder, begin_fit, check_free_for_fit
 from sparkml_dist.persistence.workspace import temporary_folder
 from sparkml_dist.session import get_session
 
@@ -236,7 +236,7 @@ class ShardEstimator(SavedParams, HasCommonParams, Estimator):
             resume=self.getOrDefault(self.resume),
         )
 
-    def _open_home(self, spark: SparkSession, plan: dict[str, Any]) -> Home:
+    def _open_home(self, spark: SparkSession, plan: dict[str, Any]) -> SavedFolder:
         if not self.isSet(self.modelDir):
             folder = temporary_folder(spark, "model", "modelDir")
         else:

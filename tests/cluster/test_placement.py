@@ -1,4 +1,4 @@
-"""Who sits where in a gang."""
+"""The places of ranks: local and cross ranks, addresses and interfaces."""
 
 from __future__ import annotations
 

@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from sparkml_dist.deep.checkpoint.store import REMEDY, Checkpoint
+from sparkml_dist.persistence.checksums import reading_fields
 from sparkml_dist.persistence.fields import items, mapping, natural, text
-from sparkml_dist.persistence.seal import reading_fields
 
 __all__ = ["checked_content", "checked_plan"]
 

@@ -23,11 +23,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.checksums import check_document, reading_fields, with_checksum
 from sparkml_dist.persistence.declared_sizes import check_npz
 from sparkml_dist.persistence.fields import checksum, mapping, natural
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.names import check_names
-from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
 __all__ = ["Checkpoint", "CheckpointId", "CheckpointStore"]
 
@@ -178,7 +178,7 @@ class CheckpointStore:
         written = {name: _write_arrays(folder, name, arrays) for name, arrays in files.items()}
         written.update(parts or {})
         value = {"format": FORMAT, "protocol": PROTOCOL, "content": content, "files": written}
-        folder.write_json(MANIFEST, sealed(value))
+        folder.write_json(MANIFEST, with_checksum(value))
         return Checkpoint(checkpoint, folder, content, written)
 
     def write_part(self, checkpoint: CheckpointId, name: str, arrays: Arrays) -> dict[str, Any]:
@@ -196,7 +196,7 @@ class CheckpointStore:
         folder = self.folder.child(str(checkpoint))
         where = folder.uri(MANIFEST)
         value = folder.read_json(MANIFEST)
-        check_sealed(value, FORMAT, PROTOCOL, where)
+        check_document(value, FORMAT, PROTOCOL, where)
         with reading_fields(where, REMEDY):
             content, files = mapping(value["content"], "content"), mapping(value["files"], "files")
             for name, file in files.items():

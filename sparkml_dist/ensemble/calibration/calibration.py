@@ -20,7 +20,7 @@ from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import HasClassColumns, HasModelDir, param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import Home, begin_fit
+from sparkml_dist.persistence.saved_folder import SavedFolder, begin_fit
 from sparkml_dist.persistence.workspace import temporary_folder
 
 if TYPE_CHECKING:
@@ -210,9 +210,9 @@ class CalibratedClassifier(
         inside.setParams(modelDir=folder.child(BASE).location, resume=resume, overwrite=False)
         return inside.fit(train)
 
-    def _open_home(self, dataset: DataFrame) -> Home:
+    def _open_home(self, dataset: DataFrame) -> SavedFolder:
         if not self.isSet(self.modelDir):
-            return Home(temporary_folder(dataset.sparkSession, "model", "modelDir"))
+            return SavedFolder(temporary_folder(dataset.sparkSession, "model", "modelDir"))
         folder, model = Folder.at(self.getOrDefault(self.modelDir)), self._value(self.model)
         if model is not None and (folder.same_place(model.folder) or folder.contains(model.folder)):
             raise StorageError(

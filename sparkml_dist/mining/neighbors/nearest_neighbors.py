@@ -20,7 +20,7 @@ from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighb
 from sparkml_dist.mining.neighbors.points import check_points, point_column
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import Home
+from sparkml_dist.persistence.saved_folder import SavedFolder
 from sparkml_dist.persistence.workspace import temporary_folder
 from sparkml_dist.session import SessionInfo, parse_size
 
@@ -156,7 +156,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
                 names = model._table_files("points")
                 blocks = Blocks(folder.child("points"), names, width, n, memory // _BLOCK_SHARE)
                 content |= self._tuned(points, centres, blocks, info)
-            model._settle(Home(folder))
+            model._settle(SavedFolder(folder))
         except BaseException:
             folder.delete()
             raise
