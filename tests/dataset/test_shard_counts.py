@@ -39,10 +39,10 @@ def test_an_infinite_feature_is_named(kind):
     bad = X.copy()
     bad[3, 2] = -np.inf
     with pytest.raises(DataError, match=r"feature 'c' .* 1 such values in one batch") as caught:
-        ShardCounts(SCHEMA, 3, "one batch").take(np.zeros(4, int), kind(bad))
+        ShardCounts(SCHEMA, 3, "one batch").add(np.zeros(4, int), kind(bad))
     assert caught.value.code == "infinite_feature"
 
 
 def test_large_values_whose_sum_overflows_are_not_infinite():
     big = np.full((4, 3), np.finfo(np.float32).max, np.float32)
-    ShardCounts(SCHEMA, 1, "one batch").take(np.zeros(4, int), big)
+    ShardCounts(SCHEMA, 1, "one batch").add(np.zeros(4, int), big)

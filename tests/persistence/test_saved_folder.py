@@ -171,7 +171,7 @@ def test_a_fit_goes_on_only_with_its_own_plan(tmp_path):
     (tmp_path / "m" / "members" / "one").write_text("fitted")
     assert begin_fit(folder, {"seed": 1}, overwrite=False, resume=True).root == ""
     error = refused("plan_differs", begin_fit, folder, {"seed": 2}, overwrite=False, resume=True)
-    assert "seed: 1 stored, 2 now" in error.message
+    assert "seed: 1 before, 2 now" in error.message
     assert isinstance(error, ConfigurationError)
     assert (tmp_path / "m" / "members" / "one").exists()
     begin_fit(folder, {"seed": 2}, overwrite=True, resume=False)
