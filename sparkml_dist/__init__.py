@@ -1,7 +1,7 @@
 """Ensembles of any learner, data mining and Horovod-trained deep networks on Spark.
 
-The public names are imported when they are first used, so that ``import sparkml_dist`` is light
-and never brings in TensorFlow or Horovod.
+The public names are imported on first use, so that ``import sparkml_dist`` is fast and never
+imports TensorFlow or Horovod.
 """
 
 from __future__ import annotations

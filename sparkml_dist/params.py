@@ -44,7 +44,7 @@ def param(name: str, doc: str, converter: Any = None) -> Any:
 
 
 class StandIn:
-    """A value that a Param takes in place of another: what is stored is its `value`."""
+    """A value that a Param accepts in place of another: the Param stores its `value`."""
 
     value: Any
 
@@ -52,7 +52,7 @@ class StandIn:
 class AccessibleParams(Params):
     """Gives a class a keyword-only constructor and ``getX`` and ``setX`` from its Params.
 
-    A subclass names its default values in ``_defaults``; those of its bases hold as well.
+    A subclass sets default values in ``_defaults``; those of its base classes apply too.
     """
 
     _defaults: ClassVar[dict[str, Any]] = {}
@@ -74,7 +74,7 @@ class AccessibleParams(Params):
                 setattr(cls, f"set{capital}", _setter(name, declared.doc))
 
     def setParams(self, **kwargs: Any) -> Any:
-        """Set Params by name; those that are None are left as they are.
+        """Set Params by name; None leaves a Param unchanged.
 
         Raises
         ------
@@ -112,18 +112,18 @@ class AccessibleParams(Params):
         self._unpack()
 
     def _unpack(self) -> None:
-        """Keep a learner itself where a Param was set to the value of a grid."""
+        """Replace a grid's `StandIn` by its learner in all Params."""
         for key, value in self._paramMap.items():
             if isinstance(value, StandIn):
                 self._paramMap[key] = value.value
 
     def _value(self, declared: Any) -> Any:
-        """Return the value of a Param, or None where it has none."""
+        """Return the value of a Param, or None when it has none."""
         return self.getOrDefault(declared) if self.isDefined(declared) else None
 
 
 def _declared(cls: type) -> dict[str, Any]:
-    """Return the Params of a class, those of its own first."""
+    """Return the Params of a class, its own first."""
     found: dict[str, Any] = {}
     for base in cls.__mro__:
         found |= {n: p for n, p in vars(base).items() if isinstance(p, Param) and n not in found}
@@ -131,7 +131,7 @@ def _declared(cls: type) -> dict[str, Any]:
 
 
 def _signature(cls: type) -> inspect.Signature:
-    """Return what the constructor takes, for help texts and editors."""
+    """Return the signature of the constructor, for help texts and editors."""
     defaults: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         defaults |= vars(base).get("_defaults", {})
@@ -183,7 +183,7 @@ class HasColumns(HasFeaturesCol, HasLabelCol, HasWeightCol):
 
 
 class HasShards(Params):
-    """How a DataFrame is cut when `fit` is given one."""
+    """How `fit` partitions a DataFrame."""
 
     numShards: Any = param("numShards", "number of shards (>= 1)", TypeConverters.toInt)
     memoryPerTask: Any = param(
@@ -194,17 +194,17 @@ class HasShards(Params):
     )
     shardsDir: Any = param(
         "shardsDir",
-        "folder where fit keeps the shards it cuts; a temporary one when not set",
+        "folder where fit keeps the shards that it writes; a temporary one when not set",
         TypeConverters.toString,
     )
 
 
 class HasModelDir(Params):
-    """Where a fit commits the model's files."""
+    """Folder of the model's files."""
 
     modelDir: Any = param(
         "modelDir",
-        "folder, seen by the driver and all workers, where fit commits the model's files; a "
+        "folder where fit writes the model's files, reachable by the driver and all workers; a "
         "temporary one when not set",
         TypeConverters.toString,
     )
@@ -213,17 +213,17 @@ class HasModelDir(Params):
     )
     resume: Any = param(
         "resume",
-        "whether fit keeps what an earlier run with the same plan committed in modelDir",
+        "whether fit resumes an earlier run with the same plan in modelDir",
         TypeConverters.toBoolean,
     )
 
 
 class HasClassColumns(HasProbabilityCol, HasRawPredictionCol):
-    """Names of the columns that a classifier adds to the prediction; an empty one leaves it out."""
+    """Names of the columns that a classifier adds; an empty name omits a column."""
 
     predictedLabelCol: Any = param(
         "predictedLabelCol",
-        "column for the predicted class itself, where prediction is its position",
+        "column for the predicted class itself, where prediction is its position in the class list",
         TypeConverters.toString,
     )
 
@@ -231,4 +231,4 @@ class HasClassColumns(HasProbabilityCol, HasRawPredictionCol):
 class HasCommonParams(
     AccessibleParams, HasColumns, HasShards, HasModelDir, HasPredictionCol, HasSeed
 ):
-    """All Params that an estimator over shards has."""
+    """The Params of every estimator over shards."""

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparkml_dist.errors import ResourceError
-from sparkml_dist.session import SessionInfo, check_slots, most_slots
+from sparkml_dist.session import SessionInfo, check_slots, max_slots
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -145,7 +145,7 @@ def registered_slots(spark: SparkSession, ranks: int, seconds: float) -> Session
     try:
         return check_slots(spark, ranks)
     except ResourceError:
-        most = most_slots(spark)
+        most = max_slots(spark)
         if most is not None and ranks > most:
             raise
         return await_slots(spark, ranks, seconds=seconds)

@@ -168,14 +168,14 @@ class KerasEstimator(NetworkEstimator):
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         return {**super()._plan(data), "targets": self._target_names(), "task": self._task}
 
-    def _cut(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
+    def _partition(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
         from pyspark.sql import functions as F
 
         label = self.getOrDefault(self.labelCol)
         if label not in df.columns and [label] not in self._target_names().values():
             # Shards have a label in any case; nothing looks at this one.
             df = df.withColumn(label, F.lit(0.0))
-        return super()._cut(df)
+        return super()._partition(df)
 
     def _features_of(self, df: DataFrame) -> list[str] | None:
         found = super()._features_of(df)

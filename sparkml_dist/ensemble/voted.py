@@ -176,7 +176,7 @@ def vote(
         {"models": [m.summary for m in models]},
     )
     found.trusted = tuple(dict.fromkeys(t for m in models for t in m.trusted))
-    found._settle(SavedFolder(folder))
+    found._save_manifest(SavedFolder(folder))
     return found
 
 

@@ -1,8 +1,8 @@
-"""Saving and loading of everything that is fitted or set up: one form, one writer, one reader.
+"""Saving and loading of all estimators, transformers and models.
 
-What is saved is a folder with a manifest (`sparkml_dist.persistence.model_folder`). The manifest
-names a public class, and every file that may be read, with its SHA-256. Beside it stands Spark's
-own ``metadata``, which only Spark's reader of a `Pipeline` looks at.
+A saved object is a folder with a manifest (`sparkml_dist.persistence.model_folder`). The manifest
+names a public class, and every file that may be read, with its SHA-256 checksum. Spark's own
+``metadata`` is beside it, and is read only by Spark's reader of a `Pipeline`.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ from sparkml_dist.session import trusted_in_session
 
 __all__ = ["Persistable", "Saved", "load_model", "load_saved", "save_inside", "saved_inside"]
 
-_REMEDY = "It was altered, or is not whole: restore it, or save it again."
+_REMEDY = "It was altered or is incomplete: restore it, or save it again."
 
 
 @dataclass(frozen=True)
 class Saved:
-    """Something saved, as its class takes it in.
+    """A saved object, as passed to the `_restore` of its class.
 
     Attributes
     ----------
-    home : Home
+    home : SavedFolder
     manifest : SavedManifest
     trusted : tuple of str
-        What its user trusts beside the allow-list.
+        Types that the user trusts besides the allow-list.
     """
 
     home: SavedFolder
@@ -54,12 +54,12 @@ class Saved:
 
     @property
     def folder(self) -> Folder:
-        """Where the files lie."""
+        """The folder of the files."""
         return self.home.content
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the class itself has written down."""
+        """The JSON values of the class's own `_state`."""
         return self.manifest.state
 
     @property
@@ -72,12 +72,12 @@ class Saved:
         return any(f.name == name for f in self.files)
 
     def names(self, head: str = "", suffix: str = "") -> list[str]:
-        """Return the sorted names of listed files that begin and end so."""
+        """Return the sorted names of listed files with this beginning and end."""
         names = (f.name for f in self.files)
         return sorted(n for n in names if n.startswith(head) and n.endswith(suffix))
 
     def listed(self, name: str) -> str:
-        """Return a file's name, if the manifest lists it.
+        """Return a file's name if the manifest lists it.
 
         Raises
         ------
@@ -93,36 +93,36 @@ class Saved:
         return self.folder.read_bytes(self.listed(name))
 
     def read_json(self, name: str) -> Any:
-        """Return what a listed JSON file holds."""
+        """Return the content of a listed JSON file."""
         return self.folder.read_json(self.listed(name))
 
     def inner(self, name: str) -> Any:
-        """Load what was saved in a folder inside, whose files are listed here too."""
+        """Load an object saved in a folder inside, whose files are listed here too."""
         return saved_inside(self.folder, name, self.files, self.trusted)
 
 
 class Persistable(MLWritable, MLReadable):
-    """Base of what can be saved and loaded; Spark's `Pipeline` can do so too.
+    """Base of objects that can be saved and loaded, also as stages of Spark's `Pipeline`.
 
-    A subclass writes its files in `_write_files`, returns what else it needs in `_state`, and is
-    made of both in `_restore`.
+    A subclass writes its files in `_write_files`, returns its other state in `_state`, and is
+    rebuilt from both in `_restore`.
     """
 
-    #: Packages whose versions are worth keeping beside the common ones.
+    #: Packages whose versions are saved besides the common ones.
     _packages: ClassVar[tuple[str, ...]] = ()
 
-    #: Files that it consists of, as its manifest lists them.
+    #: Its files, as listed in its manifest.
     files: tuple[ModelFile, ...] = ()
-    #: What is trusted beside the allow-list, and needed to load it.
+    #: Types needed to load it, trusted besides the allow-list.
     trusted: tuple[str, ...] = ()
     _home: SavedFolder | None = None
-    #: Whether its folder is part of another's, whose manifest vouches for this one's.
+    #: Whether its folder is part of another object's, whose manifest lists its files.
     _inside: bool = False
 
     # -- for subclasses -------------------------------------------------------------------
 
     def _state(self) -> dict[str, Any]:
-        """Return JSON values: all that it needs beside Params and files."""
+        """Return JSON values of its state, besides Params and files."""
         return {}
 
     def _saved_params(self) -> dict[str, Any]:
@@ -135,20 +135,20 @@ class Persistable(MLWritable, MLReadable):
         return ()
 
     def _needs_trust(self) -> Sequence[str]:
-        """Return what has to be trusted to load it, beside the allow-list."""
+        """Return the types to trust for loading it, besides the allow-list."""
         return self.trusted
 
     @classmethod
     def _restore(cls, saved: Saved) -> Self:
-        """Return what was saved, without its uid and Params; its files have been checked."""
+        """Return the object without its uid and Params; its files have been checked."""
         raise NotImplementedError
 
     def _check_restored(self) -> None:
-        """Raise where what was loaded could not work; TypeError and its like are told as such."""
+        """Raise if the loaded object cannot work; TypeError and the like become StorageError."""
 
     @classmethod
     def _check_files(cls, folder: Folder, manifest: SavedManifest) -> None:
-        """Raise unless all files are as the manifest lists them."""
+        """Raise unless all files match the manifest."""
         check_files(folder, manifest.files)
 
     # -- saving ---------------------------------------------------------------------------
@@ -161,8 +161,8 @@ class Persistable(MLWritable, MLReadable):
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
                 "not_storable",
-                f"A Param of {type(self).__name__} has a value that is not stored: {error}.",
-                "Give numbers, text, or lists and dicts of them.",
+                f"A Param of {type(self).__name__} has a value that cannot be saved: {error}.",
+                "Use numbers, text, or lists and dicts of them.",
             ) from error
         return SavedManifest(
             kind=kind_of(type(self)),
@@ -178,38 +178,38 @@ class Persistable(MLWritable, MLReadable):
     def _commit(
         self, home: SavedFolder, files: Sequence[ModelFile] | None = None, key: bytes | None = None
     ) -> SavedManifest:
-        """Write the manifest of files that are there, and return it; now it is saved."""
+        """Write and return the manifest of existing files; it makes the saved object exist."""
         manifest = self._manifest(self.files if files is None else files)
         _write_spark_metadata(self, home.top)
         return home.commit(manifest, key=key)
 
-    def _settle(self, home: SavedFolder | None = None, key: bytes | None = None) -> None:
-        """Write the manifest of files that lie at home; they are read from there from now on.
+    def _save_manifest(self, home: SavedFolder | None = None, key: bytes | None = None) -> None:
+        """Write the manifest of files in `home`, and read them from there from now on.
 
         Parameters
         ----------
-        home : Home, optional
-            Where the files lie; where it was loaded from or fitted, when not given.
+        home : SavedFolder, optional
+            Folder of the files; by default where the object was loaded from or fitted.
         key : bytes, optional
-            To sign it with.
+            Key to sign the manifest with.
 
         Raises
         ------
         ConfigurationError
-            ``part_of_another`` for what a vote, a stack or a calibrated model holds.
+            ``part_of_another`` for a part of a vote, a stack or a calibrated model.
         """
         home = home or self._home
         if home is None or self._inside:
             raise ConfigurationError(
                 "part_of_another",
-                f"This {type(self).__name__} is part of another model, whose manifest vouches for "
-                "its files: it cannot be changed where it lies.",
+                f"This {type(self).__name__} is part of another model, whose manifest lists its "
+                "files: it cannot be changed in place.",
                 "Save it elsewhere and load it from there.",
             )
         self._home = SavedFolder(home.top, home.root, self._commit(home, key=key))
 
     def write(self) -> MLWriter:
-        """Return a writer; ``write().overwrite().save(path)`` replaces what is there.
+        """Return a writer; ``write().overwrite().save(path)`` replaces an existing object.
 
         With ``write().option("sign", "VARIABLE")`` the manifest is signed with the key in that
         environment variable; see ``verify`` of `load_model`.
@@ -217,7 +217,7 @@ class Persistable(MLWritable, MLReadable):
         return _Writer(self)
 
     def save(self, path: str, *, sign: str | None = None) -> None:
-        """Save to a folder that is empty, or not there.
+        """Save to an empty or missing folder.
 
         Parameters
         ----------
@@ -229,7 +229,7 @@ class Persistable(MLWritable, MLReadable):
         Raises
         ------
         StorageError
-            ``output_exists``, or what writing raises; nothing is left behind then.
+            ``output_exists``, or an error of writing; then nothing is left behind.
         """
         writer = self.write()
         (writer if sign is None else writer.option("sign", sign)).save(path)
@@ -241,38 +241,38 @@ class Persistable(MLWritable, MLReadable):
 
     @classmethod
     def load(cls, path: str, trusted: Sequence[str] = (), verify: str | None = None) -> Self:
-        """Load what was saved at `path` and is of this class; as `load_model`."""
+        """Load an object of this class from `path`; see `load_model`."""
         loaded = load_saved(Folder.at(path), trusted=trusted, verify=verify)
         if not isinstance(loaded, cls):
             raise StorageError(
                 "other_class",
                 f"{path!r} holds a {type(loaded).__name__}, not a {cls.__name__}.",
-                "Load it with that class, or a model of any class with sparkml_dist.load_model.",
+                "Load it with that class, or any model with sparkml_dist.load_model.",
             )
         return loaded
 
 
 class _Writer(MLWriter):
-    """Writes the files, then the manifest that vouches for them."""
+    """Writes the files, then the manifest that lists them."""
 
     def __init__(self, instance: Persistable) -> None:
         super().__init__()
         self._instance = instance
 
     def save(self, path: str) -> None:
-        """Write to `path`; what is there is replaced when the new is complete."""
+        """Write to `path`; an existing object is replaced when the new one is complete."""
         instance, top = self._instance, Folder.at(path)
         sign = self.optionMap.get("sign")
         key = None if sign is None else signing_key(str(sign))
         own = instance._home
         if own is not None and own.top.same_place(top):
-            _check_still_there(own, instance)
-            instance._settle(own, key)
+            _check_not_replaced(own, instance)
+            instance._save_manifest(own, key)
             return
         if own is not None and top.contains(own.top):
             raise StorageError(
                 "output_is_input",
-                f"{top.location!r} holds the files of what is to be saved, in "
+                f"{top.location!r} contains the files of the object to save, in "
                 f"{own.top.location!r}.",
                 "Save it elsewhere.",
             )
@@ -290,14 +290,14 @@ def _save_at(instance: Persistable, home: SavedFolder, key: bytes | None = None)
 
 
 class _Reader(MLReader):
-    """Loads what is of one class."""
+    """Loads objects of one class."""
 
     def __init__(self, kind: type[Persistable]) -> None:
         super().__init__()
         self._kind = kind
 
     def load(self, path: str) -> Any:
-        """Load what was saved at `path`."""
+        """Load the object at `path`."""
         return self._kind.load(path)
 
 
@@ -309,15 +309,15 @@ def kind_of(cls: type) -> str:
 
 
 def save_inside(instance: Persistable, folder: Folder, name: str) -> list[ModelFile]:
-    """Save something in a folder inside that of another; return its files as the other's.
+    """Save an object in a folder inside that of another object; return its files.
 
     Parameters
     ----------
     instance : Persistable
     folder : Folder
-        Where the other's files lie.
+        Folder of the outer object's files.
     name : str
-        Of the folder inside.
+        Name of the folder inside.
     """
     home = SavedFolder(folder.child(name))
     if instance._home is None or not instance._home.content.same_place(home.content):
@@ -328,21 +328,21 @@ def save_inside(instance: Persistable, folder: Folder, name: str) -> list[ModelF
 def saved_inside(
     folder: Folder, name: str, files: Sequence[ModelFile], trusted: Sequence[str] = ()
 ) -> Any:
-    """Load what `save_inside` saved.
+    """Load an object saved by `save_inside`.
 
     Parameters
     ----------
     folder : Folder
-        Where the files of the outer one lie.
+        Folder of the outer object's files.
     name : str
-        Of the folder inside.
+        Name of the folder inside.
     files : sequence of ModelFile
-        Those of the outer one, which have been checked.
+        Files of the outer object, which have been checked.
     trusted : sequence of str
     """
     head = f"{name}/"
-    vouched = {f.name.removeprefix(head): f for f in files if f.name.startswith(head)}
-    return load_saved(folder.child(name), trusted=trusted, vouched=vouched)
+    outer_files = {f.name.removeprefix(head): f for f in files if f.name.startswith(head)}
+    return load_saved(folder.child(name), trusted=trusted, outer_files=outer_files)
 
 
 def load_saved(
@@ -350,9 +350,9 @@ def load_saved(
     *,
     trusted: Sequence[str] = (),
     verify: str | None = None,
-    vouched: Mapping[str, ModelFile] | None = None,
+    outer_files: Mapping[str, ModelFile] | None = None,
 ) -> Any:
-    """Load what is saved in a folder, of whatever class of this library.
+    """Load an object of any class of this library from a folder.
 
     Parameters
     ----------
@@ -361,48 +361,48 @@ def load_saved(
         As for `load_model`.
     verify : str, optional
         As for `load_model`.
-    vouched : mapping of str to ModelFile, optional
-        Files that have been checked already, by name: those of something that holds this one.
+    outer_files : mapping of str to ModelFile, optional
+        Checked files of the outer object, by name, when this one is inside another.
 
     Raises
     ------
     StorageError
-        As `load_model`.
+        Those of `load_model`.
     """
     key = None if verify is None else signing_key(verify)
-    if vouched is not None and MANIFEST not in vouched:
+    if outer_files is not None and MANIFEST not in outer_files:
         raise _unlisted(folder, MANIFEST)
     manifest = SavedManifest.read(folder, key=key)
     cls = _class_of(manifest, folder)
     home = SavedFolder(folder, manifest.root, manifest)
-    if vouched is None:
+    if outer_files is None:
         with reading_fields(folder.uri(MANIFEST), _REMEDY):
             cls._check_files(home.content, manifest)
     else:
         for name, file in zip(manifest.names(), manifest.files, strict=True):
-            if name not in vouched or vouched[name].sha256 != file.sha256:
+            if name not in outer_files or outer_files[name].sha256 != file.sha256:
                 raise _unlisted(folder, name)
     missing = _not_trusted(manifest, trusted)
-    if missing:  # asking Spark takes as long as all the rest of a small model
+    if missing:  # reading Spark's settings takes as long as loading a small model
         trusted = (*trusted, *trusted_in_session())
         missing = _not_trusted(manifest, trusted)
     if missing:
         raise StorageError(
             "untrusted_type",
-            f"{folder.location!r} needs what is not on the allow-list: {', '.join(missing)}.",
+            f"{folder.location!r} needs types or files that are not trusted: {', '.join(missing)}.",
             (
-                "Files with a function run when it is fitted: read them there first. "
+                "Files with a function are run when the model is fitted: read them first. "
                 if any(".py:" in name for name in missing)
                 else ""
             )
-            + f"If you trust where it comes from, load it with trusted={missing!r} "
-            f"(--trusted-types {' '.join(missing)}), or let the session trust it: "
+            + f"If you trust its source, load it with trusted={missing!r} "
+            f"(--trusted-types {' '.join(missing)}), or trust them in the session: "
             f"spark.conf.set('spark.sparkml_dist.trustedTypes', '{','.join(missing)}').",
         )
     with reading_fields(folder.uri(MANIFEST), _REMEDY):
         instance: Any = cls._restore(Saved(home, manifest, tuple(trusted)))
         instance._home, instance.files = home, manifest.files
-        instance._inside = vouched is not None
+        instance._inside = outer_files is not None
         instance.trusted = tuple(trusted)
         instance._resetUid(manifest.uid)
         _set_params(instance, manifest, folder)
@@ -415,28 +415,28 @@ def _not_trusted(manifest: SavedManifest, trusted: Sequence[str]) -> list[str]:
 
 
 def load_model(path: str, *, trusted: Sequence[str] = (), verify: str | None = None) -> Any:
-    """Load a saved model of any class, its files checked against their hashes.
+    """Load a saved model of any class, and check its files against their checksums.
 
     Parameters
     ----------
     path : str
-        The model's folder: a local path or URI that workers see as well.
+        The model's folder: a local path or URI that workers can reach too.
     trusted : sequence of str
-        What the model needs beside the allow-list, as the error says that asks for it: dotted
-        names of types in member files.
+        Types that the model needs besides the allow-list, by dotted name; the error for an
+        untrusted type lists them.
     verify : str, optional
-        Environment variable with a key; only a model that was signed with it is loaded.
+        Environment variable with a key; the model must be signed with it.
 
     Returns
     -------
     Model
-        Of the class that saved it.
+        A model of the class that saved it.
 
     Raises
     ------
     StorageError
-        When there is no model, it is damaged, altered, not signed, of a newer protocol, or needs
-        what is not trusted.
+        There is no model, or it is damaged, altered, not signed, of a newer protocol, or needs
+        untrusted types.
     """
     loaded = load_saved(Folder.at(path), trusted=trusted, verify=verify)
     if not isinstance(loaded, Model):
@@ -449,7 +449,7 @@ def load_model(path: str, *, trusted: Sequence[str] = (), verify: str | None = N
 
 
 def _class_of(manifest: SavedManifest, folder: Folder) -> type[Persistable]:
-    """Return the public class that a manifest names; nothing else is imported."""
+    """Return the public class that a manifest names; no other class is imported."""
     found = public_object(manifest.class_name) if manifest.class_name in PUBLIC_NAMES else None
     if not (
         isinstance(found, type)
@@ -458,8 +458,8 @@ def _class_of(manifest: SavedManifest, folder: Folder) -> type[Persistable]:
     ):
         raise StorageError(
             "unknown_saved_class",
-            f"{folder.location!r} names the {manifest.kind} {manifest.class_name!r}, which is none "
-            "of sparkml_dist's.",
+            f"{folder.location!r} has the {manifest.kind} {manifest.class_name!r}, which is not a "
+            "class of sparkml_dist.",
             "Upgrade sparkml_dist if a newer version wrote it.",
         )
     return found
@@ -475,15 +475,15 @@ def _set_params(instance: Any, manifest: SavedManifest, folder: Folder) -> None:
             text = error.message if isinstance(error, SparkMLDistError) else str(error)
             raise StorageError(
                 "altered_manifest",
-                f"{folder.uri(MANIFEST)!r} has a Param that cannot be: {text}.",
+                f"{folder.uri(MANIFEST)!r} has an invalid Param: {text}.",
                 "It was altered, or a newer version of sparkml_dist wrote it.",
             ) from error
 
 
-def _check_still_there(home: SavedFolder, instance: Any) -> None:
-    """Raise where something else has taken the place of what is to be saved over itself."""
-    there = SavedManifest.read(home.top) if home.top.exists(MANIFEST) else None
-    if there is not None and (there.root != home.root or there.uid != instance.uid):
+def _check_not_replaced(home: SavedFolder, instance: Any) -> None:
+    """Raise if another object has replaced the one to be saved in place."""
+    present = SavedManifest.read(home.top) if home.top.exists(MANIFEST) else None
+    if present is not None and (present.root != home.root or present.uid != instance.uid):
         raise StorageError(
             "output_replaced",
             f"{home.top.location!r} has been replaced since this {type(instance).__name__} was "
@@ -495,13 +495,13 @@ def _check_still_there(home: SavedFolder, instance: Any) -> None:
 def _unlisted(folder: Folder, name: str) -> StorageError:
     return StorageError(
         "unlisted_file",
-        f"{folder.uri(name)!r} is not among the files that the manifest vouches for.",
+        f"{folder.uri(name)!r} is not listed in the manifest.",
         "It was added or renamed, or the manifest was altered: restore it, or save it again.",
     )
 
 
 def _write_spark_metadata(instance: Any, top: Folder) -> None:
-    """Write what Spark's reader of a `Pipeline` looks for to find the class of a stage."""
+    """Write the metadata in which Spark's reader of a `Pipeline` finds a stage's class."""
     import pyspark
 
     value = {

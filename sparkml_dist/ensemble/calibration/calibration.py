@@ -147,7 +147,7 @@ class CalibratedClassifier(
             own = self.hasParam(output.name) and self.isSet(self.getParam(output.name))
             source: Any = self if own else base
             model._set(**{output.name: source.getOrDefault(source.getParam(output.name))})
-        model._settle(home)
+        model._save_manifest(home)
         return model
 
     def _check_params(self, dataset: Any) -> None:

@@ -156,7 +156,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
                 names = model._table_files("points")
                 blocks = Blocks(folder.child("points"), names, width, n, memory // _BLOCK_SHARE)
                 content |= self._tuned(points, centres, blocks, info)
-            model._settle(SavedFolder(folder))
+            model._save_manifest(SavedFolder(folder))
         except BaseException:
             folder.delete()
             raise
