@@ -1,4 +1,4 @@
-"""Keeps the import of Keras short and quiet."""
+"""Makes the import of Keras fast and quiet."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from collections.abc import Iterator, Sequence
 
 __all__ = ["OPTIONAL", "light_imports", "quiet_stderr"]
 
-#: Packages that TensorFlow and Keras import only if they are there.
+#: Packages that TensorFlow and Keras import only if they are installed.
 OPTIONAL = ("matplotlib", "sklearn", "pandas", "scipy")
 
 
 @contextlib.contextmanager
 def light_imports(hidden: Sequence[str] = OPTIONAL) -> Iterator[None]:
-    """Make packages that are not loaded yet look as if they were not installed.
+    """Hide packages that are not loaded yet, as if they were not installed.
 
     ``import tensorflow`` took 10 s on a slow machine, 4 s of it for plotting, scikit-learn
-    wrappers and pandas inputs. After the block everybody can import them as usual; Keras itself
-    goes on without.
+    wrappers and pandas inputs. After the block the packages can be imported as usual; Keras works
+    without them.
 
     Parameters
     ----------
@@ -40,9 +40,9 @@ def light_imports(hidden: Sequence[str] = OPTIONAL) -> Iterator[None]:
 
 @contextlib.contextmanager
 def quiet_stderr() -> Iterator[None]:
-    """Hold back what native code writes to standard error, and show it if the block fails.
+    """Capture what native code writes to standard error; print it only if the block fails.
 
-    TensorFlow greets with lines that no setting turns off; a job's standard error is for people.
+    No setting disables TensorFlow's start-up messages; a job's standard error is for its user.
     """
     sys.stderr.flush()
     kept = os.dup(2)

@@ -1,4 +1,4 @@
-"""Tells in the log what became of a training's checkpoints and launches."""
+"""Logs the events of a training's checkpoints and launches."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _logger = logging.getLogger(__name__)
 
 
 def log_recovery(event: dict[str, Any]) -> None:
-    """Log an event of rank 0 about checkpoints; others are left alone."""
+    """Log an event of rank 0 about checkpoints; ignore others."""
     match event["event"]:
         case "resumed":
             _logger.info(
-                "goes on from the checkpoint %s: epoch %d, step %d",
+                "resumes from the checkpoint %s: epoch %d, step %d",
                 event["checkpoint"],
                 event["epoch"] + 1,
                 event["step"],
@@ -29,14 +29,13 @@ def log_recovery(event: dict[str, Any]) -> None:
             )
         case "checkpoint_skipped":
             _logger.warning(
-                "the checkpoint %s is passed over, and the one before it used where there is one: "
-                "%s",
+                "the checkpoint %s is skipped, and the previous one is used if there is one: %s",
                 event["checkpoint"],
                 event["problem"],
             )
         case "checkpoint_failed":
             _logger.warning(
-                "no checkpoint could be written at step %d, the training goes on: %s",
+                "no checkpoint could be written at step %d; the training continues: %s",
                 event["steps"],
                 event["problem"],
             )

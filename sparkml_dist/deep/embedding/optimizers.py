@@ -1,4 +1,4 @@
-"""Which optimizers can train a table that is shared out among ranks; imports no TensorFlow."""
+"""Checks that an optimizer can train a table distributed over ranks; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from sparkml_dist.errors import ConfigurationError
 
 __all__ = ["check_optimizer"]
 
-# What these do to a row depends on the other rows of the table.
+# Their update of a row depends on the other rows of the table.
 _NOT_BY_ROWS = ("Adafactor", "Lamb", "Muon")
 
 
 def check_optimizer(optimizer: Any, variables: Sequence[Any]) -> None:
-    """Raise unless an optimizer can update some rows of a table without the others.
+    """Raise unless an optimizer updates rows of a table independently.
 
     Raises
     ------
@@ -30,7 +30,7 @@ def check_optimizer(optimizer: Any, variables: Sequence[Any]) -> None:
     if found:
         raise ConfigurationError(
             "sharded_optimizer",
-            f"A table that is shared out among ranks cannot be trained with the optimizer "
-            f"{found[0]}, which looks at all of its rows together.",
-            "Use SGD, Adam, AdamW, Adagrad, RMSprop or the like.",
+            f"A table that is distributed over ranks cannot be trained with the optimizer "
+            f"{found[0]}, whose updates need all rows together.",
+            "Use SGD, Adam, AdamW, Adagrad, RMSprop or a similar one.",
         )

@@ -1,4 +1,4 @@
-"""Memory of batches, used again once nobody holds the batch that was in it."""
+"""Recycles the memory of batches that are no longer referenced."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ import numpy.typing as npt
 
 __all__ = ["Buffers"]
 
-# Where TensorFlow wants an array to begin that it takes over without a copy.
+# TensorFlow uses arrays with this alignment without a copy.
 _ALIGNMENT = 64
-# References to a buffer that is free: the list's, the loop's and the counting's own.
+# References to a free buffer: from the list, the loop and getrefcount.
 _FREE = 3
 
 
 class Buffers:
-    """Hands out arrays; those that are dropped are handed out again.
+    """Allocates arrays, and reuses those that are no longer referenced.
 
-    A fresh array of megabytes costs more than filling it does, since its pages have to be mapped.
-    Whoever holds an array, a view or a tensor of it keeps it from being used again.
+    Allocating megabytes costs more than filling them, since their pages have to be mapped. A
+    reference to an array, a view or a tensor of it prevents its reuse.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Rows of a table that lies in parts, as another number of owners holds them; numpy only."""
+"""Redistributes the rows of a sharded table to another number of owners; numpy only."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["take_rows"]
 def take_rows(
     target: npt.NDArray[Any], wanted: Shard, part: npt.NDArray[Any], stored: Shard
 ) -> None:
-    """Copy the rows that two shards of a table have in common.
+    """Copy the rows that two shards of a table share.
 
     Parameters
     ----------
     target : ndarray, shape (>= len(wanted), ...)
-        Gets them, in place.
+        Receives the rows, in place.
     wanted : Shard
-        Which rows of the table `target` holds.
+        The rows of the table in `target`.
     part : ndarray, shape (>= len(stored), ...)
-        What a former owner held.
+        Rows of a former owner.
     stored : Shard
-        Which rows of the table these are.
+        The rows of the table in `part`.
     """
     rows = np.arange(stored.index, stored.rows, stored.owners)
     source = np.flatnonzero(rows % wanted.owners == wanted.index)

@@ -1,4 +1,4 @@
-"""Scores rows with a network whose outputs are taken as they are: a column or a struct of them."""
+"""Scores rows with the network of a `KerasModel`; returns its outputs as a column or a struct."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ __all__ = ["OutputScorer", "score_outputs"]
 
 @dataclass(frozen=True)
 class OutputScorer:
-    """A network as it travels to the workers.
+    """A network in the form that is sent to workers.
 
     Attributes
     ----------
     folder : Folder
-        Where its file lies.
+        Folder of its file.
     file, sha256 : str
-        The file's name and hash.
+        The file's name and SHA-256 checksum.
     inputs : InputSpec
     facts : OutputFacts
     """
@@ -50,11 +50,11 @@ class OutputScorer:
 
     @property
     def cache_key(self) -> str:
-        """Tells models apart within a worker."""
+        """Identifies the model within a worker."""
         return f"keras-outputs/{self.sha256}"
 
     def network(self, cpus: int = 1) -> Any:
-        """Return the network, loaded; as `load_network`."""
+        """Return the loaded network; see `load_network`."""
         return load_network(self.folder, self.file, self.sha256, cpus)
 
     def load(self) -> Callable[[Any], list[npt.NDArray[Any]]]:
@@ -66,7 +66,7 @@ class OutputScorer:
             ``file_altered`` or ``network_not_loaded``.
         """
         run = forward(self.network(task_cpus()), self.inputs)
-        # A dict's values come in the order of its sorted names.
+        # tf.nest.flatten returns a dict's values in the order of its sorted keys.
         names = [o.name for o in self.facts.outputs]
         order = [
             sorted(names).index(n) if self.facts.kind == "dict" else i for i, n in enumerate(names)
@@ -90,17 +90,17 @@ def score_outputs(
     *,
     cpus: int = 1,
 ) -> DataFrame:
-    """Return `df` with a column of what the network gives; a plan, nothing runs yet.
+    """Return `df` with a column of the network's outputs, lazily.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     schema : FeatureSchema
-        How the network's features are made.
+        Encoding of the network's features.
     scorer : OutputScorer
     prediction : str
-        Name of the column: a double where rows have one number, an array of floats where they have
-        several (row-major), and for several outputs a struct of such with the outputs' names.
+        Name of the column: a double for one number per row, an array of floats for several
+        (row-major), and for several outputs a struct of these with the outputs' names.
     cpus : int, default=1
         Cores that a task owns.
 
@@ -126,7 +126,7 @@ def score_outputs(
                 else:
                     yield arrays[0]
 
-    # The annotations are how Spark tells an iterator over batches; they must be real objects.
+    # Spark recognises an iterator over batches by these annotations; they must be real objects.
     predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
     kinds = ["double" if o.is_number else "array<float>" for o in outputs]
     fields = ", ".join(f"`{o.name}`: {k}" for o, k in zip(outputs, kinds, strict=True))

@@ -31,8 +31,8 @@ class EventFiles:
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         path = local_path(folder.location)
-        self._home = None if path is not None else tempfile.TemporaryDirectory()
-        self._path: str = path or self._home.name  # type: ignore[union-attr]
+        self._temporary = None if path is not None else tempfile.TemporaryDirectory()
+        self._path: str = path or self._temporary.name  # type: ignore[union-attr]
         self._writers: dict[str, Any] = {}
 
     def write(self, epoch: int, logs: Mapping[str, Any], learning_rate: float) -> None:
@@ -45,15 +45,15 @@ class EventFiles:
                 _scalar(f"epoch_{name.removeprefix('val_')}", float(value), epoch)
         for kind, writer in self._writers.items():
             writer.flush()
-            if self._home is not None:
+            if self._temporary is not None:
                 self._copy(kind)
 
     def close(self) -> None:
         """End the files."""
         for writer in self._writers.values():
             writer.close()
-        if self._home is not None:
-            self._home.cleanup()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def _writer(self, kind: str) -> Any:
         if kind not in self._writers:

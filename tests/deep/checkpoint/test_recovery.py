@@ -68,7 +68,7 @@ def test_a_killed_rank_changes_nothing_in_the_end(data, undisturbed, tmp_path, c
     assert why["rank"] == 1
     assert "Rank 1 on" in why["message"]
     assert "was killed by SIGKILL" in caplog.text
-    assert "launched anew (1 of at most 2 times), from the checkpoint of step 12" in caplog.text
+    assert "launched again (restart 1 of at most 2), from the checkpoint of step 12" in caplog.text
     assert "goes on from the checkpoint launch-001-step-000000012: epoch 2, step 4" in caplog.text
     # The logs of the rank that died stay, and no checkpoint does.
     assert (tmp_path / "b/logs/rank-1.log").exists()
@@ -113,7 +113,7 @@ def test_another_run_at_another_number_of_ranks_goes_on(data, tmp_path, caplog):
     (newest / "state.npz").write_bytes(content[: len(content) // 2])
     with caplog.at_level(logging.INFO, "sparkml_dist"):
         model = learner(folder, network(), resume=True).fit(data)
-    assert f"{newest.name} is passed over" in caplog.text
+    assert f"{newest.name} is skipped" in caplog.text
     assert "is damaged: state.npz has" in caplog.text
 
     assert each_row_once_in_every_epoch(model.history)
