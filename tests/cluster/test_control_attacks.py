@@ -183,7 +183,7 @@ def test_ranks_get_in_where_strangers_throng(anew):
     try:
         with Crowd(lambda: socket.create_connection((HOST, server.port), 1), 300, anew=anew):
             assert len(threads_of_the_server()) == before
-            assert len(server._acceptor._visitors) <= 128
+            assert len(server._acceptor._pending) <= 128
             begun = time.monotonic()
             clients += [
                 ControlClient(HOST, server.port, server.token, rank, print) for rank in range(4)
@@ -210,7 +210,7 @@ def test_who_says_a_byte_now_and_then_is_hung_up_on(monkeypatch):
                 assert time.monotonic() - begun < 5
                 slow.send(b"\0")
         assert time.monotonic() - begun > 0.4
-        assert not server._acceptor._visitors
+        assert not server._acceptor._pending
     finally:
         server.close()
 

@@ -10,12 +10,12 @@ from sparkml_dist.deep.checkpoint.store import CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
 from sparkml_dist.errors import ConfigurationError, StorageError
 
-__all__ = ["continued"]
+__all__ = ["resumed_job"]
 
 _logger = logging.getLogger(__name__)
 
 
-def continued(job: TrainingJob, ranks: int, store: CheckpointStore) -> TrainingJob:
+def resumed_job(job: TrainingJob, ranks: int, store: CheckpointStore) -> TrainingJob:
     """Return a job with the lanes and the global batch size of the training that it resumes.
 
     The batches are then the same for any number of ranks: an epoch that is started with one number

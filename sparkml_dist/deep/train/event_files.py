@@ -16,16 +16,16 @@ __all__ = ["EventFiles"]
 
 
 class EventFiles:
-    """Scalars of every epoch, under the names that Keras' own TensorBoard callback gives them.
+    """Scalars of every epoch, under the names of Keras' own TensorBoard callback.
 
     ``train`` and ``validation`` hold ``epoch_loss`` and the other metrics; ``train`` also
-    ``epoch_learning_rate``. On a local disk the files grow as the training goes on; elsewhere they
-    are copied at the end of each epoch.
+    ``epoch_learning_rate``. On a local disk the files grow during the training; elsewhere they are
+    copied at the end of each epoch.
 
     Parameters
     ----------
     folder : Folder
-        Where they lie.
+        Folder of the files.
     """
 
     def __init__(self, folder: Folder) -> None:
@@ -49,7 +49,7 @@ class EventFiles:
                 self._copy(kind)
 
     def close(self) -> None:
-        """End the files."""
+        """Close the files."""
         for writer in self._writers.values():
             writer.close()
         if self._temporary is not None:
@@ -70,7 +70,7 @@ class EventFiles:
 def _scalar(tag: str, value: float, step: int) -> None:
     from tensorflow.core.framework import summary_pb2
 
-    # `tf.summary.scalar` is TensorBoard's own code, which need not be installed where one trains.
+    # `tf.summary.scalar` needs TensorBoard, which may be missing on workers.
     metadata = summary_pb2.SummaryMetadata(
         plugin_data=summary_pb2.SummaryMetadata.PluginData(plugin_name="scalars"),
         data_class=summary_pb2.DATA_CLASS_SCALAR,

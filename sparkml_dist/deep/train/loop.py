@@ -25,22 +25,22 @@ AtEnd = Callable[[int, dict[str, Any]], tuple[dict[str, Any], bool]]
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One finished epoch, as rank 0 tells it.
+    """One finished epoch, as rank 0 reports it.
 
     Attributes
     ----------
     epoch : int
-        Number, from 0.
+        Number of the epoch, counted from 0.
     logs : dict
         Metrics over the rows of all ranks.
     steps, rows : int
         Steps, and rows of this rank.
     seconds : float
-        Time of the epoch.
+        Duration of the epoch.
     waited : float
-        Seconds of it spent waiting for data.
+        Seconds spent waiting for data.
     weights_sha256 : str
-        Of the weights at its end, equal on all ranks.
+        Checksum of the weights at its end, equal on all ranks.
     """
 
     epoch: int
@@ -67,22 +67,22 @@ def train_epochs(
     Parameters
     ----------
     coupling : Coupling
-        The model and its ties to the other ranks.
+        The model, coupled with those of the other ranks.
     stream : callable
-        ``stream(epoch, step)`` returns the batches of this rank from a step of an epoch on.
+        ``stream(epoch, step)`` returns the batches of this rank, starting at a step of an epoch.
     arrays : callable
-        ``arrays(batch)`` returns what the network takes and what its loss takes.
+        ``arrays(batch)`` returns the inputs of the network and of its loss.
     epochs : int
-        How many, unless `at_end` stops before.
+        Number of epochs, unless `at_end` stops the training earlier.
     report : callable
         Called at the end of each epoch.
     at_end : callable, optional
         ``at_end(epoch, logs)`` is called on every rank at the end of each epoch, before the
-        weights are compared; returns further logs, and whether to stop here.
+        weights are compared; returns further logs, and whether to stop the training.
     checkpoints : Checkpointer, optional
-        Where the state is left now and then.
+        Writes checkpoints.
     start : ProgressPoint
-        Where to begin; the model has the weights of that point.
+        Where to start; the model has the weights of that point.
 
     Returns
     -------
@@ -92,7 +92,7 @@ def train_epochs(
     ------
     TrainingError
         ``loss_not_finite``, with the step; ``weights_differ``.
-    ConnectionError
+    Another rank of this host has ended.
         Another rank of this host has gone.
     """
     step = step_function(coupling)
@@ -117,10 +117,10 @@ def train_epochs(
                     coupling.build_metrics(data)
                     checkpoints.load_metrics()
                 elif checkpoints is not None and steps > 0 and checkpoints.due(done):
-                    seconds, told = time.perf_counter() - begun, tuple(map(asdict, reports))
+                    seconds, past = time.perf_counter() - begun, tuple(map(asdict, reports))
                     watch.finish()
                     coupling.average_state()
-                    checkpoints.save(ProgressPoint(epoch, steps, done, rows, seconds, waited, told))
+                    checkpoints.save(ProgressPoint(epoch, steps, done, rows, seconds, waited, past))
                 watch.add(step(data), epoch, steps + 1)
                 steps += 1
                 done += 1
@@ -139,15 +139,15 @@ def train_epochs(
         if stop:
             break
         if checkpoints is not None and checkpoints.due(done, epoch_ends=True):
-            told = tuple(map(asdict, reports))
-            checkpoints.save(ProgressPoint(epoch + 1, steps=done, rows=rows, reports=told))
+            past = tuple(map(asdict, reports))
+            checkpoints.save(ProgressPoint(epoch + 1, steps=done, rows=rows, reports=past))
     return reports
 
 
 def step_function(coupling: Coupling) -> Callable[[Any], Any]:
     """Return a coupling's step, compiled unless the model runs eagerly.
 
-    It raises a plain `ConnectionError` where another rank of this host has gone.
+    It raises a plain `ConnectionError` after another rank of this host has ended.
     """
     step = coupling.train_step
     if not coupling.model.run_eagerly:
@@ -157,7 +157,7 @@ def step_function(coupling: Coupling) -> Callable[[Any], Any]:
         try:
             return step(data)
         except tf.errors.OpError as error:
-            # TensorFlow wraps what the reduction raised into pages about the graph.
+            # TensorFlow wraps the error of the reduction into pages about the graph.
             if LOST_RANK in str(error):
                 raise ConnectionError(f"{LOST_RANK}.") from error
             raise
@@ -166,7 +166,7 @@ def step_function(coupling: Coupling) -> Callable[[Any], Any]:
 
 
 def tensors(batch: Batch, arrays: Callable[[Batch], tuple[Any, Any]]) -> tuple[Any, Any, Any, Any]:
-    """Return a batch as what `Coupling.train_step` takes."""
+    """Return a batch as the arguments of `Coupling.train_step`."""
     x, y = arrays(batch)
     return (
         keras.tree.map_structure(as_tensor, x),

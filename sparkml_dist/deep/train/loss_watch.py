@@ -1,4 +1,4 @@
-"""Notices the step in which the loss leaves the finite numbers; imports no TensorFlow."""
+"""Detects the first step whose loss is not finite; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ __all__ = ["LossWatch"]
 
 
 class LossWatch:
-    """Looks at each loss when the step after it has been sent off.
+    """Checks each loss after the next step has been started.
 
-    To read a loss is to wait for its step: a device that computes beside the program would stand
-    still meanwhile. Ranks have the same losses, and so stop at the same step.
+    Reading a loss waits for its step, and an accelerator would be idle meanwhile. All ranks have
+    the same losses, and so stop at the same step.
     """
 
     def __init__(self) -> None:
         self._last: tuple[Any, int, int] | None = None
 
     def add(self, loss: Any, epoch: int, step: int) -> None:
-        """Take over the loss of a step, and check the one before.
+        """Store the loss of a step, and check the previous one.
 
         Parameters
         ----------
         loss : tensor of shape ()
         epoch, step : int
-            Of the loss; the epoch counted from 0, the step from 1.
+            Epoch, counted from 0, and step, counted from 1, of the loss.
 
         Raises
         ------
@@ -38,7 +38,7 @@ class LossWatch:
         self._last = (loss, epoch, step)
 
     def finish(self) -> None:
-        """Check the last loss; before anything that relies on the weights, such as a checkpoint.
+        """Check the last loss; call it before using the weights, for example in a checkpoint.
 
         Raises
         ------

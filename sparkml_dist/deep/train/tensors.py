@@ -1,4 +1,4 @@
-"""Hands arrays over to TensorFlow without a copy."""
+"""Converts arrays to tensors without a copy."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from sparkml_dist.deep.backend.with_horovod import tf
 
 __all__ = ["as_tensor"]
 
-# TensorFlow's kernels take this for granted and end the process where it does not hold.
+# TensorFlow's kernels require this alignment, and crash the process without it.
 _ALIGNMENT = 64
 
 
 def as_tensor(array: Any) -> Any:
-    """Return a tensor of an array; it shares the memory of one that lies as TensorFlow wants it.
+    """Return a tensor of an array; shares the memory of an array with a suitable layout.
 
-    `tf.convert_to_tensor` copies, which takes as long as gathering the batch did, and
+    `tf.convert_to_tensor` copies, which takes as long as assembling the batch;
     `tf.data.Dataset.from_generator` copies twice.
 
     Parameters
     ----------
     array : ndarray, tensor or scalar
-        An array must not be written to afterwards, as those of `Batch` are not.
+        An array must not be written to afterwards; those of `Batch` are not.
 
     Returns
     -------

@@ -10,7 +10,7 @@ import pytest
 
 import sparkml_dist.deep.checkpoint.recovery as recovery
 from sparkml_dist.cluster.gang_errors import failure
-from sparkml_dist.deep.checkpoint.continuation import continued
+from sparkml_dist.deep.checkpoint.continuation import resumed_job
 from sparkml_dist.deep.checkpoint.recovery import is_retryable, run_with_restarts
 from sparkml_dist.deep.checkpoint.store import CheckpointId, CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
@@ -156,13 +156,13 @@ def job(tmp_path):
 
 
 def test_a_training_goes_on_with_the_batches_it_began_with(job, store):
-    assert continued(job, 3, store) is job
+    assert resumed_job(job, 3, store) is job
     store.write(CheckpointId(1, 5), {}, {"plan": {"lanes": 4, "batch_size": 64, "rate_batches": 2}})
     for ranks in (1, 3, 4):
-        again = continued(job, ranks, store)
+        again = resumed_job(job, ranks, store)
         assert (again.lanes, again.batch_size, again.coupling.rate_batches) == (4, 64, 2)
     with pytest.raises(ConfigurationError, match="ranks_do_not_fit") as caught:
-        continued(job, 5, store)
+        resumed_job(job, 5, store)
     assert "4 lanes and can resume with at most 4 ranks. Got 5." in caught.value.message
 
 
@@ -170,5 +170,5 @@ def test_a_manifest_that_cannot_be_read_is_passed_over(job, store, caplog):
     store.write(CheckpointId(1, 5), {}, {"plan": {"lanes": 4, "batch_size": 64, "rate_batches": 2}})
     store.write(CheckpointId(1, 9), {}, {"plan": {"lanes": 2, "batch_size": 6, "rate_batches": 2}})
     store.folder.child(str(CheckpointId(1, 9))).write_bytes("manifest.json", b"{")
-    assert continued(job, 2, store).lanes == 4
+    assert resumed_job(job, 2, store).lanes == 4
     assert "launch-001-step-000000009 is skipped" in caplog.text
