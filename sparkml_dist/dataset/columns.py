@@ -76,8 +76,8 @@ def resolve_columns(
         Names or glob patterns (``"x_*"``); all columns without another role by default.
     weight : str, optional
         Column of row weights.
+    key : str or sequence of str, optional
         Columns that identify a row, or a group of rows that a split keeps together.
-        Columns that identify a row, or a group of rows that must stay on one side of a split.
     categorical : sequence of str
         Names or patterns of feature columns that hold categories.
     task : {"classification", "regression"}

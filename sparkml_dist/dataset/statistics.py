@@ -63,8 +63,8 @@ def feature_columns(
     columns : list of FeatureColumn
     sparse : bool
         Whether the block layout should be sparse.
+    row_bytes : float
         Bytes of a row in memory, in that layout.
-        Bytes of a row in memory as a block of that layout.
     """
     wide = [s for s in sources if s.kind in ("array", "vector", "struct")]
     inspected = _inspect_sample(df, wide) if wide else {}

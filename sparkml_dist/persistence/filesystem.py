@@ -52,8 +52,8 @@ _REASONS = {
     errno.EACCES: ("no_permission", _RIGHTS),
     errno.EPERM: ("no_permission", _RIGHTS),
     errno.ENOTDIR: ("not_a_folder", "A part of the path is a file; choose another one."),
-    errno.EEXIST: ("not_a_folder", "A file lies where a folder should be; choose another path."),
-    errno.EISDIR: ("not_a_file", "A folder lies where the file should be; choose another path."),
+    errno.EEXIST: ("not_a_folder", "There is a file in place of a folder; choose another path."),
+    errno.EISDIR: ("not_a_file", "There is a folder in place of the file; choose another path."),
     errno.ENAMETOOLONG: ("name_too_long", "Choose a shorter path."),
 }
 

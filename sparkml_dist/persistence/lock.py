@@ -48,7 +48,7 @@ class FolderLock:
         Created when missing, and removed at release when it is empty.
     application : str, default=""
         The owner's name in messages of other runs, such as a job's name and run.
-    beat_seconds : float, default=10.0
+    heartbeat_seconds : float, default=10.0
         Seconds between two renewals.
 
     Examples

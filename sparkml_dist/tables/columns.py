@@ -135,7 +135,7 @@ class Roles:
         Names, indices, patterns, or ``"auto"`` for all features that hold strings.
     unlabelled : bool
         Whether the label may be missing.
-    bare : bool
+    without_roles : bool
         Whether columns have no roles: there is no label, and names may be arbitrary and duplicate.
     """
 

@@ -92,7 +92,7 @@ def read_table(
     label_optional : bool, default=False
         Whether the label may be missing: that of `schema_from`, or the default one when `label` is
         not given.
-    bare : bool, default=False
+    without_roles : bool, default=False
         Whether columns have no roles: there is no label, and names may be arbitrary and duplicate.
         Then label, features and categorical must not be given.
 

@@ -44,7 +44,7 @@ class Dialect:
         Number of fields in a row.
     comment : str
         First character of comments; empty for none.
-    told : str
+    header_reason : str
         Reason for the decision about the header, for the log.
     """
 

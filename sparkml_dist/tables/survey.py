@@ -71,7 +71,7 @@ def survey(
         Inferred from the first lines of one file.
     encoding : str or None
         The declared encoding.
-    told : bool
+    comment_given : bool
         Whether the user gave the comment character.
 
     Returns

@@ -204,7 +204,7 @@ class TextTable:
         Parameters
         ----------
         spark : pyspark.sql.SparkSession
-        said : sequence of str
+        missing : sequence of str
             The user's missing values.
         label : str
             Name of the label; empty for none.
@@ -302,7 +302,7 @@ class TextTable:
         ----------
         spark : pyspark.sql.SparkSession
         name, kind : str
-        said : sequence of str
+        missing : sequence of str
             As for `facts`.
         """
         value = trimmed(quoted([name])[0])
@@ -347,7 +347,7 @@ def typed(name: str, kind: str, *, missing: Sequence[str], marked: bool, decimal
     name : str
     kind : {"number", "integer", "boolean", "string", "text"}
         ``"text"`` keeps the text.
-    said : sequence of str
+    missing : sequence of str
         The user's missing values.
     marked : bool
         Whether `MISSING_VALUES` count as missing.

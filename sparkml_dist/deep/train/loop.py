@@ -92,8 +92,8 @@ def train_epochs(
     ------
     TrainingError
         ``loss_not_finite``, with the step; ``weights_differ``.
-    Another rank of this host has ended.
-        Another rank of this host has gone.
+    ConnectionError
+        Another rank of this host has ended.
     """
     step = step_function(coupling)
     watch = LossWatch()
