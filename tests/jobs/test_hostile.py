@@ -11,6 +11,7 @@ import logging
 import os
 import shutil
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -284,6 +285,7 @@ def test_hostile_tables(name, session, capsys):
     module = job(name)
     main = getattr(module, MAINS[name])
     data = "--train" if name == "train_ensemble" else "--input"
+    ended = Counter()
 
     @tried(6)
     @given(
@@ -306,6 +308,7 @@ def test_hostile_tables(name, session, capsys):
             document = json.loads(told.out.splitlines()[-1])
             error = document.get("error", {})
             trace = "\n".join(error.get("traceback", []))
+            ended[error.get("code", "ok")] += 1
             assert status in STATUSES, f"{argv}\n{content!r}\n{error.get('message')}\n{trace}"
             if status:
                 assert error["exit_status"] == status and error["message"]
@@ -327,6 +330,9 @@ def test_hostile_tables(name, session, capsys):
             shutil.rmtree(home)
 
     attempt()
+    if TRIES:
+        with capsys.disabled():
+            print(f"\n{name}: {ended.total()} tables,", dict(ended.most_common()))
 
 
 CONSTANT = {
