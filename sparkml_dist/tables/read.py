@@ -121,8 +121,9 @@ def read_table(
     -----
     Spark's own reader reads text tables. What it must be told is found out: delimiter and header
     from the first lines; the order of the columns, the quotes and the encoding of each file in
-    one pass over its lines; the types in one pass over all values. The driver sees the first
-    lines only.
+    one pass over its lines. If in all of them the columns that began with numbers hold nothing
+    but numbers, this pass tells their types too; those of the others are told in one pass over
+    all values. The driver sees the first lines only.
     """
     roles = Roles(
         label,
