@@ -61,8 +61,15 @@ def test_names_with_backticks_everywhere(spark):
     df = spark.createDataFrame(
         [(float(i), i % 2, 1.0) for i in range(20)], "`x``` double, `y``` int, `w``` double"
     )
+    from sklearn.tree import DecisionTreeClassifier
+
     model = BaggingClassifier(
-        featuresCols=["x`"], labelCol="y`", weightCol="w`", numMembers=2, numShards=1
+        estimator=DecisionTreeClassifier(),
+        featuresCols=["x`"],
+        labelCol="y`",
+        weightCol="w`",
+        numMembers=2,
+        numShards=1,
     ).fit(df)
     scored = model.transform(df)
     scores = evaluate_classification(scored, label_col="y`", classes=model.classes, weight_col="w`")
