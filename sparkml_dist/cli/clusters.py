@@ -9,6 +9,7 @@ import numpy as np
 
 from sparkml_dist.cli.points import claimed_output, read_points
 from sparkml_dist.cli.runner import Job
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.mining.clusters.dbscan import DBSCAN
 from sparkml_dist.mining.clusters.kmeans import KMeans
@@ -122,9 +123,7 @@ def _estimator(args: argparse.Namespace) -> Any:
 
 def _adjusted_rand(labelled: DataFrame, label: str) -> float | None:
     """Return the adjusted Rand index (Hubert and Arabie 1985); noise counts as one cluster."""
-    from pyspark.sql import functions as F
-
-    counts = labelled.groupBy(F.col(f"`{label}`"), "prediction").count()
+    counts = labelled.groupBy(named_column(label), "prediction").count()
     table = counts.toArrow()
     number = table.column(2).to_numpy().astype(np.float64)
 

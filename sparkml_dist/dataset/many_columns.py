@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["literal", "number_array", "quoted"]
+__all__ = ["literal", "named_column", "number_array", "quoted"]
 
 
 def quoted(names: Iterable[str]) -> list[str]:
     """Return column names quoted for Spark's functions, with any characters."""
     return ["`" + name.replace("`", "``") + "`" for name in names]
+
+
+def named_column(name: str) -> Column:
+    """Return a column by its name, which may have any characters."""
+    from pyspark.sql import functions as F
+
+    return F.col(quoted([name])[0])
 
 
 def literal(text: str) -> str:

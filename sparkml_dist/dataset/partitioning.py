@@ -18,7 +18,7 @@ from sparkml_dist.dataset.hashable import hashable
 from sparkml_dist.dataset.hashing import salt
 from sparkml_dist.dataset.labels import class_column
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
-from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.many_columns import named_column, quoted
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import plan_sizing
@@ -193,7 +193,7 @@ def _keyed(df: DataFrame, known: Survey) -> DataFrame:
     plan = known.plan
     columns: list[Column] = [class_column(plan.label, known.label.kind).alias(LABEL)]
     if plan.weight:
-        columns.append(F.col(f"`{plan.weight}`").cast("float").alias(WEIGHT))
+        columns.append(named_column(plan.weight).cast("float").alias(WEIGHT))
     columns += known.schema.transport()
     keys = [
         hashable(F.col(name), df.schema[key].dataType).alias(f"_key{i}")

@@ -120,7 +120,9 @@ def read_table(
     -----
     Spark's own reader reads text tables. Its options are inferred: delimiter and header from the
     first lines; the order of columns, the quoting and the encoding of each file in one pass over
-    its lines; the types in one pass over all values. The driver receives the first lines only.
+    its lines. This pass also checks that columns whose first values are numbers hold only numbers;
+    the types of all other columns are inferred in one pass over their values. The driver receives
+    the first lines only.
     """
     roles = Roles(
         label,

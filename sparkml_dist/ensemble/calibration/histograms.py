@@ -12,6 +12,7 @@ import pyarrow as pa
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import Label, class_column
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.ensemble.calibration.calibrators import (
     Calibration,
@@ -85,7 +86,7 @@ def fit_calibration(
     known = class_column(label.column, label.kind)
     weight = F.lit(1.0)
     if weight_col:
-        weight = F.nanvl(F.col(f"`{weight_col}`").cast("double"), F.lit(0.0))
+        weight = F.nanvl(named_column(weight_col).cast("double"), F.lit(0.0))
     cores = SessionInfo.of(df.sparkSession).task_cpus
     sums = (
         df.select(known.alias("_label"), weight.alias("_weight"), *schema.transport())

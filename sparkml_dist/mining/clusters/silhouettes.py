@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.clusters.nearest_center import on_sphere
 from sparkml_dist.mining.clusters.pairwise_silhouette import (
@@ -163,8 +164,6 @@ def silhouette(
         ``vector_length``, ``invalid_labels``, ``zero_vector``, ``too_few_clusters``,
         ``too_many_clusters``.
     """
-    from pyspark.sql import functions as F
-
     if distanceMeasure not in MEASURES:
         raise ConfigurationError(
             "invalid_param",
@@ -188,7 +187,7 @@ def silhouette(
         )
     names = [featuresCol] if featuresCols is None and featuresCol else featuresCols
     columns = PointColumns.of(df, None, names)
-    label = F.col(f"`{predictionCol}`").cast("double")
+    label = named_column(predictionCol).cast("double")
     table = df.select(columns.column().alias("point"), label.alias("label"))
     known = survey(table.select("point"))
     known.check(columns)

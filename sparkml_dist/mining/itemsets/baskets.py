@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sparkml_dist.dataset.many_columns import literal
+from sparkml_dist.dataset.many_columns import literal, named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.tables.encoding import check_encoding, lines, text_of_line
 from sparkml_dist.tables.lines import input_errors
@@ -125,7 +125,7 @@ def basket_lists(df: DataFrame, items_col: str, basket_col: str | None) -> tuple
                 f"The columns are: {', '.join(df.columns[:20])}.",
             )
     found = df.schema[items_col].dataType
-    items = F.col(f"`{items_col}`")
+    items = named_column(items_col)
     if basket_col is not None:
         if isinstance(found, ArrayType):
             raise DataError(
@@ -134,7 +134,7 @@ def basket_lists(df: DataFrame, items_col: str, basket_col: str | None) -> tuple
                 "Leave basketCol out, or explode the arrays.",
             )
         item_type = _item_type(found, items_col)
-        rows = df.select(F.col(f"`{basket_col}`").alias("basket"), items.alias("item"))
+        rows = df.select(named_column(basket_col).alias("basket"), items.alias("item"))
         lists = rows.where(F.col("basket").isNotNull()).groupBy("basket")
         return lists.agg(F.collect_set("item").alias("items")).select("items"), item_type
     if not isinstance(found, ArrayType):

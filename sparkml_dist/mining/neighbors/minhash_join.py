@@ -8,6 +8,7 @@ from pyspark.ml.base import Transformer
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasSeed
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.estimator import check_column, check_fraction, check_whole
 from sparkml_dist.mining.neighbors.minhash import BandKeys, Bands
@@ -174,8 +175,8 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
                 f"The column {items!r} must be an array of items. Got {kind.simpleString()}.",
                 "For text, split it into words or shingles first.",
             )
-        clean = F.array_sort(F.array_distinct(F.array_compact(F.col(f"`{items}`"))))
-        rows = df.select(F.col(f"`{identity}`").alias("id"), clean.alias("items"))
+        clean = F.array_sort(F.array_distinct(F.array_compact(named_column(items))))
+        rows = df.select(named_column(identity).alias("id"), clean.alias("items"))
         return (
             rows.where((F.size("items") > 0) & F.col("id").isNotNull())
             .groupBy("items")

@@ -12,6 +12,7 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol, HasSeed
 
 from sparkml_dist.cluster.workers import check_workers
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
 from sparkml_dist.mining.estimator import MiningEstimator, check_column, check_whole
 from sparkml_dist.mining.neighbors.blocks import Blocks
@@ -212,15 +213,14 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         return point_column(df, self._value(self.featuresCol), self._value(self.featuresCols))
 
     def _id(self, df: DataFrame) -> Column:
-        from pyspark.sql import functions as F
         from pyspark.sql.types import IntegralType, StringType
 
         name = self._value(self.idCol)
         kind = check_column(df, name, "id")
         if isinstance(kind, IntegralType):
-            return F.col(f"`{name}`").cast("long").alias("id")
+            return named_column(name).cast("long").alias("id")
         if isinstance(kind, StringType):
-            return F.col(f"`{name}`").alias("id")
+            return named_column(name).alias("id")
         raise DataError(
             "id_type",
             f"The column {name!r} must hold whole numbers or strings. Got {kind.simpleString()}.",

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sparkml_dist.dataset.many_columns import number_array
+from sparkml_dist.dataset.many_columns import named_column, number_array
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_column
+from sparkml_dist.mining.point_columns import LARGEST
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -37,7 +38,6 @@ def point_column(df: DataFrame, column: str, columns: Sequence[str] | None) -> C
     """
     from pyspark.ml.functions import vector_to_array
     from pyspark.ml.linalg import VectorUDT
-    from pyspark.sql import functions as F
     from pyspark.sql.types import ArrayType, BooleanType, NumericType
 
     if columns:
@@ -48,9 +48,9 @@ def point_column(df: DataFrame, column: str, columns: Sequence[str] | None) -> C
         return number_array(columns, "double")
     kind = check_column(df, column, "features")
     if isinstance(kind, VectorUDT):
-        return vector_to_array(F.col(f"`{column}`"))
+        return vector_to_array(named_column(column))
     if isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType):
-        return F.col(f"`{column}`").cast("array<double>")
+        return named_column(column).cast("array<double>")
     raise _not_numeric(column, kind.simpleString())
 
 
@@ -81,7 +81,7 @@ def check_points(points: DataFrame, *, nonzero: bool) -> tuple[int, int]:
     from pyspark.sql import functions as F
 
     odd = F.col("x").isNull() | F.exists(
-        "x", lambda v: v.isNull() | F.isnan(v) | (F.abs(v) == float("inf"))
+        "x", lambda v: v.isNull() | F.isnan(v) | (F.abs(v) > LARGEST)
     )
     if nonzero:
         odd = odd | F.forall("x", lambda v: v == 0)
@@ -96,7 +96,9 @@ def check_points(points: DataFrame, *, nonzero: bool) -> tuple[int, int]:
     if not row["n"]:
         raise DataError("empty_data", "There are no points: the data has no rows.")
     if row["odd"]:
-        what = "null, NaN, infinite" + (", or zero in all coordinates" if nonzero else "")
+        what = f"null, NaN, infinite or beyond ±{LARGEST:g}" + (
+            ", or zero in all coordinates" if nonzero else ""
+        )
         raise DataError(
             "not_finite",
             f"{row['odd']:,} of {row['n']:,} points are {what}.",
@@ -126,6 +128,6 @@ def matrix_of(lists: pa.Array, width: int) -> npt.NDArray[np.float64]:
             "ragged_features", f"Every point must have {width} coordinates, as those that were fit."
         )
     matrix: npt.NDArray[np.float64] = lists.flatten().to_numpy(zero_copy_only=False)
-    if not np.isfinite(matrix).all():
+    if not (np.abs(matrix) <= LARGEST).all():
         raise DataError("not_finite", "A point is null, NaN or infinite.", "Leave it out.")
     return matrix.reshape(-1, width)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_column
 
@@ -47,7 +48,7 @@ def event_sequences(events: DataFrame, *, entity: str, time: str, item: str) -> 
             f"The time column {time!r} must be a timestamp, a date or a number. "
             f"Got {kind.simpleString()}.",
         )
-    columns = [F.col(f"`{c}`").alias(a) for c, a in ((entity, "e"), (time, "t"), (item, "i"))]
+    columns = [named_column(c).alias(a) for c, a in ((entity, "e"), (time, "t"), (item, "i"))]
     together = (
         events.select(*columns)
         .dropna()

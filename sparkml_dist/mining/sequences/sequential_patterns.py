@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.cluster.workers import check_workers
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import (
     MiningEstimator,
@@ -215,7 +216,7 @@ class SequentialPatterns(MiningEstimator):
                 f"Got {kind.simpleString()}.",
                 "event_sequences makes such a column from an event table.",
             )
-        events = F.col(f"`{name}`")
+        events = named_column(name)
         nested = isinstance(kind.elementType, ArrayType)
         inner: Any = kind.elementType
         item = inner.elementType if nested else inner
@@ -229,9 +230,9 @@ class SequentialPatterns(MiningEstimator):
             time: Any = check_column(df, of_times, "times")
             element = time.elementType if isinstance(time, ArrayType) else None
             if isinstance(element, DateType | TimestampNTZType | TimestampType):
-                times = F.transform(F.col(f"`{of_times}`"), seconds_of(element))
+                times = F.transform(named_column(of_times), seconds_of(element))
             elif isinstance(element, NumericType):
-                times = F.col(f"`{of_times}`").cast("array<double>")
+                times = named_column(of_times).cast("array<double>")
             else:
                 raise DataError(
                     "times_type",

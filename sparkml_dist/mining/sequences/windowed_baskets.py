@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.estimator import check_column
 
@@ -71,7 +72,7 @@ def windowed_baskets(
             "Give either window (and slide, if windows overlap) or session_gap.",
             'For example window="1 day", or session_gap="30 minutes".',
         )
-    columns = [F.col(f"`{c}`").alias(a) for c, a in ((entity, "e"), (time, "t"), (item, "i"))]
+    columns = [named_column(c).alias(a) for c, a in ((entity, "e"), (time, "t"), (item, "i"))]
     rows = events.select(*columns).dropna()
     if isinstance(kind, DateType | TimestampNTZType | TimestampType):
         if isinstance(kind, DateType):
