@@ -250,7 +250,7 @@ def test_a_fit_that_broke_off_ends_with_the_same_model(
     settings = {"estimator": learner, "numMembers": 4, "maxSamples": 0.8, "seed": 2} | settings
     whole = GradientBoostingClassifier(**settings, modelDir=str(tmp_path / "a")).fit(thirds)
     settings["modelDir"] = str(tmp_path / "b")
-    settle = GradientRun._save_manifest
+    settle = GradientRun._settle
 
     def die(run, searches):
         settle(run, searches)

@@ -184,9 +184,11 @@ def test_the_last_of_many_numbers(spark, write, last, kind, value):
 
 def test_tables_of_numbers_are_told_by_their_lines(spark, write, tmp_path, monkeypatch):
     looked = []
-    look = TextTable._look
+    look = TextTable._count_kinds
     monkeypatch.setattr(
-        TextTable, "_look", lambda self, df, n, *rest: looked.extend(n) or look(self, df, n, *rest)
+        TextTable,
+        "_count_kinds",
+        lambda self, df, n, *rest: looked.extend(n) or look(self, df, n, *rest),
     )
     files = [
         ("a,b,label\n" + NUMBERS, []),

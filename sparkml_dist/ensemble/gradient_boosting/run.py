@@ -99,7 +99,7 @@ class GradientRun:
             stage = len(self.records)
             for records in self._fit(stage):
                 self.records.append(records)
-                self._save_manifest([r["search"] for r in records])
+                self._settle([r["search"] for r in records])
         if not self._exhausted():
             self._close()
         self.plan.folder.child(STATE).delete()
@@ -164,7 +164,7 @@ class GradientRun:
             self._heed(outcomes.pop().result)
         return [o.result for o in outcomes]
 
-    def _save_manifest(self, searches: list[Any]) -> None:
+    def _settle(self, searches: list[Any]) -> None:
         """Settle the stages that can be, with what the newest records know of the one before."""
         searched = self.plan.line_search == "stage"
         while len(self.settled) < len(self.records) - searched:

@@ -114,7 +114,7 @@ def test_not_more_often_than_asked(store, no_wait):
     head = caught.value.message.partition("\n")[0]
     assert head.endswith("SIGKILL. The gang was launched again once (maxRestarts).")
     assert "its last line" in caught.value.message
-    assert caught.value.hint.endswith("resume to go on from the checkpoint of step 20.")
+    assert caught.value.hint.endswith("resume to continue from the checkpoint of step 20.")
     assert caught.value.rank == 1
     assert caught.value.log_tail == ["its last line"]
 
