@@ -69,7 +69,7 @@ def test_a_killed_rank_changes_nothing_in_the_end(data, undisturbed, tmp_path, c
     assert "Rank 1 on" in why["message"]
     assert "was killed by SIGKILL" in caplog.text
     assert "launched again (restart 1 of at most 2), from the checkpoint of step 12" in caplog.text
-    assert "goes on from the checkpoint launch-001-step-000000012: epoch 2, step 4" in caplog.text
+    assert "resumes from the checkpoint launch-001-step-000000012: epoch 2, step 4" in caplog.text
     # The logs of the rank that died stay, and no checkpoint does.
     assert (tmp_path / "b/logs/rank-1.log").exists()
     assert (tmp_path / "b/logs/launch-002/rank-1.log").exists()
@@ -95,7 +95,7 @@ def test_another_run_at_another_number_of_ranks_goes_on(data, tmp_path, caplog):
     doom = killed(tmp_path / "first", rank=0, call=8, checkpoint=(folder, 6))
     with pytest.raises(TrainingError, match="rank_died") as died:
         learner(folder, network(doom=doom), maxRestarts=0).fit(data)
-    assert "resume to go on from the checkpoint of step 6" in died.value.hint
+    assert "resume to continue from the checkpoint of step 6" in died.value.hint
     assert died.value.rank == 0
 
     with pytest.raises(ConfigurationError, match="checkpoint_of_another_model") as other:
