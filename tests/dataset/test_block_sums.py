@@ -1,4 +1,4 @@
-"""Sums over the row groups of shards: a Gram matrix, exact in its order, for any number of tasks."""
+"""Sums over the row groups of shards: a Gram matrix, the same bits for any number of tasks."""
 
 from __future__ import annotations
 
