@@ -182,13 +182,17 @@ class _Row:
 
     def values(self) -> npt.NDArray[Any]:
         """Return the chunk's numbers, in memory of their own."""
-        kind = _TYPES[self.kind]
-        data = np.frombuffer(self.data, kind)
-        if self.cells is None:
-            return data.astype(kind.newbyteorder("="))
-        found = np.zeros(self.length, kind.newbyteorder("="))
-        found[np.frombuffer(self.cells, "<i4")] = data
+        found = np.zeros(self.length, _TYPES[self.kind].newbyteorder("="))
+        self.into(found)
         return found
+
+    def into(self, zeros: npt.NDArray[Any]) -> None:
+        """Write the chunk's numbers into an array of zeros."""
+        data = np.frombuffer(self.data, _TYPES[self.kind])
+        if self.cells is None:
+            zeros[...] = data
+        else:
+            zeros[np.frombuffer(self.cells, "<i4")] = data
 
 
 def _read_rows(batches: Iterable[pa.RecordBatch]) -> Iterator[_Row]:
@@ -239,11 +243,11 @@ def _read(table: pa.Table, name: Callable[[int], str]) -> Arrays | None:
         raise failure_error(json.loads(rows[0].note), f"{name(rows[0].start)}: ")
     layout = Layout.from_json(rows[0].note)
     floats, ints = layout.lengths()
-    vectors: dict[str, npt.NDArray[Any]] = {"f": np.empty(floats), "i": np.empty(ints, np.int64)}
+    vectors: dict[str, npt.NDArray[Any]] = {"f": np.zeros(floats), "i": np.zeros(ints, np.int64)}
     at = {"f": 0, "i": 0}
     for row in rows:
         end = at[row.kind] + row.length
-        vectors[row.kind][at[row.kind] : end] = row.values()
+        row.into(vectors[row.kind][at[row.kind] : end])
         at[row.kind] = end
     assert at == {"f": floats, "i": ints}
     return layout.unpack(vectors["f"], vectors["i"])

@@ -68,13 +68,7 @@ class Layout:
                 raise sum_overflow()
             fields.append((name, whole, array.shape))
             flat[whole].append(array.ravel())
-        floats = np.concatenate([np.empty(0), *flat[False]], dtype=np.float64)
-        # -0.0 becomes 0.0, so that zeros need not travel.
-        floats += 0.0
-        ints = np.concatenate(
-            [np.empty(0, np.int64), *flat[True]], dtype=np.int64, casting="unsafe"
-        )
-        return cls(tuple(fields)), (floats, ints)
+        return cls(tuple(fields)), (_joined(flat[False], float), _joined(flat[True], np.int64))
 
     def lengths(self) -> tuple[int, int]:
         """Return the lengths of the two vectors."""
@@ -105,3 +99,21 @@ class Layout:
     def from_json(cls, text: str) -> Layout:
         """Return the layout that `to_json` wrote."""
         return cls(tuple((name, whole, tuple(shape)) for name, whole, shape in json.loads(text)))
+
+
+def _joined(arrays: list[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return arrays end to end, in memory of their own; -0.0 as 0.0, so that zeros need not travel.
+
+    What is mostly zero takes no memory where it is zero.
+    """
+    found = np.zeros(sum(array.size for array in arrays), dtype)
+    at = 0
+    for array in arrays:
+        part = found[at : at + array.size]
+        if 8 * np.count_nonzero(array) < array.size:
+            cells = np.flatnonzero(array)
+            part[cells] = array[cells]
+        else:
+            part += array.astype(dtype, copy=False)
+        at += array.size
+    return found
