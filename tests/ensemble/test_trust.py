@@ -49,7 +49,7 @@ def test_types_are_asked_for_before_a_member_is_fitted(table, tmp_path, name):
     _answers.clear()
     marks = tmp_path / "marks"
     marks.mkdir()
-    with pytest.raises(TrainingError, match="not on the allow-list") as caught:
+    with pytest.raises(StorageError, match="not on the allow-list") as caught:
         estimators(str(marks))[name].setModelDir(str(tmp_path / "m")).fit(table)
     assert caught.value.code == "untrusted_type"
     assert f'trustedTypes=["{NAME}"]' in caught.value.hint

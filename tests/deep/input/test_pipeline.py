@@ -167,12 +167,12 @@ def test_an_error_of_the_reader_names_the_row_group():
         raise OSError("gone")
 
     def refused(shard, groups):
-        raise StorageError("shard_missing", "Shard 0 is gone.", "Cut it anew.")
+        raise StorageError("file_not_found", "Shard 0 is gone.", "Cut it anew.")
 
     plan = Shards([[4]]).plan(2, 1)
     for read, code, message in (
-        (broken, "row_group_not_read", "Row group 0 of shard 0 cannot be read: OSError: gone"),
-        (refused, "shard_missing", r"Shard 0 is gone. \(In row group 0 of shard 0.\)"),
+        (broken, "file_not_read", "Row group 0 of shard 0 cannot be read: OSError: gone"),
+        (refused, "file_not_found", r"Shard 0 is gone. \(In row group 0 of shard 0.\)"),
     ):
         with (
             BatchStream(read, plan, [0], 4) as stream,
