@@ -36,7 +36,7 @@ def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> D
     ConfigurationError
         ``option_not_used`` for ``--label``, which there is nothing to compare with.
     SparkMLDistError
-        What reading the table raises, and the model's own ``transform``.
+        What reading the table raises, and the model's own `transform`.
     """
     if args.label is not None:
         raise ConfigurationError(

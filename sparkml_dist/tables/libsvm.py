@@ -86,7 +86,7 @@ def read_libsvm(spark: SparkSession, uri: str, schema_from: TableSchema | None =
     if found["bad"]:
         raise DataError(
             "malformed_line",
-            f"{found['bad']:,} lines of {uri!r} are not libsvm, such as {found['example']}",
+            f"{found['bad']:,} lines of {uri!r} are not libsvm, such as {found['example']}.",
             "A line is: label index:value index:value …; say another format with --format.",
         )
     if not found["rows"]:

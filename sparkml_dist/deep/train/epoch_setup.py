@@ -69,8 +69,9 @@ def prepare_epoch_end(
     Raises
     ------
     ConfigurationError
-        ``loss_failed``, ``unknown_monitor``, ``monitor_direction``, ``no_validation_rows``, or as
-        `Callbacks`.
+        ``loss_failed``, ``unknown_monitor``, ``monitor_direction``, or as `Callbacks`.
+    DataError
+        ``no_validation_rows``.
     """
     model = coupling.model
     first = context.rank == 0

@@ -63,7 +63,7 @@ class ItemsetFamily:
             ``no_itemsets``, ``column_type``, ``itemset_too_long``, ``invalid_itemsets`` or
             ``no_basket_count``.
         ResourceError
-            ``too_many_itemsets``.
+            ``index_too_large``.
         """
         from pyspark.sql import functions as F
 
