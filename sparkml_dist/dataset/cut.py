@@ -178,7 +178,7 @@ def _refuse_reserved_names(schema: FeatureSchema) -> None:
     clash = [n for n in schema.feature_names if n in reserved]
     if clash:
         raise DataError(
-            "reserved_name",
+            "column_name",
             f"The feature column {clash[0]!r} has a name that shards use themselves.",
             "Rename it.",
         )

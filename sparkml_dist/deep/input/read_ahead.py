@@ -12,7 +12,7 @@ import numpy as np
 
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.deep.input.plan import EpochPlan, Piece
-from sparkml_dist.errors import DataError, SparkMLDistError, StorageError
+from sparkml_dist.errors import SparkMLDistError, StorageError
 
 __all__ = ["Read", "ReadAhead", "by_need"]
 
@@ -162,13 +162,13 @@ class ReadAhead:
             raise type(error)(error.code, message, error.hint) from error
         except Exception as error:
             raise StorageError(
-                "row_group_not_read",
+                "file_not_read",
                 f"{where[0].upper()}{where[1:]} cannot be read: {type(error).__name__}: {error}",
             ) from error
         planned = self._plan.rows_of(shard, row_group)
         if len(block) != planned:
-            raise DataError(
-                "row_group_differs",
+            raise StorageError(
+                "file_altered",
                 f"{where[0].upper()}{where[1:]} has {len(block):,} rows where {planned:,} were "
                 "planned.",
             )

@@ -91,7 +91,7 @@ def train_epochs(
     Raises
     ------
     TrainingError
-        ``loss_not_finite``, with the step; ``weights_differ``.
+        ``diverged``, with the step; ``weights_differ``.
     ConnectionError
         Another rank of this host has gone.
     """

@@ -32,7 +32,7 @@ class LossWatch:
         Raises
         ------
         TrainingError
-            ``loss_not_finite``, with the step.
+            ``diverged``, with the step.
         """
         self.finish()
         self._last = (loss, epoch, step)
@@ -43,14 +43,14 @@ class LossWatch:
         Raises
         ------
         TrainingError
-            ``loss_not_finite``, with the step.
+            ``diverged``, with the step.
         """
         if self._last is None:
             return
         (loss, epoch, step), self._last = self._last, None
         if not math.isfinite(float(loss)):
             raise TrainingError(
-                "loss_not_finite",
+                "diverged",
                 f"The loss became {float(loss)} in step {step} of epoch {epoch + 1}.",
                 "Lower the learning rate, clip gradients, and look for missing or very large "
                 "features.",

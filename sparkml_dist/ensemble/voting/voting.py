@@ -121,11 +121,11 @@ class _Voting(NamedLearners):
         if self.getOrDefault(self.learnWeights):
             if weights is not None:
                 raise ConfigurationError(
-                    "invalid_param", "Set either weights or learnWeights, not both."
+                    "conflicting_params", "Set either weights or learnWeights, not both."
                 )
             if self._voting() == "hard":
                 raise ConfigurationError(
-                    "invalid_param", "learnWeights needs voting='soft'. Got 'hard'."
+                    "conflicting_params", "learnWeights needs voting='soft'. Got 'hard'."
                 )
             check_fraction(self.getOrDefault(self.validationFraction))
         if weights is not None:

@@ -121,8 +121,8 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         ConfigurationError
             ``invalid_param`` or ``no_work_dir``.
         DataError
-            ``column_not_found``, ``non_numeric_feature``, ``id_type``, ``empty_data``,
-            ``not_finite``, ``ragged_features`` or ``too_few_points``.
+            ``column_not_found``, ``non_numeric_feature``, ``column_type``, ``empty_data``,
+            ``not_finite``, ``vector_length`` or ``too_few_rows``.
         StorageError
             ``output_exists``.
         """
@@ -136,7 +136,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         k = self._value(self.k)
         if n < k:
             raise DataError(
-                "too_few_points",
+                "too_few_rows",
                 f"{n:,} points were given, fewer than k={k} neighbours.",
                 "Lower k.",
             )
@@ -222,7 +222,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         if isinstance(kind, StringType):
             return named_column(name).alias("id")
         raise DataError(
-            "id_type",
+            "column_type",
             f"The column {name!r} must hold whole numbers or strings. Got {kind.simpleString()}.",
             "Cast it to a string.",
         )

@@ -108,8 +108,8 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found``, ``non_numeric_feature`` or ``too_few_points``; from the tasks
-            ``ragged_features`` and ``not_finite``.
+            ``column_not_found``, ``non_numeric_feature`` or ``too_few_rows``; from the tasks
+            ``vector_length`` and ``zero_vector``.
         """
         from pyspark.sql import functions as F
 
@@ -117,7 +117,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
         check_whole("k", k)
         if k > self.n_points:
             raise DataError(
-                "too_few_points",
+                "too_few_rows",
                 f"{self.n_points:,} points were fit, fewer than k={k} neighbours.",
                 "Lower k.",
             )
@@ -186,7 +186,7 @@ class _Search:
             norms = np.linalg.norm(x, axis=1, keepdims=True)
             if (norms == 0).any():
                 raise DataError(
-                    "not_finite", "The cosine of a zero vector is not defined.", "Leave it out."
+                    "zero_vector", "The cosine of a zero vector is not defined.", "Leave it out."
                 )
             x = x / norms
         if self.centres is None:

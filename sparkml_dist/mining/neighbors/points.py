@@ -76,7 +76,7 @@ def check_points(points: DataFrame, *, nonzero: bool) -> tuple[int, int]:
     Raises
     ------
     DataError
-        ``empty_data``, ``ragged_features`` or ``not_finite``.
+        ``empty_data``, ``vector_length`` or ``not_finite``.
     """
     from pyspark.sql import functions as F
 
@@ -107,7 +107,7 @@ def check_points(points: DataFrame, *, nonzero: bool) -> tuple[int, int]:
         )
     if row["least"] != row["most"] or not row["most"]:
         raise DataError(
-            "ragged_features",
+            "vector_length",
             f"Points must have the same number of coordinates, at least one. Got "
             f"{row['least']} to {row['most']}.",
         )
@@ -120,12 +120,12 @@ def matrix_of(lists: pa.Array, width: int) -> npt.NDArray[np.float64]:
     Raises
     ------
     DataError
-        ``ragged_features`` or ``not_finite``.
+        ``vector_length`` or ``not_finite``.
     """
     lengths = lists.value_lengths()
     if lists.null_count or np.any(lengths.to_numpy(zero_copy_only=False) != width):
         raise DataError(
-            "ragged_features", f"Every point must have {width} coordinates, as those that were fit."
+            "vector_length", f"Every point must have {width} coordinates, as those that were fit."
         )
     matrix: npt.NDArray[np.float64] = lists.flatten().to_numpy(zero_copy_only=False)
     if not (np.abs(matrix) <= LARGEST).all():

@@ -137,7 +137,7 @@ class LocalOutlierFactor(OutlierEstimator):
         plan = json.loads(plans[0]["plan"])
         if plan["rows"] < 2:
             raise DataError(
-                "too_few_points", "One row has no neighbours to be compared with.", "Add rows."
+                "too_few_rows", "One row has no neighbours to be compared with.", "Add rows."
             )
         k = plan["k"]
         if k < wanted:

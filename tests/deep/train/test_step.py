@@ -58,7 +58,7 @@ def test_clipping_matters_here(steps):
 
 
 def test_two_clippings_are_refused(steps):
-    assert "[two_clippings]" in steps[0]["two_clippings"]
+    assert "[conflicting_params]" in steps[0]["two_clippings"]
     assert "clipNorm is 2" in steps[0]["two_clippings"]
     assert "clipnorm=1" in steps[0]["two_clippings"]
 
