@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["LowestHashes", "PointSurvey", "joined_surveys", "partial_surveys", "survey"]
 
 _SCHEMA = (
-    "rows long, bad long, narrowest int, widest int, low binary, high binary, hashes binary, "
-    "sample binary"
+    "rows long, bad long, zero long, narrowest int, widest int, low binary, high binary, "
+    "hashes binary, sample binary"
 )
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -39,6 +39,8 @@ class PointSurvey:
     rows : int
     bad : int
         Rows with a null, NaN or infinite coordinate.
+    zero : int
+        Rows whose coordinates are all zero.
     narrowest, widest : int
         Coordinates of a point, at least and at most.
     low, high : ndarray of float64, shape (d,)
@@ -50,19 +52,28 @@ class PointSurvey:
 
     rows: int
     bad: int
+    zero: int
     narrowest: int
     widest: int
     low: Points
     high: Points
     sample: Points
 
-    def check(self, columns: PointColumns) -> None:
+    def check(self, columns: PointColumns, *, nonzero: bool = False) -> None:
         """Raise where the points cannot be used.
+
+        Parameters
+        ----------
+        columns : PointColumns
+            Where the points come from.
+        nonzero : bool, default=False
+            Whether a point must have a coordinate that is not zero.
 
         Raises
         ------
         DataError
-            ``empty_data``, ``invalid_coordinates``, ``vector_length``, ``no_features``.
+            ``empty_data``, ``invalid_coordinates``, ``vector_length``, ``no_features``,
+            ``zero_vector``.
         """
         if self.rows == 0:
             raise DataError("empty_data", "There are no rows.", "Check the data.")
@@ -81,6 +92,12 @@ class PointSurvey:
             )
         if self.widest == 0:
             raise DataError("no_features", f"The rows of {where} have no values.")
+        if nonzero and self.zero:
+            raise DataError(
+                "zero_vector",
+                f"{self.zero:,} of {self.rows:,} rows are zero in all coordinates.",
+                "Drop those rows: their cosine is not defined.",
+            )
 
 
 class LowestHashes:
@@ -159,13 +176,14 @@ def joined_surveys(
     batches: Iterator[pa.RecordBatch], *, sample: int = 0, seed: int = 0
 ) -> PointSurvey:
     """Return the survey of all rows from the surveys of partitions."""
-    total = PointSurvey(0, 0, 2**31 - 1, 0, np.empty(0), np.empty(0), np.empty((0, 0)))
+    total = PointSurvey(0, 0, 0, 2**31 - 1, 0, np.empty(0), np.empty(0), np.empty((0, 0)))
     lowest = LowestHashes(sample, seed)
     for batch in batches:
         for i in range(batch.num_rows):
             value = {name: batch.column(name)[i] for name in batch.schema.names}
             total.rows += value["rows"].as_py()
             total.bad += value["bad"].as_py()
+            total.zero += value["zero"].as_py()
             total.narrowest = min(total.narrowest, value["narrowest"].as_py())
             total.widest = max(total.widest, value["widest"].as_py())
             low, high, rows = (
@@ -197,7 +215,7 @@ def survey(points: DataFrame) -> PointSurvey:
 def _survey_partition(
     sample: int, seed: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    rows = bad = widest = 0
+    rows = bad = zero = widest = 0
     narrowest = 2**31 - 1
     low = high = np.empty(0)
     lowest = LowestHashes(sample, seed)
@@ -220,6 +238,7 @@ def _survey_partition(
             matrix = matrix[sound]
         if not len(matrix):
             continue
+        zero += len(matrix) - int(np.count_nonzero(matrix.any(axis=1)))
         if len(low):
             low = np.minimum(low, matrix.min(axis=0))
             high = np.maximum(high, matrix.max(axis=0))
@@ -233,6 +252,7 @@ def _survey_partition(
         [
             pa.array([rows], pa.int64()),
             pa.array([bad], pa.int64()),
+            pa.array([zero], pa.int64()),
             pa.array([narrowest], pa.int32()),
             pa.array([widest], pa.int32()),
             *(pa.array([a.tobytes()], pa.binary()) for a in (low, high, hashes, kept)),

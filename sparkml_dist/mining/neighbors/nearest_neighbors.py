@@ -17,7 +17,8 @@ from sparkml_dist.mining.estimator import MiningEstimator, check_column, check_w
 from sparkml_dist.mining.neighbors.blocks import Blocks
 from sparkml_dist.mining.neighbors.cells import AssignCells, probe_curve, sample, train_centres
 from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighborsModel
-from sparkml_dist.mining.neighbors.points import check_points, point_column
+from sparkml_dist.mining.point_columns import PointColumns
+from sparkml_dist.mining.point_survey import survey
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home
@@ -120,18 +121,22 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         ConfigurationError
             ``invalid_param`` or ``no_work_dir``.
         DataError
-            ``column_not_found``, ``non_numeric_feature``, ``id_type``, ``no_rows``,
-            ``not_finite``, ``ragged_features`` or ``too_few_points``.
+            ``column_not_found``, ``non_numeric_feature``, ``id_type``, ``empty_data``,
+            ``invalid_coordinates``, ``vector_length``, ``zero_vector`` or ``too_few_points``.
         StorageError
             ``output_exists``.
         """
         self._check_params()
         spark = dataset.sparkSession
-        points = dataset.select(self._id(dataset), self._points(dataset).alias("x"))
+        features = self._value(self.featuresCols) or [self._value(self.featuresCol)]
+        columns = PointColumns.of(dataset, None, features)
+        points = dataset.select(self._id(dataset), columns.column().alias("x"))
         folder = self._folder(spark)
         check_workers(spark)
         cosine = self._value(self.metric) == "cosine"
-        n, width = check_points(points, nonzero=cosine)
+        known = survey(points.select("x"))
+        known.check(columns, nonzero=cosine)
+        n, width = known.rows, known.widest
         k = self._value(self.k)
         if n < k:
             raise DataError(
@@ -207,9 +212,6 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
                 "method='exact' finds every neighbour.",
             )
         parse_size(self._value(self.memoryPerTask), "memoryPerTask")
-
-    def _points(self, df: DataFrame) -> Column:
-        return point_column(df, self._value(self.featuresCol), self._value(self.featuresCols))
 
     def _id(self, df: DataFrame) -> Column:
         from pyspark.sql import functions as F

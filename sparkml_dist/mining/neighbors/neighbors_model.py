@@ -17,8 +17,8 @@ from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_whole
 from sparkml_dist.mining.neighbors.blocks import Blocks
-from sparkml_dist.mining.neighbors.points import matrix_of, point_column
 from sparkml_dist.mining.neighbors.search import nearest, nearest_in_cells
+from sparkml_dist.mining.point_columns import PointColumns, point_matrix
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.params import param
 from sparkml_dist.session import parse_size
@@ -109,7 +109,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
             ``invalid_param``.
         DataError
             ``column_not_found``, ``non_numeric_feature`` or ``too_few_points``; from the tasks
-            ``ragged_features`` and ``not_finite``.
+            ``vector_length``, ``invalid_coordinates`` and ``zero_vector``.
         """
         from pyspark.sql import functions as F
 
@@ -121,7 +121,8 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
                 f"{self.n_points:,} points were fit, fewer than k={k} neighbours.",
                 "Lower k.",
             )
-        x = point_column(dataset, self._value(self.featuresCol), self._value(self.featuresCols))
+        features = self._value(self.featuresCols) or [self._value(self.featuresCol)]
+        x = PointColumns.of(dataset, None, features).column()
         assert self._home is not None, "the fit writes its points"
         home = self._home.content.child("points")
         memory = parse_size(self._value(self.memoryPerTask))
@@ -181,12 +182,12 @@ class _Search:
             return pa.array(
                 [], pa.list_(pa.struct([("id", self.id_type), ("distance", pa.float64())]))
             )
-        x = matrix_of(queries, self.blocks.width)
+        x = point_matrix(queries, self.blocks.width)
         if self.cosine:
             norms = np.linalg.norm(x, axis=1, keepdims=True)
             if (norms == 0).any():
                 raise DataError(
-                    "not_finite", "The cosine of a zero vector is not defined.", "Leave it out."
+                    "zero_vector", "The cosine of a zero vector is not defined.", "Leave it out."
                 )
             x = x / norms
         if self.centres is None:
