@@ -23,7 +23,8 @@ from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home
 from sparkml_dist.persistence.workspace import temporary_folder
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame

@@ -21,7 +21,7 @@ from sparkml_dist.mining.neighbors.search import nearest, nearest_in_cells
 from sparkml_dist.mining.point_columns import PointColumns, point_matrix
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.params import param
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
