@@ -19,7 +19,7 @@ def parse_size(size: int | str, name: str = "memory_per_task") -> int:
     Raises
     ------
     ConfigurationError
-        ``invalid_size`` when it is not a positive size.
+        ``invalid_param`` when it is not a positive size.
     """
     if isinstance(size, str) and (found := _SIZE.match(size)):
         value = float(found.group(1)) * _UNITS[found.group(2).lower()]
@@ -29,7 +29,7 @@ def parse_size(size: int | str, name: str = "memory_per_task") -> int:
         value = -1.0
     if not (value >= 1 and math.isfinite(value)):
         raise ConfigurationError(
-            "invalid_size",
+            "invalid_param",
             f"{name} must be a positive number of bytes or a size like '512m' or '2g'. "
             f"Got {size!r}.",
         )

@@ -92,11 +92,11 @@ def resolve_columns(
         ``column_not_found``, ``duplicate_columns``, ``non_numeric_feature``, ``no_features``,
         ``label_type``, ``weight_type``.
     ConfigurationError
-        ``invalid_task``, ``column_twice``.
+        ``invalid_param``, ``column_twice``.
     """
     if task not in ("classification", "regression"):
         raise ConfigurationError(
-            "invalid_task", f"task must be 'classification' or 'regression'. Got {task!r}."
+            "invalid_param", f"task must be 'classification' or 'regression'. Got {task!r}."
         )
     schema = df.schema
     types = {field.name: field.dataType for field in schema.fields}

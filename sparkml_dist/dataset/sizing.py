@@ -63,7 +63,7 @@ def plan_sizing(
     Raises
     ------
     ConfigurationError
-        ``shards_and_memory``, ``invalid_shards``, ``invalid_size``, or ``memory_too_small`` when
+        ``shards_and_memory``, ``invalid_param``, or ``memory_too_small`` when
         the budget cannot hold one row group, or ``too_many_shards`` when shards would be empty.
     """
     row_bytes = max(row_bytes, 1.0)
@@ -76,7 +76,7 @@ def plan_sizing(
             )
         if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
             raise ConfigurationError(
-                "invalid_shards", f"shards must be an integer >= 1. Got {shards!r}."
+                "invalid_param", f"shards must be an integer >= 1. Got {shards!r}."
             )
         if shards > rows:
             raise ConfigurationError(

@@ -140,7 +140,7 @@ class KerasEstimator(NetworkEstimator):
     def _check_params(self, spark: SparkSession) -> None:
         if self._task not in ("regression", "classification"):
             raise ConfigurationError(
-                "invalid_task",
+                "invalid_param",
                 f"task must be 'regression' or 'classification'. Got {self._task!r}.",
             )
         self._target_names()

@@ -143,7 +143,7 @@ def vote(
     Raises
     ------
     ConfigurationError
-        ``no_models``, ``invalid_weights``, ``not_fitted``, ``spark_bases``, or ``models_differ``
+        ``no_models``, ``invalid_param``, ``not_fitted``, ``spark_bases``, or ``models_differ``
         in their features or classes.
 
     Examples
@@ -159,7 +159,7 @@ def vote(
         else Folder.at(modelDir)
     )
     if modelDir is not None and not folder.is_empty():
-        raise ConfigurationError(
+        raise StorageError(
             "output_exists", f"modelDir {folder.location!r} is not empty.", "Choose another folder."
         )
     files: list[ModelFile] = []
@@ -204,7 +204,7 @@ def _check(models: Sequence[ShardModel], weights: list[float]) -> None:
             )
     if len(weights) != len(models) or min(weights) < 0 or not 0 < sum(weights) < float("inf"):
         raise ConfigurationError(
-            "invalid_weights",
+            "invalid_param",
             f"weights must be {len(models)} numbers >= 0, not all zero. Got {weights}.",
         )
     first = models[0]

@@ -93,7 +93,7 @@ def reliability(
     Raises
     ------
     ConfigurationError
-        ``invalid_bins`` or ``unknown_class``.
+        ``invalid_param`` or ``unknown_class``.
     DataError
         ``column_not_found``, ``empty_data`` when no row has a known label, or
         ``probability_not_finite``.
@@ -166,7 +166,7 @@ def _checked(
                 f"Columns are: {', '.join(predictions.columns[:12])}.",
             )
     if bins < 1:
-        raise ConfigurationError("invalid_bins", f"bins must be >= 1. Got {bins}.")
+        raise ConfigurationError("invalid_param", f"bins must be >= 1. Got {bins}.")
     if of is not None and of not in classes:
         raise ConfigurationError(
             "unknown_class",

@@ -180,7 +180,7 @@ def point_matrix(values: pa.Array, width: int) -> npt.NDArray[np.float64]:
     Raises
     ------
     DataError
-        ``vector_length``, ``invalid_coordinates``.
+        ``vector_length``, ``not_finite``.
     """
     flat = np.asarray(values.flatten().to_numpy(zero_copy_only=False), dtype=np.float64)
     lengths = np.diff(values.offsets.to_numpy())
@@ -193,7 +193,7 @@ def point_matrix(values: pa.Array, width: int) -> npt.NDArray[np.float64]:
         )
     if values.null_count or not np.isfinite(flat).all():
         raise DataError(
-            "invalid_coordinates",
+            "not_finite",
             "A row has null, NaN or infinite coordinates.",
             "Drop those rows or fill them in.",
         )

@@ -72,7 +72,7 @@ class PointSurvey:
         Raises
         ------
         DataError
-            ``empty_data``, ``invalid_coordinates``, ``vector_length``, ``no_features``,
+            ``empty_data``, ``not_finite``, ``vector_length``, ``no_features``,
             ``zero_vector``.
         """
         if self.rows == 0:
@@ -80,7 +80,7 @@ class PointSurvey:
         where = ", ".join(columns.names[:6]) + (", …" if len(columns.names) > 6 else "")
         if self.bad:
             raise DataError(
-                "invalid_coordinates",
+                "not_finite",
                 f"{self.bad:,} of {self.rows:,} rows have null, NaN or infinite values in {where}.",
                 "Drop those rows or fill them in; pyspark.ml.feature.Imputer does.",
             )

@@ -457,7 +457,7 @@ def _class_of(manifest: SavedManifest, folder: Folder) -> type[Persistable]:
         and kind_of(found) == manifest.kind
     ):
         raise StorageError(
-            "unknown_class",
+            "unknown_saved_class",
             f"{folder.location!r} names the {manifest.kind} {manifest.class_name!r}, which is none "
             "of sparkml_dist's.",
             "Upgrade sparkml_dist if a newer version wrote it.",

@@ -61,11 +61,11 @@ class TextOptions:
     def __post_init__(self) -> None:
         if self.decimal not in (None, ".", ","):
             raise ConfigurationError(
-                "invalid_decimal", f"decimal must be '.' or ','. Got {self.decimal!r}."
+                "invalid_param", f"decimal must be '.' or ','. Got {self.decimal!r}."
             )
         if self.comment is not None and len(self.comment) > 1:
             raise ConfigurationError(
-                "invalid_comment", f"comment must be one character or none. Got {self.comment!r}."
+                "invalid_param", f"comment must be one character or none. Got {self.comment!r}."
             )
 
 

@@ -146,7 +146,7 @@ def input_errors(uri: str) -> Iterator[None]:
     StorageError
         ``input_not_found``, ``input_not_read``.
     DataError
-        ``empty_data`` for a folder without data files, ``not_parquet``.
+        ``empty_data`` for a folder without data files, ``not_parquet``, ``duplicate_columns``.
     """
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
@@ -170,6 +170,14 @@ def input_errors(uri: str) -> Iterator[None]:
                 "not_parquet",
                 f"{uri!r} is not Parquet.",
                 f"Say what it is with format (--format), one of {', '.join(FORMATS)}.",
+            ) from error
+        # Where a backtick is in the name that stands there twice, Spark fails to say so.
+        if re.search(r"COLUMN_ALREADY_EXISTS|INVALID_ATTRIBUTE_NAME_SYNTAX", text):
+            reason = " ".join(text.splitlines()[0].split())
+            raise DataError(
+                "duplicate_columns",
+                f"{uri!r} has columns that Spark cannot tell apart: {reason}",
+                "Rename them; Spark's names do not differ in upper and lower case.",
             ) from error
         for pattern, reason in _UNREADABLE.items():
             if re.search(pattern, text):

@@ -114,9 +114,8 @@ def read_table(
         ``no_features``, ``ragged_rows``, ``headers_differ``, ``comments_among_rows``,
         ``non_numeric_value``, ``malformed_line``, ``not_text``, ``not_parquet``.
     ConfigurationError
-        ``unknown_format``, ``unknown_encoding``, ``unknown_type``, ``invalid_delimiter``,
-        ``invalid_decimal``, ``invalid_comment``, ``column_twice``, ``categorical_not_feature``,
-        ``option_of_other_format``.
+        ``unknown_format``, ``unknown_encoding``, ``unknown_type``, ``invalid_param``,
+        ``column_twice``, ``categorical_not_feature``, ``option_of_other_format``.
 
     Notes
     -----

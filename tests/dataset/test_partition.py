@@ -211,7 +211,7 @@ GOOD = "SELECT id AS a, id * 0.5 AS b, id % 2 AS y, 'x' AS s, 1.0 AS w FROM rang
         (GOOD, {"label": "y"}, "non_numeric_feature"),
         (GOOD, {"label": "y", "features": ["a", "y"]}, "column_twice"),
         (GOOD, {"label": "y", "features": ["a"], "weight": "s"}, "weight_type"),
-        (GOOD, {"label": "y", "features": ["a"], "task": "ranking"}, "invalid_task"),
+        (GOOD, {"label": "y", "features": ["a"], "task": "ranking"}, "invalid_param"),
         (GOOD, {"label": "s", "features": ["a"]}, "one_class"),
         (GOOD, {"label": "y", "features": ["a"], "memory_per_task": "10"}, "memory_too_small"),
         ("SELECT 1 AS a, 2 AS A, 3 AS y", {"label": "y"}, "duplicate_columns"),

@@ -36,11 +36,11 @@ def test_given_number_of_shards():
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        ({"shards": 0}, "invalid_shards"),
-        ({"shards": 2.5}, "invalid_shards"),
+        ({"shards": 0}, "invalid_param"),
+        ({"shards": 2.5}, "invalid_param"),
         ({"shards": 101}, "too_many_shards"),
         ({"shards": 2, "memory_per_task": "1g"}, "shards_and_memory"),
-        ({"memory_per_task": "lots"}, "invalid_size"),
+        ({"memory_per_task": "lots"}, "invalid_param"),
         ({"memory_per_task": "1k"}, "memory_too_small"),
     ],
 )

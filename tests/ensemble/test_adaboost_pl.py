@@ -164,8 +164,8 @@ def test_failures_name_shard_and_member(shards):
     ("settings", "code"),
     [
         ({"estimator": None}, "no_estimator"),
-        ({"numMembers": 0}, "invalid_members"),
-        ({"learningRate": -1.0}, "invalid_learning_rate"),
+        ({"numMembers": 0}, "invalid_param"),
+        ({"learningRate": -1.0}, "invalid_param"),
         ({"sampleRows": 5}, "unknown_param"),
     ],
 )

@@ -174,9 +174,9 @@ def test_regressors_out_of_bag_and_in_waves(diabetes):
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
-        ({"method": "balanced"}, "invalid_method"),
+        ({"method": "balanced"}, "invalid_param"),
         ({"stopMetric": "auc"}, "unknown_score"),
-        ({"stopMetric": "rmse", "validationFraction": 1.0}, "invalid_fraction"),
+        ({"stopMetric": "rmse", "validationFraction": 1.0}, "invalid_param"),
         ({"estimator": TREE}, "not_a_regressor"),
     ],
 )

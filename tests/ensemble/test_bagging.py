@@ -353,10 +353,10 @@ def test_scoring_data_without_a_feature(spark, shards):
     ("settings", "code"),
     [
         ({"estimator": None}, "no_estimator"),
-        ({"numMembers": 0}, "invalid_members"),
-        ({"voting": "loud"}, "invalid_voting"),
-        ({"shardsPerMember": 9}, "invalid_shards_per_member"),
-        ({"method": "boosting"}, "invalid_method"),
+        ({"numMembers": 0}, "invalid_param"),
+        ({"voting": "loud"}, "invalid_param"),
+        ({"shardsPerMember": 9}, "invalid_param"),
+        ({"method": "boosting"}, "invalid_param"),
         ({"numMember": 3}, "unknown_param"),
         ({"numMembers": "many"}, "invalid_param"),
     ],
@@ -391,8 +391,8 @@ class TestVoting:
         ("settings", "code"),
         [
             ({"estimators": []}, "no_estimator"),
-            ({"weights": [1.0]}, "invalid_weights"),
-            ({"weights": [0.0, 0.0]}, "invalid_weights"),
+            ({"weights": [1.0]}, "invalid_param"),
+            ({"weights": [0.0, 0.0]}, "invalid_param"),
         ],
     )
     def test_settings_are_checked(self, settings, code, shards):

@@ -246,13 +246,13 @@ def test_bad_settings_and_data(binary, tmp_path):
         return error.value.code
 
     model = binary.model
-    assert code(ConfigurationError) == "invalid_base"
-    assert code(ConfigurationError, model=model, estimator=binary.bagging) == "invalid_base"
+    assert code(ConfigurationError) == "invalid_param"
+    assert code(ConfigurationError, model=model, estimator=binary.bagging) == "invalid_param"
     assert code(ConfigurationError, model=binary.bagging) == "not_a_classifier"
     assert code(ConfigurationError, estimator=model) == "not_a_classifier"
-    assert code(ConfigurationError, model=model, method="beta") == "invalid_method"
+    assert code(ConfigurationError, model=model, method="beta") == "invalid_param"
     bad = {"estimator": binary.bagging, "validationFraction": 1.0}
-    assert code(ConfigurationError, **bad) == "invalid_fraction"
+    assert code(ConfigurationError, **bad) == "invalid_param"
     assert code(DataError, data=binary.held.drop("label"), model=model) == "column_not_found"
     assert code(DataError, data=binary.held.drop("x3"), model=model) == "column_not_found"
     assert code(DataError, model=model, weightCol="wait") == "column_not_found"
@@ -324,7 +324,7 @@ def test_reliability_by_hand(case):
 def test_reliability_refuses_what_it_cannot_judge(binary, spark):
     predictions = binary.model.transform(binary.test.limit(20))
     settings = {"label_col": "label", "classes": ["c0", "c1"]}
-    with pytest.raises(ConfigurationError, match="invalid_bins"):
+    with pytest.raises(ConfigurationError, match="invalid_param"):
         reliability(predictions, **settings, bins=0)
     with pytest.raises(ConfigurationError, match="unknown_class"):
         reliability(predictions, **settings, of="c2")

@@ -173,7 +173,7 @@ def test_a_model_inside_names_no_class_of_others(shards, frame, tmp_path, monkey
                 entry.update(file.to_dict())
 
     forged(tmp_path / "v" / "manifest.json", vouch)
-    refused("unknown_class", sd.load_model, str(tmp_path / "v"))
+    refused("unknown_saved_class", sd.load_model, str(tmp_path / "v"))
 
 
 def test_a_part_of_another_model_is_not_changed_where_it_lies(shards, tmp_path):

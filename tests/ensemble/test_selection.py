@@ -152,11 +152,11 @@ def test_rows_that_do_not_fit_are_sampled(shards, tmp_path):
     ("settings", "code"),
     [
         ({"stopMetric": "rmse"}, "unknown_score"),
-        ({"numMembers": 0}, "invalid_numMembers"),
-        ({"initialMembers": -1}, "invalid_initialMembers"),
-        ({"numBags": 0}, "invalid_numBags"),
-        ({"bagFraction": 0.0}, "invalid_bagFraction"),
-        ({"validationFraction": 1.0}, "invalid_fraction"),
+        ({"numMembers": 0}, "invalid_param"),
+        ({"initialMembers": -1}, "invalid_param"),
+        ({"numBags": 0}, "invalid_param"),
+        ({"bagFraction": 0.0}, "invalid_param"),
+        ({"validationFraction": 1.0}, "invalid_param"),
         ({"estimators": [("r", RidgeClassifier())]}, "no_probabilities"),
     ],
 )

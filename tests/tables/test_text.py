@@ -238,9 +238,9 @@ def test_declared_types(spark, write):
         read_table(spark, path, types={"x": "number"}, decimal=".")
     with pytest.raises(ConfigurationError, match="unknown_type.*mean 'number'"):
         read_table(spark, path, types={"x": "numbr"})
-    with pytest.raises(ConfigurationError, match="invalid_comment"):
+    with pytest.raises(ConfigurationError, match="invalid_param"):
         read_table(spark, path, comment="//")
-    with pytest.raises(ConfigurationError, match="invalid_decimal"):
+    with pytest.raises(ConfigurationError, match="invalid_param"):
         read_table(spark, path, decimal="'")
     with pytest.raises(ConfigurationError, match="option_of_other_format"):
         read_table(spark, "x.parquet", text=["a"])

@@ -155,7 +155,7 @@ class CalibratedClassifier(
         model, estimator = self._value(self.model), self._value(self.estimator)
         if (model is None) == (estimator is None):
             raise ConfigurationError(
-                "invalid_base",
+                "invalid_param",
                 "CalibratedClassifier needs either model or estimator. "
                 f"Got {'neither' if model is None else 'both'}.",
                 "Give model=fitted to calibrate it, or estimator=BaggingClassifier(…) to fit it "
@@ -179,14 +179,14 @@ class CalibratedClassifier(
             )
         if self.getOrDefault(self.method) not in METHODS:
             raise ConfigurationError(
-                "invalid_method",
+                "invalid_param",
                 f"method must be one of {', '.join(METHODS)}. "
                 f"Got {self.getOrDefault(self.method)!r}.",
             )
         fraction = self.getOrDefault(self.validationFraction)
         if not 0 < fraction < 1:
             raise ConfigurationError(
-                "invalid_fraction", f"validationFraction must be between 0 and 1. Got {fraction}."
+                "invalid_param", f"validationFraction must be between 0 and 1. Got {fraction}."
             )
         if not hasattr(dataset, "sparkSession"):
             raise ConfigurationError(

@@ -127,7 +127,7 @@ class GradientRun:
         moments = [o.result["moments"] for o in outcomes if o.result["moments"]]
         if not moments:
             raise DataError(
-                "no_rows",
+                "empty_data",
                 "No row with a weight is left to learn from.",
                 "Lower validationFraction, or look at the weights.",
             )

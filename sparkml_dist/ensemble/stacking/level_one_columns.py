@@ -27,12 +27,12 @@ def check_names(names: Sequence[Any]) -> None:
     Raises
     ------
     ConfigurationError
-        ``invalid_name``.
+        ``invalid_param``.
     """
     for name in names:
         if not isinstance(name, str) or not name or any(c in name for c in _FORBIDDEN):
             raise ConfigurationError(
-                "invalid_name",
+                "invalid_param",
                 f"A name of estimators must be a text without {', '.join(_FORBIDDEN)}. "
                 f"Got {name!r}.",
             )

@@ -354,7 +354,7 @@ def _check_folder_name(name: str) -> None:
         check_inside(f"spark-{name}", Folder.at("/"))
     except StorageError as error:
         raise ConfigurationError(
-            "invalid_name",
+            "invalid_param",
             f"The name {name!r} of a Spark ML base cannot be that of a folder.",
             "Use letters, digits, '-' and '_'.",
         ) from error

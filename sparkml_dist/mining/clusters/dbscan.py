@@ -15,7 +15,7 @@ from pyspark.ml.param import TypeConverters
 from scipy.sparse.csgraph import connected_components
 
 from sparkml_dist.cluster.progress import job_description
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.mining.clusters.dbscan_model import DBSCANModel
 from sparkml_dist.mining.clusters.parts import (
     CLUSTERED,
@@ -107,7 +107,7 @@ class DBSCAN(PointEstimator):
         work = self._value(self.workDir)
         folder = Folder.at(work) if work else temporary_folder(spark, "dbscan", "workDir")
         if not folder.is_empty():
-            raise DataError(
+            raise StorageError(
                 "output_exists", f"workDir {folder.location!r} is not empty.", "Name a new folder."
             )
         folder.create()

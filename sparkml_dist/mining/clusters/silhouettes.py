@@ -157,9 +157,9 @@ def silhouette(
     Raises
     ------
     ConfigurationError
-        ``invalid_parameter``.
+        ``invalid_param``.
     DataError
-        ``column_not_found``, ``non_numeric_feature``, ``empty_data``, ``invalid_coordinates``,
+        ``column_not_found``, ``non_numeric_feature``, ``empty_data``, ``not_finite``,
         ``vector_length``, ``invalid_labels``, ``zero_vector``, ``too_few_clusters``,
         ``too_many_clusters``.
     """
@@ -167,16 +167,16 @@ def silhouette(
 
     if distanceMeasure not in MEASURES:
         raise ConfigurationError(
-            "invalid_parameter",
+            "invalid_param",
             f"distanceMeasure must be one of {', '.join(MEASURES)}. Got {distanceMeasure!r}.",
         )
     if sampleSize < 2:
         raise ConfigurationError(
-            "invalid_parameter", f"sampleSize must be at least 2. Got {sampleSize!r}."
+            "invalid_param", f"sampleSize must be at least 2. Got {sampleSize!r}."
         )
     if featuresCol is None and featuresCols is None:
         raise ConfigurationError(
-            "invalid_parameter",
+            "invalid_param",
             "silhouette needs featuresCol or featuresCols. Got neither.",
             "All numeric columns would hold the prediction too.",
         )

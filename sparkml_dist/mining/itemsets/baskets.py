@@ -56,12 +56,12 @@ def read_baskets(
     StorageError
         ``input_not_found``, ``input_not_read``.
     ConfigurationError
-        ``invalid_delimiter`` for an empty one, ``unknown_encoding``.
+        ``invalid_param`` for an empty one, ``unknown_encoding``.
     """
     from pyspark.sql import functions as F
 
     if delimiter == "":
-        raise ConfigurationError("invalid_delimiter", "delimiter must not be empty. Got ''.")
+        raise ConfigurationError("invalid_param", "delimiter must not be empty. Got ''.")
     encoding = check_encoding(encoding)
     with input_errors(uri):
         value = lines(spark, uri, encoding).select(F.expr(text_of_line(encoding)).alias("value"))

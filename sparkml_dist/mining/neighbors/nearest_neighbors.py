@@ -123,7 +123,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
             ``invalid_param`` or ``no_work_dir``.
         DataError
             ``column_not_found``, ``non_numeric_feature``, ``id_type``, ``empty_data``,
-            ``invalid_coordinates``, ``vector_length``, ``zero_vector`` or ``too_few_points``.
+            ``not_finite``, ``vector_length``, ``zero_vector`` or ``too_few_points``.
         StorageError
             ``output_exists``.
         """

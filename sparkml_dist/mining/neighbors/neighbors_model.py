@@ -109,7 +109,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
             ``invalid_param``.
         DataError
             ``column_not_found``, ``non_numeric_feature`` or ``too_few_points``; from the tasks
-            ``vector_length``, ``invalid_coordinates`` and ``zero_vector``.
+            ``vector_length``, ``not_finite`` and ``zero_vector``.
         """
         from pyspark.sql import functions as F
 

@@ -12,7 +12,7 @@ import numpy as np
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.cluster.progress import job_description
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.mining.outliers.lof_model import LocalOutlierFactorModel
 from sparkml_dist.mining.outliers.lof_tasks import (
     DONE,
@@ -114,7 +114,7 @@ class LocalOutlierFactor(OutlierEstimator):
         work = self._value(self.workDir)
         folder = Folder.at(work) if work else temporary_folder(spark, "lof", "workDir")
         if not folder.is_empty():
-            raise DataError(
+            raise StorageError(
                 "output_exists", f"workDir {folder.location!r} is not empty.", "Name a new folder."
             )
         info = SessionInfo.of(spark)

@@ -136,7 +136,7 @@ def profile(
     Raises
     ------
     ConfigurationError
-        ``invalid_value``.
+        ``invalid_param``.
     DataError
         ``no_columns``, ``empty_data``, ``column_not_found``, ``ambiguous_column`` or
         ``target_type``.
@@ -149,7 +149,7 @@ def profile(
     ):
         if not least <= value <= most:
             raise ConfigurationError(
-                "invalid_value", f"{name} must be between {least} and {most}. Got {value!r}."
+                "invalid_param", f"{name} must be between {least} and {most}. Got {value!r}."
             )
     started = time.perf_counter()
     plans = check_table(df)

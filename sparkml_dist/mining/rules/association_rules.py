@@ -174,13 +174,13 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         Raises
         ------
         ConfigurationError
-            ``invalid_param``, ``unknown_measure`` or ``invalid_filter``.
+            ``invalid_param`` or ``unknown_measure``.
         DataError
             ``column_not_found``, ``itemsets_type``, ``no_itemsets``, ``itemsets_not_frequent``,
             ``itemset_twice``, ``itemset_too_long`` or ``no_basket_count``; from the tasks
             ``incomplete_itemsets``.
         ResourceError
-            ``too_many_itemsets`` for memoryPerTask.
+            ``index_too_large`` for memoryPerTask.
         """
         # Connect's DataFrame has every attribute: a column of that name, which may not exist.
         if not isinstance(getattr(dataset, "n_baskets", None), int):

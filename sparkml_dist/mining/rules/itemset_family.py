@@ -113,7 +113,7 @@ class ItemsetFamily:
         needed = total * BYTES_PER_ITEMSET
         if needed > memory:
             raise ResourceError(
-                "too_many_itemsets",
+                "index_too_large",
                 f"The index of {total:,} itemsets takes {needed / 2**20:,.0f} MiB in every task; "
                 f"memoryPerTask is {memory / 2**20:,.0f} MiB.",
                 "Raise memoryPerTask, or mine with a higher minimum support or a maxLength.",

@@ -134,7 +134,7 @@ class SequentialPatterns(MiningEstimator):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found``, ``sequence_type``, ``times_type``, ``no_sequences``,
+            ``column_not_found``, ``sequence_type``, ``times_type``, ``empty_data``,
             ``bad_times`` or ``too_many_patterns``.
         """
         limits = self._limits()
@@ -261,7 +261,7 @@ class SequentialPatterns(MiningEstimator):
         row = sequences.agg(F.count("*").alias("n"), F.sum(bad.cast("long")).alias("bad")).first()
         assert row is not None  # an aggregate of no rows is a row
         if not row["n"]:
-            raise DataError("no_sequences", "There are no sequences: the data has no rows.")
+            raise DataError("empty_data", "There are no sequences: the data has no rows.")
         if row["bad"]:
             raise DataError(
                 "bad_times",

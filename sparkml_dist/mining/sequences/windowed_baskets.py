@@ -57,7 +57,7 @@ def windowed_baskets(
     DataError
         ``column_not_found`` or ``time_type``.
     ConfigurationError
-        ``invalid_window``.
+        ``invalid_param``.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import DateType, NumericType, TimestampNTZType, TimestampType
@@ -67,7 +67,7 @@ def windowed_baskets(
     kind = check_column(events, time, "time")
     if (window is None) == (session_gap is None) or (window is None and slide is not None):
         raise ConfigurationError(
-            "invalid_window",
+            "invalid_param",
             "Give either window (and slide, if windows overlap) or session_gap.",
             'For example window="1 day", or session_gap="30 minutes".',
         )
@@ -140,4 +140,4 @@ def _numeric(
 
 
 def _invalid(name: str, value: object, wanted: str) -> ConfigurationError:
-    return ConfigurationError("invalid_window", f"{name} must be {wanted}. Got {value!r}.")
+    return ConfigurationError("invalid_param", f"{name} must be {wanted}. Got {value!r}.")
