@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from sparkml_dist.mining.point_columns import PointColumns
 
-__all__ = ["LowestHashes", "PointSurvey", "joined_surveys", "partial_surveys", "survey"]
+__all__ = ["LowestHashes", "PointSurvey", "joined_surveys", "partial_surveys", "planned", "survey"]
 
 _SCHEMA = (
     "rows long, bad long, zero long, narrowest int, widest int, low binary, high binary, "
@@ -210,6 +211,41 @@ def survey(points: DataFrame) -> PointSurvey:
     """Return the survey of a column of arrays, without a sample."""
     table = partial_surveys(points).toArrow()
     return joined_surveys(iter(table.to_batches()))
+
+
+def planned(
+    points: DataFrame, plan: Callable[[PointSurvey], dict[str, Any]], *, sample: int
+) -> dict[str, Any]:
+    """Return what a task plans from the survey of a column of arrays; the driver sees no point.
+
+    Parameters
+    ----------
+    points : pyspark.sql.DataFrame
+    plan : callable
+        ``plan(survey)`` returns JSON values.
+    sample : int
+        Points of the survey's sample.
+
+    Raises
+    ------
+    DataError
+        ``empty_data``, and what `plan` raises.
+    """
+    surveys = partial_surveys(points, sample=sample).repartition(1)
+    found = surveys.mapInArrow(partial(_plan, plan, sample), "plan string").collect()
+    if not found:
+        raise DataError("empty_data", "There are no rows.", "Check the data.")
+    result: dict[str, Any] = json.loads(found[0]["plan"])
+    return result
+
+
+def _plan(
+    plan: Callable[[PointSurvey], dict[str, Any]], sample: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    survey = joined_surveys(batches, sample=sample)
+    if survey.rows:
+        document = json.dumps(plan(survey))
+        yield pa.RecordBatch.from_arrays([pa.array([document])], ["plan"])
 
 
 def _survey_partition(

@@ -12,7 +12,7 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol, HasSeed
 
 from sparkml_dist.cluster.workers import check_workers
-from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import MiningEstimator, check_column, check_whole
 from sparkml_dist.mining.neighbors.blocks import Blocks
 from sparkml_dist.mining.neighbors.cells import AssignCells, probe_curve, sample, train_centres
@@ -20,9 +20,8 @@ from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighb
 from sparkml_dist.mining.point_columns import PointColumns
 from sparkml_dist.mining.point_survey import survey
 from sparkml_dist.params import param
-from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home
-from sparkml_dist.persistence.workspace import temporary_folder
+from sparkml_dist.persistence.workspace import empty_folder
 from sparkml_dist.session import SessionInfo
 from sparkml_dist.sizes import parse_size
 
@@ -132,7 +131,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         features = self._value(self.featuresCols) or [self._value(self.featuresCol)]
         columns = PointColumns.of(dataset, None, features)
         points = dataset.select(self._id(dataset), columns.column().alias("x"))
-        folder = self._folder(spark)
+        folder = empty_folder(spark, self._value(self.modelDir), "neighbors", "modelDir")
         check_workers(spark)
         cosine = self._value(self.metric) == "cosine"
         known = survey(points.select("x"))
@@ -229,17 +228,6 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
             f"The column {name!r} must hold whole numbers or strings. Got {kind.simpleString()}.",
             "Cast it to a string.",
         )
-
-    def _folder(self, spark: Any) -> Folder:
-        where = self._value(self.modelDir)
-        if where is None:
-            return temporary_folder(spark, "neighbors", "modelDir")
-        folder = Folder.at(where)
-        if not folder.is_empty():
-            raise StorageError(
-                "output_exists", f"{folder.location!r} is not empty.", "Name another modelDir."
-            )
-        return folder
 
 
 def _normalised() -> Column:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol
 
+from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.errors import DataError
@@ -111,8 +112,6 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
             ``column_not_found``, ``non_numeric_feature`` or ``too_few_points``; from the tasks
             ``vector_length``, ``not_finite`` and ``zero_vector``.
         """
-        from pyspark.sql import functions as F
-
         k = self._value(self.k)
         check_whole("k", k)
         if k > self.n_points:
@@ -140,14 +139,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
             pa.string() if kind == "string" else pa.int64(),
         )
 
-        def search(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-            return task(batches)
-
-        # The annotations are how Spark tells an iterator over batches; they must be real objects.
-        search.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-        udf = F.arrow_udf(  # type: ignore[attr-defined]
-            search, f"array<struct<id: {kind}, distance: double>>"
-        )
+        udf = iterator_udf(task, f"array<struct<id: {kind}, distance: double>>")
         return dataset.withColumn(self._value(self.neighborsCol), udf(x))
 
 
