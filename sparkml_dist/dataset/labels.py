@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -150,11 +149,6 @@ class Label:
     def sort_classes(values: list[Any]) -> tuple[Any, ...]:
         """Return distinct classes in their global order."""
         return tuple(sorted(v + 0.0 if isinstance(v, float) else v for v in values))
-
-    @staticmethod
-    def is_missing(value: Any) -> bool:
-        """Tell whether a label is null or not a number."""
-        return value is None or (isinstance(value, float) and math.isnan(value))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the label as it stands in a manifest."""

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 __all__ = ["DEFAULT_MEMORY_PER_TASK", "Sizing", "plan_sizing"]
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sparkml_dist.dataset.sizing import plan_sizing
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 
 @given(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
@@ -13,15 +12,6 @@ from sparkml_dist.cli.options import JobParser, add_common_options
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.runner import run_job
 from sparkml_dist.persistence.filesystem import Folder
-
-
-@pytest.fixture(autouse=True)
-def _restore_logging():
-    logger = logging.getLogger("sparkml_dist")
-    before = logger.handlers, logger.propagate, logger.level
-    yield
-    logger.handlers, logger.propagate = before[:2]
-    logger.setLevel(before[2])
 
 
 def run(main, argv, capsys):

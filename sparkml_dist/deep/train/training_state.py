@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.deep.backend.with_horovod import hvd, tf
-from sparkml_dist.deep.embedding.marks import Shard, shard_of, sharded_over_ranks
-from sparkml_dist.deep.input.reshard import take_rows
+from sparkml_dist.deep.embedding.marks import Shard, shard_of, sharded_over_ranks, take_rows
 from sparkml_dist.errors import ConfigurationError
 
 __all__ = ["TrainingState"]

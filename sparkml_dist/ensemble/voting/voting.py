@@ -31,7 +31,7 @@ from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.persistable import Saved
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

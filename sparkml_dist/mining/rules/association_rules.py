@@ -28,7 +28,8 @@ from sparkml_dist.mining.rules.multiple_testing import CORRECTIONS, adjusted
 from sparkml_dist.mining.rules.rule_rows import RulePlan, rule_schema
 from sparkml_dist.mining.rules.rules_model import AssociationRulesModel
 from sparkml_dist.params import param
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame

@@ -30,7 +30,8 @@ from sparkml_dist.mining.sequences.search_space import (
 )
 from sparkml_dist.mining.sequences.sequence_rows import ENCODED, Encoder
 from sparkml_dist.params import param
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
