@@ -35,10 +35,11 @@ test-gpu-build:  ## Build the environment for GPUs and try it without one (gigab
 	@GPU=1 MODES="local processes" scripts/test.sh tests/gpu_build.py
 
 .PHONY: lint
-lint: setup  ## Check style and types
+lint: setup  ## Check style, types and which floor imports which
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 .PHONY: format
 format: setup  ## Format the code and mend what can be mended safely
@@ -65,7 +66,7 @@ lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: new
 .PHONY: clean
 clean:  ## Remove what was built or cached; keeps .venv
 	rm -rf build dist spark-warehouse metastore_db derby.log artifacts
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean
