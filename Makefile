@@ -29,6 +29,10 @@ test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (
 test-attack: setup  ## Attack what is saved, and kill jobs at every place (half an hour)
 	@scripts/attack.sh
 
+.PHONY: test-lowest
+test-lowest: setup  ## Run a core of the tests with the oldest versions allowed, in .venv-lowest
+	@scripts/test_lowest.sh $(ARGS)
+
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
 	@$(MAKE) --no-print-directory setup GPU=1
@@ -70,5 +74,5 @@ clean:  ## Remove what was built or cached; keeps .venv
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean  ## Remove .venv and .venv-gpu too
-	rm -rf .venv .venv-gpu
+distclean: clean  ## Remove .venv, .venv-gpu and .venv-lowest too
+	rm -rf .venv .venv-gpu .venv-lowest
