@@ -225,8 +225,8 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
         elif isinstance(spec, str):
             record = {"name": spec}
         else:
-            raise StorageError(
-                f"{name}_not_saved",
+            raise ConfigurationError(
+                "param_not_saved",
                 f"The {name} {getattr(spec, '__name__', spec)!r} is a function, which is "
                 "not saved: that would take a pickle.",
                 "Name it as 'FILE.py:FUNCTION'. The fitted model can be saved in any case.",

@@ -66,7 +66,7 @@ def evaluate_classification(
     ------
     DataError
         ``column_not_found``, ``empty_data``, ``label_null``, ``unknown_label`` when no label at
-        all is among the classes, ``unknown_prediction``, ``probability_not_finite``.
+        all is among the classes, ``invalid_prediction``, ``prediction_not_finite``.
 
     Notes
     -----
@@ -224,10 +224,10 @@ def _finish(table: pa.Table, classes: tuple[Any, ...], label_col: str) -> Classi
             "Is it the right column, in the way the training data has it?",
         )
     if strange := int(total(_STRANGE)[0]):
-        raise DataError("unknown_prediction", f"{strange:,} predictions name none of the classes.")
+        raise DataError("invalid_prediction", f"{strange:,} predictions name none of the classes.")
     if bad := int(total(_NOT_FINITE)[0]):
         raise DataError(
-            "probability_not_finite",
+            "prediction_not_finite",
             f"{bad:,} rows do not have {k} finite probabilities.",
             "Did the model diverge, or do the features hold infinities?",
         )

@@ -182,7 +182,7 @@ def permutation_importance(
     Raises
     ------
     ConfigurationError
-        ``invalid_param``, ``unknown_score`` or ``unknown_feature``.
+        ``invalid_param`` or ``unknown_feature``.
     DataError
         ``column_not_found`` or ``too_few_rows``.
 

@@ -160,7 +160,7 @@ class Persistable(MLWritable, MLReadable):
             json.dumps(params)
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
-                "not_storable",
+                "param_not_saved",
                 f"A Param of {type(self).__name__} has a value that is not stored: {error}.",
                 "Give numbers, text, or lists and dicts of them.",
             ) from error

@@ -55,7 +55,7 @@ class _OutOfBag:
         """Metrics of the out-of-bag predictions, when ``oob`` was set."""
         if "oob" not in self.summary:
             raise ConfigurationError(
-                "no_oob", "The model was fitted without oob.", "Fit it with oob=True."
+                "not_kept", "The model was fitted without oob.", "Fit it with oob=True."
             )
         found: dict[str, float | None] = self.summary["oob"]["metrics"]
         return found

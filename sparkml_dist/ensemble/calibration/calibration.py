@@ -155,7 +155,7 @@ class CalibratedClassifier(
         model, estimator = self._value(self.model), self._value(self.estimator)
         if (model is None) == (estimator is None):
             raise ConfigurationError(
-                "invalid_param",
+                "conflicting_params",
                 "CalibratedClassifier needs either model or estimator. "
                 f"Got {'neither' if model is None else 'both'}.",
                 "Give model=fitted to calibrate it, or estimator=BaggingClassifier(…) to fit it "
@@ -216,7 +216,7 @@ class CalibratedClassifier(
         folder, model = Folder.at(self.getOrDefault(self.modelDir)), self._value(self.model)
         if model is not None and (folder.same_place(model.folder) or folder.contains(model.folder)):
             raise StorageError(
-                "output_exists",
+                "output_is_input",
                 f"modelDir {folder.location!r} holds the very model that is to be calibrated.",
                 "Choose another folder.",
             )

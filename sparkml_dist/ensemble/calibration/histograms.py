@@ -71,7 +71,7 @@ def fit_calibration(
     Raises
     ------
     DataError
-        ``column_not_found``, ``no_calibration_rows`` or ``probability_not_finite``.
+        ``column_not_found``, ``unknown_label`` or ``prediction_not_finite``.
     """
     from pyspark.sql import functions as F
 
@@ -147,7 +147,7 @@ def _finish(table: pa.Table, label: Label, method: str) -> tuple[Calibration, di
     classes = len(label.classes)
     if bad := int(a[kind == _NOT_FINITE].sum()):
         raise DataError(
-            "probability_not_finite",
+            "prediction_not_finite",
             f"The model gives {bad:,} of the rows to calibrate on no finite probabilities.",
             "Did the model diverge, or do the features hold infinities?",
         )
@@ -155,7 +155,7 @@ def _finish(table: pa.Table, label: Label, method: str) -> tuple[Calibration, di
     rows = np.bincount(key[of_class], b[of_class], classes)
     if not rows.sum():
         raise DataError(
-            "no_calibration_rows",
+            "unknown_label",
             f"No row to calibrate on has a label in {label.column!r} that the model knows.",
             "Give more rows, or raise validationFraction.",
         )
