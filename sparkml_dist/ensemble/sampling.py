@@ -52,21 +52,21 @@ class Sampling:
         Raises
         ------
         ConfigurationError
-            ``invalid_method``, ``invalid_max_samples`` or ``invalid_max_features``.
+            ``invalid_param``.
         """
         if method not in METHODS:
             raise ConfigurationError(
-                "invalid_method", f"method must be one of {', '.join(METHODS)}. Got {method!r}."
+                "invalid_param", f"method must be one of {', '.join(METHODS)}. Got {method!r}."
             )
         samples = _DEFAULT_SAMPLES.get(method, 1.0) if max_samples is None else max_samples
         features = _DEFAULT_FEATURES.get(method, 1.0) if max_features is None else max_features
         if not 0 < samples <= 1:
             raise ConfigurationError(
-                "invalid_max_samples", f"maxSamples must be in (0, 1]. Got {samples!r}."
+                "invalid_param", f"maxSamples must be in (0, 1]. Got {samples!r}."
             )
         if not 0 < features <= 1:
             raise ConfigurationError(
-                "invalid_max_features", f"maxFeatures must be in (0, 1]. Got {features!r}."
+                "invalid_param", f"maxFeatures must be in (0, 1]. Got {features!r}."
             )
         return cls(method, float(samples), float(features))
 

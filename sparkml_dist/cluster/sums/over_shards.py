@@ -69,8 +69,8 @@ def sum_over_shards(
     SparkMLDistError
         Of the first shard that failed, its number in the message: the toolkit's own errors as
         they are, any other as a `TrainingError` of the code ``task_failed`` with the last lines
-        of its trace in ``trace``. Input/output and memory errors are tried again, as Spark tries
-        a task.
+        of its traceback in its attribute `trace`. Input/output and memory errors are retried, as
+        Spark retries a task.
     ConfigurationError
         ``invalid_sums`` where the function returns anything but a dict of numeric arrays;
         ``sums_differ`` where it returns others for one shard than for another.

@@ -33,7 +33,7 @@ class EarlyStoppingSettings:
     Raises
     ------
     ConfigurationError
-        ``invalid_patience``, ``invalid_minDelta`` or ``invalid_monitorMode``.
+        ``invalid_param``.
     """
 
     monitor: str
@@ -45,14 +45,14 @@ class EarlyStoppingSettings:
     def __post_init__(self) -> None:
         if self.patience is not None and self.patience < 1:
             raise ConfigurationError(
-                "invalid_patience", f"patience must be >= 1. Got {self.patience}."
+                "invalid_param", f"patience must be >= 1. Got {self.patience}."
             )
         if not (math.isfinite(self.min_delta) and self.min_delta >= 0):
             raise ConfigurationError(
-                "invalid_minDelta", f"minDelta must be a number >= 0. Got {self.min_delta!r}."
+                "invalid_param", f"minDelta must be a number >= 0. Got {self.min_delta!r}."
             )
         if self.mode not in ("auto", "min", "max"):
             raise ConfigurationError(
-                "invalid_monitorMode",
+                "invalid_param",
                 f"monitorMode must be 'auto', 'min' or 'max'. Got {self.mode!r}.",
             )

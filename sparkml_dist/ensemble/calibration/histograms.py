@@ -13,6 +13,7 @@ from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.sums.layout import Arrays, Summands
 from sparkml_dist.cluster.sums.over_rows import sum_over_partitions
 from sparkml_dist.dataset.labels import Label, class_column
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.ensemble.calibration.calibrators import (
     Calibration,
@@ -67,7 +68,7 @@ def fit_calibration(
     Raises
     ------
     DataError
-        ``column_not_found``, ``no_calibration_rows`` or ``probability_not_finite``.
+        ``column_not_found``, ``unknown_label`` or ``prediction_not_finite``.
     """
     from pyspark.sql import functions as F
 
@@ -82,7 +83,7 @@ def fit_calibration(
     known = class_column(label.column, label.kind)
     weight = F.lit(1.0)
     if weight_col:
-        weight = F.nanvl(F.col(f"`{weight_col}`").cast("double"), F.lit(0.0))
+        weight = F.nanvl(named_column(weight_col).cast("double"), F.lit(0.0))
     rows = df.select(known.alias("_label"), weight.alias("_weight"), *schema.transport()).where(
         F.col("_label").isin(*label.classes) & (F.col("_weight") > 0)
     )
@@ -148,14 +149,14 @@ def _add_up(
 def _finish(sums: Arrays, label: Label, method: str) -> tuple[Calibration, dict[str, Any]]:
     if bad := int(sums["not_finite"]):
         raise DataError(
-            "probability_not_finite",
+            "prediction_not_finite",
             f"The model gives {bad:,} of the rows to calibrate on no finite probabilities.",
             "Did the model diverge, or do the features hold infinities?",
         )
     rows = sums["rows"]
     if not rows.sum():
         raise DataError(
-            "no_calibration_rows",
+            "unknown_label",
             f"No row to calibrate on has a label in {label.column!r} that the model knows.",
             "Give more rows, or raise validationFraction.",
         )

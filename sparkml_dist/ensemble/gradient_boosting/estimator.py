@@ -23,7 +23,7 @@ from sparkml_dist.ensemble.waves import evaluation_shards
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.models.grid_value import GridValue
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
@@ -112,28 +112,25 @@ class GradientBoosting(LearnerParams):
         for name in ("numMembers", "patience", "shardsPerStage"):
             value = self._value(self.getParam(name))
             if value is not None and value < 1:
-                code = "invalid_members" if name == "numMembers" else f"invalid_{name}"
-                raise ConfigurationError(code, f"{name} must be >= 1. Got {value}.")
+                raise ConfigurationError("invalid_param", f"{name} must be >= 1. Got {value}.")
         rate = self.getOrDefault(self.learningRate)
         if not (rate > 0 and math.isfinite(rate)):
-            raise ConfigurationError(
-                "invalid_learning_rate", f"learningRate must be > 0. Got {rate}."
-            )
+            raise ConfigurationError("invalid_param", f"learningRate must be > 0. Got {rate}.")
         samples = self.getOrDefault(self.maxSamples)
         if not 0 < samples <= 1:
             raise ConfigurationError(
-                "invalid_max_samples", f"maxSamples must be in (0, 1]. Got {samples}."
+                "invalid_param", f"maxSamples must be in (0, 1]. Got {samples}."
             )
         alpha = self._value(self.alpha)
         if alpha is not None and not 0 < alpha < 1:
-            raise ConfigurationError("invalid_alpha", f"alpha must be in (0, 1). Got {alpha}.")
+            raise ConfigurationError("invalid_param", f"alpha must be in (0, 1). Got {alpha}.")
         loss_of(self.getOrDefault(self.loss), n_classes=0 if regression else 2)
         if self.isSet(self.stopMetric):
             check_score(self.getOrDefault(self.stopMetric), "stopMetric", regression=regression)
             fraction = self.getOrDefault(self.validationFraction)
             if not 0 < fraction < 1:
                 raise ConfigurationError(
-                    "invalid_fraction",
+                    "invalid_param",
                     f"validationFraction must be between 0 and 1. Got {fraction}.",
                 )
         for learner in self._learners():
@@ -152,7 +149,7 @@ class GradientBoosting(LearnerParams):
         width = self._value(self.shardsPerStage)
         if width is not None and width > len(data.shards):
             raise ConfigurationError(
-                "invalid_shardsPerStage",
+                "invalid_param",
                 f"shardsPerStage={width}, but the data has {len(data.shards)} shards.",
                 "Cut it into more shards, or ask for fewer in a stage.",
             )
@@ -173,7 +170,7 @@ class GradientBoosting(LearnerParams):
             found = next(name for name, fits in usable.items() if fits)
         if found not in usable:
             raise ConfigurationError(
-                "invalid_line_search",
+                "invalid_param",
                 f"lineSearch must be one of {', '.join(usable)}. Got {found!r}.",
             )
         if not usable[found]:
@@ -182,7 +179,7 @@ class GradientBoosting(LearnerParams):
                 "row": "loss='log_loss' and learners that take sample weights",
             }[found]
             raise ConfigurationError(
-                "invalid_line_search",
+                "invalid_param",
                 f"lineSearch={found!r} is for {what}. Got {traits.name} and loss={loss!r}.",
                 "Use lineSearch='stage'.",
             )

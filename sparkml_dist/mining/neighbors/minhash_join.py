@@ -8,6 +8,7 @@ from pyspark.ml.base import Transformer
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasSeed
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.estimator import check_column, check_fraction, check_whole
 from sparkml_dist.mining.neighbors.minhash import BandKeys, Bands
@@ -106,7 +107,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         ConfigurationError
             ``invalid_param`` or ``too_few_hashes``.
         DataError
-            ``column_not_found`` or ``items_type``.
+            ``column_not_found`` or ``column_type``.
         """
         from pyspark.sql import functions as F
 
@@ -143,7 +144,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         ConfigurationError
             ``invalid_param`` or ``too_few_hashes``.
         DataError
-            ``column_not_found`` or ``items_type``.
+            ``column_not_found`` or ``column_type``.
         """
         from pyspark.sql import functions as F
 
@@ -151,7 +152,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         a, b = self._sets(left), self._sets(right)
         if a.schema["items"].dataType != b.schema["items"].dataType:
             raise DataError(
-                "items_type",
+                "column_type",
                 f"The items of left are {a.schema['items'].dataType.simpleString()}, those of "
                 f"right {b.schema['items'].dataType.simpleString()}.",
                 "Cast one of them.",
@@ -170,12 +171,12 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         kind = check_column(df, items, "items")
         if not isinstance(kind, ArrayType):
             raise DataError(
-                "items_type",
+                "column_type",
                 f"The column {items!r} must be an array of items. Got {kind.simpleString()}.",
                 "For text, split it into words or shingles first.",
             )
-        clean = F.array_sort(F.array_distinct(F.array_compact(F.col(f"`{items}`"))))
-        rows = df.select(F.col(f"`{identity}`").alias("id"), clean.alias("items"))
+        clean = F.array_sort(F.array_distinct(F.array_compact(named_column(items))))
+        rows = df.select(named_column(identity).alias("id"), clean.alias("items"))
         return (
             rows.where((F.size("items") > 0) & F.col("id").isNotNull())
             .groupBy("items")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.cluster.workers import check_workers
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import (
     MiningEstimator,
@@ -29,7 +30,8 @@ from sparkml_dist.mining.sequences.search_space import (
 )
 from sparkml_dist.mining.sequences.sequence_rows import ENCODED, Encoder
 from sparkml_dist.params import param
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -133,7 +135,7 @@ class SequentialPatterns(MiningEstimator):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found``, ``sequence_type``, ``times_type``, ``no_sequences``,
+            ``column_not_found``, ``column_type``, ``empty_data``,
             ``bad_times`` or ``too_many_patterns``.
         """
         limits = self._limits()
@@ -210,12 +212,12 @@ class SequentialPatterns(MiningEstimator):
         kind = check_column(df, name, "sequences")
         if not isinstance(kind, ArrayType):
             raise DataError(
-                "sequence_type",
+                "column_type",
                 f"The column {name!r} must be an array of events (arrays of items) or of items. "
                 f"Got {kind.simpleString()}.",
                 "event_sequences makes such a column from an event table.",
             )
-        events = F.col(f"`{name}`")
+        events = named_column(name)
         nested = isinstance(kind.elementType, ArrayType)
         inner: Any = kind.elementType
         item = inner.elementType if nested else inner
@@ -229,12 +231,12 @@ class SequentialPatterns(MiningEstimator):
             time: Any = check_column(df, of_times, "times")
             element = time.elementType if isinstance(time, ArrayType) else None
             if isinstance(element, DateType | TimestampNTZType | TimestampType):
-                times = F.transform(F.col(f"`{of_times}`"), seconds_of(element))
+                times = F.transform(named_column(of_times), seconds_of(element))
             elif isinstance(element, NumericType):
-                times = F.col(f"`{of_times}`").cast("array<double>")
+                times = named_column(of_times).cast("array<double>")
             else:
                 raise DataError(
-                    "times_type",
+                    "column_type",
                     f"The column {of_times!r} must be an array of numbers, timestamps or dates. "
                     f"Got {time.simpleString()}.",
                 )
@@ -260,7 +262,7 @@ class SequentialPatterns(MiningEstimator):
         row = sequences.agg(F.count("*").alias("n"), F.sum(bad.cast("long")).alias("bad")).first()
         assert row is not None  # an aggregate of no rows is a row
         if not row["n"]:
-            raise DataError("no_sequences", "There are no sequences: the data has no rows.")
+            raise DataError("empty_data", "There are no sequences: the data has no rows.")
         if row["bad"]:
             raise DataError(
                 "bad_times",
