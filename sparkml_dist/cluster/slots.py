@@ -22,7 +22,7 @@ from sparkml_dist.session import SessionInfo, check_slots, max_slots
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["await_slots", "held_slots", "registered_slots"]
+__all__ = ["await_slots", "held_slots"]
 
 _logger = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
@@ -123,36 +123,11 @@ def _application(spark: SparkSession) -> str:
     return spark.conf.get("spark.app.id", None) or str(id(spark))
 
 
-def registered_slots(spark: SparkSession, ranks: int, seconds: float) -> SessionInfo:
+def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionInfo:
     """Wait until executors have registered slots for `ranks` ranks; return the session's facts.
 
-    On a cluster the executors of an application register after its session starts: within seconds,
-    or minutes where the cluster manager queues them.
-
-    Parameters
-    ----------
-    spark : pyspark.sql.SparkSession
-    ranks : int
-        Number of ranks.
-    seconds : float
-        Time to wait.
-
-    Raises
-    ------
-    ResourceError
-        ``too_few_slots``: at once where Spark can never have as many, else after `seconds`.
-    """
-    try:
-        return check_slots(spark, ranks)
-    except ResourceError:
-        most = max_slots(spark)
-        if most is not None and ranks > most:
-            raise
-        return await_slots(spark, ranks, seconds=seconds)
-
-
-def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionInfo:
-    """Wait until Spark has slots for `ranks` ranks, and log the wait.
+    On a cluster the executors of an application come after its session: in seconds, or in minutes
+    where the cluster manager queues them. That it waits is written to the log.
 
     Parameters
     ----------
@@ -170,22 +145,24 @@ def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionIn
     Raises
     ------
     ResourceError
-        ``too_few_slots`` after `seconds`.
+        ``too_few_slots``: at once where Spark can never have as many, else after `seconds`.
     """
     begun = time.monotonic()
-    warned = False
+    logged = False
     while True:
         try:
             return check_slots(spark, ranks)
         except ResourceError as error:
-            waited = time.monotonic() - begun
-            if waited + _POLL_SECONDS > seconds:
+            most = max_slots(spark)
+            if most is not None and ranks > most:
+                raise
+            if time.monotonic() - begun + _POLL_SECONDS > seconds:
                 raise ResourceError(
                     error.code,
                     f"{error.message} No more came within {seconds:g} s.",
                     f"{error.hint} Where executors take longer to come, raise the slot timeout.",
                 ) from None
-            if not warned:
+            if not logged:
                 _logger.warning("waiting up to %g s for executors: %s", seconds, error.message)
-                warned = True
+                logged = True
         time.sleep(_POLL_SECONDS)

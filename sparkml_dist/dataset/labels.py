@@ -96,7 +96,7 @@ class Label:
         Raises
         ------
         DataError
-            ``label_null`` or ``unknown_label``.
+            ``label_null`` or ``rows_changed``.
         """
         values = values.cast(_ARROW[self.kind])
         if values.null_count:
@@ -113,7 +113,7 @@ class Label:
         if codes.null_count:
             unknown = values.filter(pc.is_null(codes))[0].as_py()
             raise DataError(
-                "unknown_label",
+                "rows_changed",
                 f"The label column {self.column!r} holds {unknown!r}, which is not one of the "
                 f"{len(self.classes)} classes.",
                 "The data changed while it was read; partition it again.",

@@ -27,7 +27,8 @@ from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEI
 from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError
 from sparkml_dist.persistence.filesystem import Folder, is_uri
 from sparkml_dist.persistence.saved_folder import check_replaceable
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 from sparkml_dist.version import __version__
 
 if TYPE_CHECKING:
@@ -180,7 +181,7 @@ def _refuse_reserved_names(schema: FeatureSchema) -> None:
     clash = [n for n in schema.feature_names if n in reserved]
     if clash:
         raise DataError(
-            "reserved_name",
+            "column_name",
             f"The feature column {clash[0]!r} has a name that shards use internally.",
             "Rename it.",
         )

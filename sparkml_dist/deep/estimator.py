@@ -52,10 +52,10 @@ class KerasModel(NetworkModel):
         Raises
         ------
         ConfigurationError
-            ``no_sklearn_kind``.
+            ``no_single_target``.
         """
         raise ConfigurationError(
-            "no_sklearn_kind",
+            "no_single_target",
             "A KerasModel is neither a classifier nor a regressor to scikit-learn.",
             "Use KerasClassifier or KerasRegressor, or the network itself: to_keras().",
         )
@@ -66,10 +66,10 @@ class KerasModel(NetworkModel):
         Raises
         ------
         ConfigurationError
-            ``no_metric``.
+            ``no_single_target``.
         """
         raise ConfigurationError(
-            "no_metric",
+            "no_single_target",
             "permutationImportance needs a model that predicts one class or number, which a "
             "KerasModel does not.",
             "Use KerasClassifier or KerasRegressor.",

@@ -36,7 +36,7 @@ from sparkml_dist.deep.training import (
     train_network,
 )
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
@@ -225,8 +225,8 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
         elif isinstance(spec, str):
             record = {"name": spec}
         else:
-            raise StorageError(
-                f"{name}_not_saved",
+            raise ConfigurationError(
+                "param_not_saved",
                 f"The {name} {getattr(spec, '__name__', spec)!r} is a function, which cannot be "
                 "saved without a pickle.",
                 "Set it as 'FILE.py:FUNCTION'. The fitted model can be saved in any case.",

@@ -19,13 +19,14 @@ from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.classifier import ShardClassifier
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.regressor import ShardRegressor
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
-from sparkml_dist.session import get_session, parse_size, trusted_in_session
+from sparkml_dist.session import get_session, trusted_in_session
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

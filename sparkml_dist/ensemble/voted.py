@@ -12,14 +12,14 @@ import numpy.typing as npt
 
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.classification_model import ShardClassificationModel
-from sparkml_dist.models.persistable import Saved, save_inside, saved_inside
+from sparkml_dist.models.loading import Saved, saved_inside
+from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.scoring import Predict, Scorer, streams, within
 from sparkml_dist.models.shard_model import ShardModel
-from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.persistence.saved_folder import SavedFolder
-from sparkml_dist.persistence.workspace import temporary_folder
+from sparkml_dist.persistence.workspace import empty_folder
 from sparkml_dist.report.fitted_model import FittedModel
 from sparkml_dist.session import get_session
 
@@ -153,15 +153,8 @@ def vote(
     """
     says = [1.0] * len(models) if weights is None else [float(w) for w in weights]
     _check(models, says)
-    folder = (
-        temporary_folder(get_session(), "model", "modelDir")
-        if modelDir is None
-        else Folder.at(modelDir)
-    )
-    if modelDir is not None and not folder.is_empty():
-        raise StorageError(
-            "output_exists", f"modelDir {folder.location!r} is not empty.", "Choose another folder."
-        )
+    where = None if modelDir is None else str(modelDir)
+    folder = empty_folder(get_session(), where, "model", "modelDir")
     files: list[ModelFile] = []
     for i, model in enumerate(models):
         files += save_inside(model, folder, _home(i))

@@ -76,6 +76,7 @@ class PointColumns:
                 "There is no numeric column to take coordinates from.",
                 f"Columns are: {', '.join(types)}.",
             )
+        refuse_ambiguous(df, chosen)
         kinds = {name: _kind(types[name]) for name in chosen}
         for name, kind in kinds.items():
             if not kind or (kind != "numeric" and len(chosen) > 1):

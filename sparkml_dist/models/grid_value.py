@@ -8,7 +8,8 @@ from typing import Any, Self
 from pyspark.ml.evaluation import Evaluator
 
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.models.persistable import Persistable, Saved
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import StandIn
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import (
@@ -84,7 +85,7 @@ class GridValue(StandIn, Evaluator, Persistable):
         for i, (name, learner) in enumerate(self._named()):
             if not hasattr(learner, "get_params"):
                 raise ConfigurationError(
-                    "not_storable",
+                    "param_not_saved",
                     f"A grid with a {type(learner).__name__} ({name!r}) cannot be saved.",
                     "Use scikit-learn learners in the grid.",
                 )

@@ -157,7 +157,7 @@ class ShardEstimator(SavedParams, HasCommonParams, Estimator):
         if data.manifest.label.is_regression != (self._task == "regression"):
             other = "regression" if data.manifest.label.is_regression else "classification"
             raise ConfigurationError(
-                f"{other}_data",
+                "task_differs",
                 f"{type(self).__name__} is for a {self._task}, but {data.location!r} was "
                 f"partitioned with task={other!r}.",
                 f"Partition it with task={self._task!r}.",

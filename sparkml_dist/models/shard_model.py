@@ -13,12 +13,13 @@ from pyspark.ml.param.shared import HasPredictionCol
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
-from sparkml_dist.models.persistable import Persistable, Saved
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.models.scoring import Scorer, within
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from sparkml_dist.models.local import LocalClassifier, LocalRegressor

@@ -40,8 +40,8 @@ def check_encoding(encoding: str | None) -> str | None:
     Raises
     ------
     ConfigurationError
-        ``unknown_encoding``: not UTF-8, UTF-16 or UTF-32, and not an encoding of one byte per
-        character.
+        ``invalid_param`` when it is unknown, or neither UTF-8, -16 or -32 nor of one byte for
+        each character.
     """
     if encoding is None:
         return None
@@ -54,7 +54,7 @@ def check_encoding(encoding: str | None) -> str | None:
     except (LookupError, UnicodeError, ValueError):
         pass
     raise ConfigurationError(
-        "unknown_encoding",
+        "invalid_param",
         f"encoding must be UTF-8, UTF-16, UTF-32 or an encoding of one byte per character. "
         f"Got {encoding!r}.",
         "Use one such as windows-1252, iso-8859-15 or koi8-r; convert other files to UTF-8.",

@@ -107,14 +107,14 @@ def read_table(
     Raises
     ------
     StorageError
-        ``input_not_found``, ``input_not_read``.
+        ``file_not_found``, ``file_not_read``.
     DataError
         ``empty_data``, ``duplicate_columns``, ``column_not_found``, ``label_not_given``,
         ``no_features``, ``ragged_rows``, ``headers_differ``, ``comments_among_rows``,
-        ``non_numeric_value``, ``malformed_line``, ``not_text``, ``not_parquet``.
+        ``non_numeric_value``, ``malformed_line``, ``wrong_format``.
     ConfigurationError
-        ``unknown_format``, ``unknown_encoding``, ``unknown_type``, ``invalid_param``,
-        ``column_twice``, ``categorical_not_feature``, ``option_of_other_format``.
+        ``unknown_format``, ``invalid_param``, ``conflicting_params``, ``column_twice``,
+        ``categorical_not_feature``, ``option_not_used``.
 
     Notes
     -----
@@ -133,7 +133,7 @@ def read_table(
     )
     if schema_from is not None and replace(roles, label=None).given():
         raise ConfigurationError(
-            "option_of_other_format",
+            "conflicting_params",
             "features and categorical must not be given together with schema_from.",
         )
     declared = {**dict.fromkeys(text, "text"), **(types or {})}
@@ -141,14 +141,14 @@ def read_table(
     chosen = format_of(uri, format)
     if declared and chosen not in TEXT_FORMATS:
         raise ConfigurationError(
-            "option_of_other_format",
+            "option_not_used",
             f"types and text must not be given for {uri!r}, which is read as {chosen} and has "
             "typed columns.",
         )
     if chosen == "libsvm":
         if roles.features is not None or roles.categorical or str(label or 0) not in ("0", "label"):
             raise ConfigurationError(
-                "option_of_other_format",
+                "option_not_used",
                 f"label, features and categorical must not be given for the libsvm file {uri!r}: "
                 "it has one label and numbered features.",
             )

@@ -102,7 +102,7 @@ class TableSchema:
         Raises
         ------
         StorageError
-            ``damaged_table_schema`` when `content` is not a schema.
+            ``altered_manifest`` when `content` is no such thing.
         """
         try:
             known = {field.name for field in fields(cls)}
@@ -117,7 +117,7 @@ class TableSchema:
             sound = False
         if not sound:
             raise StorageError(
-                "damaged_table_schema",
+                "altered_manifest",
                 "The saved schema of the training table is damaged.",
                 "Train again, or restore the folder.",
             )

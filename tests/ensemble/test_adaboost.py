@@ -418,7 +418,7 @@ def test_kept_rows_must_be_there(cuts):
         ({"numMembers": 0}, "invalid_param"),
         ({"learningRate": 0.0}, "invalid_param"),
         ({"sampleRows": 0}, "invalid_param"),
-        ({"stopMetric": "rmse"}, "unknown_score"),
+        ({"stopMetric": "rmse"}, "invalid_param"),
         ({"stopMetric": "auc", "validationFraction": 1.0}, "invalid_param"),
         ({"patience": 0}, "invalid_param"),
         ({"memoryPerTask": "much"}, "invalid_param"),

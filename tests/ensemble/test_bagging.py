@@ -318,14 +318,14 @@ def test_a_failing_member_is_named_and_the_others_stay(shards, tmp_path):
             voting="hard",
             modelDir=str(tmp_path / "m"),
         ).fit(shards)
-    assert caught.value.code == "members_failed"
+    assert caught.value.code == "member_failed"
     assert "3 of 3 members failed; member 0 on shard 0" in caught.value.message
     assert "cannot learn from this" in caught.value.message
     assert not (tmp_path / "m" / "manifest.json").exists()
 
 
 def test_untrusted_types_are_refused_when_they_are_written(shards):
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(StorageError) as caught:
         BaggingClassifier(estimator=Brittle(1e9), numMembers=1, voting="hard").fit(shards)
     assert caught.value.code == "untrusted_type"
     assert "Brittle" in caught.value.message

@@ -370,7 +370,7 @@ def test_missing_values_where_the_learner_takes_them(spark, home):
     ("settings", "code", "match"),
     [
         ({"estimator": DecisionTreeClassifier()}, "not_a_regressor", "must be a regressor"),
-        ({"loss": "squared_error"}, "unknown_loss", "must be one of log_loss"),
+        ({"loss": "squared_error"}, "invalid_param", "must be one of log_loss"),
         ({"lineSearch": "newton"}, "invalid_param", "leaf, row, stage, none"),
         ({"estimator": Ridge(), "lineSearch": "leaf"}, "invalid_param", "single trees"),
         (
@@ -382,7 +382,7 @@ def test_missing_values_where_the_learner_takes_them(spark, home):
         ({"learningRate": 0.0}, "invalid_param", "must be > 0"),
         ({"maxSamples": 1.5}, "invalid_param", "maxSamples"),
         ({"shardsPerStage": 4}, "invalid_param", "has 3 shards"),
-        ({"stopMetric": "rmse"}, "unknown_score", "stopMetric"),
+        ({"stopMetric": "rmse"}, "invalid_param", "stopMetric"),
         ({"stopMetric": "auc", "validationFraction": 0.0}, "invalid_param", "between 0 and 1"),
         ({"estimator": Ridge(alpha=-1)}, "invalid_estimator_parameter", "alpha"),
     ],

@@ -208,7 +208,7 @@ def test_stages_of_spark_are_of_known_classes_and_listed_files(spark, frame, tmp
         files = save_stage(model, folder, "stage")
         part = next((tmp_path / "stage" / "metadata").glob("part-*"))
         part.write_text(json.dumps(json.loads(part.read_text()) | change))
-        code = "untrusted_type" if "class" in change else "damaged_stage"
+        code = "untrusted_type" if "class" in change else "damaged_member"
         refused(code, check_stage, folder, "stage", files)
 
 

@@ -173,7 +173,7 @@ BAD = {
         "'b'",
     ),
     "name_without_header": ("1,2\n3,4\n", {"label": "y"}, "column_not_found", "--header"),
-    "binary": (b"\x1f\x00\x00\x01,2\n", {}, "not_text", "not a text file"),
+    "binary": (b"\x1f\x00\x00\x01,2\n", {}, "wrong_format", "not a text file"),
 }
 
 

@@ -322,10 +322,10 @@ def test_encodings(spark, write):
         "pâté",
         "stray €",
     ]
-    with pytest.raises(DataError, match="not_text.*--encoding"):
+    with pytest.raises(DataError, match="wrong_format.*--encoding"):
         read_table(spark, write("w.csv", text.encode("utf-16")))
     for encoding in ("shift_jis", "klingon", "base64"):
-        with pytest.raises(ConfigurationError, match="unknown_encoding"):
+        with pytest.raises(ConfigurationError, match="invalid_param"):
             read_table(spark, path, encoding=encoding)
 
 
@@ -348,13 +348,13 @@ def test_declared_types(spark, write):
         read_table(spark, path, types={"ok": "number"})
     with pytest.raises(DataError, match="must hold numbers.* 1 of 2 .* '1,5'"):
         read_table(spark, path, types={"x": "number"}, decimal=".")
-    with pytest.raises(ConfigurationError, match="unknown_type.*mean 'number'"):
+    with pytest.raises(ConfigurationError, match="invalid_param.*mean 'number'"):
         read_table(spark, path, types={"x": "numbr"})
     with pytest.raises(ConfigurationError, match="invalid_param"):
         read_table(spark, path, comment="//")
     with pytest.raises(ConfigurationError, match="invalid_param"):
         read_table(spark, path, decimal="'")
-    with pytest.raises(ConfigurationError, match="option_of_other_format"):
+    with pytest.raises(ConfigurationError, match="option_not_used"):
         read_table(spark, "x.parquet", text=["a"])
 
 
@@ -404,7 +404,10 @@ fields = st.text(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 4,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(st.tuples(fields, fields), min_size=3, max_size=9), st.sampled_from(",;|\t"))
 def test_reading_undoes_writing(spark, tmp_path, rows, delimiter):
     path = tmp_path / "t.csv"
@@ -421,7 +424,10 @@ known = [b"a,b,label", b"1,2,x", b"1,2", b'"', b'"a\n', b"\xff,\xfe,\x80", b"", 
 known += [b"\t", b"\\", b"NaN,inf,-0", b"1e999,1,y"]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(st.sampled_from(known) | hostile, max_size=7))
 def test_hostile_tables_are_read_or_refused(spark, tmp_path, lines):
     path = tmp_path / "t.csv"

@@ -161,7 +161,7 @@ def _wait_for_slots(spark: SparkSession, ranks: int, seconds: float) -> None:
 
 def _with_checkpoint(error: SparkMLDistError, store: CheckpointStore) -> SparkMLDistError:
     """Add the location of the last good checkpoint to the error of a loss that is not finite."""
-    if error.code == "loss_not_finite" and (ids := store.ids()):
+    if error.code == "diverged" and (ids := store.ids()):
         error = _with_text(
             error,
             error.message,

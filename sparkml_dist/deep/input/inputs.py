@@ -79,7 +79,7 @@ class InputSpec:
         Raises
         ------
         ConfigurationError
-            ``inputs_and_shape``, ``invalid_param``, ``input_shape_differs``.
+            ``conflicting_params``, ``invalid_param``, ``input_shape_differs``.
         DataError
             ``column_not_found``.
 
@@ -94,7 +94,7 @@ class InputSpec:
             return cls.single(schema.n_features, shape)
         if shape is not None:
             raise ConfigurationError(
-                "inputs_and_shape", "Set the shape of each input in inputs, not in inputShape."
+                "conflicting_params", "Give the shape of each input in inputs, not in inputShape."
             )
         if not isinstance(inputs, Mapping) or not inputs:
             raise ConfigurationError(

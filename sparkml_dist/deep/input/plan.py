@@ -151,10 +151,10 @@ def plan_epoch(
     Raises
     ------
     DataError
-        ``empty_data``.
+        ``no_training_rows``.
     """
     if not any(map(any, row_groups)):
-        raise DataError("empty_data", "There are no rows to train on.")
+        raise DataError("no_training_rows", "There is no row to train on.")
     sizes = [np.asarray(rows, np.int64) for rows in row_groups]
     groups = np.concatenate(
         [np.stack([np.full(len(n), s), np.arange(len(n)), n], axis=1) for s, n in enumerate(sizes)]

@@ -95,8 +95,7 @@ class Checkpointer:
         Raises
         ------
         ConfigurationError
-            ``checkpoint_of_another_training`` or ``checkpoint_of_another_model``, with the first
-            difference.
+            ``plan_differs``, naming the first thing in which they differ.
         StorageError
             ``checkpoint_damaged`` when its arrays do not match the model.
         """
@@ -267,14 +266,14 @@ class Checkpointer:
         for key, value in self._plan.items():
             if stored.get(key) != value:
                 raise ConfigurationError(
-                    "checkpoint_of_another_training",
+                    "plan_differs",
                     f"{where} is of a training with {key} = {stored.get(key)!r}; this one has "
                     f"{value!r}.",
                     "Resume with the same data and settings, or start again with overwrite=True.",
                 )
         if what := first_difference(checkpoint.content["model"], self._signature):
             raise ConfigurationError(
-                "checkpoint_of_another_model",
+                "plan_differs",
                 f"{where} is of another model. The first difference is {what}.",
                 "Resume with the builder of the first run, or pass overwrite=True to start again.",
             )

@@ -26,7 +26,7 @@ from sparkml_dist.ensemble.waves import Stopping, fit_in_waves
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.models.grid_value import GridValue
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
@@ -55,7 +55,7 @@ class _OutOfBag:
         """Metrics of the out-of-bag predictions, when ``oob`` was set."""
         if "oob" not in self.summary:
             raise ConfigurationError(
-                "no_oob", "The model was fitted without oob.", "Fit it with oob=True."
+                "not_kept", "The model was fitted without oob.", "Fit it with oob=True."
             )
         found: dict[str, float | None] = self.summary["oob"]["metrics"]
         return found

@@ -15,7 +15,8 @@ from sparkml_dist.ensemble.calibration.histograms import fit_calibration
 from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.classification_model import ShardClassificationModel
-from sparkml_dist.models.persistable import Saved, save_inside
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import HasClassColumns, HasModelDir, param
@@ -155,7 +156,7 @@ class CalibratedClassifier(
         model, estimator = self._value(self.model), self._value(self.estimator)
         if (model is None) == (estimator is None):
             raise ConfigurationError(
-                "invalid_param",
+                "conflicting_params",
                 "CalibratedClassifier needs either model or estimator. "
                 f"Got {'neither' if model is None else 'both'}.",
                 "Give model=fitted to calibrate it, or estimator=BaggingClassifier(…) to fit it "
@@ -216,7 +217,7 @@ class CalibratedClassifier(
         folder, model = Folder.at(self.getOrDefault(self.modelDir)), self._value(self.model)
         if model is not None and (folder.same_place(model.folder) or folder.contains(model.folder)):
             raise StorageError(
-                "output_exists",
+                "output_is_input",
                 f"modelDir {folder.location!r} holds the very model that is to be calibrated.",
                 "Choose another folder.",
             )

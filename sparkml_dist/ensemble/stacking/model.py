@@ -19,7 +19,7 @@ from sparkml_dist.ensemble.stacking.spark_folder import check_stage, load_stage
 from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.classification_model import ShardClassificationModel
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.scoring import (
     OutputColumns,
@@ -145,7 +145,7 @@ class StackedModel(FittedModel, ShardModel):
         """The level-one data, when ``keepLevelOne`` was set."""
         if not self.content["level_one"]:
             raise ConfigurationError(
-                "no_level_one", "The level-one data was not kept.", "Fit with keepLevelOne=True."
+                "not_kept", "The level-one data was not kept.", "Fit with keepLevelOne=True."
             )
         return open_partitioned(self.folder.uri(LEVEL_ONE))
 

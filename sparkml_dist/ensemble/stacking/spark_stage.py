@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.ensemble.stacking.spark_folder import load_stage, save_stage
 from sparkml_dist.ensemble.stacking.spark_rows import FEATURES, LABEL, WEIGHT
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.filesystem import Folder
 
@@ -56,9 +56,8 @@ def refuse_stage(name: str, stage: Any, *, regression: bool) -> None:
         last = stages[-1] if stages else None
     wanted = "predictionCol" if regression else "probabilityCol"
     if last is None or not last.hasParam(wanted):
-        code = "no_predictions" if regression else "no_probabilities"
         raise ConfigurationError(
-            code,
+            "no_predictions" if regression else "no_probabilities",
             f"The base {name!r}, a {type(stage).__name__}, has no {wanted}.",
             "Use a Spark ML estimator that gives one.",
         )

@@ -22,7 +22,7 @@ from sparkml_dist.ensemble.voting.voting import NamedLearners, VotingClassificat
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.params import param
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -28,10 +28,10 @@ from sparkml_dist.ensemble.voting.learned_weights import RESULT, learn_weights
 from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.grid_value import GridValue
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -121,11 +121,11 @@ class _Voting(NamedLearners):
         if self.getOrDefault(self.learnWeights):
             if weights is not None:
                 raise ConfigurationError(
-                    "invalid_param", "Set either weights or learnWeights, not both."
+                    "conflicting_params", "Set either weights or learnWeights, not both."
                 )
             if self._voting() == "hard":
                 raise ConfigurationError(
-                    "invalid_param", "learnWeights needs voting='soft'. Got 'hard'."
+                    "conflicting_params", "learnWeights needs voting='soft'. Got 'hard'."
                 )
             check_fraction(self.getOrDefault(self.validationFraction))
         if weights is not None:

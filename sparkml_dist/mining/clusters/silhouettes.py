@@ -161,8 +161,7 @@ def silhouette(
         ``invalid_param``.
     DataError
         ``column_not_found``, ``non_numeric_feature``, ``empty_data``, ``not_finite``,
-        ``vector_length``, ``invalid_labels``, ``zero_vector``, ``too_few_clusters``,
-        ``too_many_clusters``.
+        ``vector_length``, ``invalid_prediction``, ``zero_vector``, ``score_undefined``.
     """
     if distanceMeasure not in MEASURES:
         raise ConfigurationError(
@@ -197,7 +196,7 @@ def silhouette(
     bad = [part for part in parts if part.rows[0] < 0]
     if any(part.labels[0] for part in bad):
         raise DataError(
-            "invalid_labels",
+            "invalid_prediction",
             f"A row has no whole number in {predictionCol!r}.",
             "Drop rows without a cluster.",
         )
@@ -209,10 +208,10 @@ def silhouette(
         )
     sums = ClusterSums.joined(parts)
     if len(sums.labels) < 2:
-        raise DataError("too_few_clusters", "A silhouette needs two clusters. Got one.")
+        raise DataError("score_undefined", "A silhouette needs two clusters. Got one.")
     if len(sums.labels) >= known.rows:
         raise DataError(
-            "too_many_clusters",
+            "score_undefined",
             f"A silhouette needs fewer clusters than rows. Got {len(sums.labels):,} clusters.",
         )
     if distanceMeasure in METRICS:

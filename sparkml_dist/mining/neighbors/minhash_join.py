@@ -107,7 +107,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         ConfigurationError
             ``invalid_param`` or ``too_few_hashes``.
         DataError
-            ``column_not_found`` or ``items_type``.
+            ``column_not_found`` or ``column_type``.
         """
         from pyspark.sql import functions as F
 
@@ -144,7 +144,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         ConfigurationError
             ``invalid_param`` or ``too_few_hashes``.
         DataError
-            ``column_not_found`` or ``items_type``.
+            ``column_not_found`` or ``column_type``.
         """
         from pyspark.sql import functions as F
 
@@ -152,7 +152,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         a, b = self._sets(left), self._sets(right)
         if a.schema["items"].dataType != b.schema["items"].dataType:
             raise DataError(
-                "items_type",
+                "column_type",
                 f"The items of left are {a.schema['items'].dataType.simpleString()}, those of "
                 f"right {b.schema['items'].dataType.simpleString()}.",
                 "Cast one of them.",
@@ -171,7 +171,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         kind = check_column(df, items, "items")
         if not isinstance(kind, ArrayType):
             raise DataError(
-                "items_type",
+                "column_type",
                 f"The column {items!r} must be an array of items. Got {kind.simpleString()}.",
                 "For text, split it into words or shingles first.",
             )

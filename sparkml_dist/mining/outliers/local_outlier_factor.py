@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from functools import partial
@@ -12,11 +11,10 @@ import numpy as np
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.cluster.progress import job_description
-from sparkml_dist.errors import DataError, StorageError
+from sparkml_dist.errors import DataError
 from sparkml_dist.mining.outliers.lof_model import LocalOutlierFactorModel
 from sparkml_dist.mining.outliers.lof_tasks import (
     DONE,
-    PLAN,
     ROUTED,
     SAMPLE,
     WORKED,
@@ -29,11 +27,12 @@ from sparkml_dist.mining.outliers.lof_tasks import (
 from sparkml_dist.mining.outliers.median_cut import MedianCut
 from sparkml_dist.mining.outliers.outlier_params import OutlierEstimator
 from sparkml_dist.mining.outliers.point_blocks import PointBlocks, block_file
-from sparkml_dist.mining.point_survey import partial_surveys
+from sparkml_dist.mining.point_survey import planned
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.workspace import temporary_folder
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.persistence.workspace import empty_folder
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -110,12 +109,7 @@ class LocalOutlierFactor(OutlierEstimator):
         self._check()
         columns = self._columns(dataset)
         spark = dataset.sparkSession
-        work = self._value(self.workDir)
-        folder = Folder.at(work) if work else temporary_folder(spark, "lof", "workDir")
-        if not folder.is_empty():
-            raise StorageError(
-                "output_exists", f"workDir {folder.location!r} is not empty.", "Name a new folder."
-            )
+        folder = empty_folder(spark, self._value(self.workDir), "lof", "workDir")
         info = SessionInfo.of(spark)
         memory = parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask")
         wanted = self.getOrDefault(self.numNeighbors)
@@ -130,14 +124,10 @@ class LocalOutlierFactor(OutlierEstimator):
                 info.slots or _SLOTS_UNKNOWN,
                 self._value(self.numPartitions),
             )
-            surveys = partial_surveys(points, sample=SAMPLE).repartition(1)
-            plans = surveys.mapInArrow(planning, PLAN).collect()
-        if not plans:
-            raise DataError("empty_data", "There are no rows.", "Check the data.")
-        plan = json.loads(plans[0]["plan"])
+            plan = planned(points, planning, sample=SAMPLE)
         if plan["rows"] < 2:
             raise DataError(
-                "too_few_points", "One row has no neighbours to be compared with.", "Add rows."
+                "too_few_rows", "One row has no neighbours to be compared with.", "Add rows."
             )
         k = plan["k"]
         if k < wanted:

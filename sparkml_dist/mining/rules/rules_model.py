@@ -92,7 +92,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found`` or ``basket_type``.
+            ``column_not_found`` or ``column_type``.
 
         Notes
         -----
@@ -158,7 +158,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         wanted: Any = self.rules.schema["antecedent"].dataType
         if not isinstance(kind, ArrayType) or kind.elementType != wanted.elementType:
             raise DataError(
-                "basket_type",
+                "column_type",
                 f"The column {name!r} must be {wanted.simpleString()}, as the rules are. "
                 f"Got {kind.simpleString()}.",
                 "Cast it, or set basketCol to the column of baskets.",

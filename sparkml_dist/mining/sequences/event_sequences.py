@@ -34,7 +34,7 @@ def event_sequences(events: DataFrame, *, entity: str, time: str, item: str) -> 
     Raises
     ------
     DataError
-        ``column_not_found`` or ``time_type``.
+        ``column_not_found`` or ``column_type``.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import DateType, NumericType, TimestampNTZType, TimestampType
@@ -44,7 +44,7 @@ def event_sequences(events: DataFrame, *, entity: str, time: str, item: str) -> 
     kind = check_column(events, time, "time")
     if not isinstance(kind, DateType | NumericType | TimestampNTZType | TimestampType):
         raise DataError(
-            "time_type",
+            "column_type",
             f"The time column {time!r} must be a timestamp, a date or a number. "
             f"Got {kind.simpleString()}.",
         )

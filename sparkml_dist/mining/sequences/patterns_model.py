@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.mining.estimator import check_column
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.params import param
@@ -52,8 +52,8 @@ class SequentialPatternsModel(TableModel):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         """Refuse: which use of patterns is meant cannot be known."""
         check_column(dataset, self._value(self.sequenceCol), "sequences")
-        raise DataError(
-            "nothing_to_transform",
+        raise ConfigurationError(
+            "no_transform",
             "Sequential patterns describe data; they add no column to it.",
             "Read model.patterns.",
         )

@@ -30,7 +30,8 @@ from sparkml_dist.mining.sequences.search_space import (
 )
 from sparkml_dist.mining.sequences.sequence_rows import ENCODED, Encoder
 from sparkml_dist.params import param
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -134,7 +135,7 @@ class SequentialPatterns(MiningEstimator):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found``, ``sequence_type``, ``times_type``, ``empty_data``,
+            ``column_not_found``, ``column_type``, ``empty_data``,
             ``bad_times`` or ``too_many_patterns``.
         """
         limits = self._limits()
@@ -211,7 +212,7 @@ class SequentialPatterns(MiningEstimator):
         kind = check_column(df, name, "sequences")
         if not isinstance(kind, ArrayType):
             raise DataError(
-                "sequence_type",
+                "column_type",
                 f"The column {name!r} must be an array of events (arrays of items) or of items. "
                 f"Got {kind.simpleString()}.",
                 "event_sequences makes such a column from an event table.",
@@ -235,7 +236,7 @@ class SequentialPatterns(MiningEstimator):
                 times = named_column(of_times).cast("array<double>")
             else:
                 raise DataError(
-                    "times_type",
+                    "column_type",
                     f"The column {of_times!r} must be an array of numbers, timestamps or dates. "
                     f"Got {time.simpleString()}.",
                 )

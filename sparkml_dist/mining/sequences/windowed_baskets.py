@@ -56,9 +56,9 @@ def windowed_baskets(
     Raises
     ------
     DataError
-        ``column_not_found`` or ``time_type``.
+        ``column_not_found`` or ``column_type``.
     ConfigurationError
-        ``invalid_param``.
+        ``conflicting_params`` or ``invalid_param``.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import DateType, NumericType, TimestampNTZType, TimestampType
@@ -68,7 +68,7 @@ def windowed_baskets(
     kind = check_column(events, time, "time")
     if (window is None) == (session_gap is None) or (window is None and slide is not None):
         raise ConfigurationError(
-            "invalid_param",
+            "conflicting_params",
             "Give either window (and slide, if windows overlap) or session_gap.",
             'For example window="1 day", or session_gap="30 minutes".',
         )
@@ -93,7 +93,7 @@ def windowed_baskets(
         spans = rows.groupBy("e", "start").agg(F.max("end").alias("end"), _items())
     else:
         raise DataError(
-            "time_type",
+            "column_type",
             f"The time column {time!r} must be a timestamp, a date or a number. "
             f"Got {kind.simpleString()}.",
         )

@@ -96,7 +96,7 @@ def test_inputs_that_are_refused(inputs, code, message):
 
 
 def test_inputs_and_a_shape():
-    with pytest.raises(ConfigurationError, match="inputs_and_shape"):
+    with pytest.raises(ConfigurationError, match="conflicting_params"):
         InputSpec.build(SCHEMA, {"a": "shop"}, [1])
 
 
