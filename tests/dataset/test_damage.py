@@ -64,7 +64,7 @@ def test_a_file_with_more_rows_than_the_manifest(data, row_group_rows):
     refused(lambda: data.read_block(0), "file_altered")
     for groups in (None, [0]):
         error = refused(lambda g=groups: data.read_block(0, g, verify=False), "file_altered")
-        assert f"where the manifest has {data.shards[0].rows:,}" in error.message
+        assert f"instead of {data.shards[0].rows:,}" in error.message
 
 
 def test_a_missing_shard(data):
