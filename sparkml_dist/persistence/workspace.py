@@ -58,13 +58,13 @@ def temporary_folder(spark: SparkSession, purpose: str, param: str) -> Folder:
 
 
 def empty_folder(spark: SparkSession, where: str | None, purpose: str, param: str) -> Folder:
-    """Return the folder that the caller names, or a temporary one.
+    """Return the empty folder that the caller names, or a temporary one.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     where : str or None
-        What the caller named.
+        The caller's folder.
     purpose, param : str
         As for `temporary_folder`.
 

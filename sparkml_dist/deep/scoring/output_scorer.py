@@ -27,7 +27,7 @@ __all__ = ["OutputScorer", "score_outputs"]
 
 @dataclass(frozen=True)
 class OutputScorer(NetworkFile):
-    """A network of any outputs as it travels to the workers.
+    """A network with any outputs, in the form that is sent to the workers.
 
     Attributes
     ----------

@@ -33,7 +33,7 @@ _HIDDEN = ("matplotlib", "sklearn")
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A network as it travels to the workers.
+    """A network in the form that is sent to the workers.
 
     Attributes
     ----------
