@@ -37,16 +37,21 @@ coverage: setup  ## Run the tests and measure which lines ran, in workers and ra
 test-attack: setup  ## Attack what is saved, and kill jobs at every place (half an hour)
 	@scripts/attack.sh
 
+.PHONY: test-lowest
+test-lowest: setup  ## Run a core of the tests with the oldest versions allowed, in .venv-lowest
+	@scripts/test_lowest.sh $(ARGS)
+
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
 	@$(MAKE) --no-print-directory setup GPU=1
 	@GPU=1 MODES="local processes" scripts/test.sh tests/gpu_build.py
 
 .PHONY: lint
-lint: setup  ## Check style and types
+lint: setup  ## Check style, types and which floor imports which
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 .PHONY: check
 check:  ## Do what continuous integration does: lint, test
@@ -82,9 +87,9 @@ lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: new
 .PHONY: clean
 clean:  ## Remove what was built or cached; keeps .venv
 	rm -rf build dist spark-warehouse metastore_db derby.log artifacts
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean  ## Remove .venv and .venv-gpu too
-	rm -rf .venv .venv-gpu
+distclean: clean  ## Remove .venv, .venv-gpu and .venv-lowest too
+	rm -rf .venv .venv-gpu .venv-lowest

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.classification_model import ShardClassificationModel
-from sparkml_dist.models.persistable import Saved, save_inside, saved_inside
+from sparkml_dist.models.loading import Saved, saved_inside
+from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.scoring import Predict, Scorer, streams, within
 from sparkml_dist.models.shard_model import ShardModel

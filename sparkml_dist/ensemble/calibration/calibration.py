@@ -15,7 +15,8 @@ from sparkml_dist.ensemble.calibration.histograms import fit_calibration
 from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.classification_model import ShardClassificationModel
-from sparkml_dist.models.persistable import Saved, save_inside
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import HasClassColumns, HasModelDir, param

@@ -28,7 +28,7 @@ from sparkml_dist.ensemble.voting.learned_weights import RESULT, learn_weights
 from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.grid_value import GridValue
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.sizes import parse_size

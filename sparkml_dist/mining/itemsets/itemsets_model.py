@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.mining.table_model import TableModel
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
