@@ -148,8 +148,9 @@ def vote(
 
     Examples
     --------
-    >>> both = vote([bags, network], weights=[1, 2])  # doctest: +SKIP
-    >>> both.transform(test)  # doctest: +SKIP
+    >>> both = vote([model, model], weights=[1, 2])
+    >>> both.transform(iris).columns[-1]
+    'predictedLabel'
     """
     says = [1.0] * len(models) if weights is None else [float(w) for w in weights]
     _check(models, says)

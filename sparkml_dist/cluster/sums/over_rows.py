@@ -52,10 +52,10 @@ def sum_over_partitions(
 
     Examples
     --------
-    >>> def count(batches):  # doctest: +SKIP
+    >>> def count(batches):
     ...     return {"rows": sum(batch.num_rows for batch in batches)}
-    >>> sum_over_partitions(df, count)  # doctest: +SKIP
-    {'rows': array(1000)}
+    >>> sum_over_partitions(iris, count)
+    {'rows': array(150)}
     """
     info = SessionInfo.of(df.sparkSession)
     leaf = LeafTask.of(info, df)

@@ -302,11 +302,13 @@ class BaggingClassifier(_Bagging, EnsembleClassifier):
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
-    >>> bagging = BaggingClassifier(  # doctest: +SKIP
-    ...     estimator=DecisionTreeClassifier(), numMembers=50, labelCol="species"
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> bagging = BaggingClassifier(
+    ...     estimator=DecisionTreeClassifier(), numMembers=4, labelCol="species", numShards=2
     ... )
-    >>> bagging.fit(df).transform(df)  # doctest: +SKIP
+    >>> model = bagging.fit(iris)
+    >>> model.transform(iris).where("predictedLabel = species").count() > 140
+    True
     """
 
     _model_class = BaggingClassificationModel
@@ -334,10 +336,12 @@ resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeRegressor  # doctest: +SKIP
-    >>> bagging = BaggingRegressor(  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> bagging = BaggingRegressor(
     ...     estimator=DecisionTreeRegressor(), numMembers=50, labelCol="price"
     ... )
+    >>> bagging.getNumMembers()
+    50
     """
 
     _model_class = BaggingRegressionModel

@@ -83,8 +83,9 @@ class CalibratedClassifier(
 
     Examples
     --------
-    >>> calibrated = CalibratedClassifier(model=fitted, method="isotonic")  # doctest: +SKIP
-    >>> calibrated.fit(held_out).transform(df)  # doctest: +SKIP
+    >>> calibrated = CalibratedClassifier(model=model, method="sigmoid")
+    >>> calibrated.fit(iris).transform(iris).select("probability").first()[0].size
+    3
     """
 
     model: Any = param("model", "fitted classifier to calibrate")

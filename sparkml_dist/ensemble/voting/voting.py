@@ -206,6 +206,16 @@ modelDir, overwrite, resume, trustedTypes
     References
     ----------
     Kittler, Hatef, Duin, Matas (1998), "On combining classifiers".
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> voting = VotingClassifier(
+    ...     estimators=[("tree", DecisionTreeClassifier()), ("bayes", GaussianNB())], weights=[1, 2]
+    ... )
+    >>> voting.fit(data).weights
+    [1.0, 1.0, 2.0, 2.0]
     """
 
     _model_class = VotingClassificationModel
@@ -231,6 +241,16 @@ class VotingRegressor(_Voting, EnsembleRegressor):
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, trustedTypes
         As for `BaggingRegressor`.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> voting = VotingRegressor(
+    ...     estimators=[("tree", DecisionTreeRegressor()), ("line", Ridge())], learnWeights=True
+    ... )
+    >>> voting.getValidationFraction()
+    0.1
     """
 
     _model_class = VotingRegressionModel

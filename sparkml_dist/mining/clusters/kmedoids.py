@@ -67,7 +67,8 @@ class KMedoids(CentersEstimator):
 
     Examples
     --------
-    >>> KMedoids(k=5, metric="manhattan").fit(df).clusterCenters  # doctest: +SKIP
+    >>> KMedoids(k=3, metric="manhattan").fit(iris).clusterCenters.shape
+    (3, 4)
     """
 
     metric: Any = param("metric", f"one of {', '.join(METRICS)}", TypeConverters.toString)

@@ -46,7 +46,12 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
 
     Examples
     --------
-    >>> pairs = MinHashJoin(threshold=0.7).transform(documents)  # doctest: +SKIP
+    >>> documents = spark.createDataFrame(
+    ...     [(1, ["a", "b", "c", "d"]), (2, ["d", "c", "b", "a"]), (3, ["x", "y", "z"])],
+    ...     "id int, items array<string>",
+    ... )
+    >>> MinHashJoin(threshold=0.7).transform(documents).first()
+    Row(idA=1, idB=2, jaccard=1.0)
     """
 
     threshold: Any = param("threshold", "least Jaccard similarity", TypeConverters.toFloat)

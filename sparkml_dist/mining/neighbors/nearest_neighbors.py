@@ -75,8 +75,12 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
 
     Examples
     --------
-    >>> model = NearestNeighbors(k=5, method="approximate").fit(points)  # doctest: +SKIP
-    >>> model.recall, model.probes  # doctest: +SKIP
+    >>> points = spark.createDataFrame(
+    ...     [(1, [0.0, 0.0]), (2, [0.0, 1.0]), (3, [5.0, 5.0])], "id int, features array<double>"
+    ... )
+    >>> model = NearestNeighbors(k=2).fit(points)
+    >>> model.transform(points).where("id = 1").first()["neighbors"]
+    [Row(id=1, distance=0.0), Row(id=2, distance=1.0)]
     """
 
     k: Any = param("k", "neighbours of each point (>= 1)", TypeConverters.toInt)
