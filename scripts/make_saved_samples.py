@@ -73,13 +73,23 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     builder = home / "small_network.py"
     builder.write_text(BUILDER)
     tree, line = DecisionTreeClassifier(max_depth=2, random_state=0), LogisticRegression()
-    two, shards = [("tree", tree), ("line", line)], {"numShards": 2, "labelCol": "label"}
-    cut = {**shards, "featuresCols": ["x", "z", "kind"], "categoricalCols": ["kind"]}
-    plain = {**shards, "featuresCols": ["x", "z"]}
-    number = {"numShards": 2, "labelCol": "number", "featuresCols": ["x", "z"]}
+    two = [("tree", tree), ("line", line)]
+    shards: dict[str, Any] = {"numShards": 2, "labelCol": "label"}
+    cut: dict[str, Any] = {
+        **shards,
+        "featuresCols": ["x", "z", "kind"],
+        "categoricalCols": ["kind"],
+    }
+    plain: dict[str, Any] = {**shards, "featuresCols": ["x", "z"]}
+    number: dict[str, Any] = {"numShards": 2, "labelCol": "number", "featuresCols": ["x", "z"]}
     stump = DecisionTreeRegressor(max_depth=2, random_state=0)
-    points = {"featuresCols": ["x", "z"]}
-    network = {"builder": f"{builder}:small", "numRanks": 1, "epochs": 1, "batchSize": 16}
+    points: dict[str, Any] = {"featuresCols": ["x", "z"]}
+    network: dict[str, Any] = {
+        "builder": f"{builder}:small",
+        "numRanks": 1,
+        "epochs": 1,
+        "batchSize": 16,
+    }
 
     bagging = sd.BaggingClassifier(estimator=tree, numMembers=2, **cut)
     estimators: dict[str, Any] = {

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import Any, ClassVar
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, cast
 
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import (
@@ -19,7 +21,6 @@ from pyspark.ml.param.shared import (
 from sparkml_dist.errors import ConfigurationError, nearest
 
 __all__ = [
-    "CLASS_COLUMN_DEFAULTS",
     "AccessibleParams",
     "HasClassColumns",
     "HasColumns",
@@ -27,15 +28,11 @@ __all__ = [
     "HasModelDir",
     "HasShards",
     "StandIn",
+    "constructor",
     "param",
 ]
 
-
-CLASS_COLUMN_DEFAULTS = {
-    "probabilityCol": "probability",
-    "rawPredictionCol": "rawPrediction",
-    "predictedLabelCol": "predictedLabel",
-}
+F = TypeVar("F", bound=Callable[..., None])
 
 
 def param(name: str, doc: str, converter: Any = None) -> Any:
@@ -49,23 +46,39 @@ class StandIn:
     value: Any
 
 
-class AccessibleParams(Params):
-    """Gives a class a keyword-only constructor and ``getX`` and ``setX`` from its Params.
+def constructor(init: F) -> F:
+    """Make a constructor of a signature with nothing but keywords: the decorated one has no body.
 
-    A subclass names its default values in ``_defaults``; those of its bases hold as well.
+    What the signature gives a Param is its default value, but for None; what a call gives is set.
+    """
+    parameters = list(inspect.signature(init).parameters.values())[1:]
+    defaults = {p.name: p.default for p in parameters if p.default is not None}
+
+    @functools.wraps(init)
+    def construct(self: Any, **given: Any) -> None:
+        AccessibleParams.__init__(self)
+        self._setDefault(**defaults)
+        self.setParams(**given)
+
+    return cast("F", construct)
+
+
+class AccessibleParams(Params):
+    """Gives a class ``setParams``, and ``getX`` and ``setX`` for each of its Params.
+
+    An estimator spells its Params out in a `constructor`. A fitted model, which nobody constructs,
+    names default values in ``_defaults``; those of its bases hold as well.
     """
 
     _defaults: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, **params: Any) -> None:
+    def __init__(self) -> None:
         super().__init__()
         for base in reversed(type(self).__mro__):
             self._setDefault(**vars(base).get("_defaults", {}))
-        self.setParams(**params)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__signature__ = _signature(cls)  # type: ignore[attr-defined]
         for name, declared in _declared(cls).items():
             capital = name[0].upper() + name[1:]
             if not hasattr(cls, f"get{capital}"):
@@ -128,19 +141,6 @@ def _declared(cls: type) -> dict[str, Any]:
     for base in cls.__mro__:
         found |= {n: p for n, p in vars(base).items() if isinstance(p, Param) and n not in found}
     return found
-
-
-def _signature(cls: type) -> inspect.Signature:
-    """Return what the constructor takes, for help texts and editors."""
-    defaults: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        defaults |= vars(base).get("_defaults", {})
-    return inspect.Signature(
-        [
-            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(n))
-            for n in _declared(cls)
-        ]
-    )
 
 
 def _getter(name: str, doc: str) -> Any:

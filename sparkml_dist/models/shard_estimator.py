@@ -57,15 +57,6 @@ class ShardEstimator(SavedParams, HasCommonParams, Estimator):
     #: What the label is taken for.
     _task: ClassVar[Task] = "classification"
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "featuresCol": "features",
-        "labelCol": "label",
-        "seed": 0,
-        "overwrite": False,
-        "resume": False,
-        "predictionCol": "prediction",
-    }
-
     # -- for subclasses -------------------------------------------------------------------
 
     @abstractmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -76,15 +76,6 @@ class HasNetwork(AccessibleParams):
         "whether to write event files into logs/tensorboard in the model's folder",
         TypeConverters.toBoolean,
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numRanks": 2,
-        "epochs": 10,
-        "validationFraction": 0.0,
-        "monitorMode": "auto",
-        "minDelta": 0.0,
-        "tensorboard": False,
-    }
 
     def _stopping(self) -> EarlyStoppingSettings | None:
         """Return when to end and what to keep; None to go on to the last epoch as it comes.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyspark.ml.param import TypeConverters
@@ -29,7 +30,7 @@ from sparkml_dist.ensemble.one_learner import (
 from sparkml_dist.ensemble.waves import Stopping
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import parse_size
 
@@ -67,8 +68,6 @@ class BoostingParams(OneLearnerClassifier):
     learningRate: Any = param(
         "learningRate", "factor of each member's say (> 0)", TypeConverters.toFloat
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {"numMembers": 50, "learningRate": 1.0}
 
     def _check_params(self, spark: SparkSession) -> None:
         rate = self.getOrDefault(self.learningRate)
@@ -166,7 +165,38 @@ modelDir, overwrite, resume, trustedTypes
     )
 
     _model_class = AdaBoostClassificationModel
-    _defaults: ClassVar[dict[str, Any]] = {"tol": 1e-4, "patience": 10, "validationFraction": 0.1}
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        sampleRows: int | None = None,
+        stopMetric: str | None = None,
+        tol: float = 0.0001,
+        patience: int = 10,
+        validationFraction: float = 0.1,
+        learningRate: float = 1.0,
+        estimator: Any = None,
+        numMembers: int = 50,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
     def _check_params(self, spark: SparkSession) -> None:
         check_at_least_one(self, "sampleRows", "patience")

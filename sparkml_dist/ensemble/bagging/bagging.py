@@ -27,7 +27,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.persistable import Saved
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.session import SessionInfo, get_session
@@ -115,14 +115,6 @@ class _Bagging(Ensemble):
     )
 
     _object_params: ClassVar[tuple[str, ...]] = ("estimator",)
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numMembers": 10,
-        "method": "bagging",
-        "oob": False,
-        "tol": 1e-3,
-        "patience": 2,
-        "validationFraction": 0.1,
-    }
 
     def _learners(self) -> list[Any]:
         if not self.isSet(self.estimator):
@@ -312,6 +304,43 @@ class BaggingClassifier(_Bagging, EnsembleClassifier):
 
     _model_class = BaggingClassificationModel
 
+    @constructor
+    def __init__(
+        self,
+        *,
+        estimator: Any = None,
+        numMembers: int = 10,
+        method: str = "bagging",
+        maxSamples: float | None = None,
+        maxFeatures: float | None = None,
+        oob: bool = False,
+        stopMetric: str | None = None,
+        tol: float = 0.001,
+        patience: int = 2,
+        waveSize: int | None = None,
+        validationFraction: float = 0.1,
+        voting: str = "soft",
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
+
 
 class BaggingRegressor(_Bagging, EnsembleRegressor):
     """Many copies of one regressor, each fitted on a random part of one or a few shards.
@@ -342,3 +371,36 @@ resume, trustedTypes
     """
 
     _model_class = BaggingRegressionModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        estimator: Any = None,
+        numMembers: int = 10,
+        method: str = "bagging",
+        maxSamples: float | None = None,
+        maxFeatures: float | None = None,
+        oob: bool = False,
+        stopMetric: str | None = None,
+        tol: float = 0.001,
+        patience: int = 2,
+        waveSize: int | None = None,
+        validationFraction: float = 0.1,
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...

@@ -18,7 +18,7 @@ from sparkml_dist.models.classification_model import ShardClassificationModel
 from sparkml_dist.models.persistable import Saved, save_inside
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_estimator import ShardEstimator
-from sparkml_dist.params import HasClassColumns, HasModelDir, param
+from sparkml_dist.params import HasClassColumns, HasModelDir, constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home, begin_fit
 from sparkml_dist.persistence.workspace import temporary_folder
@@ -101,13 +101,26 @@ class CalibratedClassifier(
     )
 
     _object_params: ClassVar[tuple[str, ...]] = ("model", "estimator")
-    _defaults: ClassVar[dict[str, Any]] = {
-        "method": "sigmoid",
-        "validationFraction": 0.2,
-        "seed": 0,
-        "overwrite": False,
-        "resume": False,
-    }
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        model: Any = None,
+        estimator: Any = None,
+        method: str = "sigmoid",
+        validationFraction: float = 0.2,
+        keyCol: str | None = None,
+        predictedLabelCol: str | None = None,
+        probabilityCol: str | None = None,
+        rawPredictionCol: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str | None = None,
+        weightCol: str | None = None,
+        seed: int = 0,
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> CalibratedClassificationModel:
         start = time.perf_counter()

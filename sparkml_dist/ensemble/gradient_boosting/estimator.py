@@ -89,14 +89,6 @@ class GradientBoosting(LearnerParams):
 
     _model_class: ClassVar[type[Any]]
     _object_params: ClassVar[tuple[str, ...]] = ("estimator",)
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numMembers": 100,
-        "learningRate": 0.1,
-        "maxSamples": 1.0,
-        "tol": 0.0,
-        "patience": 10,
-        "validationFraction": 0.1,
-    }
 
     def _learners(self) -> list[Any]:
         if not self.isSet(self.estimator):

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 from sparkml_dist.ensemble.gradient_boosting.estimator import GradientBoosting
-from sparkml_dist.ensemble.gradient_boosting.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from sparkml_dist.ensemble.gradient_boosting.model import (
     GradientBoostingClassificationModel,
     GradientBoostingRegressionModel,
 )
 from sparkml_dist.models.classifier import ShardClassifier
 from sparkml_dist.models.regressor import ShardRegressor
+from sparkml_dist.params import constructor
 
 __all__ = [
     "GradientBoostingClassificationModel",
@@ -80,7 +81,42 @@ modelDir, overwrite, resume, trustedTypes
     """
 
     _model_class = GradientBoostingClassificationModel
-    _defaults: ClassVar[dict[str, Any]] = {"loss": CLASSIFICATION_LOSSES[0]}
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        estimator: Any = None,
+        numMembers: int = 100,
+        learningRate: float = 0.1,
+        loss: str = "log_loss",
+        alpha: float | None = None,
+        lineSearch: str | None = None,
+        shardsPerStage: int | None = None,
+        maxSamples: float = 1.0,
+        stopMetric: str | None = None,
+        tol: float = 0.0,
+        patience: int = 10,
+        validationFraction: float = 0.1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
 
 class GradientBoostingRegressor(GradientBoosting, ShardRegressor):
@@ -106,4 +142,36 @@ trustedTypes
     """
 
     _model_class = GradientBoostingRegressionModel
-    _defaults: ClassVar[dict[str, Any]] = {"loss": REGRESSION_LOSSES[0]}
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        estimator: Any = None,
+        numMembers: int = 100,
+        learningRate: float = 0.1,
+        loss: str = "squared_error",
+        alpha: float | None = None,
+        lineSearch: str | None = None,
+        shardsPerStage: int | None = None,
+        maxSamples: float = 1.0,
+        stopMetric: str | None = None,
+        tol: float = 0.0,
+        patience: int = 10,
+        validationFraction: float = 0.1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...

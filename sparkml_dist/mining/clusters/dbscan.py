@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ from sparkml_dist.mining.clusters.parts import (
 from sparkml_dist.mining.clusters.space_cut import SpaceCut
 from sparkml_dist.mining.point_estimator import PointEstimator
 from sparkml_dist.mining.point_survey import partial_surveys
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.workspace import temporary_folder
 from sparkml_dist.session import SessionInfo, parse_size
@@ -97,7 +98,19 @@ class DBSCAN(PointEstimator):
         TypeConverters.toString,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {"minPoints": 5, "memoryPerTask": "512m"}
+    @constructor
+    def __init__(
+        self,
+        *,
+        eps: float | None = None,
+        minPoints: int = 5,
+        numPartitions: int | None = None,
+        memoryPerTask: str = "512m",
+        workDir: str | None = None,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> DBSCANModel:
         self._check()

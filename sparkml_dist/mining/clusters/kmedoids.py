@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from sparkml_dist.mining.clusters.centers_estimator import CentersEstimator, che
 from sparkml_dist.mining.clusters.medoid_search import find_medoids
 from sparkml_dist.mining.clusters.nearest_center import METRICS, center_distances
 from sparkml_dist.mining.point_survey import joined_surveys, partial_surveys
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
@@ -74,7 +74,19 @@ class KMedoids(CentersEstimator):
     numSamples: Any = param("numSamples", "samples that are solved (>= 1)", TypeConverters.toInt)
     sampleSize: Any = param("sampleSize", "rows of a sample (> k)", TypeConverters.toInt)
 
-    _defaults: ClassVar[dict[str, Any]] = {"metric": "euclidean", "numSamples": 5}
+    @constructor
+    def __init__(
+        self,
+        *,
+        metric: str = "euclidean",
+        numSamples: int = 5,
+        sampleSize: int | None = None,
+        k: int = 8,
+        seed: int = 0,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> CentersModel:
         self._check()

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.base import Estimator
 from pyspark.ml.param import TypeConverters
@@ -32,7 +32,7 @@ from sparkml_dist.mining.itemsets.packed import sizes_of, unpacked_itemsets
 from sparkml_dist.mining.itemsets.trial import trial
 from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 from sparkml_dist.models.saved_params import SavedParams
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo, parse_size
 
 if TYPE_CHECKING:
@@ -132,13 +132,20 @@ class FrequentItemsets(SavedParams, Estimator):
         "memoryPerTask", "memory of a task's Python worker, like '512m'", TypeConverters.toString
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "itemsCol": "items",
-        "minSupport": 0.1,
-        "target": "frequent",
-        "maxItemsets": 20_000_000,
-        "memoryPerTask": "512m",
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        itemsCol: str = "items",
+        basketCol: str | None = None,
+        minSupport: float = 0.1,
+        minCount: int | None = None,
+        target: str = "frequent",
+        maxLength: int | None = None,
+        maxItemsets: int = 20000000,
+        numPartitions: int | None = None,
+        memoryPerTask: str = "512m",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> FrequentItemsetsModel:
         self._check()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.base import Transformer
 from pyspark.ml.param import TypeConverters
@@ -12,7 +12,7 @@ from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.estimator import check_column, check_fraction, check_whole
 from sparkml_dist.mining.neighbors.minhash import BandKeys, Bands
 from sparkml_dist.models.saved_params import SavedParams
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -56,14 +56,17 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
     itemsCol: Any = param("itemsCol", "array column of the sets' items", TypeConverters.toString)
     idCol: Any = param("idCol", "column that identifies a set", TypeConverters.toString)
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "threshold": 0.8,
-        "recall": 0.95,
-        "maxHashes": 512,
-        "itemsCol": "items",
-        "idCol": "id",
-        "seed": 0,
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        threshold: float = 0.8,
+        recall: float = 0.95,
+        maxHashes: int = 512,
+        itemsCol: str = "items",
+        idCol: str = "id",
+        seed: int = 0,
+    ) -> None: ...
 
     @property
     def bands(self) -> Bands:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from sparkml_dist.mining.neighbors.blocks import Blocks
 from sparkml_dist.mining.neighbors.cells import AssignCells, probe_curve, sample, train_centres
 from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighborsModel
 from sparkml_dist.mining.neighbors.points import check_points, point_column
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home
 from sparkml_dist.persistence.workspace import temporary_folder
@@ -97,16 +98,22 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "k": 10,
-        "method": "exact",
-        "metric": "euclidean",
-        "recall": 0.95,
-        "featuresCol": "features",
-        "idCol": "id",
-        "memoryPerTask": "512m",
-        "seed": 0,
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        k: int = 10,
+        method: str = "exact",
+        metric: str = "euclidean",
+        recall: float = 0.95,
+        numCells: int | None = None,
+        featuresCols: Sequence[str] | None = None,
+        idCol: str = "id",
+        modelDir: str | None = None,
+        memoryPerTask: str = "512m",
+        featuresCol: str = "features",
+        seed: int = 0,
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> NearestNeighborsModel:
         """Write the points of `dataset` where tasks can search them.

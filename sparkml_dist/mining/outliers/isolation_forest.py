@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,7 +23,7 @@ from sparkml_dist.mining.outliers.isolation_trees import depth_of, grow_tree
 from sparkml_dist.mining.outliers.outlier_params import OutlierEstimator
 from sparkml_dist.mining.point_columns import PointColumns
 from sparkml_dist.mining.point_survey import joined_surveys, partial_surveys
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
@@ -92,12 +92,21 @@ class IsolationForest(OutlierEstimator, HasSeed):
         TypeConverters.toInt,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numEstimators": 100,
-        "maxSamples": 256,
-        "method": "standard",
-        "seed": 0,
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        numEstimators: int = 100,
+        maxSamples: int = 256,
+        method: str = "standard",
+        extensionLevel: int | None = None,
+        scoreCol: str = "outlierScore",
+        contamination: float | None = None,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> IsolationForestModel:
         self._check()

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyspark.ml.param import TypeConverters
@@ -30,7 +31,7 @@ from sparkml_dist.mining.outliers.median_cut import MedianCut
 from sparkml_dist.mining.outliers.outlier_params import OutlierEstimator
 from sparkml_dist.mining.outliers.point_blocks import PointBlocks, block_file
 from sparkml_dist.mining.point_survey import partial_surveys
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.workspace import temporary_folder
 from sparkml_dist.session import SessionInfo, parse_size
@@ -104,7 +105,20 @@ class LocalOutlierFactor(OutlierEstimator):
         TypeConverters.toString,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {"numNeighbors": 20, "memoryPerTask": "512m"}
+    @constructor
+    def __init__(
+        self,
+        *,
+        numNeighbors: int = 20,
+        numPartitions: int | None = None,
+        memoryPerTask: str = "512m",
+        workDir: str | None = None,
+        scoreCol: str = "outlierScore",
+        contamination: float | None = None,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> LocalOutlierFactorModel:
         self._check()

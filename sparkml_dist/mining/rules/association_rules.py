@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
@@ -27,7 +27,7 @@ from sparkml_dist.mining.rules.measures import MEASURES
 from sparkml_dist.mining.rules.multiple_testing import CORRECTIONS, adjusted
 from sparkml_dist.mining.rules.rule_rows import RulePlan, rule_schema
 from sparkml_dist.mining.rules.rules_model import AssociationRulesModel
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo, parse_size
 
 if TYPE_CHECKING:
@@ -141,20 +141,29 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
     )
     rankBy: Any = param("rankBy", "measure that orders recommendations", TypeConverters.toString)
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "minConfidence": 0.8,
-        "pruneRedundant": False,
-        "minImprovement": 0.0,
-        "pValues": False,
-        "hypotheses": "candidates",
-        "numMissing": 0,
-        "memoryPerTask": "512m",
-        "itemsCol": "items",
-        "countCol": "count",
-        "basketCol": "items",
-        "predictionCol": "prediction",
-        "rankBy": "confidence",
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        minConfidence: float = 0.8,
+        maxConsequent: int | None = None,
+        filters: Any = None,
+        pruneRedundant: bool = False,
+        minImprovement: float = 0.0,
+        pValues: bool = False,
+        correction: str | None = None,
+        hypotheses: str = "candidates",
+        maxPValue: float | None = None,
+        numBaskets: int | None = None,
+        numMissing: int = 0,
+        memoryPerTask: str = "512m",
+        itemsCol: str = "items",
+        countCol: str = "count",
+        basketCol: str = "items",
+        maxRecommendations: int | None = None,
+        rankBy: str = "confidence",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def fit(self, dataset: Any, params: Any = None) -> Any:
         """Make the rules of itemsets.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -28,7 +28,7 @@ from sparkml_dist.mining.sequences.search_space import (
     grown,
 )
 from sparkml_dist.mining.sequences.sequence_rows import ENCODED, Encoder
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo, parse_size
 
 if TYPE_CHECKING:
@@ -111,14 +111,22 @@ class SequentialPatterns(MiningEstimator):
         "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "minSupport": 0.1,
-        "maxLength": 10,
-        "maxPatterns": 10_000_000,
-        "target": "frequent",
-        "sequenceCol": "sequence",
-        "memoryPerTask": "512m",
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        minSupport: float = 0.1,
+        minCount: int | None = None,
+        maxLength: int = 10,
+        minGap: float | None = None,
+        maxGap: float | None = None,
+        maxSpan: float | None = None,
+        target: str = "frequent",
+        sequenceCol: str = "sequence",
+        timesCol: str | None = None,
+        maxPatterns: int = 10000000,
+        memoryPerTask: str = "512m",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> SequentialPatternsModel:
         """Mine the patterns of sequences.
