@@ -112,7 +112,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
             estimator=stump, numMembers=2, **number
         ),
         "IVotesClassifier": sd.IVotesClassifier(estimator=tree, numMembers=2, biteSize=12, **cut),
-        "IsolationForest": sd.IsolationForest(numEstimators=3, seed=1, **points),
+        "IsolationForest": sd.IsolationForest(numMembers=3, seed=1, **points),
         "KMeans": sd.KMeans(k=2, **points),
         "KMedoids": sd.KMedoids(k=2, **points),
         "KerasClassifier": sd.KerasClassifier(**network, **plain),
@@ -120,7 +120,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "KerasRegressor": sd.KerasRegressor(**network, **number),
         "LocalOutlierFactor": sd.LocalOutlierFactor(numNeighbors=3, **points),
         "MiniBatchKMeans": sd.MiniBatchKMeans(k=2, **points),
-        "NearestNeighbors": sd.NearestNeighbors(k=2, idCol="id", **points),
+        "NearestNeighbors": sd.NearestNeighbors(numNeighbors=2, keyCol="id", **points),
         "RobustZScore": sd.RobustZScore(**points),
         "SequentialPatterns": sd.SequentialPatterns(minCount=1, maxLength=2),
         "StackingClassifier": sd.StackingClassifier(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import numbers
 from collections.abc import Callable
 from typing import Any, ClassVar, TypeVar, cast
 
@@ -29,7 +30,10 @@ __all__ = [
     "HasShards",
     "StandIn",
     "constructor",
+    "is_share_or_count",
     "param",
+    "share_of",
+    "share_or_count",
 ]
 
 F = TypeVar("F", bound=Callable[..., None])
@@ -38,6 +42,27 @@ F = TypeVar("F", bound=Callable[..., None])
 def param(name: str, doc: str, converter: Any = None) -> Any:
     """Declare a Param in a class body."""
     return Param(Params._dummy(), name, doc, typeConverter=converter or TypeConverters.identity)
+
+
+def share_or_count(value: Any) -> float | int:
+    """Convert a Param that is a share, in (0, 1], where it is a float, and a number of things
+    otherwise, as scikit-learn has it: 1.0 is all of them, and 1 is one.
+    """
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError(f"{value!r} is neither a share nor a number")
+
+
+def is_share_or_count(value: float, least: int = 1) -> bool:
+    """Tell whether a value is a share in (0, 1], or a whole number of at least `least`."""
+    return value >= least if isinstance(value, int) else 0 < value <= 1
+
+
+def share_of(value: float, total: int) -> float:
+    """Return a share, or a count out of `total`, as a share; no more than all."""
+    return min(1.0, value / max(1, total)) if isinstance(value, int) else value
 
 
 class StandIn:

@@ -30,7 +30,7 @@ from sparkml_dist.ensemble.one_learner import (
 from sparkml_dist.ensemble.waves import Stopping
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
-from sparkml_dist.params import constructor, param
+from sparkml_dist.params import constructor, is_share_or_count, param, share_of, share_or_count
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import parse_size
 
@@ -113,7 +113,7 @@ class AdaBoostClassifier(BoostingParams):
         Rounds, at most.
     learningRate : float, default=1.0
         Factor of each member's say.
-    sampleRows : int, optional
+    maxSamples : int, optional
         Rows that each member sees. By default all of them, or as many as fit into
         ``memoryPerTask`` (512 MiB where it is not set).
     stopMetric : {"auc", "log_loss", "accuracy"}, optional
@@ -145,10 +145,11 @@ modelDir, overwrite, resume, trustedTypes
     >>> boosting.fit(df).transform(df)  # doctest: +SKIP
     """
 
-    sampleRows: Any = param(
-        "sampleRows",
-        "rows that each member sees (>= 1); all that fit into memoryPerTask when not set",
-        TypeConverters.toInt,
+    maxSamples: Any = param(
+        "maxSamples",
+        "rows that each member sees: a share in (0, 1], or a number; all that fit into "
+        "memoryPerTask when not set",
+        share_or_count,
     )
     stopMetric: Any = param(
         "stopMetric",
@@ -170,7 +171,7 @@ modelDir, overwrite, resume, trustedTypes
     def __init__(
         self,
         *,
-        sampleRows: int | None = None,
+        maxSamples: float | int | None = None,
         stopMetric: str | None = None,
         tol: float = 0.0001,
         patience: int = 10,
@@ -199,7 +200,13 @@ modelDir, overwrite, resume, trustedTypes
     ) -> None: ...
 
     def _check_params(self, spark: SparkSession) -> None:
-        check_at_least_one(self, "sampleRows", "patience")
+        check_at_least_one(self, "patience")
+        samples = self._value(self.maxSamples)
+        if samples is not None and not is_share_or_count(samples):
+            raise ConfigurationError(
+                "invalid_maxSamples",
+                f"maxSamples must be a share in (0, 1], or a whole number >= 1. Got {samples}.",
+            )
         if self.isSet(self.memoryPerTask):
             parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask")
         if self.isSet(self.stopMetric):
@@ -213,7 +220,7 @@ modelDir, overwrite, resume, trustedTypes
         super()._check_params(spark)
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
-        plan = super()._plan(data) | {"sampleRows": self._sample_rows(data)}
+        plan = super()._plan(data) | {"maxSamples": self._sample_rows(data)}
         if self.isSet(self.stopMetric):
             names = ("stopMetric", "tol", "patience", "validationFraction")
             plan |= {name: self._value(self.getParam(name)) for name in names}
@@ -221,7 +228,7 @@ modelDir, overwrite, resume, trustedTypes
 
     def _sample_rows(self, data: PartitionedDataset) -> int | None:
         """Return how many rows a member sees; None for all."""
-        asked = self._value(self.sampleRows)
+        asked = self._value(self.maxSamples)
         if asked is None:
             traits = Traits.of(self._learners()[0])
             features = data.n_features * 4.0
@@ -230,7 +237,8 @@ modelDir, overwrite, resume, trustedTypes
             features *= np.dtype(traits.dtype).itemsize / 4
             memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
             asked = max(1, int(memory / (features * _BLOCKS_IN_MEMORY + _ROW_BYTES)))
-        return None if asked >= data.n_rows else int(asked)
+        rows = max(1, round(share_of(asked, data.n_rows) * data.n_rows))
+        return None if rows >= data.n_rows else rows
 
     def _stopping(self) -> Stopping | None:
         if not self.isSet(self.stopMetric):

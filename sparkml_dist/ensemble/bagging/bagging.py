@@ -27,7 +27,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.persistable import Saved
-from sparkml_dist.params import constructor, param
+from sparkml_dist.params import constructor, param, share_or_count
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.session import SessionInfo, get_session
@@ -86,10 +86,10 @@ class _Bagging(Ensemble):
         TypeConverters.toString,
     )
     maxSamples: Any = param(
-        "maxSamples", "expected rows of a bag as a share, in (0, 1]", TypeConverters.toFloat
+        "maxSamples", "expected rows of a bag: a share in (0, 1], or a number", share_or_count
     )
     maxFeatures: Any = param(
-        "maxFeatures", "features of a member as a share, in (0, 1]", TypeConverters.toFloat
+        "maxFeatures", "features of a member: a share in (0, 1], or a number", share_or_count
     )
     oob: Any = param(
         "oob", "whether to judge every row by members that did not see it", TypeConverters.toBoolean
@@ -172,16 +172,13 @@ class _Bagging(Ensemble):
         first = Sampling.of("pasting", max_features=sampling.max_features)
         whole = sampling.method == "bagging" and not self.isSet(self.maxSamples)
         untouched = n // per_member if whole else 0
-        return [
-            MemberPlan(
-                i,
-                0,
-                tuple(sorted((i * per_member + j) % n for j in range(per_member))),
-                first if i < untouched else sampling,
-                kept,
-            )
-            for i in range(self.getOrDefault(self.numMembers))
-        ]
+        plans = []
+        for i in range(self.getOrDefault(self.numMembers)):
+            shards = tuple(sorted((i * per_member + j) % n for j in range(per_member)))
+            own = first if i < untouched else sampling
+            rows = sum(data.shards[j].rows for j in shards)
+            plans.append(MemberPlan(i, 0, shards, own.sized(rows), kept))
+        return plans
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         plan = super()._plan(data)
@@ -311,8 +308,8 @@ class BaggingClassifier(_Bagging, EnsembleClassifier):
         estimator: Any = None,
         numMembers: int = 10,
         method: str = "bagging",
-        maxSamples: float | None = None,
-        maxFeatures: float | None = None,
+        maxSamples: float | int | None = None,
+        maxFeatures: float | int | None = None,
         oob: bool = False,
         stopMetric: str | None = None,
         tol: float = 0.001,
@@ -379,8 +376,8 @@ resume, trustedTypes
         estimator: Any = None,
         numMembers: int = 10,
         method: str = "bagging",
-        maxSamples: float | None = None,
-        maxFeatures: float | None = None,
+        maxSamples: float | int | None = None,
+        maxFeatures: float | int | None = None,
         oob: bool = False,
         stopMetric: str | None = None,
         tol: float = 0.001,

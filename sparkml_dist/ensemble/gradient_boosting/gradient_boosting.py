@@ -46,7 +46,7 @@ class GradientBoostingClassifier(GradientBoosting, ShardClassifier):
         gradient, and each stage takes one Newton step for every class. ``"none"``: steps of 1.
         When not set the first of them that is possible: for single trees, for other learners
         that take weights, and for the rest.
-    shardsPerStage : int, optional
+    shardsPerMember : int, optional
         As many as tasks run at a time, and at most 8, when not set. Scoring takes time in
         proportion.
     maxSamples : float, default=1.0
@@ -92,8 +92,8 @@ modelDir, overwrite, resume, trustedTypes
         loss: str = "log_loss",
         alpha: float | None = None,
         lineSearch: str | None = None,
-        shardsPerStage: int | None = None,
-        maxSamples: float = 1.0,
+        shardsPerMember: int | None = None,
+        maxSamples: float | int = 1.0,
         stopMetric: str | None = None,
         tol: float = 0.0,
         patience: int = 10,
@@ -129,7 +129,7 @@ class GradientBoostingRegressor(GradientBoosting, ShardRegressor):
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
     alpha : float, default=0.9
         For ``"huber"``: share of the residuals that count as small.
-    numMembers, learningRate, lineSearch, shardsPerStage, maxSamples, stopMetric, tol, patience, \
+    numMembers, learningRate, lineSearch, shardsPerMember, maxSamples, stopMetric, tol, patience, \
 validationFraction, seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, \
 keyCol, predictionCol, numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, \
 trustedTypes
@@ -153,8 +153,8 @@ trustedTypes
         loss: str = "squared_error",
         alpha: float | None = None,
         lineSearch: str | None = None,
-        shardsPerStage: int | None = None,
-        maxSamples: float = 1.0,
+        shardsPerMember: int | None = None,
+        maxSamples: float | int = 1.0,
         stopMetric: str | None = None,
         tol: float = 0.0,
         patience: int = 10,

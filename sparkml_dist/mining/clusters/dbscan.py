@@ -68,7 +68,7 @@ class DBSCAN(PointEstimator):
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; boxes are made small enough for it where they can be
         cut.
-    workDir : str, optional
+    modelDir : str, optional
         Empty folder, seen by the driver and all workers, for the core points; a temporary one
         when not set.
     predictionCol : str, default="prediction"
@@ -92,8 +92,8 @@ class DBSCAN(PointEstimator):
     memoryPerTask: Any = param(
         "memoryPerTask", "memory of a task's Python worker, like '512m'", TypeConverters.toString
     )
-    workDir: Any = param(
-        "workDir",
+    modelDir: Any = param(
+        "modelDir",
         "empty folder, seen by all workers, for the core points; a temporary one when not set",
         TypeConverters.toString,
     )
@@ -106,7 +106,7 @@ class DBSCAN(PointEstimator):
         minPoints: int = 5,
         numPartitions: int | None = None,
         memoryPerTask: str = "512m",
-        workDir: str | None = None,
+        modelDir: str | None = None,
         featuresCols: Sequence[str] | None = None,
         featuresCol: str = "features",
         predictionCol: str = "prediction",
@@ -116,11 +116,11 @@ class DBSCAN(PointEstimator):
         self._check()
         columns = self._columns(dataset)
         spark = dataset.sparkSession
-        work = self._value(self.workDir)
-        folder = Folder.at(work) if work else temporary_folder(spark, "dbscan", "workDir")
+        work = self._value(self.modelDir)
+        folder = Folder.at(work) if work else temporary_folder(spark, "dbscan", "modelDir")
         if not folder.is_empty():
             raise DataError(
-                "output_exists", f"workDir {folder.location!r} is not empty.", "Name a new folder."
+                "output_exists", f"modelDir {folder.location!r} is not empty.", "Name a new folder."
             )
         folder.create()
         info = SessionInfo.of(spark)

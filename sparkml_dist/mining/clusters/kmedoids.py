@@ -51,7 +51,7 @@ class KMedoids(CentersEstimator):
     featuresCol, featuresCols : str, list of str
         Columns of coordinates; every numeric column when neither is there.
     k : int, default=8
-    metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
+    distanceMeasure : {"euclidean", "manhattan", "cosine"}, default="euclidean"
     numSamples : int, default=5
     sampleSize : int, optional
         Rows of a sample; ``max(1000, 40 + 2 k)`` when not set. A task holds the distances of all
@@ -67,10 +67,12 @@ class KMedoids(CentersEstimator):
 
     Examples
     --------
-    >>> KMedoids(k=5, metric="manhattan").fit(df).clusterCenters  # doctest: +SKIP
+    >>> KMedoids(k=5, distanceMeasure="manhattan").fit(df).clusterCenters  # doctest: +SKIP
     """
 
-    metric: Any = param("metric", f"one of {', '.join(METRICS)}", TypeConverters.toString)
+    distanceMeasure: Any = param(
+        "distanceMeasure", f"one of {', '.join(METRICS)}", TypeConverters.toString
+    )
     numSamples: Any = param("numSamples", "samples that are solved (>= 1)", TypeConverters.toInt)
     sampleSize: Any = param("sampleSize", "rows of a sample (> k)", TypeConverters.toInt)
 
@@ -78,7 +80,7 @@ class KMedoids(CentersEstimator):
     def __init__(
         self,
         *,
-        metric: str = "euclidean",
+        distanceMeasure: str = "euclidean",
         numSamples: int = 5,
         sampleSize: int | None = None,
         k: int = 8,
@@ -93,7 +95,7 @@ class KMedoids(CentersEstimator):
         columns = self._columns(dataset)
         spark, start = dataset.sparkSession, time.perf_counter()
         info = SessionInfo.of(spark)
-        k, metric = self.getOrDefault(self.k), self.getOrDefault(self.metric)
+        k, metric = self.getOrDefault(self.k), self.getOrDefault(self.distanceMeasure)
         samples, seed = self.getOrDefault(self.numSamples), self.getOrDefault(self.seed)
         size = self._value(self.sampleSize) or max(1000, 40 + 2 * k)
         points = columns.points(dataset)
@@ -133,8 +135,8 @@ class KMedoids(CentersEstimator):
 
     def _check(self) -> None:
         super()._check()
-        metric, size = self.getOrDefault(self.metric), self._value(self.sampleSize)
-        self._require(self.metric, metric in METRICS, f"one of {', '.join(METRICS)}")
+        metric, size = self.getOrDefault(self.distanceMeasure), self._value(self.sampleSize)
+        self._require(self.distanceMeasure, metric in METRICS, f"one of {', '.join(METRICS)}")
         self._require(self.numSamples, self.getOrDefault(self.numSamples) >= 1, "at least 1")
         k = self.getOrDefault(self.k)
         self._require(self.sampleSize, size is None or size > k, f"more than k ({k})")

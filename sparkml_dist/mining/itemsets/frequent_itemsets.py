@@ -179,10 +179,10 @@ class FrequentItemsets(SavedParams, Estimator):
         mining_took = time.perf_counter() - start - counting
         model = FrequentItemsetsModel(
             unpacked_itemsets(packed, vocabulary, item_type, totals.baskets),
-            n_baskets=totals.baskets,
-            min_count=counted.min_count,
+            numBaskets=totals.baskets,
+            minCount=counted.min_count,
             sizes=sizes,
-            item_type=item_type,
+            itemType=item_type,
             summary={
                 "seconds": {"count": round(counting, 3), "mine": round(mining_took, 3)},
                 "frequent_items": len(vocabulary),

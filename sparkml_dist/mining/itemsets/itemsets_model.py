@@ -22,14 +22,14 @@ class FrequentItemsetsModel(TableModel):
     itemsets : pyspark.sql.DataFrame
         ``items`` (array, sorted), ``count`` (long: baskets that hold them), ``support`` (double:
         their share); made by executors when it is read.
-    n_baskets : int
+    numBaskets : int
         Baskets that were mined.
-    n_itemsets : int
+    numItemsets : int
     sizes : dict of int to int
         Number of itemsets by number of items.
-    min_count : int
+    minCount : int
         Baskets that hold every itemset, at least.
-    item_type : str
+    itemType : str
         Spark's name of the items' type.
     summary : dict
         How the fit went.
@@ -41,31 +41,31 @@ class FrequentItemsetsModel(TableModel):
         self,
         itemsets: DataFrame,
         *,
-        n_baskets: int,
-        min_count: int,
+        numBaskets: int,
+        minCount: int,
         sizes: dict[int, int],
-        item_type: str,
+        itemType: str,
         summary: dict[str, Any],
         stored: DataFrame | None = None,
     ) -> None:
         content = {
-            "n_baskets": n_baskets,
-            "min_count": min_count,
+            "numBaskets": numBaskets,
+            "minCount": minCount,
             "sizes": {str(size): number for size, number in sizes.items()},
-            "item_type": item_type,
+            "itemType": itemType,
             "summary": summary,
         }
         super().__init__(tables={"itemsets": itemsets}, content=content)
         self.itemsets = itemsets
-        self.n_baskets = n_baskets
-        self.min_count = min_count
+        self.numBaskets = numBaskets
+        self.minCount = minCount
         self.sizes = sizes
-        self.item_type = item_type
+        self.itemType = itemType
         self.summary = summary
         self._stored = stored
 
     @property
-    def n_itemsets(self) -> int:
+    def numItemsets(self) -> int:
         """Number of itemsets."""
         return sum(self.sizes.values())
 
@@ -91,15 +91,15 @@ class FrequentItemsetsModel(TableModel):
         content = saved.state["content"]
         return cls(
             cls._read_tables(saved)["itemsets"],
-            n_baskets=int(content["n_baskets"]),
-            min_count=int(content["min_count"]),
+            numBaskets=int(content["numBaskets"]),
+            minCount=int(content["minCount"]),
             sizes={int(size): int(number) for size, number in content["sizes"].items()},
-            item_type=str(content["item_type"]),
+            itemType=str(content["itemType"]),
             summary=dict(content["summary"]),
         )
 
     def __repr__(self) -> str:
         return (
-            f"FrequentItemsetsModel({self.n_itemsets:,} itemsets in at least {self.min_count:,} of "
-            f"{self.n_baskets:,} baskets)"
+            f"FrequentItemsetsModel({self.numItemsets:,} itemsets in at least {self.minCount:,} of "
+            f"{self.numBaskets:,} baskets)"
         )

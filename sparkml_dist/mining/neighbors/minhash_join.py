@@ -39,7 +39,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
     itemsCol : str, default="items"
         Array column. Items that a set holds twice count once, nulls are left out; sets that are
         null or empty are like none.
-    idCol : str, default="id"
+    keyCol : str, default="id"
         Column that identifies a set.
     seed : int, default=0
 
@@ -54,7 +54,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
     )
     maxHashes: Any = param("maxHashes", "most hashes of a signature", TypeConverters.toInt)
     itemsCol: Any = param("itemsCol", "array column of the sets' items", TypeConverters.toString)
-    idCol: Any = param("idCol", "column that identifies a set", TypeConverters.toString)
+    keyCol: Any = param("keyCol", "column that identifies a set", TypeConverters.toString)
 
     @constructor
     def __init__(
@@ -64,7 +64,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         recall: float = 0.95,
         maxHashes: int = 512,
         itemsCol: str = "items",
-        idCol: str = "id",
+        keyCol: str = "id",
         seed: int = 0,
     ) -> None: ...
 
@@ -133,7 +133,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         Parameters
         ----------
         left, right : pyspark.sql.DataFrame
-            With the same columns idCol and itemsCol.
+            With the same columns keyCol and itemsCol.
 
         Returns
         -------
@@ -168,7 +168,7 @@ class MinHashJoin(SavedParams, Transformer, HasSeed):
         from pyspark.sql import functions as F
         from pyspark.sql.types import ArrayType
 
-        items, identity = self._value(self.itemsCol), self._value(self.idCol)
+        items, identity = self._value(self.itemsCol), self._value(self.keyCol)
         check_column(df, identity, "id")
         kind = check_column(df, items, "items")
         if not isinstance(kind, ArrayType):

@@ -18,7 +18,7 @@ from sparkml_dist.mining.estimator import MiningEstimator, check_column, check_w
 from sparkml_dist.mining.neighbors.blocks import Blocks
 from sparkml_dist.mining.neighbors.cells import AssignCells, probe_curve, sample, train_centres
 from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighborsModel
-from sparkml_dist.mining.neighbors.points import check_points, point_column
+from sparkml_dist.mining.neighbors.points import check_points, feature_names, point_column
 from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home
@@ -51,10 +51,10 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
 
     Parameters
     ----------
-    k : int, default=10
+    numNeighbors : int, default=10
         Neighbours of each point.
     method : {"exact", "approximate"}, default="exact"
-    metric : {"euclidean", "cosine"}, default="euclidean"
+    distanceMeasure : {"euclidean", "cosine"}, default="euclidean"
     recall : float, default=0.95
         Share of the true neighbours that the approximate method is to find, in (0, 1).
     numCells : int, optional
@@ -63,7 +63,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         An array of numbers or an ML vector.
     featuresCols : list of str, optional
         Numeric columns, in place of featuresCol.
-    idCol : str, default="id"
+    keyCol : str, default="id"
         Column that identifies the points that are fit: whole numbers or strings.
     modelDir : str, optional
         Folder, seen by the driver and all workers, where fit keeps the points; a temporary one
@@ -74,21 +74,25 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
 
     Examples
     --------
-    >>> model = NearestNeighbors(k=5, method="approximate").fit(points)  # doctest: +SKIP
+    >>> model = NearestNeighbors(numNeighbors=5, method="approximate").fit(points)  # doctest: +SKIP
     >>> model.recall, model.probes  # doctest: +SKIP
     """
 
-    k: Any = param("k", "neighbours of each point (>= 1)", TypeConverters.toInt)
+    numNeighbors: Any = param(
+        "numNeighbors", "neighbours of each point (>= 1)", TypeConverters.toInt
+    )
     method: Any = param("method", "exact or approximate", TypeConverters.toString)
-    metric: Any = param("metric", "euclidean or cosine", TypeConverters.toString)
+    distanceMeasure: Any = param("distanceMeasure", "euclidean or cosine", TypeConverters.toString)
     recall: Any = param(
         "recall", "share of true neighbours the approximate method finds", TypeConverters.toFloat
     )
     numCells: Any = param("numCells", "cells of the approximate method", TypeConverters.toInt)
     featuresCols: Any = param(
-        "featuresCols", "numeric columns, in place of featuresCol", TypeConverters.toListString
+        "featuresCols",
+        "numeric columns, by name or glob, in place of featuresCol",
+        TypeConverters.toListString,
     )
-    idCol: Any = param("idCol", "column that identifies a point", TypeConverters.toString)
+    keyCol: Any = param("keyCol", "column that identifies a point", TypeConverters.toString)
     modelDir: Any = param(
         "modelDir",
         "folder, seen by all workers, where fit keeps the points; a temporary one when not set",
@@ -102,13 +106,13 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
     def __init__(
         self,
         *,
-        k: int = 10,
+        numNeighbors: int = 10,
         method: str = "exact",
-        metric: str = "euclidean",
+        distanceMeasure: str = "euclidean",
         recall: float = 0.95,
         numCells: int | None = None,
         featuresCols: Sequence[str] | None = None,
-        idCol: str = "id",
+        keyCol: str = "id",
         modelDir: str | None = None,
         memoryPerTask: str = "512m",
         featuresCol: str = "features",
@@ -137,14 +141,14 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         points = dataset.select(self._id(dataset), self._points(dataset).alias("x"))
         folder = self._folder(spark)
         check_workers(spark)
-        cosine = self._value(self.metric) == "cosine"
+        cosine = self._value(self.distanceMeasure) == "cosine"
         n, width = check_points(points, nonzero=cosine)
-        k = self._value(self.k)
+        k = self._value(self.numNeighbors)
         if n < k:
             raise DataError(
                 "too_few_points",
-                f"{n:,} points were given, fewer than k={k} neighbours.",
-                "Lower k.",
+                f"{n:,} points were given, fewer than numNeighbors={k}.",
+                "Lower numNeighbors.",
             )
         if cosine:
             points = points.withColumn("x", _normalised())
@@ -167,8 +171,10 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         except BaseException:
             folder.delete()
             raise
-        loaded = NearestNeighborsModel.load(folder.location)
-        return self._copyValues(loaded)
+        loaded = self._copyValues(NearestNeighborsModel.load(folder.location))
+        if patterns := self._value(self.featuresCols):  # new rows may have more that match
+            loaded.setParams(featuresCols=feature_names(dataset, patterns))
+        return loaded
 
     def _centres(
         self, points: DataFrame, n: int, width: int, memory: int, task_cpus: int
@@ -189,16 +195,18 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         seed = self._value(self.seed)
         share = min(1.0, _SAMPLE / blocks.n)
         queries = sample(points, share, seed, 2).repartition(info.slots or 8)
-        curve = probe_curve(queries, centres, blocks, self._value(self.k), info.task_cpus)
+        curve = probe_curve(
+            queries, centres, blocks, self._value(self.numNeighbors), info.task_cpus
+        )
         probes = curve.probes_for(min(0.999, self._value(self.recall) + 0.005))
         recall = curve.recall(probes)
         _logger.info("%d of %d cells are visited: recall %.4f", probes, len(centres), recall)
         return {"centres": centres.tolist(), "probes": probes, "recall": recall}
 
     def _check_params(self) -> None:
-        check_whole("k", self._value(self.k))
+        check_whole("numNeighbors", self._value(self.numNeighbors))
         check_whole("numCells", self._value(self.numCells))
-        for name, known in (("method", _METHODS), ("metric", METRICS)):
+        for name, known in (("method", _METHODS), ("distanceMeasure", METRICS)):
             value = self._value(self.getParam(name))
             if value not in known:
                 raise ConfigurationError(
@@ -222,7 +230,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         from pyspark.sql import functions as F
         from pyspark.sql.types import IntegralType, StringType
 
-        name = self._value(self.idCol)
+        name = self._value(self.keyCol)
         kind = check_column(df, name, "id")
         if isinstance(kind, IntegralType):
             return F.col(f"`{name}`").cast("long").alias("id")

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.many_columns import number_array
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_column
@@ -16,7 +17,7 @@ from sparkml_dist.mining.estimator import check_column
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["check_points", "matrix_of", "point_column"]
+__all__ = ["check_points", "feature_names", "matrix_of", "point_column"]
 
 
 def point_column(df: DataFrame, column: str, columns: Sequence[str] | None) -> Column:
@@ -28,7 +29,7 @@ def point_column(df: DataFrame, column: str, columns: Sequence[str] | None) -> C
     column : str
         An array of numbers or an ML vector.
     columns : sequence of str, optional
-        Numeric columns, in place of `column`.
+        Numeric columns, by name or glob, in place of `column`.
 
     Raises
     ------
@@ -41,17 +42,24 @@ def point_column(df: DataFrame, column: str, columns: Sequence[str] | None) -> C
     from pyspark.sql.types import ArrayType, BooleanType, NumericType
 
     if columns:
-        for name in columns:
+        names = feature_names(df, columns)
+        for name in names:
             kind = check_column(df, name, "features")
             if not isinstance(kind, NumericType | BooleanType):
                 raise _not_numeric(name, kind.simpleString())
-        return number_array(columns, "double")
+        return number_array(names, "double")
     kind = check_column(df, column, "features")
     if isinstance(kind, VectorUDT):
         return vector_to_array(F.col(f"`{column}`"))
     if isinstance(kind, ArrayType) and isinstance(kind.elementType, NumericType):
         return F.col(f"`{column}`").cast("array<double>")
     raise _not_numeric(column, kind.simpleString())
+
+
+def feature_names(df: DataFrame, columns: Sequence[str]) -> list[str]:
+    """Return the columns of a DataFrame that names and globs stand for."""
+    types = {field.name: field.dataType for field in df.schema.fields}
+    return match_columns("features", list(columns), types)
 
 
 def _not_numeric(name: str, kind: str) -> DataError:

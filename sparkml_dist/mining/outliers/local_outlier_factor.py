@@ -70,7 +70,7 @@ class LocalOutlierFactor(OutlierEstimator):
         Number of blocks, at least, as a power of two; chosen by memory and slots when not set.
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; blocks are made small enough for it.
-    workDir : str, optional
+    modelDir : str, optional
         Empty folder, seen by the driver and all workers, for the points; a temporary one when
         not set.
     predictionCol, scoreCol : str
@@ -99,8 +99,8 @@ class LocalOutlierFactor(OutlierEstimator):
     memoryPerTask: Any = param(
         "memoryPerTask", "memory of a task's Python worker, like '512m'", TypeConverters.toString
     )
-    workDir: Any = param(
-        "workDir",
+    modelDir: Any = param(
+        "modelDir",
         "empty folder, seen by all workers, for the points; a temporary one when not set",
         TypeConverters.toString,
     )
@@ -112,7 +112,7 @@ class LocalOutlierFactor(OutlierEstimator):
         numNeighbors: int = 20,
         numPartitions: int | None = None,
         memoryPerTask: str = "512m",
-        workDir: str | None = None,
+        modelDir: str | None = None,
         scoreCol: str = "outlierScore",
         contamination: float | None = None,
         featuresCols: Sequence[str] | None = None,
@@ -124,11 +124,11 @@ class LocalOutlierFactor(OutlierEstimator):
         self._check()
         columns = self._columns(dataset)
         spark = dataset.sparkSession
-        work = self._value(self.workDir)
-        folder = Folder.at(work) if work else temporary_folder(spark, "lof", "workDir")
+        work = self._value(self.modelDir)
+        folder = Folder.at(work) if work else temporary_folder(spark, "lof", "modelDir")
         if not folder.is_empty():
             raise DataError(
-                "output_exists", f"workDir {folder.location!r} is not empty.", "Name a new folder."
+                "output_exists", f"modelDir {folder.location!r} is not empty.", "Name a new folder."
             )
         info = SessionInfo.of(spark)
         memory = parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask")

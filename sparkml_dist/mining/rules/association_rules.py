@@ -78,9 +78,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
     memoryPerTask : str, default="512m"
         Memory of a task beyond its interpreter.
     itemsCol, countCol : str, default="items", "count"
-        Columns of the itemsets.
-    basketCol : str, default="items"
-        Array column of the baskets that the model's `transform` reads.
+        Columns of the itemsets; the model's `transform` reads baskets from itemsCol too.
     predictionCol : str, default="prediction"
         Column that the model's `transform` adds.
     maxRecommendations : int, optional
@@ -135,7 +133,6 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
     countCol: Any = param(
         "countCol", "column of the itemsets' support counts", TypeConverters.toString
     )
-    basketCol: Any = param("basketCol", "array column of the baskets", TypeConverters.toString)
     maxRecommendations: Any = param(
         "maxRecommendations", "most items recommended for a basket", TypeConverters.toInt
     )
@@ -159,7 +156,6 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         memoryPerTask: str = "512m",
         itemsCol: str = "items",
         countCol: str = "count",
-        basketCol: str = "items",
         maxRecommendations: int | None = None,
         rankBy: str = "confidence",
         predictionCol: str = "prediction",
@@ -191,7 +187,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
             ``too_many_itemsets`` for memoryPerTask.
         """
         # Connect's DataFrame has every attribute: a column of that name, which may not exist.
-        if not isinstance(getattr(dataset, "n_baskets", None), int):
+        if not isinstance(getattr(dataset, "numBaskets", None), int):
             return super().fit(dataset, params)
         known: dict[str, Any] = dict(getattr(dataset, "summary", {}))
         target = known.get("target", "frequent")
@@ -203,7 +199,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
             )
         told = self.copy()
         if not self.isSet("numBaskets"):
-            told.setParams(numBaskets=int(dataset.n_baskets))
+            told.setParams(numBaskets=int(dataset.numBaskets))
         if not self.isSet("numMissing"):
             told.setParams(numMissing=int(known.get("null_baskets", 0)))
         return told.fit(dataset.itemsets, params)

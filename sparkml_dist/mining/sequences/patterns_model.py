@@ -25,7 +25,7 @@ class SequentialPatternsModel(TableModel):
     patterns : pyspark.sql.DataFrame
         ``sequence`` (array of elements, each an array of items), ``count`` of the sequences
         that hold it, ``support``.
-    n_sequences : int
+    numSequences : int
         Sequences that were mined.
     """
 
@@ -40,7 +40,7 @@ class SequentialPatternsModel(TableModel):
         return self.tables["patterns"]
 
     @property
-    def n_sequences(self) -> int:
+    def numSequences(self) -> int:
         """Sequences that were mined."""
         return int(self.content["numSequences"])
 

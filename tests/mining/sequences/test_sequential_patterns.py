@@ -81,7 +81,7 @@ def test_patterns_are_those_of_brute_force(frame, sequences, limits, target):
         everything, expected = expected, closed_only(expected)
         assert len(expected) < len(everything)
     assert as_dict(model.patterns) == expected
-    assert model.n_sequences == len(sequences)
+    assert model.numSequences == len(sequences)
     assert all(r.support == r["count"] / len(sequences) for r in model.patterns.collect())
 
 
@@ -127,7 +127,7 @@ def test_nothing_frequent_gives_no_rows_and_a_model_that_can_be_kept(spark, fram
     model.save(str(tmp_path / "model"))
     loaded = SequentialPatternsModel.load(str(tmp_path / "model"))
     assert loaded.patterns.count() == 0
-    assert loaded.n_sequences == model.n_sequences
+    assert loaded.numSequences == model.numSequences
 
 
 def test_parts_keep_to_the_budget():
