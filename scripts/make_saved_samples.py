@@ -156,7 +156,6 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules
     made["GridValue"] = lambda: GridValue(two)
-    made["MinHashJoin"] = lambda: sd.MinHashJoin(threshold=0.5)
     made["VotedClassificationModel"] = lambda: sd.vote(
         [fit("BaggingClassifier"), fit("AdaBoostClassifier")], weights=[1, 2]
     )

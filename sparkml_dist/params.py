@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import numbers
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, ClassVar, TypeVar, cast
 
 from pyspark.ml.param import Param, Params, TypeConverters
@@ -19,7 +20,7 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
-from sparkml_dist.errors import ConfigurationError, nearest
+from sparkml_dist.errors import ConfigurationError, SparkMLDistError, nearest
 
 __all__ = [
     "AccessibleParams",
@@ -82,6 +83,7 @@ def constructor(init: F) -> F:
     @functools.wraps(init)
     def construct(self: Any, **given: Any) -> None:
         AccessibleParams.__init__(self)
+        self._defaultParamMap.clear()  # PySpark's mixins have some of their own
         self._setDefault(**defaults)
         self.setParams(**given)
 
@@ -154,6 +156,17 @@ class AccessibleParams(Params):
         for key, value in self._paramMap.items():
             if isinstance(value, StandIn):
                 self._paramMap[key] = value.value
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Give an error that begins with the name of a Param, and has no hint, its description."""
+        try:
+            yield
+        except SparkMLDistError as error:
+            name = error.message.partition(" ")[0]
+            if not error.hint and self.hasParam(name):
+                error.hint = f"{name}: {self.getParam(name).doc}."
+            raise
 
     def _value(self, declared: Any) -> Any:
         """Return the value of a Param, or None where it has none."""

@@ -66,7 +66,8 @@ class Case:
     @property
     def output(self) -> str:
         """The column that is compared."""
-        return "outlierScore" if self.scored_by == "outliers" else "prediction"
+        other = {"NearestNeighborsModel": "neighbors"}.get(self.model, "prediction")
+        return "outlierScore" if self.scored_by == "outliers" else other
 
 
 def table() -> pd.DataFrame:

@@ -13,7 +13,7 @@ from sparkml_dist.dataset.hashing import salt, xxhash64
 from sparkml_dist.dataset.splits import split
 from sparkml_dist.ensemble.calibration.histograms import fit_calibration
 from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel
-from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
 from sparkml_dist.models.classification_model import ShardClassificationModel
 from sparkml_dist.models.persistable import Saved, save_inside
 from sparkml_dist.models.saved_params import SavedParams
@@ -208,6 +208,15 @@ class CalibratedClassifier(
                 "Fit the estimator on the shards, and calibrate it as model= on a DataFrame of "
                 "other rows.",
             )
+        for declared in (self.weightCol, self.keyCol):
+            name = self._value(declared)
+            if name is not None and name not in dataset.columns:
+                raise DataError(
+                    "column_not_found",
+                    f"There is no column {name!r} for {declared.name}."
+                    f"{nearest(name, dataset.columns)}",
+                    f"Columns are: {', '.join(dataset.columns[:12])}.",
+                )
 
     def _split_seed(self) -> int:
         # Not the seed itself: a caller who split the data by the same seed and took the larger

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from pyspark.ml.base import Estimator
 from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.cluster.plan_size import planned_bytes
 from sparkml_dist.cluster.progress import job_description
@@ -50,7 +50,7 @@ _SLOTS_UNKNOWN = 8
 _SMALL = 8 << 20
 
 
-class FrequentItemsets(SavedParams, Estimator):
+class FrequentItemsets(SavedParams, HasPredictionCol):
     """Finds the itemsets that occur together in many baskets, exactly, at any size of the data.
 
     Items are encoded and counted in one pass, which solves a small problem at once. Of a larger
@@ -145,6 +145,7 @@ class FrequentItemsets(SavedParams, Estimator):
         maxItemsets: int = 20000000,
         numPartitions: int | None = None,
         memoryPerTask: str = "512m",
+        predictionCol: str = "prediction",
     ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> FrequentItemsetsModel:

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from sparkml_dist.errors import ConfigurationError
+from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol
+
+from sparkml_dist.errors import DataError
+from sparkml_dist.mining.estimator import check_column
+from sparkml_dist.mining.support_held import with_support_held
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.models.persistable import Saved
+from sparkml_dist.params import param
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -14,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["FrequentItemsetsModel"]
 
 
-class FrequentItemsetsModel(TableModel):
+class FrequentItemsetsModel(TableModel, HasPredictionCol):
     """The itemsets that `FrequentItemsets` found.
 
     Attributes
@@ -35,7 +41,10 @@ class FrequentItemsetsModel(TableModel):
         How the fit went.
     """
 
+    itemsCol: Any = param("itemsCol", "array column of the baskets' items", TypeConverters.toString)
+
     _table_names: ClassVar[tuple[str, ...]] = ("itemsets",)
+    _defaults: ClassVar[dict[str, Any]] = {"itemsCol": "items", "predictionCol": "prediction"}
 
     def __init__(
         self,
@@ -76,10 +85,46 @@ class FrequentItemsetsModel(TableModel):
         return self
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        raise ConfigurationError(
-            "no_transform",
-            "Itemsets alone predict nothing about a basket.",
-            "Fit AssociationRules on the itemsets and transform with its model.",
+        """Add how much of what is frequent each basket holds: low for odd ones.
+
+        Parameters
+        ----------
+        dataset : pyspark.sql.DataFrame
+            With an array column of items, itemsCol.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            With predictionCol, a double: the support of the itemsets that the basket holds, over
+            the number of all itemsets (He, Xu, Huang and Deng 2005).
+
+        Raises
+        ------
+        DataError
+            ``column_not_found`` or ``basket_type``.
+        """
+        from pyspark.sql import functions as F
+        from pyspark.sql.types import ArrayType
+
+        name = self.getOrDefault(self.itemsCol)
+        kind = check_column(dataset, name, "itemsCol")
+        if not isinstance(kind, ArrayType):
+            raise DataError(
+                "basket_type",
+                f"The column {name!r} must be an array of items. Got {kind.simpleString()}.",
+                "Gather the items of each basket in an array.",
+            )
+        basket = F.array_sort(F.array_distinct(F.array_compact(F.col(f"`{name}`"))))
+        return with_support_held(
+            dataset,
+            basket.cast(self.itemsets.schema["items"].dataType),
+            lambda row: row,
+            self.itemsets.select(
+                F.col("items").alias("pattern"), F.col("items")[0].alias("anchor"), "support"
+            ),
+            self.numItemsets,
+            lambda row, pattern: F.size(F.array_except(pattern, row)) == 0,
+            self.getOrDefault(self.predictionCol),
         )
 
     def copy(self, extra: Any = None) -> Self:

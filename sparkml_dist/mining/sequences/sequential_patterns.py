@@ -7,17 +7,17 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import (
     MiningEstimator,
-    check_column,
     check_fraction,
     check_whole,
 )
 from sparkml_dist.mining.sequences.closed_patterns import closed_patterns
-from sparkml_dist.mining.sequences.event_times import seconds_of
+from sparkml_dist.mining.sequences.event_columns import events_of, times_of
 from sparkml_dist.mining.sequences.limits import Limits
 from sparkml_dist.mining.sequences.patterns_model import SequentialPatternsModel
 from sparkml_dist.mining.sequences.prefix_tasks import GrowPatterns, too_many_patterns
@@ -42,7 +42,7 @@ _TARGETS = ("frequent", "closed")
 _PARTS_PER_SLOT = 4
 
 
-class SequentialPatterns(MiningEstimator):
+class SequentialPatterns(MiningEstimator, HasPredictionCol):
     """Sequential patterns by prefix growth (Pei et al. 2004, PrefixSpan).
 
     A sequence is an array of events in order, an event an array of items; an array of items
@@ -126,6 +126,7 @@ class SequentialPatterns(MiningEstimator):
         timesCol: str | None = None,
         maxPatterns: int = 10000000,
         memoryPerTask: str = "512m",
+        predictionCol: str = "prediction",
     ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> SequentialPatternsModel:
@@ -173,11 +174,17 @@ class SequentialPatterns(MiningEstimator):
         _logger.info("%d sequential patterns in %d parts", total, space.n_parts)
         if self._value(self.target) == "closed":
             closed = closed_patterns(found, every_subpattern=limits.max_gap is not None).persist()
-            closed.count()
+            total = closed.count()
             found.unpersist()
             found = closed
         model = SequentialPatternsModel(
-            tables={"patterns": found}, content={"numSequences": n, "minCount": least}
+            tables={"patterns": found},
+            content={
+                "numSequences": n,
+                "minCount": least,
+                "numPatterns": total,
+                "limits": [limits.min_gap, limits.max_gap, limits.max_span],
+            },
         )
         return self._copyValues(model)
 
@@ -206,48 +213,11 @@ class SequentialPatterns(MiningEstimator):
     def _sequences(self, df: DataFrame) -> tuple[DataFrame, str]:
         """Return events without nulls and repetitions, times as doubles, and the items' type."""
         from pyspark.sql import functions as F
-        from pyspark.sql.types import (
-            ArrayType,
-            DateType,
-            NumericType,
-            TimestampNTZType,
-            TimestampType,
-        )
 
-        name = self._value(self.sequenceCol)
-        kind = check_column(df, name, "sequences")
-        if not isinstance(kind, ArrayType):
-            raise DataError(
-                "sequence_type",
-                f"The column {name!r} must be an array of events (arrays of items) or of items. "
-                f"Got {kind.simpleString()}.",
-                "event_sequences makes such a column from an event table.",
-            )
-        events = F.col(f"`{name}`")
-        nested = isinstance(kind.elementType, ArrayType)
-        inner: Any = kind.elementType
-        item = inner.elementType if nested else inner
-        if not nested:
-            events = F.transform(events, lambda x: F.array(x))  # noqa: PLW0108 - takes one here
-        clean = F.transform(
-            events, lambda e: F.coalesce(F.array_distinct(F.array_compact(e)), F.array())
-        )
-        times = F.lit(None).cast("array<double>")
-        if (of_times := self._value(self.timesCol)) is not None:
-            time: Any = check_column(df, of_times, "times")
-            element = time.elementType if isinstance(time, ArrayType) else None
-            if isinstance(element, DateType | TimestampNTZType | TimestampType):
-                times = F.transform(F.col(f"`{of_times}`"), seconds_of(element))
-            elif isinstance(element, NumericType):
-                times = F.col(f"`{of_times}`").cast("array<double>")
-            else:
-                raise DataError(
-                    "times_type",
-                    f"The column {of_times!r} must be an array of numbers, timestamps or dates. "
-                    f"Got {time.simpleString()}.",
-                )
-        rows = df.select(clean.alias("events"), times.alias("times"))
-        return rows.where(F.col("events").isNotNull()), str(item.simpleString())
+        events, item_type = events_of(df, self._value(self.sequenceCol))
+        times = times_of(df, self._value(self.timesCol))
+        rows = df.select(events.alias("events"), times.alias("times"))
+        return rows.where(F.col("events").isNotNull()), item_type
 
     def _look(self, sequences: DataFrame) -> int:
         """Count the sequences and refuse times that are none."""

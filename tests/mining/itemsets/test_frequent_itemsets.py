@@ -301,6 +301,19 @@ def test_wrong_data(spark, schema, rows, params, told):
     assert told in str(caught.value)
 
 
+@pytest.mark.modes
+@pytest.mark.parametrize("target", ["frequent", "closed"])
+def test_what_of_it_a_basket_holds(spark, target):
+    baskets = [*drawn(n=40), [], ["other", "i1", "i1"], None]
+    model = FrequentItemsets(minSupport=0.2, target=target).fit(frame(spark, baskets))
+    found = as_dict(model)
+    rows = model.transform(frame(spark, baskets).withColumn("copy", F.col("items"))).collect()
+    assert len(rows) == len(baskets)
+    for row in rows:
+        held = sum(n for items, n in found.items() if {*items} <= {*(row["copy"] or ())})
+        assert row["prediction"] == pytest.approx(held / model.numBaskets / len(found))
+
+
 def test_save_and_load(spark, tmp_path):
     estimator = FrequentItemsets(minCount=3, target="closed", maxLength=4)
     estimator.save(str(tmp_path / "estimator"))
@@ -325,8 +338,8 @@ def test_save_and_load(spark, tmp_path):
         FrequentItemsetsModel.load(str(where))
 
 
-def test_a_model_says_what_it_is_not(spark):
+def test_a_model_says_what_it_is(spark):
     model = FrequentItemsets(minCount=1).fit(frame(spark, [["a"]]))
-    with pytest.raises(ConfigurationError, match="predict nothing"):
-        model.transform(frame(spark, [["a"]]))
     assert "1 itemsets in at least 1 of 1 baskets" in repr(model)
+    with pytest.raises(DataError, match="Gather the items"):
+        model.transform(spark.createDataFrame([("a",)], "items string"))

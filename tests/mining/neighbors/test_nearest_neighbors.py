@@ -121,6 +121,10 @@ def test_spellings_of_points_and_ids(spark):
     vectors = [(r[0], Vectors.dense(r[1], r[2]), Vectors.sparse(2, {1: 1.0})) for r in rows]
     frame = spark.createDataFrame(vectors, ["id", "features", "other"])
     by_vector = NearestNeighbors(numNeighbors=1).fit(frame)
+    by_glob = NearestNeighbors(numNeighbors=1, keyCol="name", featuresCols=["[xy]*"]).fit(columns)
+    assert by_glob.getFeaturesCols() == ["x", "y"]  # whatever columns later rows have
+    again = by_glob.transform(columns.withColumn("yy", columns["y"] * 0))
+    assert all(r.neighbors[0]["key"] == r.name for r in again.collect())
     found = by_vector.transform(frame.drop("features").withColumnRenamed("other", "features"))
     assert {r.neighbors[0]["key"] for r in found.collect()} == {"a"}
 
@@ -167,6 +171,6 @@ class TestBadInput:
         with pytest.raises(DataError, match="must hold whole numbers or strings"):
             NearestNeighbors(keyCol="features").fit(points)
         with pytest.raises(DataError, match="fewer than k=4000"):
-            approximate.copy().setParams(k=4000).transform(points)
+            approximate.copy().setParams(numNeighbors=4000).transform(points)
         with pytest.raises(Exception, match="must have 12 coordinates"):
             approximate.transform(points.selectExpr("id", "array(1d) AS features")).collect()
