@@ -113,9 +113,9 @@ class AdaBoostClassifier(BoostingParams):
         Rounds, at most.
     learningRate : float, default=1.0
         Factor of each member's say.
-    maxSamples : int, optional
-        Rows that each member sees. By default all of them, or as many as fit into
-        ``memoryPerTask`` (512 MiB where it is not set).
+    maxSamples : float or int, optional
+        Rows that each member sees, as a share of all (a float) or their number. By default all of
+        them, or as many as fit into ``memoryPerTask`` (512 MiB where it is not set).
     stopMetric : {"auc", "log_loss", "accuracy"}, optional
         End when this score, on rows kept from the members, stops improving; the model keeps the
         members up to the best score. Where members see samples, the score is the mean over the

@@ -253,11 +253,13 @@ class BaggingClassifier(_Bagging, EnsembleClassifier):
         first member on each shard learns from the shard itself, which is a fair sample of the
         whole already; those that come back to it, from bootstraps of it. Balanced bags make
         probabilities those of equally frequent classes; calibrate them if that matters.
-    maxSamples : float, optional
-        Expected rows of a bag as a share of its shards; 1.0, for patches 0.7. When it is set,
-        every member of a bagging learns from a bootstrap.
-    maxFeatures : float, optional
-        Features of a member as a share of all; 1.0, for subspaces and patches 0.5.
+    maxSamples : float or int, optional
+        Expected rows of a bag: a share of its shards (a float), or a number of rows (an int; all
+        where there are fewer). By default 1.0, for patches 0.7; a share for balanced bags. When it
+        is set, every member of a bagging learns from a bootstrap.
+    maxFeatures : float or int, optional
+        Features of a member, as a share of all or their number; 1.0, for subspaces and patches
+        0.5.
     shardsPerMember : int, default=1
     voting : {"soft", "hard"}, default="soft"
     oob : bool, default=False

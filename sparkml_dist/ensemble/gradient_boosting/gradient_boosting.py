@@ -49,8 +49,8 @@ class GradientBoostingClassifier(GradientBoosting, ShardClassifier):
     shardsPerMember : int, optional
         As many as tasks run at a time, and at most 8, when not set. Scoring takes time in
         proportion.
-    maxSamples : float, default=1.0
-        Share of a shard's rows that a stage sees, others in each.
+    maxSamples : float or int, default=1.0
+        Rows of a shard that a stage sees, others in each: a share (a float), or their number.
     stopMetric : {"auc", "log_loss", "accuracy"}, optional
         Add stages until this score, on rows kept from them, stops improving, and keep those up to
         the best one.

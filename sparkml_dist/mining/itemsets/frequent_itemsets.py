@@ -83,6 +83,8 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
         Number of groups; chosen by memory, slots and estimated work when not set.
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; groups are made small enough for it.
+    predictionCol : str, default="prediction"
+        Column that the model's `transform` adds: how much of what is frequent a basket holds.
 
     See Also
     --------

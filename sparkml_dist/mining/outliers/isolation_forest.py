@@ -58,8 +58,8 @@ class IsolationForest(OutlierEstimator, HasSeed):
         Columns of coordinates; every numeric column when neither is there.
     numMembers : int, default=100
         Number of trees.
-    maxSamples : int, default=256
-        Rows that a tree grows from.
+    maxSamples : float or int, default=256
+        Rows that a tree grows from: their number, or a share of all (a float); 65536 at most.
     method : {"standard", "extended"}, default="standard"
         Cuts across one feature, or along random directions of several.
     extensionLevel : int, optional

@@ -75,6 +75,8 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         Give up where there are more frequent patterns.
     memoryPerTask : str, default="512m"
         Memory of a task beyond its interpreter.
+    predictionCol : str, default="prediction"
+        Column that the model's `transform` adds: how much of what is frequent a sequence holds.
 
     Examples
     --------
