@@ -196,6 +196,16 @@ def test_samples_are_nearly_as_good(cuts):
     assert scores[900] > scores[None] - 0.04
 
 
+def test_samples_may_be_a_share(cuts):
+    data = cuts["iris", 1]
+    share, count = (
+        fitted(data, estimator=TREE, numMembers=2, maxSamples=n) for n in (0.5, data.n_rows // 2)
+    )
+    assert share.summary["sample_rows"] == count.summary["sample_rows"] == data.n_rows // 2
+    files = [{f.sha256 for f in m.files if f.name.endswith(".skops")} for m in (share, count)]
+    assert files[0] == files[1]
+
+
 def test_row_weights_are_exact_beside_samples(cuts, tmp_path):
     """What passes over shards add up is what one array of all rows would tell."""
     data = cuts["digits", 3]

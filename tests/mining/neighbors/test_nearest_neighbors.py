@@ -150,7 +150,7 @@ class TestBadInput:
             ([[1.0, None], [1.0, 2.0]], "1 of 2 points are null"),
             ([None, [1.0, 2.0]], "1 of 2 points are null"),
             ([[1.0], [1.0, 2.0]], "Got 1 to 2"),
-            ([[1.0, 2.0]], "fewer than k=2"),
+            ([[1.0, 2.0]], "fewer than numNeighbors=2"),
             ([], "no points"),
         ],
     )
@@ -170,7 +170,7 @@ class TestBadInput:
             NearestNeighbors(featuresCol="feature").fit(points)
         with pytest.raises(DataError, match="must hold whole numbers or strings"):
             NearestNeighbors(keyCol="features").fit(points)
-        with pytest.raises(DataError, match="fewer than k=4000"):
+        with pytest.raises(DataError, match="fewer than numNeighbors=4000"):
             approximate.copy().setParams(numNeighbors=4000).transform(points)
         with pytest.raises(Exception, match="must have 12 coordinates"):
             approximate.transform(points.selectExpr("id", "array(1d) AS features")).collect()

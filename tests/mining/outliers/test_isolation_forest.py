@@ -130,6 +130,13 @@ def test_published_accuracy(spark, shared_data):
     df.unpersist()
 
 
+@pytest.mark.parametrize(("samples", "rows"), [(0.25, 20), (1.0, 80), (20, 20), (5000, 80)])
+def test_samples_are_a_share_or_a_number(spark, samples, rows):
+    points = np.random.default_rng(0).normal(size=(80, 2))
+    model = IsolationForest(numMembers=2, maxSamples=samples).fit(frame(spark, points).drop("id"))
+    assert model.content["samples"] == rows
+
+
 @pytest.mark.parametrize("share", [0.0, 0.6, -0.1, float("nan")])
 def test_a_share_out_of_range(spark, share):
     with pytest.raises(ConfigurationError, match=r"contamination must be in \(0, 0.5\]"):
