@@ -81,7 +81,7 @@ def whole_batches(data: PartitionedDataset, batch: int) -> int:
 
 def speed(location: str, repeats: int) -> None:
     """Print rows/s of each way, one after the other; in a process of its own."""
-    from sparkml_dist.deep.train.tensors import as_tensor
+    from sparkml_dist.deep.train.loop import as_tensor
 
     data = open_partitioned(location)
     ways: dict[str, Callable[[], Any]] = {

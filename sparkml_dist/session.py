@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
 import re
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from sparkml_dist.errors import ConfigurationError, ResourceError
+from sparkml_dist.errors import ResourceError
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 __all__ = [
     "SessionInfo",
@@ -22,6 +21,7 @@ __all__ = [
     "has_dynamic_allocation",
     "is_connect",
     "most_slots",
+    "planned_bytes",
     "tell_stderr",
     "trusted_in_session",
 ]
@@ -84,6 +84,26 @@ def trusted_in_session() -> tuple[str, ...]:
 def is_connect(spark: SparkSession) -> bool:
     """Tell whether `spark` is a Spark Connect session (no JVM beside the driver's Python)."""
     return type(spark).__module__.startswith("pyspark.sql.connect")
+
+
+def planned_bytes(df: DataFrame) -> int | None:
+    """Return Spark's own estimate of a table's bytes: a hint for plans, never a bound.
+
+    Exact for cached tables and files, and vague for what is computed from them. Nothing runs.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+
+    Returns
+    -------
+    int or None
+        None over Connect, which does not tell.
+    """
+    if is_connect(df.sparkSession):
+        return None
+    plan = df._jdf.queryExecution().optimizedPlan()
+    return int(str(plan.stats().sizeInBytes()))
 
 
 def has_dynamic_allocation(spark: SparkSession) -> bool:
@@ -265,30 +285,3 @@ def tell_stderr(line: str) -> None:
         except Exception:  # Java may be what has gone
             _logger.debug("Java does not take lines for stderr", exc_info=True)
     print(line, file=sys.stderr, flush=True)  # noqa: T201
-
-
-_UNITS = {"": 1, "b": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
-_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$", re.IGNORECASE)
-
-
-def parse_size(size: int | str, name: str = "memory_per_task") -> int:
-    """Return a size such as ``"512m"``, ``"1.5g"`` or ``1048576`` in bytes.
-
-    Raises
-    ------
-    ConfigurationError
-        ``invalid_size`` when it is not a positive size.
-    """
-    if isinstance(size, str) and (found := _SIZE.match(size)):
-        value = float(found.group(1)) * _UNITS[found.group(2).lower()]
-    elif isinstance(size, int | float) and not isinstance(size, bool):
-        value = float(size)
-    else:
-        value = -1.0
-    if not (value >= 1 and math.isfinite(value)):
-        raise ConfigurationError(
-            "invalid_size",
-            f"{name} must be a positive number of bytes or a size like '512m' or '2g'. "
-            f"Got {size!r}.",
-        )
-    return int(value)

@@ -56,7 +56,7 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
     UsageError
         ``usage`` for options that do not go together.
     StorageError
-        ``output_exists``, ``input_not_found``, ``input_not_read``.
+        ``output_exists``, ``file_not_found``, ``file_not_read``.
     ConfigurationError, DataError
         What `FrequentItemsets.fit` raises.
     """
@@ -163,7 +163,7 @@ def _format(args: argparse.Namespace) -> str:
     ):
         if value and found not in formats:
             raise ConfigurationError(
-                "option_of_other_format",
+                "option_not_used",
                 f"{option} is for {' and '.join(formats)}; {args.input!r} is read as {found}.",
                 "Leave it out, or say the format with --format.",
             )

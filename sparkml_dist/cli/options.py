@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from sparkml_dist.errors import UsageError, nearest
 from sparkml_dist.params import is_share_or_count
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 from sparkml_dist.tables.columns import TYPES
 from sparkml_dist.tables.lines import FORMATS
 from sparkml_dist.tables.schema import MISSING_VALUES

@@ -17,7 +17,7 @@ from sparkml_dist.tables.read import read_table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["other_scores"]
+__all__ = ["kept_columns", "other_scores"]
 
 
 def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> DataFrame:
@@ -34,13 +34,13 @@ def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> D
     Raises
     ------
     ConfigurationError
-        ``no_label`` for ``--label``, which there is nothing to compare with.
+        ``option_not_used`` for ``--label``, which there is nothing to compare with.
     SparkMLDistError
-        What reading the table raises, and the model's own ``transform``.
+        What reading the table raises, and the model's own `transform`.
     """
     if args.label is not None:
         raise ConfigurationError(
-            "no_label",
+            "option_not_used",
             f"A {type(model).__name__} was learnt from no label, so that --label says nothing.",
             "Leave --label out.",
         )
@@ -56,7 +56,14 @@ def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> D
     scored: DataFrame = model.transform(df)
     if args.keep is None:
         return scored
-    wanted = [pattern for pattern in args.keep if pattern]
-    kept = match_columns("keep", wanted, columns) if wanted else []
+    kept = kept_columns(df, args.keep)
     added = [name for name in scored.columns if name not in columns]
     return scored.select(*quoted(kept), *quoted(added))
+
+
+def kept_columns(df: DataFrame, keep: list[str] | None) -> list[str]:
+    """Return the columns that ``--keep`` names or globs: all without it, none where it is empty."""
+    if keep is None:
+        return df.columns
+    patterns = [pattern for pattern in keep if pattern]
+    return match_columns("keep", patterns, df.columns) if patterns else []

@@ -207,13 +207,13 @@ class JobOutput:
         Raises
         ------
         StorageError
-            ``no_shards`` when there are none here.
+            ``not_a_dataset`` when there are none here.
         ConfigurationError
             ``plan_differs`` when they were cut from other rows.
         """
         if not (self._is_ours(self.home) and self.shards.exists(MANIFEST)):
             raise StorageError(
-                "no_shards",
+                "not_a_dataset",
                 f"{self.home.location!r} holds no job's shards.",
                 "Name the output folder of a training job that cut its data.",
             )

@@ -81,7 +81,7 @@ def profile_table(args: argparse.Namespace, job: Job) -> None:
     Raises
     ------
     StorageError
-        ``output_exists``, ``input_not_found``, ``input_not_read``.
+        ``output_exists``, ``file_not_found``, ``file_not_read``.
     ConfigurationError, DataError
         What `read_table` and `profile` raise.
     """

@@ -7,9 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from sparkml_dist.cli.options import reading
-from sparkml_dist.cli.other_scoring import other_scores
+from sparkml_dist.cli.other_scoring import kept_columns, other_scores
 from sparkml_dist.cli.runner import Job
-from sparkml_dist.dataset.columns import match_columns
 from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.metrics.evaluation import evaluate_classification
@@ -176,14 +175,13 @@ def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str
     outputs = [column for column in df.columns if column.casefold() in written]
     if outputs:
         raise ConfigurationError(
-            "column_twice",
+            "output_column_taken",
             f"The input has a column {outputs[0]!r}, which scoring writes.",
             "Rename it in the input.",
         )
-    kept = df.columns
-    if keep is not None:
-        kept = match_columns("keep", [k for k in keep if k], df.columns) if any(keep) else []
-        kept += [label] if label and label not in kept else []
+    kept = kept_columns(df, keep)
+    if keep is not None and label and label not in kept:
+        kept.append(label)
     names = {
         "predictionCol": "prediction",
         "probabilityCol": "probability",

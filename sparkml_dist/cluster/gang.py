@@ -90,7 +90,7 @@ def check_gang(
     Raises
     ------
     ConfigurationError
-        ``invalid_ranks``.
+        ``invalid_param``.
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, or a worker without the needed packages.
     """
@@ -100,7 +100,7 @@ def check_gang(
 
 def _check_room(spark: SparkSession, ranks: int, slot_timeout: float) -> SessionInfo:
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
-        raise ConfigurationError("invalid_ranks", f"ranks must be a positive int. Got {ranks!r}.")
+        raise ConfigurationError("invalid_param", f"ranks must be a positive int. Got {ranks!r}.")
     if has_dynamic_allocation(spark):  # then none come by waiting
         raise ResourceError(
             "dynamic_allocation",
@@ -179,7 +179,7 @@ def run_gang(
     Raises
     ------
     ConfigurationError
-        ``invalid_ranks``, ``invalid_silence_timeout``; ``invalid_warm_ranks`` for that setting.
+        ``invalid_param``.
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, ``slots_busy``, ``worker_python`` or
         ``worker_packages``, all before any rank's function is called; ``rank_imports`` when a rank
@@ -191,7 +191,7 @@ def run_gang(
     """
     if silence_timeout is not None and not silence_timeout > 0:
         raise ConfigurationError(
-            "invalid_silence_timeout",
+            "invalid_param",
             f"silence_timeout must be a number of seconds > 0, or None. Got {silence_timeout!r}.",
         )
     info = _check_room(spark, ranks, slot_timeout)
@@ -238,7 +238,7 @@ def _warm_seconds(spark: SparkSession) -> float:
         seconds = -1.0
     if not 0 <= seconds < math.inf:
         raise ConfigurationError(
-            "invalid_warm_ranks", f"{WARM_RANKS} must be a number of seconds >= 0. Got {text!r}."
+            "invalid_param", f"{WARM_RANKS} must be a number of seconds >= 0. Got {text!r}."
         )
     return seconds
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import resource
-from types import TracebackType
 
 __all__ = ["PeakMemory", "resident_bytes"]
 
@@ -51,12 +50,7 @@ class PeakMemory:
         self.base = resident_bytes()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.peak = self.so_far()
 
     def so_far(self) -> int:

@@ -23,7 +23,6 @@ import secrets
 import socket
 from collections.abc import Mapping, MutableMapping
 from http.server import BaseHTTPRequestHandler
-from types import TracebackType
 from typing import Any
 
 from sparkml_dist.cluster.waiting_room import BACKLOG, Visitor, WaitingRoom
@@ -108,12 +107,7 @@ class RendezvousServer:
     def __enter__(self) -> RendezvousServer:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
 

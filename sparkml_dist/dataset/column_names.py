@@ -54,20 +54,20 @@ def check_outputs(df: DataFrame, outputs: Iterable[str], label: str = "") -> Non
     Raises
     ------
     ConfigurationError
-        ``column_twice``.
+        ``output_column_taken``.
     """
     seen: dict[str, str] = {}
     for name in outputs:
         if name.casefold() in seen:
             raise ConfigurationError(
-                "column_twice",
+                "output_column_taken",
                 f"Two output columns are named alike: {seen[name.casefold()]!r} and {name!r}.",
                 "Give each a name of its own.",
             )
         seen[name.casefold()] = name
     if label.casefold() in seen and label in df.columns:
         raise ConfigurationError(
-            "column_twice",
+            "output_column_taken",
             f"The output column {seen[label.casefold()]!r} would take the place of the label "
             f"{label!r}.",
             "Set predictionCol, or the Param of that output, to another name.",

@@ -90,13 +90,13 @@ def resolve_columns(
     ------
     DataError
         ``column_not_found``, ``duplicate_columns``, ``non_numeric_feature``, ``no_features``,
-        ``label_type``, ``weight_type``.
+        ``column_type``.
     ConfigurationError
-        ``invalid_task``, ``column_twice``.
+        ``invalid_param``, ``column_twice``.
     """
     if task not in ("classification", "regression"):
         raise ConfigurationError(
-            "invalid_task", f"task must be 'classification' or 'regression'. Got {task!r}."
+            "invalid_param", f"task must be 'classification' or 'regression'. Got {task!r}."
         )
     schema = df.schema
     types = {field.name: field.dataType for field in schema.fields}
@@ -140,7 +140,7 @@ def resolve_columns(
     sources = tuple(_source(name, types[name], schema, name in as_category) for name in chosen)
     if weight is not None and not _is_number(types[weight]):
         raise DataError(
-            "weight_type",
+            "column_type",
             f"The weight column {weight!r} must be numeric. Got {types[weight].simpleString()}.",
         )
     return ColumnPlan(sources, label, _label_kind(label, types[label], task), weight, keys)
@@ -189,7 +189,7 @@ def _source(name: str, kind: DataType, schema: StructType, categorical: bool) ->
     if categorical:
         if not isinstance(kind, StringType | NumericType | BooleanType):
             raise DataError(
-                "categorical_type",
+                "column_type",
                 f"The categorical column {name!r} must hold strings, numbers or booleans. "
                 f"Got {kind.simpleString()}.",
             )
@@ -236,7 +236,7 @@ def _label_kind(name: str, kind: DataType, task: Task) -> LabelKind:
         if isinstance(kind, NumericType):
             return "target"
         raise DataError(
-            "label_type",
+            "column_type",
             f"The label column {name!r} must be numeric for a regression. "
             f"Got {kind.simpleString()}.",
         )
@@ -251,7 +251,7 @@ def _label_kind(name: str, kind: DataType, task: Task) -> LabelKind:
     if isinstance(kind, StringType):
         return "string"
     raise DataError(
-        "label_type",
+        "column_type",
         f"The label column {name!r} must hold numbers, strings or booleans. "
         f"Got {kind.simpleString()}.",
     )

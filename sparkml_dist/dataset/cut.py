@@ -18,7 +18,7 @@ from sparkml_dist.dataset.hashable import hashable
 from sparkml_dist.dataset.hashing import salt
 from sparkml_dist.dataset.labels import class_column
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
-from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.many_columns import named_column, quoted
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import plan_sizing
@@ -27,7 +27,8 @@ from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEI
 from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError
 from sparkml_dist.persistence.filesystem import Folder, is_uri
 from sparkml_dist.persistence.home import check_replaceable
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 from sparkml_dist.version import __version__
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _refuse_reserved_names(schema: FeatureSchema) -> None:
     clash = [n for n in schema.feature_names if n in reserved]
     if clash:
         raise DataError(
-            "reserved_name",
+            "column_name",
             f"The feature column {clash[0]!r} has a name that shards use themselves.",
             "Rename it.",
         )
@@ -191,7 +192,7 @@ def _keyed(df: DataFrame, known: Survey) -> DataFrame:
     plan = known.plan
     columns: list[Column] = [class_column(plan.label, known.label.kind).alias(LABEL)]
     if plan.weight:
-        columns.append(F.col(f"`{plan.weight}`").cast("float").alias(WEIGHT))
+        columns.append(named_column(plan.weight).cast("float").alias(WEIGHT))
     columns += known.schema.transport()
     keys = [
         hashable(F.col(name), df.schema[key].dataType).alias(f"_key{i}")

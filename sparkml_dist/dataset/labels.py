@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -98,7 +97,7 @@ class Label:
         Raises
         ------
         DataError
-            ``label_null`` or ``unknown_label``.
+            ``label_null`` or ``rows_changed``.
         """
         values = values.cast(_ARROW[self.kind])
         if values.null_count:
@@ -115,7 +114,7 @@ class Label:
         if codes.null_count:
             stranger = values.filter(pc.is_null(codes))[0].as_py()
             raise DataError(
-                "unknown_label",
+                "rows_changed",
                 f"The label column {self.column!r} holds {stranger!r}, which is not one of the "
                 f"{len(self.classes)} classes.",
                 "The data changed while it was read; cut it anew.",
@@ -150,11 +149,6 @@ class Label:
     def sort_classes(values: list[Any]) -> tuple[Any, ...]:
         """Return distinct classes in their global order."""
         return tuple(sorted(v + 0.0 if isinstance(v, float) else v for v in values))
-
-    @staticmethod
-    def is_missing(value: Any) -> bool:
-        """Tell whether a label is null or not a number."""
-        return value is None or (isinstance(value, float) and math.isnan(value))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the label as it stands in a manifest."""

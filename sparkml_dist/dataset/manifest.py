@@ -162,7 +162,7 @@ class Manifest:
         Raises
         ------
         StorageError
-            ``not_a_dataset``, ``newer_protocol``, ``altered_manifest``, ``damaged_json``,
+            ``not_a_dataset``, ``newer_protocol``, ``altered_manifest``,
             ``name_outside_folder``, ``adopted_elsewhere``.
         """
         if not folder.exists(MANIFEST):

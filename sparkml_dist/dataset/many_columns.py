@@ -12,12 +12,19 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["literal", "number_array", "quoted"]
+__all__ = ["literal", "named_column", "number_array", "quoted"]
 
 
 def quoted(names: Iterable[str]) -> list[str]:
     """Return columns' names as Spark's functions take them, whatever characters are in them."""
     return ["`" + name.replace("`", "``") + "`" for name in names]
+
+
+def named_column(name: str) -> Column:
+    """Return a column by its name, whatever characters are in it."""
+    from pyspark.sql import functions as F
+
+    return F.col(quoted([name])[0])
 
 
 def literal(text: str) -> str:

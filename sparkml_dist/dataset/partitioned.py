@@ -132,13 +132,13 @@ class PartitionedDataset:
         Raises
         ------
         StorageError
-            ``shard_altered``, naming the first shard that differs.
+            ``file_altered``, naming the first shard that differs.
         """
         for info in self.shards:
             home, name = locate(self.folder, info)
             if home.sha256(name) != info.sha256:
                 raise StorageError(
-                    "shard_altered",
+                    "file_altered",
                     f"Shard {info.index} ({home.uri(name)!r}) does not match its SHA-256.",
                     "Restore the file, or cut the data set anew.",
                 )

@@ -89,7 +89,7 @@ def read_block(
     Raises
     ------
     StorageError
-        ``shard_missing``, ``shard_truncated`` or ``shard_damaged``.
+        ``file_not_found`` or ``file_altered``.
     """
     parts = [manifest.shards[s] for s in shards]
     if row_groups is not None and len(parts) != 1:
@@ -216,7 +216,7 @@ def _batches(
             return step()
         except FileNotFoundError as error:
             raise StorageError(
-                "shard_missing",
+                "file_not_found",
                 f"Shard {shard.index} is gone: there is no file {home.uri(name)!r}.",
                 "Every worker must see the data set's folder; if it is deleted, cut it anew.",
             ) from error
@@ -273,7 +273,7 @@ def _found(folder: Folder, shard: ShardInfo, *, verify: bool) -> pafs.FileInfo:
     found = home.info(name)
     if verify and found.size is not None and found.size != shard.bytes:
         raise StorageError(
-            "shard_truncated",
+            "file_altered",
             f"Shard {shard.index} ({home.uri(name)!r}) has {found.size:,} bytes where the manifest "
             f"has {shard.bytes:,}.",
             "The file was cut or replaced; cut the data set anew.",
@@ -296,7 +296,7 @@ def locate(folder: Folder, shard: ShardInfo) -> tuple[Folder, str]:
 def _damaged(folder: Folder, shard: ShardInfo, why: str) -> StorageError:
     home, name = locate(folder, shard)
     return StorageError(
-        "shard_damaged",
+        "file_altered",
         f"Shard {shard.index} ({home.uri(name)!r}) is damaged: {why}.",
         "The file was altered after it was written; restore it, or cut the data set anew.",
     )

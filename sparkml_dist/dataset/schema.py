@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 import scipy.sparse as sp
 
 from sparkml_dist.dataset.categories import category_codes
-from sparkml_dist.dataset.many_columns import number_array
+from sparkml_dist.dataset.many_columns import named_column, number_array
 from sparkml_dist.errors import DataError
 from sparkml_dist.persistence.fields import items, natural, one_of, text
 
@@ -191,7 +191,7 @@ class FeatureSchema:
         from pyspark.sql import functions as F
 
         def named(column: FeatureColumn) -> Column:
-            return F.col(f"`{column.name}`")
+            return named_column(column.name)
 
         numeric = [c for c in self.columns if c.kind == "numeric"]
         carried: list[Column] = []

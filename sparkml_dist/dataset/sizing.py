@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 __all__ = ["DEFAULT_MEMORY_PER_TASK", "Sizing", "plan_sizing"]
 
@@ -63,7 +63,7 @@ def plan_sizing(
     Raises
     ------
     ConfigurationError
-        ``shards_and_memory``, ``invalid_shards``, ``invalid_size``, or ``memory_too_small`` when
+        ``conflicting_params``, ``invalid_param``, or ``memory_too_small`` when
         the budget cannot hold one row group, or ``too_many_shards`` when shards would be empty.
     """
     row_bytes = max(row_bytes, 1.0)
@@ -72,11 +72,11 @@ def plan_sizing(
     if shards is not None:
         if memory_per_task is not None:
             raise ConfigurationError(
-                "shards_and_memory", "Give either shards or memory_per_task, not both."
+                "conflicting_params", "Give either shards or memory_per_task, not both."
             )
         if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
             raise ConfigurationError(
-                "invalid_shards", f"shards must be an integer >= 1. Got {shards!r}."
+                "invalid_param", f"shards must be an integer >= 1. Got {shards!r}."
             )
         if shards > rows:
             raise ConfigurationError(

@@ -76,7 +76,7 @@ def split(
     """
     if not 0 < fraction < 1:
         raise ConfigurationError(
-            "invalid_fraction", f"fraction must be between 0 and 1. Got {fraction!r}."
+            "invalid_param", f"fraction must be between 0 and 1. Got {fraction!r}."
         )
     held = spark_uniform(row_key(df, key), seed, "holdout") < fraction
     return df.where(~held), df.where(held)
@@ -112,5 +112,5 @@ def folds(key: npt.ArrayLike, n_folds: int, *, seed: int = 0) -> npt.NDArray[np.
     ndarray of int64, shape (n,), values in 0..n_folds-1
     """
     if n_folds < 2:
-        raise ConfigurationError("invalid_folds", f"n_folds must be >= 2. Got {n_folds!r}.")
+        raise ConfigurationError("invalid_param", f"n_folds must be >= 2. Got {n_folds!r}.")
     return (uniform(key, seed, "fold") * n_folds).astype(np.int64)

@@ -13,7 +13,7 @@ import pyarrow as pa
 from sparkml_dist.dataset.categories import category_list
 from sparkml_dist.dataset.columns import ColumnPlan, FeatureSource
 from sparkml_dist.dataset.labels import Label, class_column
-from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.many_columns import named_column, quoted
 from sparkml_dist.dataset.schema import FeatureColumn
 from sparkml_dist.errors import DataError
 
@@ -163,7 +163,7 @@ def row_statistics(df: DataFrame, plan: ColumnPlan) -> RowStatistics:
     from pyspark.sql import functions as F
 
     label = class_column(plan.label, plan.label_kind)
-    weight = F.col(f"`{plan.weight}`").cast("double") if plan.weight else F.lit(1.0)
+    weight = named_column(plan.weight).cast("double") if plan.weight else F.lit(1.0)
     numeric = plan.label_kind in ("number", "target")
     missing = label.isNull() | F.isnan(label) if numeric else label.isNull()
     group = F.when(missing, F.lit("missing")).otherwise(F.lit("present"))

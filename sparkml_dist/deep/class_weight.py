@@ -19,24 +19,24 @@ def check_class_weight(spec: Any) -> None:
     Raises
     ------
     ConfigurationError
-        ``invalid_classWeight``.
+        ``invalid_param``.
     """
     if spec == "balanced":
         return
     if not isinstance(spec, Mapping) or not spec:
         raise ConfigurationError(
-            "invalid_classWeight",
+            "invalid_param",
             f"classWeight must be 'balanced' or a mapping from classes to weights. Got {spec!r}.",
         )
     for key, weight in spec.items():
         good = isinstance(weight, int | float) and not isinstance(weight, bool)
         if not (good and math.isfinite(weight) and weight >= 0):
             raise ConfigurationError(
-                "invalid_classWeight",
+                "invalid_param",
                 f"The weight of class {key!r} must be a number >= 0. Got {weight!r}.",
             )
     if not any(spec.values()):
-        raise ConfigurationError("invalid_classWeight", "All classes have the weight 0.")
+        raise ConfigurationError("invalid_param", "All classes have the weight 0.")
 
 
 def class_weights(spec: Any, data: PartitionedDataset) -> tuple[float, ...]:

@@ -156,7 +156,7 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
         for name in ("numMembers", "parallelism", "shardsPerMember"):
             value = self._value(self.getParam(name))
             if value is not None and value < 1:
-                raise ConfigurationError(f"invalid_{name}", f"{name} must be >= 1. Got {value}.")
+                raise ConfigurationError("invalid_param", f"{name} must be >= 1. Got {value}.")
         super()._check_params(spark)
 
     def _check_data(self, data: PartitionedDataset) -> None:
@@ -164,7 +164,7 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
         wanted = self._value(self.shardsPerMember)
         if wanted is not None and wanted > len(data.shards):
             raise ConfigurationError(
-                "invalid_shardsPerMember",
+                "invalid_param",
                 f"shardsPerMember must be at most the {len(data.shards)} shards that there are. "
                 f"Got {wanted}.",
                 "Cut the data into more shards with numShards.",

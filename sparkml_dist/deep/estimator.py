@@ -53,10 +53,10 @@ class KerasModel(NetworkModel):
         Raises
         ------
         ConfigurationError
-            ``no_sklearn_kind``.
+            ``no_single_target``.
         """
         raise ConfigurationError(
-            "no_sklearn_kind",
+            "no_single_target",
             "A KerasModel is neither a classifier nor a regressor to scikit-learn.",
             "Use KerasClassifier or KerasRegressor, or the network itself: to_keras().",
         )
@@ -67,10 +67,10 @@ class KerasModel(NetworkModel):
         Raises
         ------
         ConfigurationError
-            ``no_metric``.
+            ``no_single_target``.
         """
         raise ConfigurationError(
-            "no_metric",
+            "no_single_target",
             "permutationImportance needs a model of one class or number, which a KerasModel is "
             "not.",
             "Use KerasClassifier or KerasRegressor.",
@@ -191,7 +191,7 @@ class KerasEstimator(NetworkEstimator):
     def _check_params(self, spark: SparkSession) -> None:
         if self._task not in ("regression", "classification"):
             raise ConfigurationError(
-                "invalid_task",
+                "invalid_param",
                 f"task must be 'regression' or 'classification'. Got {self._task!r}.",
             )
         self._target_names()

@@ -71,11 +71,11 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
         for name in ("numRanks", "epochs", "batchSize"):
             value = self._value(self.getParam(name))
             if value is not None and value < 1:
-                raise ConfigurationError(f"invalid_{name}", f"{name} must be >= 1. Got {value}.")
+                raise ConfigurationError("invalid_param", f"{name} must be >= 1. Got {value}.")
         fraction = self.getOrDefault(self.validationFraction)
         if not 0 <= fraction < 1:
             raise ConfigurationError(
-                "invalid_validationFraction",
+                "invalid_param",
                 f"validationFraction must be >= 0 and < 1. Got {fraction}.",
             )
         self._stopping()
@@ -225,8 +225,8 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
         elif isinstance(spec, str):
             record = {"name": spec}
         else:
-            raise StorageError(
-                f"{name}_not_saved",
+            raise ConfigurationError(
+                "param_not_saved",
                 f"The {name} {getattr(spec, '__name__', spec)!r} is a function, which is "
                 "not saved: that would take a pickle.",
                 "Name it as 'FILE.py:FUNCTION'. The fitted model can be saved in any case.",

@@ -65,8 +65,8 @@ class NetworkModel(FittedModel, ShardModel):
             self.folder,
             file.name,
             file.sha256,
-            len(self.label.classes),
             InputSpec.from_dict(self.content["inputs"]),
+            len(self.label.classes),
             facts["units"],
             facts["logits"],
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -13,7 +14,6 @@ from sparkml_dist.cluster.progress import progress
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.deep.checkpoint.continuation import continued
 from sparkml_dist.deep.checkpoint.recovery import Restart, run_with_restarts
-from sparkml_dist.deep.checkpoint.recovery_log import log_recovery
 from sparkml_dist.deep.checkpoint.store import CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
 from sparkml_dist.deep.params.checkpoint_settings import CHECKPOINTS, CheckpointSettings
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["REQUIRED", "TrainingResult", "rows_per_step", "train_network"]
 
 REQUIRED = ("tensorflow", "keras", "horovod")
+
+_logger = logging.getLogger(__name__)
 
 _ENVIRONMENT = {"KERAS_BACKEND": "tensorflow"}
 
@@ -115,7 +117,7 @@ def train_network(
     def follow(event: dict[str, Any]) -> None:
         if event["event"] == "epoch":
             seen.add(event["epoch"])
-        log_recovery(event)
+        _log_checkpoints(event)
         if on_event is not None:
             on_event(event)
 
@@ -199,3 +201,35 @@ def rows_per_step(n_rows: int, ranks: int) -> int:
     """
     wanted = n_rows / (100 * max(1, ranks))
     return int(2 ** min(8, max(4, round(math.log2(max(wanted, 1))))))
+
+
+def _log_checkpoints(event: dict[str, Any]) -> None:
+    """Log an event of rank 0 about checkpoints; others are left alone."""
+    match event["event"]:
+        case "resumed":
+            _logger.info(
+                "goes on from the checkpoint %s: epoch %d, step %d",
+                event["checkpoint"],
+                event["epoch"] + 1,
+                event["step"],
+            )
+        case "checkpoint":
+            _logger.debug(
+                "checkpoint of step %d: %d bytes in %.2f s",
+                event["steps"],
+                event["bytes"],
+                event["seconds"],
+            )
+        case "checkpoint_skipped":
+            _logger.warning(
+                "the checkpoint %s is passed over, and the one before it used where there is one: "
+                "%s",
+                event["checkpoint"],
+                event["problem"],
+            )
+        case "checkpoint_failed":
+            _logger.warning(
+                "no checkpoint could be written at step %d, the training goes on: %s",
+                event["steps"],
+                event["problem"],
+            )

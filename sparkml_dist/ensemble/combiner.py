@@ -17,13 +17,46 @@ from sparkml_dist.models.scoring import Predict
 if TYPE_CHECKING:
     from sparkml_dist.onnx.graph import OnnxGraph
 
-__all__ = ["Combiner", "Voting"]
+__all__ = ["Combiner", "MemberVote", "Voting"]
 
 Voting = Literal["soft", "hard", "mean"]
 
 
+class MemberVote(OfMembers):
+    """Base of the scorers that let members vote.
+
+    Attributes
+    ----------
+    voting : str
+        How; as a manifest names it.
+    """
+
+    voting: str
+
+    @property
+    def cache_key(self) -> str:
+        """Changes with every member, weight and way of voting."""
+        return hashlib.sha256(f"{self.voting}/{self.bank.cache_key}".encode()).hexdigest()
+
+    @property
+    def raw_scale(self) -> float:
+        """``rawPrediction`` is the probability times the weight of all members."""
+        return float(sum(m.weight for m in self.bank.members))
+
+    def load(self) -> Predict:
+        """Load the members and return a function of blocks (n, d).
+
+        It returns probabilities (n, n_classes), or predictions (n,) for a regression.
+        """
+        return self.predictor(self.bank.load())
+
+    def predictor(self, members: LoadedMembers) -> Predict:
+        """Return the function that `load` returns, for members in memory."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Combiner(OfMembers):
+class Combiner(MemberVote):
     """Combines members by a weighted vote; picklable, loaded in workers.
 
     Attributes
@@ -40,23 +73,6 @@ class Combiner(OfMembers):
         """Raise where the way of voting is none, as a manifest may say."""
         if self.voting not in get_args(Voting):
             raise ValueError(f"voting must be one of {get_args(Voting)}. Got {self.voting!r}")
-
-    @property
-    def cache_key(self) -> str:
-        """Changes with every member, weight and way of voting."""
-        return hashlib.sha256(f"{self.voting}/{self.bank.cache_key}".encode()).hexdigest()
-
-    @property
-    def raw_scale(self) -> float:
-        """``rawPrediction`` is the weighted number of votes."""
-        return float(sum(m.weight for m in self.bank.members))
-
-    def load(self) -> Predict:
-        """Load the members and return a function of blocks (n, d).
-
-        It returns probabilities (n, n_classes), or predictions (n,) for a regression.
-        """
-        return self.predictor(self.bank.load())
 
     def predictor(self, members: LoadedMembers) -> Predict:
         """Return the function that `load` returns, for members in memory."""

@@ -25,7 +25,8 @@ from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
-from sparkml_dist.session import get_session, parse_size, trusted_in_session
+from sparkml_dist.session import get_session, trusted_in_session
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -114,7 +115,7 @@ class Ensemble(LearnerParams):
     def _check_params(self, spark: SparkSession) -> None:
         if self.getOrDefault(self.shardsPerMember) < 1:
             raise ConfigurationError(
-                "invalid_shards_per_member",
+                "invalid_param",
                 f"shardsPerMember must be >= 1. Got {self.getOrDefault(self.shardsPerMember)}.",
             )
         super()._check_params(spark)
@@ -123,7 +124,7 @@ class Ensemble(LearnerParams):
         per_member = self.getOrDefault(self.shardsPerMember)
         if per_member > len(data.shards):
             raise ConfigurationError(
-                "invalid_shards_per_member",
+                "invalid_param",
                 f"shardsPerMember={per_member}, but the data has {len(data.shards)} shards.",
                 "Cut it into more shards, or ask for fewer per member.",
             )
@@ -195,7 +196,7 @@ class EnsembleClassifier(Ensemble, ShardClassifier):
     def _check_params(self, spark: SparkSession) -> None:
         if self._voting() not in ("soft", "hard"):
             raise ConfigurationError(
-                "invalid_voting", f"voting must be 'soft' or 'hard'. Got {self._voting()!r}."
+                "invalid_param", f"voting must be 'soft' or 'hard'. Got {self._voting()!r}."
             )
         super()._check_params(spark)
 

@@ -56,7 +56,7 @@ class OneLearnerClassifier(LearnerParams, ShardClassifier):
     def _check_params(self, spark: SparkSession) -> None:
         members = self.getOrDefault(self.numMembers)
         if members < 1:
-            raise ConfigurationError("invalid_members", f"numMembers must be >= 1. Got {members}.")
+            raise ConfigurationError("invalid_param", f"numMembers must be >= 1. Got {members}.")
         super()._check_params(spark)
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
@@ -150,9 +150,9 @@ def check_at_least_one(estimator: Any, *names: str) -> None:
     Raises
     ------
     ConfigurationError
-        ``invalid_`` and the name.
+        ``invalid_param``.
     """
     for name in names:
         value = estimator._value(estimator.getParam(name))
         if value is not None and value < 1:
-            raise ConfigurationError(f"invalid_{name}", f"{name} must be >= 1. Got {value}.")
+            raise ConfigurationError("invalid_param", f"{name} must be >= 1. Got {value}.")

@@ -54,24 +54,24 @@ class Sampling:
         Raises
         ------
         ConfigurationError
-            ``invalid_method``, ``invalid_max_samples`` or ``invalid_max_features``.
+            ``invalid_param``.
         """
         if method not in METHODS:
             raise ConfigurationError(
-                "invalid_method", f"method must be one of {', '.join(METHODS)}. Got {method!r}."
+                "invalid_param", f"method must be one of {', '.join(METHODS)}. Got {method!r}."
             )
         samples = _DEFAULT_SAMPLES.get(method, 1.0) if max_samples is None else max_samples
         features = _DEFAULT_FEATURES.get(method, 1.0) if max_features is None else max_features
         for name, value in (("samples", samples), ("features", features)):
             if not is_share_or_count(value):
                 raise ConfigurationError(
-                    f"invalid_max_{name}",
+                    "invalid_param",
                     f"max{name.title()} must be a share in (0, 1], or a whole number >= 1. "
                     f"Got {value!r}.",
                 )
         if method == "balanced" and isinstance(samples, int):
             raise ConfigurationError(
-                "invalid_max_samples",
+                "invalid_param",
                 f"With method='balanced', maxSamples must be a share in (0, 1]. Got {samples!r}.",
                 "Such a bag is as large as its rarest class allows.",
             )

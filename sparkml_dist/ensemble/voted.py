@@ -16,10 +16,9 @@ from sparkml_dist.models.persistable import Saved, save_inside, saved_inside
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.scoring import Predict, Scorer, streams, within
 from sparkml_dist.models.shard_model import ShardModel
-from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.persistence.workspace import temporary_folder
+from sparkml_dist.persistence.workspace import empty_folder
 from sparkml_dist.report.fitted_model import FittedModel
 from sparkml_dist.session import get_session
 
@@ -143,7 +142,7 @@ def vote(
     Raises
     ------
     ConfigurationError
-        ``no_models``, ``invalid_weights``, ``not_fitted``, ``spark_bases``, or ``models_differ``
+        ``no_models``, ``invalid_param``, ``not_fitted``, ``spark_bases``, or ``models_differ``
         in their features or classes.
 
     Examples
@@ -153,15 +152,8 @@ def vote(
     """
     says = [1.0] * len(models) if weights is None else [float(w) for w in weights]
     _check(models, says)
-    folder = (
-        temporary_folder(get_session(), "model", "modelDir")
-        if modelDir is None
-        else Folder.at(modelDir)
-    )
-    if modelDir is not None and not folder.is_empty():
-        raise ConfigurationError(
-            "output_exists", f"modelDir {folder.location!r} is not empty.", "Choose another folder."
-        )
+    where = None if modelDir is None else str(modelDir)
+    folder = empty_folder(get_session(), where, "model", "modelDir")
     files: list[ModelFile] = []
     for i, model in enumerate(models):
         files += save_inside(model, folder, _home(i))
@@ -204,7 +196,7 @@ def _check(models: Sequence[ShardModel], weights: list[float]) -> None:
             )
     if len(weights) != len(models) or min(weights) < 0 or not 0 < sum(weights) < float("inf"):
         raise ConfigurationError(
-            "invalid_weights",
+            "invalid_param",
             f"weights must be {len(models)} numbers >= 0, not all zero. Got {weights}.",
         )
     first = models[0]

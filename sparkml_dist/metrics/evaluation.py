@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sparkml_dist.dataset.labels import by_position
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError, nearest
 from sparkml_dist.metrics.auc import ProbabilityBins, area_under_roc
 from sparkml_dist.metrics.metrics import ClassificationMetrics, f1_macro
@@ -65,7 +66,7 @@ def evaluate_classification(
     ------
     DataError
         ``column_not_found``, ``empty_data``, ``label_null``, ``unknown_label`` when no label at
-        all is among the classes, ``unknown_prediction``, ``probability_not_finite``.
+        all is among the classes, ``invalid_prediction``, ``prediction_not_finite``.
 
     Notes
     -----
@@ -85,11 +86,11 @@ def evaluate_classification(
             )
     columns = [
         label_column(label_col, classes).alias("label"),
-        F.col(f"`{prediction_col}`").cast("double").alias("prediction"),
+        named_column(prediction_col).cast("double").alias("prediction"),
         array_column(predictions, probability_col).alias("probability"),
     ]
     if weight_col:
-        columns.append(F.col(f"`{weight_col}`").cast("double").alias("weight"))
+        columns.append(named_column(weight_col).cast("double").alias("weight"))
     sums = (
         predictions.select(*columns)
         .mapInArrow(partial(_add_up, _Classes(tuple(classes))), PartialSums.SCHEMA)
@@ -142,7 +143,7 @@ def label_column(name: str, classes: Sequence[Any]) -> Column:
     """Return a label column in a type in which it can be compared with the classes."""
     from pyspark.sql import functions as F
 
-    column, kind = F.col(f"`{name}`"), _Classes(tuple(classes)).kind
+    column, kind = named_column(name), _Classes(tuple(classes)).kind
     if kind == "string":
         text = column.cast("string")
         return F.lower(text) if isinstance(classes[0], bool) else text
@@ -156,10 +157,9 @@ def label_column(name: str, classes: Sequence[Any]) -> Column:
 def array_column(df: DataFrame, name: str) -> Column:
     """Return a column of ML vectors or arrays as arrays of doubles."""
     from pyspark.ml.functions import vector_to_array
-    from pyspark.sql import functions as F
     from pyspark.sql.types import ArrayType
 
-    column = F.col(f"`{name}`")
+    column = named_column(name)
     if isinstance(df.schema[name].dataType, ArrayType):
         return column.cast("array<double>")
     return vector_to_array(column)
@@ -224,10 +224,10 @@ def _finish(table: pa.Table, classes: tuple[Any, ...], label_col: str) -> Classi
             "Is it the right column, in the way the training data has it?",
         )
     if strange := int(total(_STRANGE)[0]):
-        raise DataError("unknown_prediction", f"{strange:,} predictions name none of the classes.")
+        raise DataError("invalid_prediction", f"{strange:,} predictions name none of the classes.")
     if bad := int(total(_NOT_FINITE)[0]):
         raise DataError(
-            "probability_not_finite",
+            "prediction_not_finite",
             f"{bad:,} rows do not have {k} finite probabilities.",
             "Did the model diverge, or do the features hold infinities?",
         )

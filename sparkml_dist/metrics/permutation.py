@@ -182,7 +182,7 @@ def permutation_importance(
     Raises
     ------
     ConfigurationError
-        ``invalid_repeats``, ``invalid_max_rows``, ``unknown_score`` or ``unknown_feature``.
+        ``invalid_param`` or ``unknown_feature``.
     DataError
         ``column_not_found`` or ``too_few_rows``.
 
@@ -197,9 +197,9 @@ def permutation_importance(
     check_score(metric, "metric", regression=label.is_regression)
     chosen = _chosen(schema, features)
     if repeats < 1:
-        raise ConfigurationError("invalid_repeats", f"repeats must be >= 1. Got {repeats}.")
+        raise ConfigurationError("invalid_param", f"repeats must be >= 1. Got {repeats}.")
     if max_rows < 2:
-        raise ConfigurationError("invalid_max_rows", f"maxRows must be >= 2. Got {max_rows}.")
+        raise ConfigurationError("invalid_param", f"maxRows must be >= 2. Got {max_rows}.")
     known = _known_rows(df, schema, label)
     rows = known.count()
     if rows < 2:

@@ -15,7 +15,7 @@ from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 
-__all__ = ["ArraysModel", "read_arrays"]
+__all__ = ["ArraysModel", "FilesBeside"]
 
 
 class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
@@ -61,7 +61,7 @@ class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
 
     def _read_files(self, saved: Saved) -> None:
         """Take in the files, which have been checked."""
-        self.arrays = read_arrays(saved, saved.names(suffix=".npy"))
+        self.arrays = _read_arrays(saved, saved.names(suffix=".npy"))
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -83,7 +83,39 @@ class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
         return model
 
 
-def read_arrays(saved: Saved, names: Sequence[str]) -> dict[str, Any]:
+class FilesBeside:
+    """Mixin of the models that have more in files than in memory.
+
+    Attributes
+    ----------
+    folder : Folder
+        Where the files lie.
+    """
+
+    folder: Folder
+    arrays: dict[str, Any]
+
+    #: The arrays that are kept in memory.
+    _names: ClassVar[tuple[str, ...]]
+
+    def _files(self) -> list[str]:
+        """Return the names of the files."""
+        raise NotImplementedError
+
+    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
+        for name in self._files():
+            self.folder.copy_file_to(name, folder)
+        copied = [ModelFile.of(folder, name) for name in self._files()]
+        return [*super()._write_files(folder), *copied]  # type: ignore[misc]
+
+    def _read_files(self, saved: Saved) -> None:
+        self.folder = saved.folder
+        self.arrays = _read_arrays(saved, [f"{name}.npy" for name in self._names])
+        for name in self._files():
+            saved.listed(name)
+
+
+def _read_arrays(saved: Saved, names: Sequence[str]) -> dict[str, Any]:
     """Return arrays of a saved model, by their names without the suffix."""
     return {
         name.removesuffix(".npy"): read_array(saved.folder, saved.listed(name)) for name in names

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.dataset.columns import match_columns
-from sparkml_dist.dataset.many_columns import number_array
+from sparkml_dist.dataset.many_columns import named_column, number_array
 from sparkml_dist.errors import DataError, nearest
 from sparkml_dist.persistence.fields import items, text
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 __all__ = ["PointColumns", "point_matrix"]
+
+#: Largest absolute value of a coordinate: squares of larger ones, and their sums, overflow.
+LARGEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class PointColumns:
                 "There is no numeric column to take coordinates from.",
                 f"Columns are: {', '.join(types)}.",
             )
+        refuse_ambiguous(df, chosen)
         kinds = {name: _kind(types[name]) for name in chosen}
         for name, kind in kinds.items():
             if not kind or (kind != "numeric" and len(chosen) > 1):
@@ -115,7 +119,7 @@ class PointColumns:
 
         if self.kind == "numeric":
             return number_array(self.names, "double")
-        row = F.col(f"`{self.names[0]}`")
+        row = named_column(self.names[0])
         if self.kind == "vector":
             return vector_to_array(row)
         if self.kind == "struct":
@@ -179,7 +183,7 @@ def point_matrix(values: pa.Array, width: int) -> npt.NDArray[np.float64]:
     Raises
     ------
     DataError
-        ``vector_length``, ``invalid_coordinates``.
+        ``vector_length``, ``not_finite``.
     """
     flat = np.asarray(values.flatten().to_numpy(zero_copy_only=False), dtype=np.float64)
     lengths = np.diff(values.offsets.to_numpy())
@@ -190,10 +194,10 @@ def point_matrix(values: pa.Array, width: int) -> npt.NDArray[np.float64]:
             f"{int(lengths[lengths != width][0])}.",
             "Bring all rows to one length.",
         )
-    if values.null_count or not np.isfinite(flat).all():
+    if values.null_count or not (np.abs(flat) <= LARGEST).all():
         raise DataError(
-            "invalid_coordinates",
-            "A row has null, NaN or infinite coordinates.",
+            "not_finite",
+            f"A row has null, NaN or infinite coordinates, or some beyond ±{LARGEST:g}.",
             "Drop those rows or fill them in.",
         )
     return flat.reshape(len(values), width)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.errors import DataError
+from sparkml_dist.mining.point_columns import LARGEST
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
     from sparkml_dist.mining.point_columns import PointColumns
 
-__all__ = ["LowestHashes", "PointSurvey", "joined_surveys", "partial_surveys", "survey"]
+__all__ = ["LowestHashes", "PointSurvey", "joined_surveys", "partial_surveys", "planned", "survey"]
 
 _SCHEMA = (
-    "rows long, bad long, narrowest int, widest int, low binary, high binary, hashes binary, "
-    "sample binary"
+    "rows long, bad long, zero long, narrowest int, widest int, low binary, high binary, "
+    "hashes binary, sample binary"
 )
 _M1, _M2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -38,7 +40,9 @@ class PointSurvey:
     ----------
     rows : int
     bad : int
-        Rows with a null, NaN or infinite coordinate.
+        Rows with a coordinate that is null, NaN or beyond `LARGEST`.
+    zero : int
+        Rows whose coordinates are all zero.
     narrowest, widest : int
         Coordinates of a point, at least and at most.
     low, high : ndarray of float64, shape (d,)
@@ -50,27 +54,37 @@ class PointSurvey:
 
     rows: int
     bad: int
+    zero: int
     narrowest: int
     widest: int
     low: Points
     high: Points
     sample: Points
 
-    def check(self, columns: PointColumns) -> None:
+    def check(self, columns: PointColumns, *, nonzero: bool = False) -> None:
         """Raise where the points cannot be used.
+
+        Parameters
+        ----------
+        columns : PointColumns
+            Where the points come from.
+        nonzero : bool, default=False
+            Whether a point must have a coordinate that is not zero.
 
         Raises
         ------
         DataError
-            ``empty_data``, ``invalid_coordinates``, ``vector_length``, ``no_features``.
+            ``empty_data``, ``not_finite``, ``vector_length``, ``no_features``,
+            ``zero_vector``.
         """
         if self.rows == 0:
             raise DataError("empty_data", "There are no rows.", "Check the data.")
         where = ", ".join(columns.names[:6]) + (", …" if len(columns.names) > 6 else "")
         if self.bad:
             raise DataError(
-                "invalid_coordinates",
-                f"{self.bad:,} of {self.rows:,} rows have null, NaN or infinite values in {where}.",
+                "not_finite",
+                f"{self.bad:,} of {self.rows:,} rows have null, NaN or infinite values in {where}, "
+                f"or some beyond ±{LARGEST:g}.",
                 "Drop those rows or fill them in; pyspark.ml.feature.Imputer does.",
             )
         if self.narrowest != self.widest:
@@ -81,6 +95,12 @@ class PointSurvey:
             )
         if self.widest == 0:
             raise DataError("no_features", f"The rows of {where} have no values.")
+        if nonzero and self.zero:
+            raise DataError(
+                "zero_vector",
+                f"{self.zero:,} of {self.rows:,} rows are zero in all coordinates.",
+                "Drop those rows: their cosine is not defined.",
+            )
 
 
 class LowestHashes:
@@ -159,13 +179,14 @@ def joined_surveys(
     batches: Iterator[pa.RecordBatch], *, sample: int = 0, seed: int = 0
 ) -> PointSurvey:
     """Return the survey of all rows from the surveys of partitions."""
-    total = PointSurvey(0, 0, 2**31 - 1, 0, np.empty(0), np.empty(0), np.empty((0, 0)))
+    total = PointSurvey(0, 0, 0, 2**31 - 1, 0, np.empty(0), np.empty(0), np.empty((0, 0)))
     lowest = LowestHashes(sample, seed)
     for batch in batches:
         for i in range(batch.num_rows):
             value = {name: batch.column(name)[i] for name in batch.schema.names}
             total.rows += value["rows"].as_py()
             total.bad += value["bad"].as_py()
+            total.zero += value["zero"].as_py()
             total.narrowest = min(total.narrowest, value["narrowest"].as_py())
             total.widest = max(total.widest, value["widest"].as_py())
             low, high, rows = (
@@ -194,10 +215,45 @@ def survey(points: DataFrame) -> PointSurvey:
     return joined_surveys(iter(table.to_batches()))
 
 
+def planned(
+    points: DataFrame, plan: Callable[[PointSurvey], dict[str, Any]], *, sample: int
+) -> dict[str, Any]:
+    """Return what a task plans from the survey of a column of arrays; the driver sees no point.
+
+    Parameters
+    ----------
+    points : pyspark.sql.DataFrame
+    plan : callable
+        ``plan(survey)`` returns JSON values.
+    sample : int
+        Points of the survey's sample.
+
+    Raises
+    ------
+    DataError
+        ``empty_data``, and what `plan` raises.
+    """
+    surveys = partial_surveys(points, sample=sample).repartition(1)
+    found = surveys.mapInArrow(partial(_plan, plan, sample), "plan string").collect()
+    if not found:
+        raise DataError("empty_data", "There are no rows.", "Check the data.")
+    result: dict[str, Any] = json.loads(found[0]["plan"])
+    return result
+
+
+def _plan(
+    plan: Callable[[PointSurvey], dict[str, Any]], sample: int, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    survey = joined_surveys(batches, sample=sample)
+    if survey.rows:
+        document = json.dumps(plan(survey))
+        yield pa.RecordBatch.from_arrays([pa.array([document])], ["plan"])
+
+
 def _survey_partition(
     sample: int, seed: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    rows = bad = widest = 0
+    rows = bad = zero = widest = 0
     narrowest = 2**31 - 1
     low = high = np.empty(0)
     lowest = LowestHashes(sample, seed)
@@ -214,12 +270,13 @@ def _survey_partition(
             continue
         flat = np.asarray(values.flatten().to_numpy(zero_copy_only=False), np.float64)
         matrix = flat.reshape(-1, widest)
-        sound = np.logical_and.reduce(np.isfinite(matrix), axis=1)
+        sound = np.logical_and.reduce(np.abs(matrix) <= LARGEST, axis=1)
         if not sound.all():
             bad += int(len(sound) - sound.sum())
             matrix = matrix[sound]
         if not len(matrix):
             continue
+        zero += len(matrix) - int(np.count_nonzero(matrix.any(axis=1)))
         if len(low):
             low = np.minimum(low, matrix.min(axis=0))
             high = np.maximum(high, matrix.max(axis=0))
@@ -233,6 +290,7 @@ def _survey_partition(
         [
             pa.array([rows], pa.int64()),
             pa.array([bad], pa.int64()),
+            pa.array([zero], pa.int64()),
             pa.array([narrowest], pa.int32()),
             pa.array([widest], pa.int32()),
             *(pa.array([a.tobytes()], pa.binary()) for a in (low, high, hashes, kept)),

@@ -81,7 +81,7 @@ class GridValue(StandIn, Evaluator, Persistable):
         for i, (name, learner) in enumerate(self._named()):
             if not hasattr(learner, "get_params"):
                 raise ConfigurationError(
-                    "not_storable",
+                    "param_not_saved",
                     f"A grid with a {type(learner).__name__} ({name!r}) cannot be saved.",
                     "Grids of scikit-learn's learners can.",
                 )

@@ -38,7 +38,7 @@ def feature_blocks(X: Any, schema: FeatureSchema) -> Iterator[Matrix]:
     Raises
     ------
     DataError
-        ``column_not_found``, ``non_numeric_feature``, ``feature_count``, ``vector_length`` or
+        ``column_not_found``, ``non_numeric_feature``, ``vector_length`` or
         ``null_vector``.
     """
     frame = hasattr(X, "columns") and hasattr(X, "iloc")
@@ -69,7 +69,7 @@ def _checked_matrix(X: Any, schema: FeatureSchema) -> Any:
     matrix = sp.csr_matrix(X, dtype=np.float32) if sp.issparse(X) else np.asarray(X)
     if matrix.ndim != 2 or matrix.shape[1] != schema.n_features:
         raise DataError(
-            "feature_count",
+            "vector_length",
             f"X must have the shape (n, {schema.n_features}). Got {matrix.shape}.",
             "Give encoded features, or a DataFrame with the model's columns.",
         )

@@ -160,7 +160,7 @@ class Persistable(MLWritable, MLReadable):
             json.dumps(params)
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
-                "not_storable",
+                "param_not_saved",
                 f"A Param of {type(self).__name__} has a value that is not stored: {error}.",
                 "Give numbers, text, or lists and dicts of them.",
             ) from error
@@ -457,7 +457,7 @@ def _class_of(manifest: SavedManifest, folder: Folder) -> type[Persistable]:
         and kind_of(found) == manifest.kind
     ):
         raise StorageError(
-            "unknown_class",
+            "unknown_saved_class",
             f"{folder.location!r} names the {manifest.kind} {manifest.class_name!r}, which is none "
             "of sparkml_dist's.",
             "Upgrade sparkml_dist if a newer version wrote it.",

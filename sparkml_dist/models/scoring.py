@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.column_names import (
@@ -288,11 +289,7 @@ def score(
                 arrays += [pa.array(said.measures[:, p].astype(np.float64)) for p in places]
                 yield pa.StructArray.from_arrays(arrays, [f.split(":")[0] for f in fields])
 
-    # The annotations are how Spark tells an iterator over batches; they must be real objects.
-    predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-    udf = F.arrow_udf(  # type: ignore[attr-defined]
-        predict, ", ".join(fields)
-    )
+    udf = iterator_udf(predict, ", ".join(fields))
     found = F.col(_SCORED)
     added: list[tuple[str, Column]] = [(outputs.prediction, found["prediction"])]
     if outputs.probability:
@@ -360,7 +357,5 @@ def score_regression(
                 features = schema.encode([batch.field(i) for i in range(carried)])
                 yield pa.array(np.asarray(model(features), dtype=np.float64))
 
-    # The annotations are how Spark tells an iterator over batches; they must be real objects.
-    predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-    udf = F.arrow_udf(predict, "double")  # type: ignore[attr-defined]
+    udf = iterator_udf(predict, "double")
     return with_output(df, prediction, udf(F.struct(*schema.transport())))

@@ -147,7 +147,7 @@ class ShardEstimator(SavedParams, HasCommonParams):
         if data.manifest.label.is_regression != (self._task == "regression"):
             other = "regression" if data.manifest.label.is_regression else "classification"
             raise ConfigurationError(
-                f"{other}_data",
+                "task_differs",
                 f"{type(self).__name__} is for a {self._task}, but {data.location!r} was cut with "
                 f"task={other!r}.",
                 f"Cut it with task={self._task!r}.",

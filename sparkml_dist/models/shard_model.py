@@ -18,7 +18,7 @@ from sparkml_dist.models.scoring import Scorer, within
 from sparkml_dist.params import AccessibleParams, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from sparkml_dist.models.local import LocalClassifier, LocalRegressor

@@ -82,7 +82,7 @@ def check_array(
     Raises
     ------
     StorageError
-        ``arrays_do_not_fit``.
+        ``array_damaged``.
     """
     array = arrays.get(name)
     wrong = None
@@ -99,7 +99,7 @@ def check_array(
         wrong = f"holds numbers from {array.min()} to {array.max()} where there are {below:,}"
     if wrong:
         raise StorageError(
-            "arrays_do_not_fit",
+            "array_damaged",
             f"The model's array {name!r} {wrong}.",
             "It was altered, or belongs to another model; restore it, or fit the model again.",
         )

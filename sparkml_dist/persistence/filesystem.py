@@ -222,7 +222,7 @@ class Folder:
             return json.loads(content)
         except (ValueError, RecursionError) as error:
             raise StorageError(
-                "damaged_json",
+                "altered_manifest",
                 f"{self.uri(name)!r} is not valid JSON ({error}).",
                 "The file was cut or altered; restore it or write it anew.",
             ) from error

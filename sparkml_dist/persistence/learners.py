@@ -37,8 +37,10 @@ def dump_learner(learner: Any, *, trusted: Sequence[str] = ()) -> bytes:
 
     Raises
     ------
+    StorageError
+        ``untrusted_type`` when what is written could not be loaded again.
     TrainingError
-        ``untrusted_type`` when what is written could not be loaded again, or ``not_storable``.
+        ``not_storable``.
     """
     try:
         content = skops_bytes(learner)
@@ -63,7 +65,7 @@ def skops_bytes(learner: Any) -> bytes:
     return content
 
 
-def untrusted_error(name: str, unknown: Sequence[str], trusted: Sequence[str]) -> TrainingError:
+def untrusted_error(name: str, unknown: Sequence[str], trusted: Sequence[str]) -> StorageError:
     """Return the error for a learner that contains types off the allow-list.
 
     Parameters
@@ -75,7 +77,7 @@ def untrusted_error(name: str, unknown: Sequence[str], trusted: Sequence[str]) -
     trusted : sequence of str
         Those that are trusted already; they belong to the list to copy.
     """
-    return TrainingError(
+    return StorageError(
         "untrusted_type",
         f"{name} contains types that are not on the allow-list: {', '.join(unknown)}.",
         f"If you trust them: {as_list([*trusted, *unknown])}.",

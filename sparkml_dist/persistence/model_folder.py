@@ -142,7 +142,7 @@ class SavedManifest:
         ------
         StorageError
             ``not_a_model``, ``not_a_manifest``, ``newer_protocol``, ``altered_manifest``,
-            ``not_signed``, ``name_outside_folder`` or ``name_twice``.
+            ``not_signed`` or ``name_outside_folder``.
         """
         if not folder.exists(MANIFEST):
             raise StorageError(

@@ -76,7 +76,7 @@ def check_names(names: Iterable[Any], folder: Folder) -> list[str]:
     Raises
     ------
     StorageError
-        ``name_outside_folder`` or ``name_twice``.
+        ``name_outside_folder`` or ``altered_manifest``.
     """
     found: list[str] = []
     seen: set[str] = set()
@@ -86,7 +86,7 @@ def check_names(names: Iterable[Any], folder: Folder) -> list[str]:
         found.append(name)
         if name in seen:
             raise StorageError(
-                "name_twice",
+                "altered_manifest",
                 f"The manifest in {folder.location!r} names the file {_shown(name)} twice.",
                 "It was altered; restore it.",
             )

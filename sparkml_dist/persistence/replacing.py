@@ -90,7 +90,7 @@ def _move_files(new: Folder, target: Folder) -> None:
     names = new.read_json(_MARK)
     if not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise StorageError(
-            "damaged_json", f"{new.uri(_MARK)!r} was altered.", "Delete the folder it is in."
+            "altered_manifest", f"{new.uri(_MARK)!r} was altered.", "Delete the folder it is in."
         )
     last = [name for name in names if name in _LAST]
     for name in _LAST:

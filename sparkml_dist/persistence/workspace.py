@@ -8,14 +8,14 @@ import tempfile
 import uuid
 from typing import TYPE_CHECKING
 
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["WORK_DIR", "temporary_folder"]
+__all__ = ["WORK_DIR", "empty_folder", "temporary_folder"]
 
 WORK_DIR = "spark.sparkml_dist.workDir"
 
@@ -55,6 +55,34 @@ def temporary_folder(spark: SparkSession, purpose: str, param: str) -> Folder:
     path = tempfile.mkdtemp(prefix=f"sparkml_dist-{purpose}-")
     atexit.register(shutil.rmtree, path, ignore_errors=True)
     return Folder.at(path)
+
+
+def empty_folder(spark: SparkSession, where: str | None, purpose: str, param: str) -> Folder:
+    """Return the folder that the caller names, or a temporary one.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    where : str or None
+        What the caller named.
+    purpose, param : str
+        As for `temporary_folder`.
+
+    Raises
+    ------
+    ConfigurationError
+        ``no_work_dir`` where there is no place for a temporary one.
+    StorageError
+        ``output_exists``: the folder is not empty.
+    """
+    if where is None:
+        return temporary_folder(spark, purpose, param)
+    folder = Folder.at(where)
+    if not folder.is_empty():
+        raise StorageError(
+            "output_exists", f"{param} {folder.location!r} is not empty.", "Name another folder."
+        )
+    return folder
 
 
 def _forget(folder: Folder) -> None:

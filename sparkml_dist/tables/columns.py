@@ -242,7 +242,7 @@ def declared_kinds(
     Raises
     ------
     ConfigurationError
-        ``unknown_type``.
+        ``invalid_param``.
     DataError
         ``column_not_found``.
     """
@@ -250,7 +250,7 @@ def declared_kinds(
     for wanted, declared in types.items():
         if declared not in TYPES:
             raise ConfigurationError(
-                "unknown_type",
+                "invalid_param",
                 f"The type of {wanted!r} must be one of {', '.join(TYPES)}. Got {declared!r}."
                 f"{nearest(str(declared), TYPES)}",
             )

@@ -18,10 +18,11 @@ from sparkml_dist.tables.columns import (
     roles_as_before,
     told_apart,
 )
-from sparkml_dist.tables.encoding import check_encoding, lines
+from sparkml_dist.tables.encoding import check_encoding, is_wide, lines
 from sparkml_dist.tables.lines import first_lines
 from sparkml_dist.tables.schema import MISSING_VALUES, Table, TableSchema
-from sparkml_dist.tables.sniff import Dialect, sniff
+from sparkml_dist.tables.shape import shape_of
+from sparkml_dist.tables.sniff import Dialect, is_number, sniff
 from sparkml_dist.tables.survey import survey
 from sparkml_dist.tables.text import ColumnFacts, TextTable, typed
 
@@ -61,11 +62,11 @@ class TextOptions:
     def __post_init__(self) -> None:
         if self.decimal not in (None, ".", ","):
             raise ConfigurationError(
-                "invalid_decimal", f"decimal must be '.' or ','. Got {self.decimal!r}."
+                "invalid_param", f"decimal must be '.' or ','. Got {self.decimal!r}."
             )
         if self.comment is not None and len(self.comment) > 1:
             raise ConfigurationError(
-                "invalid_comment", f"comment must be one character or none. Got {self.comment!r}."
+                "invalid_param", f"comment must be one character or none. Got {self.comment!r}."
             )
 
 
@@ -86,8 +87,9 @@ def read_delimited(
     if schema_from is not None:
         comment = comment if comment is not None or not schema_from.comment else schema_from.comment
         missing = schema_from.missing
+    peeked = first_lines(spark, uri, _PEEKED, encoding)
     dialect = sniff(
-        first_lines(spark, uri, _PEEKED, encoding),
+        peeked,
         header=options.header,
         delimiter=options.delimiter,
         missing=(*MISSING_VALUES, *missing),
@@ -127,7 +129,20 @@ def read_delimited(
     else:
         unread = _as_before(unread, schema_from, roles, label_optional, where)
         label = unread.label
-    parts, repeated = survey(spark, uri, dialect, encoding, told=comment is not None)
+    # The kinds that columns must have, as the first file has told them.
+    before: dict[str, str] = {}
+    if schema_from is not None:
+        before = dict(zip(schema_from.columns, schema_from.kinds, strict=True))
+    shape = None
+    # A number that means "no value" is found among the values only.
+    if not (options.decimal == "," or is_wide(encoding) or any(map(is_number, missing))):
+        booleans = {i for i, n in enumerate(names) if "boolean" in (before.get(n), declared.get(n))}
+        place = names.index(label) if label in names else None
+        shape = shape_of(peeked, dialect, place, booleans)
+    pattern = None if shape is None else shape.pattern
+    parts, repeated, fit = survey(
+        spark, uri, dialect, encoding, told=comment is not None, pattern=pattern
+    )
     text = TextTable(
         uri,
         dialect.delimiter,
@@ -139,8 +154,15 @@ def read_delimited(
         dialect.header,
         repeated,
     )
-    rows, facts = text.facts(spark, missing, label)
-    if rows == 0:
+    known = {}
+    if shape is not None and fit:
+        known = {names[i]: ColumnFacts(plain=True) for i in shape.numbers}
+        if label in known:
+            known[label] = ColumnFacts(not_whole=int(not shape.whole))
+    facts = text.facts(spark, missing, label, known) if parts else []
+    if known and _decimal(facts) == ",":
+        facts = text.facts(spark, missing, label)  # a comma, unless points are found
+    if not facts:
         raise DataError("empty_data", f"{where} holds no rows of data.", "Check the file.")
     by_name = dict(zip(columns, facts, strict=True))
     schema = replace(unread, decimal=options.decimal or _decimal(facts))
@@ -153,9 +175,8 @@ def read_delimited(
         words = {n for n, kind in kinds.items() if kind == "string" and found[n] == "string"}
         words |= {n for n, kind in declared.items() if kind == "string"}
     else:
-        before = dict(zip(schema_from.columns, schema_from.kinds, strict=True))
-        known = {n: before[n] for n in schema.features if before[n] != "other"}
-        kinds = found | known | declared
+        as_before = {n: before[n] for n in schema.features if before[n] != "other"}
+        kinds = found | as_before | declared
         words = {*schema_from.words}
         if schema.label and (schema.label not in declared):
             kinds[schema.label] = _label_as_before(schema.label, before, found)

@@ -40,7 +40,7 @@ def check_encoding(encoding: str | None) -> str | None:
     Raises
     ------
     ConfigurationError
-        ``unknown_encoding`` when it is unknown, or neither UTF-8, -16 or -32 nor of one byte for
+        ``invalid_param`` when it is unknown, or neither UTF-8, -16 or -32 nor of one byte for
         each character.
     """
     if encoding is None:
@@ -54,7 +54,7 @@ def check_encoding(encoding: str | None) -> str | None:
     except (LookupError, UnicodeError, ValueError):
         pass
     raise ConfigurationError(
-        "unknown_encoding",
+        "invalid_param",
         f"encoding must be UTF-8, UTF-16, UTF-32 or an encoding of one byte for each character. "
         f"Got {encoding!r}.",
         "Name one such as windows-1252, iso-8859-15 or koi8-r; convert other files to UTF-8.",

@@ -55,10 +55,10 @@ def read_libsvm(spark: SparkSession, uri: str, schema_from: TableSchema | None =
     Raises
     ------
     StorageError
-        ``input_not_found``, ``input_not_read``.
+        ``file_not_found``, ``file_not_read``.
     DataError
-        ``empty_data``, ``malformed_line`` with the line's text, ``column_not_found`` when
-        `schema_from` is of another format.
+        ``empty_data``, ``malformed_line`` with the line's text, ``rows_changed``,
+        ``column_not_found`` when `schema_from` is of another format.
     """
     from pyspark.sql import functions as F
 
@@ -86,7 +86,7 @@ def read_libsvm(spark: SparkSession, uri: str, schema_from: TableSchema | None =
     if found["bad"]:
         raise DataError(
             "malformed_line",
-            f"{found['bad']:,} lines of {uri!r} are not libsvm, such as {found['example']}",
+            f"{found['bad']:,} lines of {uri!r} are not libsvm, such as {found['example']}.",
             "A line is: label index:value index:value …; say another format with --format.",
         )
     if not found["rows"]:
@@ -270,9 +270,7 @@ def _convert(
         try:
             X, y = parse_lines(text)
         except ValueError as error:
-            raise DataError(
-                "malformed_line", f"{uri!r} changed while it was read: {error}"
-            ) from None
+            raise DataError("rows_changed", f"{uri!r} changed while it was read: {error}") from None
         if X.shape[1] > n_features + first:
             X = X[:, : n_features + first]
         offsets = pa.array(X.indptr.astype(np.int32))

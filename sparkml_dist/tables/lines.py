@@ -65,12 +65,12 @@ def format_of(uri: str, format: str | None = None) -> str:
     Raises
     ------
     ConfigurationError
-        ``unknown_format`` when neither tells.
+        ``unknown_format`` when neither tells, ``invalid_param`` when it is none of them.
     """
     if format is not None:
         if format not in FORMATS:
             raise ConfigurationError(
-                "unknown_format",
+                "invalid_param",
                 f"format must be one of {', '.join(FORMATS)}. Got {format!r}."
                 f"{nearest(format, FORMATS)}",
             )
@@ -108,9 +108,9 @@ def first_lines(
     Raises
     ------
     StorageError
-        ``input_not_found``, ``input_not_read``.
+        ``file_not_found``, ``file_not_read``.
     DataError
-        ``empty_data`` when no file holds a line, ``not_text``.
+        ``empty_data`` when no file holds a line, ``wrong_format``.
     """
     with input_errors(uri):
         found = (
@@ -129,7 +129,7 @@ def first_lines(
         raise DataError("empty_data", f"{uri!r} holds no rows.", "Check the path.")
     if any("\0" in line for line in text) or text[0].startswith("PAR1"):
         raise DataError(
-            "not_text",
+            "wrong_format",
             f"{uri!r} is not a text file (or not in UTF-8).",
             "Say what it is with format (--format), or its encoding, such as UTF-16, with encoding "
             "(--encoding).",
@@ -144,9 +144,9 @@ def input_errors(uri: str) -> Iterator[None]:
     Raises
     ------
     StorageError
-        ``input_not_found``, ``input_not_read``.
+        ``file_not_found``, ``file_not_read``.
     DataError
-        ``empty_data`` for a folder without data files, ``not_parquet``.
+        ``empty_data`` for a folder without data files, ``wrong_format``, ``duplicate_columns``.
     """
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
@@ -157,7 +157,7 @@ def input_errors(uri: str) -> Iterator[None]:
         text = str(error)
         if re.search(r"PATH_NOT_FOUND|Path does not exist|FILE_NOT_EXIST|FileNotFound", text):
             raise StorageError(
-                "input_not_found",
+                "file_not_found",
                 f"There is no file or folder {uri!r}.",
                 "Check the path, and that the driver and every worker see the same file system.",
             ) from error
@@ -167,13 +167,21 @@ def input_errors(uri: str) -> Iterator[None]:
             ) from error
         if re.search(r"is not a Parquet file|CANNOT_READ_FILE_FOOTER", text):
             raise DataError(
-                "not_parquet",
+                "wrong_format",
                 f"{uri!r} is not Parquet.",
                 f"Say what it is with format (--format), one of {', '.join(FORMATS)}.",
+            ) from error
+        # Where a backtick is in the name that stands there twice, Spark fails to say so.
+        if re.search(r"COLUMN_ALREADY_EXISTS|INVALID_ATTRIBUTE_NAME_SYNTAX", text):
+            reason = " ".join(text.splitlines()[0].split())
+            raise DataError(
+                "duplicate_columns",
+                f"{uri!r} has columns that Spark cannot tell apart: {reason}",
+                "Rename them; Spark's names do not differ in upper and lower case.",
             ) from error
         for pattern, reason in _UNREADABLE.items():
             if re.search(pattern, text):
                 raise StorageError(
-                    "input_not_read", f"Cannot read {uri!r}: {reason}.", "Check path and rights."
+                    "file_not_read", f"Cannot read {uri!r}: {reason}.", "Check path and rights."
                 ) from error
         raise

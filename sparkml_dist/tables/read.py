@@ -108,22 +108,22 @@ def read_table(
     Raises
     ------
     StorageError
-        ``input_not_found``, ``input_not_read``.
+        ``file_not_found``, ``file_not_read``.
     DataError
         ``empty_data``, ``duplicate_columns``, ``column_not_found``, ``label_not_given``,
         ``no_features``, ``ragged_rows``, ``headers_differ``, ``comments_among_rows``,
-        ``non_numeric_value``, ``malformed_line``, ``not_text``, ``not_parquet``.
+        ``non_numeric_value``, ``malformed_line``, ``wrong_format``.
     ConfigurationError
-        ``unknown_format``, ``unknown_encoding``, ``unknown_type``, ``invalid_delimiter``,
-        ``invalid_decimal``, ``invalid_comment``, ``column_twice``, ``categorical_not_feature``,
-        ``option_of_other_format``.
+        ``unknown_format``, ``invalid_param``, ``conflicting_params``, ``column_twice``,
+        ``categorical_not_feature``, ``option_not_used``.
 
     Notes
     -----
     Spark's own reader reads text tables. What it must be told is found out: delimiter and header
     from the first lines; the order of the columns, the quotes and the encoding of each file in
-    one pass over its lines; the types in one pass over all values. The driver sees the first
-    lines only.
+    one pass over its lines. If in all of them the columns that began with numbers hold nothing
+    but numbers, this pass tells their types too; those of the others are told in one pass over
+    all values. The driver sees the first lines only.
     """
     roles = Roles(
         label,
@@ -134,7 +134,7 @@ def read_table(
     )
     if schema_from is not None and replace(roles, label=None).given():
         raise ConfigurationError(
-            "option_of_other_format",
+            "conflicting_params",
             "features and categorical must not be given along with schema_from.",
         )
     declared = {**dict.fromkeys(text, "text"), **(types or {})}
@@ -142,14 +142,14 @@ def read_table(
     chosen = format_of(uri, format)
     if declared and chosen not in TEXT_FORMATS:
         raise ConfigurationError(
-            "option_of_other_format",
+            "option_not_used",
             f"types and text must not be given for {uri!r}, which is read as {chosen}: its columns "
             "have types.",
         )
     if chosen == "libsvm":
         if roles.features is not None or roles.categorical or str(label or 0) not in ("0", "label"):
             raise ConfigurationError(
-                "option_of_other_format",
+                "option_not_used",
                 f"label, features and categorical must not be given for the libsvm file {uri!r}: "
                 "its label and numbered features are known.",
             )

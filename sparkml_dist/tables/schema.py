@@ -102,7 +102,7 @@ class TableSchema:
         Raises
         ------
         StorageError
-            ``damaged_table_schema`` when `content` is no such thing.
+            ``altered_manifest`` when `content` is no such thing.
         """
         try:
             known = {field.name for field in fields(cls)}
@@ -117,7 +117,7 @@ class TableSchema:
             sound = False
         if not sound:
             raise StorageError(
-                "damaged_table_schema",
+                "altered_manifest",
                 "The description of how a table is read is damaged.",
                 "Train again, or restore the folder.",
             )

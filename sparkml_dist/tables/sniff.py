@@ -134,7 +134,7 @@ def sniff(
     Raises
     ------
     ConfigurationError
-        ``invalid_delimiter``.
+        ``invalid_param``.
     DataError
         ``empty_data`` where there is nothing but delimiters.
 
@@ -146,7 +146,7 @@ def sniff(
     """
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\n\r'):
         raise ConfigurationError(
-            "invalid_delimiter", f"delimiter must be one character. Got {delimiter!r}."
+            "invalid_param", f"delimiter must be one character. Got {delimiter!r}."
         )
     lines = [line for line in lines if line.strip()]
     if comment:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["Part", "survey"]
 
 _logger = logging.getLogger(__name__)
+
+_FIT = {"fit": "fits", "unfit": "NOT fits"}
 
 
 @dataclass(frozen=True)
@@ -59,8 +61,14 @@ class Part:
 
 
 def survey(
-    spark: SparkSession, uri: str, dialect: Dialect, encoding: str | None, *, told: bool
-) -> tuple[dict[Part, list[str]], bool]:
+    spark: SparkSession,
+    uri: str,
+    dialect: Dialect,
+    encoding: str | None,
+    *,
+    told: bool,
+    pattern: str | None = None,
+) -> tuple[dict[Part, list[str]], bool, bool]:
     """Look at every line of a text table once, on the workers.
 
     Parameters
@@ -73,6 +81,8 @@ def survey(
         As the user says it.
     told : bool
         Whether the user says what begins a comment.
+    pattern : str, optional
+        What rows are expected to match.
 
     Returns
     -------
@@ -80,6 +90,8 @@ def survey(
         The files, by how they are written. Files without a line are left out.
     repeated : bool
         Whether the line of names stands among the rows, as in files that were joined.
+    fit : bool
+        Whether there are rows, and all of them match `pattern` and are lines.
 
     Raises
     ------
@@ -87,7 +99,7 @@ def survey(
         ``headers_differ``, ``comments_among_rows``.
     """
     with input_errors(uri):
-        found = _look(lines(spark, uri, encoding), dialect).collect()
+        found = _look(lines(spark, uri, encoding), dialect, pattern).collect()
         first = _first_lines(spark, [r for r in found if not r["named"]], dialect, encoding)
     parts: dict[Part, list[str]] = {}
     heads = 0
@@ -121,10 +133,13 @@ def survey(
     repeats = sum(row["same"] for row in found) - heads
     if repeats > 0:
         _logger.warning("%s: the names stand among the rows %d more times", uri, repeats)
-    return parts, repeats > 0
+    fit = any(row["fit"] for row in found) and not (repeats > 0 or any(r["unfit"] for r in found))
+    usual = Part(tuple(range(dialect.width)), header=False)
+    fit &= all(replace(p, header=False, valid=True) == usual for p in parts)
+    return parts, repeats > 0, fit
 
 
-def _look(rows: DataFrame, dialect: Dialect) -> DataFrame:
+def _look(rows: DataFrame, dialect: Dialect, pattern: str | None) -> DataFrame:
     """Count, for each file, the lines that are evidence of something.
 
     All that is added up are numbers: Spark would sort the lines for the least of texts.
@@ -142,18 +157,20 @@ def _look(rows: DataFrame, dialect: Dialect) -> DataFrame:
         "monotonically_increasing_id() AS at",
         f"{hashed} AS hashed",
         "trim(value) AS bare",
+        f"{f'value RLIKE {literal(pattern)}' if pattern else 'false'} AS fits",
     )
     flags = {"escaped": "false", "doubled": "false", "blanks": "false"}
     flags |= {"opened": "false", "closed": "false"}
     if dialect.delimiter != BLANKS:
         lines_, flags = _with_quotes(lines_, dialect.delimiter)
+    is_row = "NOT hashed AND bare != ''"
     flags |= {"invalid": "NOT is_valid_utf8(value)", "same": head}
-    # The first block of a file is read by one task, in order.
-    is_row = "start = 0 AND NOT hashed AND bare != ''"
+    flags |= {x: f"{y} AND {is_row} AND NOT {head}" for x, y in _FIT.items()}
     flagged = lines_.selectExpr(
         "file",
         *[f"{flag} AS {name}" for name, flag in flags.items()],
-        f"CASE WHEN {is_row} THEN at END AS row_at",
+        # The first block of a file is read by one task, in order.
+        f"CASE WHEN start = 0 AND {is_row} THEN at END AS row_at",
         "CASE WHEN hashed THEN IF(start = 0, at, 1L << 62) END AS hash_at",
     )
     return (
@@ -183,7 +200,7 @@ def _with_quotes(rows: DataFrame, delimiter: str) -> tuple[DataFrame, dict[str, 
         rows.selectExpr("*", """contains(value, '"') AS quoted""")
         .selectExpr(
             "*",
-            f"CASE WHEN quoted THEN {matches(whole(DOUBLED, delimiter))} END AS d",
+            f"CASE WHEN quoted THEN fits OR {matches(whole(DOUBLED, delimiter))} END AS d",
             """quoted AND contains(value, '\\\\"') AS back""",
             """quoted AND contains(value, '""') AS two""",
         )
@@ -200,10 +217,11 @@ def _with_quotes(rows: DataFrame, delimiter: str) -> tuple[DataFrame, dict[str, 
     return rows, {
         "escaped": "NOT d AND (s AND back OR p AND NOT o)",
         "doubled": "d AND NOT s",
-        "blanks": "CASE WHEN quoted AND (d OR s) THEN "
+        "blanks": "CASE WHEN quoted AND NOT fits AND (d OR s) THEN "
         f"{matches(blank_before_quote(delimiter))} AND NOT {tight} END",
         "opened": "o OR coalesce(p, false)",
-        "closed": f"CASE WHEN quoted THEN {matches(closing(delimiter))} END",
+        # The last line of a value of several holds an odd number of quotes, and fits nothing.
+        "closed": f"CASE WHEN quoted AND NOT fits THEN {matches(closing(delimiter))} END",
     }
 
 

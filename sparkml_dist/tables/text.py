@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.many_columns import literal, quoted
@@ -19,6 +20,7 @@ from sparkml_dist.tables.encoding import (
 from sparkml_dist.tables.lines import input_errors
 from sparkml_dist.tables.quotes import DOUBLED, unquoted
 from sparkml_dist.tables.schema import MISSING_VALUES
+from sparkml_dist.tables.shape import END, PLAIN
 from sparkml_dist.tables.sniff import BLANKS
 from sparkml_dist.tables.survey import Part
 
@@ -30,10 +32,11 @@ __all__ = ["ColumnFacts", "TextTable", "typed"]
 _EXAMPLE = 120
 # No column of a table can have this name, and none is shadowed by it.
 _BAD = "\x01ragged"
-_NUMBER = r"(?i)^([+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf|infinity)|nan)$"
-_COMMA = r"(?i)^[+-]?(\d+(,\d*)?|,\d+)(e[+-]?\d+)?$"
-_WHOLE = r"^[+-]?\d{1,19}(\.0*)?$"
-_LONG = r"^[+-]?\d{16,}(\.0*)?$"
+_NUMBER = r"(?i)^([+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf|infinity)|nan)\z"
+_NAMED = ("inf", "infinity", "nan")
+_COMMA = r"(?i)^[+-]?(\d+(,\d*)?|,\d+)(e[+-]?\d+)?\z"
+_WHOLE = r"^[+-]?\d{1,19}(\.0*)?\z"
+_LONG = r"^[+-]?\d{16,}(\.0*)?\z"
 _TOKEN = DOUBLED + r'"|\S+'
 
 
@@ -43,10 +46,8 @@ class ColumnFacts:
 
     Attributes
     ----------
-    words : int
-        Fields that are neither empty nor what the user calls missing.
     present : int
-        Those that are no usual marker of a missing value either.
+        Fields that are neither empty nor markers of a missing value.
     not_number, not_comma, not_boolean : int
         How many of these are no number, no number with a decimal comma, neither true nor false.
     not_whole, long : int
@@ -56,7 +57,6 @@ class ColumnFacts:
         Whether all are numbers but for empty fields.
     """
 
-    words: int = 0
     present: int = 0
     not_number: int = 0
     not_comma: int = 0
@@ -197,8 +197,12 @@ class TextTable:
         )
 
     def facts(
-        self, spark: SparkSession, said: Sequence[str], label: str
-    ) -> tuple[int, list[ColumnFacts]]:
+        self,
+        spark: SparkSession,
+        said: Sequence[str],
+        label: str,
+        known: Mapping[str, ColumnFacts] = MappingProxyType({}),
+    ) -> list[ColumnFacts]:
         """Look at every value once, on the workers.
 
         Parameters
@@ -208,62 +212,38 @@ class TextTable:
             Fields that stand for "no value" because the user says so.
         label : str
             Name of the label; empty for none.
+        known : mapping of str to ColumnFacts
+            What the lines have told of some columns: that they hold nothing but numbers, and that
+            all rows have as many fields.
 
         Returns
         -------
-        rows : int
-        columns : list of ColumnFacts
+        list of ColumnFacts
+            One for each column; empty when there are no rows.
 
         Raises
         ------
         DataError
             ``ragged_rows`` when rows differ in their number of fields.
         """
-        names = self.columns
-        if not self.parts:
-            return 0, [ColumnFacts() for _ in names]
-        df = self.rows(spark, ragged=True)
-        with input_errors(self.uri):
-            seen = df.selectExpr(*self._glances(said)).collect()[0]
-            if seen["ragged"]:
-                # Only where Spark parses all fields does it see that some are missing.
-                fields = f"array({', '.join(quoted(names))})"
-                shown = [f"left(`{_BAD}`, {_EXAMPLE})", fields]
-                bad = df.where(f"`{_BAD}` IS NOT NULL").selectExpr(*shown).head(1)
-                self._raise_ragged(seen["ragged"], seen["rows"], bad[0][0])
-        plain = [seen[f"doubt{i}"] == 0 and name != label for i, name in enumerate(names)]
-        facts = [
-            ColumnFacts(
-                words=seen[f"present{i}"],
-                present=seen[f"present{i}"],
-                not_comma=seen[f"point{i}"],
-                not_boolean=seen[f"present{i}"],
-                plain=plain[i],
-            )
-            for i in range(len(names))
-        ]
-        rest = [i for i, p in enumerate(plain) if not p]
-        if rest and seen["rows"]:
-            for i, fact in zip(rest, self._look(df, rest, said, label), strict=True):
-                facts[i] = fact
-        return seen["rows"], facts
-
-    def _glances(self, said: Sequence[str]) -> list[str]:
-        """Return SQL that counts the fields of each column that are perhaps no numbers."""
-        found = ["count(1) AS rows", f"count(`{_BAD}`) AS ragged"]
-        for i, c in enumerate(quoted(self.columns)):
-            # To Java, 1d is a number too; most words are told by their first letter, cheaply.
-            number = f"{c} < ':' AND abs(try_cast({c} AS double)) < double('infinity')"
-            number += "".join(f" AND NOT endswith({c}, '{x}')" for x in "dDfF")
-            if said:
-                number += f" AND trim({c}) NOT IN {_listed(said)}"
-            point = "0" if self.delimiter == "," else f"count_if(contains({c}, '.'))"
-            found += [
-                f"count_if({c} != '') AS present{i}",
-                f"count_if({c} != '' AND NOT coalesce({number}, false)) AS doubt{i}",
-                f"{point} AS point{i}",
-            ]
-        return found
+        facts = dict(known)
+        if rest := [name for name in self.columns if name not in known]:
+            df = self.rows(spark, ragged=not known)
+            with input_errors(self.uri):
+                seen = {row["pos"]: row for row in self._look(df, rest, said, label).collect()}
+                if seen and seen[0]["ragged"] and not known:
+                    # Only where Spark parses all fields does it see that some are missing.
+                    fields = f"array({', '.join(quoted(self.columns))})"
+                    shown = [f"left(`{_BAD}`, {_EXAMPLE})", fields]
+                    bad = df.where(f"`{_BAD}` IS NOT NULL").selectExpr(*shown).head(1)
+                    self._raise_ragged(seen[0]["ragged"], seen[0]["rows"], bad[0][0])
+            if not seen:
+                return []
+            for i, name in enumerate(rest):
+                row = seen[i].asDict()
+                counts = {k: row[k] for k in ColumnFacts.__dataclass_fields__ if k in row}
+                facts[name] = ColumnFacts(**counts, plain=row["odd"] == 0)
+        return [facts[name] for name in self.columns]
 
     def _raise_ragged(self, ragged: int, rows: int, example: str) -> None:
         what = "names" if self.header else "fields in the first row"
@@ -276,24 +256,25 @@ class TextTable:
         )
 
     def _look(
-        self, df: DataFrame, places: Sequence[int], said: Sequence[str], label: str
-    ) -> list[ColumnFacts]:
+        self, df: DataFrame, names: Sequence[str], said: Sequence[str], label: str
+    ) -> DataFrame:
         """Look at the values of some columns closely."""
-        names = [self.columns[i] for i in places]
+        number = f"value < ':' AND value RLIKE r'{_NUMBER}' OR lower(value) IN {_listed(_NAMED)}"
         word = f"value IS NOT NULL AND value NOT IN {_listed(['', *said])}"
-        found = (
-            df.selectExpr(f"posexplode(array({', '.join(quoted(names))})) AS (pos, raw)")
-            .selectExpr("pos", f"{trimmed('raw')} AS value")
-            .selectExpr("*", f"coalesce({word}, false) AS word")
-            .selectExpr("*", f"word AND value NOT IN {_listed(MISSING_VALUES)} AS here")
-            .selectExpr("*", f"CASE WHEN here THEN value RLIKE r'{_NUMBER}' END AS number")
+        here = f"{word} AND (plain OR value NOT IN {_listed(MISSING_VALUES)})"
+        return (
+            df.selectExpr(
+                f"`{_BAD}` AS bad" if _BAD in df.columns else "string(NULL) AS bad",
+                f"posexplode(array({', '.join(quoted(names))}))",
+            )
+            # Most words are told by their first letter, cheaply.
+            .selectExpr("*", f"coalesce(col < ':' AND col RLIKE r'^{PLAIN}{END}', false) AS plain")
+            .selectExpr("*", f"IF(plain, trim(col), {trimmed('col')}) AS value")
+            .selectExpr("*", f"coalesce({here}, false) AS here")
+            .selectExpr("*", f"CASE WHEN here THEN plain OR {number} END AS number")
             .groupBy("pos")
-            .agg(*_counts(names.index(label) if label else -1))
+            .agg(*_counts(names.index(label) if label in names else -1))
         )
-        with input_errors(self.uri):
-            by_place = {row["pos"]: row.asDict() for row in found.collect()}
-        keys = {*ColumnFacts.__dataclass_fields__} - {"plain"}
-        return [ColumnFacts(**{k: by_place[i][k] for k in keys}) for i in range(len(names))]
 
     def example(self, spark: SparkSession, name: str, kind: str, said: Sequence[str]) -> str:
         """Return a value of a column that is not of a kind.
@@ -321,7 +302,9 @@ def _counts(label: int) -> list[Column]:
     from pyspark.sql import functions as F
 
     conditions = {
-        "words": "word",
+        "rows": "true",
+        "ragged": "bad IS NOT NULL",
+        "odd": "col != '' AND NOT (plain AND here)",
         "present": "here",
         "not_number": "NOT number",
         "not_comma": f"CASE WHEN value LIKE '%,%' THEN here AND NOT value RLIKE r'{_COMMA}' "

@@ -31,7 +31,7 @@ def test_a_cut_shard(data):
     path = f"{data.location}/{data.shards[1].file}"
     os.truncate(path, data.shards[1].bytes - 100)
     assert len(data.read_block(0)) == data.shards[0].rows
-    error = refused(lambda: data.read_block(1), "shard_truncated")
+    error = refused(lambda: data.read_block(1), "file_altered")
     assert data.shards[1].file in error.message
 
 
@@ -49,10 +49,10 @@ def test_any_changed_byte_is_noticed(data):
         try:
             data.read_block(0)
         except StorageError as error:
-            assert error.code == "shard_damaged", error
+            assert error.code == "file_altered", error
         else:
             unnoticed.append(position)
-        refused(data.verify, "shard_altered")
+        refused(data.verify, "file_altered")
     assert not unnoticed
 
 
@@ -61,15 +61,15 @@ def test_a_file_with_more_rows_than_the_manifest(data, row_group_rows):
     path = f"{data.location}/{data.shards[0].file}"
     table = pq.read_table(path)
     pq.write_table(pa.concat_tables([table, table]), path, row_group_size=row_group_rows)
-    refused(lambda: data.read_block(0), "shard_truncated")
+    refused(lambda: data.read_block(0), "file_altered")
     for groups in (None, [0]):
-        error = refused(lambda g=groups: data.read_block(0, g, verify=False), "shard_damaged")
+        error = refused(lambda g=groups: data.read_block(0, g, verify=False), "file_altered")
         assert f"where the manifest has {data.shards[0].rows:,}" in error.message
 
 
 def test_a_missing_shard(data):
     os.remove(f"{data.location}/{data.shards[0].file}")
-    refused(lambda: data.read_block(0), "shard_missing")
+    refused(lambda: data.read_block(0), "file_not_found")
 
 
 def rewrite(data, change, *, seal):
@@ -115,7 +115,7 @@ def test_a_manifest_of_something_else(data):
 def test_a_cut_manifest(data):
     path = f"{data.location}/manifest.json"
     os.truncate(path, 200)
-    refused(lambda: open_partitioned(data.location), "damaged_json")
+    refused(lambda: open_partitioned(data.location), "altered_manifest")
 
 
 def test_no_data_set_there(tmp_path):

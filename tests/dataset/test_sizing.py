@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sparkml_dist.dataset.sizing import plan_sizing
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 
 @given(
@@ -36,11 +36,11 @@ def test_given_number_of_shards():
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        ({"shards": 0}, "invalid_shards"),
-        ({"shards": 2.5}, "invalid_shards"),
+        ({"shards": 0}, "invalid_param"),
+        ({"shards": 2.5}, "invalid_param"),
         ({"shards": 101}, "too_many_shards"),
-        ({"shards": 2, "memory_per_task": "1g"}, "shards_and_memory"),
-        ({"memory_per_task": "lots"}, "invalid_size"),
+        ({"shards": 2, "memory_per_task": "1g"}, "conflicting_params"),
+        ({"memory_per_task": "lots"}, "invalid_param"),
         ({"memory_per_task": "1k"}, "memory_too_small"),
     ],
 )

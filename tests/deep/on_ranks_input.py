@@ -105,7 +105,7 @@ def alone():
 def sharing():
     """Tell whether tensors share the memory of arrays, and whether those outlive their owner."""
     from sparkml_dist.deep.input.buffers import Buffers
-    from sparkml_dist.deep.train.tensors import as_tensor
+    from sparkml_dist.deep.train.loop import as_tensor
 
     buffers = Buffers()
     array = buffers.empty((16, 4), np.float32)

@@ -40,7 +40,26 @@ def run(context):
         "other_types": other_types(),
         "gone": rank_gone(context),
         "pace": pace(),
+        "watched": watched(),
     }
+
+
+def watched():
+    """Return what is said of losses that are not finite, and when."""
+    from sparkml_dist.deep.train.loop import LossWatch
+    from sparkml_dist.errors import TrainingError
+
+    watch, said = LossWatch(), []
+    for loss, epoch, step in ((1.0, 0, 1), (float("nan"), 1, 7), (1.0, 1, 8), (float("inf"), 2, 1)):
+        try:
+            watch.add(loss, epoch, step)
+        except TrainingError as error:
+            said.append(f"{step}: {error.message}")
+    try:
+        watch.finish()
+    except TrainingError as error:
+        said.append(f"end: {error.message}")
+    return said
 
 
 def compare(context, settings, *, optimizer=None, plain=None, rate=None, **compile_args):

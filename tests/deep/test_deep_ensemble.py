@@ -152,9 +152,9 @@ def test_a_member_that_fails_is_named(digits):
 @pytest.mark.parametrize(
     ("params", "code"),
     [
-        ({"numMembers": 0}, "invalid_numMembers"),
-        ({"parallelism": 0}, "invalid_parallelism"),
-        ({"shardsPerMember": 5}, "invalid_shardsPerMember"),
+        ({"numMembers": 0}, "invalid_param"),
+        ({"parallelism": 0}, "invalid_param"),
+        ({"shardsPerMember": 5}, "invalid_param"),
         ({"numRanks": 50}, "too_few_slots"),
     ],
 )

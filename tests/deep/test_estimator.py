@@ -162,9 +162,9 @@ def test_an_error_of_the_builder_comes_back_to_the_driver(spark, awkward, builde
     [
         ({}, ConfigurationError, "no_builder"),
         ({"builder": "cnm"}, ConfigurationError, "unknown_builder"),
-        ({"builder": "mlp", "epochs": 0}, ConfigurationError, "invalid_epochs"),
-        ({"builder": "mlp", "batchSize": 0}, ConfigurationError, "invalid_batchSize"),
-        ({"builder": "mlp", "numRanks": 0}, ConfigurationError, "invalid_numRanks"),
+        ({"builder": "mlp", "epochs": 0}, ConfigurationError, "invalid_param"),
+        ({"builder": "mlp", "batchSize": 0}, ConfigurationError, "invalid_param"),
+        ({"builder": "mlp", "numRanks": 0}, ConfigurationError, "invalid_param"),
         ({"builder": "mlp", "numRanks": 99}, ResourceError, "too_few_slots"),
         ({"builder": "mlp", "inputShape": [7, 1]}, ConfigurationError, "input_shape_differs"),
     ],
@@ -177,7 +177,7 @@ def test_refusals_before_any_training(spark, awkward, tmp_path, params, error, c
 
 
 def test_a_function_is_not_saved_as_a_pickle(tmp_path):
-    with pytest.raises(StorageError, match="builder_not_saved"):
+    with pytest.raises(ConfigurationError, match="param_not_saved"):
         KerasClassifier(builder=lambda: None).save(str(tmp_path / "learner"))
     assert not (tmp_path / "learner").exists()
 

@@ -160,11 +160,11 @@ def test_an_autoencoder_needs_no_label(spark, file, tmp_path):
 @pytest.mark.parametrize(
     ("params", "code"),
     [
-        ({"targets": {"price": []}}, "invalid_targets"),
-        ({"targets": 3}, "invalid_targets"),
+        ({"targets": {"price": []}}, "invalid_param"),
+        ({"targets": 3}, "invalid_param"),
         ({"targets": ["a", "price"]}, "mixed_targets"),
-        ({"task": "ranking"}, "invalid_task"),
-        ({"inputs": {"numbers": {"columns": "a", "shap": [1]}}}, "invalid_inputs"),
+        ({"task": "ranking"}, "invalid_param"),
+        ({"inputs": {"numbers": {"columns": "a", "shap": [1]}}}, "invalid_param"),
         ({"targets": ["c"]}, "column_not_found"),
     ],
 )
@@ -189,5 +189,5 @@ def test_outputs_without_a_target_are_named(data, file):
 
 def test_a_model_of_several_outputs_is_no_sklearn_estimator(fitted):
     model, _ = fitted["towers"]
-    with pytest.raises(ConfigurationError, match="no_sklearn_kind"):
+    with pytest.raises(ConfigurationError, match="no_single_target"):
         model.to_sklearn()

@@ -98,7 +98,7 @@ def test_groups_of_ranks_with_a_table_each(groups, optimizer):
 
 def test_groups_must_fit_the_ranks(groups):
     code, message = groups[0]["refused"]
-    assert code == "invalid_ranks_per_table"
+    assert code == "invalid_param"
     assert "'table'" in message
 
 

@@ -318,14 +318,14 @@ def test_a_failing_member_is_named_and_the_others_stay(shards, tmp_path):
             voting="hard",
             modelDir=str(tmp_path / "m"),
         ).fit(shards)
-    assert caught.value.code == "members_failed"
+    assert caught.value.code == "member_failed"
     assert "3 of 3 members failed; member 0 on shard 0" in caught.value.message
     assert "cannot learn from this" in caught.value.message
     assert not (tmp_path / "m" / "manifest.json").exists()
 
 
 def test_untrusted_types_are_refused_when_they_are_written(shards):
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(StorageError) as caught:
         BaggingClassifier(estimator=Brittle(1e9), numMembers=1, voting="hard").fit(shards)
     assert caught.value.code == "untrusted_type"
     assert "Brittle" in caught.value.message
@@ -353,10 +353,10 @@ def test_scoring_data_without_a_feature(spark, shards):
     ("settings", "code"),
     [
         ({"estimator": None}, "no_estimator"),
-        ({"numMembers": 0}, "invalid_members"),
-        ({"voting": "loud"}, "invalid_voting"),
-        ({"shardsPerMember": 9}, "invalid_shards_per_member"),
-        ({"method": "boosting"}, "invalid_method"),
+        ({"numMembers": 0}, "invalid_param"),
+        ({"voting": "loud"}, "invalid_param"),
+        ({"shardsPerMember": 9}, "invalid_param"),
+        ({"method": "boosting"}, "invalid_param"),
         ({"numMember": 3}, "unknown_param"),
         ({"numMembers": "many"}, "invalid_param"),
     ],
@@ -391,8 +391,8 @@ class TestVoting:
         ("settings", "code"),
         [
             ({"estimators": []}, "no_estimator"),
-            ({"weights": [1.0]}, "invalid_weights"),
-            ({"weights": [0.0, 0.0]}, "invalid_weights"),
+            ({"weights": [1.0]}, "invalid_param"),
+            ({"weights": [0.0, 0.0]}, "invalid_param"),
         ],
     )
     def test_settings_are_checked(self, settings, code, shards):

@@ -67,12 +67,12 @@ def test_member_seeds_differ():
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
-        (("boosting",), "invalid_method"),
-        (("bagging", 0.0), "invalid_max_samples"),
-        (("bagging", 1.5), "invalid_max_samples"),
-        (("bagging", 0), "invalid_max_samples"),
-        (("balanced", 100), "invalid_max_samples"),
-        (("patches", None, 2.0), "invalid_max_features"),
+        (("boosting",), "invalid_param"),
+        (("bagging", 0.0), "invalid_param"),
+        (("bagging", 1.5), "invalid_param"),
+        (("bagging", 0), "invalid_param"),
+        (("balanced", 100), "invalid_param"),
+        (("patches", None, 2.0), "invalid_param"),
     ],
 )
 def test_refusals(arguments, code):

@@ -246,20 +246,20 @@ def test_bad_settings_and_data(binary, tmp_path):
         return error.value.code
 
     model = binary.model
-    assert code(ConfigurationError) == "invalid_base"
-    assert code(ConfigurationError, model=model, estimator=binary.bagging) == "invalid_base"
+    assert code(ConfigurationError) == "conflicting_params"
+    assert code(ConfigurationError, model=model, estimator=binary.bagging) == "conflicting_params"
     assert code(ConfigurationError, model=binary.bagging) == "not_a_classifier"
     assert code(ConfigurationError, estimator=model) == "not_a_classifier"
-    assert code(ConfigurationError, model=model, method="beta") == "invalid_method"
+    assert code(ConfigurationError, model=model, method="beta") == "invalid_param"
     bad = {"estimator": binary.bagging, "validationFraction": 1.0}
-    assert code(ConfigurationError, **bad) == "invalid_fraction"
+    assert code(ConfigurationError, **bad) == "invalid_param"
     assert code(DataError, data=binary.held.drop("label"), model=model) == "column_not_found"
     assert code(DataError, data=binary.held.drop("x3"), model=model) == "column_not_found"
     assert code(DataError, model=model, weightCol="wait") == "column_not_found"
     strangers = binary.held.selectExpr("* EXCEPT (label)", "'other' AS label")
-    assert code(DataError, data=strangers, model=model) == "no_calibration_rows"
+    assert code(DataError, data=strangers, model=model) == "unknown_label"
     inside = {"model": model, "modelDir": model.folder.location, "overwrite": True}
-    assert code(StorageError, **inside) == "output_exists"
+    assert code(StorageError, **inside) == "output_is_input"
     data = partition(binary.train, tmp_path / "d", label="label", features=["x*"], shards=1)
     assert code(ConfigurationError, data=data, model=model) == "dataframe_needed"
 
@@ -324,14 +324,14 @@ def test_reliability_by_hand(case):
 def test_reliability_refuses_what_it_cannot_judge(binary, spark):
     predictions = binary.model.transform(binary.test.limit(20))
     settings = {"label_col": "label", "classes": ["c0", "c1"]}
-    with pytest.raises(ConfigurationError, match="invalid_bins"):
+    with pytest.raises(ConfigurationError, match="invalid_param"):
         reliability(predictions, **settings, bins=0)
     with pytest.raises(ConfigurationError, match="unknown_class"):
         reliability(predictions, **settings, of="c2")
     with pytest.raises(DataError, match="column_not_found"):
         reliability(predictions, **settings, probability_col="probabilities")
-    with pytest.raises(DataError, match="empty_data"):
+    with pytest.raises(DataError, match="unknown_label"):
         reliability(predictions, label_col="label", classes=["a", "b"])
     bad = spark.createDataFrame([(0, [float("nan"), 0.5])], "label int, probability array<double>")
-    with pytest.raises(DataError, match="probability_not_finite"):
+    with pytest.raises(DataError, match="prediction_not_finite"):
         reliability(bad, label_col="label", classes=[0, 1])

@@ -208,9 +208,9 @@ def test_bad_settings_and_data(bagging, held):
             bagging.permutationImportance(df, **settings)
         return error.value.code
 
-    assert code(ConfigurationError, metric="rmse") == "unknown_score"
-    assert code(ConfigurationError, repeats=0) == "invalid_repeats"
-    assert code(ConfigurationError, maxRows=1) == "invalid_max_rows"
+    assert code(ConfigurationError, metric="rmse") == "invalid_param"
+    assert code(ConfigurationError, repeats=0) == "invalid_param"
+    assert code(ConfigurationError, maxRows=1) == "invalid_param"
     assert code(ConfigurationError, features=["x9"]) == "unknown_feature"
     assert code(DataError, df=held.drop("x0")) == "column_not_found"
     assert code(DataError, df=held.drop("label")) == "column_not_found"

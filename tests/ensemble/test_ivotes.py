@@ -220,11 +220,11 @@ def test_failures_name_shard_and_member(shards):
     ("settings", "code"),
     [
         ({"estimator": None}, "no_estimator"),
-        ({"numMembers": 0}, "invalid_members"),
-        ({"biteSize": 0}, "invalid_biteSize"),
-        ({"patience": 0}, "invalid_patience"),
-        ({"method": "bagging"}, "invalid_method"),
-        ({"voting": "loud"}, "invalid_voting"),
+        ({"numMembers": 0}, "invalid_param"),
+        ({"biteSize": 0}, "invalid_param"),
+        ({"patience": 0}, "invalid_param"),
+        ({"method": "bagging"}, "invalid_param"),
+        ({"voting": "loud"}, "invalid_param"),
     ],
 )
 def test_settings_are_checked(settings, code, shards):

@@ -119,9 +119,9 @@ def test_regressors_learn_their_weights(spark, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
-        ({"weights": [1.0, 1.0]}, "invalid_weights"),
-        ({"voting": "hard"}, "invalid_voting"),
-        ({"validationFraction": 0.0}, "invalid_fraction"),
+        ({"weights": [1.0, 1.0]}, "invalid_param"),
+        ({"voting": "hard"}, "invalid_param"),
+        ({"validationFraction": 0.0}, "invalid_param"),
     ],
 )
 def test_bad_settings(shards, settings, code):

@@ -173,7 +173,7 @@ def test_a_model_inside_names_no_class_of_others(shards, frame, tmp_path, monkey
                 entry.update(file.to_dict())
 
     forged(tmp_path / "v" / "manifest.json", vouch)
-    refused("unknown_class", sd.load_model, str(tmp_path / "v"))
+    refused("unknown_saved_class", sd.load_model, str(tmp_path / "v"))
 
 
 def test_a_part_of_another_model_is_not_changed_where_it_lies(shards, tmp_path):
@@ -208,7 +208,7 @@ def test_stages_of_spark_are_of_known_classes_and_listed_files(spark, frame, tmp
         files = save_stage(model, folder, "stage")
         part = next((tmp_path / "stage" / "metadata").glob("part-*"))
         part.write_text(json.dumps(json.loads(part.read_text()) | change))
-        code = "untrusted_type" if "class" in change else "damaged_stage"
+        code = "untrusted_type" if "class" in change else "damaged_member"
         refused(code, check_stage, folder, "stage", files)
 
 

@@ -151,12 +151,12 @@ def test_rows_that_do_not_fit_are_sampled(shards, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
-        ({"stopMetric": "rmse"}, "unknown_score"),
-        ({"numMembers": 0}, "invalid_numMembers"),
-        ({"initialMembers": -1}, "invalid_initialMembers"),
-        ({"numBags": 0}, "invalid_numBags"),
-        ({"bagFraction": 0.0}, "invalid_bagFraction"),
-        ({"validationFraction": 1.0}, "invalid_fraction"),
+        ({"stopMetric": "rmse"}, "invalid_param"),
+        ({"numMembers": 0}, "invalid_param"),
+        ({"initialMembers": -1}, "invalid_param"),
+        ({"numBags": 0}, "invalid_param"),
+        ({"bagFraction": 0.0}, "invalid_param"),
+        ({"validationFraction": 1.0}, "invalid_param"),
         ({"estimators": [("r", RidgeClassifier())]}, "no_probabilities"),
     ],
 )

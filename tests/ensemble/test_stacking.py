@@ -314,7 +314,7 @@ def test_one_key_for_all_rows_is_an_error(spark, tmp_path):
     data = partition(df, tmp_path / "d", label="label", features="a", key="key", shards=1)
     with pytest.raises(DataError) as error:
         StackingClassifier(estimators=BASES[:1]).fit(data)
-    assert error.value.code == "nothing_left"
+    assert error.value.code == "no_training_rows"
 
 
 def test_groups_of_level_one_fit_the_memory(shards):
@@ -330,15 +330,15 @@ def test_groups_of_level_one_fit_the_memory(shards):
 @pytest.mark.parametrize(
     ("settings", "code", "text"),
     [
-        ({"numFolds": 1}, "invalid_folds", "numFolds must be >= 2. Got 1."),
+        ({"numFolds": 1}, "invalid_param", "numFolds must be >= 2. Got 1."),
         ({"finalEstimator": Ridge()}, "not_a_classifier", "finalEstimator must be a classifier"),
         ({"estimators": [BASES[0], BASES[0]]}, "duplicate_names", "must differ"),
-        ({"estimators": [("a:b", GaussianNB())]}, "invalid_name", "'a:b'"),
+        ({"estimators": [("a:b", GaussianNB())]}, "invalid_param", "'a:b'"),
         ({"estimators": []}, "no_estimator", "needs estimators"),
         ({"estimators": [("p", RidgeClassifier)]}, "not_an_estimator", "RidgeClassifier"),
         ({"estimators": [("r", Ridge())]}, "not_a_classifier", "Ridge"),
-        ({"shardsPerMember": 9}, "invalid_shards_per_member", "has 3 shards"),
-        ({"memoryPerTask": "lots"}, "invalid_size", "lots"),
+        ({"shardsPerMember": 9}, "invalid_param", "has 3 shards"),
+        ({"memoryPerTask": "lots"}, "invalid_param", "lots"),
     ],
 )
 def test_bad_settings(shards, settings, code, text):
@@ -352,7 +352,7 @@ def test_names_of_features_may_not_clash(spark, tmp_path):
     data = partition(spark.createDataFrame(frame), tmp_path / "d", label="label", shards=1)
     with pytest.raises(ConfigurationError, match="'bayes:1'") as error:
         StackingClassifier(estimators=BASES[:1], passthrough=True).fit(data)
-    assert error.value.code == "name_clash"
+    assert error.value.code == "duplicate_names"
     assert StackingClassifier(estimators=BASES[:1]).fit(data).levelOneNames == ["bayes:1"]
 
 

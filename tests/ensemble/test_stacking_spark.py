@@ -182,7 +182,7 @@ def test_stages_that_cannot_be_bases(shards):
     with pytest.raises(TrainingError, match="'line' failed") as failed:
         bad = LogisticRegression(family="binomial")
         StackingClassifier(estimators=[("line", bad)], numFolds=2).fit(shards)
-    assert failed.value.code == "base_failed"
+    assert failed.value.code == "member_failed"
 
 
 def test_a_network_is_a_base(iris, shards):

@@ -192,7 +192,7 @@ def test_a_column_that_there_is_not_is_refused_before_the_fit(spark):
     learner = HistGradientBoostingClassifier(monotonic_cst={"aa": 1})
     with pytest.raises(ConfigurationError, match="'aa'") as caught:
         BaggingClassifier(estimator=learner, numShards=1).fit(spark.createDataFrame(rows()))
-    assert caught.value.code == "unknown_column"
+    assert caught.value.code == "unknown_feature"
 
 
 def shops(spark):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 
@@ -13,15 +12,6 @@ from sparkml_dist.cli.options import JobParser, add_common_options
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.runner import run_job
 from sparkml_dist.persistence.filesystem import Folder
-
-
-@pytest.fixture(autouse=True)
-def _restore_logging():
-    logger = logging.getLogger("sparkml_dist")
-    before = logger.handlers, logger.propagate, logger.level
-    yield
-    logger.handlers, logger.propagate = before[:2]
-    logger.setLevel(before[2])
 
 
 def run(main, argv, capsys):
@@ -145,16 +135,16 @@ def test_an_error_behind_an_error_is_found():
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
+    ("text", "code", "status"),
     [
-        ("java.lang.OutOfMemoryError: Java heap space", "jvm_out_of_memory"),
-        ("Python worker exited unexpectedly (crashed)", "worker_died"),
-        ("java.io.IOException: No space left on device", "disk_full"),
+        ("java.lang.OutOfMemoryError: Java heap space", "jvm_out_of_memory", 12),
+        ("Python worker exited unexpectedly (crashed)", "worker_died", 12),
+        ("java.io.IOException: No space left on device", "disk_full", 14),
     ],
 )
-def test_what_spark_says_of_resources(text, code):
+def test_what_spark_says_of_resources(text, code, status):
     found = as_toolkit_error(RuntimeError(text))
-    assert (found.code, found.exit_status) == (code, 12)
+    assert (found.code, found.exit_status) == (code, status)
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_another_number_of_rows_is_refused(tmp_path):
 )
 def test_an_array_of_another_form_than_its_model_needs_is_named(array, below, what):
     arrays = {} if array is None else {"features": array}
-    with pytest.raises(StorageError, match=f"arrays_do_not_fit.*'features' .*{what}"):
+    with pytest.raises(StorageError, match=f"array_damaged.*'features' .*{what}"):
         check_array(arrays, "features", (4, None), below=below)
 
 

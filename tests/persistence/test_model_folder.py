@@ -102,9 +102,9 @@ def test_a_newer_protocol(model):
 
 def test_a_class_that_is_not_ours_is_not_imported(model):
     rewrite(model, lambda v: v.update({"class": "os.path.join"}))
-    refused(model.folder.location, "unknown_class")
+    refused(model.folder.location, "unknown_saved_class")
     rewrite(model, lambda v: v.update({"class": "sparkml_dist.errors.DataError"}))
-    refused(model.folder.location, "unknown_class")
+    refused(model.folder.location, "unknown_saved_class")
 
 
 def test_an_untrusted_type_is_named_and_not_built(tmp_path):

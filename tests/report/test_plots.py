@@ -8,7 +8,6 @@ import sys
 import numpy as np
 import pytest
 
-from sparkml_dist.metrics.permutation import PermutationImportance
 from sparkml_dist.metrics.reliability import Reliability
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.plots.accuracy import plot_accuracy_by_members
@@ -16,7 +15,6 @@ from sparkml_dist.report.plots.confusion import _short_number, plot_confusion
 from sparkml_dist.report.plots.curve import plot_stopping_curve
 from sparkml_dist.report.plots.figure import legible
 from sparkml_dist.report.plots.history import plot_history
-from sparkml_dist.report.plots.importance import plot_importances
 from sparkml_dist.report.plots.reliability import plot_reliability
 from sparkml_dist.report.plots.seconds import plot_seconds
 
@@ -69,11 +67,10 @@ NAMES += ["日本", "\x00", "", " ", "x" * 500, "%s {0}", "\ud83d"]
 def test_names_that_look_like_formulas(folder, recwarn):
     k = len(NAMES)
     plot_confusion(np.eye(k) * 20, NAMES, folder, title="$$ of $x")
-    plot_importances({n: 1 / (i + 1) for i, n in enumerate(NAMES)}, folder)
     edges, rows = np.linspace(0, 1, 3), np.array([5, 700])
     curve = Reliability(edges, np.array([0.2, 0.7]), np.array([0.2, 0.7]), rows, 0.1, 0.2, "$$$")
     plot_reliability({"_$a$": curve, "$": curve}, folder)
-    for name in ("confusion_matrix.png", "importances.png", "reliability.png"):
+    for name in ("confusion_matrix.png", "reliability.png"):
         looked_at(folder, name)
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
 
@@ -117,17 +114,6 @@ def test_reliability(folder, of):
     one, two = looked_at(folder, "reliability.png"), looked_at(folder, "two.png")
     assert one.shape == two.shape
     assert not np.array_equal(one, two)
-
-
-@pytest.mark.parametrize("count", [1, 20, 500])
-def test_importances(folder, count):
-    names = [f"the {i}th of many features with long names" for i in range(count)]
-    plot_importances({n: 1 / (i + 1) for i, n in enumerate(names)}, folder)
-    drops = np.random.default_rng(0).normal(0.1, 0.2, (count, 5))
-    permuted = PermutationImportance("accuracy", 0.9, 100, tuple(names), drops)
-    plot_importances(permuted, folder, "permuted.png", top=8)
-    for name in ("importances.png", "permuted.png"):
-        looked_at(folder, name)
 
 
 @pytest.mark.parametrize(

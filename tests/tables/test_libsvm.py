@@ -135,7 +135,7 @@ def test_errors(spark, tmp_path):
     bad.write_text("# nothing\n")
     with pytest.raises(DataError, match="empty_data"):
         read_table(spark, str(bad))
-    with pytest.raises(StorageError, match="input_not_found"):
+    with pytest.raises(StorageError, match="file_not_found"):
         read_table(spark, str(tmp_path / "none.svm"))
     with pytest.raises(ConfigurationError, match="must not be given"):
         read_table(spark, str(bad), features=["a"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from sparkml_dist.errors import ConfigurationError, DataError, SparkMLDistError, StorageError
@@ -171,7 +173,7 @@ BAD = {
         "'b'",
     ),
     "name_without_header": ("1,2\n3,4\n", {"label": "y"}, "column_not_found", "--header"),
-    "binary": (b"\x1f\x00\x00\x01,2\n", {}, "not_text", "not a text file"),
+    "binary": (b"\x1f\x00\x00\x01,2\n", {}, "wrong_format", "not a text file"),
 }
 
 
@@ -228,3 +230,12 @@ def test_real_files(spark, shared_data):
     first = read_table(spark, str(shared_data / "higgs7k.train.tsv"), label=0)
     test = read_table(spark, str(shared_data / "higgs7k.test.tsv"), schema_from=first.schema)
     assert (first.df.count(), test.df.count(), len(test.features)) == (7000, 500, 28)
+
+
+def test_a_parquet_name_that_stands_twice(spark, tmp_path):
+    for names in (["x", "X"], ["`", "`"], ["a`b", "a`b"]):
+        path = str(tmp_path / f"{len(names[0])}{ord(names[0][0])}.parquet")
+        pq.write_table(pa.Table.from_arrays([pa.array([1.0]), pa.array([2.0])], names), path)
+        with pytest.raises(DataError, match="cannot tell apart") as caught:
+            read_table(spark, path)
+        assert caught.value.code == "duplicate_columns"

@@ -161,7 +161,7 @@ def _wait_for_slots(spark: SparkSession, ranks: int, seconds: float) -> None:
 
 def _with_checkpoint(error: SparkMLDistError, store: CheckpointStore) -> SparkMLDistError:
     """Say where the last good checkpoint is, when weights went bad after it."""
-    if error.code == "loss_not_finite" and (ids := store.ids()):
+    if error.code == "diverged" and (ids := store.ids()):
         error = _said_otherwise(
             error,
             error.message,

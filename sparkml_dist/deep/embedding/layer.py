@@ -56,7 +56,7 @@ class ShardedEmbedding(keras.layers.Layer):
     Raises
     ------
     ConfigurationError
-        ``embedding_initializer``, ``invalid_ranks_per_table``, or ``ids_not_exact``: ids beyond
+        ``embedding_initializer``, ``invalid_param``, or ``ids_not_exact``: ids beyond
         2^24 that come as float32.
 
     Notes
@@ -99,7 +99,7 @@ class ShardedEmbedding(keras.layers.Layer):
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ConfigurationError(
-                    f"invalid_{name}", f"{name} must be an int >= 1. Got {value!r}."
+                    "invalid_param", f"{name} must be an int >= 1. Got {value!r}."
                 )
         super().__init__(**kwargs)
         self.input_dim = input_dim

@@ -13,7 +13,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Shard", "count_parameters", "mark", "mark_slots", "shard_of", "sharded_over_ranks"]
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "Shard",
+    "count_parameters",
+    "mark",
+    "mark_slots",
+    "shard_of",
+    "sharded_over_ranks",
+    "take_rows",
+]
 
 _ATTRIBUTE = "_sparkml_dist_shard"
 
@@ -86,3 +97,24 @@ def count_parameters(model: Any) -> int:
         rows = variable.shape[:1] if shard is None else (shard.rows,)
         total += math.prod((*rows, *variable.shape[1:]))
     return total
+
+
+def take_rows(
+    target: npt.NDArray[Any], wanted: Shard, part: npt.NDArray[Any], stored: Shard
+) -> None:
+    """Copy the rows that two shards of a table have in common.
+
+    Parameters
+    ----------
+    target : ndarray, shape (>= len(wanted), ...)
+        Gets them, in place.
+    wanted : Shard
+        Which rows of the table `target` holds.
+    part : ndarray, shape (>= len(stored), ...)
+        What a former owner held.
+    stored : Shard
+        Which rows of the table these are.
+    """
+    rows = np.arange(stored.index, stored.rows, stored.owners)
+    source = np.flatnonzero(rows % wanted.owners == wanted.index)
+    target[rows[source] // wanted.owners] = part[source]

@@ -64,7 +64,7 @@ def place_in_table(ranks_per_table: int | None, name: str) -> Place | None:
     Raises
     ------
     ConfigurationError
-        ``invalid_ranks_per_table`` unless it divides the number of ranks; ``no_process_sets``
+        ``invalid_param`` unless it divides the number of ranks; ``no_process_sets``
         where Horovod may not found groups of ranks.
     """
     hvd = horovod()
@@ -74,7 +74,7 @@ def place_in_table(ranks_per_table: int | None, name: str) -> Place | None:
     owners = ranks if ranks_per_table is None else ranks_per_table
     if ranks % owners:
         raise ConfigurationError(
-            "invalid_ranks_per_table",
+            "invalid_param",
             f"ranks_per_table of the layer {name!r} must divide the number of ranks, {ranks}. "
             f"Got {owners}.",
         )

@@ -18,7 +18,7 @@ from sparkml_dist.deep.embedding.layer import PLACEHOLDER, ShardedEmbedding
 from sparkml_dist.deep.embedding.marks import Shard, mark_slots, shard_of
 from sparkml_dist.deep.embedding.place import horovod
 
-__all__ = ["gathered_rows", "own_rows", "save_model"]
+__all__ = ["gathered_rows", "save_model"]
 
 _PIECE_BYTES = 32 << 20
 _WEIGHTS = "model.weights.h5"
@@ -72,12 +72,6 @@ def gathered_rows(
 
 def _rows_before(shard: Shard, row: int) -> int:
     return len(range(shard.index, row, shard.owners))
-
-
-def own_rows(variable: Any, table: Any) -> Any:
-    """Return those rows of a whole table that a variable holds on this rank."""
-    shard = shard_of(variable)
-    return table if shard is None else table[shard.index :: shard.owners]
 
 
 def save_model(model: Any, path: str) -> None:

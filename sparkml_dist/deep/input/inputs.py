@@ -79,7 +79,7 @@ class InputSpec:
         Raises
         ------
         ConfigurationError
-            ``inputs_and_shape``, ``invalid_inputs``, ``invalid_dtype``, ``input_shape_differs``.
+            ``conflicting_params``, ``invalid_param``, ``input_shape_differs``.
         DataError
             ``column_not_found``.
 
@@ -94,11 +94,11 @@ class InputSpec:
             return cls.single(schema.n_features, shape)
         if shape is not None:
             raise ConfigurationError(
-                "inputs_and_shape", "Give the shape of each input in inputs, not in inputShape."
+                "conflicting_params", "Give the shape of each input in inputs, not in inputShape."
             )
         if not isinstance(inputs, Mapping) or not inputs:
             raise ConfigurationError(
-                "invalid_inputs",
+                "invalid_param",
                 "inputs must be a mapping from the names of the model's inputs to columns. "
                 f"Got {inputs!r}.",
             )
@@ -222,7 +222,7 @@ def _part(schema: FeatureSchema, name: str, given: Any) -> InputPart:
     for key in options:
         if key not in _KEYS:
             raise ConfigurationError(
-                "invalid_inputs",
+                "invalid_param",
                 f"The input {name!r} has the option {key!r}.{nearest(key, _KEYS)}",
                 f"Options are: {', '.join(_KEYS)}.",
             )
@@ -234,7 +234,7 @@ def _part(schema: FeatureSchema, name: str, given: Any) -> InputPart:
         or not all(isinstance(n, str) and n for n in names)
     ):
         raise ConfigurationError(
-            "invalid_inputs",
+            "invalid_param",
             f"The input {name!r} must name one or more columns. Got {wanted!r}.",
         )
     columns = find_columns(schema, name, names)
@@ -242,7 +242,7 @@ def _part(schema: FeatureSchema, name: str, given: Any) -> InputPart:
     dtype = str(options.get("dtype") or ("int32" if all(counts) else "float32"))
     if dtype not in DTYPES:
         raise ConfigurationError(
-            "invalid_dtype",
+            "invalid_param",
             f"The dtype of the input {name!r} must be one of {', '.join(DTYPES)}. Got {dtype!r}.",
         )
     shape = options.get("shape")

@@ -152,10 +152,10 @@ def plan_epoch(
     Raises
     ------
     DataError
-        ``no_rows``.
+        ``no_training_rows``.
     """
     if not any(map(any, row_groups)):
-        raise DataError("no_rows", "There is no row to train on.")
+        raise DataError("no_training_rows", "There is no row to train on.")
     sizes = [np.asarray(rows, np.int64) for rows in row_groups]
     groups = np.concatenate(
         [np.stack([np.full(len(n), s), np.arange(len(n)), n], axis=1) for s, n in enumerate(sizes)]
@@ -207,11 +207,11 @@ def lanes_of(rank: int, ranks: int, lanes: int) -> range:
     Raises
     ------
     ConfigurationError
-        ``invalid_lanes`` when there are fewer lanes than ranks.
+        ``invalid_param`` when there are fewer lanes than ranks.
     """
     if lanes < ranks:
         raise ConfigurationError(
-            "invalid_lanes",
+            "invalid_param",
             f"There must be at least a lane for each of the {ranks} ranks. Got {lanes}.",
             "A run that was begun with fewer lanes can go on with at most so many ranks.",
         )

@@ -6,13 +6,12 @@ import heapq
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from types import TracebackType
 
 import numpy as np
 
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.deep.input.plan import EpochPlan, Piece
-from sparkml_dist.errors import DataError, SparkMLDistError, StorageError
+from sparkml_dist.errors import SparkMLDistError, StorageError
 
 __all__ = ["Read", "ReadAhead", "by_need"]
 
@@ -94,12 +93,7 @@ class ReadAhead:
         self._fill()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._pool.shutdown(wait=True, cancel_futures=True)
         self._waiting.clear()
 
@@ -162,13 +156,13 @@ class ReadAhead:
             raise type(error)(error.code, message, error.hint) from error
         except Exception as error:
             raise StorageError(
-                "row_group_not_read",
+                "file_not_read",
                 f"{where[0].upper()}{where[1:]} cannot be read: {type(error).__name__}: {error}",
             ) from error
         planned = self._plan.rows_of(shard, row_group)
         if len(block) != planned:
-            raise DataError(
-                "row_group_differs",
+            raise StorageError(
+                "file_altered",
                 f"{where[0].upper()}{where[1:]} has {len(block):,} rows where {planned:,} were "
                 "planned.",
             )

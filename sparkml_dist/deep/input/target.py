@@ -77,7 +77,7 @@ def target_names(spec: Any) -> dict[str, list[str]]:
     Raises
     ------
     ConfigurationError
-        ``invalid_targets``.
+        ``invalid_param``.
     """
     named = spec if isinstance(spec, Mapping) else {"": spec}
     found = {
@@ -90,7 +90,7 @@ def target_names(spec: Any) -> dict[str, list[str]]:
     )
     if not good:
         raise ConfigurationError(
-            "invalid_targets",
+            "invalid_param",
             "targets must be a column, a list of columns, or a mapping from the names of the "
             f"model's outputs to such. Got {spec!r}.",
         )

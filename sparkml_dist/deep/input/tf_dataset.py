@@ -48,7 +48,7 @@ def as_tf_dataset(
     Raises
     ------
     ConfigurationError
-        ``invalid_batch_size``, or as `InputSpec.build`.
+        ``invalid_param``, or as `InputSpec.build`.
     DataError
         ``input_missing`` or ``column_not_found``.
 
@@ -59,7 +59,7 @@ def as_tf_dataset(
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ConfigurationError(
-            "invalid_batch_size", f"batch_size must be an int >= 1. Got {batch_size!r}."
+            "invalid_param", f"batch_size must be an int >= 1. Got {batch_size!r}."
         )
     spec = InputSpec.build(data.schema, inputs, input_shape)
     spec.check(data.manifest)

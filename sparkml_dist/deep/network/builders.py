@@ -91,7 +91,7 @@ def cnn(
     Raises
     ------
     ConfigurationError
-        ``image_shape`` when rows are not images.
+        ``input_shape_differs`` when rows are not images.
     """
     import keras
     from keras import layers
@@ -100,7 +100,7 @@ def cnn(
         input_shape = (*input_shape, 1)
     if len(input_shape) != 3:
         raise ConfigurationError(
-            "image_shape",
+            "input_shape_differs",
             f"cnn needs rows of shape (height, width, channels). Got {input_shape}.",
             "Set the input shape, e.g. 28,28,1, or use mlp.",
         )

@@ -30,7 +30,7 @@ class CheckpointSettings:
     Raises
     ------
     ConfigurationError
-        ``invalid_checkpointEvery``, ``invalid_keepCheckpoints`` or ``invalid_maxRestarts``.
+        ``invalid_param``.
     """
 
     every: int = 0
@@ -45,7 +45,7 @@ class CheckpointSettings:
         ):
             if not isinstance(value, int) or isinstance(value, bool) or value < 0:
                 raise ConfigurationError(
-                    f"invalid_{param}", f"{param} must be an int >= 0. Got {value!r}."
+                    "invalid_param", f"{param} must be an int >= 0. Got {value!r}."
                 )
 
     @property

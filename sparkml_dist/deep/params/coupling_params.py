@@ -80,7 +80,7 @@ class HasCoupling(AccessibleParams):
         Raises
         ------
         ConfigurationError
-            ``invalid_`` and the name of the Param.
+            ``invalid_param``.
         """
         values = {setting: self._value(self.getParam(name)) for setting, name in _PARAMS.items()}
         return CouplingSettings(**values)

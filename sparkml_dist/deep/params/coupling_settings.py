@@ -80,7 +80,7 @@ class CouplingSettings:
         if name in _CHOICES:
             if value not in _CHOICES[name]:
                 raise ConfigurationError(
-                    f"invalid_{spelling}",
+                    "invalid_param",
                     f"{spelling} must be one of {', '.join(map(repr, _CHOICES[name]))}. "
                     f"Got {value!r}.{nearest(str(value), _CHOICES[name])}",
                 )
@@ -89,14 +89,14 @@ class CouplingSettings:
                 return
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise ConfigurationError(
-                    f"invalid_{spelling}", f"{spelling} must be an integer >= 1. Got {value!r}."
+                    "invalid_param", f"{spelling} must be an integer >= 1. Got {value!r}."
                 )
         elif value is not None or name == "warmup_epochs":
             least = ">= 0" if name in ("warmup_epochs", "fusion_mb") else "> 0"
             good = isinstance(value, (int, float)) and math.isfinite(value)
             if not good or value < 0 or (value == 0 and least == "> 0"):
                 raise ConfigurationError(
-                    f"invalid_{spelling}",
+                    "invalid_param",
                     f"{spelling} must be a finite number {least}. Got {value!r}.",
                 )
 

@@ -33,7 +33,7 @@ class EarlyStoppingSettings:
     Raises
     ------
     ConfigurationError
-        ``invalid_patience``, ``invalid_tol`` or ``invalid_stopMode``.
+        ``invalid_param``.
     """
 
     metric: str
@@ -45,12 +45,14 @@ class EarlyStoppingSettings:
     def __post_init__(self) -> None:
         if self.patience is not None and self.patience < 1:
             raise ConfigurationError(
-                "invalid_patience", f"patience must be >= 1. Got {self.patience}."
+                "invalid_param", f"patience must be >= 1. Got {self.patience}."
             )
         if not (math.isfinite(self.tol) and self.tol >= 0):
-            raise ConfigurationError("invalid_tol", f"tol must be a number >= 0. Got {self.tol!r}.")
+            raise ConfigurationError(
+                "invalid_param", f"tol must be a number >= 0. Got {self.tol!r}."
+            )
         if self.mode not in ("auto", "min", "max"):
             raise ConfigurationError(
-                "invalid_stopMode",
+                "invalid_param",
                 f"stopMode must be 'auto', 'min' or 'max'. Got {self.mode!r}.",
             )

@@ -49,13 +49,13 @@ class HasTimeouts(AccessibleParams):
         Raises
         ------
         ConfigurationError
-            ``invalid_stallTimeout``, ``invalid_silenceTimeout`` or ``invalid_slotTimeout``.
+            ``invalid_param``.
         """
         for name in ("stallTimeout", "silenceTimeout", "slotTimeout"):
             value = self.getOrDefault(self.getParam(name))
             if not (math.isfinite(value) and value >= 0):
                 raise ConfigurationError(
-                    f"invalid_{name}", f"{name} must be a finite number >= 0. Got {value:g}."
+                    "invalid_param", f"{name} must be a finite number >= 0. Got {value:g}."
                 )
         return {
             "stall_timeout": self.getOrDefault(self.stallTimeout) or None,

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.column_names import with_output
 from sparkml_dist.dataset.schema import FeatureSchema
-from sparkml_dist.deep.input.inputs import InputSpec
 from sparkml_dist.deep.network.output_facts import Output, OutputFacts
 from sparkml_dist.deep.scoring.forward import forward
-from sparkml_dist.deep.scoring.scorer import load_network, task_cpus
+from sparkml_dist.deep.scoring.scorer import NetworkFile, task_cpus
 from sparkml_dist.models.scoring import check_feature_columns, loaded
-from sparkml_dist.persistence.filesystem import Folder
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -27,35 +26,20 @@ __all__ = ["OutputScorer", "score_outputs"]
 
 
 @dataclass(frozen=True)
-class OutputScorer:
-    """A network as it travels to the workers.
+class OutputScorer(NetworkFile):
+    """A network of any outputs as it travels to the workers.
 
     Attributes
     ----------
-    folder : Folder
-        Where its file lies.
-    file, sha256 : str
-        The file's name and hash.
-    inputs : InputSpec
     facts : OutputFacts
     """
 
-    folder: Folder
-    file: str
-    sha256: str
-    inputs: InputSpec
     facts: OutputFacts
-
-    raw_scale: ClassVar[float] = 1.0
 
     @property
     def cache_key(self) -> str:
         """Tells models apart within a worker."""
         return f"keras-outputs/{self.sha256}"
-
-    def network(self, cpus: int = 1) -> Any:
-        """Return the network, loaded; as `load_network`."""
-        return load_network(self.folder, self.file, self.sha256, cpus)
 
     def load(self) -> Callable[[Any], list[npt.NDArray[Any]]]:
         """Return a function from features (n, d) to one array of shape (n, …) for each output.
@@ -126,13 +110,9 @@ def score_outputs(
                 else:
                     yield arrays[0]
 
-    # The annotations are how Spark tells an iterator over batches; they must be real objects.
-    predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
     kinds = ["double" if o.is_number else "array<float>" for o in outputs]
     fields = ", ".join(f"`{o.name}`: {k}" for o, k in zip(outputs, kinds, strict=True))
-    udf = F.arrow_udf(  # type: ignore[attr-defined]
-        predict, f"struct<{fields}>" if several else kinds[0]
-    )
+    udf = iterator_udf(predict, f"struct<{fields}>" if several else kinds[0])
     return with_output(df, prediction, udf(F.struct(*schema.transport())))
 
 

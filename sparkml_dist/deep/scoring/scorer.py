@@ -23,7 +23,7 @@ from sparkml_dist.persistence.filesystem import Folder
 if TYPE_CHECKING:
     from sparkml_dist.onnx.graph import OnnxGraph
 
-__all__ = ["KerasScorer", "load_network", "task_cpus"]
+__all__ = ["KerasScorer", "NetworkFile", "load_network", "task_cpus"]
 
 _logger = logging.getLogger(__name__)
 
@@ -32,8 +32,8 @@ _HIDDEN = ("matplotlib", "sklearn")
 
 
 @dataclass(frozen=True)
-class KerasScorer:
-    """A classifier's or regressor's network as it travels to the workers.
+class NetworkFile:
+    """A network as it travels to the workers.
 
     Attributes
     ----------
@@ -43,25 +43,39 @@ class KerasScorer:
         Its name.
     sha256 : str
         Its hash, checked when it is loaded.
-    n_classes : int
-        Number of classes; 0 for a regression.
     inputs : InputSpec
         How features become the network's inputs.
+    """
+
+    folder: Folder
+    file: str
+    sha256: str
+    inputs: InputSpec
+
+    raw_scale: ClassVar[float] = 1.0
+
+    def network(self, cpus: int = 1) -> Any:
+        """Return the network, loaded; as `load_network`."""
+        return load_network(self.folder, self.file, self.sha256, cpus)
+
+
+@dataclass(frozen=True)
+class KerasScorer(NetworkFile):
+    """A classifier's or regressor's network as it travels to the workers.
+
+    Attributes
+    ----------
+    n_classes : int
+        Number of classes; 0 for a regression.
     units : int
         Output units; 1 where one unit tells two classes apart.
     logits : bool
         Whether the outputs are logits.
     """
 
-    folder: Folder
-    file: str
-    sha256: str
     n_classes: int
-    inputs: InputSpec
     units: int
     logits: bool
-
-    raw_scale: ClassVar[float] = 1.0
 
     @property
     def cache_key(self) -> str:
@@ -88,10 +102,6 @@ class KerasScorer:
             return found
 
         return predict
-
-    def network(self, cpus: int = 1) -> Any:
-        """Return the network, loaded; as `load_network`."""
-        return load_network(self.folder, self.file, self.sha256, cpus)
 
     def onnx_combine(self, graph: OnnxGraph, prefix: str = "network_") -> str:
         """Add the network to a graph; return the name of what it predicts."""

@@ -95,8 +95,7 @@ class Checkpointer:
         Raises
         ------
         ConfigurationError
-            ``checkpoint_of_another_training`` or ``checkpoint_of_another_model``, naming the first
-            thing in which they differ.
+            ``plan_differs``, naming the first thing in which they differ.
         StorageError
             ``checkpoint_damaged`` where its arrays are not those of the model.
         """
@@ -267,14 +266,14 @@ class Checkpointer:
         for key, value in self._plan.items():
             if stored.get(key) != value:
                 raise ConfigurationError(
-                    "checkpoint_of_another_training",
+                    "plan_differs",
                     f"{where} is of a training with {key} = {stored.get(key)!r}; this one has "
                     f"{value!r}.",
                     "Resume with the same data and settings, or pass overwrite=True to begin anew.",
                 )
         if what := first_difference(checkpoint.content["model"], self._signature):
             raise ConfigurationError(
-                "checkpoint_of_another_model",
+                "plan_differs",
                 f"{where} is of another model. They differ first in {what}.",
                 "Resume with the builder that the training began with, or pass overwrite=True to "
                 "begin anew.",

@@ -16,15 +16,17 @@ import numpy as np
 
 from sparkml_dist.deep.backend.with_horovod import hvd, keras, tf
 from sparkml_dist.deep.embedding.marks import mark_slots, sharded_over_ranks
-from sparkml_dist.deep.embedding.optimizers import check_optimizer
 from sparkml_dist.deep.params.coupling_settings import CouplingSettings
 from sparkml_dist.deep.train.horovod_threads import rest_horovod, wake_horovod
 from sparkml_dist.deep.train.learning_rate import RateFactor
 from sparkml_dist.deep.train.reduction import Reduction, make_reduction
 from sparkml_dist.deep.train.step import Step, update_metrics
-from sparkml_dist.errors import TrainingError
+from sparkml_dist.errors import ConfigurationError, TrainingError
 
 __all__ = ["Coupling"]
+
+# What these do to a row depends on the other rows of the table.
+_NOT_BY_ROWS = ("Adafactor", "Lamb", "Muon")
 
 
 class Coupling:
@@ -59,7 +61,7 @@ class Coupling:
     ) -> None:
         settings = settings or CouplingSettings()
         self.model = model
-        check_optimizer(model.optimizer, model.trainable_variables)
+        _check_optimizer(model.optimizer, model.trainable_variables)
         mark_slots(model.optimizer, model.trainable_variables)
         self.transport = "given"
         self.rate = RateFactor(
@@ -169,3 +171,25 @@ class Coupling:
 def _plain(value: Any) -> Any:
     array = keras.ops.convert_to_numpy(value)
     return float(array) if array.ndim == 0 else array.tolist()
+
+
+def _check_optimizer(optimizer: Any, variables: Sequence[Any]) -> None:
+    """Raise unless an optimizer can update some rows of a table without the others.
+
+    Raises
+    ------
+    ConfigurationError
+        ``sharded_optimizer``.
+    """
+    if not any(map(sharded_over_ranks, variables)):
+        return
+    optimizer = getattr(optimizer, "inner_optimizer", optimizer)
+    kinds = {kind.__name__ for kind in type(optimizer).__mro__}
+    found = [name for name in _NOT_BY_ROWS if name in kinds]
+    if found:
+        raise ConfigurationError(
+            "sharded_optimizer",
+            f"A table that is shared out among ranks cannot be trained with the optimizer "
+            f"{found[0]}, which looks at all of its rows together.",
+            "Use SGD, Adam, AdamW, Adagrad, RMSprop or the like.",
+        )

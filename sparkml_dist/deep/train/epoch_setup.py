@@ -24,7 +24,7 @@ from sparkml_dist.deep.train.event_files import EventFiles
 from sparkml_dist.deep.train.model_check import check_loss, metric_directions
 from sparkml_dist.deep.train.network_facts import Facts
 from sparkml_dist.deep.train.validation import Validator
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import DataError
 
 __all__ = ["count_row_groups", "prepare_epoch_end"]
 
@@ -36,8 +36,8 @@ def count_row_groups(context: RankContext, rows: TrainingRows, purpose: str) -> 
         counts = hvd.allreduce(tf.constant(counts), op=hvd.Sum, name="row_groups").numpy()
     if not counts.sum():
         assert rows.validation is not None
-        raise ConfigurationError(
-            f"no_{purpose}_rows",
+        raise DataError(
+            "no_training_rows" if purpose == "training" else "no_validation_rows",
             f"validationFraction={rows.validation.fraction:g} leaves no rows for {purpose}.",
             f"The data has {rows.data.n_rows:,} rows; rows with equal keys stay together.",
         )
@@ -69,8 +69,9 @@ def prepare_epoch_end(
     Raises
     ------
     ConfigurationError
-        ``loss_failed``, ``unknown_monitor``, ``monitor_direction``, ``no_validation_rows``, or as
-        `Callbacks`.
+        ``loss_failed``, ``unknown_monitor``, ``monitor_direction``, or as `Callbacks`.
+    DataError
+        ``no_validation_rows``.
     """
     model = coupling.model
     first = context.rank == 0

@@ -40,13 +40,13 @@ def check_horovod(context: RankContext, reduction: str = "auto") -> str:
     Raises
     ------
     ConfigurationError
-        ``invalid_reduction``.
+        ``invalid_param``.
     ResourceError
         ``horovod_without_gloo``, ``horovod_without_nccl``, ``gpu_missing``, ``gpu_shared``.
     """
     if reduction not in REDUCTIONS:
         raise ConfigurationError(
-            "invalid_reduction",
+            "invalid_param",
             f"reduction must be one of {', '.join(REDUCTIONS)}. Got {reduction!r}.",
         )
     where = f"rank {context.rank} on {_host(context)} ({sys.executable})"

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
+
+import numpy as np
 
 from sparkml_dist.deep.backend.with_horovod import keras, tf
 from sparkml_dist.deep.checkpoint.progress_point import ProgressPoint
 from sparkml_dist.deep.input.pipeline import Batch, BatchStream
 from sparkml_dist.deep.train.checkpointer import Checkpointer
 from sparkml_dist.deep.train.coupling import Coupling
-from sparkml_dist.deep.train.loss_watch import LossWatch
 from sparkml_dist.deep.train.shared_mean import LOST_RANK
-from sparkml_dist.deep.train.tensors import as_tensor
+from sparkml_dist.errors import TrainingError
 
-__all__ = ["AtEnd", "EpochReport", "step_function", "tensors", "train_epochs"]
+__all__ = [
+    "AtEnd",
+    "EpochReport",
+    "LossWatch",
+    "as_tensor",
+    "step_function",
+    "tensors",
+    "train_epochs",
+]
 
 _BEGINNING = ProgressPoint()
+# TensorFlow's kernels take this for granted and end the process where it does not hold.
+_ALIGNMENT = 64
 
 AtEnd = Callable[[int, dict[str, Any]], tuple[dict[str, Any], bool]]
 
@@ -50,6 +62,53 @@ class EpochReport:
     seconds: float
     waited: float
     weights_sha256: str = field(repr=False)
+
+
+class LossWatch:
+    """Looks at each loss when the step after it has been sent off.
+
+    To read a loss is to wait for its step: a device that computes beside the program would stand
+    still meanwhile. Ranks have the same losses, and so stop at the same step.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Any, int, int] | None = None
+
+    def add(self, loss: Any, epoch: int, step: int) -> None:
+        """Take over the loss of a step, and check the one before.
+
+        Parameters
+        ----------
+        loss : tensor of shape ()
+        epoch, step : int
+            Of the loss; the epoch counted from 0, the step from 1.
+
+        Raises
+        ------
+        TrainingError
+            ``diverged``, with the step.
+        """
+        self.finish()
+        self._last = (loss, epoch, step)
+
+    def finish(self) -> None:
+        """Check the last loss; before anything that relies on the weights, such as a checkpoint.
+
+        Raises
+        ------
+        TrainingError
+            ``diverged``, with the step.
+        """
+        if self._last is None:
+            return
+        (loss, epoch, step), self._last = self._last, None
+        if not math.isfinite(float(loss)):
+            raise TrainingError(
+                "diverged",
+                f"The loss became {float(loss)} in step {step} of epoch {epoch + 1}.",
+                "Lower the learning rate, clip gradients, and look for missing or very large "
+                "features.",
+            )
 
 
 def train_epochs(
@@ -91,7 +150,7 @@ def train_epochs(
     Raises
     ------
     TrainingError
-        ``loss_not_finite``, with the step; ``weights_differ``.
+        ``diverged``, with the step; ``weights_differ``.
     ConnectionError
         Another rank of this host has gone.
     """
@@ -174,3 +233,30 @@ def tensors(batch: Batch, arrays: Callable[[Batch], tuple[Any, Any]]) -> tuple[A
         as_tensor(batch.weight),
         tf.constant(batch.rows),
     )
+
+
+def as_tensor(array: Any) -> Any:
+    """Return a tensor of an array; it shares the memory of one that lies as TensorFlow wants it.
+
+    `tf.convert_to_tensor` copies, which takes as long as gathering the batch did, and
+    `tf.data.Dataset.from_generator` copies twice.
+
+    Parameters
+    ----------
+    array : ndarray, tensor or scalar
+        An array must not be written to afterwards, as those of `Batch` are not.
+
+    Returns
+    -------
+    tensor
+    """
+    if (
+        isinstance(array, np.ndarray)
+        and array.nbytes
+        and array.ctypes.data % _ALIGNMENT == 0
+        and array.flags.c_contiguous
+        and array.flags.writeable
+        and array.dtype.kind in "fiu"
+    ):
+        return tf.experimental.dlpack.from_dlpack(array.__dlpack__())
+    return tf.convert_to_tensor(array)

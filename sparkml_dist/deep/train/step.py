@@ -46,7 +46,7 @@ class Step:
     Raises
     ------
     ConfigurationError
-        ``two_clippings``, ``clipping_of_shards``.
+        ``conflicting_params``, ``clipping_of_shards``.
 
     Notes
     -----
@@ -199,7 +199,7 @@ def _check_clipping(model: Any, clip_norm: float | None) -> None:
     )
     if own and clip_norm is not None:
         raise ConfigurationError(
-            "two_clippings",
+            "conflicting_params",
             f"clipNorm is {clip_norm:g}, but the optimizer clips gradients too: "
             f"{own}={getattr(optimizer, own):g}.",
             "Set one of the two.",

@@ -9,8 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.deep.backend.with_horovod import hvd, tf
-from sparkml_dist.deep.embedding.marks import Shard, shard_of, sharded_over_ranks
-from sparkml_dist.deep.input.reshard import take_rows
+from sparkml_dist.deep.embedding.marks import Shard, shard_of, sharded_over_ranks, take_rows
 from sparkml_dist.errors import ConfigurationError
 
 __all__ = ["TrainingState"]
@@ -148,7 +147,7 @@ class TrainingState:
         Raises
         ------
         ConfigurationError
-            ``checkpoint_of_another_model`` when the metrics have other variables.
+            ``plan_differs`` when the metrics have other variables.
         """
         self._model.reset_metrics()
         stored = {key: a for key, a in arrays.items() if key.startswith("metrics/")}
@@ -158,7 +157,7 @@ class TrainingState:
         shapes = {key: a.shape[1:] for key, a in stored.items()}
         if shapes != {key: tuple(v.shape) for key, v in variables.items()}:
             raise ConfigurationError(
-                "checkpoint_of_another_model",
+                "plan_differs",
                 "The checkpoint is of a model with other metrics: their variables differ in "
                 "number or shape.",
                 "Resume with the metrics that the training began with.",

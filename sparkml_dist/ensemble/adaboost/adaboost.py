@@ -32,7 +32,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.params import constructor, is_share_or_count, param, share_of, share_or_count
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -72,9 +72,7 @@ class BoostingParams(OneLearnerClassifier):
     def _check_params(self, spark: SparkSession) -> None:
         rate = self.getOrDefault(self.learningRate)
         if not (rate > 0 and math.isfinite(rate)):
-            raise ConfigurationError(
-                "invalid_learning_rate", f"learningRate must be > 0. Got {rate}."
-            )
+            raise ConfigurationError("invalid_param", f"learningRate must be > 0. Got {rate}.")
         super()._check_params(spark)
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
@@ -204,7 +202,7 @@ modelDir, overwrite, resume, trustedTypes
         samples = self._value(self.maxSamples)
         if samples is not None and not is_share_or_count(samples):
             raise ConfigurationError(
-                "invalid_maxSamples",
+                "invalid_param",
                 f"maxSamples must be a share in (0, 1], or a whole number >= 1. Got {samples}.",
             )
         if self.isSet(self.memoryPerTask):
@@ -214,7 +212,7 @@ modelDir, overwrite, resume, trustedTypes
             fraction = self.getOrDefault(self.validationFraction)
             if not 0 < fraction < 1:
                 raise ConfigurationError(
-                    "invalid_fraction",
+                    "invalid_param",
                     f"validationFraction must be between 0 and 1. Got {fraction}.",
                 )
         super()._check_params(spark)

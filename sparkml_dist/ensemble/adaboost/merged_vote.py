@@ -11,14 +11,15 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.adaboost.samme import samme_probabilities
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank, OfMembers
+from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
+from sparkml_dist.ensemble.combiner import MemberVote
 from sparkml_dist.models.scoring import Predict
 
 __all__ = ["MergedVote"]
 
 
 @dataclass(frozen=True)
-class MergedVote(OfMembers):
+class MergedVote(MemberVote):
     """Lets each merged hypothesis predict what most of its members do; picklable.
 
     Of classes with equally many votes, that whose voters have the greater say wins. A merged
@@ -53,10 +54,6 @@ class MergedVote(OfMembers):
     def raw_scale(self) -> float:
         """``rawPrediction`` is the probability times the whole say of the hypotheses."""
         return float(sum(self.says))
-
-    def load(self) -> Predict:
-        """Load the members; return a function from blocks (n, d) to probabilities (n, k)."""
-        return self.predictor(self.bank.load())
 
     def predictor(self, members: LoadedMembers) -> Predict:
         """Return the function that `load` returns, for members in memory."""

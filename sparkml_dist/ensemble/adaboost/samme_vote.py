@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -12,8 +11,8 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.adaboost.samme import samme_probabilities
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank, OfMembers
-from sparkml_dist.ensemble.combiner import Combiner
+from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
+from sparkml_dist.ensemble.combiner import Combiner, MemberVote
 from sparkml_dist.models.scoring import Predict
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ __all__ = ["SammeVote"]
 
 
 @dataclass(frozen=True)
-class SammeVote(OfMembers):
+class SammeVote(MemberVote):
     """Adds up the members' votes, each with its say; picklable, loaded in workers.
 
     Attributes
@@ -34,20 +33,6 @@ class SammeVote(OfMembers):
 
     bank: MemberBank
     voting = "samme"
-
-    @property
-    def cache_key(self) -> str:
-        """Changes with every member and weight."""
-        return hashlib.sha256(f"{self.voting}/{self.bank.cache_key}".encode()).hexdigest()
-
-    @property
-    def raw_scale(self) -> float:
-        """``rawPrediction`` is the probability times the members' whole say."""
-        return float(sum(m.weight for m in self.bank.members))
-
-    def load(self) -> Predict:
-        """Load the members; return a function from blocks (n, d) to probabilities (n, k)."""
-        return self.predictor(self.bank.load())
 
     def predictor(self, members: LoadedMembers) -> Predict:
         """Return the function that `load` returns, for members in memory."""

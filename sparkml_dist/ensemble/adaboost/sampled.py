@@ -110,7 +110,7 @@ class SampledBoosting:
             curve = ScoreCurve(stopping.metric, stopping.tol, stopping.patience)
         found = self._pass(0)
         if not found["right"] > 0:
-            raise DataError("no_weight", "The rows that members may learn from have no weight.")
+            raise DataError("weight_zero", "The rows that members may learn from have no weight.")
         self._grown = [(0.0, found["right"])]
         rounds: list[Round] = []
         ended = False

@@ -55,7 +55,7 @@ class _OutOfBag:
         """Metrics of the out-of-bag predictions, when ``oob`` was set."""
         if "oob" not in self.summary:
             raise ConfigurationError(
-                "no_oob", "The model was fitted without oob.", "Fit it with oob=True."
+                "not_kept", "The model was fitted without oob.", "Fit it with oob=True."
             )
         found: dict[str, float | None] = self.summary["oob"]["metrics"]
         return found
@@ -137,13 +137,12 @@ class _Bagging(Ensemble):
         sampling = self._sampling()
         if sampling.method == "balanced" and self._task == "regression":
             raise ConfigurationError(
-                "invalid_method", "method='balanced' is for classes; a regression has none."
+                "invalid_param", "method='balanced' is for classes; a regression has none."
             )
         for name in ("numMembers", "patience", "waveSize"):
             value = self._value(self.getParam(name))
             if value is not None and value < 1:
-                code = "invalid_members" if name == "numMembers" else f"invalid_{name}"
-                raise ConfigurationError(code, f"{name} must be >= 1. Got {value}.")
+                raise ConfigurationError("invalid_param", f"{name} must be >= 1. Got {value}.")
         if self.isSet(self.stopMetric):
             check_score(
                 self.getOrDefault(self.stopMetric),
@@ -153,7 +152,7 @@ class _Bagging(Ensemble):
             fraction = self.getOrDefault(self.validationFraction)
             if not 0 < fraction < 1:
                 raise ConfigurationError(
-                    "invalid_fraction",
+                    "invalid_param",
                     f"validationFraction must be between 0 and 1. Got {fraction}.",
                 )
         super()._check_params(spark)

@@ -147,10 +147,10 @@ modelDir, overwrite, resume, trustedTypes
             if value not in known:
                 choices = " or ".join(map(repr, known))
                 raise ConfigurationError(
-                    f"invalid_{name}", f"{name} must be {choices}. Got {value!r}."
+                    "invalid_param", f"{name} must be {choices}. Got {value!r}."
                 )
         if not math.isfinite(self.getOrDefault(self.tol)):
-            raise ConfigurationError("invalid_tol", "tol must be a finite number.")
+            raise ConfigurationError("invalid_param", "tol must be a finite number.")
         super()._check_params(spark)
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:

@@ -168,7 +168,7 @@ class CalibratedClassifier(
         model, estimator = self._value(self.model), self._value(self.estimator)
         if (model is None) == (estimator is None):
             raise ConfigurationError(
-                "invalid_base",
+                "conflicting_params",
                 "CalibratedClassifier needs either model or estimator. "
                 f"Got {'neither' if model is None else 'both'}.",
                 "Give model=fitted to calibrate it, or estimator=BaggingClassifier(…) to fit it "
@@ -192,14 +192,14 @@ class CalibratedClassifier(
             )
         if self.getOrDefault(self.method) not in METHODS:
             raise ConfigurationError(
-                "invalid_method",
+                "invalid_param",
                 f"method must be one of {', '.join(METHODS)}. "
                 f"Got {self.getOrDefault(self.method)!r}.",
             )
         fraction = self.getOrDefault(self.validationFraction)
         if not 0 < fraction < 1:
             raise ConfigurationError(
-                "invalid_fraction", f"validationFraction must be between 0 and 1. Got {fraction}."
+                "invalid_param", f"validationFraction must be between 0 and 1. Got {fraction}."
             )
         if not hasattr(dataset, "sparkSession"):
             raise ConfigurationError(
@@ -238,7 +238,7 @@ class CalibratedClassifier(
         folder, model = Folder.at(self.getOrDefault(self.modelDir)), self._value(self.model)
         if model is not None and (folder.same_place(model.folder) or folder.contains(model.folder)):
             raise StorageError(
-                "output_exists",
+                "output_is_input",
                 f"modelDir {folder.location!r} holds the very model that is to be calibrated.",
                 "Choose another folder.",
             )

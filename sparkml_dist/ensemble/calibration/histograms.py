@@ -12,6 +12,7 @@ import pyarrow as pa
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import Label, class_column
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.ensemble.calibration.calibrators import (
     Calibration,
@@ -70,7 +71,7 @@ def fit_calibration(
     Raises
     ------
     DataError
-        ``column_not_found``, ``no_calibration_rows`` or ``probability_not_finite``.
+        ``column_not_found``, ``unknown_label`` or ``prediction_not_finite``.
     """
     from pyspark.sql import functions as F
 
@@ -85,7 +86,7 @@ def fit_calibration(
     known = class_column(label.column, label.kind)
     weight = F.lit(1.0)
     if weight_col:
-        weight = F.nanvl(F.col(f"`{weight_col}`").cast("double"), F.lit(0.0))
+        weight = F.nanvl(named_column(weight_col).cast("double"), F.lit(0.0))
     cores = SessionInfo.of(df.sparkSession).task_cpus
     sums = (
         df.select(known.alias("_label"), weight.alias("_weight"), *schema.transport())
@@ -146,7 +147,7 @@ def _finish(table: pa.Table, label: Label, method: str) -> tuple[Calibration, di
     classes = len(label.classes)
     if bad := int(a[kind == _NOT_FINITE].sum()):
         raise DataError(
-            "probability_not_finite",
+            "prediction_not_finite",
             f"The model gives {bad:,} of the rows to calibrate on no finite probabilities.",
             "Did the model diverge, or do the features hold infinities?",
         )
@@ -154,7 +155,7 @@ def _finish(table: pa.Table, label: Label, method: str) -> tuple[Calibration, di
     rows = np.bincount(key[of_class], b[of_class], classes)
     if not rows.sum():
         raise DataError(
-            "no_calibration_rows",
+            "unknown_label",
             f"No row to calibrate on has a label in {label.column!r} that the model knows.",
             "Give more rows, or raise validationFraction.",
         )

@@ -106,29 +106,26 @@ class GradientBoosting(LearnerParams):
         for name in ("numMembers", "patience", "shardsPerMember"):
             value = self._value(self.getParam(name))
             if value is not None and value < 1:
-                code = "invalid_members" if name == "numMembers" else f"invalid_{name}"
-                raise ConfigurationError(code, f"{name} must be >= 1. Got {value}.")
+                raise ConfigurationError("invalid_param", f"{name} must be >= 1. Got {value}.")
         rate = self.getOrDefault(self.learningRate)
         if not (rate > 0 and math.isfinite(rate)):
-            raise ConfigurationError(
-                "invalid_learning_rate", f"learningRate must be > 0. Got {rate}."
-            )
+            raise ConfigurationError("invalid_param", f"learningRate must be > 0. Got {rate}.")
         samples = self.getOrDefault(self.maxSamples)
         if not is_share_or_count(samples):
             raise ConfigurationError(
-                "invalid_max_samples",
+                "invalid_param",
                 f"maxSamples must be a share in (0, 1], or a whole number >= 1. Got {samples}.",
             )
         alpha = self._value(self.alpha)
         if alpha is not None and not 0 < alpha < 1:
-            raise ConfigurationError("invalid_alpha", f"alpha must be in (0, 1). Got {alpha}.")
+            raise ConfigurationError("invalid_param", f"alpha must be in (0, 1). Got {alpha}.")
         loss_of(self.getOrDefault(self.loss), n_classes=0 if regression else 2)
         if self.isSet(self.stopMetric):
             check_score(self.getOrDefault(self.stopMetric), "stopMetric", regression=regression)
             fraction = self.getOrDefault(self.validationFraction)
             if not 0 < fraction < 1:
                 raise ConfigurationError(
-                    "invalid_fraction",
+                    "invalid_param",
                     f"validationFraction must be between 0 and 1. Got {fraction}.",
                 )
         for learner in self._learners():
@@ -147,7 +144,7 @@ class GradientBoosting(LearnerParams):
         width = self._value(self.shardsPerMember)
         if width is not None and width > len(data.shards):
             raise ConfigurationError(
-                "invalid_shardsPerMember",
+                "invalid_param",
                 f"shardsPerMember={width}, but the data has {len(data.shards)} shards.",
                 "Cut it into more shards, or ask for fewer in a stage.",
             )
@@ -168,7 +165,7 @@ class GradientBoosting(LearnerParams):
             found = next(name for name, fits in usable.items() if fits)
         if found not in usable:
             raise ConfigurationError(
-                "invalid_line_search",
+                "invalid_param",
                 f"lineSearch must be one of {', '.join(usable)}. Got {found!r}.",
             )
         if not usable[found]:
@@ -177,7 +174,7 @@ class GradientBoosting(LearnerParams):
                 "row": "loss='log_loss' and learners that take sample weights",
             }[found]
             raise ConfigurationError(
-                "invalid_line_search",
+                "invalid_param",
                 f"lineSearch={found!r} is for {what}. Got {traits.name} and loss={loss!r}.",
                 "Use lineSearch='stage'.",
             )

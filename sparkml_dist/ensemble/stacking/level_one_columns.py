@@ -27,12 +27,12 @@ def check_names(names: Sequence[Any]) -> None:
     Raises
     ------
     ConfigurationError
-        ``invalid_name``.
+        ``invalid_param``.
     """
     for name in names:
         if not isinstance(name, str) or not name or any(c in name for c in _FORBIDDEN):
             raise ConfigurationError(
-                "invalid_name",
+                "invalid_param",
                 f"A name of estimators must be a text without {', '.join(_FORBIDDEN)}. "
                 f"Got {name!r}.",
             )
@@ -111,13 +111,13 @@ class LevelOneColumns:
         Raises
         ------
         ConfigurationError
-            ``name_clash``.
+            ``duplicate_names``.
         """
         seen = set(_RESERVED)
         for name in self.feature_names:
             if name in seen:
                 raise ConfigurationError(
-                    "name_clash",
+                    "duplicate_names",
                     f"Level one would have two features named {name!r}.",
                     "Give that base another name, or rename the feature.",
                 )

@@ -54,7 +54,7 @@ from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.persistence.names import check_inside
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -353,7 +353,7 @@ def _check_folder_name(name: str) -> None:
         check_inside(f"spark-{name}", Folder.at("/"))
     except StorageError as error:
         raise ConfigurationError(
-            "invalid_name",
+            "invalid_param",
             f"The name {name!r} of a Spark ML base cannot be that of a folder.",
             "Use letters, digits, '-' and '_'.",
         ) from error

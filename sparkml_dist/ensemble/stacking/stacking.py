@@ -43,7 +43,7 @@ class _Stacking(Stacked):
     def _check_params(self, spark: SparkSession) -> None:
         if self.getOrDefault(self.numFolds) < 2:
             raise ConfigurationError(
-                "invalid_folds", f"numFolds must be >= 2. Got {self.getOrDefault(self.numFolds)}."
+                "invalid_param", f"numFolds must be >= 2. Got {self.getOrDefault(self.numFolds)}."
             )
         super()._check_params(spark)
 

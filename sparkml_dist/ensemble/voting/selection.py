@@ -23,7 +23,7 @@ from sparkml_dist.ensemble.voting.voting import NamedLearners, VotingClassificat
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.params import constructor, param
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -158,12 +158,12 @@ resume, trustedTypes
             value = self.getOrDefault(self.getParam(name))
             if value < least:
                 raise ConfigurationError(
-                    f"invalid_{name}", f"{name} must be >= {least}. Got {value}."
+                    "invalid_param", f"{name} must be >= {least}. Got {value}."
                 )
         share = self.getOrDefault(self.bagFraction)
         if not 0 < share <= 1:
             raise ConfigurationError(
-                "invalid_bagFraction", f"bagFraction must be in (0, 1]. Got {share}."
+                "invalid_param", f"bagFraction must be in (0, 1]. Got {share}."
             )
         check_fraction(self.getOrDefault(self.validationFraction))
         self._memory()

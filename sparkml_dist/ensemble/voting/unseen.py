@@ -21,11 +21,11 @@ def check_fraction(fraction: float) -> None:
     Raises
     ------
     ConfigurationError
-        ``invalid_fraction``.
+        ``invalid_param``.
     """
     if not 0 < fraction < 1:
         raise ConfigurationError(
-            "invalid_fraction", f"validationFraction must be between 0 and 1. Got {fraction}."
+            "invalid_param", f"validationFraction must be between 0 and 1. Got {fraction}."
         )
 
 

@@ -31,7 +31,7 @@ from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.persistable import Saved
 from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -119,23 +119,23 @@ class _Voting(NamedLearners):
         if self.getOrDefault(self.learnWeights):
             if weights is not None:
                 raise ConfigurationError(
-                    "invalid_weights", "Set either weights or learnWeights, not both."
+                    "conflicting_params", "Set either weights or learnWeights, not both."
                 )
             if self._voting() == "hard":
                 raise ConfigurationError(
-                    "invalid_voting", "learnWeights needs voting='soft'. Got 'hard'."
+                    "conflicting_params", "learnWeights needs voting='soft'. Got 'hard'."
                 )
             check_fraction(self.getOrDefault(self.validationFraction))
         if weights is not None:
             if len(weights) != len(learners):
                 raise ConfigurationError(
-                    "invalid_weights",
+                    "invalid_param",
                     f"weights must have one number for each of the {len(learners)} estimators. "
                     f"Got {len(weights)}.",
                 )
             if min(weights) < 0 or sum(weights) <= 0:
                 raise ConfigurationError(
-                    "invalid_weights", f"weights must be >= 0 and not all zero. Got {weights}."
+                    "invalid_param", f"weights must be >= 0 and not all zero. Got {weights}."
                 )
         super()._check_params(spark)
 

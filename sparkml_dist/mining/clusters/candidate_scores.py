@@ -66,7 +66,7 @@ def score_candidates(
     Raises
     ------
     DataError
-        ``invalid_coordinates``, ``vector_length``, ``zero_vector``.
+        ``not_finite``, ``vector_length``, ``zero_vector``.
     """
     task = partial(_assign, width, list(candidates), metric, squared)
     table = points.mapInArrow(task, _SUMS).toArrow().combine_chunks()

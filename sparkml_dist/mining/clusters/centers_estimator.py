@@ -55,11 +55,11 @@ def check_enough(found: int, wanted: int) -> None:
     Raises
     ------
     DataError
-        ``too_few_points``.
+        ``too_few_rows``.
     """
     if found < wanted:
         raise DataError(
-            "too_few_points",
+            "too_few_rows",
             f"{wanted} clusters were asked for, but there are {found} distinct rows to start from.",
             "Ask for fewer clusters.",
         )

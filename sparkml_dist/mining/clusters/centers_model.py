@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.dataset.column_names import with_output
 from sparkml_dist.mining.arrays_model import ArraysModel
 from sparkml_dist.mining.clusters.nearest_center import nearest_centers
@@ -55,8 +56,6 @@ class CentersModel(ArraysModel):
         return nearest_centers(points, self.clusterCenters, self.content["metric"])[0]
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        from pyspark.sql import functions as F
-
         self.columns.check(dataset)
         centers, metric, width = self.clusterCenters, self.content["metric"], self.numFeatures
 
@@ -65,9 +64,7 @@ class CentersModel(ArraysModel):
                 found, _ = nearest_centers(point_matrix(batch, width), centers, metric)
                 yield pa.array(found, pa.int32())
 
-        # How Spark tells an iterator over batches; they must be real objects.
-        label.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-        udf = F.arrow_udf(label, "int")  # type: ignore[attr-defined]
+        udf = iterator_udf(label, "int")
         return with_output(dataset, self.getOrDefault("predictionCol"), udf(self.columns.column()))
 
     def __repr__(self) -> str:

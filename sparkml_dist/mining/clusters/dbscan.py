@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -16,24 +15,23 @@ from pyspark.ml.param import TypeConverters
 from scipy.sparse.csgraph import connected_components
 
 from sparkml_dist.cluster.progress import job_description
-from sparkml_dist.errors import DataError
 from sparkml_dist.mining.clusters.dbscan_model import DBSCANModel
 from sparkml_dist.mining.clusters.parts import (
     CLUSTERED,
-    CUT,
     EDGES,
     ROUTED,
+    SAMPLE,
     Part,
     Parts,
     cut_task,
 )
 from sparkml_dist.mining.clusters.space_cut import SpaceCut
 from sparkml_dist.mining.point_estimator import PointEstimator
-from sparkml_dist.mining.point_survey import partial_surveys
+from sparkml_dist.mining.point_survey import planned
 from sparkml_dist.params import constructor, param
-from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.workspace import temporary_folder
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.persistence.workspace import empty_folder
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -42,7 +40,6 @@ __all__ = ["DBSCAN"]
 
 _logger = logging.getLogger(__name__)
 
-_SAMPLE = 20_000
 _SLOTS_UNKNOWN = 8
 
 
@@ -116,12 +113,7 @@ class DBSCAN(PointEstimator):
         self._check()
         columns = self._columns(dataset)
         spark = dataset.sparkSession
-        work = self._value(self.modelDir)
-        folder = Folder.at(work) if work else temporary_folder(spark, "dbscan", "modelDir")
-        if not folder.is_empty():
-            raise DataError(
-                "output_exists", f"modelDir {folder.location!r} is not empty.", "Name a new folder."
-            )
+        folder = empty_folder(spark, self._value(self.modelDir), "dbscan", "modelDir")
         folder.create()
         info = SessionInfo.of(spark)
         eps, least = self.getOrDefault(self.eps), self.getOrDefault(self.minPoints)
@@ -144,11 +136,7 @@ class DBSCAN(PointEstimator):
                 info.slots or _SLOTS_UNKNOWN,
                 self._value(self.numPartitions),
             )
-            surveys = partial_surveys(points, sample=_SAMPLE).repartition(1)
-            plans = surveys.mapInArrow(cutting, CUT).collect()
-        if not plans:
-            raise DataError("empty_data", "There are no rows.", "Check the data.")
-        plan = json.loads(plans[0]["plan"])
+            plan = planned(points, cutting, sample=SAMPLE)
         lap("cut")
         cut = SpaceCut.from_dict(plan["cut"])
         if cut.parts < plan["wanted"]:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.dataset.column_names import with_outputs
-from sparkml_dist.mining.arrays_model import ArraysModel, read_arrays
+from sparkml_dist.mining.arrays_model import ArraysModel, FilesBeside
 from sparkml_dist.mining.clusters.parts import cores_near, part_file
 from sparkml_dist.mining.clusters.space_cut import SpaceCut
 from sparkml_dist.mining.point_columns import point_matrix
-from sparkml_dist.models.persistable import Saved
 from sparkml_dist.models.scoring import loaded
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.model_folder import ModelFile
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -29,7 +28,7 @@ _KINDS = ("cores", "labels", "border-cores", "border-labels")
 _TIES = 8
 
 
-class DBSCANModel(ArraysModel):
+class DBSCANModel(FilesBeside, ArraysModel):
     """Clusters by density.
 
     ``transform`` adds `predictionCol` (int): the cluster of the nearest core point within eps,
@@ -42,7 +41,7 @@ class DBSCANModel(ArraysModel):
         Where the core points lie.
     """
 
-    folder: Folder
+    _names = ("clusters", "offsets", "sizes")
 
     @property
     def numClusters(self) -> int:
@@ -56,18 +55,6 @@ class DBSCANModel(ArraysModel):
 
     def _files(self) -> list[str]:
         return [part_file(kind, part) for part in self.content["parts"] for kind in _KINDS]
-
-    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
-        for name in self._files():
-            self.folder.copy_file_to(name, folder)
-        copied = [ModelFile.of(folder, name) for name in self._files()]
-        return [*super()._write_files(folder), *copied]
-
-    def _read_files(self, saved: Saved) -> None:
-        self.folder = saved.folder
-        self.arrays = read_arrays(saved, ["clusters.npy", "offsets.npy", "sizes.npy"])
-        for name in self._files():
-            saved.listed(name)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         from pyspark.sql import functions as F
@@ -83,12 +70,12 @@ class DBSCANModel(ArraysModel):
             self.uid,
         )
         part, found = "_sparkml_dist_part", "_sparkml_dist_label"
-        home = _udf(label.home, "int")
+        home = iterator_udf(partial(map, label.home), "int")
         placed = dataset.withColumn(part, home(self.columns.column()))
         if cut.parts > 1:
             # So that a task needs the core points of one box at a time.
             placed = placed.repartitionById(cut.parts, part)
-        clusters = _udf(label.clusters_of, "int")
+        clusters = iterator_udf(partial(map, label.clusters_of), "int")
         point = self.columns.column()
         labelled = placed.select(
             "*", clusters(F.struct(F.col(part), point.alias("point"))).alias(found)
@@ -101,17 +88,6 @@ class DBSCANModel(ArraysModel):
             f"DBSCANModel({self.numClusters:,} clusters, eps {self.content['eps']:g}, "
             f"{self.numFeatures} features)"
         )
-
-
-def _udf(function: Any, kind: str) -> Any:
-    from pyspark.sql import functions as F
-
-    def run(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        yield from map(function, batches)
-
-    # How Spark tells an iterator over batches; they must be real objects.
-    run.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-    return F.arrow_udf(run, kind)  # type: ignore[attr-defined]
 
 
 class _Labels:

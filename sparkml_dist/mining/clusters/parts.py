@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,13 @@ from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.mining.clusters.density import core_components, core_mask
 from sparkml_dist.mining.clusters.space_cut import SpaceCut, cut_space
 from sparkml_dist.mining.point_columns import PointColumns, point_matrix
-from sparkml_dist.mining.point_survey import joined_surveys
+from sparkml_dist.mining.point_survey import PointSurvey
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 
-__all__ = ["CLUSTERED", "CUT", "EDGES", "ROUTED", "Part", "Parts", "cores_near", "cut_task"]
+__all__ = ["CLUSTERED", "EDGES", "ROUTED", "SAMPLE", "Part", "Parts", "cores_near", "cut_task"]
 
-CUT = "plan string"
+SAMPLE = 20_000
 ROUTED = "part int, own binary, halo binary"
 CLUSTERED = "part int, rows long, cores long, sizes binary, firsts binary, peak_rss long"
 EDGES = "edges binary"
@@ -50,21 +50,16 @@ def cut_task(
     memory: int,
     slots: int,
     exactly: int | None,
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    """Settle from the surveys of all partitions how space is cut; yields one JSON document."""
-    sample = 20_000
-    survey = joined_surveys(batches, sample=sample)
-    if not survey.rows:
-        return  # the driver says so
+    survey: PointSurvey,
+) -> dict[str, Any]:
+    """Settle how space is cut, as JSON values."""
     survey.check(columns)
     width = survey.widest
     bytes_of_point = 8 * (_NUMBERS_PER_POINT + 4 * width)
     fit = max(1, -(-survey.rows * bytes_of_point // memory))
     parts = exactly or max(fit, min(2 * slots, survey.rows // 20_000), 1)
     cut = cut_space(survey.sample, eps * (1 + _SLACK), parts)
-    plan = {"rows": survey.rows, "width": width, "wanted": fit, "cut": cut.to_dict()}
-    yield pa.RecordBatch.from_arrays([pa.array([json.dumps(plan)])], ["plan"])
+    return {"rows": survey.rows, "width": width, "wanted": fit, "cut": cut.to_dict()}
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
-from sparkml_dist.cluster.plan_size import planned_bytes
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.itemsets.baskets import basket_lists
@@ -33,7 +32,8 @@ from sparkml_dist.mining.itemsets.trial import trial
 from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.params import constructor, param
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo, planned_bytes
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_column
 from sparkml_dist.mining.support_held import with_support_held
@@ -101,7 +102,7 @@ class FrequentItemsetsModel(TableModel, HasPredictionCol):
         Raises
         ------
         DataError
-            ``column_not_found`` or ``basket_type``.
+            ``column_not_found`` or ``column_type``.
         """
         from pyspark.sql import functions as F
         from pyspark.sql.types import ArrayType
@@ -110,11 +111,11 @@ class FrequentItemsetsModel(TableModel, HasPredictionCol):
         kind = check_column(dataset, name, "itemsCol")
         if not isinstance(kind, ArrayType):
             raise DataError(
-                "basket_type",
+                "column_type",
                 f"The column {name!r} must be an array of items. Got {kind.simpleString()}.",
                 "Gather the items of each basket in an array.",
             )
-        basket = F.array_sort(F.array_distinct(F.array_compact(F.col(f"`{name}`"))))
+        basket = F.array_sort(F.array_distinct(F.array_compact(named_column(name))))
         return with_support_held(
             dataset,
             basket.cast(self.itemsets.schema["items"].dataType),

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
-from sparkml_dist.mining.neighbors.points import matrix_of
+from sparkml_dist.mining.point_columns import point_matrix
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["Block", "Blocks"]
@@ -83,7 +83,7 @@ class Blocks:
             block = Block(
                 base,
                 table.column("id").to_numpy(),
-                matrix_of(table.column("x").chunk(0), self.width),
+                point_matrix(table.column("x").chunk(0), self.width),
                 table.column("cell").to_numpy(),
             )
             base += table.num_rows

@@ -12,8 +12,8 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.mining.neighbors.blocks import Blocks
-from sparkml_dist.mining.neighbors.points import matrix_of
 from sparkml_dist.mining.neighbors.search import nearest, nearest_cells
+from sparkml_dist.mining.point_columns import point_matrix
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -60,7 +60,7 @@ def train_centres(
 
         lists = pa.chunked_array([b.column(0) for b in batches if b.num_rows]).combine_chunks()
         lists = lists if isinstance(lists, pa.ListArray) else lists.chunk(0)
-        x = matrix_of(lists, len(lists[0])).astype(np.float32)
+        x = point_matrix(lists, len(lists[0])).astype(np.float32)
         with limit_threads(task_cpus):
             k = min(n_cells, len(np.unique(x, axis=0)))
             means = KMeans(k, init="random", n_init=1, max_iter=12, random_state=seed).fit(x)
@@ -92,7 +92,7 @@ class AssignCells:
         centres = (self.centres - origin).astype(np.float32)
         with limit_threads(self.task_cpus):
             for batch in batches:
-                x = matrix_of(batch.column(1), centres.shape[1])
+                x = point_matrix(batch.column(1), centres.shape[1])
                 cell = nearest_cells((x - origin).astype(np.float32), centres, 1)[:, 0]
                 yield pa.RecordBatch.from_arrays(
                     [batch.column(0), batch.column(1), pa.array(cell.astype(np.int32))],
@@ -151,7 +151,7 @@ def probe_curve(
             for batch in batches:
                 if not batch.num_rows:
                     continue
-                x = matrix_of(batch.column(0), centres.shape[1])
+                x = point_matrix(batch.column(0), centres.shape[1])
                 _, rows = nearest(x, blocks, min(k + 1, blocks.n))
                 cell_of = blocks.take(rows[:, 1:], "cell")
                 order = nearest_cells(

@@ -13,17 +13,19 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol, HasSeed
 
 from sparkml_dist.cluster.workers import check_workers
-from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
+from sparkml_dist.dataset.many_columns import named_column
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import MiningEstimator, check_column, check_whole
 from sparkml_dist.mining.neighbors.blocks import Blocks
 from sparkml_dist.mining.neighbors.cells import AssignCells, probe_curve, sample, train_centres
 from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighborsModel
-from sparkml_dist.mining.neighbors.points import check_points, feature_names, point_column
+from sparkml_dist.mining.point_columns import PointColumns
+from sparkml_dist.mining.point_survey import survey
 from sparkml_dist.params import constructor, param
-from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home
-from sparkml_dist.persistence.workspace import temporary_folder
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.persistence.workspace import empty_folder
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -131,22 +133,26 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         ConfigurationError
             ``invalid_param`` or ``no_work_dir``.
         DataError
-            ``column_not_found``, ``non_numeric_feature``, ``id_type``, ``no_rows``,
-            ``not_finite``, ``ragged_features`` or ``too_few_points``.
+            ``column_not_found``, ``non_numeric_feature``, ``column_type``, ``empty_data``,
+            ``not_finite``, ``vector_length``, ``zero_vector`` or ``too_few_rows``.
         StorageError
             ``output_exists``.
         """
         self._check_params()
         spark = dataset.sparkSession
-        points = dataset.select(self._id(dataset), self._points(dataset).alias("x"))
-        folder = self._folder(spark)
+        features = self._value(self.featuresCols) or [self._value(self.featuresCol)]
+        columns = PointColumns.of(dataset, None, features)
+        points = dataset.select(self._id(dataset), columns.column().alias("x"))
+        folder = empty_folder(spark, self._value(self.modelDir), "neighbors", "modelDir")
         check_workers(spark)
         cosine = self._value(self.distanceMeasure) == "cosine"
-        n, width = check_points(points, nonzero=cosine)
+        known = survey(points.select("x"))
+        known.check(columns, nonzero=cosine)
+        n, width = known.rows, known.widest
         k = self._value(self.numNeighbors)
         if n < k:
             raise DataError(
-                "too_few_points",
+                "too_few_rows",
                 f"{n:,} points were given, fewer than numNeighbors={k}.",
                 "Lower numNeighbors.",
             )
@@ -172,8 +178,8 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
             folder.delete()
             raise
         loaded = self._copyValues(NearestNeighborsModel.load(folder.location))
-        if patterns := self._value(self.featuresCols):  # new rows may have more that match
-            loaded.setParams(featuresCols=feature_names(dataset, patterns))
+        if self.isSet(self.featuresCols):  # new rows may have more columns that a glob selects
+            loaded.setParams(featuresCols=list(columns.names))
         return loaded
 
     def _centres(
@@ -223,35 +229,20 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
             )
         parse_size(self._value(self.memoryPerTask), "memoryPerTask")
 
-    def _points(self, df: DataFrame) -> Column:
-        return point_column(df, self._value(self.featuresCol), self._value(self.featuresCols))
-
     def _id(self, df: DataFrame) -> Column:
-        from pyspark.sql import functions as F
         from pyspark.sql.types import IntegralType, StringType
 
         name = self._value(self.keyCol)
         kind = check_column(df, name, "id")
         if isinstance(kind, IntegralType):
-            return F.col(f"`{name}`").cast("long").alias("id")
+            return named_column(name).cast("long").alias("id")
         if isinstance(kind, StringType):
-            return F.col(f"`{name}`").alias("id")
+            return named_column(name).alias("id")
         raise DataError(
-            "id_type",
+            "column_type",
             f"The column {name!r} must hold whole numbers or strings. Got {kind.simpleString()}.",
             "Cast it to a string.",
         )
-
-    def _folder(self, spark: Any) -> Folder:
-        where = self._value(self.modelDir)
-        if where is None:
-            return temporary_folder(spark, "neighbors", "modelDir")
-        folder = Folder.at(where)
-        if not folder.is_empty():
-            raise StorageError(
-                "output_exists", f"{folder.location!r} is not empty.", "Name another modelDir."
-            )
-        return folder
 
 
 def _normalised() -> Column:

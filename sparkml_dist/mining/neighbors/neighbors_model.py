@@ -12,16 +12,17 @@ import pyarrow as pa
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol
 
+from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_whole
 from sparkml_dist.mining.neighbors.blocks import Blocks
-from sparkml_dist.mining.neighbors.points import matrix_of, point_column
 from sparkml_dist.mining.neighbors.search import nearest, nearest_in_cells
+from sparkml_dist.mining.point_columns import PointColumns, point_matrix
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.params import param
-from sparkml_dist.session import parse_size
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -112,20 +113,19 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found``, ``non_numeric_feature`` or ``too_few_points``; from the tasks
-            ``ragged_features`` and ``not_finite``.
+            ``column_not_found``, ``non_numeric_feature`` or ``too_few_rows``; from the tasks
+            ``vector_length``, ``not_finite`` and ``zero_vector``.
         """
-        from pyspark.sql import functions as F
-
         k = self._value(self.numNeighbors)
         check_whole("numNeighbors", k)
         if k > self.numPoints:
             raise DataError(
-                "too_few_points",
+                "too_few_rows",
                 f"{self.numPoints:,} points were fit, fewer than numNeighbors={k}.",
                 "Lower numNeighbors.",
             )
-        x = point_column(dataset, self._value(self.featuresCol), self._value(self.featuresCols))
+        features = self._value(self.featuresCols) or [self._value(self.featuresCol)]
+        x = PointColumns.of(dataset, None, features).column()
         assert self._home is not None, "the fit writes its points"
         home = self._home.content.child("points")
         memory = parse_size(self._value(self.memoryPerTask))
@@ -143,14 +143,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
             pa.string() if kind == "string" else pa.int64(),
         )
 
-        def search(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-            return task(batches)
-
-        # The annotations are how Spark tells an iterator over batches; they must be real objects.
-        search.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-        udf = F.arrow_udf(  # type: ignore[attr-defined]
-            search, f"array<struct<key: {kind}, distance: double>>"
-        )
+        udf = iterator_udf(task, f"array<struct<key: {kind}, distance: double>>")
         return dataset.withColumn(self._value(self.neighborsCol), udf(x))
 
 
@@ -185,12 +178,12 @@ class _Search:
             return pa.array(
                 [], pa.list_(pa.struct([("key", self.id_type), ("distance", pa.float64())]))
             )
-        x = matrix_of(queries, self.blocks.width)
+        x = point_matrix(queries, self.blocks.width)
         if self.cosine:
             norms = np.linalg.norm(x, axis=1, keepdims=True)
             if (norms == 0).any():
                 raise DataError(
-                    "not_finite", "The cosine of a zero vector is not defined.", "Leave it out."
+                    "zero_vector", "The cosine of a zero vector is not defined.", "Leave it out."
                 )
             x = x / norms
         if self.centres is None:

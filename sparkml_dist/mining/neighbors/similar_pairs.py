@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.estimator import check_column, check_fraction, check_whole
 from sparkml_dist.mining.neighbors.minhash import BandKeys, Bands
@@ -62,7 +63,7 @@ def similar_pairs(
     ConfigurationError
         ``invalid_param`` or ``too_few_hashes``.
     DataError
-        ``column_not_found`` or ``items_type``.
+        ``column_not_found`` or ``column_type``.
 
     Examples
     --------
@@ -76,7 +77,7 @@ def similar_pairs(
     kind, second = (x.schema["items"].dataType.simpleString() for x in (a, b))
     if kind != second:
         raise DataError(
-            "items_type",
+            "column_type",
             f"The items of the first are {kind}, those of the second {second}.",
             "Cast one of them.",
         )
@@ -127,12 +128,12 @@ def _sets(df: DataFrame, items: str, key: str) -> DataFrame:
     kind = check_column(df, items, "itemsCol")
     if not isinstance(kind, ArrayType):
         raise DataError(
-            "items_type",
+            "column_type",
             f"The column {items!r} must be an array of items. Got {kind.simpleString()}.",
             "For text, split it into words or shingles first.",
         )
-    clean = F.array_sort(F.array_distinct(F.array_compact(F.col(f"`{items}`"))))
-    rows = df.select(F.col(f"`{key}`").alias("id"), clean.alias("items"))
+    clean = F.array_sort(F.array_distinct(F.array_compact(named_column(items))))
+    rows = df.select(named_column(key).alias("id"), clean.alias("items"))
     return (
         rows.where((F.size("items") > 0) & F.col("id").isNotNull())
         .groupBy("items")

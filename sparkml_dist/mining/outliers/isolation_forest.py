@@ -17,7 +17,7 @@ from pyspark.ml.param.shared import HasSeed
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.threads import limit_threads
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.outliers.isolation_model import IsolationForestModel
 from sparkml_dist.mining.outliers.isolation_trees import depth_of, grow_tree
 from sparkml_dist.mining.outliers.outlier_params import OutlierEstimator
@@ -240,8 +240,8 @@ def _grow(
                 rng = np.random.default_rng([seed, 2, tree])
                 own = None if level is None else (width - 1 if level < 0 else level)
                 if own is not None and own > width - 1:
-                    raise DataError(
-                        "extension_level",
+                    raise ConfigurationError(
+                        "invalid_param",
                         f"extensionLevel must be at most {width - 1} for {width} columns. "
                         f"Got {own}.",
                     )

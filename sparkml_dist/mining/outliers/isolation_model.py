@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.mining.outliers.isolation_scorer import IsolationScorer
@@ -63,8 +64,6 @@ class IsolationForestModel(OutlierModel):
         return IsolationScorer(self.trees, self.content["samples"])(rows)
 
     def _score(self) -> Column:
-        from pyspark.sql import functions as F
-
         trees, samples = self.trees, self.content["samples"]
         width = self.numFeatures
 
@@ -76,10 +75,7 @@ class IsolationForestModel(OutlierModel):
                 for batch in joined_batches(batches, least):
                     yield pa.array(scores(point_matrix(batch, width)))
 
-        # How Spark tells an iterator over batches; they must be real objects.
-        predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-        udf = F.arrow_udf(predict, "double")  # type: ignore[attr-defined]
-        return udf(self.columns.column())
+        return iterator_udf(predict, "double")(self.columns.column())
 
     def __repr__(self) -> str:
         return (

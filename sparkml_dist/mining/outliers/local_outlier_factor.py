@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from collections.abc import Sequence
@@ -17,7 +16,6 @@ from sparkml_dist.errors import DataError
 from sparkml_dist.mining.outliers.lof_model import LocalOutlierFactorModel
 from sparkml_dist.mining.outliers.lof_tasks import (
     DONE,
-    PLAN,
     ROUTED,
     SAMPLE,
     WORKED,
@@ -30,11 +28,12 @@ from sparkml_dist.mining.outliers.lof_tasks import (
 from sparkml_dist.mining.outliers.median_cut import MedianCut
 from sparkml_dist.mining.outliers.outlier_params import OutlierEstimator
 from sparkml_dist.mining.outliers.point_blocks import PointBlocks, block_file
-from sparkml_dist.mining.point_survey import partial_surveys
+from sparkml_dist.mining.point_survey import planned
 from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.workspace import temporary_folder
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.persistence.workspace import empty_folder
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -124,12 +123,7 @@ class LocalOutlierFactor(OutlierEstimator):
         self._check()
         columns = self._columns(dataset)
         spark = dataset.sparkSession
-        work = self._value(self.modelDir)
-        folder = Folder.at(work) if work else temporary_folder(spark, "lof", "modelDir")
-        if not folder.is_empty():
-            raise DataError(
-                "output_exists", f"modelDir {folder.location!r} is not empty.", "Name a new folder."
-            )
+        folder = empty_folder(spark, self._value(self.modelDir), "lof", "modelDir")
         info = SessionInfo.of(spark)
         memory = parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask")
         wanted = self.getOrDefault(self.numNeighbors)
@@ -144,14 +138,10 @@ class LocalOutlierFactor(OutlierEstimator):
                 info.slots or _SLOTS_UNKNOWN,
                 self._value(self.numPartitions),
             )
-            surveys = partial_surveys(points, sample=SAMPLE).repartition(1)
-            plans = surveys.mapInArrow(planning, PLAN).collect()
-        if not plans:
-            raise DataError("empty_data", "There are no rows.", "Check the data.")
-        plan = json.loads(plans[0]["plan"])
+            plan = planned(points, planning, sample=SAMPLE)
         if plan["rows"] < 2:
             raise DataError(
-                "too_few_points", "One row has no neighbours to be compared with.", "Add rows."
+                "too_few_rows", "One row has no neighbours to be compared with.", "Add rows."
             )
         k = plan["k"]
         if k < wanted:

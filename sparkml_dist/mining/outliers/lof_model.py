@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,19 +10,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.mining.arrays_model import read_arrays
+from sparkml_dist.mining.arrays_model import FilesBeside
 from sparkml_dist.mining.outliers.local_density import factors, reachability_density
 from sparkml_dist.mining.outliers.lof_tasks import KEPT
 from sparkml_dist.mining.outliers.neighborhoods import neighborhoods
 from sparkml_dist.mining.outliers.outlier_params import OutlierModel
 from sparkml_dist.mining.outliers.point_blocks import PointBlocks, block_file
 from sparkml_dist.mining.point_columns import point_matrix
-from sparkml_dist.models.persistable import Saved
 from sparkml_dist.models.scoring import loaded
-from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.model_folder import ModelFile
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -35,7 +33,7 @@ _KEPT_BYTES = 128 << 20
 _ROWS_AT_ONCE, _CANDIDATES_AT_ONCE = 16_384, 1 << 20
 
 
-class LocalOutlierFactorModel(OutlierModel):
+class LocalOutlierFactorModel(FilesBeside, OutlierModel):
     """The points that `LocalOutlierFactor` was fitted on, with their densities.
 
     ``transform`` adds the factor (``scoreCol``) of rows taken for new ones, compared with the
@@ -48,7 +46,7 @@ class LocalOutlierFactorModel(OutlierModel):
         Where the points lie.
     """
 
-    folder: Folder
+    _names = ("offsets", "low", "high")
     _trained_on: DataFrame | None = None
 
     @property
@@ -76,7 +74,7 @@ class LocalOutlierFactorModel(OutlierModel):
         Raises
         ------
         ConfigurationError
-            ``no_training_rows`` where the model was loaded and `dataset` is not given.
+            ``not_kept`` where the model was loaded and `dataset` is not given.
         DataError
             ``column_not_found``, ``non_numeric_feature``.
         """
@@ -86,7 +84,7 @@ class LocalOutlierFactorModel(OutlierModel):
             dataset = self._trained_on
         if dataset is None:
             raise ConfigurationError(
-                "no_training_rows",
+                "not_kept",
                 "A model that was loaded does not have its training rows.",
                 "Pass them: model.scores(df). For other rows, use transform.",
             )
@@ -109,8 +107,6 @@ class LocalOutlierFactorModel(OutlierModel):
         return self.scores(dataset)
 
     def _score(self) -> Column:
-        from pyspark.sql import functions as F
-
         blocks, k, width = self.blocks, self.numNeighbors, self.numFeatures
         key = f"{self.uid} {self.folder.location}"
 
@@ -120,26 +116,11 @@ class LocalOutlierFactorModel(OutlierModel):
                 for batch in batches:
                     yield pa.array(_new_factors(point_matrix(batch, width), own, k))
 
-        # How Spark tells an iterator over batches; they must be real objects.
-        predict.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-        udf = F.arrow_udf(predict, "double")  # type: ignore[attr-defined]
-        return udf(self.columns.column())
+        return iterator_udf(predict, "double")(self.columns.column())
 
     def _files(self) -> list[str]:
         filled = np.flatnonzero(np.diff(self.arrays["offsets"]))
         return [block_file(name, int(block)) for block in filled for name in KEPT]
-
-    def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
-        for name in self._files():
-            self.folder.copy_file_to(name, folder)
-        copied = [ModelFile.of(folder, name) for name in self._files()]
-        return [*super()._write_files(folder), *copied]
-
-    def _read_files(self, saved: Saved) -> None:
-        self.folder = saved.folder
-        self.arrays = read_arrays(saved, ["offsets.npy", "low.npy", "high.npy"])
-        for name in self._files():
-            saved.listed(name)
 
     def __repr__(self) -> str:
         return (

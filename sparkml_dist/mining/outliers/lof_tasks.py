@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -18,14 +17,13 @@ from sparkml_dist.mining.outliers.median_cut import MedianCut
 from sparkml_dist.mining.outliers.neighborhoods import Neighborhoods, neighborhoods
 from sparkml_dist.mining.outliers.point_blocks import PointBlocks, block_file
 from sparkml_dist.mining.point_columns import PointColumns, point_matrix
-from sparkml_dist.mining.point_survey import joined_surveys
+from sparkml_dist.mining.point_survey import PointSurvey
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = [
     "DONE",
     "KEPT",
-    "PLAN",
     "ROUTED",
     "SAMPLE",
     "WORKED",
@@ -36,7 +34,6 @@ __all__ = [
     "write_block",
 ]
 
-PLAN = "plan string"
 ROUTED = "block int, points binary, times binary"
 WRITTEN = "block int, size long, low binary, high binary"
 DONE = "block int, peak_rss long"
@@ -58,12 +55,9 @@ def plan_task(
     memory: int,
     slots: int,
     exactly: int | None,
-    batches: Iterator[pa.RecordBatch],
-) -> Iterator[pa.RecordBatch]:
-    """Settle from the surveys of all partitions how points are cut; yields one JSON document."""
-    survey = joined_surveys(batches, sample=SAMPLE)
-    if not survey.rows:
-        return  # the driver says so
+    survey: PointSurvey,
+) -> dict[str, Any]:
+    """Settle how points are cut, as JSON values."""
     survey.check(columns)
     width = survey.widest
     k = max(1, min(k, survey.rows - 1))
@@ -71,8 +65,7 @@ def plan_task(
     fit = -(-survey.rows * of_point // memory)
     blocks = exactly or max(1, fit, min(2 * slots, survey.rows // _FEWEST))
     cut = MedianCut.of(survey.sample, blocks)
-    plan = {"rows": survey.rows, "width": width, "k": k, "cut": cut.to_dict()}
-    yield pa.RecordBatch.from_arrays([pa.array([json.dumps(plan)])], ["plan"])
+    return {"rows": survey.rows, "width": width, "k": k, "cut": cut.to_dict()}
 
 
 def route(

@@ -12,10 +12,9 @@ import numpy.typing as npt
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.cluster.progress import job_description
-from sparkml_dist.errors import DataError
 from sparkml_dist.mining.outliers.outlier_params import OutlierEstimator
 from sparkml_dist.mining.outliers.robust_zscore_model import RobustZScoreModel
-from sparkml_dist.mining.point_survey import joined_surveys, partial_surveys
+from sparkml_dist.mining.point_survey import survey
 from sparkml_dist.params import constructor, param
 
 if TYPE_CHECKING:
@@ -150,11 +149,9 @@ class RobustZScore(OutlierEstimator):
 
 
 def _surveyed(points: DataFrame, columns: PointColumns) -> PointSurvey:
-    survey = joined_surveys(iter(partial_surveys(points).toArrow().to_batches()))
-    if not survey.rows:
-        raise DataError("empty_data", "There are no rows.", "Check the data.")
-    survey.check(columns)
-    return survey
+    found = survey(points)
+    found.check(columns)
+    return found
 
 
 def _aggregated(points: DataFrame, width: int, of: Any) -> npt.NDArray[np.float64]:

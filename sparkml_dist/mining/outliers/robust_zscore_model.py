@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pyspark.ml.param import TypeConverters
 
+from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.mining.outliers.outlier_params import OutlierModel
 from sparkml_dist.mining.point_columns import point_matrix
 from sparkml_dist.params import param
@@ -88,8 +89,6 @@ class RobustZScoreModel(OutlierModel):
 
     def _found(self) -> Column:
         """Return the column of score, strangest feature and z-scores."""
-        from pyspark.sql import functions as F
-
         median, scale, width = self.medians, self.scales, self.numFeatures
         names = pa.array(self.featureNames)
 
@@ -108,12 +107,8 @@ class RobustZScoreModel(OutlierModel):
                     ["score", "column", "z"],
                 )
 
-        # How Spark tells an iterator over batches; they must be real objects.
-        find.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
-        udf = F.arrow_udf(  # type: ignore[attr-defined]
-            find, "score: double, column: string, z: array<double>"
-        )
-        return udf(self.columns.column())
+        kind = "score: double, column: string, z: array<double>"
+        return iterator_udf(find, kind)(self.columns.column())
 
     def __repr__(self) -> str:
         return f"RobustZScoreModel({self.numFeatures} features, threshold {self.threshold:.4g})"

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparkml_dist.mining.profiling.column_summary import cumulative
+from sparkml_dist.mining.profiling.drift_page import drift_fragment, drift_page
 from sparkml_dist.mining.profiling.profile import Profile, profile
+from sparkml_dist.report.html import write_page
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -59,18 +61,16 @@ class DriftReport:
 
     def to_html(self, path: str | None = None) -> str:
         """Return the report as a page that needs nothing else; write it where `path` says."""
-        from sparkml_dist.mining.profiling.drift_page import drift_page
-        from sparkml_dist.mining.profiling.svg import write_page
-
-        page = drift_page(self)
+        page = drift_page(self.to_dict(), *self._columns())
         if path is not None:
             write_page(path, page)
         return page
 
     def _repr_html_(self) -> str:
-        from sparkml_dist.mining.profiling.drift_page import drift_fragment
+        return drift_fragment(self.to_dict(), *self._columns())
 
-        return drift_fragment(self)
+    def _columns(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, Any]]]:
+        return by_name(self.reference.columns), by_name(self.current.columns)
 
 
 def drift(reference: DataFrame | Profile, current: DataFrame | Profile) -> DriftReport:

@@ -6,11 +6,13 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.profiling.column_plan import ColumnPlan, check_table, find_column
 from sparkml_dist.mining.profiling.leakage import leak_scores
+from sparkml_dist.mining.profiling.profile_page import profile_fragment, profile_page
 from sparkml_dist.mining.profiling.remarks import remarks
 from sparkml_dist.mining.profiling.sketch_pass import sketch_table
+from sparkml_dist.report.html import write_page
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -77,10 +79,7 @@ class Profile:
         path : str, optional
             A local path, or a URI that pyarrow opens.
         """
-        from sparkml_dist.mining.profiling.profile_page import profile_page
-        from sparkml_dist.mining.profiling.svg import write_page
-
-        page = profile_page(self)
+        page = profile_page(self.to_dict())
         if path is not None:
             write_page(path, page)
         return page
@@ -89,9 +88,7 @@ class Profile:
         return f"Profile({self.rows:,} rows, {len(self.columns):,} columns)"
 
     def _repr_html_(self) -> str:
-        from sparkml_dist.mining.profiling.profile_page import profile_fragment
-
-        return profile_fragment(self)
+        return profile_fragment(self.to_dict())
 
 
 def profile(
@@ -139,10 +136,10 @@ def profile(
     Raises
     ------
     ConfigurationError
-        ``invalid_value``.
+        ``invalid_param``.
     DataError
-        ``no_columns``, ``empty_data``, ``column_not_found``, ``ambiguous_column`` or
-        ``target_type``.
+        ``no_columns``, ``empty_data``, ``column_not_found``, ``duplicate_columns`` or
+        ``column_type``.
     """
     for name, value, least, most in (
         ("top", top, 0, 32),
@@ -152,7 +149,7 @@ def profile(
     ):
         if not least <= value <= most:
             raise ConfigurationError(
-                "invalid_value", f"{name} must be between {least} and {most}. Got {value!r}."
+                "invalid_param", f"{name} must be between {least} and {most}. Got {value!r}."
             )
     started = time.perf_counter()
     plans = check_table(df)
@@ -186,12 +183,10 @@ def profile(
 
 
 def _checked_target(plans: list[ColumnPlan], target: str) -> ColumnPlan:
-    from sparkml_dist.errors import DataError
-
     aim = find_column(plans, target, "target")
     if aim.kind in ("nested", "binary", "lengths"):
         raise DataError(
-            "target_type",
+            "column_type",
             f"The target {target!r} is of type {aim.type}.",
             "A target holds numbers, texts, booleans, dates or times.",
         )

@@ -28,7 +28,8 @@ from sparkml_dist.mining.rules.multiple_testing import CORRECTIONS, adjusted
 from sparkml_dist.mining.rules.rule_rows import RulePlan, rule_schema
 from sparkml_dist.mining.rules.rules_model import AssociationRulesModel
 from sparkml_dist.params import constructor, param
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -178,13 +179,12 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         Raises
         ------
         ConfigurationError
-            ``invalid_param``, ``unknown_measure`` or ``invalid_filter``.
+            ``invalid_param``.
         DataError
-            ``column_not_found``, ``itemsets_type``, ``no_itemsets``, ``itemsets_not_frequent``,
-            ``itemset_twice``, ``itemset_too_long`` or ``no_basket_count``; from the tasks
-            ``incomplete_itemsets``.
+            ``column_not_found``, ``column_type``, ``no_itemsets``, ``incomplete_itemsets``,
+            ``invalid_itemsets``, ``itemset_too_long`` or ``no_basket_count``.
         ResourceError
-            ``too_many_itemsets`` for memoryPerTask.
+            ``index_too_large`` for memoryPerTask.
         """
         # Connect's DataFrame has every attribute: a column of that name, which may not exist.
         if not isinstance(getattr(dataset, "numBaskets", None), int):
@@ -193,7 +193,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         target = known.get("target", "frequent")
         if target != "frequent":
             raise DataError(
-                "itemsets_not_frequent",
+                "incomplete_itemsets",
                 f"Rules need the counts of all frequent itemsets, not of the {target} ones only.",
                 "Fit the itemsets with target='frequent'.",
             )
@@ -280,14 +280,14 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         kind = check_column(df, self._value(self.itemsCol), "items")
         if not isinstance(kind, ArrayType):
             raise DataError(
-                "itemsets_type",
+                "column_type",
                 f"The column {self._value(self.itemsCol)!r} must be an array of items. "
                 f"Got {kind.simpleString()}.",
             )
         counts = check_column(df, self._value(self.countCol), "count")
         if not isinstance(counts, IntegralType):
             raise DataError(
-                "itemsets_type",
+                "column_type",
                 f"The column {self._value(self.countCol)!r} must hold whole numbers. "
                 f"Got {counts.simpleString()}.",
             )

@@ -30,13 +30,13 @@ def check_filters(filters: Mapping[str, Any] | None, known: tuple[str, ...]) -> 
     Raises
     ------
     ConfigurationError
-        ``unknown_measure`` or ``invalid_filter``.
+        ``invalid_param``.
     """
     found: Filters = {}
     for name, span in (filters or {}).items():
         if name not in known:
             raise ConfigurationError(
-                "unknown_measure",
+                "invalid_param",
                 f"filters names {name!r}, which is not a measure of rules.{nearest(name, known)}",
                 f"Measures are: {', '.join(known)}.",
             )
@@ -48,7 +48,7 @@ def check_filters(filters: Mapping[str, Any] | None, known: tuple[str, ...]) -> 
         )
         if not valid or (None not in pair and pair[0] > pair[1]):
             raise ConfigurationError(
-                "invalid_filter",
+                "invalid_param",
                 f"The filter of {name!r} must be (least, most) with None for an open end. "
                 f"Got {span!r}.",
                 "For example filters={'lift': (1.2, None)}.",

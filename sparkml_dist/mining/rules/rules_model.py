@@ -8,6 +8,7 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.dataset.column_names import with_outputs
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import check_column, check_whole
 from sparkml_dist.mining.rules.measures import MEASURES
@@ -91,7 +92,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found`` or ``basket_type``.
+            ``column_not_found`` or ``column_type``.
 
         Notes
         -----
@@ -102,7 +103,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
 
         self._check_transform(dataset)
         items = F.array_sort(
-            F.array_distinct(F.array_compact(F.col(f"`{self._value(self.itemsCol)}`")))
+            F.array_distinct(F.array_compact(named_column(self._value(self.itemsCol))))
         )
         keyed = dataset.withColumn(_KEY, items)
         found = self._recommended(keyed.select(_KEY).distinct().where(F.size(_KEY) > 0))
@@ -157,7 +158,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         wanted: Any = self.rules.schema["antecedent"].dataType
         if not isinstance(kind, ArrayType) or kind.elementType != wanted.elementType:
             raise DataError(
-                "basket_type",
+                "column_type",
                 f"The column {name!r} must be {wanted.simpleString()}, as the rules are. "
                 f"Got {kind.simpleString()}.",
                 "Cast it, or set itemsCol to the column of baskets.",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_column
 from sparkml_dist.mining.sequences.event_times import seconds_of
@@ -26,7 +27,7 @@ def events_of(df: DataFrame, name: str) -> tuple[Column, str]:
     Raises
     ------
     DataError
-        ``column_not_found`` or ``sequence_type``.
+        ``column_not_found`` or ``column_type``.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import ArrayType
@@ -34,12 +35,12 @@ def events_of(df: DataFrame, name: str) -> tuple[Column, str]:
     kind = check_column(df, name, "sequences")
     if not isinstance(kind, ArrayType):
         raise DataError(
-            "sequence_type",
+            "column_type",
             f"The column {name!r} must be an array of events (arrays of items) or of items. "
             f"Got {kind.simpleString()}.",
             "event_sequences makes such a column from an event table.",
         )
-    events, inner = F.col(f"`{name}`"), kind.elementType
+    events, inner = named_column(name), kind.elementType
     if isinstance(inner, ArrayType):
         item: Any = inner.elementType
     else:
@@ -56,7 +57,7 @@ def times_of(df: DataFrame, name: str | None) -> Column:
     Raises
     ------
     DataError
-        ``column_not_found`` or ``times_type``.
+        ``column_not_found`` or ``column_type``.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import (
@@ -72,11 +73,11 @@ def times_of(df: DataFrame, name: str | None) -> Column:
     time: Any = check_column(df, name, "times")
     element = time.elementType if isinstance(time, ArrayType) else None
     if isinstance(element, DateType | TimestampNTZType | TimestampType):
-        return F.transform(F.col(f"`{name}`"), seconds_of(element))
+        return F.transform(named_column(name), seconds_of(element))
     if isinstance(element, NumericType):
-        return F.col(f"`{name}`").cast("array<double>")
+        return named_column(name).cast("array<double>")
     raise DataError(
-        "times_type",
+        "column_type",
         f"The column {name!r} must be an array of numbers, timestamps or dates. "
         f"Got {time.simpleString()}.",
     )

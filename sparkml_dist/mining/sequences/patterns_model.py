@@ -72,7 +72,7 @@ class SequentialPatternsModel(TableModel, HasPredictionCol):
         Raises
         ------
         DataError
-            ``column_not_found``, ``sequence_type`` or ``times_type``.
+            ``column_not_found`` or ``column_type``.
         """
         from pyspark.sql import functions as F
 

@@ -29,7 +29,8 @@ from sparkml_dist.mining.sequences.search_space import (
 )
 from sparkml_dist.mining.sequences.sequence_rows import ENCODED, Encoder
 from sparkml_dist.params import constructor, param
-from sparkml_dist.session import SessionInfo, parse_size
+from sparkml_dist.session import SessionInfo
+from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -144,7 +145,7 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found``, ``sequence_type``, ``times_type``, ``no_sequences``,
+            ``column_not_found``, ``column_type``, ``empty_data``,
             ``bad_times`` or ``too_many_patterns``.
         """
         limits = self._limits()
@@ -240,7 +241,7 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         row = sequences.agg(F.count("*").alias("n"), F.sum(bad.cast("long")).alias("bad")).first()
         assert row is not None  # an aggregate of no rows is a row
         if not row["n"]:
-            raise DataError("no_sequences", "There are no sequences: the data has no rows.")
+            raise DataError("empty_data", "There are no sequences: the data has no rows.")
         if row["bad"]:
             raise DataError(
                 "bad_times",

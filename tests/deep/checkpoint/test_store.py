@@ -128,9 +128,9 @@ def test_when_checkpoints_are_due():
 @pytest.mark.parametrize(
     ("wrong", "code"),
     [
-        ({"every": -1}, "invalid_checkpointEvery"),
-        ({"keep": 1.5}, "invalid_keepCheckpoints"),
-        ({"max_restarts": True}, "invalid_maxRestarts"),
+        ({"every": -1}, "invalid_param"),
+        ({"keep": 1.5}, "invalid_param"),
+        ({"max_restarts": True}, "invalid_param"),
     ],
 )
 def test_settings_that_cannot_work(wrong, code):

@@ -79,12 +79,12 @@ def test_moments_by_input():
 @pytest.mark.parametrize(
     ("inputs", "code", "message"),
     [
-        ({}, "invalid_inputs", "a mapping"),
-        (["shop"], "invalid_inputs", "a mapping"),
-        ({"a": []}, "invalid_inputs", "one or more columns"),
-        ({"a": {"shape": [1]}}, "invalid_inputs", "one or more columns"),
-        ({"a": {"columns": "shop", "shapes": [1]}}, "invalid_inputs", "Did you mean 'shape'"),
-        ({"a": {"columns": "shop", "dtype": "int33"}}, "invalid_dtype", "int32"),
+        ({}, "invalid_param", "a mapping"),
+        (["shop"], "invalid_param", "a mapping"),
+        ({"a": []}, "invalid_param", "one or more columns"),
+        ({"a": {"shape": [1]}}, "invalid_param", "one or more columns"),
+        ({"a": {"columns": "shop", "shapes": [1]}}, "invalid_param", "Did you mean 'shape'"),
+        ({"a": {"columns": "shop", "dtype": "int33"}}, "invalid_param", "int32"),
         ({"a": {"columns": "pixels", "shape": [3]}}, "input_shape_differs", "input 'a'"),
         ({"a": "shap"}, "column_not_found", "Did you mean 'shop'"),
     ],
@@ -96,7 +96,7 @@ def test_inputs_that_are_refused(inputs, code, message):
 
 
 def test_inputs_and_a_shape():
-    with pytest.raises(ConfigurationError, match="inputs_and_shape"):
+    with pytest.raises(ConfigurationError, match="conflicting_params"):
         InputSpec.build(SCHEMA, {"a": "shop"}, [1])
 
 

@@ -90,7 +90,7 @@ def test_lanes_are_shared_out(ranks, more):
 
 
 def test_fewer_lanes_than_ranks():
-    with pytest.raises(ConfigurationError, match="invalid_lanes"):
+    with pytest.raises(ConfigurationError, match="invalid_param"):
         lanes_of(0, 4, 3)
 
 

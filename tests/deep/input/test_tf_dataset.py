@@ -60,7 +60,7 @@ def test_passes_of_whole_epochs(data):
 
 
 def test_what_is_refused_before_tensorflow_is_imported(data):
-    with pytest.raises(ConfigurationError, match="invalid_batch_size"):
+    with pytest.raises(ConfigurationError, match="invalid_param"):
         as_tf_dataset(data, 0)
     with pytest.raises(ConfigurationError, match="input_shape_differs"):
         as_tf_dataset(data, 8, input_shape=[3])

@@ -56,7 +56,7 @@ def test_cpus_reduce_with_gloo(checks):
 @pytest.mark.parametrize(
     ("case", "code", "text"),
     [
-        ("mpi", "invalid_reduction", "auto, gloo, nccl"),
+        ("mpi", "invalid_param", "auto, gloo, nccl"),
         ("no GPU", "gpu_missing", "owns no GPU"),
         ("made-up GPU", "gpu_missing", "does not see GPU 7"),
         ("no Gloo", "horovod_without_gloo", "rank 0 on"),

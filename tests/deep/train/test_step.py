@@ -58,7 +58,7 @@ def test_clipping_matters_here(steps):
 
 
 def test_two_clippings_are_refused(steps):
-    assert "[two_clippings]" in steps[0]["two_clippings"]
+    assert "[conflicting_params]" in steps[0]["two_clippings"]
     assert "clipNorm is 2" in steps[0]["two_clippings"]
     assert "clipnorm=1" in steps[0]["two_clippings"]
 
@@ -104,3 +104,10 @@ def test_horovods_threads_rest_where_gradients_go_another_way(steps):
 
 def test_a_chosen_cycle_stays(steps):
     assert [rank["pace"]["chosen"][0] for rank in steps] == ["2.0", "2.0"]
+
+
+def test_a_loss_is_looked_at_one_step_later_under_its_own_number(steps):
+    assert steps[0]["watched"] == [
+        "8: The loss became nan in step 7 of epoch 2.",
+        "end: The loss became inf in step 1 of epoch 3.",
+    ]

@@ -113,11 +113,11 @@ def test_distances_are_those_of_scikit_learn(metric):
 @pytest.mark.parametrize(
     ("estimator", "rows", "code"),
     [
-        (KMeans(k=3), [[1.0], [1.0], [2.0]], "too_few_points"),
-        (MiniBatchKMeans(k=3), [[1.0], [1.0], [2.0]], "too_few_points"),
-        (KMedoids(k=3), [[1.0], [1.0], [2.0]], "too_few_points"),
-        (KMeans(k=2), [[1.0], [float("nan")]], "invalid_coordinates"),
-        (KMedoids(k=2), [[1.0], [float("nan")]], "invalid_coordinates"),
+        (KMeans(k=3), [[1.0], [1.0], [2.0]], "too_few_rows"),
+        (MiniBatchKMeans(k=3), [[1.0], [1.0], [2.0]], "too_few_rows"),
+        (KMedoids(k=3), [[1.0], [1.0], [2.0]], "too_few_rows"),
+        (KMeans(k=2), [[1.0], [float("nan")]], "not_finite"),
+        (KMedoids(k=2), [[1.0], [float("nan")]], "not_finite"),
         (KMedoids(k=1, distanceMeasure="cosine"), [[1.0], [0.0]], "zero_vector"),
     ],
 )

@@ -146,12 +146,12 @@ class TestBadInput:
     @pytest.mark.parametrize(
         ("values", "message"),
         [
-            ([[1.0, float("nan")], [1.0, 2.0]], "1 of 2 points are null, NaN, infinite"),
-            ([[1.0, None], [1.0, 2.0]], "1 of 2 points are null"),
-            ([None, [1.0, 2.0]], "1 of 2 points are null"),
-            ([[1.0], [1.0, 2.0]], "Got 1 to 2"),
+            ([[1.0, float("nan")], [1.0, 2.0]], "1 of 2 rows have null, NaN or infinite"),
+            ([[1.0, None], [1.0, 2.0]], "1 of 2 rows have null"),
+            ([None, [1.0, 2.0]], "1 of 2 rows have null"),
+            ([[1.0], [1.0, 2.0]], "from 1 to 2 values"),
             ([[1.0, 2.0]], "fewer than numNeighbors=2"),
-            ([], "no points"),
+            ([], "no rows"),
         ],
     )
     def test_points(self, spark, values, message):

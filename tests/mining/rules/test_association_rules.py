@@ -224,7 +224,7 @@ class TestBadInput:
             AssociationRules(numBaskets=3).fit(itemsets)
 
     def test_too_many_itemsets_for_a_task(self, itemsets):
-        with pytest.raises(ResourceError, match="too_many_itemsets"):
+        with pytest.raises(ResourceError, match="index_too_large"):
             AssociationRules(memoryPerTask="64b").fit(itemsets)
 
     @pytest.mark.parametrize(

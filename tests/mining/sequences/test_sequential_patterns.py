@@ -194,5 +194,5 @@ class TestBadInput:
             SequentialPatterns(sequenceCol="n").fit(frame.selectExpr("1 AS n"))
         with pytest.raises(DataError, match="must be an array of numbers"):
             SequentialPatterns(timesCol="sequence").fit(frame)
-        with pytest.raises(DataError, match="no_sequences"):
+        with pytest.raises(DataError, match="empty_data"):
             SequentialPatterns().fit(frame.where("sequence IS NULL"))

@@ -6,8 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkml_dist.deep.embedding.marks import Shard
-from sparkml_dist.deep.input.reshard import take_rows
+from sparkml_dist.deep.embedding.marks import Shard, take_rows
 
 
 @given(st.integers(1, 40), st.integers(1, 5), st.integers(1, 5), st.integers(0, 2))

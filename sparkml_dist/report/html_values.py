@@ -1,0 +1,53 @@
+"""Numbers, dates, shares and texts as pages show them: the filters of the templates."""
+
+from __future__ import annotations
+
+import datetime
+import math
+
+__all__ = ["decimals", "number", "place", "share", "shortened"]
+
+
+def shortened(text: str, most: int) -> str:
+    """Return a text, cut where it is longer than `most` letters."""
+    return text if len(text) <= most else text[:most] + "…"
+
+
+def decimals(value: float) -> str:
+    """Return a distance or a score to three decimals; only 0 looks like 0."""
+    return "<0.001" if 0 < value < 0.0005 else f"{value:.3f}"
+
+
+def number(value: float | None) -> str:
+    """Return a number in few digits, or a dash where there is none."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size < 1e12 and (size >= 1e3 or value == int(value)):
+        return f"{value:,.0f}"
+    return f"{value:.4g}" if size >= 1e-3 else f"{value:.3g}"
+
+
+def place(value: float | None, kind: str) -> str:
+    """Return a value of a column of numbers, dates or times, the latter two as ISO 8601."""
+    if value is not None and kind in ("date", "timestamp"):
+        epoch = datetime.datetime(1970, 1, 1)
+        try:
+            if kind == "date":
+                return (epoch + datetime.timedelta(days=value)).date().isoformat()
+            return (epoch + datetime.timedelta(seconds=value)).isoformat(" ", "seconds")
+        except OverflowError:
+            return number(value)
+    return number(value)
+
+
+def share(part: float, whole: float = 1.0) -> str:
+    """Return a share in per cent; only none looks like 0% and only all like 100%."""
+    if not whole:
+        return "–"
+    if not part:
+        return "0%"
+    found = 100 * part / whole
+    if found < 0.1:
+        return "<0.1%"
+    return f"{min(found, 99.9) if part < whole else found:.3g}%"
