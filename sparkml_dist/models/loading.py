@@ -32,7 +32,7 @@ class Saved:
 
     Attributes
     ----------
-    home : Home
+    home : SavedFolder
     manifest : SavedManifest
     trusted : tuple of str
         Types that the user trusts besides the allow-list.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -30,12 +30,6 @@ class HasCheckpoints(AccessibleParams):
         "number of the last checkpoints to keep in modelDir after the training (>= 0)",
         TypeConverters.toInt,
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {
-        "checkpointEvery": CheckpointSettings.every,
-        "maxRestarts": CheckpointSettings.max_restarts,
-        "keepCheckpoints": CheckpointSettings.keep,
-    }
 
     def _checkpoint_settings(self) -> CheckpointSettings:
         """Return the Params as settings; raise `ConfigurationError` for invalid values."""

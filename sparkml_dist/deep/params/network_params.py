@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -39,15 +39,15 @@ class HasNetwork(AccessibleParams):
         "after each epoch (>= 0, < 1)",
         TypeConverters.toFloat,
     )
-    monitor: Any = param(
-        "monitor",
+    stopMetric: Any = param(
+        "stopMetric",
         "metric for patience and restoreBest; when not set, val_loss if rows are held out for "
         "validation, else loss",
         TypeConverters.toString,
     )
-    monitorMode: Any = param(
-        "monitorMode",
-        "whether smaller ('min') or larger ('max') values of monitor are better; 'auto' to infer "
+    stopMode: Any = param(
+        "stopMode",
+        "whether smaller ('min') or larger ('max') values of stopMetric are better; 'auto' infers "
         "it from the metric",
         TypeConverters.toString,
     )
@@ -57,10 +57,8 @@ class HasNetwork(AccessibleParams):
         "not set",
         TypeConverters.toInt,
     )
-    minDelta: Any = param(
-        "minDelta",
-        "least change of monitor that is an improvement (>= 0)",
-        TypeConverters.toFloat,
+    tol: Any = param(
+        "tol", "least change of stopMetric that is an improvement (>= 0)", TypeConverters.toFloat
     )
     restoreBest: Any = param(
         "restoreBest",
@@ -77,15 +75,6 @@ class HasNetwork(AccessibleParams):
         TypeConverters.toBoolean,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numRanks": 2,
-        "epochs": 10,
-        "validationFraction": 0.0,
-        "monitorMode": "auto",
-        "minDelta": 0.0,
-        "tensorboard": False,
-    }
-
     def _stopping(self) -> EarlyStoppingSettings | None:
         """Return the settings of early stopping; None without it.
 
@@ -97,23 +86,23 @@ class HasNetwork(AccessibleParams):
         validates = self.getOrDefault(self.validationFraction) > 0
         default = "val_loss" if validates else "loss"
         patience, restore = self._value(self.patience), self._value(self.restoreBest)
-        monitor = self._value(self.monitor) or default
+        metric = self._value(self.stopMetric) or default
         settings = EarlyStoppingSettings(
-            monitor,
+            metric,
             patience,
-            self.getOrDefault(self.minDelta),
+            self.getOrDefault(self.tol),
             restore is not False,
-            self.getOrDefault(self.monitorMode),
+            self.getOrDefault(self.stopMode),
         )
-        if monitor.startswith("val_") and not validates:
+        if metric.startswith("val_") and not validates:
             raise ConfigurationError(
                 "no_validation",
-                f"monitor={monitor!r} is a metric of held-out rows, but no rows are held out.",
+                f"stopMetric={metric!r} is a metric of held-out rows, but no rows are held out.",
                 "Set validationFraction, e.g. to 0.1.",
             )
         if patience is not None or restore:
             return settings
-        for unused in ("monitor", "minDelta", "monitorMode"):
+        for unused in ("stopMetric", "tol", "stopMode"):
             if self.isSet(self.getParam(unused)):
                 raise ConfigurationError(
                     "patience_not_set",
