@@ -85,7 +85,6 @@ if TYPE_CHECKING:
         KMedoids,
         LocalOutlierFactor,
         LocalOutlierFactorModel,
-        MinHashJoin,
         MiniBatchKMeans,
         NearestNeighbors,
         NearestNeighborsModel,
@@ -99,6 +98,7 @@ if TYPE_CHECKING:
         profile,
         read_baskets,
         silhouette,
+        similar_pairs,
         windowed_baskets,
     )
     from sparkml_dist.models.loading import load_model
@@ -147,7 +147,6 @@ __all__ = [
     "KerasRegressor",
     "LocalOutlierFactor",
     "LocalOutlierFactorModel",
-    "MinHashJoin",
     "MiniBatchKMeans",
     "NearestNeighbors",
     "NearestNeighborsModel",
@@ -183,6 +182,7 @@ __all__ = [
     "profile",
     "read_baskets",
     "silhouette",
+    "similar_pairs",
     "split",
     "vote",
     "windowed_baskets",

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import Any, ClassVar
+import numbers
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeVar, cast
 
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import (
@@ -16,10 +20,9 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
-from sparkml_dist.errors import ConfigurationError, nearest
+from sparkml_dist.errors import ConfigurationError, SparkMLDistError, nearest
 
 __all__ = [
-    "CLASS_COLUMN_DEFAULTS",
     "AccessibleParams",
     "HasClassColumns",
     "HasColumns",
@@ -27,20 +30,40 @@ __all__ = [
     "HasModelDir",
     "HasShards",
     "StandIn",
+    "constructor",
+    "is_share_or_count",
     "param",
+    "share_of",
+    "share_or_count",
 ]
 
-
-CLASS_COLUMN_DEFAULTS = {
-    "probabilityCol": "probability",
-    "rawPredictionCol": "rawPrediction",
-    "predictedLabelCol": "predictedLabel",
-}
+F = TypeVar("F", bound=Callable[..., None])
 
 
 def param(name: str, doc: str, converter: Any = None) -> Any:
     """Declare a Param in a class body."""
     return Param(Params._dummy(), name, doc, typeConverter=converter or TypeConverters.identity)
+
+
+def share_or_count(value: Any) -> float | int:
+    """Convert a Param that is a share, in (0, 1], where it is a float, and a number of things
+    otherwise, as scikit-learn has it: 1.0 is all of them, and 1 is one.
+    """
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError(f"{value!r} is neither a share nor a number")
+
+
+def is_share_or_count(value: float, least: int = 1) -> bool:
+    """Tell whether a value is a share in (0, 1], or a whole number of at least `least`."""
+    return value >= least if isinstance(value, int) else 0 < value <= 1
+
+
+def share_of(value: float, total: int) -> float:
+    """Return a share, or a count out of `total`, as a share; no more than all."""
+    return min(1.0, value / max(1, total)) if isinstance(value, int) else value
 
 
 class StandIn:
@@ -49,23 +72,40 @@ class StandIn:
     value: Any
 
 
-class AccessibleParams(Params):
-    """Gives a class a keyword-only constructor and ``getX`` and ``setX`` from its Params.
+def constructor(init: F) -> F:
+    """Make a constructor of a signature with nothing but keywords: the decorated one has no body.
 
-    A subclass names its default values in ``_defaults``; those of its bases hold as well.
+    What the signature gives a Param is its default value, but for None; what a call gives is set.
+    """
+    parameters = list(inspect.signature(init).parameters.values())[1:]
+    defaults = {p.name: p.default for p in parameters if p.default is not None}
+
+    @functools.wraps(init)
+    def construct(self: Any, **given: Any) -> None:
+        AccessibleParams.__init__(self)
+        self._defaultParamMap.clear()  # PySpark's mixins have some of their own
+        self._setDefault(**defaults)
+        self.setParams(**given)
+
+    return cast("F", construct)
+
+
+class AccessibleParams(Params):
+    """Gives a class ``setParams``, and ``getX`` and ``setX`` for each of its Params.
+
+    An estimator spells its Params out in a `constructor`. A fitted model, which nobody constructs,
+    names default values in ``_defaults``; those of its bases hold as well.
     """
 
     _defaults: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, **params: Any) -> None:
+    def __init__(self) -> None:
         super().__init__()
         for base in reversed(type(self).__mro__):
             self._setDefault(**vars(base).get("_defaults", {}))
-        self.setParams(**params)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__signature__ = _signature(cls)  # type: ignore[attr-defined]
         for name, declared in _declared(cls).items():
             capital = name[0].upper() + name[1:]
             if not hasattr(cls, f"get{capital}"):
@@ -117,6 +157,17 @@ class AccessibleParams(Params):
             if isinstance(value, StandIn):
                 self._paramMap[key] = value.value
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Give an error that begins with the name of a Param, and has no hint, its description."""
+        try:
+            yield
+        except SparkMLDistError as error:
+            name = error.message.partition(" ")[0]
+            if not error.hint and self.hasParam(name):
+                error.hint = f"{name}: {self.getParam(name).doc}."
+            raise
+
     def _value(self, declared: Any) -> Any:
         """Return the value of a Param, or None where it has none."""
         return self.getOrDefault(declared) if self.isDefined(declared) else None
@@ -128,19 +179,6 @@ def _declared(cls: type) -> dict[str, Any]:
     for base in cls.__mro__:
         found |= {n: p for n, p in vars(base).items() if isinstance(p, Param) and n not in found}
     return found
-
-
-def _signature(cls: type) -> inspect.Signature:
-    """Return what the constructor takes, for help texts and editors."""
-    defaults: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        defaults |= vars(base).get("_defaults", {})
-    return inspect.Signature(
-        [
-            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(n))
-            for n in _declared(cls)
-        ]
-    )
 
 
 def _getter(name: str, doc: str) -> Any:

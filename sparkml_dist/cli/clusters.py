@@ -29,7 +29,7 @@ _OPTIONS = {
     "min_points": ("dbscan",),
     "memory_per_task": ("dbscan",),
     "k": METHODS[1:],
-    "metric": ("kmedoids",),
+    "distance_measure": ("kmedoids",),
 }
 
 
@@ -58,7 +58,7 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
         left.delete()
     estimator.setParams(featuresCols=table.features)
     if args.method == "dbscan":
-        estimator.setParams(workDir=work.location)
+        estimator.setParams(modelDir=work.location)
     try:
         with job.stage("fit"):
             model = estimator.fit(table.df)
@@ -117,7 +117,7 @@ def _estimator(args: argparse.Namespace) -> Any:
             "usage", f"--method {args.method} takes one --k. Got {ks[0]}:{ks[-1]}.", "Use kmeans."
         )
     if args.method == "kmedoids":
-        return KMedoids(k=ks[0], metric=args.metric, seed=args.seed)
+        return KMedoids(k=ks[0], distanceMeasure=args.distance_measure, seed=args.seed)
     return MiniBatchKMeans(k=ks[0], seed=args.seed)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -15,14 +16,13 @@ from pyspark.util import inheritable_thread_target
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.deep.classifier import KerasClassificationModel, KerasClassifier
 from sparkml_dist.deep.deep_ensemble_model import (
-    UNCERTAINTY_DEFAULTS,
     DeepEnsembleClassificationModel,
     HasUncertaintyColumns,
 )
 from sparkml_dist.deep.network_estimator import NetworkEstimator
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError
 from sparkml_dist.models.classifier import ShardClassifier
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.session import SessionInfo
@@ -91,11 +91,63 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
     )
 
     _model_class: ClassVar[Any] = DeepEnsembleClassificationModel
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numMembers": 4,
-        "numRanks": 1,
-        **UNCERTAINTY_DEFAULTS,
-    }
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        numMembers: int = 4,
+        parallelism: int | None = None,
+        shardsPerMember: int | None = None,
+        builder: Any = None,
+        numRanks: int = 1,
+        epochs: int = 10,
+        batchSize: int | None = None,
+        inputShape: Sequence[int] | None = None,
+        inputs: Any = None,
+        validationFraction: float = 0.0,
+        stopMetric: str | None = None,
+        stopMode: str = "auto",
+        patience: int | None = None,
+        tol: float = 0.0,
+        restoreBest: bool | None = None,
+        callbacks: Any = None,
+        tensorboard: bool = False,
+        compression: str = "none",
+        accumulationSteps: int = 1,
+        clipNorm: float | None = None,
+        fusionMb: float | None = None,
+        cycleMs: float | None = None,
+        mixedPrecision: str = "none",
+        learningRateScaling: str = "none",
+        warmupEpochs: float = 0.0,
+        transport: str = "auto",
+        checkpointEvery: int = 0,
+        maxRestarts: int = 2,
+        keepCheckpoints: int = 0,
+        stallTimeout: float = 600.0,
+        silenceTimeout: float = 300.0,
+        slotTimeout: float = 600.0,
+        entropyCol: str = "entropy",
+        mutualInformationCol: str = "mutualInformation",
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
     def _check_params(self, spark: SparkSession) -> None:
         for name in ("numMembers", "parallelism", "shardsPerMember"):

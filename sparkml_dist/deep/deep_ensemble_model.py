@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
@@ -17,9 +17,7 @@ from sparkml_dist.report.fitted_model import FittedModel
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["UNCERTAINTY_DEFAULTS", "DeepEnsembleClassificationModel", "HasUncertaintyColumns"]
-
-UNCERTAINTY_DEFAULTS = {"entropyCol": "entropy", "mutualInformationCol": "mutualInformation"}
+__all__ = ["DeepEnsembleClassificationModel", "HasUncertaintyColumns"]
 
 
 class HasUncertaintyColumns(AccessibleParams):
@@ -55,9 +53,10 @@ class DeepEnsembleClassificationModel(FittedModel, ShardClassificationModel, Has
 
     _packages = NETWORK_PACKAGES
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._setDefault(**UNCERTAINTY_DEFAULTS)
+    _defaults: ClassVar[dict[str, Any]] = {
+        "entropyCol": "entropy",
+        "mutualInformationCol": "mutualInformation",
+    }
 
     @property
     def members(self) -> list[KerasClassificationModel]:

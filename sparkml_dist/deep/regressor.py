@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 from sparkml_dist.deep.network_estimator import NetworkEstimator
 from sparkml_dist.deep.network_model import NetworkModel
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.regressor import ShardRegressor
+from sparkml_dist.params import constructor
 
 __all__ = ["KerasRegressionModel", "KerasRegressor"]
 
@@ -45,3 +47,52 @@ class KerasRegressor(NetworkEstimator, ShardRegressor):
     """
 
     _model_class: ClassVar[type[NetworkModel]] = KerasRegressionModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        builder: Any = None,
+        numRanks: int = 2,
+        epochs: int = 10,
+        batchSize: int | None = None,
+        inputShape: Sequence[int] | None = None,
+        inputs: Any = None,
+        validationFraction: float = 0.0,
+        stopMetric: str | None = None,
+        stopMode: str = "auto",
+        patience: int | None = None,
+        tol: float = 0.0,
+        restoreBest: bool | None = None,
+        callbacks: Any = None,
+        tensorboard: bool = False,
+        compression: str = "none",
+        accumulationSteps: int = 1,
+        clipNorm: float | None = None,
+        fusionMb: float | None = None,
+        cycleMs: float | None = None,
+        mixedPrecision: str = "none",
+        learningRateScaling: str = "none",
+        warmupEpochs: float = 0.0,
+        transport: str = "auto",
+        checkpointEvery: int = 0,
+        maxRestarts: int = 2,
+        keepCheckpoints: int = 0,
+        stallTimeout: float = 600.0,
+        silenceTimeout: float = 300.0,
+        slotTimeout: float = 600.0,
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pyspark.ml.base import Estimator
 from pyspark.ml.param import Param
 
 from sparkml_dist.dataset.columns import Task
@@ -47,7 +46,7 @@ _CUTTING = (
 )
 
 
-class ShardEstimator(SavedParams, HasCommonParams, Estimator):
+class ShardEstimator(SavedParams, HasCommonParams):
     """Base of the estimators: cuts a DataFrame if need be and opens the model's folder.
 
     A subclass validates its own Params in `_check_params`, says in `_plan` all that decides the
@@ -56,15 +55,6 @@ class ShardEstimator(SavedParams, HasCommonParams, Estimator):
 
     #: What the label is taken for.
     _task: ClassVar[Task] = "classification"
-
-    _defaults: ClassVar[dict[str, Any]] = {
-        "featuresCol": "features",
-        "labelCol": "label",
-        "seed": 0,
-        "overwrite": False,
-        "resume": False,
-        "predictionCol": "prediction",
-    }
 
     # -- for subclasses -------------------------------------------------------------------
 
@@ -191,20 +181,25 @@ class ShardEstimator(SavedParams, HasCommonParams, Estimator):
             folder, temporary = Folder.at(self.getOrDefault(self.shardsDir)), False
         else:
             folder, temporary = temporary_folder(spark, "shards", "shardsDir"), True
-        data = partition(
-            df,
-            folder.location,
-            label=self.getOrDefault(self.labelCol),
-            features=self._features_of(df),
-            weight=self._value(self.weightCol),
-            key=self._value(self.keyCol),
-            categorical=self._value(self.categoricalCols) or (),
-            task=self._task,
-            shards=self._value(self.numShards),
-            memory_per_task=self._shard_memory(),
-            seed=self.getOrDefault(self.seed),
-            overwrite=self.getOrDefault(self.overwrite),
-        )
+        try:
+            data = partition(
+                df,
+                folder.location,
+                label=self.getOrDefault(self.labelCol),
+                features=self._features_of(df),
+                weight=self._value(self.weightCol),
+                key=self._value(self.keyCol),
+                categorical=self._value(self.categoricalCols) or (),
+                task=self._task,
+                shards=self._value(self.numShards),
+                memory_per_task=self._shard_memory(),
+                seed=self.getOrDefault(self.seed),
+                overwrite=self.getOrDefault(self.overwrite),
+            )
+        except BaseException:
+            if temporary:
+                folder.delete()
+            raise
         return data, temporary
 
     def _shard_memory(self) -> int | str | None:

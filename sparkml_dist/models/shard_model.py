@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pyspark.ml.base import Model
 from pyspark.ml.param import Param, TypeConverters
@@ -16,7 +16,7 @@ from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.models.scoring import Scorer, within
-from sparkml_dist.params import param
+from sparkml_dist.params import AccessibleParams, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.sizes import parse_size
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["ShardModel"]
 
 
-class ShardModel(Persistable, Model, HasPredictionCol):
+class ShardModel(Persistable, AccessibleParams, Model, HasPredictionCol):
     """Base of the fitted models: a folder of files, scored on executors.
 
     Attributes
@@ -55,6 +55,11 @@ class ShardModel(Persistable, Model, HasPredictionCol):
         TypeConverters.toString,
     )
 
+    _defaults: ClassVar[dict[str, Any]] = {
+        "predictionCol": "prediction",
+        "memoryPerTask": DEFAULT_MEMORY_PER_TASK,
+    }
+
     def __init__(
         self,
         folder: Folder,
@@ -65,7 +70,6 @@ class ShardModel(Persistable, Model, HasPredictionCol):
         summary: dict[str, Any],
     ) -> None:
         super().__init__()
-        self._setDefault(predictionCol="prediction", memoryPerTask=DEFAULT_MEMORY_PER_TASK)
         self.folder = folder
         self.schema = schema
         self.label = label
@@ -87,12 +91,9 @@ class ShardModel(Persistable, Model, HasPredictionCol):
 
     def _bounded(self, scorer: Scorer) -> Scorer:
         """Return a scorer of this model that keeps members to half of a task's memory."""
-        return within(scorer, parse_size(self.getMemoryPerTask(), "memoryPerTask") // 2)
-
-    def getMemoryPerTask(self) -> str:
-        """Return memoryPerTask: memory of a scoring task beyond its interpreter."""
-        memory: str = self.getOrDefault(self.memoryPerTask)
-        return memory
+        return within(
+            scorer, parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask") // 2
+        )
 
     def setMemoryPerTask(self, value: str) -> Any:
         """Set memoryPerTask: more of it keeps more of a large ensemble's members in memory.

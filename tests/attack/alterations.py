@@ -156,7 +156,7 @@ def _forged_manifests(home: Path, draw: random.Random) -> Iterator[Alteration]:
     if "class" in value:
         for found in (
             *("evil.Model", "os.system", "builtins.print", "sparkml_dist.errors.DataError"),
-            *("BaggingClassificationModel", "CentersModel", "MinHashJoin", "load_model", "", 5),
+            *("BaggingClassificationModel", "CentersModel", "KMeans", "load_model", "", 5),
         ):
             yield forged("another class", str(found), lambda v, c=found: v.update({"class": c}))
     for field in sorted(value):

@@ -166,7 +166,7 @@ def test_failures_name_shard_and_member(shards):
         ({"estimator": None}, "no_estimator"),
         ({"numMembers": 0}, "invalid_param"),
         ({"learningRate": -1.0}, "invalid_param"),
-        ({"sampleRows": 5}, "unknown_param"),
+        ({"maxSamples": 5}, "unknown_param"),
     ],
 )
 def test_settings_are_checked(settings, code, shards):

@@ -55,6 +55,14 @@ def test_feature_subsets():
     assert Sampling.of("bagging").features(10, 0, 0) is None
 
 
+def test_counts_are_shares_of_what_there_is():
+    assert Sampling.of("pasting", 25).sized(100).max_samples == 0.25
+    assert Sampling.of("bagging", 1).sized(100).max_samples == 0.01  # one row
+    assert Sampling.of("bagging", 1.0).sized(100).max_samples == 1.0  # all of them
+    assert Sampling.of("bagging", 500).sized(100).max_samples == 1.0
+    assert Sampling.of("patches", 25, 3).features(10, 0, 0).size == 3
+
+
 def test_member_seeds_differ():
     assert len({member_seed(0, m) for m in range(1000)}) == 1000
     assert all(0 <= member_seed(s, 0) < 2**31 for s in range(-5, 5))
@@ -66,6 +74,8 @@ def test_member_seeds_differ():
         (("boosting",), "invalid_param"),
         (("bagging", 0.0), "invalid_param"),
         (("bagging", 1.5), "invalid_param"),
+        (("bagging", 0), "invalid_param"),
+        (("balanced", 100), "invalid_param"),
         (("patches", None, 2.0), "invalid_param"),
     ],
 )

@@ -116,7 +116,7 @@ METHODS = {
     "balanced": BaggingClassifier(estimator=TREE, method="balanced", numMembers=2),
     "ivotes": IVotesClassifier(estimator=TREE, numMembers=3, biteSize=200),
     "adaboost": AdaBoostClassifier(estimator=TREE, numMembers=2),
-    "sampled adaboost": AdaBoostClassifier(estimator=TREE, numMembers=2, sampleRows=300),
+    "sampled adaboost": AdaBoostClassifier(estimator=TREE, numMembers=2, maxSamples=300),
     "adaboost-pl": AdaBoostPLClassifier(estimator=TREE, numMembers=2),
     "voting": VotingClassifier(estimators=[("t", TREE), ("l", SMALL)]),
     "stacking": StackingClassifier(estimators=[("t", TREE)], finalEstimator=SMALL, numFolds=2),

@@ -61,7 +61,7 @@ def table(tmp_path):
 
 def test_outliers_of_a_table(run, table):
     arguments = ("--input", table, "--features", "x", "y", "--contamination", 0.025)
-    document, rows = run("find_outliers", *arguments, "--label", "strange", "--trees", 50)
+    document, rows = run("find_outliers", *arguments, "--label", "strange", "--members", 50)
     assert (document["rows"], document["features"]) == (410, 2)
     assert document["metrics"]["roc_auc"] > 0.99
     assert document["outliers"] == rows["prediction"].sum() <= 12
@@ -117,7 +117,7 @@ def test_clusters_of_a_table(run, table):
     [
         ("cluster", ("--method", "kmeans", "--k", 2), ["prediction"]),
         ("cluster", ("--eps", 0.3), ["prediction"]),
-        ("find_outliers", ("--trees", 5), ["outlierScore", "prediction"]),
+        ("find_outliers", ("--members", 5), ["outlierScore", "prediction"]),
     ],
 )
 def test_new_rows_are_scored_with_the_model(run, table, tmp_path, spark, job, options, added):
@@ -173,7 +173,7 @@ def test_sparse_rows(run, tmp_path):
             DataError,
             "No row has '7' in the label column 'group'",
         ),
-        ("find_outliers", ["--method", "lof", "--trees", "3"], UsageError, "no --trees"),
+        ("find_outliers", ["--method", "lof", "--members", "3"], UsageError, "no --members"),
         ("find_outliers", ["--outlier-label", "1"], UsageError, "needs --label"),
         ("cluster", ["--eps", "1", "--label", "grop"], DataError, "Did you mean 'group'"),
         ("cluster", ["--eps", "1"], DataError, "'name'"),

@@ -10,8 +10,9 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from sparkml_dist import BaggingClassifier, MinHashJoin, VotingClassifier
+from sparkml_dist import BaggingClassifier, KMeans, VotingClassifier
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
+from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.persistence import filesystem
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import PLAN, begin_fit, check_replaceable, contents
@@ -143,7 +144,11 @@ def test_the_folder_of_something_else_is_never_touched(tmp_path, there, options)
 
 def test_an_estimator_does_not_replace_a_model_nor_the_other_way_round(tmp_path):
     TREE.save(str(tmp_path / "e"))
-    refused("output_exists", MinHashJoin().write().overwrite().save, str(tmp_path / "e"))
+    refused(
+        "output_exists",
+        GridValue(LogisticRegression()).write().overwrite().save,
+        str(tmp_path / "e"),
+    )
     for kind in ("model", "dataset", "transformer"):
         refused("output_exists", check_replaceable, Folder.at(tmp_path / "e"), kind, overwrite=True)
     refused("output_exists", begin_fit, Folder.at(tmp_path / "e"), {}, overwrite=True, resume=False)
@@ -247,11 +252,11 @@ def test_the_same_place_has_many_names(tmp_path, monkeypatch):
 
 
 def test_saving_over_the_folder_that_holds_it_is_refused(tmp_path):
-    MinHashJoin().save(str(tmp_path / "outer"))
-    MinHashJoin(seed=1).save(str(tmp_path / "outer" / "inner"))
-    inner = MinHashJoin.load(str(tmp_path / "outer" / "inner"))
+    KMeans().save(str(tmp_path / "outer"))
+    KMeans(seed=1).save(str(tmp_path / "outer" / "inner"))
+    inner = KMeans.load(str(tmp_path / "outer" / "inner"))
     refused("output_is_input", inner.write().overwrite().save, str(tmp_path / "outer"))
-    assert MinHashJoin.load(str(tmp_path / "outer" / "inner")).getSeed() == 1
+    assert KMeans.load(str(tmp_path / "outer" / "inner")).getSeed() == 1
 
 
 def test_over_another_that_has_come_in_between(tmp_path):

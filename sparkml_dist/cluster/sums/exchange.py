@@ -45,6 +45,7 @@ _ARROW_SCHEMA = pa.schema(
     ]
 )
 _CHUNK = 1 << 17  # numbers: a megabyte
+_MOST_ADDERS = 32  # tasks that add up chunks; most sums have a single chunk
 _ERROR = "error"
 _TYPES = {"f": np.dtype("<f8"), "i": np.dtype("<i8")}
 
@@ -104,7 +105,7 @@ def added_up(
     """Add up the rows of leaf tasks on executors, and return the one result.
 
     Each chunk of the arrays is added up by one task, from all tasks in the order of positions,
-    with no more than one number for each level of the tree in memory.
+    with no more than one chunk for each level of the tree in memory.
 
     Parameters
     ----------
@@ -126,7 +127,7 @@ def added_up(
         Of the first leaf that failed.
     """
     sums = (
-        parts.repartition(info.slots or 2, "chunk")
+        parts.repartition(min(info.slots or 2, _MOST_ADDERS), "chunk")
         .sortWithinPartitions("chunk", "start")
         .mapInArrow(_add_up, SCHEMA)
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -30,12 +30,6 @@ class HasCheckpoints(AccessibleParams):
         "how many of the last checkpoints stay in modelDir when the training has ended (>= 0)",
         TypeConverters.toInt,
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {
-        "checkpointEvery": CheckpointSettings.every,
-        "maxRestarts": CheckpointSettings.max_restarts,
-        "keepCheckpoints": CheckpointSettings.keep,
-    }
 
     def _checkpoint_settings(self) -> CheckpointSettings:
         """Return the Params as settings; raises `ConfigurationError` where they cannot work."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -73,15 +73,6 @@ class HasCoupling(AccessibleParams):
         "without GPUs, 'horovod' for Horovod to do it in any case",
         TypeConverters.toString,
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {
-        "compression": "none",
-        "accumulationSteps": 1,
-        "mixedPrecision": "none",
-        "learningRateScaling": "none",
-        "warmupEpochs": 0.0,
-        "transport": "auto",
-    }
 
     def _coupling(self) -> CouplingSettings:
         """Return how the ranks are coupled.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, TypedDict
+from typing import Any, TypedDict
 
 from pyspark.ml.param import TypeConverters
 
@@ -42,12 +42,6 @@ class HasTimeouts(AccessibleParams):
         "other jobs of the application hold (>= 0)",
         TypeConverters.toFloat,
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {
-        "stallTimeout": 600.0,
-        "silenceTimeout": 300.0,
-        "slotTimeout": 600.0,
-    }
 
     def _timeouts(self) -> Timeouts:
         """Return the arguments of `run_gang` that the Params stand for.

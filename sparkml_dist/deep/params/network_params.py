@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -41,16 +41,16 @@ class HasNetwork(AccessibleParams):
         "epoch (>= 0, < 1)",
         TypeConverters.toFloat,
     )
-    monitor: Any = param(
-        "monitor",
+    stopMetric: Any = param(
+        "stopMetric",
         "metric that patience and restoreBest go by; val_loss where rows are kept for validation, "
         "else loss, when not set",
         TypeConverters.toString,
     )
-    monitorMode: Any = param(
-        "monitorMode",
-        "whether a small ('min') or a large ('max') monitor is the better one; 'auto' to tell by "
-        "the metric",
+    stopMode: Any = param(
+        "stopMode",
+        "whether a small ('min') or a large ('max') value of stopMetric is the better one; 'auto' "
+        "to go by its name",
         TypeConverters.toString,
     )
     patience: Any = param(
@@ -59,8 +59,8 @@ class HasNetwork(AccessibleParams):
         "epoch when not set",
         TypeConverters.toInt,
     )
-    minDelta: Any = param(
-        "minDelta", "least change of the monitor that counts (>= 0)", TypeConverters.toFloat
+    tol: Any = param(
+        "tol", "least improvement of stopMetric that counts (>= 0)", TypeConverters.toFloat
     )
     restoreBest: Any = param(
         "restoreBest",
@@ -77,15 +77,6 @@ class HasNetwork(AccessibleParams):
         TypeConverters.toBoolean,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numRanks": 2,
-        "epochs": 10,
-        "validationFraction": 0.0,
-        "monitorMode": "auto",
-        "minDelta": 0.0,
-        "tensorboard": False,
-    }
-
     def _stopping(self) -> EarlyStoppingSettings | None:
         """Return when to end and what to keep; None to go on to the last epoch as it comes.
 
@@ -97,23 +88,23 @@ class HasNetwork(AccessibleParams):
         validates = self.getOrDefault(self.validationFraction) > 0
         default = "val_loss" if validates else "loss"
         patience, restore = self._value(self.patience), self._value(self.restoreBest)
-        monitor = self._value(self.monitor) or default
+        metric = self._value(self.stopMetric) or default
         settings = EarlyStoppingSettings(
-            monitor,
+            metric,
             patience,
-            self.getOrDefault(self.minDelta),
+            self.getOrDefault(self.tol),
             restore is not False,
-            self.getOrDefault(self.monitorMode),
+            self.getOrDefault(self.stopMode),
         )
-        if monitor.startswith("val_") and not validates:
+        if metric.startswith("val_") and not validates:
             raise ConfigurationError(
                 "no_validation",
-                f"monitor={monitor!r} is a metric of rows kept from training, but none are.",
+                f"stopMetric={metric!r} is a metric of rows kept from training, but none are.",
                 "Set validationFraction, e.g. to 0.1.",
             )
         if patience is not None or restore:
             return settings
-        for unused in ("monitor", "minDelta", "monitorMode"):
+        for unused in ("stopMetric", "tol", "stopMode"):
             if self.isSet(self.getParam(unused)):
                 raise ConfigurationError(
                     "patience_not_set",

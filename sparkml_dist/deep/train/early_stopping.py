@@ -63,13 +63,13 @@ class EarlyStopping:
     ) -> None:
         self.settings = settings
         self._weights = weights
-        mode = settings.mode if settings.mode != "auto" else better or direction(settings.monitor)
+        mode = settings.mode if settings.mode != "auto" else better or direction(settings.metric)
         if mode is None:
             raise ConfigurationError(
                 "monitor_direction",
-                f"Is a large or a small {settings.monitor!r} the better one? Its name does not "
+                f"Is a large or a small {settings.metric!r} the better one? Its name does not "
                 "tell.",
-                "Set monitorMode to 'max' or 'min'.",
+                "Set stopMode to 'max' or 'min'.",
             )
         self._sign = 1.0 if mode == "min" else -1.0
         self._waited = 0
@@ -85,7 +85,7 @@ class EarlyStopping:
         ConfigurationError
             ``unknown_monitor``.
         """
-        value = monitored(self.settings.monitor, logs)
+        value = monitored(self.settings.metric, logs)
         if self._improves(value):
             self.best_epoch, self.best, self._waited = epoch, value, 0
             if self.settings.restore_best:
@@ -100,7 +100,7 @@ class EarlyStopping:
             return False
         if self.best is None:
             return True
-        return self._sign * (self.best - value) > self.settings.min_delta
+        return self._sign * (self.best - value) > self.settings.tol
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
         """Return what a resumed training has to know, as JSON values and arrays."""
@@ -127,7 +127,7 @@ def monitored(name: str, logs: Mapping[str, Any]) -> float:
         numbers = [k for k, v in logs.items() if isinstance(v, float | int)]
         raise ConfigurationError(
             "unknown_monitor",
-            f"There is no metric {name!r} to monitor.{nearest(name, numbers)}",
+            f"There is no metric {name!r} to stop by.{nearest(name, numbers)}",
             f"Metrics are: {', '.join(numbers)}."
             + (" Set validationFraction for those of kept rows." if "val_" in name else ""),
         )

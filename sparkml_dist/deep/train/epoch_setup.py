@@ -122,8 +122,8 @@ def _stopping(
     model: Any, settings: EarlyStoppingSettings, names: Sequence[str], *, validates: bool
 ) -> EarlyStopping:
     known = [*names, *(f"val_{name}" for name in names if validates)]
-    monitored(settings.monitor, dict.fromkeys(known, 0.0))
-    better = metric_directions(model).get(settings.monitor.removeprefix("val_"))
+    monitored(settings.metric, dict.fromkeys(known, 0.0))
+    better = metric_directions(model).get(settings.metric.removeprefix("val_"))
     return EarlyStopping(
         settings, lambda: [w.numpy() for w in model.weights], cast("Better | None", better)
     )

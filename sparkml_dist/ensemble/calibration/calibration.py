@@ -13,13 +13,13 @@ from sparkml_dist.dataset.hashing import salt, xxhash64
 from sparkml_dist.dataset.splits import split
 from sparkml_dist.ensemble.calibration.histograms import fit_calibration
 from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel
-from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
 from sparkml_dist.models.classification_model import ShardClassificationModel
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_estimator import ShardEstimator
-from sparkml_dist.params import HasClassColumns, HasModelDir, param
+from sparkml_dist.params import HasClassColumns, HasModelDir, constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.home import Home, begin_fit
 from sparkml_dist.persistence.workspace import temporary_folder
@@ -103,13 +103,26 @@ class CalibratedClassifier(
     )
 
     _object_params: ClassVar[tuple[str, ...]] = ("model", "estimator")
-    _defaults: ClassVar[dict[str, Any]] = {
-        "method": "sigmoid",
-        "validationFraction": 0.2,
-        "seed": 0,
-        "overwrite": False,
-        "resume": False,
-    }
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        model: Any = None,
+        estimator: Any = None,
+        method: str = "sigmoid",
+        validationFraction: float = 0.2,
+        keyCol: str | None = None,
+        predictedLabelCol: str | None = None,
+        probabilityCol: str | None = None,
+        rawPredictionCol: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str | None = None,
+        weightCol: str | None = None,
+        seed: int = 0,
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> CalibratedClassificationModel:
         start = time.perf_counter()
@@ -197,6 +210,15 @@ class CalibratedClassifier(
                 "Fit the estimator on the shards, and calibrate it as model= on a DataFrame of "
                 "other rows.",
             )
+        for declared in (self.weightCol, self.keyCol):
+            name = self._value(declared)
+            if name is not None and name not in dataset.columns:
+                raise DataError(
+                    "column_not_found",
+                    f"There is no column {name!r} for {declared.name}."
+                    f"{nearest(name, dataset.columns)}",
+                    f"Columns are: {', '.join(dataset.columns[:12])}.",
+                )
 
     def _split_seed(self) -> int:
         # Not the seed itself: a caller who split the data by the same seed and took the larger

@@ -29,7 +29,7 @@ from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.sizes import parse_size
 
@@ -113,8 +113,6 @@ class _Voting(NamedLearners):
     validationFraction: Any = param(
         "validationFraction", "share of the rows kept for learnWeights", TypeConverters.toFloat
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {"learnWeights": False, "validationFraction": 0.1}
 
     def _check_params(self, spark: SparkSession) -> None:
         weights, learners = self._value(self.weights), self._learners()
@@ -220,6 +218,36 @@ modelDir, overwrite, resume, trustedTypes
 
     _model_class = VotingClassificationModel
 
+    @constructor
+    def __init__(
+        self,
+        *,
+        weights: Sequence[float] | None = None,
+        learnWeights: bool = False,
+        validationFraction: float = 0.1,
+        estimators: Any = None,
+        voting: str = "soft",
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
+
 
 class VotingRegressor(_Voting, EnsembleRegressor):
     """Regressors of different kinds whose weighted mean is the prediction.
@@ -254,3 +282,29 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, trustedTypes
     """
 
     _model_class = VotingRegressionModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        weights: Sequence[float] | None = None,
+        learnWeights: bool = False,
+        validationFraction: float = 0.1,
+        estimators: Any = None,
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...
