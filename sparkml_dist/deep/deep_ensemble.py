@@ -63,8 +63,11 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
         default, which is best where time allows.
     entropyCol, mutualInformationCol : str
         Columns of uncertainty that `transform` adds; an empty name leaves one out.
-    **params
-        All other Params of `KerasClassifier`; rows kept for validation are each member's own.
+
+    Notes
+    -----
+    All other Params are those of `KerasClassifier`. Each member holds out validation rows of its
+    own.
 
     References
     ----------
