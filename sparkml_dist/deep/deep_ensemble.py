@@ -62,8 +62,11 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
         shards by default, which is best if there is time.
     entropyCol, mutualInformationCol : str
         Columns of uncertainty that `transform` adds; an empty name omits a column.
-    **params
-        All other Params of `KerasClassifier`; each member holds out its own validation rows.
+
+    Notes
+    -----
+    All other Params are those of `KerasClassifier`. Each member holds out validation rows of its
+    own.
 
     References
     ----------

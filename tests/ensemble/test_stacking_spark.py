@@ -106,6 +106,7 @@ def test_pipelines_blend_and_the_estimator_is_saved(iris, shards, tmp_path):
     assert np.mean([r[0] == r[1] for r in rows]) > 0.9
 
 
+@pytest.mark.modes
 def test_regressors_of_spark_ml(spark, tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(200, 2)), columns=["a", "b"])

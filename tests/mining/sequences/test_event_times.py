@@ -59,6 +59,7 @@ def test_gaps_of_patterns_count_days(spark, zone):
     assert len(pairs) == 4
 
 
+@pytest.mark.modes
 def test_a_clock_with_seconds(spark):
     df = spark.sql(
         "SELECT timestamp_ntz'1969-12-31 23:59:58.25' t, timestamp'1970-01-01 00:00:00Z' u"
