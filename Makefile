@@ -25,6 +25,14 @@ demo: setup  ## Train an ensemble and a deep network on real data; results in bu
 test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (ARGS="-k word", MODES=connect)
 	@MODES="$(MODES)" scripts/test.sh $(ARGS)
 
+.PHONY: test-long
+test-long: setup  ## Run the tests with random examples, ten times as many as make test has
+	@SPARKML_DIST_TEST_PROFILE=long MODES="$(MODES)" scripts/test.sh $(ARGS)
+
+.PHONY: coverage
+coverage: setup  ## Run the tests and measure which lines ran, in workers and ranks too; report in build/coverage
+	@MODES="$(MODES)" scripts/coverage.sh $(ARGS)
+
 .PHONY: test-attack
 test-attack: setup  ## Attack what is saved, and kill jobs at every place (half an hour)
 	@scripts/attack.sh
@@ -44,6 +52,15 @@ lint: setup  ## Check style, types and which floor imports which
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+
+.PHONY: check
+check:  ## Do what continuous integration does: lint, test
+	@.ci/run
+
+.PHONY: docs
+docs: setup  ## Build the documentation site in build/site; a warning is an error
+	$(BIN)/python scripts/draw_architecture.py
+	$(BIN)/python scripts/build_docs.py
 
 .PHONY: format
 format: setup  ## Format the code and mend what can be mended safely
@@ -70,7 +87,7 @@ lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: new
 .PHONY: clean
 clean:  ## Remove what was built or cached; keeps .venv
 	rm -rf build dist spark-warehouse metastore_db derby.log artifacts
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean

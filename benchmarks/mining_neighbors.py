@@ -43,7 +43,7 @@ def frame(spark: Any, X: np.ndarray) -> Any:
 
 
 def neighbours(model: Any, queries: Any) -> list[np.ndarray]:
-    rows = model.transform(queries).selectExpr("id", "neighbors.id AS found").toArrow()
+    rows = model.transform(queries).selectExpr("id", "neighbors.key AS found").toArrow()
     order = np.argsort(rows.column("id").to_numpy())
     found = [np.array(f) for f in rows.column("found").to_pylist()]
     return [found[i] for i in order]
@@ -63,7 +63,9 @@ def measured(spark: Any, kind: str, folder: Path) -> tuple[list[dict[str, Any]],
     queries.count()
     models, fits = {}, {}
     for method in ("exact", "approximate"):
-        estimator = NearestNeighbors(k=K, method=method, modelDir=str(folder / f"{kind}-{method}"))
+        estimator = NearestNeighbors(
+            numNeighbors=K, method=method, modelDir=str(folder / f"{kind}-{method}")
+        )
         start = time.perf_counter()
         models[method] = estimator.fit(df)
         fits[method] = f"{time.perf_counter() - start:.1f}"
@@ -82,7 +84,7 @@ def measured(spark: Any, kind: str, folder: Path) -> tuple[list[dict[str, Any]],
     special = {
         "recall@10": f"{recall:.4f}",
         "told at the fit": f"{quick.recall:.4f}",
-        "cells visited": f"{quick.probes} of {quick.n_cells}",
+        "cells visited": f"{quick.probes} of {quick.numCells}",
     }
     plain = {"recall@10": "1", "told at the fit": "", "cells visited": ""}
     rows = [

@@ -93,7 +93,7 @@ def main() -> None:
             rows.append(
                 {
                     "baskets": f"{millions},000,000",
-                    "itemsets": f"{models[-1].n_itemsets:,}",
+                    "itemsets": f"{models[-1].numItemsets:,}",
                     "groups": summary["groups"],
                     "count, s": summary["seconds"]["count"],
                     "mine, s": summary["seconds"]["mine"],

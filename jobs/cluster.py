@@ -73,7 +73,9 @@ def options() -> JobParser:
         help="number of clusters; kmeans also tries several, from A to B, and keeps the one with "
         "the best silhouette (default: 8)",
     )
-    group.add_argument("--metric", choices=METRICS, help="of kmedoids (default: euclidean)")
+    group.add_argument(
+        "--distance-measure", choices=METRICS, help="of kmedoids (default: euclidean)"
+    )
     add_common_options(parser)
     return parser
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from sparkml_dist.cli.options import JobParser, add_common_options, at_least, size
+from sparkml_dist.cli.options import JobParser, add_common_options, at_least, share_or_count, size
 from sparkml_dist.cli.outliers import OUTLIER_METHODS, find_outliers
 from sparkml_dist.cli.points import add_point_options
 from sparkml_dist.cli.runner import run_job
@@ -52,10 +52,13 @@ def options() -> JobParser:
         help="value of --label that stands for outliers (default: the rarer of two)",
     )
     group.add_argument(
-        "--trees", type=at_least(1), metavar="N", help="trees of a forest (default: 100)"
+        "--members", type=at_least(1), metavar="N", help="trees of a forest (default: 100)"
     )
     group.add_argument(
-        "--samples", type=at_least(2), metavar="N", help="rows that a tree sees (default: 256)"
+        "--max-samples",
+        type=share_or_count,
+        metavar="F|N",
+        help="rows that a tree sees, as a share (0.5) or a number (default: 256)",
     )
     group.add_argument(
         "--neighbors",

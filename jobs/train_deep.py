@@ -75,7 +75,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
             overwrite=args.overwrite,
             resume=args.resume,
         )
-        model: ShardModel = network.fit(prepared.data)  # type: ignore[call-overload]
+        model: ShardModel = network.fit(prepared.data)
         summary = model.summary
         job.document.peak_worker_rss_mb = summary["peak_worker_rss_mb"]
         if args.members is None:

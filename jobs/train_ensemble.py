@@ -106,7 +106,9 @@ def _calibrated(args: argparse.Namespace, model: Any, prepared: Prepared) -> Any
 
     assert prepared.kept is not None
     if prepared.kept.isEmpty():
-        raise DataError("too_few_rows", "No row was kept to calibrate on.", "Train on more rows.")
+        raise DataError(
+            "no_validation_rows", "No row was kept to calibrate on.", "Train on more rows."
+        )
     calibration = CalibratedClassifier(
         model=model,
         method=args.calibrate,

@@ -73,13 +73,23 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     builder = home / "small_network.py"
     builder.write_text(BUILDER)
     tree, line = DecisionTreeClassifier(max_depth=2, random_state=0), LogisticRegression()
-    two, shards = [("tree", tree), ("line", line)], {"numShards": 2, "labelCol": "label"}
-    cut = {**shards, "featuresCols": ["x", "z", "kind"], "categoricalCols": ["kind"]}
-    plain = {**shards, "featuresCols": ["x", "z"]}
-    number = {"numShards": 2, "labelCol": "number", "featuresCols": ["x", "z"]}
+    two = [("tree", tree), ("line", line)]
+    shards: dict[str, Any] = {"numShards": 2, "labelCol": "label"}
+    cut: dict[str, Any] = {
+        **shards,
+        "featuresCols": ["x", "z", "kind"],
+        "categoricalCols": ["kind"],
+    }
+    plain: dict[str, Any] = {**shards, "featuresCols": ["x", "z"]}
+    number: dict[str, Any] = {"numShards": 2, "labelCol": "number", "featuresCols": ["x", "z"]}
     stump = DecisionTreeRegressor(max_depth=2, random_state=0)
-    points = {"featuresCols": ["x", "z"]}
-    network = {"builder": f"{builder}:small", "numRanks": 1, "epochs": 1, "batchSize": 16}
+    points: dict[str, Any] = {"featuresCols": ["x", "z"]}
+    network: dict[str, Any] = {
+        "builder": f"{builder}:small",
+        "numRanks": 1,
+        "epochs": 1,
+        "batchSize": 16,
+    }
 
     bagging = sd.BaggingClassifier(estimator=tree, numMembers=2, **cut)
     estimators: dict[str, Any] = {
@@ -102,7 +112,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
             estimator=stump, numMembers=2, **number
         ),
         "IVotesClassifier": sd.IVotesClassifier(estimator=tree, numMembers=2, biteSize=12, **cut),
-        "IsolationForest": sd.IsolationForest(numEstimators=3, seed=1, **points),
+        "IsolationForest": sd.IsolationForest(numMembers=3, seed=1, **points),
         "KMeans": sd.KMeans(k=2, **points),
         "KMedoids": sd.KMedoids(k=2, **points),
         "KerasClassifier": sd.KerasClassifier(**network, **plain),
@@ -110,7 +120,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "KerasRegressor": sd.KerasRegressor(**network, **number),
         "LocalOutlierFactor": sd.LocalOutlierFactor(numNeighbors=3, **points),
         "MiniBatchKMeans": sd.MiniBatchKMeans(k=2, **points),
-        "NearestNeighbors": sd.NearestNeighbors(k=2, idCol="id", **points),
+        "NearestNeighbors": sd.NearestNeighbors(numNeighbors=2, keyCol="id", **points),
         "RobustZScore": sd.RobustZScore(**points),
         "SequentialPatterns": sd.SequentialPatterns(minCount=1, maxLength=2),
         "StackingClassifier": sd.StackingClassifier(
@@ -146,7 +156,6 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules
     made["GridValue"] = lambda: GridValue(two)
-    made["MinHashJoin"] = lambda: sd.MinHashJoin(threshold=0.5)
     made["VotedClassificationModel"] = lambda: sd.vote(
         [fit("BaggingClassifier"), fit("AdaBoostClassifier")], weights=[1, 2]
     )

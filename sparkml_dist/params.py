@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import inspect
-from typing import Any, ClassVar
+import numbers
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, ClassVar, TypeVar, cast
 
 from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import (
@@ -16,10 +20,9 @@ from pyspark.ml.param.shared import (
     HasWeightCol,
 )
 
-from sparkml_dist.errors import ConfigurationError, nearest
+from sparkml_dist.errors import ConfigurationError, SparkMLDistError, nearest
 
 __all__ = [
-    "CLASS_COLUMN_DEFAULTS",
     "AccessibleParams",
     "HasClassColumns",
     "HasColumns",
@@ -27,15 +30,14 @@ __all__ = [
     "HasModelDir",
     "HasShards",
     "StandIn",
+    "constructor",
+    "is_share_or_count",
     "param",
+    "share_of",
+    "share_or_count",
 ]
 
-
-CLASS_COLUMN_DEFAULTS = {
-    "probabilityCol": "probability",
-    "rawPredictionCol": "rawPrediction",
-    "predictedLabelCol": "predictedLabel",
-}
+F = TypeVar("F", bound=Callable[..., None])
 
 
 def param(name: str, doc: str, converter: Any = None) -> Any:
@@ -43,29 +45,67 @@ def param(name: str, doc: str, converter: Any = None) -> Any:
     return Param(Params._dummy(), name, doc, typeConverter=converter or TypeConverters.identity)
 
 
+def share_or_count(value: Any) -> float | int:
+    """Convert a Param that is a share, in (0, 1], where it is a float, and a number of things
+    otherwise, as scikit-learn has it: 1.0 is all of them, and 1 is one.
+    """
+    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        return int(value)
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        return float(value)
+    raise TypeError(f"{value!r} is neither a share nor a number")
+
+
+def is_share_or_count(value: float, least: int = 1) -> bool:
+    """Tell whether a value is a share in (0, 1], or a whole number of at least `least`."""
+    return value >= least if isinstance(value, int) else 0 < value <= 1
+
+
+def share_of(value: float, total: int) -> float:
+    """Return a share, or a count out of `total`, as a share; no more than all."""
+    return min(1.0, value / max(1, total)) if isinstance(value, int) else value
+
+
 class StandIn:
-    """A value that a Param takes in place of another: what is stored is its `value`."""
+    """A value that a Param accepts in place of another: the Param stores its `value`."""
 
     value: Any
 
 
-class AccessibleParams(Params):
-    """Gives a class a keyword-only constructor and ``getX`` and ``setX`` from its Params.
+def constructor(init: F) -> F:
+    """Make a constructor of a signature with nothing but keywords: the decorated one has no body.
 
-    A subclass names its default values in ``_defaults``; those of its bases hold as well.
+    What the signature gives a Param is its default value, but for None; what a call gives is set.
+    """
+    parameters = list(inspect.signature(init).parameters.values())[1:]
+    defaults = {p.name: p.default for p in parameters if p.default is not None}
+
+    @functools.wraps(init)
+    def construct(self: Any, **given: Any) -> None:
+        AccessibleParams.__init__(self)
+        self._defaultParamMap.clear()  # PySpark's mixins have some of their own
+        self._setDefault(**defaults)
+        self.setParams(**given)
+
+    return cast("F", construct)
+
+
+class AccessibleParams(Params):
+    """Gives a class ``setParams``, and ``getX`` and ``setX`` for each of its Params.
+
+    An estimator spells its Params out in a `constructor`. A fitted model, which nobody constructs,
+    sets default values in ``_defaults``; those of its base classes apply too.
     """
 
     _defaults: ClassVar[dict[str, Any]] = {}
 
-    def __init__(self, **params: Any) -> None:
+    def __init__(self) -> None:
         super().__init__()
         for base in reversed(type(self).__mro__):
             self._setDefault(**vars(base).get("_defaults", {}))
-        self.setParams(**params)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.__signature__ = _signature(cls)  # type: ignore[attr-defined]
         for name, declared in _declared(cls).items():
             capital = name[0].upper() + name[1:]
             if not hasattr(cls, f"get{capital}"):
@@ -74,7 +114,7 @@ class AccessibleParams(Params):
                 setattr(cls, f"set{capital}", _setter(name, declared.doc))
 
     def setParams(self, **kwargs: Any) -> Any:
-        """Set Params by name; those that are None are left as they are.
+        """Set Params by name; None leaves a Param unchanged.
 
         Raises
         ------
@@ -112,35 +152,33 @@ class AccessibleParams(Params):
         self._unpack()
 
     def _unpack(self) -> None:
-        """Keep a learner itself where a Param was set to the value of a grid."""
+        """Replace a grid's `StandIn` by its learner in all Params."""
         for key, value in self._paramMap.items():
             if isinstance(value, StandIn):
                 self._paramMap[key] = value.value
 
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Give an error that begins with the name of a Param, and has no hint, its description."""
+        try:
+            yield
+        except SparkMLDistError as error:
+            name = error.message.partition(" ")[0]
+            if not error.hint and self.hasParam(name):
+                error.hint = f"{name}: {self.getParam(name).doc}."
+            raise
+
     def _value(self, declared: Any) -> Any:
-        """Return the value of a Param, or None where it has none."""
+        """Return the value of a Param, or None when it has none."""
         return self.getOrDefault(declared) if self.isDefined(declared) else None
 
 
 def _declared(cls: type) -> dict[str, Any]:
-    """Return the Params of a class, those of its own first."""
+    """Return the Params of a class, its own first."""
     found: dict[str, Any] = {}
     for base in cls.__mro__:
         found |= {n: p for n, p in vars(base).items() if isinstance(p, Param) and n not in found}
     return found
-
-
-def _signature(cls: type) -> inspect.Signature:
-    """Return what the constructor takes, for help texts and editors."""
-    defaults: dict[str, Any] = {}
-    for base in reversed(cls.__mro__):
-        defaults |= vars(base).get("_defaults", {})
-    return inspect.Signature(
-        [
-            inspect.Parameter(n, inspect.Parameter.KEYWORD_ONLY, default=defaults.get(n))
-            for n in _declared(cls)
-        ]
-    )
 
 
 def _getter(name: str, doc: str) -> Any:
@@ -183,7 +221,7 @@ class HasColumns(HasFeaturesCol, HasLabelCol, HasWeightCol):
 
 
 class HasShards(Params):
-    """How a DataFrame is cut when `fit` is given one."""
+    """How `fit` partitions a DataFrame."""
 
     numShards: Any = param("numShards", "number of shards (>= 1)", TypeConverters.toInt)
     memoryPerTask: Any = param(
@@ -194,17 +232,17 @@ class HasShards(Params):
     )
     shardsDir: Any = param(
         "shardsDir",
-        "folder where fit keeps the shards it cuts; a temporary one when not set",
+        "folder where fit keeps the shards that it writes; a temporary one when not set",
         TypeConverters.toString,
     )
 
 
 class HasModelDir(Params):
-    """Where a fit commits the model's files."""
+    """Folder of the model's files."""
 
     modelDir: Any = param(
         "modelDir",
-        "folder, seen by the driver and all workers, where fit commits the model's files; a "
+        "folder where fit writes the model's files, reachable by the driver and all workers; a "
         "temporary one when not set",
         TypeConverters.toString,
     )
@@ -213,17 +251,17 @@ class HasModelDir(Params):
     )
     resume: Any = param(
         "resume",
-        "whether fit keeps what an earlier run with the same plan committed in modelDir",
+        "whether fit resumes an earlier run with the same plan in modelDir",
         TypeConverters.toBoolean,
     )
 
 
 class HasClassColumns(HasProbabilityCol, HasRawPredictionCol):
-    """Names of the columns that a classifier adds to the prediction; an empty one leaves it out."""
+    """Names of the columns that a classifier adds; an empty name omits a column."""
 
     predictedLabelCol: Any = param(
         "predictedLabelCol",
-        "column for the predicted class itself, where prediction is its position",
+        "column for the predicted class itself, where prediction is its position in the class list",
         TypeConverters.toString,
     )
 
@@ -231,4 +269,4 @@ class HasClassColumns(HasProbabilityCol, HasRawPredictionCol):
 class HasCommonParams(
     AccessibleParams, HasColumns, HasShards, HasModelDir, HasPredictionCol, HasSeed
 ):
-    """All Params that an estimator over shards has."""
+    """The Params of every estimator over shards."""

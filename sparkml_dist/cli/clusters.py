@@ -9,7 +9,8 @@ import numpy as np
 
 from sparkml_dist.cli.points import claimed_output, read_points
 from sparkml_dist.cli.runner import Job
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.dataset.many_columns import named_column
+from sparkml_dist.errors import UsageError
 from sparkml_dist.mining.clusters.dbscan import DBSCAN
 from sparkml_dist.mining.clusters.kmeans import KMeans
 from sparkml_dist.mining.clusters.kmedoids import KMedoids
@@ -28,7 +29,7 @@ _OPTIONS = {
     "min_points": ("dbscan",),
     "memory_per_task": ("dbscan",),
     "k": METHODS[1:],
-    "metric": ("kmedoids",),
+    "distance_measure": ("kmedoids",),
 }
 
 
@@ -57,7 +58,7 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
         left.delete()
     estimator.setParams(featuresCols=table.features)
     if args.method == "dbscan":
-        estimator.setParams(workDir=work.location)
+        estimator.setParams(modelDir=work.location)
     try:
         with job.stage("fit"):
             model = estimator.fit(table.df)
@@ -89,20 +90,20 @@ def _estimator(args: argparse.Namespace) -> Any:
 
     Raises
     ------
-    ConfigurationError
-        ``option_of_another_method``, ``eps_missing``, ``one_k``.
+    UsageError
+        ``usage``.
     """
     for option, methods in _OPTIONS.items():
         if getattr(args, option) is not None and args.method not in methods:
-            raise ConfigurationError(
-                "option_of_another_method",
+            raise UsageError(
+                "usage",
                 f"--{option.replace('_', '-')} does not go with --method {args.method}.",
                 f"It belongs to {', '.join(methods)}.",
             )
     if args.method == "dbscan":
         if args.eps is None:
-            raise ConfigurationError(
-                "eps_missing",
+            raise UsageError(
+                "usage",
                 "--method dbscan needs --eps, the radius of a neighbourhood.",
                 "Give --eps, or another --method.",
             )
@@ -112,19 +113,17 @@ def _estimator(args: argparse.Namespace) -> Any:
         tried = {"ks": ks} if len(ks) > 1 else {"k": ks[0]}
         return KMeans(seed=args.seed, **tried)
     if len(ks) > 1:
-        raise ConfigurationError(
-            "one_k", f"--method {args.method} takes one --k. Got {ks[0]}:{ks[-1]}.", "Use kmeans."
+        raise UsageError(
+            "usage", f"--method {args.method} takes one --k. Got {ks[0]}:{ks[-1]}.", "Use kmeans."
         )
     if args.method == "kmedoids":
-        return KMedoids(k=ks[0], metric=args.metric, seed=args.seed)
+        return KMedoids(k=ks[0], distanceMeasure=args.distance_measure, seed=args.seed)
     return MiniBatchKMeans(k=ks[0], seed=args.seed)
 
 
 def _adjusted_rand(labelled: DataFrame, label: str) -> float | None:
     """Return the adjusted Rand index (Hubert and Arabie 1985); noise counts as one cluster."""
-    from pyspark.sql import functions as F
-
-    counts = labelled.groupBy(F.col(f"`{label}`"), "prediction").count()
+    counts = labelled.groupBy(named_column(label), "prediction").count()
     table = counts.toArrow()
     number = table.column(2).to_numpy().astype(np.float64)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkml_dist.cli.estimators import named_learner
-from sparkml_dist.cli.options import at_least, fraction, json_object, share
+from sparkml_dist.cli.options import at_least, fraction, json_object, share_or_count
 from sparkml_dist.errors import UsageError
 from sparkml_dist.public_names import public_object
 
@@ -149,10 +149,16 @@ def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
         "--shards-per-member", type=at_least(1), metavar="N", help="shards a member learns from"
     )
     group.add_argument(
-        "--max-samples", type=share, metavar="F", help="rows of a bag as a share of its shards"
+        "--max-samples",
+        type=share_or_count,
+        metavar="F|N",
+        help="rows of a bag, as a share of its shards (0.5) or a number",
     )
     group.add_argument(
-        "--max-features", type=share, metavar="F", help="features of a member as a share of all"
+        "--max-features",
+        type=share_or_count,
+        metavar="F|N",
+        help="features of a member, as a share of all (0.5) or a number",
     )
     group.add_argument(
         "--voting", choices=("soft", "hard"), help="mean of probabilities, or majority"

@@ -12,18 +12,21 @@ __all__ = ["as_toolkit_error"]
 
 _TEXT_CODES = (
     (
+        ResourceError,
         re.compile(r"java\.lang\.OutOfMemoryError|Java heap space"),
         "jvm_out_of_memory",
         "Spark's Java side ran out of memory.",
         "Raise spark.driver.memory (local mode) or spark.executor.memory.",
     ),
     (
+        ResourceError,
         re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure|exit status: 137"),
         "worker_died",
         "A Python worker or an executor died, most likely for lack of memory.",
         "Cut more, smaller shards (--memory-per-task), or raise spark.executor.memoryOverhead.",
     ),
     (
+        StorageError,
         re.compile(r"No space left on device"),
         "disk_full",
         "A disk is full.",
@@ -80,15 +83,15 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
         )
     if own := error_of_task(text):
         return own
-    for pattern, code, message, hint in _TEXT_CODES:
+    for kind, pattern, code, message, hint in _TEXT_CODES:
         if pattern.search(text):
-            return ResourceError(code, message, hint)
+            return kind(code, message, hint)
     if found := _UNREADABLE.search(text):
         told = found.group(1) or found.group(2) or ""
         cause = re.search(r"^Caused by: [\w.$]+: (.+)$", text, re.MULTILINE)
         reason = f" ({cause.group(1).strip()[:200]})" if cause else ""
         return StorageError(
-            "input_not_read",
+            "file_not_read",
             f"Spark could not read a file: {told.partition(' SQLSTATE')[0]}{reason}",
             "Is it whole, and of the format that its name or --format says?",
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.categories import category_column
+from sparkml_dist.dataset.many_columns import named_column
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -57,7 +58,7 @@ def with_indicators(
         if feature not in categorical:
             found.append(feature)
             continue
-        value = category_column(F.col(f"`{feature}`").cast("string"))
+        value = category_column(named_column(feature).cast("string"))
         counts = df.where(value.isNotNull()).groupBy(value.alias("value")).count()
         # Ties by name, so that a run that is repeated makes the same columns.
         ranked = counts.orderBy(F.desc("count"), "value")

@@ -56,7 +56,7 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
     UsageError
         ``usage`` for options that do not go together.
     StorageError
-        ``output_exists``, ``input_not_found``, ``input_not_read``.
+        ``output_exists``, ``file_not_found``, ``file_not_read``.
     ConfigurationError, DataError
         What `FrequentItemsets.fit` raises.
     """
@@ -94,10 +94,10 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
     with job.stage("write"):
         write_parquet(model.itemsets, itemsets)
     document = job.document
-    document.rows = model.n_baskets
-    document.more["itemsets"] = model.n_itemsets
+    document.rows = model.numBaskets
+    document.more["itemsets"] = model.numItemsets
     document.more["itemsets_by_size"] = {str(k): v for k, v in model.sizes.items()}
-    document.more["min_count"] = model.min_count
+    document.more["min_count"] = model.minCount
     document.more["output"] = {"itemsets": output.place("itemsets")}
     document.peak_worker_rss_mb = round(model.summary["peak_worker_rss"] / 2**20, 1)
     document.more["mining"] = model.summary
@@ -122,7 +122,7 @@ def _rules(
     estimator = AssociationRules(
         minConfidence=args.min_confidence,
         maxConsequent=args.max_consequent,
-        numBaskets=model.n_baskets,
+        numBaskets=model.numBaskets,
         memoryPerTask=args.memory_per_task,
     )
     target = output.folder.child("rules")
@@ -163,7 +163,7 @@ def _format(args: argparse.Namespace) -> str:
     ):
         if value and found not in formats:
             raise ConfigurationError(
-                "option_of_other_format",
+                "option_not_used",
                 f"{option} is for {' and '.join(formats)}; {args.input!r} is read as {found}.",
                 "Leave it out, or say the format with --format.",
             )

@@ -101,15 +101,15 @@ def _add_validation(parser: argparse.ArgumentParser) -> None:
         help="end after so many epochs without improvement, with the weights of the best one",
     )
     group.add_argument(
-        "--monitor", metavar="NAME", help="metric to go by (default: val_loss, or else loss)"
+        "--stop-metric", metavar="NAME", help="metric to go by (default: val_loss, or else loss)"
     )
     group.add_argument(
-        "--monitor-mode",
+        "--stop-mode",
         choices=("auto", "min", "max"),
         help="which way it gets better (default: told by the metric)",
     )
     group.add_argument(
-        "--min-delta", type=at_least(0, float), metavar="F", help="least change of it that counts"
+        "--tol", type=at_least(0, float), metavar="F", help="least change of it that counts"
     )
     group.add_argument(
         "--restore-best",

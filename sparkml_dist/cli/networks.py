@@ -25,10 +25,10 @@ _PARAMS = {
     "batch_size": "batchSize",
     "inputs": "inputs",
     "validation_fraction": "validationFraction",
-    "monitor": "monitor",
-    "monitor_mode": "monitorMode",
+    "stop_metric": "stopMetric",
+    "stop_mode": "stopMode",
     "patience": "patience",
-    "min_delta": "minDelta",
+    "tol": "tol",
     "restore_best": "restoreBest",
     "class_weight": "classWeight",
     "callbacks": "callbacks",
@@ -81,10 +81,10 @@ def check_network_options(args: argparse.Namespace) -> None:
         raise UsageError(
             "usage", "--input-shape is for one input: give each input's shape in --inputs."
         )
-    if (args.monitor or "").startswith("val_") and args.validation_fraction is None:
-        raise UsageError("usage", f"--monitor {args.monitor} needs --validation-fraction.")
+    if (args.stop_metric or "").startswith("val_") and args.validation_fraction is None:
+        raise UsageError("usage", f"--stop-metric {args.stop_metric} needs --validation-fraction.")
     if args.patience is None and not args.restore_best:
-        for option in ("monitor", "monitor_mode", "min_delta"):
+        for option in ("stop_metric", "stop_mode", "tol"):
             if getattr(args, option) is not None:
                 raise UsageError(
                     "usage", f"--{option.replace('_', '-')} needs --patience or --restore-best."

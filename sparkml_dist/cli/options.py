@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from sparkml_dist.errors import UsageError, nearest
+from sparkml_dist.params import is_share_or_count
 from sparkml_dist.sizes import parse_size
 from sparkml_dist.tables.columns import TYPES
 from sparkml_dist.tables.lines import FORMATS
@@ -28,7 +29,7 @@ __all__ = [
     "plan_of",
     "reading",
     "shape",
-    "share",
+    "share_or_count",
     "size",
 ]
 
@@ -102,6 +103,19 @@ def fraction(text: str) -> float:
 def share(text: str) -> float:
     """Parse a number greater than 0 and up to 1."""
     return 1.0 if text in ("1", "1.0") else fraction(text)
+
+
+def share_or_count(text: str) -> float:
+    """Parse a share such as 0.5 (1.0 is all), or a whole number of things."""
+    try:
+        value = int(text) if text.isdecimal() else float(text)
+    except ValueError:
+        value = -1.0
+    if not is_share_or_count(value):
+        raise argparse.ArgumentTypeError(
+            f"must be a share such as 0.5, or a whole number >= 1. Got {text!r}"
+        )
+    return value
 
 
 def size(text: str) -> str:

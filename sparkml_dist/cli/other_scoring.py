@@ -34,13 +34,13 @@ def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> D
     Raises
     ------
     ConfigurationError
-        ``no_label`` for ``--label``, which there is nothing to compare with.
+        ``option_not_used`` for ``--label``, which there is nothing to compare with.
     SparkMLDistError
-        What reading the table raises, and the model's own ``transform``.
+        What reading the table raises, and the model's own `transform`.
     """
     if args.label is not None:
         raise ConfigurationError(
-            "no_label",
+            "option_not_used",
             f"A {type(model).__name__} was learnt from no label, so that --label says nothing.",
             "Leave --label out.",
         )

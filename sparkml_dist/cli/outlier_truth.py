@@ -6,6 +6,7 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cli.document import MetricsDocument
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError
 
 if TYPE_CHECKING:
@@ -34,10 +35,8 @@ def outlier_value(df: DataFrame, label: str, outlier: str | None) -> Any:
         ``label_not_binary`` where `outlier` is None and there are more than two values;
         ``outlier_label`` where no row has that value.
     """
-    from pyspark.sql import functions as F
-
-    known = df.where(F.col(f"`{label}`").isNotNull())
-    values = known.groupBy(f"`{label}`").count()
+    known = df.where(named_column(label).isNotNull())
+    values = known.groupBy(named_column(label)).count()
     if outlier is None:
         found = [(row[1], row[0]) for row in values.limit(3).collect()]
         if len(found) > 2:
@@ -84,7 +83,7 @@ def add_agreement(document: MetricsDocument, scored: DataFrame, label: str, outl
     document.more["outlier_label"] = outlier
     if outlier is None:
         return
-    truth = F.col(f"`{label}`")
+    truth = named_column(label)
     told = scored.where(truth.isNotNull()).select(
         "outlierScore", (truth == F.lit(outlier)).cast("double").alias("truth")
     )

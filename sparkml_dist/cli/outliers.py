@@ -39,8 +39,8 @@ OUTLIER_METHODS = (
 _FORESTS = OUTLIER_METHODS[:3]
 # Options that some methods have, with their Params.
 _OPTIONS = {
-    "trees": ("numEstimators", _FORESTS),
-    "samples": ("maxSamples", _FORESTS),
+    "members": ("numMembers", _FORESTS),
+    "max_samples": ("maxSamples", _FORESTS),
     "neighbors": ("numNeighbors", ("lof",)),
     "memory_per_task": ("memoryPerTask", ("lof",)),
 }
@@ -141,7 +141,7 @@ def _model(
     with job.stage("fit"):
         estimator.setParams(featuresCols=table.features)
         if isinstance(estimator, LocalOutlierFactor):
-            estimator.setParams(workDir=work.location)
+            estimator.setParams(modelDir=work.location)
         model = estimator.fit(table.df)
         model.save(output.model.location)
     return model

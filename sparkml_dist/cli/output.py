@@ -16,10 +16,10 @@ from sparkml_dist.cli.job_plan import (
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned
 from sparkml_dist.dataset.manifest import MANIFEST
 from sparkml_dist.errors import DataError, StorageError
+from sparkml_dist.persistence.checksums import reading_fields
 from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder, is_unfinished
 from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.persistence.replacing import replace_folder
-from sparkml_dist.persistence.seal import reading_fields
 
 if TYPE_CHECKING:
     from sparkml_dist.cli.document import MetricsDocument
@@ -210,13 +210,13 @@ class JobOutput:
         Raises
         ------
         StorageError
-            ``no_shards`` when there are none here.
+            ``not_a_dataset`` when there are none here.
         ConfigurationError
             ``plan_differs`` when they were cut from other rows.
         """
         if not (self._is_ours(self.home) and self.shards.exists(MANIFEST)):
             raise StorageError(
-                "no_shards",
+                "not_a_dataset",
                 f"{self.home.location!r} holds no job's shards.",
                 "Name the output folder of a training job that cut its data.",
             )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.dataset.columns import match_columns
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.deep.input.target import target_names
 from sparkml_dist.deep.network.output_facts import OutputFacts
 from sparkml_dist.metrics.evaluation import class_values, label_column
@@ -61,7 +62,7 @@ def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics
 
     named = target_names(targets)
     scored = model.transform(test)
-    prediction = F.col(f"`{model.getPredictionCol()}`")
+    prediction = named_column(model.getPredictionCol())
     facts: OutputFacts = OutputFacts.from_dict(model.content["facts"])
     outputs = facts.outputs
     several = len(named) > 1 or "" not in named
@@ -79,7 +80,7 @@ def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics
             continue
         values = [given] if output.is_number else [given[i] for i in range(output.size)]
         errors = [
-            F.col(f"`{column}`").cast("double") - value
+            named_column(column).cast("double") - value
             for column, value in zip(columns, values, strict=True)
         ]
         sums |= _measures(errors, before)

@@ -130,7 +130,8 @@ def read_points(args: argparse.Namespace, job: Job) -> PointTable:
     Raises
     ------
     StorageError, DataError, ConfigurationError
-        As `read_table` has it; ``column_twice`` where a column of the result is there already.
+        As `read_table` has it; ``output_column_taken`` where the table has a column of the
+        result.
     """
     options = reading(args)
     text = format_of(args.input, args.format) in TEXT_FORMATS
@@ -153,7 +154,7 @@ def read_points(args: argparse.Namespace, job: Job) -> PointTable:
         for name in ("prediction", "outlierScore", "outlierColumn"):
             if name in table.df.columns:
                 raise ConfigurationError(
-                    "column_twice", f"The input has a column {name!r}, which the job writes."
+                    "output_column_taken", f"The input has a column {name!r}, which the job writes."
                 )
         made = with_indicators(table.df, features, table.categorical)
     label = table.label if args.label is not None else ""

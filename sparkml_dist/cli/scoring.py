@@ -175,7 +175,7 @@ def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str
     outputs = [column for column in df.columns if column.casefold() in written]
     if outputs:
         raise ConfigurationError(
-            "column_twice",
+            "output_column_taken",
             f"The input has a column {outputs[0]!r}, which scoring writes.",
             "Rename it in the input.",
         )

@@ -124,7 +124,7 @@ def train(
         test = test.cache()
         if test.isEmpty():  # before the work, not after it
             raise DataError(
-                "empty_data",
+                "no_validation_rows",
                 "No rows are held out to evaluate the model on.",
                 "Equal rows, or those of one --key, are held out together or not at all: give more "
                 "rows, another --test-fraction, or --test.",
@@ -140,7 +140,7 @@ def train(
     with job.stage("fit"):
         model = fit(Prepared(data, output, kept))
         model.table = table.schema.to_dict()
-        model._settle()
+        model._save_manifest()
     with job.stage("evaluate"):
         metrics = evaluate(model, test) if evaluate else _evaluate(model, test, table.label)
     document.metrics = metrics.to_dict()

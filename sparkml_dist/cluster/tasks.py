@@ -1,4 +1,4 @@
-"""Independent tasks: each does one thing, commits it, and reports metadata only."""
+"""Independent tasks: each does one piece of work, commits it, and returns metadata only."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 import logging
 import re
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sparkml_dist import errors
+from sparkml_dist.cluster.failures import failure_error, failure_record
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.progress import job_description, progress
 from sparkml_dist.cluster.threads import limit_threads
@@ -23,25 +22,24 @@ from sparkml_dist.session import SessionInfo
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["TaskOutcome", "run_tasks"]
+__all__ = ["TaskOutcome", "is_last_attempt", "run_tasks", "task_attempts"]
 
 _logger = logging.getLogger(__name__)
-_TRACE_LINES = 12
 
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """What became of one task.
+    """The outcome of one task.
 
     Attributes
     ----------
     index : int
-        Which of the indices that were asked for.
+        Its index, one of those requested.
     result : dict
-        What the task returned; empty when it failed.
+        Return value of the task; empty when it failed.
     error : SparkMLDistError or None
-        Why it failed. Anything but the toolkit's own errors comes as a `TrainingError` whose
-        message has the exception and whose ``trace`` attribute its last lines.
+        Why it failed. An error that is not the library's own becomes a `TrainingError` whose
+        message holds the exception and whose ``trace`` attribute holds the last lines of its trace.
     seconds : float
         Wall time in the worker.
     base_rss, peak_rss : int
@@ -66,21 +64,21 @@ def run_tasks(
 ) -> list[TaskOutcome]:
     """Run ``work(index)`` for each index in a Spark task of its own.
 
-    A failure that may pass (an input/output or memory error, a lost executor) is retried by
-    Spark; any other is final and reported beside the others' results, which stay.
+    Spark retries a failure that may be transient (an input/output or memory error, a lost
+    executor); any other is final and is reported beside the results of the other tasks.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     indices : sequence of int
-        One task each.
+        One task for each.
     work : callable
         Runs in the worker's Python with BLAS and OpenMP capped at the task's cores. Must be
-        idempotent, and commit what it makes; what it returns must be small and JSON.
+        idempotent and commit its results; its return value must be small and JSON.
     description : str
         Shown in the Spark UI and before the progress bar.
     count : callable, optional
-        Returns how many of the tasks have committed, for the progress bar.
+        Returns the number of committed tasks, for the progress bar.
 
     Returns
     -------
@@ -90,15 +88,12 @@ def run_tasks(
     if not indices:
         return []
     info = SessionInfo.of(spark)
-    attempts = _attempts(spark, info)
+    attempts = task_attempts(spark, info)
     cores = info.task_cpus
     todo = list(indices)
 
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from pyspark import TaskContext
-
-        context = TaskContext.get()
-        last = context is None or context.attemptNumber() + 1 >= attempts
+        last = is_last_attempt(attempts)
         for batch in batches:
             for position in batch.column(0).to_pylist():
                 outcome = _run(work, todo[position], cores, last)
@@ -116,12 +111,20 @@ def run_tasks(
     return [outcomes[i] for i in todo]
 
 
-def _attempts(spark: SparkSession, info: SessionInfo) -> int:
+def task_attempts(spark: SparkSession, info: SessionInfo) -> int:
     """Return how often Spark tries a task."""
     if info.kind == "local":
         found = re.search(r",\s*(\d+)\s*\]", info.master)
         return int(found.group(1)) if found else 1
     return int(spark.conf.get("spark.task.maxFailures", None) or 4)
+
+
+def is_last_attempt(attempts: int) -> bool:
+    """Tell a task whether Spark, which tries it `attempts` times, is not going to try it again."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return context is None or context.attemptNumber() + 1 >= attempts
 
 
 def _run(
@@ -134,14 +137,8 @@ def _run(
         try:
             with limit_threads(cores):
                 result = work(index)
-        except SparkMLDistError as error:
-            failure = [type(error).__name__, error.code, error.message, error.hint, ""]
-        except (OSError, MemoryError) as error:
-            if not last:
-                raise
-            failure = _foreign(error)
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
-            failure = _foreign(error)
+            failure = failure_record(error, last=last)
     return {
         "index": index,
         "result": result,
@@ -152,19 +149,8 @@ def _run(
     }
 
 
-def _foreign(error: Exception) -> list[str]:
-    lines = traceback.format_exception(error)
-    trace = "".join(lines).splitlines()[-_TRACE_LINES:]
-    message = f"{type(error).__name__}: {error}"
-    return ["TrainingError", "task_failed", message, "", "\n".join(trace)]
-
-
 def _outcome(value: dict[str, Any]) -> TaskOutcome:
-    error = None
-    if value["error"]:
-        name, code, message, hint, trace = value["error"]
-        error = getattr(errors, name)(code, message, hint)
-        error.trace = trace
+    error = failure_error(value["error"]) if value["error"] else None
     return TaskOutcome(
         value["index"],
         value["result"],

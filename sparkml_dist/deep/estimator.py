@@ -1,7 +1,8 @@
-"""Any Keras network as a PySpark estimator: any loss, any number of inputs and outputs."""
+"""A PySpark estimator for any Keras network: any loss, any number of inputs and outputs."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,7 +18,7 @@ from sparkml_dist.deep.network_estimator import NetworkEstimator
 from sparkml_dist.deep.network_model import NetworkModel
 from sparkml_dist.deep.scoring.output_scorer import OutputScorer, score_outputs
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
@@ -27,11 +28,11 @@ __all__ = ["KerasEstimator", "KerasModel"]
 
 
 class KerasModel(NetworkModel):
-    """What `KerasEstimator` fits; see `NetworkModel` for the attributes.
+    """The model of `KerasEstimator`; see `NetworkModel` for the attributes.
 
-    ``transform`` adds one column, `predictionCol`: a double where the network gives one number a
-    row, an array of floats (row-major) where it gives several, and for a network with several
-    outputs a struct of such, with the outputs' names.
+    ``transform`` adds one column, `predictionCol`: a double when the network outputs one number
+    per row, an array of floats (row-major) when it outputs several, and for a network with several
+    outputs a struct of these, with the outputs' names.
     """
 
     @property
@@ -47,31 +48,31 @@ class KerasModel(NetworkModel):
         return f"outputs {', '.join(self.outputNames)}"
 
     def to_sklearn(self) -> Any:
-        """Refuse: scikit-learn has no estimators of this kind.
+        """Raise an error: scikit-learn has no estimators of this kind.
 
         Raises
         ------
         ConfigurationError
-            ``no_sklearn_kind``.
+            ``no_single_target``.
         """
         raise ConfigurationError(
-            "no_sklearn_kind",
+            "no_single_target",
             "A KerasModel is neither a classifier nor a regressor to scikit-learn.",
             "Use KerasClassifier or KerasRegressor, or the network itself: to_keras().",
         )
 
     def permutationImportance(self, df: DataFrame, **options: Any) -> Any:
-        """Refuse: what is a good output is the loss's to say.
+        """Raise an error: the model has no metric.
 
         Raises
         ------
         ConfigurationError
-            ``no_metric``.
+            ``no_single_target``.
         """
         raise ConfigurationError(
-            "no_metric",
-            "permutationImportance needs a model of one class or number, which a KerasModel is "
-            "not.",
+            "no_single_target",
+            "permutationImportance needs a model that predicts one class or number, which a "
+            "KerasModel does not.",
             "Use KerasClassifier or KerasRegressor.",
         )
 
@@ -87,25 +88,25 @@ class KerasModel(NetworkModel):
 
 
 class KerasEstimator(NetworkEstimator):
-    """Any compiled Keras network, trained as by `KerasClassifier`.
+    """Any compiled Keras network, trained like a `KerasClassifier`.
 
     Parameters
     ----------
     builder : str or callable
-        ``"FILE.py:FUNCTION"`` or a function that returns a compiled Keras 3 model. Of the keyword
-        arguments that it takes it is given those that `KerasClassifier` names; ``input_shape`` and
-        ``normalization`` are dicts by input where there are several.
+        ``"FILE.py:FUNCTION"`` or a function that returns a compiled Keras 3 model. It gets the
+        keyword arguments that `KerasClassifier` lists, if it accepts them; ``input_shape`` and
+        ``normalization`` are dicts by input when there are several inputs.
     inputs : dict, optional
-        For each of the network's inputs the columns that it takes (names or globs), or a dict with
-        ``columns``, ``shape`` and ``dtype``. All features but those that are only targets, as one
-        input, by default.
+        For each of the network's inputs its columns (names or globs), or a dict with ``columns``,
+        ``shape`` and ``dtype``. By default one input with all features except those that are
+        only targets.
     targets : str, list of str or dict, optional
-        Columns that the output is compared with by its loss, or a dict of such for the outputs of
-        the network. The label column by default. Columns may be inputs as well, as for an
-        autoencoder; the data need have no label column then.
+        Columns that the loss compares with the output, or a dict of such columns by output. The
+        label column by default. Columns may be inputs too, as for an autoencoder; then the data
+        needs no label column.
     task : {"regression", "classification"}, default="regression"
-        Whether the label is a number or a class, which the loss is given as a code (sparse losses)
-        or as a one-hot row.
+        Whether the label is a number or a class, which the loss gets as a code (sparse losses) or
+        as a one-hot row.
     predictionCol : str, default="prediction"
         The column that the model adds; see `KerasModel`.
     numRanks, epochs, batchSize, inputShape, seed, …
@@ -113,25 +114,77 @@ class KerasEstimator(NetworkEstimator):
 
     Examples
     --------
-    >>> both = KerasEstimator(  # doctest: +SKIP
+    >>> both = KerasEstimator(
     ...     builder="nets.py:two_towers",
     ...     inputs={"user": ["user_*"], "item": {"columns": ["item_id"], "dtype": "int32"}},
     ...     targets={"rating": "stars", "bought": "sold"},
     ... )
+    >>> sorted(both.getTargets())
+    ['bought', 'rating']
     """
 
     targets: Any = param(
         "targets",
-        "columns that the output is compared with, or a dict from outputs to columns; the label "
-        "column when not set",
+        "columns that the loss compares with the output, or a dict from outputs to columns; the "
+        "label column when not set",
     )
     task: Any = param(
         "task",
         "whether the label is a number ('regression') or a class ('classification')",
         TypeConverters.toString,
     )
-    _defaults: ClassVar[dict[str, Any]] = {"task": "regression"}
     _model_class: ClassVar[type[NetworkModel]] = KerasModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        targets: Any = None,
+        task: str = "regression",
+        builder: Any = None,
+        numRanks: int = 2,
+        epochs: int = 10,
+        batchSize: int | None = None,
+        inputShape: Sequence[int] | None = None,
+        inputs: Any = None,
+        validationFraction: float = 0.0,
+        stopMetric: str | None = None,
+        stopMode: str = "auto",
+        patience: int | None = None,
+        tol: float = 0.0,
+        restoreBest: bool | None = None,
+        callbacks: Any = None,
+        tensorboard: bool = False,
+        compression: str = "none",
+        accumulationSteps: int = 1,
+        clipNorm: float | None = None,
+        fusionMb: float | None = None,
+        cycleMs: float | None = None,
+        mixedPrecision: str = "none",
+        learningRateScaling: str = "none",
+        warmupEpochs: float = 0.0,
+        transport: str = "auto",
+        checkpointEvery: int = 0,
+        maxRestarts: int = 2,
+        keepCheckpoints: int = 0,
+        stallTimeout: float = 600.0,
+        silenceTimeout: float = 300.0,
+        slotTimeout: float = 600.0,
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...
 
     @property
     def _task(self) -> Any:  # type: ignore[override]
@@ -159,7 +212,7 @@ class KerasEstimator(NetworkEstimator):
         if self.isSet(self.inputs):
             return super()._inputs(data)
         taken = {c for part in self._target(data).parts for c in part.columns}
-        if len(taken) == data.n_features:  # an autoencoder's
+        if len(taken) == data.n_features:  # an autoencoder
             return super()._inputs(data)
         columns = tuple(i for i in range(data.n_features) if i not in taken)
         shape = InputSpec.single(len(columns), self._value(self.inputShape)).parts[0].shape
@@ -168,14 +221,14 @@ class KerasEstimator(NetworkEstimator):
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         return {**super()._plan(data), "targets": self._target_names(), "task": self._task}
 
-    def _cut(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
+    def _partition(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
         from pyspark.sql import functions as F
 
         label = self.getOrDefault(self.labelCol)
         if label not in df.columns and [label] not in self._target_names().values():
-            # Shards have a label in any case; nothing looks at this one.
+            # Shards always have a label; this one is not used.
             df = df.withColumn(label, F.lit(0.0))
-        return super()._cut(df)
+        return super()._partition(df)
 
     def _features_of(self, df: DataFrame) -> list[str] | None:
         found = super()._features_of(df)

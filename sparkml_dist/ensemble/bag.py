@@ -125,7 +125,7 @@ def _settled(block: Block, draw: Draw, traits: Traits) -> Draw:
     allowed = np.ones(len(block), bool) if draw.without is None else ~draw.without.mask(block.key)
     if not allowed.any():
         raise DataError(
-            "nothing_left",
+            "no_training_rows",
             f"All {len(block):,} rows that member {draw.member} could learn from are kept from it.",
             "Cut fewer shards, keep fewer rows, or use folds of a key with more values.",
         )

@@ -100,8 +100,10 @@ def dry_fit(
 
     Raises
     ------
+    StorageError
+        ``untrusted_type``, with all such types of all learners.
     TrainingError
-        ``untrusted_type``, with all such types of all learners, or ``not_storable``.
+        ``not_storable``.
     DataError
         ``missing_values``.
     """

@@ -77,7 +77,7 @@ class Engine:
         Raises
         ------
         TrainingError
-            ``members_failed``: some failed; the others are committed.
+            ``member_failed``: some failed; the others are committed.
         """
         wanted = list(range(len(self.plans)) if indices is None else indices)
         done = committed_members(self.folder)
@@ -138,7 +138,7 @@ def raise_failures(outcomes: Sequence[TaskOutcome], plans: Sequence[MemberPlan])
     Raises
     ------
     SparkMLDistError
-        ``members_failed`` (a `TrainingError`), or the toolkit's own error of the first that failed.
+        ``member_failed`` (a `TrainingError`), or the toolkit's own error of the first that failed.
     """
     failed = [o for o in outcomes if o.error is not None]
     if not failed:
@@ -156,7 +156,7 @@ def raise_failures(outcomes: Sequence[TaskOutcome], plans: Sequence[MemberPlan])
     if first.error.code != "task_failed":
         raise type(first.error)(first.error.code, message, first.error.hint)
     raise TrainingError(
-        "members_failed",
+        "member_failed",
         message,
         first.error.hint
         or "The other members are committed: with modelDir and resume=True only these are fitted.",

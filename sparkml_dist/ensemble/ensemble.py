@@ -47,7 +47,6 @@ class LearnerParams(ShardEstimator):
     )
 
     _model_class: ClassVar[type[Any]]
-    _defaults: ClassVar[dict[str, Any]] = {"trustedTypes": []}
 
     @abstractmethod
     def _learners(self) -> list[Any]:
@@ -105,8 +104,6 @@ class Ensemble(LearnerParams):
     shardsPerMember: Any = param(
         "shardsPerMember", "shards that each member learns from (>= 1)", TypeConverters.toInt
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {"shardsPerMember": 1}
 
     @abstractmethod
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
@@ -191,8 +188,6 @@ class EnsembleClassifier(Ensemble, ShardClassifier):
     voting: Any = param(
         "voting", "'soft' (mean of probabilities) or 'hard' (majority)", TypeConverters.toString
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {"voting": "soft"}
 
     def _voting(self) -> str:
         voting: str = self.getOrDefault(self.voting)

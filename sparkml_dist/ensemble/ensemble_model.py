@@ -167,6 +167,6 @@ class EnsembleClassificationModel(EnsembleModel, ShardClassificationModel):
         )
         total = sum(r["rows"] for r in counted)
         if total == 0:
-            raise DataError("empty_data", "No row has a label that the model knows.")
+            raise DataError("unknown_label", "No row has a label that the model knows.")
         right = np.sum([r["right"] for r in counted], axis=0)
         return [float(n) / total for n in right]

@@ -62,7 +62,7 @@ class KnownLearner:
         Raises
         ------
         ConfigurationError
-            ``unknown_class`` or ``column_not_found``.
+            ``unknown_class`` or ``unknown_feature``.
         """
         form, by_class = "array", False
         wanted = names_categories(learner) if schema.categorical_features else ""

@@ -280,7 +280,7 @@ def unknown_columns(learner: Any, names: Sequence[str]) -> None:
     Raises
     ------
     ConfigurationError
-        ``column_not_found``.
+        ``unknown_feature``.
     """
     for owner in _given_features(learner):
         params = owner.get_params(deep=False)
@@ -296,7 +296,7 @@ def unknown_columns(learner: Any, names: Sequence[str]) -> None:
         for key, column in found:
             if column not in names:
                 raise ConfigurationError(
-                    "column_not_found",
+                    "unknown_feature",
                     f"{key} of {type(owner).__name__} names the column {column!r}, which is no "
                     f"feature.{nearest(column, names)}",
                     f"Features are: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.hashing import salt, uniform, xxhash64
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.params import is_share_or_count, share_of
 
 __all__ = ["METHODS", "Method", "Sampling", "feature_subset", "member_seed", "poisson_counts"]
 
@@ -33,15 +34,16 @@ class Sampling:
         With replacement (Breiman 1996); without (Breiman 1999); all rows and some features (Ho
         1998); some rows and some features (Louppe and Geurts 2012); with replacement, as many of
         each class (Chen, Liaw and Breiman 2004).
-    max_samples : float
-        Expected rows of a bag as a share of the shards' rows.
-    max_features : float
-        Features of a member as a share of all.
+    max_samples : float or int
+        Expected rows of a bag as a share of the shards' rows; a number of rows only until
+        `sized` makes a share of it.
+    max_features : float or int
+        Features of a member as a share of all, or their number.
     """
 
     method: Method
-    max_samples: float
-    max_features: float
+    max_samples: float | int
+    max_features: float | int
 
     @classmethod
     def of(
@@ -60,15 +62,24 @@ class Sampling:
             )
         samples = _DEFAULT_SAMPLES.get(method, 1.0) if max_samples is None else max_samples
         features = _DEFAULT_FEATURES.get(method, 1.0) if max_features is None else max_features
-        if not 0 < samples <= 1:
+        for name, value in (("samples", samples), ("features", features)):
+            if not is_share_or_count(value):
+                raise ConfigurationError(
+                    "invalid_param",
+                    f"max{name.title()} must be a share in (0, 1], or a whole number >= 1. "
+                    f"Got {value!r}.",
+                )
+        if method == "balanced" and isinstance(samples, int):
             raise ConfigurationError(
-                "invalid_param", f"maxSamples must be in (0, 1]. Got {samples!r}."
+                "invalid_param",
+                f"With method='balanced', maxSamples must be a share in (0, 1]. Got {samples!r}.",
+                "Such a bag is as large as its rarest class allows.",
             )
-        if not 0 < features <= 1:
-            raise ConfigurationError(
-                "invalid_param", f"maxFeatures must be in (0, 1]. Got {features!r}."
-            )
-        return cls(method, float(samples), float(features))
+        return cls(method, samples, features)
+
+    def sized(self, rows: int) -> Sampling:
+        """Return how bags are drawn from shards of so many rows, as shares."""
+        return replace(self, max_samples=share_of(self.max_samples, rows))
 
     @property
     def replaces(self) -> bool:
@@ -97,7 +108,7 @@ class Sampling:
 
     def features(self, n_features: int, seed: int, member: int) -> npt.NDArray[np.int64] | None:
         """Return the features of a member, sorted, shape (k,); None for all of them."""
-        count = max(1, round(self.max_features * n_features))
+        count = max(1, round(share_of(self.max_features, n_features) * n_features))
         if count == n_features:
             return None
         return feature_subset(n_features, count, seed, member)

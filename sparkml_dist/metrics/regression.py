@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError, nearest
 
 if TYPE_CHECKING:
@@ -74,9 +75,9 @@ def evaluate_regression(
                 f"The predictions have no column {name!r}.{nearest(name, predictions.columns)}",
                 f"Columns are: {', '.join(predictions.columns[:12])}.",
             )
-    y = F.col(f"`{label_col}`").cast("double")
-    p = F.col(f"`{prediction_col}`").cast("double")
-    w = F.col(f"`{weight_col}`").cast("double") if weight_col else F.lit(1.0)
+    y = named_column(label_col).cast("double")
+    p = named_column(prediction_col).cast("double")
+    w = named_column(weight_col).cast("double") if weight_col else F.lit(1.0)
     unknown = y.isNull() | F.isnan(y)
     strange = p.isNull() | F.isnan(p) | (F.abs(p) == float("inf"))
     # Sums of products of centred values: the naive ones lose all digits for large targets.

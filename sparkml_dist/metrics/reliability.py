@@ -95,8 +95,8 @@ def reliability(
     ConfigurationError
         ``invalid_param`` or ``unknown_class``.
     DataError
-        ``column_not_found``, ``empty_data`` when no row has a known label, or
-        ``probability_not_finite``.
+        ``column_not_found``, ``unknown_label`` when no row has a known label, or
+        ``prediction_not_finite``.
 
     References
     ----------
@@ -142,13 +142,13 @@ def reliability(
     )
     if not counted:
         raise DataError(
-            "empty_data",
+            "unknown_label",
             f"No row has a label in {label_col!r} that is among the {len(classes)} classes.",
             "Check the data, and that the column is the one that the model was fitted on.",
         )
     if bad := sum(r["bad"] for r in counted):
         raise DataError(
-            "probability_not_finite",
+            "prediction_not_finite",
             f"{bad:,} rows do not have {len(classes)} finite probabilities.",
             "Did the model diverge, or do the features hold infinities?",
         )

@@ -23,12 +23,12 @@ def check_score(name: str, param: str, *, regression: bool) -> None:
     Raises
     ------
     ConfigurationError
-        ``unknown_score``.
+        ``invalid_param``.
     """
     known = REGRESSION_SCORES if regression else CLASSIFICATION_SCORES
     if name not in known:
         raise ConfigurationError(
-            "unknown_score",
+            "invalid_param",
             f"{param} must be one of {', '.join(known)}. Got {name!r}.{nearest(name, known)}",
         )
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from sparkml_dist.mining.itemsets.baskets import read_baskets
     from sparkml_dist.mining.itemsets.frequent_itemsets import FrequentItemsets
     from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
-    from sparkml_dist.mining.neighbors.minhash_join import MinHashJoin
     from sparkml_dist.mining.neighbors.nearest_neighbors import NearestNeighbors
     from sparkml_dist.mining.neighbors.neighbors_model import NearestNeighborsModel
+    from sparkml_dist.mining.neighbors.similar_pairs import similar_pairs
     from sparkml_dist.mining.outliers.isolation_forest import IsolationForest
     from sparkml_dist.mining.outliers.isolation_model import IsolationForestModel
     from sparkml_dist.mining.outliers.local_outlier_factor import LocalOutlierFactor
@@ -49,7 +49,6 @@ _HOMES = {
     "KMedoids": "clusters.kmedoids",
     "LocalOutlierFactor": "outliers.local_outlier_factor",
     "LocalOutlierFactorModel": "outliers.lof_model",
-    "MinHashJoin": "neighbors.minhash_join",
     "MiniBatchKMeans": "clusters.mini_batch_kmeans",
     "NearestNeighbors": "neighbors.nearest_neighbors",
     "NearestNeighborsModel": "neighbors.neighbors_model",
@@ -63,6 +62,7 @@ _HOMES = {
     "profile": "profiling.profile",
     "read_baskets": "itemsets.baskets",
     "silhouette": "clusters.silhouettes",
+    "similar_pairs": "neighbors.similar_pairs",
     "windowed_baskets": "sequences.windowed_baskets",
 }
 
@@ -81,7 +81,6 @@ __all__ = [
     "KMedoids",
     "LocalOutlierFactor",
     "LocalOutlierFactorModel",
-    "MinHashJoin",
     "MiniBatchKMeans",
     "NearestNeighbors",
     "NearestNeighborsModel",
@@ -95,6 +94,7 @@ __all__ = [
     "profile",
     "read_baskets",
     "silhouette",
+    "similar_pairs",
     "windowed_baskets",
 ]
 

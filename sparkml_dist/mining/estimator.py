@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyspark.ml.base import Estimator
-
 from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
@@ -14,7 +12,7 @@ from sparkml_dist.models.saved_params import SavedParams
 __all__ = ["MiningEstimator", "check_column", "check_fraction", "check_whole"]
 
 
-class MiningEstimator(SavedParams, Estimator):
+class MiningEstimator(SavedParams):
     """Base of the estimators that mine any DataFrame."""
 
     def fit(self, dataset: Any, params: Any = None) -> Any:

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.dataset.columns import match_columns
-from sparkml_dist.dataset.many_columns import number_array
+from sparkml_dist.dataset.many_columns import named_column, number_array
 from sparkml_dist.errors import DataError, nearest
 from sparkml_dist.persistence.fields import items, text
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 __all__ = ["PointColumns", "point_matrix"]
+
+#: Largest absolute value of a coordinate: squares of larger ones, and their sums, overflow.
+LARGEST = 1e150
 
 
 @dataclass(frozen=True)
@@ -116,7 +119,7 @@ class PointColumns:
 
         if self.kind == "numeric":
             return number_array(self.names, "double")
-        row = F.col(f"`{self.names[0]}`")
+        row = named_column(self.names[0])
         if self.kind == "vector":
             return vector_to_array(row)
         if self.kind == "struct":
@@ -191,10 +194,10 @@ def point_matrix(values: pa.Array, width: int) -> npt.NDArray[np.float64]:
             f"{int(lengths[lengths != width][0])}.",
             "Bring all rows to one length.",
         )
-    if values.null_count or not np.isfinite(flat).all():
+    if values.null_count or not (np.abs(flat) <= LARGEST).all():
         raise DataError(
             "not_finite",
-            "A row has null, NaN or infinite coordinates.",
+            f"A row has null, NaN or infinite coordinates, or some beyond ±{LARGEST:g}.",
             "Drop those rows or fill them in.",
         )
     return flat.reshape(len(values), width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol, HasPredictionCol
@@ -27,8 +27,6 @@ class PointEstimator(MiningEstimator, HasFeaturesCol, HasPredictionCol):
         "every numeric column, when not set",
         TypeConverters.toListString,
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {"featuresCol": "features", "predictionCol": "prediction"}
 
     def _columns(self, df: DataFrame) -> PointColumns:
         features = self._value(self.featuresCols)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.errors import DataError
+from sparkml_dist.mining.point_columns import LARGEST
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -39,7 +40,7 @@ class PointSurvey:
     ----------
     rows : int
     bad : int
-        Rows with a null, NaN or infinite coordinate.
+        Rows with a coordinate that is null, NaN or beyond `LARGEST`.
     zero : int
         Rows whose coordinates are all zero.
     narrowest, widest : int
@@ -82,7 +83,8 @@ class PointSurvey:
         if self.bad:
             raise DataError(
                 "not_finite",
-                f"{self.bad:,} of {self.rows:,} rows have null, NaN or infinite values in {where}.",
+                f"{self.bad:,} of {self.rows:,} rows have null, NaN or infinite values in {where}, "
+                f"or some beyond ±{LARGEST:g}.",
                 "Drop those rows or fill them in; pyspark.ml.feature.Imputer does.",
             )
         if self.narrowest != self.widest:
@@ -268,7 +270,7 @@ def _survey_partition(
             continue
         flat = np.asarray(values.flatten().to_numpy(zero_copy_only=False), np.float64)
         matrix = flat.reshape(-1, widest)
-        sound = np.logical_and.reduce(np.isfinite(matrix), axis=1)
+        sound = np.logical_and.reduce(np.abs(matrix) <= LARGEST, axis=1)
         if not sound.all():
             bad += int(len(sound) - sound.sum())
             matrix = matrix[sound]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkml_dist.models.scoring import OutputColumns, score
 from sparkml_dist.models.shard_model import ShardModel
-from sparkml_dist.params import CLASS_COLUMN_DEFAULTS, HasClassColumns
+from sparkml_dist.params import HasClassColumns
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
@@ -21,13 +21,15 @@ class ShardClassificationModel(ShardModel, HasClassColumns):
     See `ShardModel` for the attributes.
     """
 
-    def __init__(self, *args: Any) -> None:
-        super().__init__(*args)
-        self._setDefault(**CLASS_COLUMN_DEFAULTS)
+    _defaults: ClassVar[dict[str, Any]] = {
+        "probabilityCol": "probability",
+        "rawPredictionCol": "rawPrediction",
+        "predictedLabelCol": "predictedLabel",
+    }
 
     @property
     def classes(self) -> list[Any]:
-        """The class list; the order of ``probability``."""
+        """The class list, in the order of ``probability``."""
         return list(self.label.classes)
 
     @property

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.models.shard_estimator import ShardEstimator
-from sparkml_dist.params import CLASS_COLUMN_DEFAULTS, HasClassColumns
+from sparkml_dist.params import HasClassColumns
 
 __all__ = ["ShardClassifier"]
 
@@ -15,4 +15,3 @@ class ShardClassifier(ShardEstimator, HasClassColumns):
     """Base of the estimators whose label is a class; see `ShardEstimator`."""
 
     _task: ClassVar[Task] = "classification"
-    _defaults: ClassVar[dict[str, Any]] = CLASS_COLUMN_DEFAULTS

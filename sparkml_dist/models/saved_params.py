@@ -1,9 +1,11 @@
-"""Estimators and transformers at rest: their Params, and the objects that some Params hold."""
+"""Saving of estimators and transformers: their Params, and objects that some Params hold."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any, ClassVar, Self
+
+from pyspark.ml.base import Estimator
 
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
@@ -14,8 +16,8 @@ from sparkml_dist.persistence.model_folder import ModelFile
 __all__ = ["SavedParams"]
 
 
-class SavedParams(AccessibleParams, Persistable):
-    """Base of what is set up and not fitted: its Params are saved, and nothing else.
+class SavedParams(AccessibleParams, Persistable, Estimator):
+    """Base of objects whose saved state consists of their Params.
 
     A subclass with Params that hold objects names them in `_object_params`, writes them in
     `_save_object` and reads them in `_load_object`.
@@ -24,12 +26,22 @@ class SavedParams(AccessibleParams, Persistable):
     #: Params whose values are objects.
     _object_params: ClassVar[tuple[str, ...]] = ()
 
+    def fit(self, dataset: Any, params: Any = None) -> Any:
+        """Fit a model, or one for each of several dicts of Params; see PySpark's ``Estimator.fit``.
+
+        Raises
+        ------
+        SparkMLDistError
+        """
+        with self._told():
+            return super().fit(dataset, params)
+
     def _save_object(self, folder: Folder, name: str) -> None:
-        """Write the object that a Param holds to files of a folder."""
+        """Write the object in a Param to files of a folder."""
         raise NotImplementedError
 
     def _load_object(self, saved: Saved, name: str) -> None:
-        """Set a Param to the object that `_save_object` wrote, where it wrote one."""
+        """Set a Param to the object of `_save_object`, if there is one."""
         raise NotImplementedError
 
     def _needs_trust(self) -> Sequence[str]:

@@ -61,8 +61,8 @@ class ExportsOnnx:
         Raises
         ------
         ConfigurationError
-            ``onnx_not_covered``, ``onnx_not_supported`` (names the member that cannot be
-            converted), ``onnx_missing`` or ``onnx_too_large``.
+            ``onnx_not_supported`` (names the member that cannot be converted), ``onnx_missing``
+            or ``onnx_too_large``.
         TrainingError
             ``onnx_differs``: what the graph predicts is not what the model predicts.
         """
@@ -124,7 +124,7 @@ def onnx_bytes(scorer: Scorer, label: Label, schema: FeatureSchema, name: str) -
     combine = getattr(scorer, "onnx_combine", None)
     if combine is None:
         raise ConfigurationError(
-            "onnx_not_covered",
+            "onnx_not_supported",
             f"A {name} cannot be exported to ONNX: its way to combine members is not covered.",
             "Bagging and voting of scikit-learn learners are.",
         )

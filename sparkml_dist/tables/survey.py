@@ -1,10 +1,10 @@
-"""What one pass over the lines of text files tells of how each of them is written."""
+"""Finds out how each file of a text table is written, in one pass over the lines."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
@@ -29,25 +29,27 @@ __all__ = ["Part", "survey"]
 
 _logger = logging.getLogger(__name__)
 
+_FIT = {"fit": "fits", "unfit": "NOT fits"}
+
 
 @dataclass(frozen=True)
 class Part:
-    """Files of a table that are written alike.
+    """Files of a table that are written in the same way.
 
     Attributes
     ----------
     columns : tuple of int
-        Which column of the table each field of a row is.
+        The table's column of each field of a row.
     header : bool
         Whether each file begins with a line of names.
     escape : str
-        What stands before a quote within quotes: a quote or a backslash.
+        The character before a quote within quotes: a quote or a backslash.
     valid : bool
-        Whether all bytes are in the encoding that the table is read in.
+        Whether all bytes are valid in the table's encoding.
     blanks : bool
-        Whether blanks stand before opening quotes.
+        Whether there are blanks before opening quotes.
     multiline : bool
-        Whether quoted values run over several lines.
+        Whether quoted values continue over several lines.
     """
 
     columns: tuple[int, ...]
@@ -59,27 +61,37 @@ class Part:
 
 
 def survey(
-    spark: SparkSession, uri: str, dialect: Dialect, encoding: str | None, *, told: bool
-) -> tuple[dict[Part, list[str]], bool]:
-    """Look at every line of a text table once, on the workers.
+    spark: SparkSession,
+    uri: str,
+    dialect: Dialect,
+    encoding: str | None,
+    *,
+    comment_given: bool,
+    pattern: str | None = None,
+) -> tuple[dict[Part, list[str]], bool, bool]:
+    """Inspect every line of a text table once, on the workers.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     uri : str
     dialect : Dialect
-        Told by the first lines of one file.
+        Inferred from the first lines of one file.
     encoding : str or None
-        As the user says it.
-    told : bool
-        Whether the user says what begins a comment.
+        The declared encoding.
+    comment_given : bool
+        Whether the user gave the comment character.
+    pattern : str, optional
+        Pattern that rows are expected to match.
 
     Returns
     -------
     parts : dict of Part to list of str
-        The files, by how they are written. Files without a line are left out.
+        The files, grouped by how they are written. Empty files are left out.
     repeated : bool
-        Whether the line of names stands among the rows, as in files that were joined.
+        Whether the line of names occurs among the rows too, as in concatenated files.
+    fit : bool
+        Whether there are rows, and each is one line that matches `pattern`.
 
     Raises
     ------
@@ -87,7 +99,7 @@ def survey(
         ``headers_differ``, ``comments_among_rows``.
     """
     with input_errors(uri):
-        found = _look(lines(spark, uri, encoding), dialect).collect()
+        found = _count_evidence(lines(spark, uri, encoding), dialect, pattern).collect()
         first = _first_lines(spark, [r for r in found if not r["named"]], dialect, encoding)
     parts: dict[Part, list[str]] = {}
     heads = 0
@@ -95,13 +107,13 @@ def survey(
         if row["begin"] is None:
             continue
         file = unquote(row["file"])
-        if row["stray"] and dialect.comment and not told:
+        if row["stray"] and dialect.comment and not comment_given:
             raise DataError(
                 "comments_among_rows",
-                f"{file!r} begins with a comment, and among its rows there are others of its "
-                f"{row['stray']:,} lines that begin with {dialect.comment!r}.",
-                f"Say whether these are comments: comment={COMMENT!r} (--comment '{COMMENT}') "
-                "leaves them out, comment='' (--comment '') reads them as rows.",
+                f"{file!r} begins with a comment, but further lines beginning with "
+                f"{dialect.comment!r} are among its rows ({row['stray']:,} in all).",
+                f"Set comment={COMMENT!r} (--comment '{COMMENT}') if they are comments, or "
+                "comment='' (--comment '') to read them as rows.",
             )
         columns: tuple[int, ...] | None = tuple(range(dialect.width))
         if not row["named"]:
@@ -120,14 +132,17 @@ def survey(
         ).append(file)
     repeats = sum(row["same"] for row in found) - heads
     if repeats > 0:
-        _logger.warning("%s: the names stand among the rows %d more times", uri, repeats)
-    return parts, repeats > 0
+        _logger.warning("%s: the header line occurs %d more times among the rows", uri, repeats)
+    fit = any(row["fit"] for row in found) and not (repeats > 0 or any(r["unfit"] for r in found))
+    usual = Part(tuple(range(dialect.width)), header=False)
+    fit &= all(replace(p, header=False, valid=True) == usual for p in parts)
+    return parts, repeats > 0, fit
 
 
-def _look(rows: DataFrame, dialect: Dialect) -> DataFrame:
-    """Count, for each file, the lines that are evidence of something.
+def _count_evidence(rows: DataFrame, dialect: Dialect, pattern: str | None) -> DataFrame:
+    """Count, for each file, lines that show how it is written.
 
-    All that is added up are numbers: Spark would sort the lines for the least of texts.
+    Only numbers are aggregated: Spark would sort the lines to find the least of texts.
     """
     from pyspark.sql import functions as F
 
@@ -142,18 +157,20 @@ def _look(rows: DataFrame, dialect: Dialect) -> DataFrame:
         "monotonically_increasing_id() AS at",
         f"{hashed} AS hashed",
         "trim(value) AS bare",
+        f"{f'value RLIKE {literal(pattern)}' if pattern else 'false'} AS fits",
     )
     flags = {"escaped": "false", "doubled": "false", "blanks": "false"}
     flags |= {"opened": "false", "closed": "false"}
     if dialect.delimiter != BLANKS:
         lines_, flags = _with_quotes(lines_, dialect.delimiter)
+    is_row = "NOT hashed AND bare != ''"
     flags |= {"invalid": "NOT is_valid_utf8(value)", "same": head}
-    # The first block of a file is read by one task, in order.
-    is_row = "start = 0 AND NOT hashed AND bare != ''"
+    flags |= {x: f"{y} AND {is_row} AND NOT {head}" for x, y in _FIT.items()}
     flagged = lines_.selectExpr(
         "file",
         *[f"{flag} AS {name}" for name, flag in flags.items()],
-        f"CASE WHEN {is_row} THEN at END AS row_at",
+        # The first block of a file is read by one task, in order.
+        f"CASE WHEN start = 0 AND {is_row} THEN at END AS row_at",
         "CASE WHEN hashed THEN IF(start = 0, at, 1L << 62) END AS hash_at",
     )
     return (
@@ -174,7 +191,7 @@ def _look(rows: DataFrame, dialect: Dialect) -> DataFrame:
 
 
 def _with_quotes(rows: DataFrame, delimiter: str) -> tuple[DataFrame, dict[str, str]]:
-    """Add what is told of the quotes of a line, and return SQL for what they are evidence of."""
+    """Add columns about the quotes of each line; return SQL for the counts of `_count_evidence`."""
 
     def matches(pattern: str) -> str:
         return f"value RLIKE {literal(pattern)}"
@@ -183,7 +200,7 @@ def _with_quotes(rows: DataFrame, delimiter: str) -> tuple[DataFrame, dict[str, 
         rows.selectExpr("*", """contains(value, '"') AS quoted""")
         .selectExpr(
             "*",
-            f"CASE WHEN quoted THEN {matches(whole(DOUBLED, delimiter))} END AS d",
+            f"CASE WHEN quoted THEN fits OR {matches(whole(DOUBLED, delimiter))} END AS d",
             """quoted AND contains(value, '\\\\"') AS back""",
             """quoted AND contains(value, '""') AS two""",
         )
@@ -200,17 +217,18 @@ def _with_quotes(rows: DataFrame, delimiter: str) -> tuple[DataFrame, dict[str, 
     return rows, {
         "escaped": "NOT d AND (s AND back OR p AND NOT o)",
         "doubled": "d AND NOT s",
-        "blanks": "CASE WHEN quoted AND (d OR s) THEN "
+        "blanks": "CASE WHEN quoted AND NOT fits AND (d OR s) THEN "
         f"{matches(blank_before_quote(delimiter))} AND NOT {tight} END",
         "opened": "o OR coalesce(p, false)",
-        "closed": f"CASE WHEN quoted THEN {matches(closing(delimiter))} END",
+        # The last line of a multi-line value has an odd number of quotes, and never fits.
+        "closed": f"CASE WHEN quoted AND NOT fits THEN {matches(closing(delimiter))} END",
     }
 
 
 def _first_lines(
     spark: SparkSession, files: Sequence[Row], dialect: Dialect, encoding: str | None
 ) -> dict[str, str]:
-    """Return the first row or line of names of each of some files."""
+    """Return the first row or header line of each of the files."""
     if dialect.header is None or not files:
         return {}
     from pyspark.sql import functions as F
@@ -232,12 +250,12 @@ def _first_lines(
 
 
 def _order(first: str, dialect: Dialect, file: str) -> tuple[int, ...] | None:
-    """Tell which columns the fields of a file are by its first line; None if it holds no names.
+    """Return the columns of a file's fields by its first line; None when it is not a header.
 
     Raises
     ------
     DataError
-        ``headers_differ`` when it holds other names.
+        ``headers_differ`` when it has other names.
     """
     if dialect.header is None:
         return None
@@ -249,10 +267,10 @@ def _order(first: str, dialect: Dialect, file: str) -> tuple[int, ...] | None:
         return tuple(dialect.header.index(name) for name in fields)
     shared = {*fields} & {*filter(None, dialect.header)}
     if not shared and any(map(is_number, fields)):
-        return None  # a row: only one of the files has a line of names
+        return None  # a row: not every file has a header
     raise DataError(
         "headers_differ",
-        f"{file!r} has other columns than the files beside it: "
+        f"{file!r} has other columns than the other files: "
         + "; ".join(
             f"{what} {', '.join(map(repr, names[:5]))}"
             for what, names in (

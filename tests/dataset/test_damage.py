@@ -11,7 +11,7 @@ import pytest
 
 from sparkml_dist import open_partitioned, partition
 from sparkml_dist.errors import StorageError
-from sparkml_dist.persistence.seal import sealed
+from sparkml_dist.persistence.checksums import with_checksum
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_a_cut_shard(data):
     path = f"{data.location}/{data.shards[1].file}"
     os.truncate(path, data.shards[1].bytes - 100)
     assert len(data.read_block(0)) == data.shards[0].rows
-    error = refused(lambda: data.read_block(1), "shard_truncated")
+    error = refused(lambda: data.read_block(1), "file_altered")
     assert data.shards[1].file in error.message
 
 
@@ -49,10 +49,10 @@ def test_any_changed_byte_is_noticed(data):
         try:
             data.read_block(0)
         except StorageError as error:
-            assert error.code == "shard_damaged", error
+            assert error.code == "file_altered", error
         else:
             unnoticed.append(position)
-        refused(data.verify, "shard_altered")
+        refused(data.verify, "file_altered")
     assert not unnoticed
 
 
@@ -61,28 +61,28 @@ def test_a_file_with_more_rows_than_the_manifest(data, row_group_rows):
     path = f"{data.location}/{data.shards[0].file}"
     table = pq.read_table(path)
     pq.write_table(pa.concat_tables([table, table]), path, row_group_size=row_group_rows)
-    refused(lambda: data.read_block(0), "shard_truncated")
+    refused(lambda: data.read_block(0), "file_altered")
     for groups in (None, [0]):
-        error = refused(lambda g=groups: data.read_block(0, g, verify=False), "shard_damaged")
-        assert f"where the manifest has {data.shards[0].rows:,}" in error.message
+        error = refused(lambda g=groups: data.read_block(0, g, verify=False), "file_altered")
+        assert f"instead of {data.shards[0].rows:,}" in error.message
 
 
 def test_a_missing_shard(data):
     os.remove(f"{data.location}/{data.shards[0].file}")
-    refused(lambda: data.read_block(0), "shard_missing")
+    refused(lambda: data.read_block(0), "file_not_found")
 
 
-def rewrite(data, change, *, seal):
+def rewrite(data, change, *, checksum):
     path = f"{data.location}/manifest.json"
     with open(path) as file:
         value = json.load(file)
     change(value)
     with open(path, "w") as file:
-        json.dump(sealed(value) if seal else value, file)
+        json.dump(with_checksum(value) if checksum else value, file)
 
 
 def test_an_altered_manifest(data):
-    rewrite(data, lambda v: v.update(seed=1), seal=False)
+    rewrite(data, lambda v: v.update(seed=1), checksum=False)
     refused(lambda: open_partitioned(data.location), "altered_manifest")
 
 
@@ -96,26 +96,26 @@ def test_an_altered_manifest(data):
     ],
 )
 def test_a_manifest_that_is_not_whole(data, change):
-    rewrite(data, change, seal=True)
+    rewrite(data, change, checksum=True)
     error = refused(lambda: open_partitioned(data.location), "altered_manifest")
-    assert "manifest.json" in error.message and "anew" in error.hint
+    assert "manifest.json" in error.message and "again" in error.hint
 
 
 def test_a_newer_protocol(data):
-    rewrite(data, lambda v: v.update(protocol=99), seal=True)
+    rewrite(data, lambda v: v.update(protocol=99), checksum=True)
     error = refused(lambda: open_partitioned(data.location), "newer_protocol")
     assert "Upgrade" in error.hint
 
 
 def test_a_manifest_of_something_else(data):
-    rewrite(data, lambda v: v.update(format="sparkml_dist.model"), seal=True)
+    rewrite(data, lambda v: v.update(format="sparkml_dist.model"), checksum=True)
     refused(lambda: open_partitioned(data.location), "not_a_manifest")
 
 
 def test_a_cut_manifest(data):
     path = f"{data.location}/manifest.json"
     os.truncate(path, 200)
-    refused(lambda: open_partitioned(data.location), "damaged_json")
+    refused(lambda: open_partitioned(data.location), "altered_manifest")
 
 
 def test_no_data_set_there(tmp_path):

@@ -30,7 +30,7 @@ def test_codes_are_places_among_the_classes():
     ],
 )
 def test_a_label_that_is_no_class_is_named(label, values, stranger):
-    with pytest.raises(DataError, match="unknown_label") as caught:
+    with pytest.raises(DataError, match="rows_changed") as caught:
         label.encode(pa.array(values))
     assert f"'state' holds {stranger}, which is not one of the 2 classes" in caught.value.message
     with pytest.raises(DataError, match="label_null"):

@@ -43,3 +43,34 @@ def test_an_array_of_columns(frame, kind):
 def test_names_reach_their_columns(frame):
     found = frame.select(*quoted(NAMES[:4])).columns
     assert found == NAMES[:4]
+
+
+def test_names_with_backticks_everywhere(spark):
+    """Each of these named its column within backticks, and failed on one in the name."""
+    from sparkml_dist import BaggingClassifier, FrequentItemsets, event_sequences
+    from sparkml_dist.metrics.evaluation import evaluate_classification
+
+    baskets = spark.createDataFrame([(["a", "b"],), (["a"],)], "`a``b` array<string>")
+    found = FrequentItemsets(itemsCol="a`b", minSupport=1.0).fit(baskets)
+    assert [r["items"] for r in found.itemsets.collect()] == [["a"]]
+    events = spark.createDataFrame(
+        [(1, 2, "x"), (1, 1, "y")], "```` long, `t``` long, `i``` string"
+    )
+    rows = event_sequences(events, entity="`", time="t`", item="i`").collect()
+    assert len(rows) == 1
+    df = spark.createDataFrame(
+        [(float(i), i % 2, 1.0) for i in range(20)], "`x``` double, `y``` int, `w``` double"
+    )
+    from sklearn.tree import DecisionTreeClassifier
+
+    model = BaggingClassifier(
+        estimator=DecisionTreeClassifier(),
+        featuresCols=["x`"],
+        labelCol="y`",
+        weightCol="w`",
+        numMembers=2,
+        numShards=1,
+    ).fit(df)
+    scored = model.transform(df)
+    scores = evaluate_classification(scored, label_col="y`", classes=model.classes, weight_col="w`")
+    assert scores.rows == 20

@@ -39,7 +39,7 @@ def test_given_number_of_shards():
         ({"shards": 0}, "invalid_param"),
         ({"shards": 2.5}, "invalid_param"),
         ({"shards": 101}, "too_many_shards"),
-        ({"shards": 2, "memory_per_task": "1g"}, "shards_and_memory"),
+        ({"shards": 2, "memory_per_task": "1g"}, "conflicting_params"),
         ({"memory_per_task": "lots"}, "invalid_param"),
         ({"memory_per_task": "1k"}, "memory_too_small"),
     ],

@@ -177,7 +177,7 @@ def test_refusals_before_any_training(spark, awkward, tmp_path, params, error, c
 
 
 def test_a_function_is_not_saved_as_a_pickle(tmp_path):
-    with pytest.raises(StorageError, match="builder_not_saved"):
+    with pytest.raises(ConfigurationError, match="param_not_saved"):
         KerasClassifier(builder=lambda: None).save(str(tmp_path / "learner"))
     assert not (tmp_path / "learner").exists()
 

@@ -189,5 +189,5 @@ def test_outputs_without_a_target_are_named(data, file):
 
 def test_a_model_of_several_outputs_is_no_sklearn_estimator(fitted):
     model, _ = fitted["towers"]
-    with pytest.raises(ConfigurationError, match="no_sklearn_kind"):
+    with pytest.raises(ConfigurationError, match="no_single_target"):
         model.to_sklearn()

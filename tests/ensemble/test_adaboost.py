@@ -122,7 +122,7 @@ def test_end_to_end(spark, tmp_path):
     assert found.stagedAccuracy(frame)[-1] == pytest.approx(right)
     assert all(abs(sum(r[2]) - 1) < 1e-6 for r in rows)
     sampled = AdaBoostClassifier(
-        **common, sampleRows=100, modelDir=str(tmp_path / "s"), stopMetric="accuracy"
+        **common, maxSamples=100, modelDir=str(tmp_path / "s"), stopMetric="accuracy"
     ).fit(frame)
     assert sampled.stagedAccuracy(frame)[-1] > 0.85
     saved = str(tmp_path / "copy")
@@ -148,7 +148,7 @@ def test_a_learner_no_better_than_chance(spark, cuts, tmp_path):
     frame = pd.DataFrame({"a": [0, 0, 1, 1] * 8, "b": [0, 1, 0, 1] * 8, "label": [0, 1, 1, 1] * 8})
     data = partition(spark.createDataFrame(frame), tmp_path / "x", label="label", shards=1)
     dummy = DummyClassifier(strategy="most_frequent")
-    for settings in ({}, {"sampleRows": 20}):
+    for settings in ({}, {"maxSamples": 20}):
         model = fitted(data, estimator=dummy, **settings)
         assert model.summary["stop"] == "chance"
         assert model.numMembers == 1
@@ -185,7 +185,7 @@ def test_samples_are_nearly_as_good(cuts):
     kept = Validation(0.1, 0).mask(block.key)
     scores = {}
     for rows in (None, 900):
-        model = fitted(data, **settings, sampleRows=rows)
+        model = fitted(data, **settings, maxSamples=rows)
         right = predict(model, block.X[kept]).argmax(1) == block.y[kept]
         scores[rows] = right.mean()
     assert model.summary["sample_rows"] == 900
@@ -196,10 +196,20 @@ def test_samples_are_nearly_as_good(cuts):
     assert scores[900] > scores[None] - 0.04
 
 
+def test_samples_may_be_a_share(cuts):
+    data = cuts["iris", 1]
+    share, count = (
+        fitted(data, estimator=TREE, numMembers=2, maxSamples=n) for n in (0.5, data.n_rows // 2)
+    )
+    assert share.summary["sample_rows"] == count.summary["sample_rows"] == data.n_rows // 2
+    files = [{f.sha256 for f in m.files if f.name.endswith(".skops")} for m in (share, count)]
+    assert files[0] == files[1]
+
+
 def test_row_weights_are_exact_beside_samples(cuts, tmp_path):
     """What passes over shards add up is what one array of all rows would tell."""
     data = cuts["digits", 3]
-    model = fitted(data, estimator=TREE, numMembers=6, sampleRows=400)
+    model = fitted(data, estimator=TREE, numMembers=6, maxSamples=400)
     block = whole(data)
     weight = np.ones(len(block))
     for m, learner in enumerate(model._bank().load().learners):
@@ -253,7 +263,7 @@ def test_sparse_rows_and_rows_by_weight(spark, tmp_path):
     block = whole(data)
     for learner in (STUMP, NearestCentroid()):
         models = [
-            fitted(data, estimator=learner, numMembers=4, sampleRows=rows) for rows in (None, 300)
+            fitted(data, estimator=learner, numMembers=4, maxSamples=rows) for rows in (None, 300)
         ]
         for model in models:
             assert (predict(model, block.X).argmax(1) == block.y).mean() > 0.85
@@ -289,7 +299,7 @@ def test_it_ends_when_the_score_no_longer_improves(cuts, rows):
     data = cuts["digits", 3]
     model = fitted(
         data, estimator=TREE, numMembers=60, stopMetric="accuracy", tol=0.02, patience=2,
-        sampleRows=rows,
+        maxSamples=rows,
     )  # fmt: skip
     curve = model.summary["curve"]
     assert curve["stopped"]
@@ -310,7 +320,7 @@ def test_it_ends_when_the_score_no_longer_improves(cuts, rows):
 def test_other_scores(cuts, metric):
     data = cuts["breast_cancer", 3]
     curves = [
-        fitted(data, numMembers=5, stopMetric=metric, sampleRows=rows).summary["curve"]
+        fitted(data, numMembers=5, stopMetric=metric, maxSamples=rows).summary["curve"]
         for rows in (None, 560)
     ]
     assert [len(c["scores"]) for c in curves] == [5, 5]
@@ -327,7 +337,7 @@ class TestResume:
     @pytest.mark.parametrize("rows", [None, 500], ids=["all rows", "samples"])
     def test_only_missing_rounds_are_fitted(self, cuts, tmp_path, rows):
         data, folder = cuts["digits", 3], tmp_path / "m"
-        settings = self.settings | {"modelDir": str(folder), "sampleRows": rows}
+        settings = self.settings | {"modelDir": str(folder), "maxSamples": rows}
         first = AdaBoostClassifier(**settings).fit(data)
         assert first.summary["fitted_now"] == 6
         (folder / "manifest.json").unlink()
@@ -349,7 +359,7 @@ class TestResume:
         from sparkml_dist.ensemble.adaboost.sampled import SampledBoosting
 
         data, folder = cuts["digits", 3], tmp_path / "m"
-        estimator = AdaBoostClassifier(**self.settings, sampleRows=500, modelDir=str(folder))
+        estimator = AdaBoostClassifier(**self.settings, maxSamples=500, modelDir=str(folder))
         whole_fit = estimator.fit(data)
         shutil.rmtree(folder)
 
@@ -384,8 +394,8 @@ class TestResume:
     def test_another_plan_is_refused(self, cuts, tmp_path):
         settings = {"estimator": STUMP, "numMembers": 1, "modelDir": str(tmp_path / "m")}
         AdaBoostClassifier(**settings).fit(cuts["iris", 1])
-        with pytest.raises(ConfigurationError, match="sampleRows: None stored, 50 now"):
-            AdaBoostClassifier(**settings, sampleRows=50, resume=True).fit(cuts["iris", 1])
+        with pytest.raises(ConfigurationError, match="maxSamples: None before, 50 now"):
+            AdaBoostClassifier(**settings, maxSamples=50, resume=True).fit(cuts["iris", 1])
 
 
 def test_a_class_that_a_sample_lacks_is_no_trouble(spark, tmp_path):
@@ -394,7 +404,7 @@ def test_a_class_that_a_sample_lacks_is_no_trouble(spark, tmp_path):
     X = rng.normal(size=(603, 2)) + np.array([0, 4, -6])[y][:, None]
     frame = pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "label": y})
     data = partition(spark.createDataFrame(frame), tmp_path / "d", label="label", shards=3)
-    model = fitted(data, estimator=DecisionTreeClassifier(max_depth=2), sampleRows=30, numMembers=8)
+    model = fitted(data, estimator=DecisionTreeClassifier(max_depth=2), maxSamples=30, numMembers=8)
     block = whole(data)
     assert predict(model, block.X).shape == (603, 3)
     assert (predict(model, block.X).argmax(1) == block.y).mean() > 0.95
@@ -417,8 +427,8 @@ def test_kept_rows_must_be_there(cuts):
         ({"estimator": None}, "no_estimator"),
         ({"numMembers": 0}, "invalid_param"),
         ({"learningRate": 0.0}, "invalid_param"),
-        ({"sampleRows": 0}, "invalid_param"),
-        ({"stopMetric": "rmse"}, "unknown_score"),
+        ({"maxSamples": 0}, "invalid_param"),
+        ({"stopMetric": "rmse"}, "invalid_param"),
         ({"stopMetric": "auc", "validationFraction": 1.0}, "invalid_param"),
         ({"patience": 0}, "invalid_param"),
         ({"memoryPerTask": "much"}, "invalid_param"),

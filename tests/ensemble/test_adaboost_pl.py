@@ -166,7 +166,7 @@ def test_failures_name_shard_and_member(shards):
         ({"estimator": None}, "no_estimator"),
         ({"numMembers": 0}, "invalid_param"),
         ({"learningRate": -1.0}, "invalid_param"),
-        ({"sampleRows": 5}, "unknown_param"),
+        ({"maxSamples": 5}, "unknown_param"),
     ],
 )
 def test_settings_are_checked(settings, code, shards):
@@ -189,7 +189,7 @@ def test_a_shard_without_weight_is_named(spark, tmp_path):
     ):
         with pytest.raises(SparkMLDistError, match=rf"shard(\(s\))? {empty} .*no weight") as caught:
             estimator.fit(data)
-        assert caught.value.code == "no_weight"
+        assert caught.value.code == "weight_zero"
 
 
 def test_a_round_that_fails_names_member_and_shard(shards):

@@ -175,7 +175,7 @@ def test_regressors_out_of_bag_and_in_waves(diabetes):
     ("settings", "code"),
     [
         ({"method": "balanced"}, "invalid_param"),
-        ({"stopMetric": "auc"}, "unknown_score"),
+        ({"stopMetric": "auc"}, "invalid_param"),
         ({"stopMetric": "rmse", "validationFraction": 1.0}, "invalid_param"),
         ({"estimator": TREE}, "not_a_regressor"),
     ],
@@ -215,7 +215,7 @@ def test_rows_kept_from_members_are_never_learnt_from(shards):
         assert counts.sum() == bag.rows > 0
     with pytest.raises(DataError, match="kept from it") as error:
         Bag.of(block, Draw(5, 3, Sampling.of("pasting"), Validation(1.0, 3)), traits)
-    assert error.value.code == "nothing_left"
+    assert error.value.code == "no_training_rows"
 
 
 def test_a_saved_estimator_keeps_the_order_of_many_learners(spark, tmp_path):

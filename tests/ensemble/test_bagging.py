@@ -283,7 +283,7 @@ class TestResume:
 
     def test_another_plan_is_refused_with_the_difference(self, shards, tmp_path):
         self.estimator(tmp_path / "a").fit(shards)
-        with pytest.raises(ConfigurationError, match="seed: 9 stored, 10 now"):
+        with pytest.raises(ConfigurationError, match="seed: 9 before, 10 now"):
             self.estimator(tmp_path / "a", resume=True, seed=10).fit(shards)
 
     def test_a_folder_of_something_else_is_kept(self, shards, tmp_path):
@@ -318,14 +318,14 @@ def test_a_failing_member_is_named_and_the_others_stay(shards, tmp_path):
             voting="hard",
             modelDir=str(tmp_path / "m"),
         ).fit(shards)
-    assert caught.value.code == "members_failed"
+    assert caught.value.code == "member_failed"
     assert "3 of 3 members failed; member 0 on shard 0" in caught.value.message
     assert "cannot learn from this" in caught.value.message
     assert not (tmp_path / "m" / "manifest.json").exists()
 
 
 def test_untrusted_types_are_refused_when_they_are_written(shards):
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(StorageError) as caught:
         BaggingClassifier(estimator=Brittle(1e9), numMembers=1, voting="hard").fit(shards)
     assert caught.value.code == "untrusted_type"
     assert "Brittle" in caught.value.message

@@ -29,6 +29,10 @@ def test_bags_differ_between_members_and_repeat_within_one():
     first, second = poisson_counts(KEYS, 1.0, 1, 0), poisson_counts(KEYS, 1.0, 1, 1)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
     assert np.array_equal(first[::-1], poisson_counts(KEYS[::-1], 1.0, 1, 0))
+    # In any version: members that are added by a resumed fit draw as those before.
+    some = np.array([0, 1, -1, 7, 2**62, -(2**62), 12345, 99])
+    assert poisson_counts(some, 1.0, 1, 0).tolist() == [2, 0, 0, 0, 0, 2, 1, 2]
+    assert poisson_counts(some, 1.0, 1, 1).tolist() == [2, 1, 2, 3, 1, 2, 1, 1]
     out_of_bag = (first == 0).mean()
     assert abs(out_of_bag - np.exp(-1)) < 0.01
 
@@ -51,6 +55,14 @@ def test_feature_subsets():
     assert Sampling.of("bagging").features(10, 0, 0) is None
 
 
+def test_counts_are_shares_of_what_there_is():
+    assert Sampling.of("pasting", 25).sized(100).max_samples == 0.25
+    assert Sampling.of("bagging", 1).sized(100).max_samples == 0.01  # one row
+    assert Sampling.of("bagging", 1.0).sized(100).max_samples == 1.0  # all of them
+    assert Sampling.of("bagging", 500).sized(100).max_samples == 1.0
+    assert Sampling.of("patches", 25, 3).features(10, 0, 0).size == 3
+
+
 def test_member_seeds_differ():
     assert len({member_seed(0, m) for m in range(1000)}) == 1000
     assert all(0 <= member_seed(s, 0) < 2**31 for s in range(-5, 5))
@@ -62,6 +74,8 @@ def test_member_seeds_differ():
         (("boosting",), "invalid_param"),
         (("bagging", 0.0), "invalid_param"),
         (("bagging", 1.5), "invalid_param"),
+        (("bagging", 0), "invalid_param"),
+        (("balanced", 100), "invalid_param"),
         (("patches", None, 2.0), "invalid_param"),
     ],
 )

@@ -61,4 +61,4 @@ def test_a_fraction_without_rows(shards):
         BlendingClassifier(estimators=BASES, validationFraction=1.5).fit(shards)
     with pytest.raises(DataError) as error:
         BlendingClassifier(estimators=BASES[:1], validationFraction=1e-9).fit(shards)
-    assert error.value.code == "no_level_one_rows"
+    assert error.value.code == "no_validation_rows"

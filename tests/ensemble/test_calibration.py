@@ -246,8 +246,8 @@ def test_bad_settings_and_data(binary, tmp_path):
         return error.value.code
 
     model = binary.model
-    assert code(ConfigurationError) == "invalid_param"
-    assert code(ConfigurationError, model=model, estimator=binary.bagging) == "invalid_param"
+    assert code(ConfigurationError) == "conflicting_params"
+    assert code(ConfigurationError, model=model, estimator=binary.bagging) == "conflicting_params"
     assert code(ConfigurationError, model=binary.bagging) == "not_a_classifier"
     assert code(ConfigurationError, estimator=model) == "not_a_classifier"
     assert code(ConfigurationError, model=model, method="beta") == "invalid_param"
@@ -257,9 +257,9 @@ def test_bad_settings_and_data(binary, tmp_path):
     assert code(DataError, data=binary.held.drop("x3"), model=model) == "column_not_found"
     assert code(DataError, model=model, weightCol="wait") == "column_not_found"
     strangers = binary.held.selectExpr("* EXCEPT (label)", "'other' AS label")
-    assert code(DataError, data=strangers, model=model) == "no_calibration_rows"
+    assert code(DataError, data=strangers, model=model) == "unknown_label"
     inside = {"model": model, "modelDir": model.folder.location, "overwrite": True}
-    assert code(StorageError, **inside) == "output_exists"
+    assert code(StorageError, **inside) == "output_is_input"
     data = partition(binary.train, tmp_path / "d", label="label", features=["x*"], shards=1)
     assert code(ConfigurationError, data=data, model=model) == "dataframe_needed"
 
@@ -330,8 +330,8 @@ def test_reliability_refuses_what_it_cannot_judge(binary, spark):
         reliability(predictions, **settings, of="c2")
     with pytest.raises(DataError, match="column_not_found"):
         reliability(predictions, **settings, probability_col="probabilities")
-    with pytest.raises(DataError, match="empty_data"):
+    with pytest.raises(DataError, match="unknown_label"):
         reliability(predictions, label_col="label", classes=["a", "b"])
     bad = spark.createDataFrame([(0, [float("nan"), 0.5])], "label int, probability array<double>")
-    with pytest.raises(DataError, match="probability_not_finite"):
+    with pytest.raises(DataError, match="prediction_not_finite"):
         reliability(bad, label_col="label", classes=[0, 1])

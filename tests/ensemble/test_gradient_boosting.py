@@ -134,10 +134,10 @@ def test_digits(spark, home):
 @pytest.mark.parametrize(
     ("learner", "settings"),
     [
-        (TREE, {"shardsPerStage": 3}),
+        (TREE, {"shardsPerMember": 3}),
         (HISTOGRAM, {"lineSearch": "stage"}),
-        (HISTOGRAM, {"shardsPerStage": 1, "maxSamples": 0.7}),
-        (KNeighborsRegressor(20), {"shardsPerStage": 2}),
+        (HISTOGRAM, {"shardsPerMember": 1, "maxSamples": 0.7}),
+        (KNeighborsRegressor(20), {"shardsPerMember": 2}),
     ],
     ids=["trees-3", "histograms-2", "histograms-1", "neighbours-2"],
 )
@@ -153,7 +153,7 @@ def test_several_shards(thirds, learner, settings):
         alone = PlainClassifier(n_estimators=8, learning_rate=0.5)
         block = thirds.read_block(0)
         assert found < log_loss(test.label, alone.fit(block.X, block.y).predict_proba(X)) - 0.01
-    width = settings.get("shardsPerStage", 2)
+    width = settings.get("shardsPerMember", 2)
     turns = [m["shards"][0] for m in model.summary["members"]]
     expected = [sorted((t * width + j) % 3 for j in range(width)) for t in range(8)]
     assert turns == [shard for stage in expected for shard in stage]
@@ -162,7 +162,7 @@ def test_several_shards(thirds, learner, settings):
 def test_the_model_is_the_sum_that_it_was_fitted_as(thirds):
     """Stages by hand: gradients of rows of the stage's shards, a step from those of the next."""
     model = GradientBoostingClassifier(
-        estimator=Ridge(), numMembers=3, learningRate=0.5, shardsPerStage=1, lineSearch="stage"
+        estimator=Ridge(), numMembers=3, learningRate=0.5, shardsPerMember=1, lineSearch="stage"
     ).fit(thirds)
     blocks = [thirds.read_block(s) for s in range(3)]
     loss = model._scorer().loss
@@ -213,7 +213,7 @@ def test_early_stopping(spark, home, shards_per_stage):
         estimator=TREE,
         numMembers=60,
         learningRate=0.5,
-        shardsPerStage=shards_per_stage,
+        shardsPerMember=shards_per_stage,
         stopMetric="log_loss",
         patience=4,
         validationFraction=0.2,
@@ -238,8 +238,8 @@ def test_early_stopping(spark, home, shards_per_stage):
 @pytest.mark.parametrize(
     ("learner", "settings"),
     [
-        (HISTOGRAM, {"shardsPerStage": 2, "lineSearch": "stage"}),
-        (Ridge(), {"shardsPerStage": 1, "lineSearch": "stage"}),
+        (HISTOGRAM, {"shardsPerMember": 2, "lineSearch": "stage"}),
+        (Ridge(), {"shardsPerMember": 1, "lineSearch": "stage"}),
         (TREE, {}),
     ],
     ids=["histograms-2", "ridge-1", "trees"],
@@ -278,7 +278,7 @@ def test_a_fit_that_broke_off_ends_with_the_same_model(
 def test_another_plan_is_not_resumed(thirds, tmp_path):
     settings = {"estimator": TREE, "numMembers": 1, "modelDir": str(tmp_path / "m")}
     GradientBoostingClassifier(**settings).fit(thirds)
-    with pytest.raises(ConfigurationError, match=r"learningRate: 0\.1 stored, 0\.3 now"):
+    with pytest.raises(ConfigurationError, match=r"learningRate: 0\.1 before, 0\.3 now"):
         GradientBoostingClassifier(**settings, learningRate=0.3, resume=True).fit(thirds)
 
 
@@ -288,7 +288,7 @@ def test_saved_and_loaded_in_every_mode(spark, tmp_path):
     frame["label"] = np.array(["low", "mid", "high"])[frame.label]
     df = spark.createDataFrame(frame)
     boosting = GradientBoostingClassifier(
-        estimator=TREE, numMembers=4, learningRate=0.5, numShards=2, shardsPerStage=2
+        estimator=TREE, numMembers=4, learningRate=0.5, numShards=2, shardsPerMember=2
     )
     model = boosting.fit(df)
     assert isinstance(model, GradientBoostingClassificationModel)
@@ -370,7 +370,7 @@ def test_missing_values_where_the_learner_takes_them(spark, home):
     ("settings", "code", "match"),
     [
         ({"estimator": DecisionTreeClassifier()}, "not_a_regressor", "must be a regressor"),
-        ({"loss": "squared_error"}, "unknown_loss", "must be one of log_loss"),
+        ({"loss": "squared_error"}, "invalid_param", "must be one of log_loss"),
         ({"lineSearch": "newton"}, "invalid_param", "leaf, row, stage, none"),
         ({"estimator": Ridge(), "lineSearch": "leaf"}, "invalid_param", "single trees"),
         (
@@ -381,8 +381,8 @@ def test_missing_values_where_the_learner_takes_them(spark, home):
         ({"numMembers": 0}, "invalid_param", "numMembers must be >= 1. Got 0."),
         ({"learningRate": 0.0}, "invalid_param", "must be > 0"),
         ({"maxSamples": 1.5}, "invalid_param", "maxSamples"),
-        ({"shardsPerStage": 4}, "invalid_param", "has 3 shards"),
-        ({"stopMetric": "rmse"}, "unknown_score", "stopMetric"),
+        ({"shardsPerMember": 4}, "invalid_param", "has 3 shards"),
+        ({"stopMetric": "rmse"}, "invalid_param", "stopMetric"),
         ({"stopMetric": "auc", "validationFraction": 0.0}, "invalid_param", "between 0 and 1"),
         ({"estimator": Ridge(alpha=-1)}, "invalid_estimator_parameter", "alpha"),
     ],
@@ -398,7 +398,7 @@ def test_scores_that_diverge_and_learners_that_fail_are_told(thirds, diabetes):
         GradientBoostingRegressor(estimator=Ridge(), numMembers=3, learningRate=1e308).fit(diabetes)
     assert error.value.code == "diverged"
     learner = KNeighborsRegressor(n_neighbors=10_000)
-    boosting = GradientBoostingClassifier(estimator=learner, numMembers=3, shardsPerStage=3)
+    boosting = GradientBoostingClassifier(estimator=learner, numMembers=3, shardsPerMember=3)
     with pytest.raises(TrainingError, match=r"shard 0, in stage 1: .*n_neighbors"):
         boosting.fit(thirds)
 

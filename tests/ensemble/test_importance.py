@@ -208,7 +208,7 @@ def test_bad_settings_and_data(bagging, held):
             bagging.permutationImportance(df, **settings)
         return error.value.code
 
-    assert code(ConfigurationError, metric="rmse") == "unknown_score"
+    assert code(ConfigurationError, metric="rmse") == "invalid_param"
     assert code(ConfigurationError, repeats=0) == "invalid_param"
     assert code(ConfigurationError, maxRows=1) == "invalid_param"
     assert code(ConfigurationError, features=["x9"]) == "unknown_feature"

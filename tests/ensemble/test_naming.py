@@ -125,7 +125,7 @@ def test_columns_by_name():
 def test_a_column_that_there_is_not(learner):
     with pytest.raises(ConfigurationError, match="'agee'.*Did you mean 'age'") as caught:
         unknown_columns(learner, ["age", "pay"])
-    assert caught.value.code == "column_not_found"
+    assert caught.value.code == "unknown_feature"
 
 
 def test_categories_by_name():

@@ -38,7 +38,7 @@ class TestFailures:
         outcomes = [outcome(0), outcome(1, broken), outcome(2), outcome(3, broken)]
         with pytest.raises(TrainingError) as caught:
             raise_failures(outcomes, plans((0,), (1,), (2,), (1,)))
-        assert caught.value.code == "members_failed"
+        assert caught.value.code == "member_failed"
         assert "2 of 4 members failed; member 1 on shard 1" in caught.value.message
         assert "No member succeeded on shard(s) 1." in caught.value.message
         assert "committed" in caught.value.hint
@@ -51,10 +51,10 @@ class TestFailures:
         assert "No member succeeded" not in caught.value.message
 
     def test_an_error_of_ours_keeps_its_kind(self):
-        cut = StorageError("shard_truncated", "Shard 1 is cut.", "Cut anew.")
+        cut = StorageError("file_altered", "Shard 1 is cut.", "Cut anew.")
         with pytest.raises(StorageError, match="Shard 1 is cut") as caught:
             raise_failures([outcome(0), outcome(1, cut)], plans((0,), (1,)))
-        assert caught.value.code == "shard_truncated"
+        assert caught.value.code == "file_altered"
 
 
 def data(*, layout="columns", missing=(), rows=10, features=3):

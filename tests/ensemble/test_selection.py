@@ -151,7 +151,7 @@ def test_rows_that_do_not_fit_are_sampled(shards, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
-        ({"stopMetric": "rmse"}, "unknown_score"),
+        ({"stopMetric": "rmse"}, "invalid_param"),
         ({"numMembers": 0}, "invalid_param"),
         ({"initialMembers": -1}, "invalid_param"),
         ({"numBags": 0}, "invalid_param"),

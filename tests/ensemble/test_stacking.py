@@ -314,7 +314,7 @@ def test_one_key_for_all_rows_is_an_error(spark, tmp_path):
     data = partition(df, tmp_path / "d", label="label", features="a", key="key", shards=1)
     with pytest.raises(DataError) as error:
         StackingClassifier(estimators=BASES[:1]).fit(data)
-    assert error.value.code == "nothing_left"
+    assert error.value.code == "no_training_rows"
 
 
 def test_groups_of_level_one_fit_the_memory(shards):
@@ -352,7 +352,7 @@ def test_names_of_features_may_not_clash(spark, tmp_path):
     data = partition(spark.createDataFrame(frame), tmp_path / "d", label="label", shards=1)
     with pytest.raises(ConfigurationError, match="'bayes:1'") as error:
         StackingClassifier(estimators=BASES[:1], passthrough=True).fit(data)
-    assert error.value.code == "name_clash"
+    assert error.value.code == "duplicate_names"
     assert StackingClassifier(estimators=BASES[:1]).fit(data).levelOneNames == ["bayes:1"]
 
 

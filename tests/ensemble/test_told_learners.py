@@ -116,7 +116,7 @@ METHODS = {
     "balanced": BaggingClassifier(estimator=TREE, method="balanced", numMembers=2),
     "ivotes": IVotesClassifier(estimator=TREE, numMembers=3, biteSize=200),
     "adaboost": AdaBoostClassifier(estimator=TREE, numMembers=2),
-    "sampled adaboost": AdaBoostClassifier(estimator=TREE, numMembers=2, sampleRows=300),
+    "sampled adaboost": AdaBoostClassifier(estimator=TREE, numMembers=2, maxSamples=300),
     "adaboost-pl": AdaBoostPLClassifier(estimator=TREE, numMembers=2),
     "voting": VotingClassifier(estimators=[("t", TREE), ("l", SMALL)]),
     "stacking": StackingClassifier(estimators=[("t", TREE)], finalEstimator=SMALL, numFolds=2),
@@ -192,7 +192,7 @@ def test_a_column_that_there_is_not_is_refused_before_the_fit(spark):
     learner = HistGradientBoostingClassifier(monotonic_cst={"aa": 1})
     with pytest.raises(ConfigurationError, match="'aa'") as caught:
         BaggingClassifier(estimator=learner, numShards=1).fit(spark.createDataFrame(rows()))
-    assert caught.value.code == "column_not_found"
+    assert caught.value.code == "unknown_feature"
 
 
 def shops(spark):

@@ -20,7 +20,7 @@ from sparkml_dist import (
 from sparkml_dist.ensemble.bank import MemberBank
 from sparkml_dist.ensemble.dry_fit import _answers
 from sparkml_dist.ensemble.stored_member import StoredMember
-from sparkml_dist.errors import ConfigurationError, StorageError, TrainingError
+from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
 from tests.ensemble import told_models
 from tests.ensemble.told_models import Own
@@ -49,7 +49,7 @@ def test_types_are_asked_for_before_a_member_is_fitted(table, tmp_path, name):
     _answers.clear()
     marks = tmp_path / "marks"
     marks.mkdir()
-    with pytest.raises(TrainingError, match="not on the allow-list") as caught:
+    with pytest.raises(StorageError, match="not on the allow-list") as caught:
         estimators(str(marks))[name].setModelDir(str(tmp_path / "m")).fit(table)
     assert caught.value.code == "untrusted_type"
     assert f'trustedTypes=["{NAME}"]' in caught.value.hint
@@ -61,7 +61,7 @@ def test_types_are_asked_for_before_a_member_is_fitted(table, tmp_path, name):
 
 def test_all_types_of_all_learners_are_in_one_list(table, monkeypatch):
     two = [("o", Own()), ("p", make_pipeline(SelectKBest(told_models.score, k=1), Own()))]
-    with pytest.raises(TrainingError) as caught:
+    with pytest.raises(StorageError) as caught:
         VotingClassifier(estimators=two, numShards=1).fit(table)
     assert f'trustedTypes=["{NAME}", "tests.ensemble.told_models.score"]' in caught.value.hint
 

@@ -210,8 +210,8 @@ OPTIONS = {
             [
                 ("--method", "lof", "--neighbors", "2"),
                 ("--method", "robust-z"),
-                ("--method", "extended", "--trees", "2"),
-                ("--trees", "2", "--samples", "2"),
+                ("--method", "extended", "--members", "2"),
+                ("--members", "2", "--max-samples", "2"),
                 ("--contamination", "0.5"),
                 ("--contamination", "nan"),
             ]

@@ -41,7 +41,7 @@ def test_nothing_is_set_that_was_not_asked_for():
 def test_options_become_an_estimator():
     args = parsed(
         *("--model", "cnn", "--input-shape", "8,8,1", "--validation-fraction", 0.2),
-        *("--patience", 3, "--monitor", "val_accuracy", "--min-delta", 0.01, "--tensorboard"),
+        *("--patience", 3, "--stop-metric", "val_accuracy", "--tol", 0.01, "--tensorboard"),
         *("--class-weight", '{"3": 2}', "--checkpoint-every", 50, "--max-restarts", 1),
         *("--learning-rate-scaling", "sqrt", "--warmup-epochs", 1.5, "--clip-norm", 1),
         *("--accumulate", 2, "--mixed-precision", "bfloat16", "--compression", "fp16"),
@@ -85,8 +85,8 @@ def test_options_choose_the_kind_of_network():
         (["--targets", '{"a": '], "must be a JSON object"),
         (["--regression", "--class-weight", "balanced"], "is for classes"),
         (["--inputs", '{"a": "x"}', "--input-shape", "3"], "is for one input"),
-        (["--patience", "2", "--monitor", "val_loss"], "needs --validation-fraction"),
-        (["--min-delta", "0.1"], "needs --patience or --restore-best"),
+        (["--patience", "2", "--stop-metric", "val_loss"], "needs --validation-fraction"),
+        (["--tol", "0.1"], "needs --patience or --restore-best"),
         (["--class-weight", "even"], "must be balanced or a JSON object"),
         (["--validation-fraction", "1"], "between 0 and 1"),
         (["--mixed-precision", "fp8"], "invalid choice"),

@@ -87,7 +87,7 @@ def test_how_files_are_read(tmp_path):
         ("train_ensemble", ["--estimator-params", "[1]"], "JSON object"),
         ("train_ensemble", ["--method", "boosting"], "invalid choice"),
         ("train_ensemble", ["--format", "xlsx"], "invalid choice"),
-        ("train_ensemble", ["--max-samples", "1.5"], "between 0 and 1"),
+        ("train_ensemble", ["--max-samples", "1.5"], "must be a share such as 0.5"),
         ("train_ensemble", ["--seed", "-1"], ">= 0"),
         ("train_ensemble", ["--delimiter", "::"], "one character"),
         ("train_ensemble", ["--decimal", "'"], "invalid choice"),

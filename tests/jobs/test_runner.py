@@ -135,16 +135,16 @@ def test_an_error_behind_an_error_is_found():
 
 
 @pytest.mark.parametrize(
-    ("text", "code"),
+    ("text", "code", "status"),
     [
-        ("java.lang.OutOfMemoryError: Java heap space", "jvm_out_of_memory"),
-        ("Python worker exited unexpectedly (crashed)", "worker_died"),
-        ("java.io.IOException: No space left on device", "disk_full"),
+        ("java.lang.OutOfMemoryError: Java heap space", "jvm_out_of_memory", 12),
+        ("Python worker exited unexpectedly (crashed)", "worker_died", 12),
+        ("java.io.IOException: No space left on device", "disk_full", 14),
     ],
 )
-def test_what_spark_says_of_resources(text, code):
+def test_what_spark_says_of_resources(text, code, status):
     found = as_toolkit_error(RuntimeError(text))
-    assert (found.code, found.exit_status) == (code, 12)
+    assert (found.code, found.exit_status) == (code, status)
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def test_refused_to_a_job_that_holds_out_other_rows(cut):
 
 
 def test_refused_where_nothing_was_cut(tmp_path):
-    with pytest.raises(StorageError, match="no_shards"):
+    with pytest.raises(StorageError, match="not_a_dataset"):
         JobOutput(Folder.at(str(tmp_path))).lend_shards(PLAN)
 
 

@@ -136,8 +136,8 @@ def test_bad_predictions_are_refused(spark):
     good = {"label": ["a", "b"], "prediction": [0, 1], "probability": [[0.9, 0.1], [0.2, 0.8]]}
     cases = {
         "label_null": {"label": ["a", None]},
-        "unknown_prediction": {"prediction": [0, 2]},
-        "probability_not_finite": {"probability": [[0.9, 0.1], [float("nan"), 1.0]]},
+        "invalid_prediction": {"prediction": [0, 2]},
+        "prediction_not_finite": {"probability": [[0.9, 0.1], [float("nan"), 1.0]]},
     }
     for code, change in cases.items():
         df = frame(spark, **{**good, **change})

@@ -90,8 +90,8 @@ def test_encoded_features_and_their_faults(mixed):
     assert local.predict_proba(frame.head(0)).shape == (0, 2)
     assert local.predict(X[:0]).shape == (0,)
     for bad, code in [
-        (X[:, :3], "feature_count"),
-        (X[0], "feature_count"),
+        (X[:, :3], "vector_length"),
+        (X[0], "vector_length"),
         (frame.rename(columns={"word": "wort"}), "column_not_found"),
         (frame.assign(x="much"), "non_numeric_feature"),
         (frame.assign(array=[[1.0, 2.0]] * len(frame)), "vector_length"),

@@ -256,7 +256,7 @@ def test_models_that_combine_in_another_way_say_so(tmp_path):
 
     with pytest.raises(ConfigurationError) as caught:
         model_of(Other()).export_onnx(tmp_path / "model.onnx")
-    assert caught.value.code == "onnx_not_covered"
+    assert caught.value.code == "onnx_not_supported"
     assert not (tmp_path / "model.onnx").exists()
 
 

@@ -111,7 +111,7 @@ def test_a_folder_may_itself_be_reached_by_a_link(tmp_path):
 def test_a_name_stands_in_a_manifest_once(tmp_path):
     folder = Folder(str(tmp_path))
     assert check_names(["a.npz", "b/a.npz"], folder) == ["a.npz", "b/a.npz"]
-    with pytest.raises(StorageError, match=r"name_twice.*'a\.npz' twice"):
+    with pytest.raises(StorageError, match=r"altered_manifest.*'a\.npz' twice"):
         check_names(["a.npz", "b.npz", "a.npz"], folder)
     with pytest.raises(StorageError, match="name_outside_folder"):
         check_names(["a.npz", "../b.npz"], folder)

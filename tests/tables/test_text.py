@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from sparkml_dist.errors import ConfigurationError, DataError, SparkMLDistError, StorageError
 from sparkml_dist.tables.read import read_table
 from sparkml_dist.tables.schema import TableSchema
+from sparkml_dist.tables.text import TextTable
 
 AWKWARD = [
     'He said, "hi"',
@@ -142,6 +143,117 @@ def test_types_are_those_of_the_whole_column(spark, write):
     assert "two\n\nlines" in column(table, "t")
 
 
+NUMBERS = "".join(f"{i},{i}.5,{i % 3}\n" for i in range(300))
+
+
+@pytest.mark.parametrize(
+    ("last", "kind", "value"),
+    [
+        ("1d", "string", "1d"),
+        ("2F", "string", "2F"),
+        ("0x1p3", "string", "0x1p3"),
+        ("word", "string", "word"),
+        ("-", "string", "-"),
+        ("1\u2028", "string", "1\u2028"),
+        ('"1,5"', "string", "1,5"),
+        ("", "double", None),
+        ('""', "double", None),
+        ("  ", "double", None),
+        ("?", "double", None),
+        ("nan", "double", None),
+        ("NaN", "double", None),
+        ("Infinity", "double", float("inf")),
+        ("-inf", "double", float("-inf")),
+        ("1e999", "double", float("inf")),
+        ("1e-999", "double", 0.0),
+        ("1E300", "double", 1e300),
+        (" 7 ", "double", 7.0),
+        ("\u00a07", "double", 7.0),
+        ('"7"', "double", 7.0),
+        ("+.5", "double", 0.5),
+    ],
+)
+def test_the_last_of_many_numbers(spark, write, last, kind, value):
+    path = write("t.csv", f"a,b,label\n{NUMBERS}1000,{last},1\n")
+    table = read_table(spark, path)
+    assert dict(table.df.dtypes) == {"a": "double", "b": kind, "label": "bigint"}
+    found = table.df.collect()
+    assert len(found) == 301
+    assert [row["b"] for row in found if row["a"] == 1000] == [value]
+
+
+def test_tables_of_numbers_are_told_by_their_lines(spark, write, tmp_path, monkeypatch):
+    looked = []
+    look = TextTable._count_kinds
+    monkeypatch.setattr(
+        TextTable,
+        "_count_kinds",
+        lambda self, df, n, *rest: looked.extend(n) or look(self, df, n, *rest),
+    )
+    files = [
+        ("a,b,label\n" + NUMBERS, []),
+        (NUMBERS, []),
+        (NUMBERS.replace(",", "\t"), []),
+        ("a,b,label\n" + NUMBERS.replace(",", ", ").replace("\n", "\r\n"), []),
+        ('"a","b","label"\n' + NUMBERS.replace(",", '","').replace("\n", '"\n"') + '1",2,3', []),
+        ("a;t;label\n" + '1;"x; ""y""";2.5\n' * 9 + "2;é;.5\n", ["t"]),
+    ]
+    for i, (text, wanted) in enumerate(files):
+        if text.startswith('"a'):
+            text = text.replace('"label"\n', '"label"\n"', 1)
+        table = read_table(spark, write(f"{i}.csv", text), label=-1)
+        assert looked == wanted, text[:60]
+        assert {dict(table.df.dtypes)[c] for c in table.features if c != "t"} == {"double"}
+        looked.clear()
+    path = write("folder.csv/region=7/a.csv", "a,b,label\n" + NUMBERS)
+    table = read_table(spark, str(tmp_path / "folder.csv"))
+    assert (looked, {*column(table, "region")}) == (["region"], {7.0})
+    for options in ({"missing": ["7"]}, {"decimal": ","}, {"types": {"a": "boolean"}}):
+        looked.clear()
+        try:
+            read_table(spark, path, **options)
+        except DataError as error:
+            assert options.keys() & {"types"} and "298 of 300" not in str(error)
+        assert looked
+    assert read_table(spark, path, missing=["7"]).df.where("a IS NULL").count() == 1
+
+
+def test_rows_among_numbers_that_have_other_fields(spark, write):
+    for last in ("1,2", "1,2,3,4", '1,"2,3"', "1"):
+        with pytest.raises(DataError, match="ragged_rows.* 1 of 301 rows"):
+            read_table(spark, write("t.csv", f"a,b,label\n{NUMBERS}{last}\n"))
+    text = "x,note,label\n" + "1,word,1\n" * 300
+    with pytest.raises(DataError, match="ragged_rows.* 1 of 301 rows"):
+        read_table(spark, write("t.csv", f"{text}1,2\n"))
+    found = read_table(spark, write("t.csv", f'{text}2,"two\n1,lines,3",1\n'), features=["x"])
+    assert "two\n1,lines,3" in column(found, "note")
+
+
+def test_labels_after_many_whole_ones(spark, write):
+    for last, kind in (
+        ("2.0", "bigint"),
+        ("", "bigint"),
+        ("9223372036854775807", "bigint"),
+        ("2.5", "double"),
+        ("12345678901234567890", "string"),
+        ("yes", "string"),
+    ):
+        path = write("t.csv", f"a,b,label\n{NUMBERS}1,2,{last}\n")
+        assert dict(read_table(spark, path).df.dtypes)["label"] == kind, last
+    text = "x,label\n" + "1,2.5\n" * 300
+    assert dict(read_table(spark, write("u.csv", text)).df.dtypes)["label"] == "double"
+    text += "1,12345678901234567\n"
+    assert dict(read_table(spark, write("u.csv", text)).df.dtypes)["label"] == "string"
+
+
+def test_a_decimal_comma_below_the_first_lines(spark, write):
+    rows = "1;2;a\n" * 300
+    table = read_table(spark, write("t.csv", f"x;y;label\n{rows}1,5;2;a\n"))
+    assert (table.schema.decimal, max(column(table, "x"))) == (",", 1.5)
+    table = read_table(spark, write("t.csv", f"x;y;label\n{rows}1,5;2.5;a\n"))
+    assert (table.schema.decimal, dict(table.df.dtypes)["x"]) == (".", "string")
+
+
 def test_na_is_namibia_among_words_and_missing_among_numbers(spark, write):
     path = write("t.csv", "land,x,ok,code,label\nNA,NA,true,1,NA\nDE,1,?,NA,null\n,2,false,2,x\n")
     table = read_table(spark, path, categorical=["land", "code"])
@@ -188,7 +300,7 @@ def test_rows_that_begin_with_a_hash(spark, write):
     assert {"#1 Noodle Bar", "#N/A"} <= {*column(read_table(spark, path, features=["x"]), "name")}
     assert read_table(spark, path, features=["x"], comment="#").df.count() == 400
     path = write("u.csv", "\n".join(["# by hand", "name,x,label", *rows]) + "\n")
-    with pytest.raises(DataError, match="comments_among_rows.* 3 lines that begin with '#'"):
+    with pytest.raises(DataError, match="comments_among_rows.* beginning with '#' .*3 in all"):
         read_table(spark, path, features=["x"])
     assert read_table(spark, path, features=["x"], comment="#").df.count() == 400
 
@@ -210,10 +322,10 @@ def test_encodings(spark, write):
         "pâté",
         "stray €",
     ]
-    with pytest.raises(DataError, match="not_text.*--encoding"):
+    with pytest.raises(DataError, match="wrong_format.*--encoding"):
         read_table(spark, write("w.csv", text.encode("utf-16")))
     for encoding in ("shift_jis", "klingon", "base64"):
-        with pytest.raises(ConfigurationError, match="unknown_encoding"):
+        with pytest.raises(ConfigurationError, match="invalid_param"):
             read_table(spark, path, encoding=encoding)
 
 
@@ -232,17 +344,17 @@ def test_declared_types(spark, write):
         ("01", 1.5, "true", "1"),
         ("2", 2.0, "false", "2"),
     ]
-    with pytest.raises(DataError, match=r"'ok' .* numbers, as it is declared to.* 2 of 2"):
+    with pytest.raises(DataError, match=r"'ok' .* numbers, as declared.* 2 of 2"):
         read_table(spark, path, types={"ok": "number"})
     with pytest.raises(DataError, match="must hold numbers.* 1 of 2 .* '1,5'"):
         read_table(spark, path, types={"x": "number"}, decimal=".")
-    with pytest.raises(ConfigurationError, match="unknown_type.*mean 'number'"):
+    with pytest.raises(ConfigurationError, match="invalid_param.*mean 'number'"):
         read_table(spark, path, types={"x": "numbr"})
     with pytest.raises(ConfigurationError, match="invalid_param"):
         read_table(spark, path, comment="//")
     with pytest.raises(ConfigurationError, match="invalid_param"):
         read_table(spark, path, decimal="'")
-    with pytest.raises(ConfigurationError, match="option_of_other_format"):
+    with pytest.raises(ConfigurationError, match="option_not_used"):
         read_table(spark, "x.parquet", text=["a"])
 
 
@@ -265,9 +377,9 @@ def test_names_of_every_kind(spark, write):
 
 
 def test_a_file_that_is_not_compressed_as_its_name_says(spark, write):
-    with pytest.raises(StorageError, match="not compressed as its name says"):
+    with pytest.raises(StorageError, match="is damaged or has the wrong suffix"):
         read_table(spark, write("t.csv.gz", "a,label\n1,2\n"))
-    with pytest.raises(DataError, match="holds no rows"):
+    with pytest.raises(DataError, match="has no rows"):
         read_table(spark, write("t.csv.bz2", "a,label\n1,2\n"))
 
 
@@ -292,7 +404,10 @@ fields = st.text(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 4,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(st.tuples(fields, fields), min_size=3, max_size=9), st.sampled_from(",;|\t"))
 def test_reading_undoes_writing(spark, tmp_path, rows, delimiter):
     path = tmp_path / "t.csv"
@@ -309,7 +424,10 @@ known = [b"a,b,label", b"1,2,x", b"1,2", b'"', b'"a\n', b"\xff,\xfe,\x80", b"", 
 known += [b"\t", b"\\", b"NaN,inf,-0", b"1e999,1,y"]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(st.sampled_from(known) | hostile, max_size=7))
 def test_hostile_tables_are_read_or_refused(spark, tmp_path, lines):
     path = tmp_path / "t.csv"

@@ -1,4 +1,4 @@
-"""When a training ends before its last epoch; imports no TensorFlow."""
+"""Settings of early stopping; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Mode = Literal["auto", "min", "max"]
 
 @dataclass(frozen=True)
 class EarlyStoppingSettings:
-    """When a training ends before its last epoch.
+    """Settings of early stopping.
 
     Parameters
     ----------
-    monitor : str
-        Name of a metric as in the history, such as ``"val_loss"``.
+    metric : str
+        Name of a metric in the history, such as ``"val_loss"``.
     patience : int or None
-        Epochs without improvement after which the training ends; None to go on to the last epoch.
-    min_delta : float, default=0
+        Epochs without improvement after which the training ends; None to train for all epochs.
+    tol : float, default=0
         Least change that counts as an improvement.
     restore_best : bool, default=True
         Whether the network has the weights of its best epoch at the end.
     mode : {"auto", "min", "max"}
-        Which way the metric gets better.
+        Whether smaller or larger values of the metric are better.
 
     Raises
     ------
@@ -36,9 +36,9 @@ class EarlyStoppingSettings:
         ``invalid_param``.
     """
 
-    monitor: str
+    metric: str
     patience: int | None
-    min_delta: float = 0.0
+    tol: float = 0.0
     restore_best: bool = True
     mode: Mode = "auto"
 
@@ -47,12 +47,12 @@ class EarlyStoppingSettings:
             raise ConfigurationError(
                 "invalid_param", f"patience must be >= 1. Got {self.patience}."
             )
-        if not (math.isfinite(self.min_delta) and self.min_delta >= 0):
+        if not (math.isfinite(self.tol) and self.tol >= 0):
             raise ConfigurationError(
-                "invalid_param", f"minDelta must be a number >= 0. Got {self.min_delta!r}."
+                "invalid_param", f"tol must be a number >= 0. Got {self.tol!r}."
             )
         if self.mode not in ("auto", "min", "max"):
             raise ConfigurationError(
                 "invalid_param",
-                f"monitorMode must be 'auto', 'min' or 'max'. Got {self.mode!r}.",
+                f"stopMode must be 'auto', 'min' or 'max'. Got {self.mode!r}.",
             )

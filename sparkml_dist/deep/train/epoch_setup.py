@@ -1,4 +1,4 @@
-"""Prepares what follows on the last step of each epoch, from the job and the model of a rank."""
+"""Sets up the actions at the end of each epoch, from the job and the model of a rank."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from sparkml_dist.deep.train.event_files import EventFiles
 from sparkml_dist.deep.train.model_check import check_loss, metric_directions
 from sparkml_dist.deep.train.network_facts import Facts
 from sparkml_dist.deep.train.validation import Validator
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import DataError
 
 __all__ = ["count_row_groups", "prepare_epoch_end"]
 
 
 def count_row_groups(context: RankContext, rows: TrainingRows, purpose: str) -> list[list[int]]:
-    """Return the rows of every row group, each counted by one rank."""
+    """Return the number of rows of every row group; each is counted by one rank."""
     counts = rows.count(context.rank, context.size)
     if context.size > 1:
         counts = hvd.allreduce(tf.constant(counts), op=hvd.Sum, name="row_groups").numpy()
     if not counts.sum():
         assert rows.validation is not None
-        raise ConfigurationError(
-            f"no_{purpose}_rows",
+        raise DataError(
+            "no_training_rows" if purpose == "training" else "no_validation_rows",
             f"validationFraction={rows.validation.fraction:g} leaves no rows for {purpose}.",
             f"The data has {rows.data.n_rows:,} rows; rows with equal keys stay together.",
         )
@@ -52,7 +52,7 @@ def prepare_epoch_end(
     plan: EpochPlan,
     arrays: Callable[[Batch], tuple[Any, Any]],
 ) -> EpochEnd:
-    """Return what every rank calls at the end of an epoch.
+    """Return the actions that every rank runs at the end of an epoch.
 
     Parameters
     ----------
@@ -60,17 +60,18 @@ def prepare_epoch_end(
     job : TrainingJob
     coupling : Coupling
     facts : NetworkFacts or OutputFacts
-        Of the coupling's model.
+        Facts of the coupling's model.
     plan : EpochPlan
-        Of any epoch.
+        The plan of any epoch.
     arrays : callable
-        ``arrays(batch)`` returns what the network takes and what its loss takes.
+        ``arrays(batch)`` returns the inputs of the network and of its loss.
 
     Raises
     ------
     ConfigurationError
-        ``loss_failed``, ``unknown_monitor``, ``monitor_direction``, ``no_validation_rows``, or as
-        `Callbacks`.
+            ``loss_failed``, ``unknown_monitor``, ``monitor_direction``, or as `Callbacks`.
+    DataError
+        ``no_validation_rows``.
     """
     model = coupling.model
     first = context.rank == 0
@@ -103,7 +104,7 @@ def _validator(
     if job.rows.validation is None:
         return None
     rows = job.rows.validating
-    kept = plan_epoch(
+    held_out = plan_epoch(
         count_row_groups(context, rows, "validation"),
         lanes=job.lanes,
         batch_size=job.rows_at_once,
@@ -112,7 +113,7 @@ def _validator(
     )
 
     def stream() -> BatchStream:
-        return rank_stream(rows, job.gathered, kept, context.rank, context.size)
+        return rank_stream(rows, job.gathered, held_out, context.rank, context.size)
 
     return Validator(coupling, stream, arrays)
 
@@ -121,8 +122,8 @@ def _stopping(
     model: Any, settings: EarlyStoppingSettings, names: Sequence[str], *, validates: bool
 ) -> EarlyStopping:
     known = [*names, *(f"val_{name}" for name in names if validates)]
-    monitored(settings.monitor, dict.fromkeys(known, 0.0))
-    better = metric_directions(model).get(settings.monitor.removeprefix("val_"))
+    monitored(settings.metric, dict.fromkeys(known, 0.0))
+    better = metric_directions(model).get(settings.metric.removeprefix("val_"))
     return EarlyStopping(
         settings, lambda: [w.numpy() for w in model.weights], cast("Better | None", better)
     )

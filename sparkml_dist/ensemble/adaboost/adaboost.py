@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyspark.ml.param import TypeConverters
@@ -29,7 +30,7 @@ from sparkml_dist.ensemble.one_learner import (
 from sparkml_dist.ensemble.waves import Stopping
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, is_share_or_count, param, share_of, share_or_count
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.sizes import parse_size
 
@@ -67,8 +68,6 @@ class BoostingParams(OneLearnerClassifier):
     learningRate: Any = param(
         "learningRate", "factor of each member's say (> 0)", TypeConverters.toFloat
     )
-
-    _defaults: ClassVar[dict[str, Any]] = {"numMembers": 50, "learningRate": 1.0}
 
     def _check_params(self, spark: SparkSession) -> None:
         rate = self.getOrDefault(self.learningRate)
@@ -112,9 +111,9 @@ class AdaBoostClassifier(BoostingParams):
         Rounds, at most.
     learningRate : float, default=1.0
         Factor of each member's say.
-    sampleRows : int, optional
-        Rows that each member sees. By default all of them, or as many as fit into
-        ``memoryPerTask`` (512 MiB where it is not set).
+    maxSamples : float or int, optional
+        Rows that each member sees, as a share of all (a float) or their number. By default all of
+        them, or as many as fit into ``memoryPerTask`` (512 MiB where it is not set).
     stopMetric : {"auc", "log_loss", "accuracy"}, optional
         End when this score, on rows kept from the members, stops improving; the model keeps the
         members up to the best score. Where members see samples, the score is the mean over the
@@ -137,17 +136,18 @@ modelDir, overwrite, resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
-    >>> boosting = AdaBoostClassifier(  # doctest: +SKIP
-    ...     estimator=DecisionTreeClassifier(max_depth=3), numMembers=100, labelCol="species"
-    ... )
-    >>> boosting.fit(df).transform(df)  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> stump = DecisionTreeClassifier(max_depth=1)
+    >>> boosting = AdaBoostClassifier(estimator=stump, numMembers=2).fit(data)
+    >>> len(boosting.weights)
+    2
     """
 
-    sampleRows: Any = param(
-        "sampleRows",
-        "rows that each member sees (>= 1); all that fit into memoryPerTask when not set",
-        TypeConverters.toInt,
+    maxSamples: Any = param(
+        "maxSamples",
+        "rows that each member sees: a share in (0, 1], or a number; all that fit into "
+        "memoryPerTask when not set",
+        share_or_count,
     )
     stopMetric: Any = param(
         "stopMetric",
@@ -164,10 +164,47 @@ modelDir, overwrite, resume, trustedTypes
     )
 
     _model_class = AdaBoostClassificationModel
-    _defaults: ClassVar[dict[str, Any]] = {"tol": 1e-4, "patience": 10, "validationFraction": 0.1}
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        maxSamples: float | int | None = None,
+        stopMetric: str | None = None,
+        tol: float = 0.0001,
+        patience: int = 10,
+        validationFraction: float = 0.1,
+        learningRate: float = 1.0,
+        estimator: Any = None,
+        numMembers: int = 50,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
     def _check_params(self, spark: SparkSession) -> None:
-        check_at_least_one(self, "sampleRows", "patience")
+        check_at_least_one(self, "patience")
+        samples = self._value(self.maxSamples)
+        if samples is not None and not is_share_or_count(samples):
+            raise ConfigurationError(
+                "invalid_param",
+                f"maxSamples must be a share in (0, 1], or a whole number >= 1. Got {samples}.",
+            )
         if self.isSet(self.memoryPerTask):
             parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask")
         if self.isSet(self.stopMetric):
@@ -181,7 +218,7 @@ modelDir, overwrite, resume, trustedTypes
         super()._check_params(spark)
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
-        plan = super()._plan(data) | {"sampleRows": self._sample_rows(data)}
+        plan = super()._plan(data) | {"maxSamples": self._sample_rows(data)}
         if self.isSet(self.stopMetric):
             names = ("stopMetric", "tol", "patience", "validationFraction")
             plan |= {name: self._value(self.getParam(name)) for name in names}
@@ -189,7 +226,7 @@ modelDir, overwrite, resume, trustedTypes
 
     def _sample_rows(self, data: PartitionedDataset) -> int | None:
         """Return how many rows a member sees; None for all."""
-        asked = self._value(self.sampleRows)
+        asked = self._value(self.maxSamples)
         if asked is None:
             traits = Traits.of(self._learners()[0])
             features = data.n_features * 4.0
@@ -198,7 +235,8 @@ modelDir, overwrite, resume, trustedTypes
             features *= np.dtype(traits.dtype).itemsize / 4
             memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
             asked = max(1, int(memory / (features * _BLOCKS_IN_MEMORY + _ROW_BYTES)))
-        return None if asked >= data.n_rows else int(asked)
+        rows = max(1, round(share_of(asked, data.n_rows) * data.n_rows))
+        return None if rows >= data.n_rows else rows
 
     def _stopping(self) -> Stopping | None:
         if not self.isSet(self.stopMetric):

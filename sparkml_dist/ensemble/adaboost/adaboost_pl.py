@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -15,6 +16,7 @@ from sparkml_dist.ensemble.adaboost.samme import Round, RoundLog, refuse_chance
 from sparkml_dist.ensemble.ensemble_model import EnsembleClassificationModel
 from sparkml_dist.ensemble.fitting import committed_members
 from sparkml_dist.ensemble.one_learner import raise_shard_failures, sequence_model
+from sparkml_dist.params import constructor
 from sparkml_dist.persistence.filesystem import Folder
 
 if TYPE_CHECKING:
@@ -77,13 +79,42 @@ modelDir, overwrite, resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
-    >>> boosting = AdaBoostPLClassifier(  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> boosting = AdaBoostPLClassifier(
     ...     estimator=DecisionTreeClassifier(max_depth=3), numShards=8, labelCol="species"
     ... )
+    >>> boosting.getNumShards()
+    8
     """
 
     _model_class: ClassVar[type[Any]] = AdaBoostPLClassificationModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        learningRate: float = 1.0,
+        estimator: Any = None,
+        numMembers: int = 50,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
     def _fit_shards(
         self, spark: SparkSession, data: PartitionedDataset, folder: Folder

@@ -84,7 +84,7 @@ class BoostingRun:
         grown = rows.weight
         if not grown.sum() > 0:
             raise DataError(
-                "no_weight",
+                "weight_zero",
                 f"The rows of shard(s) {', '.join(map(str, self.groups[index]))} that members "
                 "may learn from have no weight.",
             )

@@ -27,7 +27,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param, share_or_count
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.session import SessionInfo, get_session
@@ -55,7 +55,7 @@ class _OutOfBag:
         """Metrics of the out-of-bag predictions, when ``oob`` was set."""
         if "oob" not in self.summary:
             raise ConfigurationError(
-                "no_oob", "The model was fitted without oob.", "Fit it with oob=True."
+                "not_kept", "The model was fitted without oob.", "Fit it with oob=True."
             )
         found: dict[str, float | None] = self.summary["oob"]["metrics"]
         return found
@@ -86,10 +86,10 @@ class _Bagging(Ensemble):
         TypeConverters.toString,
     )
     maxSamples: Any = param(
-        "maxSamples", "expected rows of a bag as a share, in (0, 1]", TypeConverters.toFloat
+        "maxSamples", "expected rows of a bag: a share in (0, 1], or a number", share_or_count
     )
     maxFeatures: Any = param(
-        "maxFeatures", "features of a member as a share, in (0, 1]", TypeConverters.toFloat
+        "maxFeatures", "features of a member: a share in (0, 1], or a number", share_or_count
     )
     oob: Any = param(
         "oob", "whether to judge every row by members that did not see it", TypeConverters.toBoolean
@@ -115,14 +115,6 @@ class _Bagging(Ensemble):
     )
 
     _object_params: ClassVar[tuple[str, ...]] = ("estimator",)
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numMembers": 10,
-        "method": "bagging",
-        "oob": False,
-        "tol": 1e-3,
-        "patience": 2,
-        "validationFraction": 0.1,
-    }
 
     def _learners(self) -> list[Any]:
         if not self.isSet(self.estimator):
@@ -179,16 +171,13 @@ class _Bagging(Ensemble):
         first = Sampling.of("pasting", max_features=sampling.max_features)
         whole = sampling.method == "bagging" and not self.isSet(self.maxSamples)
         untouched = n // per_member if whole else 0
-        return [
-            MemberPlan(
-                i,
-                0,
-                tuple(sorted((i * per_member + j) % n for j in range(per_member))),
-                first if i < untouched else sampling,
-                kept,
-            )
-            for i in range(self.getOrDefault(self.numMembers))
-        ]
+        plans = []
+        for i in range(self.getOrDefault(self.numMembers)):
+            shards = tuple(sorted((i * per_member + j) % n for j in range(per_member)))
+            own = first if i < untouched else sampling
+            rows = sum(data.shards[j].rows for j in shards)
+            plans.append(MemberPlan(i, 0, shards, own.sized(rows), kept))
+        return plans
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         plan = super()._plan(data)
@@ -263,11 +252,13 @@ class BaggingClassifier(_Bagging, EnsembleClassifier):
         first member on each shard learns from the shard itself, which is a fair sample of the
         whole already; those that come back to it, from bootstraps of it. Balanced bags make
         probabilities those of equally frequent classes; calibrate them if that matters.
-    maxSamples : float, optional
-        Expected rows of a bag as a share of its shards; 1.0, for patches 0.7. When it is set,
-        every member of a bagging learns from a bootstrap.
-    maxFeatures : float, optional
-        Features of a member as a share of all; 1.0, for subspaces and patches 0.5.
+    maxSamples : float or int, optional
+        Expected rows of a bag: a share of its shards (a float), or a number of rows (an int; all
+        where there are fewer). By default 1.0, for patches 0.7; a share for balanced bags. When it
+        is set, every member of a bagging learns from a bootstrap.
+    maxFeatures : float or int, optional
+        Features of a member, as a share of all or their number; 1.0, for subspaces and patches
+        0.5.
     shardsPerMember : int, default=1
     voting : {"soft", "hard"}, default="soft"
     oob : bool, default=False
@@ -302,14 +293,53 @@ class BaggingClassifier(_Bagging, EnsembleClassifier):
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
-    >>> bagging = BaggingClassifier(  # doctest: +SKIP
-    ...     estimator=DecisionTreeClassifier(), numMembers=50, labelCol="species"
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> bagging = BaggingClassifier(
+    ...     estimator=DecisionTreeClassifier(), numMembers=4, labelCol="species", numShards=2
     ... )
-    >>> bagging.fit(df).transform(df)  # doctest: +SKIP
+    >>> model = bagging.fit(iris)
+    >>> model.transform(iris).where("predictedLabel = species").count() > 140
+    True
     """
 
     _model_class = BaggingClassificationModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        estimator: Any = None,
+        numMembers: int = 10,
+        method: str = "bagging",
+        maxSamples: float | int | None = None,
+        maxFeatures: float | int | None = None,
+        oob: bool = False,
+        stopMetric: str | None = None,
+        tol: float = 0.001,
+        patience: int = 2,
+        waveSize: int | None = None,
+        validationFraction: float = 0.1,
+        voting: str = "soft",
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
 
 class BaggingRegressor(_Bagging, EnsembleRegressor):
@@ -334,10 +364,45 @@ resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeRegressor  # doctest: +SKIP
-    >>> bagging = BaggingRegressor(  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> bagging = BaggingRegressor(
     ...     estimator=DecisionTreeRegressor(), numMembers=50, labelCol="price"
     ... )
+    >>> bagging.getNumMembers()
+    50
     """
 
     _model_class = BaggingRegressionModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        estimator: Any = None,
+        numMembers: int = 10,
+        method: str = "bagging",
+        maxSamples: float | int | None = None,
+        maxFeatures: float | int | None = None,
+        oob: bool = False,
+        stopMetric: str | None = None,
+        tol: float = 0.001,
+        patience: int = 2,
+        waveSize: int | None = None,
+        validationFraction: float = 0.1,
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...

@@ -149,7 +149,7 @@ class BiteSequence(MemberMaker):
             weight = np.ones(len(block)) if block.weight is None else block.weight
             weight = weight.astype(np.float64)
             if not weight.sum() > 0:
-                raise DataError("no_weight", f"The rows of shard {shard} have no weight.")
+                raise DataError("weight_zero", f"The rows of shard {shard} have no weight.")
             bag = OutOfBag(block.y, weight, np.zeros((len(block), self.n_classes)))
             size = max(1, min(self.size, int(len(block) * _LARGEST_BITE)))
             committed = committed_members(self.folder)

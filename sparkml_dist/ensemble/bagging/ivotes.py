@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
@@ -20,7 +21,7 @@ from sparkml_dist.ensemble.one_learner import (
 )
 from sparkml_dist.ensemble.voting.voting import VotingClassificationModel
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 
 if TYPE_CHECKING:
@@ -82,10 +83,12 @@ modelDir, overwrite, resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
-    >>> votes = IVotesClassifier(  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> votes = IVotesClassifier(
     ...     estimator=DecisionTreeClassifier(), numMembers=200, numShards=8, labelCol="species"
     ... )
+    >>> votes.getNumMembers()
+    200
     """
 
     biteSize: Any = param("biteSize", "rows of a bite (>= 1)", TypeConverters.toInt)
@@ -103,14 +106,37 @@ modelDir, overwrite, resume, trustedTypes
     )
 
     _model_class: ClassVar[type[Any]] = IVotesClassificationModel
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numMembers": 100,
-        "biteSize": 800,
-        "method": "ivotes",
-        "voting": "hard",
-        "tol": 5e-4,
-        "patience": 10,
-    }
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        biteSize: int = 800,
+        method: str = "ivotes",
+        voting: str = "hard",
+        tol: float = 0.0005,
+        patience: int = 10,
+        estimator: Any = None,
+        numMembers: int = 100,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
     def _voting(self) -> str:
         voting: str = self.getOrDefault(self.voting)

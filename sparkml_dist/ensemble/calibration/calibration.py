@@ -13,15 +13,15 @@ from sparkml_dist.dataset.hashing import salt, xxhash64
 from sparkml_dist.dataset.splits import split
 from sparkml_dist.ensemble.calibration.histograms import fit_calibration
 from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel
-from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
 from sparkml_dist.models.classification_model import ShardClassificationModel
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_estimator import ShardEstimator
-from sparkml_dist.params import HasClassColumns, HasModelDir, param
+from sparkml_dist.params import HasClassColumns, HasModelDir, constructor, param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import Home, begin_fit
+from sparkml_dist.persistence.saved_folder import SavedFolder, begin_fit
 from sparkml_dist.persistence.workspace import temporary_folder
 
 if TYPE_CHECKING:
@@ -83,8 +83,9 @@ class CalibratedClassifier(
 
     Examples
     --------
-    >>> calibrated = CalibratedClassifier(model=fitted, method="isotonic")  # doctest: +SKIP
-    >>> calibrated.fit(held_out).transform(df)  # doctest: +SKIP
+    >>> calibrated = CalibratedClassifier(model=model, method="sigmoid")
+    >>> calibrated.fit(iris).transform(iris).select("probability").first()[0].size
+    3
     """
 
     model: Any = param("model", "fitted classifier to calibrate")
@@ -102,13 +103,26 @@ class CalibratedClassifier(
     )
 
     _object_params: ClassVar[tuple[str, ...]] = ("model", "estimator")
-    _defaults: ClassVar[dict[str, Any]] = {
-        "method": "sigmoid",
-        "validationFraction": 0.2,
-        "seed": 0,
-        "overwrite": False,
-        "resume": False,
-    }
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        model: Any = None,
+        estimator: Any = None,
+        method: str = "sigmoid",
+        validationFraction: float = 0.2,
+        keyCol: str | None = None,
+        predictedLabelCol: str | None = None,
+        probabilityCol: str | None = None,
+        rawPredictionCol: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str | None = None,
+        weightCol: str | None = None,
+        seed: int = 0,
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> CalibratedClassificationModel:
         start = time.perf_counter()
@@ -148,7 +162,7 @@ class CalibratedClassifier(
             own = self.hasParam(output.name) and self.isSet(self.getParam(output.name))
             source: Any = self if own else base
             model._set(**{output.name: source.getOrDefault(source.getParam(output.name))})
-        model._settle(home)
+        model._save_manifest(home)
         return model
 
     def _check_params(self, dataset: Any) -> None:
@@ -156,7 +170,7 @@ class CalibratedClassifier(
         model, estimator = self._value(self.model), self._value(self.estimator)
         if (model is None) == (estimator is None):
             raise ConfigurationError(
-                "invalid_param",
+                "conflicting_params",
                 "CalibratedClassifier needs either model or estimator. "
                 f"Got {'neither' if model is None else 'both'}.",
                 "Give model=fitted to calibrate it, or estimator=BaggingClassifier(…) to fit it "
@@ -196,6 +210,15 @@ class CalibratedClassifier(
                 "Fit the estimator on the shards, and calibrate it as model= on a DataFrame of "
                 "other rows.",
             )
+        for declared in (self.weightCol, self.keyCol):
+            name = self._value(declared)
+            if name is not None and name not in dataset.columns:
+                raise DataError(
+                    "column_not_found",
+                    f"There is no column {name!r} for {declared.name}."
+                    f"{nearest(name, dataset.columns)}",
+                    f"Columns are: {', '.join(dataset.columns[:12])}.",
+                )
 
     def _split_seed(self) -> int:
         # Not the seed itself: a caller who split the data by the same seed and took the larger
@@ -211,13 +234,13 @@ class CalibratedClassifier(
         inside.setParams(modelDir=folder.child(BASE).location, resume=resume, overwrite=False)
         return inside.fit(train)
 
-    def _open_home(self, dataset: DataFrame) -> Home:
+    def _open_home(self, dataset: DataFrame) -> SavedFolder:
         if not self.isSet(self.modelDir):
-            return Home(temporary_folder(dataset.sparkSession, "model", "modelDir"))
+            return SavedFolder(temporary_folder(dataset.sparkSession, "model", "modelDir"))
         folder, model = Folder.at(self.getOrDefault(self.modelDir)), self._value(self.model)
         if model is not None and (folder.same_place(model.folder) or folder.contains(model.folder)):
             raise StorageError(
-                "output_exists",
+                "output_is_input",
                 f"modelDir {folder.location!r} holds the very model that is to be calibrated.",
                 "Choose another folder.",
             )

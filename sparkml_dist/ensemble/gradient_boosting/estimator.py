@@ -24,7 +24,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
-from sparkml_dist.params import param
+from sparkml_dist.params import is_share_or_count, param, share_or_count
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.session import SessionInfo, get_session
@@ -64,14 +64,16 @@ class GradientBoosting(LearnerParams):
         "learner and the loss allow when not set",
         TypeConverters.toString,
     )
-    shardsPerStage: Any = param(
-        "shardsPerStage",
+    shardsPerMember: Any = param(
+        "shardsPerMember",
         "shards that each fit a learner in a stage, at the same time (>= 1); as many as tasks run "
         f"at a time, and at most {_WIDEST}, when not set",
         TypeConverters.toInt,
     )
     maxSamples: Any = param(
-        "maxSamples", "share of a shard's rows that a stage sees, in (0, 1]", TypeConverters.toFloat
+        "maxSamples",
+        "rows of a shard that a stage sees: a share in (0, 1], or a number",
+        share_or_count,
     )
     stopMetric: Any = param(
         "stopMetric",
@@ -89,14 +91,6 @@ class GradientBoosting(LearnerParams):
 
     _model_class: ClassVar[type[Any]]
     _object_params: ClassVar[tuple[str, ...]] = ("estimator",)
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numMembers": 100,
-        "learningRate": 0.1,
-        "maxSamples": 1.0,
-        "tol": 0.0,
-        "patience": 10,
-        "validationFraction": 0.1,
-    }
 
     def _learners(self) -> list[Any]:
         if not self.isSet(self.estimator):
@@ -109,7 +103,7 @@ class GradientBoosting(LearnerParams):
 
     def _check_params(self, spark: SparkSession) -> None:
         regression = self._task == "regression"
-        for name in ("numMembers", "patience", "shardsPerStage"):
+        for name in ("numMembers", "patience", "shardsPerMember"):
             value = self._value(self.getParam(name))
             if value is not None and value < 1:
                 raise ConfigurationError("invalid_param", f"{name} must be >= 1. Got {value}.")
@@ -117,9 +111,10 @@ class GradientBoosting(LearnerParams):
         if not (rate > 0 and math.isfinite(rate)):
             raise ConfigurationError("invalid_param", f"learningRate must be > 0. Got {rate}.")
         samples = self.getOrDefault(self.maxSamples)
-        if not 0 < samples <= 1:
+        if not is_share_or_count(samples):
             raise ConfigurationError(
-                "invalid_param", f"maxSamples must be in (0, 1]. Got {samples}."
+                "invalid_param",
+                f"maxSamples must be a share in (0, 1], or a whole number >= 1. Got {samples}.",
             )
         alpha = self._value(self.alpha)
         if alpha is not None and not 0 < alpha < 1:
@@ -146,11 +141,11 @@ class GradientBoosting(LearnerParams):
 
     def _check_data(self, data: PartitionedDataset) -> None:
         super()._check_data(data)
-        width = self._value(self.shardsPerStage)
+        width = self._value(self.shardsPerMember)
         if width is not None and width > len(data.shards):
             raise ConfigurationError(
                 "invalid_param",
-                f"shardsPerStage={width}, but the data has {len(data.shards)} shards.",
+                f"shardsPerMember={width}, but the data has {len(data.shards)} shards.",
                 "Cut it into more shards, or ask for fewer in a stage.",
             )
 
@@ -188,7 +183,7 @@ class GradientBoosting(LearnerParams):
 
     def _width(self, data: PartitionedDataset) -> int:
         """Return how many shards a stage has; what it is told by belongs to the plan."""
-        width: int | None = self._value(self.shardsPerStage)
+        width: int | None = self._value(self.shardsPerMember)
         if width is None:
             width = min(SessionInfo.of(get_session()).slots or 1, _WIDEST, len(data.shards))
         return width
@@ -208,7 +203,7 @@ class GradientBoosting(LearnerParams):
             "data": data.manifest.content_sha256,
             "learners": [learner_plan(x) for x in self._learners()],
             "lineSearch": self._line_search(),
-            "shardsPerStage": self._width(data),
+            "shardsPerMember": self._width(data),
             **{name: self._value(self.getParam(name)) for name in names},
         }
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import Any
 
 from sparkml_dist.ensemble.gradient_boosting.estimator import GradientBoosting
-from sparkml_dist.ensemble.gradient_boosting.losses import CLASSIFICATION_LOSSES, REGRESSION_LOSSES
 from sparkml_dist.ensemble.gradient_boosting.model import (
     GradientBoostingClassificationModel,
     GradientBoostingRegressionModel,
 )
 from sparkml_dist.models.classifier import ShardClassifier
 from sparkml_dist.models.regressor import ShardRegressor
+from sparkml_dist.params import constructor
 
 __all__ = [
     "GradientBoostingClassificationModel",
@@ -45,11 +46,11 @@ class GradientBoostingClassifier(GradientBoosting, ShardClassifier):
         gradient, and each stage takes one Newton step for every class. ``"none"``: steps of 1.
         When not set the first of them that is possible: for single trees, for other learners
         that take weights, and for the rest.
-    shardsPerStage : int, optional
+    shardsPerMember : int, optional
         As many as tasks run at a time, and at most 8, when not set. Scoring takes time in
         proportion.
-    maxSamples : float, default=1.0
-        Share of a shard's rows that a stage sees, others in each.
+    maxSamples : float or int, default=1.0
+        Rows of a shard that a stage sees, others in each: a share (a float), or their number.
     stopMetric : {"auc", "log_loss", "accuracy"}, optional
         Add stages until this score, on rows kept from them, stops improving, and keep those up to
         the best one.
@@ -72,15 +73,51 @@ modelDir, overwrite, resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeRegressor  # doctest: +SKIP
-    >>> boosting = GradientBoostingClassifier(  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> boosting = GradientBoostingClassifier(
     ...     estimator=DecisionTreeRegressor(max_depth=4), stopMetric="log_loss"
     ... )
-    >>> boosting.fit(df).transform(df)  # doctest: +SKIP
+    >>> boosting.getLoss()
+    'log_loss'
     """
 
     _model_class = GradientBoostingClassificationModel
-    _defaults: ClassVar[dict[str, Any]] = {"loss": CLASSIFICATION_LOSSES[0]}
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        estimator: Any = None,
+        numMembers: int = 100,
+        learningRate: float = 0.1,
+        loss: str = "log_loss",
+        alpha: float | None = None,
+        lineSearch: str | None = None,
+        shardsPerMember: int | None = None,
+        maxSamples: float | int = 1.0,
+        stopMetric: str | None = None,
+        tol: float = 0.0,
+        patience: int = 10,
+        validationFraction: float = 0.1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
 
 class GradientBoostingRegressor(GradientBoosting, ShardRegressor):
@@ -93,7 +130,7 @@ class GradientBoostingRegressor(GradientBoosting, ShardRegressor):
     loss : {"squared_error", "absolute_error", "huber"}, default="squared_error"
     alpha : float, default=0.9
         For ``"huber"``: share of the residuals that count as small.
-    numMembers, learningRate, lineSearch, shardsPerStage, maxSamples, stopMetric, tol, patience, \
+    numMembers, learningRate, lineSearch, shardsPerMember, maxSamples, stopMetric, tol, patience, \
 validationFraction, seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, \
 keyCol, predictionCol, numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, \
 trustedTypes
@@ -103,7 +140,48 @@ trustedTypes
     References
     ----------
     Friedman (2001), "Greedy function approximation: a gradient boosting machine".
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> boosting = GradientBoostingRegressor(
+    ...     estimator=DecisionTreeRegressor(max_depth=4), loss="huber", labelCol="price"
+    ... )
+    >>> boosting.getLoss()
+    'huber'
     """
 
     _model_class = GradientBoostingRegressionModel
-    _defaults: ClassVar[dict[str, Any]] = {"loss": REGRESSION_LOSSES[0]}
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        estimator: Any = None,
+        numMembers: int = 100,
+        learningRate: float = 0.1,
+        loss: str = "squared_error",
+        alpha: float | None = None,
+        lineSearch: str | None = None,
+        shardsPerMember: int | None = None,
+        maxSamples: float | int = 1.0,
+        stopMetric: str | None = None,
+        tol: float = 0.0,
+        patience: int = 10,
+        validationFraction: float = 0.1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...

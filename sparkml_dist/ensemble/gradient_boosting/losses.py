@@ -131,12 +131,12 @@ def loss_of(name: str, *, n_classes: int = 0, alpha: float = 0.9) -> Loss:
     Raises
     ------
     ConfigurationError
-        ``unknown_loss``.
+        ``invalid_param``.
     """
     known = CLASSIFICATION_LOSSES if n_classes else REGRESSION_LOSSES
     if name not in known:
         raise ConfigurationError(
-            "unknown_loss", f"loss must be one of {', '.join(known)}. Got {name!r}."
+            "invalid_param", f"loss must be one of {', '.join(known)}. Got {name!r}."
         )
     if name == "log_loss":
         return LogLoss(n_classes)

@@ -43,8 +43,8 @@ class GradientPlan:
         to; each stage, one for every output; or nothing, all steps being 1.
     width : int
         Shards of a stage.
-    max_samples : float
-        Share of their rows that learners see.
+    max_samples : float or int
+        Share of a shard's rows that learners see, or their number.
     without : Validation or None
         Rows that they never see.
     seed : int
@@ -65,7 +65,7 @@ class GradientPlan:
     learning_rate: float
     line_search: LineSearch
     width: int
-    max_samples: float
+    max_samples: float | int
     without: Validation | None
     seed: int
     trusted: tuple[str, ...]

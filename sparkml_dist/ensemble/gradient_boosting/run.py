@@ -127,7 +127,7 @@ class GradientRun:
         moments = [o.result["moments"] for o in outcomes if o.result["moments"]]
         if not moments:
             raise DataError(
-                "empty_data",
+                "no_training_rows",
                 "No row with a weight is left to learn from.",
                 "Lower validationFraction, or look at the weights.",
             )
@@ -240,7 +240,7 @@ def _raise_first(outcomes: Sequence[TaskOutcome], when: str, shards: Sequence[in
         if error.code != "task_failed":
             raise type(error)(error.code, message, error.hint)
         raise TrainingError(
-            "stage_failed",
+            "member_failed",
             message,
             error.hint
             or "What came before is committed: with modelDir and resume=True the fit goes on.",

@@ -170,7 +170,7 @@ class StageTask:
         slope = plan.loss.slope(block.y, F, w)
         # The bag's "labels" are the rows that are in it.
         rows_of = Block(block.X, np.arange(len(block)), block.weight, block.key)
-        sampling = Sampling.of("pasting", plan.max_samples)
+        sampling = Sampling.of("pasting", plan.max_samples).sized(len(block))
         bag = Bag.of(rows_of, Draw(stage, plan.seed, sampling, plan.without), plan.traits)
         rows = bag.y
         member = plan.member(stage, position)

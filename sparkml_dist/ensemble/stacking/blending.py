@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -11,7 +12,7 @@ from sparkml_dist.ensemble.stacking.model import BlendingClassificationModel
 from sparkml_dist.ensemble.stacking.stacked import Stacked
 from sparkml_dist.ensemble.voting.unseen import check_fraction
 from sparkml_dist.models.classifier import ShardClassifier
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -41,6 +42,16 @@ predictedLabelCol, numShards, shardsDir, modelDir, overwrite, resume, trustedTyp
     References
     ----------
     Töscher, Jahrer, Bell (2009), "The BigChaos solution to the Netflix grand prize".
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> blending = BlendingClassifier(
+    ...     estimators=[("tree", DecisionTreeClassifier()), ("bayes", GaussianNB())]
+    ... )
+    >>> blending.getValidationFraction()
+    0.1
     """
 
     validationFraction: Any = param(
@@ -49,9 +60,38 @@ predictedLabelCol, numShards, shardsDir, modelDir, overwrite, resume, trustedTyp
         TypeConverters.toFloat,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {"validationFraction": 0.1}
     _refits = False
     _model_class = BlendingClassificationModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        validationFraction: float = 0.1,
+        finalEstimator: Any = None,
+        passthrough: bool = False,
+        keepLevelOne: bool = False,
+        estimators: Any = None,
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
     def _parts(self) -> list[Subset]:
         return [

@@ -235,7 +235,7 @@ def write_level_one(
     Raises
     ------
     DataError
-        ``no_level_one_rows``.
+        ``no_validation_rows``.
 
     References
     ----------
@@ -250,7 +250,7 @@ def write_level_one(
     shards = [ShardInfo.from_dict(o.result["shard"]) for o in outcomes]
     if not sum(s.rows for s in shards):
         raise DataError(
-            "no_level_one_rows",
+            "no_validation_rows",
             "No row was kept from the bases for the final estimator.",
             "Raise validationFraction, or give fewer columns as the key.",
         )

@@ -111,13 +111,13 @@ class LevelOneColumns:
         Raises
         ------
         ConfigurationError
-            ``name_clash``.
+            ``duplicate_names``.
         """
         seen = set(_RESERVED)
         for name in self.feature_names:
             if name in seen:
                 raise ConfigurationError(
-                    "name_clash",
+                    "duplicate_names",
                     f"Level one would have two features named {name!r}.",
                     "Give that base another name, or rename the feature.",
                 )

@@ -145,7 +145,7 @@ class StackedModel(FittedModel, ShardModel):
         """The level-one data, when ``keepLevelOne`` was set."""
         if not self.content["level_one"]:
             raise ConfigurationError(
-                "no_level_one", "The level-one data was not kept.", "Fit with keepLevelOne=True."
+                "not_kept", "The level-one data was not kept.", "Fit with keepLevelOne=True."
             )
         return open_partitioned(self.folder.uri(LEVEL_ONE))
 

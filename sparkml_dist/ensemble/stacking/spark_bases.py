@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+import sparkml_dist.errors as errors
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
@@ -30,7 +31,7 @@ from sparkml_dist.ensemble.stacking.spark_stage import (
     output,
     ready,
 )
-from sparkml_dist.errors import TrainingError
+from sparkml_dist.errors import ResourceError, SparkMLDistError, TrainingError
 from sparkml_dist.persistence.arrays import write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile, check_files
@@ -164,7 +165,7 @@ class SparkBases:
         except Exception as error:
             message = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise TrainingError(
-                "base_failed",
+                "member_failed",
                 f"The base {name!r} failed ({kind}): {message}",
                 getattr(error, "hint", "")
                 or "What is fitted is committed: resume=True fits only what is missing.",
@@ -203,7 +204,8 @@ class SparkBases:
             collected = placed.mapInArrow(writing, "outcome string").collect()
         for outcome in (json.loads(r["outcome"]) for r in collected):
             if outcome["error"]:
-                raise TrainingError(*outcome["error"])
+                name, *told = outcome["error"]
+                raise getattr(errors, name)(*told)
         self.outputs(name).write_json(_COMPLETE, {"rows": self.data.n_rows})
 
 
@@ -223,38 +225,39 @@ class _OutputWriting:
         assert context is not None
         shard = context.partitionId()
         said = np.full((self.rows[shard], self.width), np.nan, np.float32)
-        error: list[str] | None = None
+        error: SparkMLDistError | None = None
         for batch in batches:
             if (batch.column(0).to_numpy() != shard).any():
-                error = [
-                    "shards_mixed",
+                error = ResourceError(
+                    "shards_lost",
                     f"Spark put rows of other shards into the partition of shard {shard}.",
                     "Is a rule of adaptive execution joining partitions? See spark-defaults.conf.",
-                ]
+                )
                 continue
             lists = batch.column(2)
             lengths = np.diff(lists.offsets.to_numpy())
             if (lengths != self.width).any():
                 found = int(lengths[lengths != self.width][0])
-                error = [
+                error = TrainingError(
                     "output_width",
                     f"The base {self.name!r} gave {found} probabilities where there are "
                     f"{self.width} classes: a fold may lack a class that this kind of stage then "
                     "does not know of.",
                     "Use fewer folds, more rows of that class, or another base.",
-                ]
+                )
                 continue
             values = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.width)
             said[batch.column(1).to_numpy()] = values
             if error is None and np.isnan(values).any():
-                error = [
+                error = TrainingError(
                     "output_missing",
                     f"The base {self.name!r} gave NaN for rows of shard {shard}.",
                     "Does the data have missing values? Put an Imputer before it, in a Pipeline.",
-                ]
+                )
         if error is None:
             write_array(self.home, f"shard-{shard:05d}.npy", said)
-        yield pa.RecordBatch.from_pydict({"outcome": [json.dumps({"error": error})]})
+        told = error and [type(error).__name__, error.code, error.message, error.hint]
+        yield pa.RecordBatch.from_pydict({"outcome": [json.dumps({"error": told})]})
 
 
 def with_outputs(

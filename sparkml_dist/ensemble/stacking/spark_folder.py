@@ -77,7 +77,7 @@ def load_stage(
     except Exception as error:
         text = str(error).splitlines()[0] if str(error) else ""
         raise StorageError(
-            "damaged_stage",
+            "damaged_member",
             f"Spark cannot load the {class_name} in {home.location!r}: "
             f"{type(error).__name__}: {text}",
             "It was altered, or another version of Spark saved it: restore it, or fit it anew.",
@@ -102,7 +102,7 @@ def check_stage(
     Raises
     ------
     StorageError
-        ``unlisted_file``, ``untrusted_type`` or ``damaged_stage``.
+        ``unlisted_file``, ``untrusted_type`` or ``damaged_member``.
     """
     home, head = folder.child(name), f"{name}/"
     listed = {f.name.removeprefix(head) for f in files if f.name.startswith(head)}
@@ -145,7 +145,7 @@ def _kind(home: Folder, place: str, listed: Iterable[str]) -> str:
             raise ValueError(f"{uids!r} are no identifiers of stages")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StorageError(
-            "damaged_stage",
+            "damaged_member",
             f"{home.uri(place)!r} does not describe a stage of Spark ML: {error}.",
             "It was altered: restore it, or fit the model anew.",
         ) from error

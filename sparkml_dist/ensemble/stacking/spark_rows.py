@@ -9,6 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from sparkml_dist.dataset.categories import category_column
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.dataset.subsets import Subset
@@ -115,7 +116,7 @@ def feature_vector(schema: FeatureSchema) -> Column:
 
     if schema.layout == "sparse" and len(schema.columns) == 1:
         only = schema.columns[0]
-        named = F.col(f"`{only.name}`")
+        named = named_column(only.name)
         if only.kind == "vector":
             return named
         if only.kind == "struct":
@@ -139,7 +140,7 @@ def feature_vector(schema: FeatureSchema) -> Column:
 def _number(column: FeatureColumn) -> Column:
     from pyspark.sql import functions as F
 
-    named, nan = F.col(f"`{column.name}`"), F.lit(float("nan")).cast("float")
+    named, nan = named_column(column.name), F.lit(float("nan")).cast("float")
     if column.kind == "numeric":
         return F.coalesce(named.cast("float"), nan)
     categories = F.array(*[F.lit(c) for c in column.categories])
@@ -150,9 +151,8 @@ def _number(column: FeatureColumn) -> Column:
 
 def _array(column: FeatureColumn) -> Column:
     from pyspark.ml.functions import vector_to_array
-    from pyspark.sql import functions as F
 
-    named = F.col(f"`{column.name}`")
+    named = named_column(column.name)
     if column.kind == "array":
         return named.cast("array<float>")
     if column.kind == "struct":

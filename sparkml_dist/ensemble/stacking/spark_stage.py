@@ -56,9 +56,8 @@ def refuse_stage(name: str, stage: Any, *, regression: bool) -> None:
         last = stages[-1] if stages else None
     wanted = "predictionCol" if regression else "probabilityCol"
     if last is None or not last.hasParam(wanted):
-        code = "no_predictions" if regression else "no_probabilities"
         raise ConfigurationError(
-            code,
+            "no_predictions" if regression else "no_probabilities",
             f"The base {name!r}, a {type(stage).__name__}, has no {wanted}.",
             "Use a Spark ML estimator that gives one.",
         )

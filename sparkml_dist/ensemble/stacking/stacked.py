@@ -83,7 +83,6 @@ class Stacked(NamedLearners):
     )
 
     _object_params: ClassVar[tuple[str, ...]] = ("estimators", "finalEstimator")
-    _defaults: ClassVar[dict[str, Any]] = {"passthrough": False, "keepLevelOne": False}
 
     #: Whether bases are fitted once more, on all rows, when level one is known.
     _refits: ClassVar[bool]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -15,7 +16,7 @@ from sparkml_dist.ensemble.stacking.stacked import Stacked
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.classifier import ShardClassifier
 from sparkml_dist.models.regressor import ShardRegressor
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -33,7 +34,6 @@ class _Stacking(Stacked):
 
     numFolds: Any = param("numFolds", "folds, hashed on the row key (>= 2)", TypeConverters.toInt)
 
-    _defaults: ClassVar[dict[str, Any]] = {"numFolds": 5}
     _refits = True
 
     def _parts(self) -> list[Subset]:
@@ -86,17 +86,50 @@ resume, trustedTypes
 
     Examples
     --------
-    >>> stacking = StackingClassifier(  # doctest: +SKIP
+    >>> from sklearn.ensemble import HistGradientBoostingClassifier
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> stacking = StackingClassifier(
     ...     estimators=[
     ...         ("tree", DecisionTreeClassifier(max_depth=8)),
     ...         ("boosting", HistGradientBoostingClassifier()),
     ...     ],
     ...     labelCol="species",
     ... )
-    >>> stacking.fit(df).transform(df)  # doctest: +SKIP
+    >>> stacking.getNumFolds()
+    5
     """
 
     _model_class = StackingClassificationModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        numFolds: int = 5,
+        finalEstimator: Any = None,
+        passthrough: bool = False,
+        keepLevelOne: bool = False,
+        estimators: Any = None,
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
     def _default_final(self) -> Any:
         from sklearn.linear_model import LogisticRegression
@@ -121,9 +154,46 @@ modelDir, overwrite, resume, trustedTypes
     References
     ----------
     Wolpert (1992), "Stacked generalization". Breiman (1996), "Stacked regressions".
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> stacking = StackingRegressor(
+    ...     estimators=[("tree", DecisionTreeRegressor()), ("line", Ridge())], labelCol="price"
+    ... )
+    >>> stacking.getNumFolds()
+    5
     """
 
     _model_class = StackingRegressionModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        numFolds: int = 5,
+        finalEstimator: Any = None,
+        passthrough: bool = False,
+        keepLevelOne: bool = False,
+        estimators: Any = None,
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...
 
     def _default_final(self) -> Any:
         from sklearn.linear_model import Ridge

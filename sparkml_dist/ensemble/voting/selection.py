@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
 
@@ -21,7 +22,7 @@ from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
 from sparkml_dist.ensemble.voting.voting import NamedLearners, VotingClassificationModel
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
@@ -72,10 +73,11 @@ resume, trustedTypes
 
     Examples
     --------
-    >>> library = [  # doctest: +SKIP
-    ...     (f"tree{d}", DecisionTreeClassifier(max_depth=d)) for d in (2, 4, 8, 16)
-    ... ]
-    >>> EnsembleSelectionClassifier(estimators=library).fit(df)  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> library = [(f"tree{d}", DecisionTreeClassifier(max_depth=d)) for d in (2, 4, 8, 16)]
+    >>> selection = EnsembleSelectionClassifier(estimators=library)
+    >>> [name for name, _ in selection.getEstimators()]
+    ['tree2', 'tree4', 'tree8', 'tree16']
     """
 
     stopMetric: Any = param(
@@ -97,15 +99,40 @@ resume, trustedTypes
         "validationFraction", "share of the rows kept from members", TypeConverters.toFloat
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "stopMetric": "log_loss",
-        "numMembers": 50,
-        "initialMembers": 5,
-        "numBags": 1,
-        "bagFraction": 0.5,
-        "validationFraction": 0.1,
-    }
     _model_class = VotingClassificationModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        stopMetric: str = "log_loss",
+        numMembers: int = 50,
+        initialMembers: int = 5,
+        numBags: int = 1,
+        bagFraction: float = 0.5,
+        validationFraction: float = 0.1,
+        estimators: Any = None,
+        voting: str = "soft",
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
     def _voting(self) -> str:
         return "soft"

@@ -29,7 +29,7 @@ from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.sizes import parse_size
 
@@ -114,18 +114,16 @@ class _Voting(NamedLearners):
         "validationFraction", "share of the rows kept for learnWeights", TypeConverters.toFloat
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {"learnWeights": False, "validationFraction": 0.1}
-
     def _check_params(self, spark: SparkSession) -> None:
         weights, learners = self._value(self.weights), self._learners()
         if self.getOrDefault(self.learnWeights):
             if weights is not None:
                 raise ConfigurationError(
-                    "invalid_param", "Set either weights or learnWeights, not both."
+                    "conflicting_params", "Set either weights or learnWeights, not both."
                 )
             if self._voting() == "hard":
                 raise ConfigurationError(
-                    "invalid_param", "learnWeights needs voting='soft'. Got 'hard'."
+                    "conflicting_params", "learnWeights needs voting='soft'. Got 'hard'."
                 )
             check_fraction(self.getOrDefault(self.validationFraction))
         if weights is not None:
@@ -206,9 +204,49 @@ modelDir, overwrite, resume, trustedTypes
     References
     ----------
     Kittler, Hatef, Duin, Matas (1998), "On combining classifiers".
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> voting = VotingClassifier(
+    ...     estimators=[("tree", DecisionTreeClassifier()), ("bayes", GaussianNB())], weights=[1, 2]
+    ... )
+    >>> voting.fit(data).weights
+    [1.0, 1.0, 2.0, 2.0]
     """
 
     _model_class = VotingClassificationModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        weights: Sequence[float] | None = None,
+        learnWeights: bool = False,
+        validationFraction: float = 0.1,
+        estimators: Any = None,
+        voting: str = "soft",
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+        predictedLabelCol: str = "predictedLabel",
+        probabilityCol: str = "probability",
+        rawPredictionCol: str = "rawPrediction",
+    ) -> None: ...
 
 
 class VotingRegressor(_Voting, EnsembleRegressor):
@@ -231,6 +269,42 @@ class VotingRegressor(_Voting, EnsembleRegressor):
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, trustedTypes
         As for `BaggingRegressor`.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> voting = VotingRegressor(
+    ...     estimators=[("tree", DecisionTreeRegressor()), ("line", Ridge())], learnWeights=True
+    ... )
+    >>> voting.getValidationFraction()
+    0.1
     """
 
     _model_class = VotingRegressionModel
+
+    @constructor
+    def __init__(
+        self,
+        *,
+        weights: Sequence[float] | None = None,
+        learnWeights: bool = False,
+        validationFraction: float = 0.1,
+        estimators: Any = None,
+        shardsPerMember: int = 1,
+        trustedTypes: Sequence[str] = (),
+        featuresCols: Sequence[str] | None = None,
+        categoricalCols: Sequence[str] | None = None,
+        keyCol: str | None = None,
+        featuresCol: str = "features",
+        labelCol: str = "label",
+        weightCol: str | None = None,
+        numShards: int | None = None,
+        memoryPerTask: str | None = None,
+        shardsDir: str | None = None,
+        modelDir: str | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,6 @@ class CentersEstimator(PointEstimator):
 
     k: Any = param("k", "number of clusters (>= 1)", TypeConverters.toInt)
     seed: Any = param("seed", "of all that is drawn", TypeConverters.toInt)
-
-    _defaults: ClassVar[dict[str, Any]] = {"k": 8, "seed": 0}
 
     def _check(self) -> None:
         self._require(self.k, self.getOrDefault(self.k) >= 1, "at least 1")
@@ -57,11 +55,11 @@ def check_enough(found: int, wanted: int) -> None:
     Raises
     ------
     DataError
-        ``too_few_points``.
+        ``too_few_rows``.
     """
     if found < wanted:
         raise DataError(
-            "too_few_points",
+            "too_few_rows",
             f"{wanted} clusters were asked for, but there are {found} distinct rows to start from.",
             "Ask for fewer clusters.",
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,7 +28,7 @@ from sparkml_dist.mining.clusters.parts import (
 from sparkml_dist.mining.clusters.space_cut import SpaceCut
 from sparkml_dist.mining.point_estimator import PointEstimator
 from sparkml_dist.mining.point_survey import planned
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.workspace import empty_folder
 from sparkml_dist.session import SessionInfo
 from sparkml_dist.sizes import parse_size
@@ -64,7 +65,7 @@ class DBSCAN(PointEstimator):
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; boxes are made small enough for it where they can be
         cut.
-    workDir : str, optional
+    modelDir : str, optional
         Empty folder, seen by the driver and all workers, for the core points; a temporary one
         when not set.
     predictionCol : str, default="prediction"
@@ -74,6 +75,13 @@ class DBSCAN(PointEstimator):
     ----------
     Ester, Kriegel, Sander, Xu (1996), A density-based algorithm for discovering clusters. Gan,
     Tao (2015), DBSCAN Revisited (the grid of cells, up to three coordinates).
+
+    Examples
+    --------
+    >>> line = spark.createDataFrame([(x,) for x in (0.0, 0.1, 0.2, 5.0, 5.1, 9.0)], ["x"])
+    >>> clusters = DBSCAN(eps=0.3, minPoints=2).fit(line).transform(line)
+    >>> [row["prediction"] for row in clusters.orderBy("x").collect()]
+    [0, 0, 0, 1, 1, -1]
     """
 
     eps: Any = param("eps", "radius of a neighbourhood (> 0)", TypeConverters.toFloat)
@@ -88,19 +96,31 @@ class DBSCAN(PointEstimator):
     memoryPerTask: Any = param(
         "memoryPerTask", "memory of a task's Python worker, like '512m'", TypeConverters.toString
     )
-    workDir: Any = param(
-        "workDir",
+    modelDir: Any = param(
+        "modelDir",
         "empty folder, seen by all workers, for the core points; a temporary one when not set",
         TypeConverters.toString,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {"minPoints": 5, "memoryPerTask": "512m"}
+    @constructor
+    def __init__(
+        self,
+        *,
+        eps: float | None = None,
+        minPoints: int = 5,
+        numPartitions: int | None = None,
+        memoryPerTask: str = "512m",
+        modelDir: str | None = None,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> DBSCANModel:
         self._check()
         columns = self._columns(dataset)
         spark = dataset.sparkSession
-        folder = empty_folder(spark, self._value(self.workDir), "dbscan", "workDir")
+        folder = empty_folder(spark, self._value(self.modelDir), "dbscan", "modelDir")
         folder.create()
         info = SessionInfo.of(spark)
         eps, least = self.getOrDefault(self.eps), self.getOrDefault(self.minPoints)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyspark.ml.param import TypeConverters
@@ -15,7 +16,7 @@ from sparkml_dist.mining.clusters.candidate_scores import (
 )
 from sparkml_dist.mining.clusters.centers_estimator import CentersEstimator, check_enough
 from sparkml_dist.mining.point_survey import survey
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -54,8 +55,9 @@ class KMeans(CentersEstimator):
 
     Examples
     --------
-    >>> model = KMeans(ks=[2, 3, 4, 5], featuresCols=["x", "y"]).fit(df)  # doctest: +SKIP
-    >>> model.summary["scores"]  # doctest: +SKIP
+    >>> petals = KMeans(ks=[2, 3], featuresCols=["petal_length", "petal_width"]).fit(iris)
+    >>> len(petals.clusterCenters)
+    2
     """
 
     ks: Any = param("ks", "numbers of clusters to try (each >= 2)", TypeConverters.toListInt)
@@ -63,7 +65,20 @@ class KMeans(CentersEstimator):
     tol: Any = param("tol", "movement of centers that ends the fit", TypeConverters.toFloat)
     initSteps: Any = param("initSteps", "steps of k-means‖ (>= 1)", TypeConverters.toInt)
 
-    _defaults: ClassVar[dict[str, Any]] = {"maxIter": 20, "tol": 1e-4, "initSteps": 2}
+    @constructor
+    def __init__(
+        self,
+        *,
+        ks: Sequence[int] | None = None,
+        maxIter: int = 20,
+        tol: float = 0.0001,
+        initSteps: int = 2,
+        k: int = 8,
+        seed: int = 0,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> CentersModel:
         from pyspark.ml.clustering import KMeans as SparkKMeans

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,7 +23,7 @@ from sparkml_dist.mining.clusters.centers_estimator import CentersEstimator, che
 from sparkml_dist.mining.clusters.medoid_search import find_medoids
 from sparkml_dist.mining.clusters.nearest_center import METRICS, center_distances
 from sparkml_dist.mining.point_survey import joined_surveys, partial_surveys
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class KMedoids(CentersEstimator):
     featuresCol, featuresCols : str, list of str
         Columns of coordinates; every numeric column when neither is there.
     k : int, default=8
-    metric : {"euclidean", "manhattan", "cosine"}, default="euclidean"
+    distanceMeasure : {"euclidean", "manhattan", "cosine"}, default="euclidean"
     numSamples : int, default=5
     sampleSize : int, optional
         Rows of a sample; ``max(1000, 40 + 2 k)`` when not set. A task holds the distances of all
@@ -67,21 +67,36 @@ class KMedoids(CentersEstimator):
 
     Examples
     --------
-    >>> KMedoids(k=5, metric="manhattan").fit(df).clusterCenters  # doctest: +SKIP
+    >>> KMedoids(k=3, distanceMeasure="manhattan").fit(iris).clusterCenters.shape
+    (3, 4)
     """
 
-    metric: Any = param("metric", f"one of {', '.join(METRICS)}", TypeConverters.toString)
+    distanceMeasure: Any = param(
+        "distanceMeasure", f"one of {', '.join(METRICS)}", TypeConverters.toString
+    )
     numSamples: Any = param("numSamples", "samples that are solved (>= 1)", TypeConverters.toInt)
     sampleSize: Any = param("sampleSize", "rows of a sample (> k)", TypeConverters.toInt)
 
-    _defaults: ClassVar[dict[str, Any]] = {"metric": "euclidean", "numSamples": 5}
+    @constructor
+    def __init__(
+        self,
+        *,
+        distanceMeasure: str = "euclidean",
+        numSamples: int = 5,
+        sampleSize: int | None = None,
+        k: int = 8,
+        seed: int = 0,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> CentersModel:
         self._check()
         columns = self._columns(dataset)
         spark, start = dataset.sparkSession, time.perf_counter()
         info = SessionInfo.of(spark)
-        k, metric = self.getOrDefault(self.k), self.getOrDefault(self.metric)
+        k, metric = self.getOrDefault(self.k), self.getOrDefault(self.distanceMeasure)
         samples, seed = self.getOrDefault(self.numSamples), self.getOrDefault(self.seed)
         size = self._value(self.sampleSize) or max(1000, 40 + 2 * k)
         points = columns.points(dataset)
@@ -121,8 +136,8 @@ class KMedoids(CentersEstimator):
 
     def _check(self) -> None:
         super()._check()
-        metric, size = self.getOrDefault(self.metric), self._value(self.sampleSize)
-        self._require(self.metric, metric in METRICS, f"one of {', '.join(METRICS)}")
+        metric, size = self.getOrDefault(self.distanceMeasure), self._value(self.sampleSize)
+        self._require(self.distanceMeasure, metric in METRICS, f"one of {', '.join(METRICS)}")
         self._require(self.numSamples, self.getOrDefault(self.numSamples) >= 1, "at least 1")
         k = self.getOrDefault(self.k)
         self._require(self.sampleSize, size is None or size > k, f"more than k ({k})")

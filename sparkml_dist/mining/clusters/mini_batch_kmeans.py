@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from sparkml_dist.mining.clusters.candidate_scores import (
 from sparkml_dist.mining.clusters.centers_estimator import CentersEstimator, check_enough
 from sparkml_dist.mining.point_columns import PointColumns, point_matrix
 from sparkml_dist.mining.point_survey import survey
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo, get_session
 
 if TYPE_CHECKING:
@@ -71,12 +71,23 @@ class MiniBatchKMeans(CentersEstimator):
 
     Examples
     --------
-    >>> MiniBatchKMeans(k=10).fit(open_partitioned("shards"))  # doctest: +SKIP
+    >>> MiniBatchKMeans(k=3).fit(data).clusterCenters.shape
+    (3, 4)
     """
 
     batchSize: Any = param("batchSize", "rows of a mini-batch (>= 1)", TypeConverters.toInt)
 
-    _defaults: ClassVar[dict[str, Any]] = {"batchSize": 8192}
+    @constructor
+    def __init__(
+        self,
+        *,
+        batchSize: int = 8192,
+        k: int = 8,
+        seed: int = 0,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def fit(
         self,

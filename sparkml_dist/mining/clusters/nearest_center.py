@@ -53,7 +53,7 @@ def center_distances(points: Points, centers: Points, metric: str) -> Points:
             raise DataError(
                 "zero_vector",
                 "The cosine of a row whose coordinates are all zero is not defined.",
-                "Drop those rows, or use another metric.",
+                "Drop those rows, or use another distanceMeasure.",
             )
         points, centers = on_sphere(points), on_sphere(centers)
         return np.asarray(np.maximum(0.0, 1.0 - points @ centers.T))

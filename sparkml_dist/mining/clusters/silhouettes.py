@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.clusters.nearest_center import on_sphere
 from sparkml_dist.mining.clusters.pairwise_silhouette import (
@@ -160,11 +161,8 @@ def silhouette(
         ``invalid_param``.
     DataError
         ``column_not_found``, ``non_numeric_feature``, ``empty_data``, ``not_finite``,
-        ``vector_length``, ``invalid_labels``, ``zero_vector``, ``too_few_clusters``,
-        ``too_many_clusters``.
+        ``vector_length``, ``invalid_prediction``, ``zero_vector``, ``score_undefined``.
     """
-    from pyspark.sql import functions as F
-
     if distanceMeasure not in MEASURES:
         raise ConfigurationError(
             "invalid_param",
@@ -188,7 +186,7 @@ def silhouette(
         )
     names = [featuresCol] if featuresCols is None and featuresCol else featuresCols
     columns = PointColumns.of(df, None, names)
-    label = F.col(f"`{predictionCol}`").cast("double")
+    label = named_column(predictionCol).cast("double")
     table = df.select(columns.column().alias("point"), label.alias("label"))
     known = survey(table.select("point"))
     known.check(columns)
@@ -198,7 +196,7 @@ def silhouette(
     bad = [part for part in parts if part.rows[0] < 0]
     if any(part.labels[0] for part in bad):
         raise DataError(
-            "invalid_labels",
+            "invalid_prediction",
             f"A row has no whole number in {predictionCol!r}.",
             "Drop rows without a cluster.",
         )
@@ -210,10 +208,10 @@ def silhouette(
         )
     sums = ClusterSums.joined(parts)
     if len(sums.labels) < 2:
-        raise DataError("too_few_clusters", "A silhouette needs two clusters. Got one.")
+        raise DataError("score_undefined", "A silhouette needs two clusters. Got one.")
     if len(sums.labels) >= known.rows:
         raise DataError(
-            "too_many_clusters",
+            "score_undefined",
             f"A silhouette needs fewer clusters than rows. Got {len(sums.labels):,} clusters.",
         )
     if distanceMeasure in METRICS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from sparkml_dist.dataset.many_columns import literal
+from sparkml_dist.dataset.many_columns import literal, named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.tables.encoding import check_encoding, lines, text_of_line
 from sparkml_dist.tables.lines import input_errors
@@ -54,9 +54,9 @@ def read_baskets(
     Raises
     ------
     StorageError
-        ``input_not_found``, ``input_not_read``.
+        ``file_not_found``, ``file_not_read``.
     ConfigurationError
-        ``invalid_param`` for an empty one, ``unknown_encoding``.
+        ``invalid_param``.
     """
     from pyspark.sql import functions as F
 
@@ -112,7 +112,7 @@ def basket_lists(df: DataFrame, items_col: str, basket_col: str | None) -> tuple
     Raises
     ------
     DataError
-        ``column_not_found``, ``items_type``.
+        ``column_not_found``, ``column_type``.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import ArrayType
@@ -125,21 +125,21 @@ def basket_lists(df: DataFrame, items_col: str, basket_col: str | None) -> tuple
                 f"The columns are: {', '.join(df.columns[:20])}.",
             )
     found = df.schema[items_col].dataType
-    items = F.col(f"`{items_col}`")
+    items = named_column(items_col)
     if basket_col is not None:
         if isinstance(found, ArrayType):
             raise DataError(
-                "items_type",
+                "column_type",
                 f"{items_col!r} holds arrays; with basketCol, a row must hold one item.",
                 "Leave basketCol out, or explode the arrays.",
             )
         item_type = _item_type(found, items_col)
-        rows = df.select(F.col(f"`{basket_col}`").alias("basket"), items.alias("item"))
+        rows = df.select(named_column(basket_col).alias("basket"), items.alias("item"))
         lists = rows.where(F.col("basket").isNotNull()).groupBy("basket")
         return lists.agg(F.collect_set("item").alias("items")).select("items"), item_type
     if not isinstance(found, ArrayType):
         raise DataError(
-            "items_type",
+            "column_type",
             f"{items_col!r} must be an array of items. Got {found.simpleString()}.",
             "Where every row holds one item, name the column of baskets with basketCol; text can "
             "be split by pyspark.sql.functions.split, or read with read_baskets.",
@@ -155,7 +155,7 @@ def _item_type(found: DataType, column: str) -> str:
     name = found.simpleString()
     if name not in _INTEGERS:
         raise DataError(
-            "items_type",
+            "column_type",
             f"The items in {column!r} must be strings or integers, all of one type. Got {name}.",
             "Cast them to strings.",
         )

@@ -7,10 +7,10 @@ import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
-from pyspark.ml.base import Estimator
 from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
@@ -31,7 +31,7 @@ from sparkml_dist.mining.itemsets.packed import sizes_of, unpacked_itemsets
 from sparkml_dist.mining.itemsets.trial import trial
 from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 from sparkml_dist.models.saved_params import SavedParams
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo, planned_bytes
 from sparkml_dist.sizes import parse_size
 
@@ -50,7 +50,7 @@ _SLOTS_UNKNOWN = 8
 _SMALL = 8 << 20
 
 
-class FrequentItemsets(SavedParams, Estimator):
+class FrequentItemsets(SavedParams, HasPredictionCol):
     """Finds the itemsets that occur together in many baskets, exactly, at any size of the data.
 
     Items are encoded and counted in one pass, which solves a small problem at once. Of a larger
@@ -83,6 +83,8 @@ class FrequentItemsets(SavedParams, Estimator):
         Number of groups; chosen by memory, slots and estimated work when not set.
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; groups are made small enough for it.
+    predictionCol : str, default="prediction"
+        Column that the model's `transform` adds: how much of what is frequent a basket holds.
 
     See Also
     --------
@@ -92,6 +94,15 @@ class FrequentItemsets(SavedParams, Estimator):
     -----
     `fit` keeps the encoded result in Spark's storage (memory and disk), not in a folder; save the
     model to keep it.
+
+    Examples
+    --------
+    >>> baskets = spark.createDataFrame(
+    ...     [(["bread", "milk"],), (["milk", "bread", "jam"],), (["tea"],)], ["items"]
+    ... )
+    >>> found = FrequentItemsets(minSupport=0.5, target="maximal").fit(baskets).itemsets
+    >>> [(sorted(row["items"]), row["count"]) for row in found.collect()]
+    [(['bread', 'milk'], 2)]
     """
 
     itemsCol: Any = param(
@@ -132,13 +143,21 @@ class FrequentItemsets(SavedParams, Estimator):
         "memoryPerTask", "memory of a task's Python worker, like '512m'", TypeConverters.toString
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "itemsCol": "items",
-        "minSupport": 0.1,
-        "target": "frequent",
-        "maxItemsets": 20_000_000,
-        "memoryPerTask": "512m",
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        itemsCol: str = "items",
+        basketCol: str | None = None,
+        minSupport: float = 0.1,
+        minCount: int | None = None,
+        target: str = "frequent",
+        maxLength: int | None = None,
+        maxItemsets: int = 20000000,
+        numPartitions: int | None = None,
+        memoryPerTask: str = "512m",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> FrequentItemsetsModel:
         self._check()
@@ -172,10 +191,10 @@ class FrequentItemsets(SavedParams, Estimator):
         mining_took = time.perf_counter() - start - counting
         model = FrequentItemsetsModel(
             unpacked_itemsets(packed, vocabulary, item_type, totals.baskets),
-            n_baskets=totals.baskets,
-            min_count=counted.min_count,
+            numBaskets=totals.baskets,
+            minCount=counted.min_count,
             sizes=sizes,
-            item_type=item_type,
+            itemType=item_type,
             summary={
                 "seconds": {"count": round(counting, 3), "mine": round(mining_took, 3)},
                 "frequent_items": len(vocabulary),

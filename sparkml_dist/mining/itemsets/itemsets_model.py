@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from sparkml_dist.errors import ConfigurationError
+from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol
+
+from sparkml_dist.dataset.many_columns import named_column
+from sparkml_dist.errors import DataError
+from sparkml_dist.mining.estimator import check_column
+from sparkml_dist.mining.support_held import with_support_held
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.models.loading import Saved
+from sparkml_dist.params import param
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -14,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["FrequentItemsetsModel"]
 
 
-class FrequentItemsetsModel(TableModel):
+class FrequentItemsetsModel(TableModel, HasPredictionCol):
     """The itemsets that `FrequentItemsets` found.
 
     Attributes
@@ -22,50 +29,53 @@ class FrequentItemsetsModel(TableModel):
     itemsets : pyspark.sql.DataFrame
         ``items`` (array, sorted), ``count`` (long: baskets that hold them), ``support`` (double:
         their share); made by executors when it is read.
-    n_baskets : int
+    numBaskets : int
         Baskets that were mined.
-    n_itemsets : int
+    numItemsets : int
     sizes : dict of int to int
         Number of itemsets by number of items.
-    min_count : int
+    minCount : int
         Baskets that hold every itemset, at least.
-    item_type : str
+    itemType : str
         Spark's name of the items' type.
     summary : dict
         How the fit went.
     """
 
+    itemsCol: Any = param("itemsCol", "array column of the baskets' items", TypeConverters.toString)
+
     _table_names: ClassVar[tuple[str, ...]] = ("itemsets",)
+    _defaults: ClassVar[dict[str, Any]] = {"itemsCol": "items", "predictionCol": "prediction"}
 
     def __init__(
         self,
         itemsets: DataFrame,
         *,
-        n_baskets: int,
-        min_count: int,
+        numBaskets: int,
+        minCount: int,
         sizes: dict[int, int],
-        item_type: str,
+        itemType: str,
         summary: dict[str, Any],
         stored: DataFrame | None = None,
     ) -> None:
         content = {
-            "n_baskets": n_baskets,
-            "min_count": min_count,
+            "numBaskets": numBaskets,
+            "minCount": minCount,
             "sizes": {str(size): number for size, number in sizes.items()},
-            "item_type": item_type,
+            "itemType": itemType,
             "summary": summary,
         }
         super().__init__(tables={"itemsets": itemsets}, content=content)
         self.itemsets = itemsets
-        self.n_baskets = n_baskets
-        self.min_count = min_count
+        self.numBaskets = numBaskets
+        self.minCount = minCount
         self.sizes = sizes
-        self.item_type = item_type
+        self.itemType = itemType
         self.summary = summary
         self._stored = stored
 
     @property
-    def n_itemsets(self) -> int:
+    def numItemsets(self) -> int:
         """Number of itemsets."""
         return sum(self.sizes.values())
 
@@ -76,10 +86,46 @@ class FrequentItemsetsModel(TableModel):
         return self
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        raise ConfigurationError(
-            "no_transform",
-            "Itemsets alone predict nothing about a basket.",
-            "Fit AssociationRules on the itemsets and transform with its model.",
+        """Add how much of what is frequent each basket holds: low for odd ones.
+
+        Parameters
+        ----------
+        dataset : pyspark.sql.DataFrame
+            With an array column of items, itemsCol.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            With predictionCol, a double: the support of the itemsets that the basket holds, over
+            the number of all itemsets (He, Xu, Huang and Deng 2005).
+
+        Raises
+        ------
+        DataError
+            ``column_not_found`` or ``column_type``.
+        """
+        from pyspark.sql import functions as F
+        from pyspark.sql.types import ArrayType
+
+        name = self.getOrDefault(self.itemsCol)
+        kind = check_column(dataset, name, "itemsCol")
+        if not isinstance(kind, ArrayType):
+            raise DataError(
+                "column_type",
+                f"The column {name!r} must be an array of items. Got {kind.simpleString()}.",
+                "Gather the items of each basket in an array.",
+            )
+        basket = F.array_sort(F.array_distinct(F.array_compact(named_column(name))))
+        return with_support_held(
+            dataset,
+            basket.cast(self.itemsets.schema["items"].dataType),
+            lambda row: row,
+            self.itemsets.select(
+                F.col("items").alias("pattern"), F.col("items")[0].alias("anchor"), "support"
+            ),
+            self.numItemsets,
+            lambda row, pattern: F.size(F.array_except(pattern, row)) == 0,
+            self.getOrDefault(self.predictionCol),
         )
 
     def copy(self, extra: Any = None) -> Self:
@@ -91,15 +137,15 @@ class FrequentItemsetsModel(TableModel):
         content = saved.state["content"]
         return cls(
             cls._read_tables(saved)["itemsets"],
-            n_baskets=int(content["n_baskets"]),
-            min_count=int(content["min_count"]),
+            numBaskets=int(content["numBaskets"]),
+            minCount=int(content["minCount"]),
             sizes={int(size): int(number) for size, number in content["sizes"].items()},
-            item_type=str(content["item_type"]),
+            itemType=str(content["itemType"]),
             summary=dict(content["summary"]),
         )
 
     def __repr__(self) -> str:
         return (
-            f"FrequentItemsetsModel({self.n_itemsets:,} itemsets in at least {self.min_count:,} of "
-            f"{self.n_baskets:,} baskets)"
+            f"FrequentItemsetsModel({self.numItemsets:,} itemsets in at least {self.minCount:,} of "
+            f"{self.numBaskets:,} baskets)"
         )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol, HasSeed
 
 from sparkml_dist.cluster.workers import check_workers
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import MiningEstimator, check_column, check_whole
 from sparkml_dist.mining.neighbors.blocks import Blocks
@@ -19,8 +21,8 @@ from sparkml_dist.mining.neighbors.cells import AssignCells, probe_curve, sample
 from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighborsModel
 from sparkml_dist.mining.point_columns import PointColumns
 from sparkml_dist.mining.point_survey import survey
-from sparkml_dist.params import param
-from sparkml_dist.persistence.home import Home
+from sparkml_dist.params import constructor, param
+from sparkml_dist.persistence.saved_folder import SavedFolder
 from sparkml_dist.persistence.workspace import empty_folder
 from sparkml_dist.session import SessionInfo
 from sparkml_dist.sizes import parse_size
@@ -51,10 +53,10 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
 
     Parameters
     ----------
-    k : int, default=10
+    numNeighbors : int, default=10
         Neighbours of each point.
     method : {"exact", "approximate"}, default="exact"
-    metric : {"euclidean", "cosine"}, default="euclidean"
+    distanceMeasure : {"euclidean", "cosine"}, default="euclidean"
     recall : float, default=0.95
         Share of the true neighbours that the approximate method is to find, in (0, 1).
     numCells : int, optional
@@ -63,7 +65,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         An array of numbers or an ML vector.
     featuresCols : list of str, optional
         Numeric columns, in place of featuresCol.
-    idCol : str, default="id"
+    keyCol : str, default="id"
         Column that identifies the points that are fit: whole numbers or strings.
     modelDir : str, optional
         Folder, seen by the driver and all workers, where fit keeps the points; a temporary one
@@ -74,21 +76,29 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
 
     Examples
     --------
-    >>> model = NearestNeighbors(k=5, method="approximate").fit(points)  # doctest: +SKIP
-    >>> model.recall, model.probes  # doctest: +SKIP
+    >>> points = spark.createDataFrame(
+    ...     [(1, [0.0, 0.0]), (2, [0.0, 1.0]), (3, [5.0, 5.0])], "id int, features array<double>"
+    ... )
+    >>> model = NearestNeighbors(numNeighbors=2).fit(points)
+    >>> model.transform(points).where("id = 1").first()["neighbors"]
+    [Row(key=1, distance=0.0), Row(key=2, distance=1.0)]
     """
 
-    k: Any = param("k", "neighbours of each point (>= 1)", TypeConverters.toInt)
+    numNeighbors: Any = param(
+        "numNeighbors", "neighbours of each point (>= 1)", TypeConverters.toInt
+    )
     method: Any = param("method", "exact or approximate", TypeConverters.toString)
-    metric: Any = param("metric", "euclidean or cosine", TypeConverters.toString)
+    distanceMeasure: Any = param("distanceMeasure", "euclidean or cosine", TypeConverters.toString)
     recall: Any = param(
         "recall", "share of true neighbours the approximate method finds", TypeConverters.toFloat
     )
     numCells: Any = param("numCells", "cells of the approximate method", TypeConverters.toInt)
     featuresCols: Any = param(
-        "featuresCols", "numeric columns, in place of featuresCol", TypeConverters.toListString
+        "featuresCols",
+        "numeric columns, by name or glob, in place of featuresCol",
+        TypeConverters.toListString,
     )
-    idCol: Any = param("idCol", "column that identifies a point", TypeConverters.toString)
+    keyCol: Any = param("keyCol", "column that identifies a point", TypeConverters.toString)
     modelDir: Any = param(
         "modelDir",
         "folder, seen by all workers, where fit keeps the points; a temporary one when not set",
@@ -98,16 +108,22 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "k": 10,
-        "method": "exact",
-        "metric": "euclidean",
-        "recall": 0.95,
-        "featuresCol": "features",
-        "idCol": "id",
-        "memoryPerTask": "512m",
-        "seed": 0,
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        numNeighbors: int = 10,
+        method: str = "exact",
+        distanceMeasure: str = "euclidean",
+        recall: float = 0.95,
+        numCells: int | None = None,
+        featuresCols: Sequence[str] | None = None,
+        keyCol: str = "id",
+        modelDir: str | None = None,
+        memoryPerTask: str = "512m",
+        featuresCol: str = "features",
+        seed: int = 0,
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> NearestNeighborsModel:
         """Write the points of `dataset` where tasks can search them.
@@ -121,8 +137,8 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         ConfigurationError
             ``invalid_param`` or ``no_work_dir``.
         DataError
-            ``column_not_found``, ``non_numeric_feature``, ``id_type``, ``empty_data``,
-            ``not_finite``, ``vector_length``, ``zero_vector`` or ``too_few_points``.
+            ``column_not_found``, ``non_numeric_feature``, ``column_type``, ``empty_data``,
+            ``not_finite``, ``vector_length``, ``zero_vector`` or ``too_few_rows``.
         StorageError
             ``output_exists``.
         """
@@ -133,16 +149,16 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         points = dataset.select(self._id(dataset), columns.column().alias("x"))
         folder = empty_folder(spark, self._value(self.modelDir), "neighbors", "modelDir")
         check_workers(spark)
-        cosine = self._value(self.metric) == "cosine"
+        cosine = self._value(self.distanceMeasure) == "cosine"
         known = survey(points.select("x"))
         known.check(columns, nonzero=cosine)
         n, width = known.rows, known.widest
-        k = self._value(self.k)
+        k = self._value(self.numNeighbors)
         if n < k:
             raise DataError(
-                "too_few_points",
-                f"{n:,} points were given, fewer than k={k} neighbours.",
-                "Lower k.",
+                "too_few_rows",
+                f"{n:,} points were given, fewer than numNeighbors={k}.",
+                "Lower numNeighbors.",
             )
         if cosine:
             points = points.withColumn("x", _normalised())
@@ -161,12 +177,14 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
                 names = model._table_files("points")
                 blocks = Blocks(folder.child("points"), names, width, n, memory // _BLOCK_SHARE)
                 content |= self._tuned(points, centres, blocks, info)
-            model._settle(Home(folder))
+            model._save_manifest(SavedFolder(folder))
         except BaseException:
             folder.delete()
             raise
-        loaded = NearestNeighborsModel.load(folder.location)
-        return self._copyValues(loaded)
+        loaded = self._copyValues(NearestNeighborsModel.load(folder.location))
+        if self.isSet(self.featuresCols):  # new rows may have more columns that a glob selects
+            loaded.setParams(featuresCols=list(columns.names))
+        return loaded
 
     def _centres(
         self, points: DataFrame, n: int, width: int, memory: int, task_cpus: int
@@ -187,16 +205,18 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         seed = self._value(self.seed)
         share = min(1.0, _SAMPLE / blocks.n)
         queries = sample(points, share, seed, 2).repartition(info.slots or 8)
-        curve = probe_curve(queries, centres, blocks, self._value(self.k), info.task_cpus)
+        curve = probe_curve(
+            queries, centres, blocks, self._value(self.numNeighbors), info.task_cpus
+        )
         probes = curve.probes_for(min(0.999, self._value(self.recall) + 0.005))
         recall = curve.recall(probes)
         _logger.info("%d of %d cells are visited: recall %.4f", probes, len(centres), recall)
         return {"centres": centres.tolist(), "probes": probes, "recall": recall}
 
     def _check_params(self) -> None:
-        check_whole("k", self._value(self.k))
+        check_whole("numNeighbors", self._value(self.numNeighbors))
         check_whole("numCells", self._value(self.numCells))
-        for name, known in (("method", _METHODS), ("metric", METRICS)):
+        for name, known in (("method", _METHODS), ("distanceMeasure", METRICS)):
             value = self._value(self.getParam(name))
             if value not in known:
                 raise ConfigurationError(
@@ -214,17 +234,16 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         parse_size(self._value(self.memoryPerTask), "memoryPerTask")
 
     def _id(self, df: DataFrame) -> Column:
-        from pyspark.sql import functions as F
         from pyspark.sql.types import IntegralType, StringType
 
-        name = self._value(self.idCol)
+        name = self._value(self.keyCol)
         kind = check_column(df, name, "id")
         if isinstance(kind, IntegralType):
-            return F.col(f"`{name}`").cast("long").alias("id")
+            return named_column(name).cast("long").alias("id")
         if isinstance(kind, StringType):
-            return F.col(f"`{name}`").alias("id")
+            return named_column(name).alias("id")
         raise DataError(
-            "id_type",
+            "column_type",
             f"The column {name!r} must hold whole numbers or strings. Got {kind.simpleString()}.",
             "Cast it to a string.",
         )

@@ -41,19 +41,23 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
 
     Attributes
     ----------
-    n_points : int
+    numPoints : int
         Points that were fit.
-    probes, n_cells : int or None
+    probes, numCells : int or None
         Cells that a search visits, and all; None for the exact method.
     recall : float
         Share of the true neighbours that is found, measured at the fit on a sample; 1 for the
         exact method.
     """
 
-    k: Any = param("k", "neighbours of each point (>= 1)", TypeConverters.toInt)
-    metric: Any = param("metric", "euclidean or cosine", TypeConverters.toString)
+    numNeighbors: Any = param(
+        "numNeighbors", "neighbours of each point (>= 1)", TypeConverters.toInt
+    )
+    distanceMeasure: Any = param("distanceMeasure", "euclidean or cosine", TypeConverters.toString)
     featuresCols: Any = param(
-        "featuresCols", "numeric columns, in place of featuresCol", TypeConverters.toListString
+        "featuresCols",
+        "numeric columns, by name or glob, in place of featuresCol",
+        TypeConverters.toListString,
     )
     neighborsCol: Any = param("neighborsCol", "column for the neighbours", TypeConverters.toString)
     memoryPerTask: Any = param(
@@ -62,20 +66,20 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
 
     _table_names: ClassVar[tuple[str, ...]] = ("points",)
     _defaults: ClassVar[dict[str, Any]] = {
-        "k": 10,
-        "metric": "euclidean",
+        "numNeighbors": 10,
+        "distanceMeasure": "euclidean",
         "featuresCol": "features",
         "neighborsCol": "neighbors",
         "memoryPerTask": "512m",
     }
 
     @property
-    def n_points(self) -> int:
+    def numPoints(self) -> int:
         """Points that were fit."""
         return int(self.content["numPoints"])
 
     @property
-    def n_cells(self) -> int | None:
+    def numCells(self) -> int | None:
         """Cells of the approximate method."""
         return len(self.content["centres"]) if "centres" in self.content else None
 
@@ -100,25 +104,25 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
         Returns
         -------
         pyspark.sql.DataFrame
-            With neighborsCol, an array of (id, distance), nearest first: k of them, or fewer
-            where the cells that the approximate method visits hold fewer. A point that was fit
-            is its own nearest neighbour.
+            With neighborsCol, an array of (key, distance), nearest first: numNeighbors of them,
+            or fewer where the cells that the approximate method visits hold fewer. A point that
+            was fit is its own nearest neighbour.
 
         Raises
         ------
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found``, ``non_numeric_feature`` or ``too_few_points``; from the tasks
+            ``column_not_found``, ``non_numeric_feature`` or ``too_few_rows``; from the tasks
             ``vector_length``, ``not_finite`` and ``zero_vector``.
         """
-        k = self._value(self.k)
-        check_whole("k", k)
-        if k > self.n_points:
+        k = self._value(self.numNeighbors)
+        check_whole("numNeighbors", k)
+        if k > self.numPoints:
             raise DataError(
-                "too_few_points",
-                f"{self.n_points:,} points were fit, fewer than k={k} neighbours.",
-                "Lower k.",
+                "too_few_rows",
+                f"{self.numPoints:,} points were fit, fewer than numNeighbors={k}.",
+                "Lower numNeighbors.",
             )
         features = self._value(self.featuresCols) or [self._value(self.featuresCol)]
         x = PointColumns.of(dataset, None, features).column()
@@ -129,17 +133,17 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
         centres = self.content.get("centres")
         kind = self.tables["points"].schema["id"].dataType.simpleString()
         task = _Search(
-            Blocks(home, self._table_files("points"), width, self.n_points, memory // _SHARE),
+            Blocks(home, self._table_files("points"), width, self.numPoints, memory // _SHARE),
             None if centres is None else np.array(centres),
             k,
             self.probes or 0,
-            self._value(self.metric) == "cosine",
+            self._value(self.distanceMeasure) == "cosine",
             memory,
             self.content["taskCpus"],
             pa.string() if kind == "string" else pa.int64(),
         )
 
-        udf = iterator_udf(task, f"array<struct<id: {kind}, distance: double>>")
+        udf = iterator_udf(task, f"array<struct<key: {kind}, distance: double>>")
         return dataset.withColumn(self._value(self.neighborsCol), udf(x))
 
 
@@ -172,7 +176,7 @@ class _Search:
     def _found(self, queries: pa.Array) -> pa.Array:
         if not len(queries):
             return pa.array(
-                [], pa.list_(pa.struct([("id", self.id_type), ("distance", pa.float64())]))
+                [], pa.list_(pa.struct([("key", self.id_type), ("distance", pa.float64())]))
             )
         x = point_matrix(queries, self.blocks.width)
         if self.cosine:
@@ -191,7 +195,7 @@ class _Search:
         ids = self.blocks.take(rows, "ids")[found]
         pairs = pa.StructArray.from_arrays(
             [pa.array(ids, self.id_type), pa.array(distance[found])],
-            ["id", "distance"],
+            ["key", "distance"],
         )
         offsets = np.concatenate([[0], np.cumsum(found.sum(axis=1))]).astype(np.int32)
         return pa.ListArray.from_arrays(pa.array(offsets), pairs)

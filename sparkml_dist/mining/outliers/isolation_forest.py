@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,13 @@ from pyspark.ml.param.shared import HasSeed
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.threads import limit_threads
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.outliers.isolation_model import IsolationForestModel
 from sparkml_dist.mining.outliers.isolation_trees import depth_of, grow_tree
 from sparkml_dist.mining.outliers.outlier_params import OutlierEstimator
 from sparkml_dist.mining.point_columns import PointColumns
 from sparkml_dist.mining.point_survey import joined_surveys, partial_surveys
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, is_share_or_count, param, share_of, share_or_count
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _GROWN = (
     "rows long, constant int, peak_rss long"
 )
 _MOST_SAMPLED = 1 << 20
+_MOST_OF_A_TREE = 1 << 16
 
 # Rows that are all alike score a half, but for rounding in float32.
 _HALF = 0.5 + 1e-6
@@ -55,10 +56,10 @@ class IsolationForest(OutlierEstimator, HasSeed):
     ----------
     featuresCol, featuresCols : str, list of str
         Columns of coordinates; every numeric column when neither is there.
-    numEstimators : int, default=100
+    numMembers : int, default=100
         Number of trees.
-    maxSamples : int, default=256
-        Rows that a tree grows from.
+    maxSamples : float or int, default=256
+        Rows that a tree grows from: their number, or a share of all (a float); 65536 at most.
     method : {"standard", "extended"}, default="standard"
         Cuts across one feature, or along random directions of several.
     extensionLevel : int, optional
@@ -77,13 +78,16 @@ class IsolationForest(OutlierEstimator, HasSeed):
 
     Examples
     --------
-    >>> model = IsolationForest(contamination=0.02, seed=1).fit(df)  # doctest: +SKIP
-    >>> model.transform(df).where("prediction = 1").show()  # doctest: +SKIP
+    >>> model = IsolationForest(contamination=0.02, seed=1).fit(iris)
+    >>> model.transform(iris).where("prediction = 1").count()
+    3
     """
 
-    numEstimators: Any = param("numEstimators", "number of trees (>= 1)", TypeConverters.toInt)
+    numMembers: Any = param("numMembers", "number of trees (>= 1)", TypeConverters.toInt)
     maxSamples: Any = param(
-        "maxSamples", "rows that a tree grows from (2 to 65536)", TypeConverters.toInt
+        "maxSamples",
+        "rows that a tree grows from: a share in (0, 1], or a number (2 to 65536)",
+        share_or_count,
     )
     method: Any = param("method", f"one of {', '.join(_METHODS)}", TypeConverters.toString)
     extensionLevel: Any = param(
@@ -92,19 +96,28 @@ class IsolationForest(OutlierEstimator, HasSeed):
         TypeConverters.toInt,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "numEstimators": 100,
-        "maxSamples": 256,
-        "method": "standard",
-        "seed": 0,
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        numMembers: int = 100,
+        maxSamples: float | int = 256,
+        method: str = "standard",
+        extensionLevel: int | None = None,
+        scoreCol: str = "outlierScore",
+        contamination: float | None = None,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+        seed: int = 0,
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> IsolationForestModel:
         self._check()
         columns = self._columns(dataset)
         spark = dataset.sparkSession
         info = SessionInfo.of(spark)
-        trees = self.getOrDefault(self.numEstimators)
+        trees = self.getOrDefault(self.numMembers)
         groups = min(trees, info.slots or 1)
         plan = {
             "trees": trees,
@@ -112,7 +125,8 @@ class IsolationForest(OutlierEstimator, HasSeed):
             "seed": int(self.getOrDefault(self.seed)) & (2**63 - 1),
             "groups": groups,
         }
-        sample = min(_MOST_SAMPLED, plan["trees"] * plan["samples"])
+        most = plan["samples"] if isinstance(plan["samples"], int) else _MOST_OF_A_TREE
+        sample = min(_MOST_SAMPLED, trees * most)
         level = None
         if self.getOrDefault(self.method) == "extended":
             wanted = self._value(self.extensionLevel)
@@ -176,15 +190,16 @@ class IsolationForest(OutlierEstimator, HasSeed):
         super()._check()
         method = self.getOrDefault(self.method)
         self._require(self.method, method in _METHODS, f"one of {', '.join(_METHODS)}")
-        self._require(self.numEstimators, self.getOrDefault(self.numEstimators) >= 1, "at least 1")
+        self._require(self.numMembers, self.getOrDefault(self.numMembers) >= 1, "at least 1")
         samples = self.getOrDefault(self.maxSamples)
-        self._require(self.maxSamples, 2 <= samples <= 65536, "from 2 to 65536")
+        fits = is_share_or_count(samples, least=2) and samples <= _MOST_OF_A_TREE
+        self._require(self.maxSamples, fits, f"a share in (0, 1], or from 2 to {_MOST_OF_A_TREE}")
         level = self._value(self.extensionLevel)
         self._require(self.extensionLevel, level is None or level >= 0, "at least 0")
 
 
 def _draw(
-    columns: PointColumns, plan: dict[str, int], sample: int, batches: Iterator[pa.RecordBatch]
+    columns: PointColumns, plan: dict[str, Any], sample: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     """Deal the sample out to the trees: each row to one tree where there are enough of them."""
     survey = joined_surveys(batches, sample=sample)
@@ -192,7 +207,8 @@ def _draw(
         return  # the driver says so
     survey.check(columns)
     rows = survey.sample.astype(np.float32)
-    samples = min(plan["samples"], len(rows))
+    wanted = round(share_of(plan["samples"], survey.rows) * survey.rows)
+    samples = min(max(2, wanted), _MOST_OF_A_TREE, len(rows))
     constant = int((survey.low == survey.high).sum())
     rng = np.random.default_rng([plan["seed"], 1])
     order = rng.permutation(len(rows))
@@ -225,8 +241,8 @@ def _grow(
                 rng = np.random.default_rng([seed, 2, tree])
                 own = None if level is None else (width - 1 if level < 0 else level)
                 if own is not None and own > width - 1:
-                    raise DataError(
-                        "extension_level",
+                    raise ConfigurationError(
+                        "invalid_param",
                         f"extensionLevel must be at most {width - 1} for {width} columns. "
                         f"Got {own}.",
                     )

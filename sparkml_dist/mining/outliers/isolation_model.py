@@ -55,7 +55,7 @@ class IsolationForestModel(OutlierModel):
             check_array(self.arrays, "features", (trees, size), below=self.numFeatures)
 
     @property
-    def numEstimators(self) -> int:
+    def numMembers(self) -> int:
         """Number of trees."""
         return len(self.arrays["paths"])
 
@@ -79,6 +79,6 @@ class IsolationForestModel(OutlierModel):
 
     def __repr__(self) -> str:
         return (
-            f"IsolationForestModel({self.numEstimators} trees of {self.content['samples']} rows, "
+            f"IsolationForestModel({self.numMembers} trees of {self.content['samples']} rows, "
             f"{self.numFeatures} features, threshold {self.threshold:.4g})"
         )

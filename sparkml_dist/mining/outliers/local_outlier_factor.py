@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pyspark.ml.param import TypeConverters
@@ -28,7 +29,7 @@ from sparkml_dist.mining.outliers.median_cut import MedianCut
 from sparkml_dist.mining.outliers.outlier_params import OutlierEstimator
 from sparkml_dist.mining.outliers.point_blocks import PointBlocks, block_file
 from sparkml_dist.mining.point_survey import planned
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.workspace import empty_folder
 from sparkml_dist.session import SessionInfo
@@ -68,7 +69,7 @@ class LocalOutlierFactor(OutlierEstimator):
         Number of blocks, at least, as a power of two; chosen by memory and slots when not set.
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; blocks are made small enough for it.
-    workDir : str, optional
+    modelDir : str, optional
         Empty folder, seen by the driver and all workers, for the points; a temporary one when
         not set.
     predictionCol, scoreCol : str
@@ -83,9 +84,9 @@ class LocalOutlierFactor(OutlierEstimator):
 
     Examples
     --------
-    >>> model = LocalOutlierFactor(numNeighbors=20).fit(df)  # doctest: +SKIP
-    >>> model.scores().orderBy("outlierScore", ascending=False).show()  # doctest: +SKIP
-    >>> model.transform(new_rows).show()  # doctest: +SKIP
+    >>> model = LocalOutlierFactor(numNeighbors=20).fit(iris)
+    >>> model.scores().orderBy("outlierScore", ascending=False).first()["outlierScore"] > 1.5
+    True
     """
 
     numNeighbors: Any = param(
@@ -97,19 +98,32 @@ class LocalOutlierFactor(OutlierEstimator):
     memoryPerTask: Any = param(
         "memoryPerTask", "memory of a task's Python worker, like '512m'", TypeConverters.toString
     )
-    workDir: Any = param(
-        "workDir",
+    modelDir: Any = param(
+        "modelDir",
         "empty folder, seen by all workers, for the points; a temporary one when not set",
         TypeConverters.toString,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {"numNeighbors": 20, "memoryPerTask": "512m"}
+    @constructor
+    def __init__(
+        self,
+        *,
+        numNeighbors: int = 20,
+        numPartitions: int | None = None,
+        memoryPerTask: str = "512m",
+        modelDir: str | None = None,
+        scoreCol: str = "outlierScore",
+        contamination: float | None = None,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> LocalOutlierFactorModel:
         self._check()
         columns = self._columns(dataset)
         spark = dataset.sparkSession
-        folder = empty_folder(spark, self._value(self.workDir), "lof", "workDir")
+        folder = empty_folder(spark, self._value(self.modelDir), "lof", "modelDir")
         info = SessionInfo.of(spark)
         memory = parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask")
         wanted = self.getOrDefault(self.numNeighbors)
@@ -127,7 +141,7 @@ class LocalOutlierFactor(OutlierEstimator):
             plan = planned(points, planning, sample=SAMPLE)
         if plan["rows"] < 2:
             raise DataError(
-                "too_few_points", "One row has no neighbours to be compared with.", "Add rows."
+                "too_few_rows", "One row has no neighbours to be compared with.", "Add rows."
             )
         k = plan["k"]
         if k < wanted:

@@ -74,7 +74,7 @@ class LocalOutlierFactorModel(FilesBeside, OutlierModel):
         Raises
         ------
         ConfigurationError
-            ``no_training_rows`` where the model was loaded and `dataset` is not given.
+            ``not_kept`` where the model was loaded and `dataset` is not given.
         DataError
             ``column_not_found``, ``non_numeric_feature``.
         """
@@ -84,7 +84,7 @@ class LocalOutlierFactorModel(FilesBeside, OutlierModel):
             dataset = self._trained_on
         if dataset is None:
             raise ConfigurationError(
-                "no_training_rows",
+                "not_kept",
                 "A model that was loaded does not have its training rows.",
                 "Pass them: model.scores(df). For other rows, use transform.",
             )

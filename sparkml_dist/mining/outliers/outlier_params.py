@@ -35,8 +35,6 @@ class OutlierEstimator(PointEstimator):
         TypeConverters.toFloat,
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {"scoreCol": "outlierScore"}
-
     def _check(self) -> None:
         share = self._value(self.contamination)
         if share is not None and not 0 < share <= 0.5:

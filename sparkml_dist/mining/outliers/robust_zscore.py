@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +15,7 @@ from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.mining.outliers.outlier_params import OutlierEstimator
 from sparkml_dist.mining.outliers.robust_zscore_model import RobustZScoreModel
 from sparkml_dist.mining.point_survey import survey
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -68,8 +69,10 @@ class RobustZScore(OutlierEstimator):
 
     Examples
     --------
-    >>> model = RobustZScore().fit(df)  # doctest: +SKIP
-    >>> model.transform(df).where("prediction = 1").show()  # doctest: +SKIP
+    >>> waits = spark.createDataFrame([(1.0,), (1.1,), (0.9,), (1.0,), (9.0,)], ["seconds"])
+    >>> model = RobustZScore().fit(waits)
+    >>> model.transform(waits).where("prediction = 1").select("seconds", "outlierColumn").first()
+    Row(seconds=9.0, outlierColumn='seconds')
     """
 
     relativeError: Any = param(
@@ -84,7 +87,19 @@ class RobustZScore(OutlierEstimator):
         "zScoresCol", "column for the z-scores of all features", TypeConverters.toString
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {"relativeError": 1e-4, "columnCol": "outlierColumn"}
+    @constructor
+    def __init__(
+        self,
+        *,
+        relativeError: float = 0.0001,
+        columnCol: str = "outlierColumn",
+        zScoresCol: str | None = None,
+        scoreCol: str = "outlierScore",
+        contamination: float | None = None,
+        featuresCols: Sequence[str] | None = None,
+        featuresCol: str = "features",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> RobustZScoreModel:
         self._check()

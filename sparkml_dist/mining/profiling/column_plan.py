@@ -78,7 +78,7 @@ def find_column(plans: list[ColumnPlan], name: str, role: str) -> ColumnPlan:
     Raises
     ------
     DataError
-        ``column_not_found`` or ``ambiguous_column``.
+        ``column_not_found`` or ``duplicate_columns``.
     """
     found = [p for p in plans if p.name == name]
     if not found:
@@ -90,7 +90,7 @@ def find_column(plans: list[ColumnPlan], name: str, role: str) -> ColumnPlan:
         )
     if len(found) > 1:
         raise DataError(
-            "ambiguous_column",
+            "duplicate_columns",
             f"{len(found)} columns are named {name!r} ({role}).",
             "Rename all but one of them.",
         )

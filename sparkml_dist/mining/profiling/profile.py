@@ -138,8 +138,8 @@ def profile(
     ConfigurationError
         ``invalid_param``.
     DataError
-        ``no_columns``, ``empty_data``, ``column_not_found``, ``ambiguous_column`` or
-        ``target_type``.
+        ``no_columns``, ``empty_data``, ``column_not_found``, ``duplicate_columns`` or
+        ``column_type``.
     """
     for name, value, least, most in (
         ("top", top, 0, 32),
@@ -186,7 +186,7 @@ def _checked_target(plans: list[ColumnPlan], target: str) -> ColumnPlan:
     aim = find_column(plans, target, "target")
     if aim.kind in ("nested", "binary", "lengths"):
         raise DataError(
-            "target_type",
+            "column_type",
             f"The target {target!r} is of type {aim.type}.",
             "A target holds numbers, texts, booleans, dates or times.",
         )

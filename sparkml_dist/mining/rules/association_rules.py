@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
@@ -27,7 +27,7 @@ from sparkml_dist.mining.rules.measures import MEASURES
 from sparkml_dist.mining.rules.multiple_testing import CORRECTIONS, adjusted
 from sparkml_dist.mining.rules.rule_rows import RulePlan, rule_schema
 from sparkml_dist.mining.rules.rules_model import AssociationRulesModel
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo
 from sparkml_dist.sizes import parse_size
 
@@ -79,9 +79,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
     memoryPerTask : str, default="512m"
         Memory of a task beyond its interpreter.
     itemsCol, countCol : str, default="items", "count"
-        Columns of the itemsets.
-    basketCol : str, default="items"
-        Array column of the baskets that the model's `transform` reads.
+        Columns of the itemsets; the model's `transform` reads baskets from itemsCol too.
     predictionCol : str, default="prediction"
         Column that the model's `transform` adds.
     maxRecommendations : int, optional
@@ -91,11 +89,18 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
 
     Examples
     --------
-    >>> itemsets = spark.createDataFrame(  # doctest: +SKIP
+    >>> itemsets = spark.createDataFrame(
     ...     [(["bread"], 3, 0.75), (["butter"], 2, 0.5), (["bread", "butter"], 2, 0.5)],
     ...     "items array<string>, count long, support double",
     ... )
-    >>> AssociationRules(minConfidence=0.9).fit(itemsets).rules.show()  # doctest: +SKIP
+    >>> rules = AssociationRules(minConfidence=0.9).fit(itemsets).rules
+    >>> rules.select("antecedent", "consequent", "confidence").show()
+    +----------+----------+----------+
+    |antecedent|consequent|confidence|
+    +----------+----------+----------+
+    |  [butter]|   [bread]|       1.0|
+    +----------+----------+----------+
+    <BLANKLINE>
     """
 
     minConfidence: Any = param("minConfidence", "least confidence", TypeConverters.toFloat)
@@ -136,26 +141,33 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
     countCol: Any = param(
         "countCol", "column of the itemsets' support counts", TypeConverters.toString
     )
-    basketCol: Any = param("basketCol", "array column of the baskets", TypeConverters.toString)
     maxRecommendations: Any = param(
         "maxRecommendations", "most items recommended for a basket", TypeConverters.toInt
     )
     rankBy: Any = param("rankBy", "measure that orders recommendations", TypeConverters.toString)
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "minConfidence": 0.8,
-        "pruneRedundant": False,
-        "minImprovement": 0.0,
-        "pValues": False,
-        "hypotheses": "candidates",
-        "numMissing": 0,
-        "memoryPerTask": "512m",
-        "itemsCol": "items",
-        "countCol": "count",
-        "basketCol": "items",
-        "predictionCol": "prediction",
-        "rankBy": "confidence",
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        minConfidence: float = 0.8,
+        maxConsequent: int | None = None,
+        filters: Any = None,
+        pruneRedundant: bool = False,
+        minImprovement: float = 0.0,
+        pValues: bool = False,
+        correction: str | None = None,
+        hypotheses: str = "candidates",
+        maxPValue: float | None = None,
+        numBaskets: int | None = None,
+        numMissing: int = 0,
+        memoryPerTask: str = "512m",
+        itemsCol: str = "items",
+        countCol: str = "count",
+        maxRecommendations: int | None = None,
+        rankBy: str = "confidence",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def fit(self, dataset: Any, params: Any = None) -> Any:
         """Make the rules of itemsets.
@@ -174,28 +186,27 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         Raises
         ------
         ConfigurationError
-            ``invalid_param`` or ``unknown_measure``.
+            ``invalid_param``.
         DataError
-            ``column_not_found``, ``itemsets_type``, ``no_itemsets``, ``itemsets_not_frequent``,
-            ``itemset_twice``, ``itemset_too_long`` or ``no_basket_count``; from the tasks
-            ``incomplete_itemsets``.
+            ``column_not_found``, ``column_type``, ``no_itemsets``, ``incomplete_itemsets``,
+            ``invalid_itemsets``, ``itemset_too_long`` or ``no_basket_count``.
         ResourceError
             ``index_too_large`` for memoryPerTask.
         """
         # Connect's DataFrame has every attribute: a column of that name, which may not exist.
-        if not isinstance(getattr(dataset, "n_baskets", None), int):
+        if not isinstance(getattr(dataset, "numBaskets", None), int):
             return super().fit(dataset, params)
         known: dict[str, Any] = dict(getattr(dataset, "summary", {}))
         target = known.get("target", "frequent")
         if target != "frequent":
             raise DataError(
-                "itemsets_not_frequent",
+                "incomplete_itemsets",
                 f"Rules need the counts of all frequent itemsets, not of the {target} ones only.",
                 "Fit the itemsets with target='frequent'.",
             )
         told = self.copy()
         if not self.isSet("numBaskets"):
-            told.setParams(numBaskets=int(dataset.n_baskets))
+            told.setParams(numBaskets=int(dataset.numBaskets))
         if not self.isSet("numMissing"):
             told.setParams(numMissing=int(known.get("null_baskets", 0)))
         return told.fit(dataset.itemsets, params)
@@ -276,14 +287,14 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         kind = check_column(df, self._value(self.itemsCol), "items")
         if not isinstance(kind, ArrayType):
             raise DataError(
-                "itemsets_type",
+                "column_type",
                 f"The column {self._value(self.itemsCol)!r} must be an array of items. "
                 f"Got {kind.simpleString()}.",
             )
         counts = check_column(df, self._value(self.countCol), "count")
         if not isinstance(counts, IntegralType):
             raise DataError(
-                "itemsets_type",
+                "column_type",
                 f"The column {self._value(self.countCol)!r} must hold whole numbers. "
                 f"Got {counts.simpleString()}.",
             )

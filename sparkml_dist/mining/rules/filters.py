@@ -30,13 +30,13 @@ def check_filters(filters: Mapping[str, Any] | None, known: tuple[str, ...]) -> 
     Raises
     ------
     ConfigurationError
-        ``unknown_measure`` or ``invalid_param``.
+        ``invalid_param``.
     """
     found: Filters = {}
     for name, span in (filters or {}).items():
         if name not in known:
             raise ConfigurationError(
-                "unknown_measure",
+                "invalid_param",
                 f"filters names {name!r}, which is not a measure of rules.{nearest(name, known)}",
                 f"Measures are: {', '.join(known)}.",
             )

@@ -60,10 +60,10 @@ class ItemsetFamily:
         Raises
         ------
         DataError
-            ``no_itemsets``, ``itemsets_type``, ``itemset_too_long``, ``itemset_twice`` or
+            ``no_itemsets``, ``column_type``, ``itemset_too_long``, ``invalid_itemsets`` or
             ``no_basket_count``.
         ResourceError
-            ``too_many_itemsets``.
+            ``index_too_large``.
         """
         from pyspark.sql import functions as F
 
@@ -87,7 +87,7 @@ class ItemsetFamily:
             )
         if min(sizes) < 1:
             raise DataError(
-                "itemsets_type", "An itemset is null, empty or holds a null.", "Leave it out."
+                "invalid_itemsets", "An itemset is null, empty or holds a null.", "Leave it out."
             )
         if max(sizes) > _LONGEST:
             raise DataError(
@@ -97,7 +97,7 @@ class ItemsetFamily:
             )
         if any(row["distinct"] != row["n"] for row in rows):
             raise DataError(
-                "itemset_twice",
+                "invalid_itemsets",
                 "An itemset stands in the itemsets twice.",
                 "Give each itemset once: df.dropDuplicates(['items']).",
             )

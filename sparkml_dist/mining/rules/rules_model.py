@@ -8,6 +8,7 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.dataset.column_names import with_outputs
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import check_column, check_whole
 from sparkml_dist.mining.rules.measures import MEASURES
@@ -32,13 +33,13 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         antecedent's rarest item), the baskets that hold both (``count``), X
         (``antecedentCount``) and Y (``consequentCount``), the measures, and where asked for
         ``pValue`` and ``adjustedPValue``.
-    n_baskets : int
+    numBaskets : int
         Baskets that were mined.
-    n_candidates : int
+    numCandidates : int
         Rules that the itemsets allow, whatever their confidence.
     """
 
-    basketCol: Any = param("basketCol", "array column of the baskets", TypeConverters.toString)
+    itemsCol: Any = param("itemsCol", "array column of the baskets' items", TypeConverters.toString)
     maxRecommendations: Any = param(
         "maxRecommendations", "most items recommended for a basket", TypeConverters.toInt
     )
@@ -46,7 +47,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
 
     _table_names: ClassVar[tuple[str, ...]] = ("rules",)
     _defaults: ClassVar[dict[str, Any]] = {
-        "basketCol": "items",
+        "itemsCol": "items",
         "predictionCol": "prediction",
         "rankBy": "confidence",
     }
@@ -57,12 +58,12 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         return self.tables["rules"]
 
     @property
-    def n_baskets(self) -> int:
+    def numBaskets(self) -> int:
         """Baskets that were mined."""
         return int(self.content["numBaskets"])
 
     @property
-    def n_candidates(self) -> int:
+    def numCandidates(self) -> int:
         """Rules that the itemsets allow."""
         return int(self.content["numCandidates"])
 
@@ -77,7 +78,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         Parameters
         ----------
         dataset : pyspark.sql.DataFrame
-            With an array column of items, basketCol.
+            With an array column of items, itemsCol.
 
         Returns
         -------
@@ -91,7 +92,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found`` or ``basket_type``.
+            ``column_not_found`` or ``column_type``.
 
         Notes
         -----
@@ -102,7 +103,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
 
         self._check_transform(dataset)
         items = F.array_sort(
-            F.array_distinct(F.array_compact(F.col(f"`{self._value(self.basketCol)}`")))
+            F.array_distinct(F.array_compact(named_column(self._value(self.itemsCol))))
         )
         keyed = dataset.withColumn(_KEY, items)
         found = self._recommended(keyed.select(_KEY).distinct().where(F.size(_KEY) > 0))
@@ -152,13 +153,13 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
                 f"rankBy must be one of {', '.join(MEASURES)}. Got {self._value(self.rankBy)!r}."
                 f"{nearest(self._value(self.rankBy), MEASURES)}",
             )
-        name = self._value(self.basketCol)
+        name = self._value(self.itemsCol)
         kind = check_column(df, name, "baskets")
         wanted: Any = self.rules.schema["antecedent"].dataType
         if not isinstance(kind, ArrayType) or kind.elementType != wanted.elementType:
             raise DataError(
-                "basket_type",
+                "column_type",
                 f"The column {name!r} must be {wanted.simpleString()}, as the rules are. "
                 f"Got {kind.simpleString()}.",
-                "Cast it, or set basketCol to the column of baskets.",
+                "Cast it, or set itemsCol to the column of baskets.",
             )

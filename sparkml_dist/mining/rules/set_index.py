@@ -35,7 +35,7 @@ class SetIndex:
     Raises
     ------
     DataError
-        ``itemset_twice``.
+        ``invalid_itemsets``.
     """
 
     def __init__(self, hashes: Sequence[Hashes], counts: Sequence[Counts]) -> None:
@@ -45,7 +45,7 @@ class SetIndex:
         self._counts = np.concatenate(counts)[order] if counts else np.empty(0, np.int64)
         if len(keys) and (self._keys[1:] == self._keys[:-1]).any():
             raise DataError(
-                "itemset_twice",
+                "invalid_itemsets",
                 "An itemset stands in the itemsets twice.",
                 "Give each itemset once: df.dropDuplicates(['items']).",
             )

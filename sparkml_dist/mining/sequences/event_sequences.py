@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_column
 
@@ -33,7 +34,7 @@ def event_sequences(events: DataFrame, *, entity: str, time: str, item: str) -> 
     Raises
     ------
     DataError
-        ``column_not_found`` or ``time_type``.
+        ``column_not_found`` or ``column_type``.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import DateType, NumericType, TimestampNTZType, TimestampType
@@ -43,11 +44,11 @@ def event_sequences(events: DataFrame, *, entity: str, time: str, item: str) -> 
     kind = check_column(events, time, "time")
     if not isinstance(kind, DateType | NumericType | TimestampNTZType | TimestampType):
         raise DataError(
-            "time_type",
+            "column_type",
             f"The time column {time!r} must be a timestamp, a date or a number. "
             f"Got {kind.simpleString()}.",
         )
-    columns = [F.col(f"`{c}`").alias(a) for c, a in ((entity, "e"), (time, "t"), (item, "i"))]
+    columns = [named_column(c).alias(a) for c, a in ((entity, "e"), (time, "t"), (item, "i"))]
     together = (
         events.select(*columns)
         .dropna()

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol
 
-from sparkml_dist.errors import DataError
-from sparkml_dist.mining.estimator import check_column
+from sparkml_dist.mining.sequences.event_columns import events_of, times_of
+from sparkml_dist.mining.support_held import with_support_held
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.params import param
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import Column, DataFrame
 
 __all__ = ["SequentialPatternsModel"]
 
 
-class SequentialPatternsModel(TableModel):
+class SequentialPatternsModel(TableModel, HasPredictionCol):
     """Sequential patterns as a DataFrame.
 
     Attributes
@@ -25,14 +28,17 @@ class SequentialPatternsModel(TableModel):
     patterns : pyspark.sql.DataFrame
         ``sequence`` (array of elements, each an array of items), ``count`` of the sequences
         that hold it, ``support``.
-    n_sequences : int
+    numSequences : int
         Sequences that were mined.
     """
 
     sequenceCol: Any = param("sequenceCol", "column of sequences", TypeConverters.toString)
+    timesCol: Any = param(
+        "timesCol", "array column with the time of each event", TypeConverters.toString
+    )
 
     _table_names: ClassVar[tuple[str, ...]] = ("patterns",)
-    _defaults: ClassVar[dict[str, Any]] = {"sequenceCol": "sequence"}
+    _defaults: ClassVar[dict[str, Any]] = {"sequenceCol": "sequence", "predictionCol": "prediction"}
 
     @property
     def patterns(self) -> DataFrame:
@@ -40,7 +46,7 @@ class SequentialPatternsModel(TableModel):
         return self.tables["patterns"]
 
     @property
-    def n_sequences(self) -> int:
+    def numSequences(self) -> int:
         """Sequences that were mined."""
         return int(self.content["numSequences"])
 
@@ -50,10 +56,79 @@ class SequentialPatternsModel(TableModel):
         return self
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        """Refuse: which use of patterns is meant cannot be known."""
-        check_column(dataset, self._value(self.sequenceCol), "sequences")
-        raise DataError(
-            "nothing_to_transform",
-            "Sequential patterns describe data; they add no column to it.",
-            "Read model.patterns.",
+        """Add how much of what is frequent each sequence holds: low for odd ones.
+
+        Parameters
+        ----------
+        dataset : pyspark.sql.DataFrame
+            With sequenceCol, and timesCol where the fit had one.
+
+        Returns
+        -------
+        pyspark.sql.DataFrame
+            With predictionCol, a double: the support of the patterns that the sequence holds,
+            over the number of all patterns.
+
+        Raises
+        ------
+        DataError
+            ``column_not_found`` or ``column_type``.
+        """
+        from pyspark.sql import functions as F
+
+        events, _ = events_of(dataset, self._value(self.sequenceCol))
+        times = times_of(dataset, self._value(self.timesCol))
+        events = events.cast(self.patterns.schema["sequence"].dataType)
+        row = F.when(events.isNotNull(), F.struct(events.alias("events"), times.alias("times")))
+        pattern = F.col("sequence")
+        return with_support_held(
+            dataset,
+            row,
+            lambda one: F.array_distinct(F.flatten(one["events"])),
+            self.patterns.select(
+                pattern.alias("pattern"), pattern[0][0].alias("anchor"), "support"
+            ),
+            int(self.content["numPatterns"]),
+            partial(_holds, timed=self.isDefined(self.timesCol), limits=self.content["limits"]),
+            self._value(self.predictionCol),
         )
+
+
+def _holds(row: Column, pattern: Column, *, timed: bool, limits: Sequence[float | None]) -> Column:
+    """Return whether a sequence holds a pattern: from each place of the first element, all the
+    places that can be reached with one element more.
+    """
+    from pyspark.sql import functions as F
+
+    events = row["events"]
+    places = F.sequence(F.lit(0), F.size(events) - 1)
+    min_gap, max_gap, max_span = limits
+
+    def between(first: Column, second: Column) -> Column:
+        if timed:
+            return F.get(row["times"], second) - F.get(row["times"], first)
+        return (second - first).cast("double")
+
+    def fits(element: Column, place: Column) -> Column:
+        return F.size(F.array_except(element, F.get(events, place))) == 0
+
+    def from_(start: Column) -> Column:
+        def near(before: Column, place: Column) -> Column:
+            found = before < place
+            if min_gap is not None:
+                found = found & (between(before, place) >= min_gap)
+            if max_gap is not None:
+                found = found & (between(before, place) <= max_gap)
+            return found
+
+        def reached(before: Column, element: Column) -> Column:
+            def after(place: Column) -> Column:
+                found = fits(element, place) & F.exists(before, lambda b: near(b, place))
+                return found if max_span is None else found & (between(start, place) <= max_span)
+
+            return F.filter(places, after)
+
+        rest = F.slice(pattern, 2, F.size(pattern))
+        return fits(pattern[0], start) & (F.size(F.aggregate(rest, F.array(start), reached)) > 0)
+
+    return F.exists(places, from_)

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from pyspark.ml.param import TypeConverters
+from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.estimator import (
     MiningEstimator,
-    check_column,
     check_fraction,
     check_whole,
 )
 from sparkml_dist.mining.sequences.closed_patterns import closed_patterns
-from sparkml_dist.mining.sequences.event_times import seconds_of
+from sparkml_dist.mining.sequences.event_columns import events_of, times_of
 from sparkml_dist.mining.sequences.limits import Limits
 from sparkml_dist.mining.sequences.patterns_model import SequentialPatternsModel
 from sparkml_dist.mining.sequences.prefix_tasks import GrowPatterns, too_many_patterns
@@ -28,7 +28,7 @@ from sparkml_dist.mining.sequences.search_space import (
     grown,
 )
 from sparkml_dist.mining.sequences.sequence_rows import ENCODED, Encoder
-from sparkml_dist.params import param
+from sparkml_dist.params import constructor, param
 from sparkml_dist.session import SessionInfo
 from sparkml_dist.sizes import parse_size
 
@@ -43,7 +43,7 @@ _TARGETS = ("frequent", "closed")
 _PARTS_PER_SLOT = 4
 
 
-class SequentialPatterns(MiningEstimator):
+class SequentialPatterns(MiningEstimator, HasPredictionCol):
     """Sequential patterns by prefix growth (Pei et al. 2004, PrefixSpan).
 
     A sequence is an array of events in order, an event an array of items; an array of items
@@ -76,14 +76,18 @@ class SequentialPatterns(MiningEstimator):
         Give up where there are more frequent patterns.
     memoryPerTask : str, default="512m"
         Memory of a task beyond its interpreter.
+    predictionCol : str, default="prediction"
+        Column that the model's `transform` adds: how much of what is frequent a sequence holds.
 
     Examples
     --------
-    >>> visits = spark.createDataFrame(  # doctest: +SKIP
+    >>> visits = spark.createDataFrame(
     ...     [([["bread"], ["milk", "tea"]],), ([["bread", "jam"], ["milk"]],)],
     ...     "sequence array<array<string>>",
     ... )
-    >>> SequentialPatterns(minSupport=1.0).fit(visits).patterns.show()  # doctest: +SKIP
+    >>> found = SequentialPatterns(minSupport=1.0, target="closed").fit(visits)
+    >>> found.patterns.first()["sequence"]
+    [['bread'], ['milk']]
     """
 
     minSupport: Any = param("minSupport", "least share of sequences", TypeConverters.toFloat)
@@ -112,14 +116,23 @@ class SequentialPatterns(MiningEstimator):
         "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
     )
 
-    _defaults: ClassVar[dict[str, Any]] = {
-        "minSupport": 0.1,
-        "maxLength": 10,
-        "maxPatterns": 10_000_000,
-        "target": "frequent",
-        "sequenceCol": "sequence",
-        "memoryPerTask": "512m",
-    }
+    @constructor
+    def __init__(
+        self,
+        *,
+        minSupport: float = 0.1,
+        minCount: int | None = None,
+        maxLength: int = 10,
+        minGap: float | None = None,
+        maxGap: float | None = None,
+        maxSpan: float | None = None,
+        target: str = "frequent",
+        sequenceCol: str = "sequence",
+        timesCol: str | None = None,
+        maxPatterns: int = 10000000,
+        memoryPerTask: str = "512m",
+        predictionCol: str = "prediction",
+    ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> SequentialPatternsModel:
         """Mine the patterns of sequences.
@@ -134,7 +147,7 @@ class SequentialPatterns(MiningEstimator):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found``, ``sequence_type``, ``times_type``, ``empty_data``,
+            ``column_not_found``, ``column_type``, ``empty_data``,
             ``bad_times`` or ``too_many_patterns``.
         """
         limits = self._limits()
@@ -166,11 +179,17 @@ class SequentialPatterns(MiningEstimator):
         _logger.info("%d sequential patterns in %d parts", total, space.n_parts)
         if self._value(self.target) == "closed":
             closed = closed_patterns(found, every_subpattern=limits.max_gap is not None).persist()
-            closed.count()
+            total = closed.count()
             found.unpersist()
             found = closed
         model = SequentialPatternsModel(
-            tables={"patterns": found}, content={"numSequences": n, "minCount": least}
+            tables={"patterns": found},
+            content={
+                "numSequences": n,
+                "minCount": least,
+                "numPatterns": total,
+                "limits": [limits.min_gap, limits.max_gap, limits.max_span],
+            },
         )
         return self._copyValues(model)
 
@@ -199,48 +218,11 @@ class SequentialPatterns(MiningEstimator):
     def _sequences(self, df: DataFrame) -> tuple[DataFrame, str]:
         """Return events without nulls and repetitions, times as doubles, and the items' type."""
         from pyspark.sql import functions as F
-        from pyspark.sql.types import (
-            ArrayType,
-            DateType,
-            NumericType,
-            TimestampNTZType,
-            TimestampType,
-        )
 
-        name = self._value(self.sequenceCol)
-        kind = check_column(df, name, "sequences")
-        if not isinstance(kind, ArrayType):
-            raise DataError(
-                "sequence_type",
-                f"The column {name!r} must be an array of events (arrays of items) or of items. "
-                f"Got {kind.simpleString()}.",
-                "event_sequences makes such a column from an event table.",
-            )
-        events = F.col(f"`{name}`")
-        nested = isinstance(kind.elementType, ArrayType)
-        inner: Any = kind.elementType
-        item = inner.elementType if nested else inner
-        if not nested:
-            events = F.transform(events, lambda x: F.array(x))  # noqa: PLW0108 - takes one here
-        clean = F.transform(
-            events, lambda e: F.coalesce(F.array_distinct(F.array_compact(e)), F.array())
-        )
-        times = F.lit(None).cast("array<double>")
-        if (of_times := self._value(self.timesCol)) is not None:
-            time: Any = check_column(df, of_times, "times")
-            element = time.elementType if isinstance(time, ArrayType) else None
-            if isinstance(element, DateType | TimestampNTZType | TimestampType):
-                times = F.transform(F.col(f"`{of_times}`"), seconds_of(element))
-            elif isinstance(element, NumericType):
-                times = F.col(f"`{of_times}`").cast("array<double>")
-            else:
-                raise DataError(
-                    "times_type",
-                    f"The column {of_times!r} must be an array of numbers, timestamps or dates. "
-                    f"Got {time.simpleString()}.",
-                )
-        rows = df.select(clean.alias("events"), times.alias("times"))
-        return rows.where(F.col("events").isNotNull()), str(item.simpleString())
+        events, item_type = events_of(df, self._value(self.sequenceCol))
+        times = times_of(df, self._value(self.timesCol))
+        rows = df.select(events.alias("events"), times.alias("times"))
+        return rows.where(F.col("events").isNotNull()), item_type
 
     def _look(self, sequences: DataFrame) -> int:
         """Count the sequences and refuse times that are none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.estimator import check_column
 
@@ -55,9 +56,9 @@ def windowed_baskets(
     Raises
     ------
     DataError
-        ``column_not_found`` or ``time_type``.
+        ``column_not_found`` or ``column_type``.
     ConfigurationError
-        ``invalid_param``.
+        ``conflicting_params`` or ``invalid_param``.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import DateType, NumericType, TimestampNTZType, TimestampType
@@ -67,11 +68,11 @@ def windowed_baskets(
     kind = check_column(events, time, "time")
     if (window is None) == (session_gap is None) or (window is None and slide is not None):
         raise ConfigurationError(
-            "invalid_param",
+            "conflicting_params",
             "Give either window (and slide, if windows overlap) or session_gap.",
             'For example window="1 day", or session_gap="30 minutes".',
         )
-    columns = [F.col(f"`{c}`").alias(a) for c, a in ((entity, "e"), (time, "t"), (item, "i"))]
+    columns = [named_column(c).alias(a) for c, a in ((entity, "e"), (time, "t"), (item, "i"))]
     rows = events.select(*columns).dropna()
     if isinstance(kind, DateType | TimestampNTZType | TimestampType):
         if isinstance(kind, DateType):
@@ -92,7 +93,7 @@ def windowed_baskets(
         spans = rows.groupBy("e", "start").agg(F.max("end").alias("end"), _items())
     else:
         raise DataError(
-            "time_type",
+            "column_type",
             f"The time column {time!r} must be a timestamp, a date or a number. "
             f"Got {kind.simpleString()}.",
         )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.plots.figure import GREY, drawing, finish_axes, legible, whole_numbers
 
@@ -47,8 +48,8 @@ def plot_regression(
     from matplotlib.colors import LogNorm
     from pyspark.sql import functions as F
 
-    y = F.col(f"`{label_col}`").cast("double")
-    p = F.col(f"`{prediction_col}`").cast("double")
+    y = named_column(label_col).cast("double")
+    p = named_column(prediction_col).cast("double")
     ends = predictions.select(
         F.least(F.min(y), F.min(p)).alias("low"), F.greatest(F.max(y), F.max(p)).alias("high")
     ).first()

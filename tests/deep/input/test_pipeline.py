@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sparkml_dist.deep.input import pipeline, read_ahead
 from sparkml_dist.deep.input.inputs import InputPart, InputSpec
 from sparkml_dist.deep.input.pipeline import BatchStream, EpochStreams
-from sparkml_dist.errors import DataError, StorageError
+from sparkml_dist.errors import StorageError
 from tests.deep.shards_in_memory import Shards, copied, ids_by_step, ids_of
 
 uneven = st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=4), min_size=1, max_size=4)
@@ -167,12 +167,12 @@ def test_an_error_of_the_reader_names_the_row_group():
         raise OSError("gone")
 
     def refused(shard, groups):
-        raise StorageError("shard_missing", "Shard 0 is gone.", "Cut it anew.")
+        raise StorageError("file_not_found", "Shard 0 is gone.", "Cut it anew.")
 
     plan = Shards([[4]]).plan(2, 1)
     for read, code, message in (
-        (broken, "row_group_not_read", "Row group 0 of shard 0 cannot be read: OSError: gone"),
-        (refused, "shard_missing", r"Shard 0 is gone. \(In row group 0 of shard 0.\)"),
+        (broken, "file_not_read", "Row group 0 of shard 0 cannot be read: OSError: gone"),
+        (refused, "file_not_found", r"Shard 0 is gone. \(In row group 0 of shard 0.\)"),
     ):
         with (
             BatchStream(read, plan, [0], 4) as stream,
@@ -185,7 +185,10 @@ def test_an_error_of_the_reader_names_the_row_group():
 def test_a_row_group_of_other_rows_than_planned():
     shards = Shards([[9]])
     plan = Shards([[8]]).plan(2, 1)
-    with shards.stream(plan) as stream, pytest.raises(DataError, match="9 rows where 8 were"):
+    with (
+        shards.stream(plan) as stream,
+        pytest.raises(StorageError, match="9 rows instead of the planned 8"),
+    ):
         list(stream)
 
 

@@ -66,7 +66,7 @@ def test_weights_that_differ_are_noticed(ranks):
 def test_a_loss_that_is_not_finite_stops_all_ranks_in_its_step(ranks):
     for rank in ranks:
         code, message, epochs_before = rank["nan"]
-        assert code == "loss_not_finite"
+        assert code == "diverged"
         assert "step 3 of epoch 2" in message
         assert epochs_before == 1
 

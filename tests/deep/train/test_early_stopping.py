@@ -14,12 +14,12 @@ def follow(values, **settings):
     """Return the stopping and the number of epochs done, the weights being those of the epoch."""
     at = [0]
     stopping = EarlyStopping(
-        EarlyStoppingSettings(**{"monitor": "val_loss", "patience": 2, **settings}),
+        EarlyStoppingSettings(**{"metric": "val_loss", "patience": 2, **settings}),
         lambda: [np.array([at[0]])],
     )
     for epoch, value in enumerate(values):
         at[0] = epoch
-        if stopping.update(epoch, {settings.get("monitor", "val_loss"): value}):
+        if stopping.update(epoch, {settings.get("metric", "val_loss"): value}):
             return stopping, epoch + 1
     return stopping, len(values)
 
@@ -29,9 +29,9 @@ def follow(values, **settings):
     [
         ([3, 2, 1, 2, 3, 0], {}, 2, 5),
         ([3, 2, 1, 2, 0, 1, 1], {}, 4, 7),
-        ([1, 2, 3, 2, 2, 9], {"monitor": "val_accuracy"}, 2, 5),
+        ([1, 2, 3, 2, 2, 9], {"metric": "val_accuracy"}, 2, 5),
         ([1, 2, 3], {"mode": "max"}, 2, 3),
-        ([3, 2.95, 2.9, 2.85], {"min_delta": 0.2}, 0, 3),
+        ([3, 2.95, 2.9, 2.85], {"tol": 0.2}, 0, 3),
         ([3, 2, float("nan"), float("nan"), 0], {}, 1, 4),
         ([float("nan"), 2, 3, 3], {}, 1, 4),
         ([3, 1, 2, 2, 2, 2], {"patience": None}, 1, 6),

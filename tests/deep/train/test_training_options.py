@@ -156,7 +156,7 @@ def test_a_regression_is_saved_and_continued(shards, regression, tmp_path):
     loaded = load_model(str(tmp_path / "copy"))
     pairs = [m.transform(shards[0]).select("prediction").collect() for m in (model, loaded)]
     assert pairs[0] == pairs[1]
-    with pytest.raises(ConfigurationError, match="validationFraction: 0.3 stored, 0.4 now"):
+    with pytest.raises(ConfigurationError, match="validationFraction: 0.3 before, 0.4 now"):
         learner.copy().setParams(resume=True, validationFraction=0.4).fit(shards[1])
 
 
@@ -207,10 +207,10 @@ def test_class_weights(rare):
     [
         ({"validationFraction": 1.0}, "invalid_param"),
         ({"patience": 0}, "invalid_param"),
-        ({"patience": 2, "minDelta": -1.0}, "invalid_param"),
-        ({"patience": 2, "monitorMode": "up"}, "invalid_param"),
-        ({"patience": 2, "monitor": "val_loss"}, "no_validation"),
-        ({"minDelta": 0.1}, "patience_not_set"),
+        ({"patience": 2, "tol": -1.0}, "invalid_param"),
+        ({"patience": 2, "stopMode": "up"}, "invalid_param"),
+        ({"patience": 2, "stopMetric": "val_loss"}, "no_validation"),
+        ({"tol": 0.1}, "patience_not_set"),
         ({"callbacks": "early"}, "not_callbacks"),
         ({"callbacks": "missing.py:f"}, "builder_file_not_found"),
         ({"classWeight": "even"}, "invalid_param"),
@@ -227,10 +227,10 @@ def test_options_that_cannot_work_are_refused_before_any_job(rare, tmp_path, par
     assert not (tmp_path / "m").exists()
 
 
-def test_a_monitor_that_is_not_there_is_refused_before_the_first_step(rare):
+def test_a_stop_metric_that_is_not_there_is_refused_before_the_first_step(rare):
     with pytest.raises(ConfigurationError) as caught:
         KerasClassifier(
-            builder="mlp", numRanks=1, patience=1, validationFraction=0.2, monitor="val_acuracy"
+            builder="mlp", numRanks=1, patience=1, validationFraction=0.2, stopMetric="val_acuracy"
         ).fit(rare[1])
     assert caught.value.code == "unknown_monitor"
     assert "Did you mean 'val_accuracy'?" in caught.value.message

@@ -70,7 +70,7 @@ def test_mini_batches_come_near_k_means(spark, frame, blobs, tmp_path):
 
 @pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine"])
 def test_medoids_are_rows_and_cost_what_is_said(frame, blobs, metric):
-    model = KMedoids(k=4, metric=metric, numSamples=2, sampleSize=200, featuresCols=NAMES)
+    model = KMedoids(k=4, distanceMeasure=metric, numSamples=2, sampleSize=200, featuresCols=NAMES)
     model = model.fit(frame)
     rows = {tuple(row) for row in blobs[0]}
     assert all(tuple(center) in rows for center in model.clusterCenters)
@@ -113,12 +113,12 @@ def test_distances_are_those_of_scikit_learn(metric):
 @pytest.mark.parametrize(
     ("estimator", "rows", "code"),
     [
-        (KMeans(k=3), [[1.0], [1.0], [2.0]], "too_few_points"),
-        (MiniBatchKMeans(k=3), [[1.0], [1.0], [2.0]], "too_few_points"),
-        (KMedoids(k=3), [[1.0], [1.0], [2.0]], "too_few_points"),
+        (KMeans(k=3), [[1.0], [1.0], [2.0]], "too_few_rows"),
+        (MiniBatchKMeans(k=3), [[1.0], [1.0], [2.0]], "too_few_rows"),
+        (KMedoids(k=3), [[1.0], [1.0], [2.0]], "too_few_rows"),
         (KMeans(k=2), [[1.0], [float("nan")]], "not_finite"),
         (KMedoids(k=2), [[1.0], [float("nan")]], "not_finite"),
-        (KMedoids(k=1, metric="cosine"), [[1.0], [0.0]], "zero_vector"),
+        (KMedoids(k=1, distanceMeasure="cosine"), [[1.0], [0.0]], "zero_vector"),
     ],
 )
 def test_bad_rows(spark, estimator, rows, code):
@@ -176,7 +176,10 @@ def test_no_rows(frame):
         (KMeans(k=0), "k must be at least 1. Got 0"),
         (KMeans(ks=[1, 2]), "ks must be numbers from 2 on"),
         (MiniBatchKMeans(batchSize=0), "batchSize must be at least 1"),
-        (KMedoids(metric="jaccard"), "metric must be one of euclidean, manhattan, cosine"),
+        (
+            KMedoids(distanceMeasure="jaccard"),
+            "distanceMeasure must be one of euclidean, manhattan, cosine",
+        ),
         (KMedoids(k=10, sampleSize=10), "sampleSize must be more than k"),
     ],
 )

@@ -125,3 +125,10 @@ def test_an_altered_model_is_refused(spark, tmp_path):
         file.write(b"x")
     with pytest.raises(StorageError, match="does not match its manifest"):
         DBSCANModel.load(str(tmp_path / "model"))
+
+
+def test_coordinates_whose_squares_overflow(spark):
+    df = spark.createDataFrame([(0.0,), (0.0,), (1e308,)], "x double")
+    with pytest.raises(DataError, match=r"1 of 3 rows .* beyond ±1e\+150") as caught:
+        DBSCAN(eps=1.0, minPoints=2).fit(df)
+    assert caught.value.code == "not_finite"

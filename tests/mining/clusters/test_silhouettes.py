@@ -81,9 +81,9 @@ def test_equals_scikit_learn(spark):
     [
         ([[1.0], [np.inf]], [0.0, 1.0], "not_finite"),
         ([[1.0], [0.0], [2.0]], [0.0, 1.0, 1.0], "zero_vector"),
-        ([[1.0], [2.0]], [0.5, 1.0], "invalid_labels"),
-        ([[1.0], [2.0]], [1.0, 1.0], "too_few_clusters"),
-        ([[1.0], [2.0]], [0.0, 1.0], "too_many_clusters"),
+        ([[1.0], [2.0]], [0.5, 1.0], "invalid_prediction"),
+        ([[1.0], [2.0]], [1.0, 1.0], "score_undefined"),
+        ([[1.0], [2.0]], [0.0, 1.0], "score_undefined"),
     ],
 )
 def test_bad_data(spark, points, labels, code):

@@ -37,8 +37,8 @@ def frame(spark, baskets, partitions=3, type_="string"):
 def as_dict(model):
     rows = model.itemsets.collect()
     found = {tuple(r["items"]): r["count"] for r in rows}
-    assert len(found) == len(rows) == model.n_itemsets
-    assert all(r["support"] == pytest.approx(r["count"] / model.n_baskets) for r in rows)
+    assert len(found) == len(rows) == model.numItemsets
+    assert all(r["support"] == pytest.approx(r["count"] / model.numBaskets) for r in rows)
     assert all(list(items) == sorted(items) for items in found)
     return found
 
@@ -101,7 +101,7 @@ def real_baskets(spark, shared_data):
 @pytest.mark.parametrize(("name", "support", "counts"), KNOWN)
 def test_published_numbers(real_baskets, name, support, counts):
     found = [
-        FrequentItemsets(minSupport=support, target=target).fit(real_baskets[name]).n_itemsets
+        FrequentItemsets(minSupport=support, target=target).fit(real_baskets[name]).numItemsets
         for target in TARGETS
     ]
     assert tuple(found) == counts
@@ -114,12 +114,12 @@ def test_published_numbers_in_groups(real_baskets, partitions):
             model = FrequentItemsets(
                 minSupport=support, target=target, numPartitions=partitions
             ).fit(real_baskets[name])
-            assert model.n_itemsets == count
+            assert model.numItemsets == count
 
 
 def test_many_rare_items(real_baskets):
     model = FrequentItemsets(minSupport=0.001).fit(real_baskets["T10I4D100K.dat"])
-    assert model.n_itemsets == 27532
+    assert model.numItemsets == 27532
     in_groups = FrequentItemsets(minSupport=0.001, numPartitions=3)
     assert in_groups.fit(real_baskets["T10I4D100K.dat"]).sizes == model.sizes
 
@@ -129,7 +129,7 @@ def test_what_is_no_item_is_left_out(spark, caplog):
     with caplog.at_level(logging.WARNING, "sparkml_dist"):
         model = FrequentItemsets(minCount=1).fit(frame(spark, baskets))
     assert as_dict(model) == {("a",): 2, ("b",): 3, ("a", "b"): 2}
-    assert model.n_baskets == 5  # an empty basket is one, a null is none
+    assert model.numBaskets == 5  # an empty basket is one, a null is none
     told = {
         k: model.summary[k] for k in ("null_baskets", "empty_baskets", "null_items", "double_items")
     }
@@ -149,7 +149,7 @@ def test_rows_of_single_items(spark):
     df = spark.createDataFrame(rows, "receipt int, product string")
     model = FrequentItemsets(itemsCol="product", basketCol="receipt", minCount=2).fit(df)
     assert as_dict(model) == {("a",): 2, ("b",): 3, ("a", "b"): 2}
-    assert model.n_baskets == 3
+    assert model.numBaskets == 3
 
 
 def test_text_with_blank_lines_and_blanks_at_ends(spark, tmp_path):
@@ -200,7 +200,7 @@ def test_thresholds_are_not_moved_by_rounding(spark):
 
 def test_nothing_is_frequent(spark):
     model = FrequentItemsets(minSupport=1.0).fit(frame(spark, [["a"], ["b"]]))
-    assert (model.n_itemsets, model.itemsets.count(), model.sizes) == (0, 0, {})
+    assert (model.numItemsets, model.itemsets.count(), model.sizes) == (0, 0, {})
     assert model.itemsets.columns == ["items", "count", "support"]
 
 
@@ -259,7 +259,7 @@ def test_too_many_itemsets_are_refused_with_an_estimate(spark):
     assert caught.value.code == "too_many_itemsets"
     assert "maxItemsets" in caught.value.hint
     model = FrequentItemsets(minSupport=0.5, target="maximal", maxLength=2).fit(df)
-    assert model.n_itemsets == 0
+    assert model.numItemsets == 0
     with pytest.raises(DataError, match="There are 820 frequent itemsets; maxItemsets is 99"):
         FrequentItemsets(minSupport=0.5, maxLength=2, maxItemsets=99).fit(df)
     pairs = FrequentItemsets(minSupport=0.5, maxLength=2).fit(df)
@@ -301,6 +301,19 @@ def test_wrong_data(spark, schema, rows, params, told):
     assert told in str(caught.value)
 
 
+@pytest.mark.modes
+@pytest.mark.parametrize("target", ["frequent", "closed"])
+def test_what_of_it_a_basket_holds(spark, target):
+    baskets = [*drawn(n=40), [], ["other", "i1", "i1"], None]
+    model = FrequentItemsets(minSupport=0.2, target=target).fit(frame(spark, baskets))
+    found = as_dict(model)
+    rows = model.transform(frame(spark, baskets).withColumn("copy", F.col("items"))).collect()
+    assert len(rows) == len(baskets)
+    for row in rows:
+        held = sum(n for items, n in found.items() if {*items} <= {*(row["copy"] or ())})
+        assert row["prediction"] == pytest.approx(held / model.numBaskets / len(found))
+
+
 def test_save_and_load(spark, tmp_path):
     estimator = FrequentItemsets(minCount=3, target="closed", maxLength=4)
     estimator.save(str(tmp_path / "estimator"))
@@ -311,7 +324,7 @@ def test_save_and_load(spark, tmp_path):
     model.save(str(where))
     again = FrequentItemsetsModel.load(str(where))
     assert as_dict(again) == as_dict(model)
-    assert (again.n_baskets, again.min_count, again.sizes) == (30, 3, model.sizes)
+    assert (again.numBaskets, again.minCount, again.sizes) == (30, 3, model.sizes)
     with pytest.raises(StorageError, match="output_exists"):
         model.save(str(where))
     model.write().overwrite().save(str(where))
@@ -320,13 +333,13 @@ def test_save_and_load(spark, tmp_path):
     with pytest.raises(StorageError, match="SHA-256"):
         FrequentItemsetsModel.load(str(where))
     manifest = where / "manifest.json"
-    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"n_baskets": 1}))
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"numBaskets": 1}))
     with pytest.raises(StorageError, match="altered"):
         FrequentItemsetsModel.load(str(where))
 
 
-def test_a_model_says_what_it_is_not(spark):
+def test_a_model_says_what_it_is(spark):
     model = FrequentItemsets(minCount=1).fit(frame(spark, [["a"]]))
-    with pytest.raises(ConfigurationError, match="predict nothing"):
-        model.transform(frame(spark, [["a"]]))
     assert "1 itemsets in at least 1 of 1 baskets" in repr(model)
+    with pytest.raises(DataError, match="Gather the items"):
+        model.transform(spark.createDataFrame([("a",)], "items string"))

@@ -80,7 +80,7 @@ def test_outliers_are_found_and_the_model_is_kept(spark, tmp_path):
     df = frame(spark, points)
     for method in ("standard", "extended"):
         model = IsolationForest(
-            featuresCols=["x*"], method=method, contamination=0.05, seed=1, numEstimators=50
+            featuresCols=["x*"], method=method, contamination=0.05, seed=1, numMembers=50
         ).fit(df)
         table = model.transform(df).orderBy("id").toPandas()
         assert roc_auc_score(truth, table["outlierScore"]) > 0.95
@@ -95,7 +95,7 @@ def test_outliers_are_found_and_the_model_is_kept(spark, tmp_path):
 
 def test_scores_agree_with_scikit_learn(spark):
     points, _ = clouds(2000)
-    model = IsolationForest(featuresCols=["x*"], numEstimators=300).fit(frame(spark, points))
+    model = IsolationForest(featuresCols=["x*"], numMembers=300).fit(frame(spark, points))
     reference = Reference(n_estimators=300, random_state=0).fit(points)
     found, wanted = model.score(points), -reference.score_samples(points)
     assert np.corrcoef(found, wanted)[0, 1] > 0.98
@@ -105,7 +105,7 @@ def test_scores_agree_with_scikit_learn(spark):
 def test_trees_do_not_depend_on_partitions(spark):
     points, _ = clouds()
     scores = [
-        IsolationForest(featuresCols=["x*"], numEstimators=5, seed=3)
+        IsolationForest(featuresCols=["x*"], numMembers=5, seed=3)
         .fit(frame(spark, points, n))
         .score(points)
         for n in (1, 5)
@@ -130,6 +130,13 @@ def test_published_accuracy(spark, shared_data):
     df.unpersist()
 
 
+@pytest.mark.parametrize(("samples", "rows"), [(0.25, 20), (1.0, 80), (20, 20), (5000, 80)])
+def test_samples_are_a_share_or_a_number(spark, samples, rows):
+    points = np.random.default_rng(0).normal(size=(80, 2))
+    model = IsolationForest(numMembers=2, maxSamples=samples).fit(frame(spark, points).drop("id"))
+    assert model.content["samples"] == rows
+
+
 @pytest.mark.parametrize("share", [0.0, 0.6, -0.1, float("nan")])
 def test_a_share_out_of_range(spark, share):
     with pytest.raises(ConfigurationError, match=r"contamination must be in \(0, 0.5\]"):
@@ -147,12 +154,12 @@ def test_rows_that_cannot_be_used(spark):
 def test_constant_columns_equal_rows_and_one_row(spark, caplog):
     points, truth = clouds(300)
     points[:, 2] = 7.0
-    model = IsolationForest(featuresCols=["x*"], numEstimators=20).fit(frame(spark, points))
+    model = IsolationForest(featuresCols=["x*"], numMembers=20).fit(frame(spark, points))
     assert model.summary["constant_columns"] == 1
     assert "1 of 4 columns have one value only" in caplog.text
     assert roc_auc_score(truth, model.score(points)) > 0.9
     for rows in (50, 1):
         same = frame(spark, np.ones((rows, 2)))
-        model = IsolationForest(featuresCols=["x*"], numEstimators=5).fit(same)
+        model = IsolationForest(featuresCols=["x*"], numMembers=5).fit(same)
         found = model.transform(same).select("outlierScore", "prediction").distinct().collect()
         assert len(found) == 1 and found[0]["prediction"] == 0.0

@@ -141,7 +141,7 @@ def test_what_is_refused(spark, table):
         profile(spark.range(2).select())
     with pytest.raises(DataError, match="Did you mean 'one'"):
         profile(table, target="onee")
-    with pytest.raises(DataError, match="target_type"):
+    with pytest.raises(DataError, match="column_type"):
         profile(table, target="arr")
     with pytest.raises(ConfigurationError, match="leakAbove"):
         profile(table, leakAbove=2)

@@ -54,8 +54,8 @@ def test_every_split_of_every_itemset(itemsets, family, baskets, partitions):
     assert {
         key: (r.antecedentCount, r.consequentCount, r["count"]) for key, r in found.items()
     } == expected
-    assert model.n_baskets == len(baskets)
-    assert model.n_candidates == sum(2 ** len(s) - 2 for s in family)
+    assert model.numBaskets == len(baskets)
+    assert model.numCandidates == sum(2 ** len(s) - 2 for s in family)
 
 
 @pytest.mark.parametrize("most", [1, 2])
@@ -63,7 +63,7 @@ def test_consequents_can_be_kept_short(itemsets, family, most):
     model = AssociationRules(minConfidence=0.0, maxConsequent=most).fit(itemsets)
     expected = {k for k in all_rules(family, 0.0) if len(k[1]) <= most}
     assert as_dict(model.rules).keys() == expected
-    assert model.n_candidates == len(expected)
+    assert model.numCandidates == len(expected)
 
 
 def test_the_anchor_is_the_rarest_item_of_the_antecedent(itemsets, family):
@@ -120,7 +120,7 @@ def test_corrected_p_values(itemsets, hypotheses):
         return model, as_dict(model.rules)
 
     model, found = fit(correction="benjamini-hochberg")
-    n, m = model.n_baskets, model.n_candidates if hypotheses == "candidates" else len(found)
+    n, m = model.numBaskets, model.numCandidates if hypotheses == "candidates" else len(found)
     keys = sorted(found)
     p = [found[k].pValue for k in keys]
     for r in found.values():
@@ -137,9 +137,9 @@ def test_corrected_p_values(itemsets, hypotheses):
 def test_a_model_of_itemsets_tells_its_baskets(itemsets, baskets):
     from types import SimpleNamespace
 
-    model = SimpleNamespace(itemsets=itemsets, n_baskets=80, summary={"null_baskets": 20})
+    model = SimpleNamespace(itemsets=itemsets, numBaskets=80, summary={"null_baskets": 20})
     rules = AssociationRules(minConfidence=0.9).fit(model)
-    assert rules.n_baskets == 80
+    assert rules.numBaskets == 80
     assert {r.representativity for r in rules.rules.collect()} == {0.8}
     model.summary = {"target": "closed"}
     with pytest.raises(DataError, match="not of the closed ones only"):

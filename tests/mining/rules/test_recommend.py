@@ -93,7 +93,7 @@ def test_a_saved_model_is_the_same(model, queries, tmp_path):
     model.save(path)
     loaded = AssociationRulesModel.load(path)
     assert loaded.uid == model.uid
-    assert (loaded.n_baskets, loaded.n_candidates) == (model.n_baskets, model.n_candidates)
+    assert (loaded.numBaskets, loaded.numCandidates) == (model.numBaskets, model.numCandidates)
     key = ["antecedent", "consequent"]
     assert loaded.rules.orderBy(key).collect() == model.rules.orderBy(key).collect()
     assert sorted(loaded.transform(queries).collect()) == sorted(model.transform(queries).collect())

@@ -12,7 +12,7 @@ from sparkml_dist.mining import SequentialPatterns, SequentialPatternsModel
 from sparkml_dist.mining.sequences.limits import Limits
 from sparkml_dist.mining.sequences.pattern_growth import Pattern
 from sparkml_dist.mining.sequences.search_space import Prefix, parts_of
-from tests.mining.sequences.oracle import closed_only, frequent_sequences
+from tests.mining.sequences.oracle import closed_only, frequent_sequences, patterns_of
 
 ITEMS = "abcde"
 
@@ -81,8 +81,17 @@ def test_patterns_are_those_of_brute_force(frame, sequences, limits, target):
         everything, expected = expected, closed_only(expected)
         assert len(expected) < len(everything)
     assert as_dict(model.patterns) == expected
-    assert model.n_sequences == len(sequences)
+    assert model.numSequences == len(sequences)
     assert all(r.support == r["count"] / len(sequences) for r in model.patterns.collect())
+    # A sequence holds what it holds within the limits: brute force says what.
+    found = model.transform(frame.where("times IS NOT NULL")).collect()
+    assert len(found) == len(sequences)
+    for r in found:
+        own = [(t, {i for i in e if i}) for t, e in zip(r.times, r.sequence, strict=True)]
+        held = sum(n for p, n in expected.items() if p in patterns_of(own, limits))
+        assert r.prediction == pytest.approx(held / len(sequences) / len(expected))
+    nothing = model.transform(frame.where("times IS NULL")).collect()
+    assert [r.prediction for r in nothing] == [0.0]
 
 
 @pytest.mark.modes
@@ -127,7 +136,7 @@ def test_nothing_frequent_gives_no_rows_and_a_model_that_can_be_kept(spark, fram
     model.save(str(tmp_path / "model"))
     loaded = SequentialPatternsModel.load(str(tmp_path / "model"))
     assert loaded.patterns.count() == 0
-    assert loaded.n_sequences == model.n_sequences
+    assert loaded.numSequences == model.numSequences
 
 
 def test_parts_keep_to_the_budget():

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkml_dist.errors import ConfigurationError, DataError
-from sparkml_dist.mining import MinHashJoin
+from sparkml_dist.mining import similar_pairs
 from sparkml_dist.mining.neighbors.minhash import Bands
 
 
@@ -51,7 +51,7 @@ def similar(sets, threshold) -> dict:
 
 def as_dict(pairs) -> dict:
     rows = pairs.collect()
-    found = {(r.idA, r.idB): r.jaccard for r in rows}
+    found = {(r.keyA, r.keyB): r.jaccard for r in rows}
     assert len(found) == len(rows)
     return found
 
@@ -59,8 +59,8 @@ def as_dict(pairs) -> dict:
 @pytest.mark.modes
 @pytest.mark.parametrize("threshold", [0.5, 0.8])
 def test_pairs_are_those_of_comparing_all(frame, sets, threshold):
-    join = MinHashJoin(threshold=threshold, recall=0.97)
-    found, expected = as_dict(join.transform(frame)), similar(sets, threshold)
+    found = as_dict(similar_pairs(frame, threshold=threshold, recall=0.97))
+    expected = similar(sets, threshold)
     assert found.items() <= expected.items()
     assert len(found) >= 0.97 * len(expected) - 3
     equal = {pair for pair, s in expected.items() if s == 1.0}
@@ -70,19 +70,19 @@ def test_pairs_are_those_of_comparing_all(frame, sets, threshold):
 
 def test_two_tables(spark, frame, sets):
     left, right = frame.where("id % 6 = 0"), frame.where("id % 6 > 0 OR id < 0")
-    found = as_dict(MinHashJoin(threshold=0.8, recall=0.99).join(left, right))
+    found = as_dict(similar_pairs(left, right, threshold=0.8, recall=0.99))
     expected = {p: s for p, s in similar(sets, 0.8).items() if p[0] % 6 == 0 and p[1] % 6 > 0}
     assert found.items() <= expected.items()
     assert len(found) >= 0.98 * len(expected)
     text = spark.createDataFrame([(1, ["a"])], "id int, items array<string>")
-    with pytest.raises(DataError, match="The items of left are array<int>"):
-        MinHashJoin().join(left, text)
+    with pytest.raises(DataError, match="The items of the first are array<int>"):
+        similar_pairs(left, text)
 
 
 def test_many_equal_sets_are_one(spark):
     rows = [(f"s{i}", ["x", "y"]) for i in range(40)] + [("t", ["x", "y", "z"])]
     frame = spark.createDataFrame(rows, "id string, items array<string>")
-    found = as_dict(MinHashJoin(threshold=0.6, recall=0.999).transform(frame))
+    found = as_dict(similar_pairs(frame, threshold=0.6, recall=0.999))
     assert len(found) == 41 * 40 // 2
     assert all(a < b for a, b in found)
     assert sum(s == 1.0 for s in found.values()) == 40 * 39 // 2
@@ -97,15 +97,6 @@ def test_bands_reach_the_recall_and_are_the_most_selective_that_do(threshold, re
     assert bands.recall_at(1.0) == 1.0
 
 
-def test_a_saved_join_is_the_same(tmp_path):
-    path = str(tmp_path / "join")
-    join = MinHashJoin(threshold=0.6, recall=0.9, seed=5)
-    join.save(path)
-    loaded = MinHashJoin.load(path)
-    assert loaded.bands == join.bands
-    assert loaded.getSeed() == 5
-
-
 @pytest.mark.parametrize(
     ("params", "message"),
     [
@@ -116,11 +107,11 @@ def test_a_saved_join_is_the_same(tmp_path):
 )
 def test_params(frame, params, message):
     with pytest.raises(ConfigurationError, match=message):
-        MinHashJoin(**params).transform(frame)
+        similar_pairs(frame, **params)
 
 
 def test_columns(frame):
     with pytest.raises(DataError, match="Did you mean 'items'"):
-        MinHashJoin(itemsCol="item").transform(frame)
+        similar_pairs(frame, itemsCol="item")
     with pytest.raises(DataError, match="must be an array of items"):
-        MinHashJoin(itemsCol="id").transform(frame)
+        similar_pairs(frame, itemsCol="id")

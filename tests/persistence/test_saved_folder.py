@@ -10,12 +10,13 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
-from sparkml_dist import BaggingClassifier, MinHashJoin, VotingClassifier
+from sparkml_dist import BaggingClassifier, KMeans, VotingClassifier
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
+from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.persistence import filesystem
+from sparkml_dist.persistence.checksums import with_checksum
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import PLAN, begin_fit, check_replaceable, contents
-from sparkml_dist.persistence.seal import sealed
+from sparkml_dist.persistence.saved_folder import PLAN, begin_fit, check_replaceable, contents
 
 TREE = BaggingClassifier(estimator=DecisionTreeClassifier(max_depth=3), numMembers=3)
 LINE = BaggingClassifier(estimator=LogisticRegression(C=7.0), numMembers=5)
@@ -122,7 +123,11 @@ def test_a_failure_leaves_the_old_and_nothing_else(tmp_path, monkeypatch):
         {"manifest.json": "{}"},
         {"manifest.json": "not JSON", "precious.csv": "1,2"},
         {"manifest.json": json.dumps({"name": "a web app", "icons": []})},
-        {"manifest.json": json.dumps(sealed({"format": "sparkml_dist.dataset", "protocol": 1}))},
+        {
+            "manifest.json": json.dumps(
+                with_checksum({"format": "sparkml_dist.dataset", "protocol": 1})
+            )
+        },
         {"plan.json": json.dumps({"holiday": "June"})},
         {"thesis.tex": "…"},
     ],
@@ -143,7 +148,11 @@ def test_the_folder_of_something_else_is_never_touched(tmp_path, there, options)
 
 def test_an_estimator_does_not_replace_a_model_nor_the_other_way_round(tmp_path):
     TREE.save(str(tmp_path / "e"))
-    refused("output_exists", MinHashJoin().write().overwrite().save, str(tmp_path / "e"))
+    refused(
+        "output_exists",
+        GridValue(LogisticRegression()).write().overwrite().save,
+        str(tmp_path / "e"),
+    )
     for kind in ("model", "dataset", "transformer"):
         refused("output_exists", check_replaceable, Folder.at(tmp_path / "e"), kind, overwrite=True)
     refused("output_exists", begin_fit, Folder.at(tmp_path / "e"), {}, overwrite=True, resume=False)
@@ -167,7 +176,7 @@ def test_a_fit_goes_on_only_with_its_own_plan(tmp_path):
     (tmp_path / "m" / "members" / "one").write_text("fitted")
     assert begin_fit(folder, {"seed": 1}, overwrite=False, resume=True).root == ""
     error = refused("plan_differs", begin_fit, folder, {"seed": 2}, overwrite=False, resume=True)
-    assert "seed: 1 stored, 2 now" in error.message
+    assert "seed: 1 before, 2 now" in error.message
     assert isinstance(error, ConfigurationError)
     assert (tmp_path / "m" / "members" / "one").exists()
     begin_fit(folder, {"seed": 2}, overwrite=True, resume=False)
@@ -197,7 +206,7 @@ def test_a_signed_one_is_told_from_another(tmp_path, monkeypatch):
     manifest = tmp_path / "signed" / "manifest.json"
     value = json.loads(manifest.read_text())
     value["params"]["numMembers"] = 4
-    manifest.write_text(json.dumps(sealed(value)))
+    manifest.write_text(json.dumps(with_checksum(value)))
     assert BaggingClassifier.load(str(tmp_path / "signed")).getNumMembers() == 4
     refused("not_signed", BaggingClassifier.load, str(tmp_path / "signed"), verify="OUR_KEY")
     for variable in ("SHORT_KEY", "NO_SUCH_KEY"):
@@ -211,14 +220,14 @@ def test_names_stay_inside_the_folder(tmp_path):
     for name in ("../evil.pth", str(tmp_path / "evil.pth"), "a/../../evil.pth", "file:///x", ""):
         value = json.loads(manifest.read_text())
         value["files"] = [dict(value["files"][0], name=name)]
-        manifest.write_text(json.dumps(sealed(value)))
+        manifest.write_text(json.dumps(with_checksum(value)))
         refused("name_outside_folder", BaggingClassifier.load, str(tmp_path / "e"))
     for root in ("..", "/tmp", "version-1/..", "version-0", "x"):
         value = json.loads(manifest.read_text()) | {"root": root}
-        manifest.write_text(json.dumps(sealed(value)))
+        manifest.write_text(json.dumps(with_checksum(value)))
         refused("altered_manifest", BaggingClassifier.load, str(tmp_path / "e"))
     value = json.loads(manifest.read_text()) | {"root": "", "files": []}
-    manifest.write_text(json.dumps(sealed(value | {"leftover": ["../evil.pth"]})))
+    manifest.write_text(json.dumps(with_checksum(value | {"leftover": ["../evil.pth"]})))
     refused("name_outside_folder", LINE.write().overwrite().save, str(tmp_path / "e"))
     assert (tmp_path / "evil.pth").exists()
 
@@ -247,11 +256,11 @@ def test_the_same_place_has_many_names(tmp_path, monkeypatch):
 
 
 def test_saving_over_the_folder_that_holds_it_is_refused(tmp_path):
-    MinHashJoin().save(str(tmp_path / "outer"))
-    MinHashJoin(seed=1).save(str(tmp_path / "outer" / "inner"))
-    inner = MinHashJoin.load(str(tmp_path / "outer" / "inner"))
+    KMeans().save(str(tmp_path / "outer"))
+    KMeans(seed=1).save(str(tmp_path / "outer" / "inner"))
+    inner = KMeans.load(str(tmp_path / "outer" / "inner"))
     refused("output_is_input", inner.write().overwrite().save, str(tmp_path / "outer"))
-    assert MinHashJoin.load(str(tmp_path / "outer" / "inner")).getSeed() == 1
+    assert KMeans.load(str(tmp_path / "outer" / "inner")).getSeed() == 1
 
 
 def test_over_another_that_has_come_in_between(tmp_path):

@@ -1,0 +1,66 @@
+"""How much of what is frequent a row holds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from sparkml_dist.dataset.column_names import with_outputs
+
+if TYPE_CHECKING:
+    from pyspark.sql import Column, DataFrame
+
+__all__ = ["with_support_held"]
+
+_ROW = "_sparkml_dist_row"
+_SUM = "_sparkml_dist_sum"
+
+
+def with_support_held(
+    df: DataFrame,
+    row: Column,
+    items: Callable[[Column], Column],
+    patterns: DataFrame,
+    number: int,
+    holds: Callable[[Column, Column], Column],
+    output: str,
+) -> DataFrame:
+    """Return rows with the support of the patterns that they hold, over the number of patterns.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+    row : Column
+        What may hold patterns. Equal ones are looked at once.
+    items : function of Column
+        Returns the distinct items of a row.
+    patterns : pyspark.sql.DataFrame
+        With ``pattern``, ``anchor`` (an item of the pattern) and ``support``. A pattern meets only
+        the rows that hold its anchor.
+    number : int
+        How many patterns there are.
+    holds : function of (Column, Column)
+        Tells whether a row holds a pattern.
+    output : str
+        Column that is added: a double in [0, 1], 0 for rows that are null.
+
+    References
+    ----------
+    He, Xu, Huang, Deng (2005), "FP-outlier: frequent pattern based outlier detection".
+    """
+    from pyspark.sql import functions as F
+
+    keyed = df.withColumn(_ROW, row)
+    met = (
+        keyed.select(_ROW)
+        .where(F.col(_ROW).isNotNull())
+        .distinct()
+        .withColumn("anchor", F.explode(items(F.col(_ROW))))
+        .join(patterns, on="anchor")
+    )
+    held = met.where(holds(F.col(_ROW), F.col("pattern")))
+    sums = held.groupBy(_ROW).agg(F.sum("support").alias(_SUM))
+    score = F.coalesce(F.col(_SUM), F.lit(0.0)) / F.lit(float(max(1, number)))
+    return with_outputs(
+        keyed.join(sums, on=_ROW, how="left"), {output: score}, temporary=[_ROW, _SUM]
+    )
