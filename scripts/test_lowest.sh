@@ -15,7 +15,7 @@ wanted=$(sha256sum <pyproject.toml)
 if [ ! -f "$venv/.setup" ] || [ "$(cat "$venv/.setup")" != "$wanted" ]; then
   "$uv" venv --quiet --clear --python "$python" "$venv"
   VIRTUAL_ENV="$venv" "$uv" pip install --quiet --resolution lowest-direct \
-    -r pyproject.toml --extra onnx "pytest>=8" "hypothesis>=6.100"
+    -r pyproject.toml --extra onnx "pytest>=8.1" "hypothesis>=6.100"
   echo "$wanted" >"$venv/.setup"
 fi
 use_environment
