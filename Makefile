@@ -25,9 +25,21 @@ demo: setup  ## Train an ensemble and a deep network on real data; results in bu
 test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (ARGS="-k word", MODES=connect)
 	@MODES="$(MODES)" scripts/test.sh $(ARGS)
 
+.PHONY: test-long
+test-long: setup  ## Run the tests with random examples, ten times as many as make test has
+	@SPARKML_DIST_TEST_PROFILE=long MODES="$(MODES)" scripts/test.sh $(ARGS)
+
+.PHONY: coverage
+coverage: setup  ## Run the tests and measure which lines ran, in workers and ranks too; report in build/coverage
+	@MODES="$(MODES)" scripts/coverage.sh $(ARGS)
+
 .PHONY: test-attack
 test-attack: setup  ## Attack what is saved, and kill jobs at every place (half an hour)
 	@scripts/attack.sh
+
+.PHONY: test-lowest
+test-lowest: setup  ## Run a core of the tests with the oldest versions allowed, in .venv-lowest
+	@scripts/test_lowest.sh $(ARGS)
 
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
@@ -35,10 +47,20 @@ test-gpu-build:  ## Build the environment for GPUs and try it without one (gigab
 	@GPU=1 MODES="local processes" scripts/test.sh tests/gpu_build.py
 
 .PHONY: lint
-lint: setup  ## Check style and types
+lint: setup  ## Check style, types and which floor imports which
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+.PHONY: check
+check:  ## Do what continuous integration does: lint, test
+	@.ci/run
+
+.PHONY: docs
+docs: setup  ## Build the documentation site in build/site; a warning is an error
+	$(BIN)/python scripts/draw_architecture.py
+	$(BIN)/python scripts/build_docs.py
 
 .PHONY: format
 format: setup  ## Format the code and mend what can be mended safely
@@ -65,9 +87,9 @@ lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: new
 .PHONY: clean
 clean:  ## Remove what was built or cached; keeps .venv
 	rm -rf build dist spark-warehouse metastore_db derby.log artifacts
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis .coverage .coverage.*
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean  ## Remove .venv and .venv-gpu too
-	rm -rf .venv .venv-gpu
+distclean: clean  ## Remove .venv, .venv-gpu and .venv-lowest too
+	rm -rf .venv .venv-gpu .venv-lowest

@@ -11,7 +11,7 @@ if [ $# -gt 0 ]; then
   scripts=("${@/#/benchmarks/}")
   scripts=("${scripts[@]/%/.py}")
 else
-  scripts=(benchmarks/{reading,overhead,memory,accuracy,launch,transform}.py)
+  scripts=(benchmarks/{reading,overhead,memory,accuracy,launch,transform,sums}.py)
   scripts+=(benchmarks/ensemble_{auc,scoring,overhead,parity}.py)
   scripts+=(benchmarks/deep_{coupling,single,input,mnist,recovery}.py)
   scripts+=(benchmarks/mining_{itemsets,scale,neighbors,dbscan,outliers,profile}.py)

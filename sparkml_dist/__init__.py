@@ -101,7 +101,7 @@ if TYPE_CHECKING:
         similar_pairs,
         windowed_baskets,
     )
-    from sparkml_dist.models.persistable import load_model
+    from sparkml_dist.models.loading import load_model
     from sparkml_dist.session import SessionInfo, get_session
 
 __all__ = [

@@ -87,7 +87,7 @@ PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
         "folds": "dataset",
         "get_session": "session",
         "holdout": "dataset",
-        "load_model": "models.persistable",
+        "load_model": "models.loading",
         "open_partitioned": "dataset",
         "partition": "dataset",
         "profile": "mining",

@@ -32,8 +32,11 @@ DRIVER_MEMORY = os.environ.get("SPARKML_DIST_TEST_DRIVER_MEMORY", "1500m")
 # processes of ranks: whoever imports one of them here has broken a user's driver.
 NOT_IN_THE_DRIVER = ("tensorflow", "keras", "horovod")
 
+# The same examples at each run, so that a failure is of the change under test; and, now and then,
+# many new ones.
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=30)
-settings.load_profile("project")
+settings.register_profile("long", deadline=None, max_examples=300, print_blob=True)
+settings.load_profile(os.environ.get("SPARKML_DIST_TEST_PROFILE", "project"))
 
 
 def pytest_configure() -> None:
@@ -47,6 +50,8 @@ def pytest_configure() -> None:
     os.environ["PYSPARK_PYTHON"] = os.environ["PYSPARK_DRIVER_PYTHON"] = sys.executable
     # Workers of a local cluster start in folders of their own and must find the test modules.
     os.environ["PYTHONPATH"] = str(ROOT)
+    if "COVERAGE_PROCESS_START" in os.environ:
+        os.environ["PYTHONPATH"] += os.pathsep + str(ROOT / "scripts" / "coverage")
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")
     os.environ.setdefault("SPARK_LOCAL_HOSTNAME", "localhost")
     os.environ.setdefault("MPLBACKEND", "agg")

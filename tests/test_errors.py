@@ -35,7 +35,7 @@ TABLES = {
             "rank_silent",
         }
     },
-    "cluster/tasks.py": {"TrainingError": {"task_failed"}},
+    "cluster/failures.py": {"TrainingError": {"task_failed"}},
     "persistence/filesystem.py": {
         "StorageError": {
             "disk_full",

@@ -103,7 +103,9 @@ def test_versions_agree(pyproject):
     assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text()
 
 
-@pytest.mark.parametrize("name", ["README.md", "benchmarks/README.md", "data/README.md"])
+@pytest.mark.parametrize(
+    "name", ["README.md", "CONTRIBUTING.md", "benchmarks/README.md", "data/README.md"]
+)
 def test_documents_name_what_exists(name, make_targets):
     text = (ROOT / name).read_text()
     code = "\n".join(re.findall(r"```.*?```|`[^`\n]+`", text, re.DOTALL))
@@ -117,8 +119,20 @@ def test_make_help_lists_the_targets(make_targets):
         ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     wanted = {"setup", "demo", "test", "lint", "format", "bench", "lock", "clean", "help"}
+    wanted |= {"check", "docs", "coverage", "test-long"}
     assert wanted <= make_targets
     assert all(f"make {target} " in helped for target in wanted)
+
+
+def test_the_hooks_before_a_commit_are_the_checks_of_lint():
+    import yaml
+
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())
+    hooks = [hook["entry"] for repo in config["repos"] for hook in repo["hooks"]]
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    commands = recipe[1].replace("$(BIN)", ".venv/bin").replace(" $(SOURCES)", "").split("\n")
+    assert {command.strip() for command in commands if command.strip()} <= set(hooks)
+    assert all(repo["repo"] == "local" for repo in config["repos"])  # nothing is downloaded
 
 
 def test_scripts_can_be_started_and_parsed():

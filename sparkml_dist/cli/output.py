@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from sparkml_dist.cli.job_plan import (
+    JOB,
+    differing,
+    read_job,
+    read_object,
+    refuse_other_plan,
+    write_job,
+)
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned
 from sparkml_dist.dataset.manifest import MANIFEST
-from sparkml_dist.errors import ConfigurationError, DataError, StorageError
+from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder, is_unfinished
 from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.persistence.replacing import replace_folder
@@ -19,9 +25,6 @@ if TYPE_CHECKING:
     from sparkml_dist.cli.document import MetricsDocument
 
 __all__ = ["JobOutput", "split_location"]
-
-_PROTOCOL = 1
-_JOB_FORMAT = "sparkml_dist.job"
 
 
 def split_location(location: str) -> tuple[Folder, str]:
@@ -54,7 +57,7 @@ class JobOutput:
 
     METRICS: ClassVar[str] = "metrics.json"
     FAILED: ClassVar[str] = "metrics.failed.json"
-    JOB: ClassVar[str] = "job.json"
+    JOB: ClassVar[str] = JOB
     NEXT: ClassVar[str] = "next"
     _COMPLETE: ClassVar[str] = "complete.json"
     # All that a job writes into its folder, of whatever kind it is.
@@ -182,7 +185,7 @@ class JobOutput:
         if not resumed:
             if self._staged:
                 self.folder.delete()
-            self._write_job(plan)
+            write_job(self.folder, plan)
         self._claimed, self._resumed = True, resumed
         return resumed
 
@@ -190,10 +193,10 @@ class JobOutput:
         """Return the metrics of the complete run that is resumed; None where it is incomplete."""
         if self._staged:  # all that lacks may be its place
             return None
-        found = self._job(self.folder).get("outcome")
+        found = read_job(self.folder).get("outcome")
         if not isinstance(found, dict):
             return None
-        told = _object(self.folder, self.METRICS)  # with the total of seconds, too
+        told = read_object(self.folder, self.METRICS)  # with the total of seconds, too
         return told if told.get("run_id") == found.get("run_id") else found
 
     def lend_shards(self, plan: dict[str, Any]) -> PartitionedDataset:
@@ -217,7 +220,7 @@ class JobOutput:
                 f"{self.home.location!r} holds no job's shards.",
                 "Name the output folder of a training job that cut its data.",
             )
-        self._refuse_other_plan(
+        refuse_other_plan(
             self.home,
             plan,
             ignoring=self._CUT,
@@ -247,7 +250,7 @@ class JobOutput:
         self.folder.child("work").delete()
         if self.tells_metrics:
             self.folder.write_json(self.METRICS, outcome)
-        self._write_job(self._job(self.folder).get("plan"), outcome)
+        write_job(self.folder, read_job(self.folder).get("plan"), outcome)
         if self._staged:
             rooms = [room for room in self._ROOMS if self.folder.child(room).exists()]
             content = {"rooms": [*rooms, *self.kept], "files": self.folder.names()}
@@ -338,64 +341,22 @@ class JobOutput:
 
     def _is_good(self) -> bool:
         """Tell whether a complete output lies there."""
-        return bool(self._job(self.home).get("outcome")) or self._metrics().get("status") == "ok"
+        return bool(read_job(self.home).get("outcome")) or self._metrics().get("status") == "ok"
 
     def _is_ours(self, folder: Folder) -> bool:
-        return bool(self._job(folder))
+        return bool(read_job(folder))
 
     def _metrics(self) -> dict[str, Any]:
-        return _object(self.home, self.METRICS)
-
-    def _job(self, folder: Folder) -> dict[str, Any]:
-        """Return what ``job.json`` says; empty where there is none of a job's."""
-        found = _object(folder, self.JOB)
-        known = found.get("format") == _JOB_FORMAT and isinstance(found.get("plan"), dict)
-        return found if known else {}
-
-    def _write_job(self, plan: Any, outcome: dict[str, Any] | None = None) -> None:
-        value = {"format": _JOB_FORMAT, "protocol": _PROTOCOL, "plan": plan, "outcome": outcome}
-        self.folder.write_json(self.JOB, value)
+        return read_object(self.home, self.METRICS)
 
     def _resumes_next(self, plan: dict[str, Any]) -> bool:
         """Tell whether to complete the run that was to replace the output, or that itself."""
         new = self.home.child(self.NEXT)
         begun = [folder for folder in (new, self.home) if self._is_ours(folder)]
         for folder in begun:
-            if not self._differing(folder, plan):
+            if not differing(folder, plan):
                 return folder is new
-        self._refuse_other_plan(
+        refuse_other_plan(
             begun[0], plan, hint="Resume with the same options, or begin anew with --overwrite."
         )
         return False
-
-    def _differing(
-        self, folder: Folder, plan: dict[str, Any], ignoring: Collection[str] = ()
-    ) -> list[str]:
-        stored = self._job(folder)["plan"]
-        now = json.loads(json.dumps(plan))
-        return [
-            f"{key}: {stored.get(key)!r} then, {now.get(key)!r} now"
-            for key in sorted({*stored, *now} - {*ignoring})
-            if stored.get(key) != now.get(key)
-        ]
-
-    def _refuse_other_plan(
-        self, folder: Folder, plan: dict[str, Any], *, hint: str, ignoring: Collection[str] = ()
-    ) -> None:
-        if differing := self._differing(folder, plan, ignoring):
-            raise ConfigurationError(
-                "plan_differs",
-                f"The earlier run in {folder.location!r} differs in {'; '.join(differing)}.",
-                hint,
-            )
-
-
-def _object(folder: Folder, name: str) -> dict[str, Any]:
-    """Return a JSON object; empty where there is none, or something else."""
-    if not folder.exists(name):
-        return {}
-    try:
-        found = folder.read_json(name)
-    except StorageError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -13,7 +13,7 @@ from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.metrics.evaluation import evaluate_classification
 from sparkml_dist.metrics.regression import evaluate_regression
-from sparkml_dist.models.persistable import load_model
+from sparkml_dist.models.loading import load_model
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.lock import FolderLock

@@ -23,7 +23,7 @@ from sparkml_dist.cluster.gang_watch import GangWatch
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.cluster.shipping import shipped
-from sparkml_dist.cluster.slots import held_slots, registered_slots
+from sparkml_dist.cluster.slots import await_slots, held_slots
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.errors import ConfigurationError, ResourceError
 from sparkml_dist.persistence.filesystem import Folder, local_path
@@ -109,7 +109,7 @@ def _check_room(spark: SparkSession, ranks: int, slot_timeout: float) -> Session
             "Submit with --conf spark.dynamicAllocation.enabled=false and a fixed number of "
             "executors.",
         )
-    return registered_slots(spark, ranks, slot_timeout)
+    return await_slots(spark, ranks, seconds=slot_timeout)
 
 
 def run_gang(

@@ -22,7 +22,7 @@ from sparkml_dist.session import SessionInfo, check_slots, most_slots
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["await_slots", "held_slots", "registered_slots"]
+__all__ = ["await_slots", "held_slots"]
 
 _logger = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
@@ -123,11 +123,11 @@ def _application(spark: SparkSession) -> str:
     return spark.conf.get("spark.app.id", None) or str(id(spark))
 
 
-def registered_slots(spark: SparkSession, ranks: int, seconds: float) -> SessionInfo:
+def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionInfo:
     """Return what Spark runs on once `ranks` ranks have slots; wait for executors that may come.
 
     On a cluster the executors of an application come after its session: in seconds, or in minutes
-    where the cluster manager queues them.
+    where the cluster manager queues them. That it waits is written to the log.
 
     Parameters
     ----------
@@ -137,31 +137,6 @@ def registered_slots(spark: SparkSession, ranks: int, seconds: float) -> Session
     seconds : float
         How long to wait, from now on.
 
-    Raises
-    ------
-    ResourceError
-        ``too_few_slots``: at once where Spark can never have as many, else when the time is over.
-    """
-    try:
-        return check_slots(spark, ranks)
-    except ResourceError:
-        most = most_slots(spark)
-        if most is not None and ranks > most:
-            raise
-        return await_slots(spark, ranks, seconds=seconds)
-
-
-def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionInfo:
-    """Wait until Spark has slots for `ranks` ranks, and say so in the log.
-
-    Parameters
-    ----------
-    spark : pyspark.sql.SparkSession
-    ranks : int
-        How many.
-    seconds : float
-        How long.
-
     Returns
     -------
     SessionInfo
@@ -170,22 +145,24 @@ def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionIn
     Raises
     ------
     ResourceError
-        ``too_few_slots`` when the time is over.
+        ``too_few_slots``: at once where Spark can never have as many, else when the time is over.
     """
     begun = time.monotonic()
-    told = False
+    logged = False
     while True:
         try:
             return check_slots(spark, ranks)
         except ResourceError as error:
-            waited = time.monotonic() - begun
-            if waited + _POLL_SECONDS > seconds:
+            most = most_slots(spark)
+            if most is not None and ranks > most:
+                raise
+            if time.monotonic() - begun + _POLL_SECONDS > seconds:
                 raise ResourceError(
                     error.code,
                     f"{error.message} No more came within {seconds:g} s.",
                     f"{error.hint} Where executors take longer to come, raise the slot timeout.",
                 ) from None
-            if not told:
+            if not logged:
                 _logger.warning("waiting up to %g s for executors: %s", seconds, error.message)
-                told = True
+                logged = True
         time.sleep(_POLL_SECONDS)

@@ -6,14 +6,13 @@ import json
 import logging
 import re
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from sparkml_dist import errors
+from sparkml_dist.cluster.failures import failure_error, failure_record
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.progress import job_description, progress
 from sparkml_dist.cluster.threads import limit_threads
@@ -23,10 +22,9 @@ from sparkml_dist.session import SessionInfo
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["TaskOutcome", "run_tasks"]
+__all__ = ["TaskOutcome", "is_last_attempt", "run_tasks", "task_attempts"]
 
 _logger = logging.getLogger(__name__)
-_TRACE_LINES = 12
 
 
 @dataclass(frozen=True)
@@ -90,15 +88,12 @@ def run_tasks(
     if not indices:
         return []
     info = SessionInfo.of(spark)
-    attempts = _attempts(spark, info)
+    attempts = task_attempts(spark, info)
     cores = info.task_cpus
     todo = list(indices)
 
     def task(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        from pyspark import TaskContext
-
-        context = TaskContext.get()
-        last = context is None or context.attemptNumber() + 1 >= attempts
+        last = is_last_attempt(attempts)
         for batch in batches:
             for position in batch.column(0).to_pylist():
                 outcome = _run(work, todo[position], cores, last)
@@ -116,12 +111,20 @@ def run_tasks(
     return [outcomes[i] for i in todo]
 
 
-def _attempts(spark: SparkSession, info: SessionInfo) -> int:
+def task_attempts(spark: SparkSession, info: SessionInfo) -> int:
     """Return how often Spark tries a task."""
     if info.kind == "local":
         found = re.search(r",\s*(\d+)\s*\]", info.master)
         return int(found.group(1)) if found else 1
     return int(spark.conf.get("spark.task.maxFailures", None) or 4)
+
+
+def is_last_attempt(attempts: int) -> bool:
+    """Tell a task whether Spark, which tries it `attempts` times, is not going to try it again."""
+    from pyspark import TaskContext
+
+    context = TaskContext.get()
+    return context is None or context.attemptNumber() + 1 >= attempts
 
 
 def _run(
@@ -134,14 +137,8 @@ def _run(
         try:
             with limit_threads(cores):
                 result = work(index)
-        except SparkMLDistError as error:
-            failure = [type(error).__name__, error.code, error.message, error.hint, ""]
-        except (OSError, MemoryError) as error:
-            if not last:
-                raise
-            failure = _foreign(error)
         except Exception as error:  # noqa: BLE001 - a learner may raise anything
-            failure = _foreign(error)
+            failure = failure_record(error, last=last)
     return {
         "index": index,
         "result": result,
@@ -152,19 +149,8 @@ def _run(
     }
 
 
-def _foreign(error: Exception) -> list[str]:
-    lines = traceback.format_exception(error)
-    trace = "".join(lines).splitlines()[-_TRACE_LINES:]
-    message = f"{type(error).__name__}: {error}"
-    return ["TrainingError", "task_failed", message, "", "\n".join(trace)]
-
-
 def _outcome(value: dict[str, Any]) -> TaskOutcome:
-    error = None
-    if value["error"]:
-        name, code, message, hint, trace = value["error"]
-        error = getattr(errors, name)(code, message, hint)
-        error.trace = trace
+    error = failure_error(value["error"]) if value["error"] else None
     return TaskOutcome(
         value["index"],
         value["result"],

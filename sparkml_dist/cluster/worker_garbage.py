@@ -1,8 +1,12 @@
 """Keeps the collection of garbage short in Spark's Python workers, which outlive many tasks.
 
 PySpark collects all garbage after every task, before the worker takes the next one. With
-scikit-learn, pandas and Arrow imported that is a walk over some hundred thousand objects that stay
-for good: a tenth of a second for each task, most of what a small task costs.
+scikit-learn, pandas and Arrow imported that is a walk over 150,000 objects that stay for good:
+0.1 s for each task on two quiet cores (0.22 s on busy ones), most of what a small task costs;
+less than 0.01 ms once they are frozen. No setting of PySpark leaves the collection out.
+
+It begins as a worker imports the package, before it loads anything else, since workers run
+functions of many modules and none of these is always the first.
 """
 
 from __future__ import annotations

@@ -32,10 +32,10 @@ class PartitionedDataset:
 
     Examples
     --------
-    >>> data = open_partitioned("/data/higgs-shards")  # doctest: +SKIP
-    >>> block = data.read_block(0)  # doctest: +SKIP
-    >>> block.X.shape, block.y.shape  # doctest: +SKIP
-    ((125000, 28), (125000,))
+    >>> again = open_partitioned(data.location)
+    >>> blocks = [again.read_block(shard) for shard in range(len(again.shards))]
+    >>> sum(len(block.X) for block in blocks), blocks[0].X.shape[1]
+    (150, 4)
     """
 
     folder: Folder

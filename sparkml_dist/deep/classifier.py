@@ -90,10 +90,9 @@ class KerasClassifier(NetworkEstimator, ShardClassifier):
 
     Examples
     --------
-    >>> digits = KerasClassifier(  # doctest: +SKIP
-    ...     builder="cnn", numRanks=2, epochs=5, inputShape=[28, 28, 1]
-    ... )
-    >>> digits.fit(train).transform(test)  # doctest: +SKIP
+    >>> digits = KerasClassifier(builder="cnn", numRanks=2, epochs=5, inputShape=[28, 28, 1])
+    >>> digits.getInputShape()
+    [28, 28, 1]
     """
 
     _model_class: ClassVar[type[NetworkModel]] = KerasClassificationModel

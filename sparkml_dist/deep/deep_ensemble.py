@@ -73,12 +73,9 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
 
     Examples
     --------
-    >>> ensemble = DeepEnsembleClassifier(  # doctest: +SKIP
-    ...     builder="mlp", numMembers=5, epochs=20
-    ... )
-    >>> ensemble.fit(train).transform(test).select(  # doctest: +SKIP
-    ...     "prediction", "entropy", "mutualInformation"
-    ... )
+    >>> ensemble = DeepEnsembleClassifier(builder="mlp", numMembers=5, epochs=20)
+    >>> ensemble.getEntropyCol(), ensemble.getMutualInformationCol()
+    ('entropy', 'mutualInformation')
     """
 
     numMembers: Any = param("numMembers", "networks (>= 1)", TypeConverters.toInt)

@@ -114,11 +114,13 @@ class KerasEstimator(NetworkEstimator):
 
     Examples
     --------
-    >>> both = KerasEstimator(  # doctest: +SKIP
+    >>> both = KerasEstimator(
     ...     builder="nets.py:two_towers",
     ...     inputs={"user": ["user_*"], "item": {"columns": ["item_id"], "dtype": "int32"}},
     ...     targets={"rating": "stars", "bought": "sold"},
     ... )
+    >>> sorted(both.getTargets())
+    ['bought', 'rating']
     """
 
     targets: Any = param(

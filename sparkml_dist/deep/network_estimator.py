@@ -36,7 +36,7 @@ from sparkml_dist.deep.training import (
     train_network,
 )
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile

@@ -41,8 +41,9 @@ class KerasRegressor(NetworkEstimator, ShardRegressor):
 
     Examples
     --------
-    >>> prices = KerasRegressor(builder="mlp", numRanks=2, labelCol="price")  # doctest: +SKIP
-    >>> prices.fit(train).transform(test)  # doctest: +SKIP
+    >>> prices = KerasRegressor(builder="mlp", numRanks=2, labelCol="price")
+    >>> prices.getNumRanks()
+    2
     """
 
     _model_class: ClassVar[type[NetworkModel]] = KerasRegressionModel

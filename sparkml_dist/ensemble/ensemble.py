@@ -19,7 +19,7 @@ from sparkml_dist.ensemble.learner import Traits, refuse_unusable
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.classifier import ShardClassifier
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.regressor import ShardRegressor
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import param

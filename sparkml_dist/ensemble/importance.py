@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.cluster.sums.layout import Summands
+from sparkml_dist.cluster.sums.over_shards import sum_over_shards
 from sparkml_dist.ensemble.bank import MemberBank
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -43,23 +43,16 @@ def member_importances(spark: SparkSession, bank: MemberBank) -> npt.NDArray[np.
     ConfigurationError
         ``no_importances`` where no member has them.
     """
-    total = len(bank.members)
-    chunks = min(total, SessionInfo.of(spark).slots or 1)
-    task = _Summing(bank, tuple(tuple(range(c, total, chunks)) for c in range(chunks)))
-    sums, without, having = np.zeros(len(bank.feature_names)), set(), 0
-    for outcome in run_tasks(spark, range(chunks), task, description="feature importances"):
-        if outcome.error:
-            raise outcome.error
-        sums[outcome.result["features"]] += outcome.result["sums"]
-        without |= set(outcome.result["without"])
-        having += outcome.result["having"]
-    if not having:
+    work = partial(_of_member, bank)
+    sums = sum_over_shards(spark, len(bank.members), work, description="feature importances")
+    if not sums["having"]:
         raise ConfigurationError(
             "no_importances",
-            f"No member has feature_importances_ ({', '.join(sorted(without))}).",
+            f"No member has feature_importances_; the first is a {type(bank.learner(0)).__name__}.",
             "Use model.permutationImportance(df) with rows that the model was not fitted on.",
         )
-    return sums / sums.sum() if sums.sum() > 0 else sums
+    found = sums["importances"]
+    return found / found.sum() if found.sum() > 0 else found
 
 
 def learner_importances(learner: Any, n_features: int) -> npt.NDArray[np.float64] | None:
@@ -100,31 +93,12 @@ def learner_importances(learner: Any, n_features: int) -> npt.NDArray[np.float64
     return importances
 
 
-@dataclass(frozen=True)
-class _Summing:
-    """Adds up the importances of some of the members, in one task."""
-
-    bank: MemberBank
-    chunks: tuple[tuple[int, ...], ...]
-
-    def __call__(self, chunk: int) -> dict[str, Any]:
-        sums = np.zeros(len(self.bank.feature_names))
-        without, having = set(), 0
-        for index in self.chunks[chunk]:
-            member = self.bank.members[index]
-            learner = self.bank.learner(index)
-            features = range(len(sums)) if member.features is None else member.features
-            found = learner_importances(learner, len(features))
-            if found is None:
-                without.add(type(learner).__name__)
-                continue
-            having += 1
-            if math.isfinite(total := found.sum()) and total > 0:
-                sums[list(features)] += member.weight * found / total
-        used = np.flatnonzero(sums)
-        return {
-            "features": used.tolist(),
-            "sums": sums[used].tolist(),
-            "without": sorted(without),
-            "having": having,
-        }
+def _of_member(bank: MemberBank, index: int) -> Summands:
+    """Return a member's importances times its weight, and whether it has any."""
+    member = bank.members[index]
+    sums = np.zeros(len(bank.feature_names))
+    features = list(range(len(sums)) if member.features is None else member.features)
+    found = learner_importances(bank.learner(index), len(features))
+    if found is not None and math.isfinite(total := found.sum()) and total > 0:
+        sums[features] = member.weight * found / total
+    return {"importances": sums, "having": found is not None}

@@ -17,7 +17,7 @@ from sparkml_dist.ensemble.learner import modules_of
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.classifier import ShardClassifier
 from sparkml_dist.models.grid_value import GridValue
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import SessionInfo

@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.classification_model import ShardClassificationModel
-from sparkml_dist.models.persistable import Saved, save_inside, saved_inside
+from sparkml_dist.models.loading import Saved, saved_inside
+from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.scoring import Predict, Scorer, streams, within
 from sparkml_dist.models.shard_model import ShardModel
@@ -147,8 +148,9 @@ def vote(
 
     Examples
     --------
-    >>> both = vote([bags, network], weights=[1, 2])  # doctest: +SKIP
-    >>> both.transform(test)  # doctest: +SKIP
+    >>> both = vote([model, model], weights=[1, 2])
+    >>> both.transform(iris).columns[-1]
+    'predictedLabel'
     """
     says = [1.0] * len(models) if weights is None else [float(w) for w in weights]
     _check(models, says)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import count, pairwise
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,20 +14,19 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from sparkml_dist.cluster.sums.layout import Arrays, Summands
+from sparkml_dist.cluster.sums.over_rows import sum_over_partitions
 from sparkml_dist.dataset.labels import by_position
 from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError, nearest
 from sparkml_dist.metrics.auc import ProbabilityBins, area_under_roc
 from sparkml_dist.metrics.metrics import ClassificationMetrics, f1_macro
-from sparkml_dist.metrics.partial_sums import PartialSums
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 __all__ = ["array_column", "class_values", "evaluate_classification", "label_column"]
 
-# What a row of partial sums is about.
-_ROWS, _UNKNOWN, _NULL, _NOT_FINITE, _STRANGE, _LOSS, _CONFUSION, _HISTOGRAM = range(8)
 _EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -74,8 +73,6 @@ def evaluate_classification(
     from histograms (see `ProbabilityBins`) and is exact up to pairs of rows whose probabilities
     differ by less than a two-thousandth of their distance to 0 or 1.
     """
-    from pyspark.sql import functions as F
-
     names = [label_col, prediction_col, probability_col, *([weight_col] if weight_col else [])]
     for name in names:
         if name not in predictions.columns:
@@ -91,12 +88,10 @@ def evaluate_classification(
     ]
     if weight_col:
         columns.append(named_column(weight_col).cast("double").alias("weight"))
-    sums = (
-        predictions.select(*columns)
-        .mapInArrow(partial(_add_up, _Classes(tuple(classes))), PartialSums.SCHEMA)
-        .groupBy("kind", "key")
-        .agg(F.sum("a").alias("a"), F.sum("b").alias("b"))
-        .toArrow()
+    sums = sum_over_partitions(
+        predictions.select(*columns),
+        partial(_add_up, _Classes(tuple(classes))),
+        description="evaluate predictions",
     )
     return _finish(sums, tuple(classes), label_col)
 
@@ -165,100 +160,90 @@ def array_column(df: DataFrame, name: str) -> Column:
     return vector_to_array(column)
 
 
-def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
     k = len(classes.classes)
-    judged = [1] if k == 2 else list(range(k))
+    judged = np.array([1] if k == 2 else range(k))
     bins = ProbabilityBins(len(judged))
     offsets = np.arange(len(judged), dtype=np.int64) * bins.size
-    sums = PartialSums()
+    sums = dict.fromkeys(("rows", "null", "unknown", "strange", "not_finite"), 0)
+    weight = known_weight = loss = 0.0
+    confusion, positive, negative = np.zeros((k, k)), *np.zeros((2, len(judged) * bins.size))
     for batch in batches:
         label, prediction, probability = batch.column(0), batch.column(1), batch.column(2)
         n = batch.num_rows
-        weight = batch.column(3).to_numpy(zero_copy_only=False) if batch.num_columns > 3 else None
-        w = np.ones(n) if weight is None else np.nan_to_num(weight)
-        sums.add(_ROWS, 0, float(n), float(w.sum()))
-        missing = pc.is_null(label, nan_is_null=True)
-        sums.add(_NULL, 0, float(missing.true_count))
-        if not n or missing.true_count:
+        w = batch.column(3).to_numpy(zero_copy_only=False) if batch.num_columns > 3 else np.ones(n)
+        w = np.nan_to_num(w)
+        sums["rows"] += n
+        weight += float(w.sum())
+        missing = pc.is_null(label, nan_is_null=True).true_count
+        sums["null"] += missing
+        if not n or missing:
             continue
         true, guess = classes.codes(label), classes.predicted(prediction)
         known = true >= 0
-        sums.add(_UNKNOWN, 0, float(np.count_nonzero(~known)), float(w[~known].sum()))
-        sums.add(_STRANGE, 0, float(np.count_nonzero(guess < 0)))
+        sums["unknown"] += int(np.count_nonzero(~known))
+        sums["strange"] += int(np.count_nonzero(guess < 0))
         flat = probability.flatten().to_numpy(zero_copy_only=False)
         proba = flat.reshape(n, k) if len(flat) == n * k else np.full((n, k), np.nan)
-        sums.add(_NOT_FINITE, 0, float(np.count_nonzero(~np.isfinite(proba).all(axis=1))))
+        sums["not_finite"] += int(np.count_nonzero(~np.isfinite(proba).all(axis=1)))
+        if sums["strange"] or sums["not_finite"]:
+            continue
         true, guess, proba, w = true[known], guess[known], proba[known], w[known]
         given = np.clip(proba[np.arange(len(true)), true], _EPSILON, 1 - _EPSILON)
-        sums.add(_LOSS, 0, float(np.sum(-np.log(given) * w)), float(w.sum()))
-        sums.add(_CONFUSION, true * k + guess, w)
+        loss += float(np.sum(-np.log(given) * w))
+        known_weight += float(w.sum())
+        np.add.at(confusion, (true, guess), w)
         keys = bins.index(proba[:, judged]) + offsets
-        positive = (true[:, None] == np.array(judged)) * w[:, None]
-        sums.add(_HISTOGRAM, keys, positive, w[:, None] - positive)
-    yield from sums.batches()
+        of_class = (true[:, None] == judged) * w[:, None]
+        np.add.at(positive, keys, of_class)
+        np.add.at(negative, keys, w[:, None] - of_class)
+    return sums | {
+        "weight": weight,
+        "known_weight": known_weight,
+        "loss": loss,
+        "confusion": confusion,
+        "positive": positive.reshape(len(judged), bins.size),
+        "negative": negative.reshape(len(judged), bins.size),
+    }
 
 
-def _finish(table: pa.Table, classes: tuple[Any, ...], label_col: str) -> ClassificationMetrics:
-    k = len(classes)
-    kind, key, a, b = (c.to_numpy() for c in table.columns)
-
-    def total(which: int) -> tuple[float, float]:
-        chosen = kind == which
-        return float(a[chosen].sum()), float(b[chosen].sum())
-
-    rows, weight = total(_ROWS)
+def _finish(sums: Arrays, classes: tuple[Any, ...], label_col: str) -> ClassificationMetrics:
+    k, rows = len(classes), int(sums["rows"])
     if not rows:
         raise DataError("empty_data", "There are no rows to evaluate.", "Check the test data.")
-    if nulls := int(total(_NULL)[0]):
+    if nulls := int(sums["null"]):
         raise DataError(
             "label_null",
-            f"The label column {label_col!r} is null or NaN in {nulls:,} of {int(rows):,} rows.",
+            f"The label column {label_col!r} is null or NaN in {nulls:,} of {rows:,} rows.",
             "Drop those rows or fill them in.",
         )
-    unknown, _ = total(_UNKNOWN)
-    if unknown == rows:
+    if sums["unknown"] == rows:
         raise DataError(
             "unknown_label",
             f"None of the labels in {label_col!r} is among the model's {k} classes "
             f"({', '.join(repr(c) for c in classes[:8])}{', …' if k > 8 else ''}).",
             "Is it the right column, in the way the training data has it?",
         )
-    if strange := int(total(_STRANGE)[0]):
+    if strange := int(sums["strange"]):
         raise DataError("invalid_prediction", f"{strange:,} predictions name none of the classes.")
-    if bad := int(total(_NOT_FINITE)[0]):
+    if bad := int(sums["not_finite"]):
         raise DataError(
             "prediction_not_finite",
             f"{bad:,} rows do not have {k} finite probabilities.",
             "Did the model diverge, or do the features hold infinities?",
         )
-    confusion = np.zeros((k, k))
-    cells = kind == _CONFUSION
-    confusion.ravel()[key[cells]] = a[cells]
-    loss, known_weight = total(_LOSS)
+    confusion, weight, known_weight = (
+        sums[name] for name in ("confusion", "weight", "known_weight")
+    )
+    areas = map(area_under_roc, sums["positive"], sums["negative"])
+    defined = [area for area in areas if area is not None]
     return ClassificationMetrics(
-        accuracy=float(np.trace(confusion)) / weight if weight else 0.0,
-        log_loss=loss / known_weight if known_weight else None,
-        roc_auc=_mean_area(kind == _HISTOGRAM, key, a, b, 1 if k == 2 else k),
+        accuracy=float(np.trace(confusion) / weight) if weight else 0.0,
+        log_loss=float(sums["loss"] / known_weight) if known_weight else None,
+        roc_auc=float(np.mean(defined)) if defined else None,
         f1_macro=f1_macro(confusion),
-        rows=int(rows),
-        unknown_label_rows=int(unknown),
+        rows=rows,
+        unknown_label_rows=int(sums["unknown"]),
         classes=classes,
         confusion=confusion,
     )
-
-
-def _mean_area(
-    chosen: npt.NDArray[np.bool_],
-    key: npt.NDArray[np.int64],
-    a: npt.NDArray[np.float64],
-    b: npt.NDArray[np.float64],
-    n_histograms: int,
-) -> float | None:
-    order = np.argsort(key[chosen])
-    key, a, b = key[chosen][order], a[chosen][order], b[chosen][order]
-    ends = np.searchsorted(
-        key, np.arange(n_histograms + 1, dtype=np.int64) * ProbabilityBins(n_histograms).size
-    )
-    areas = [area_under_roc(a[start:end], b[start:end]) for start, end in pairwise(ends)]
-    defined = [area for area in areas if area is not None]
-    return float(np.mean(defined)) if defined else None

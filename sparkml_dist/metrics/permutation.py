@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -13,7 +12,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import scipy.sparse as sp
 
-from sparkml_dist.cluster.threads import limit_threads
+from sparkml_dist.cluster.sums.layout import Arrays, Summands
+from sparkml_dist.cluster.sums.over_rows import sum_over_groups
 from sparkml_dist.dataset.hashing import spark_uniform
 from sparkml_dist.dataset.labels import Label, class_column
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
@@ -21,7 +21,6 @@ from sparkml_dist.dataset.splits import row_key
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.metrics.scores import check_score, is_better, score_rows
 from sparkml_dist.models.scoring import Predict, Scorer, check_feature_columns, loaded
-from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -214,21 +213,12 @@ def permutation_importance(
         known = known.where(spark_uniform(key, seed, "importance") < max_rows / rows)
     blocks = max(1, round(min(rows, max_rows) / _rows_of_block(schema)))
     block = F.floor(spark_uniform(key, seed, "importance-block") * blocks).cast("int")
-    cores = SessionInfo.of(df.sparkSession).task_cpus
-    task = partial(_score_block, scorer, schema, label, metric, chosen, repeats, seed, cores)
+    task = partial(_score_block, scorer, schema, label, metric, chosen, repeats, seed)
 
-    def scored(table: pa.Table) -> pa.Table:
-        return task(table)
-
-    sums = (
-        known.withColumn("_block", block)
-        .groupBy("_block")
-        .applyInArrow(scored, "feature int, repeat int, score double, rows double")
-        .groupBy("feature", "repeat")
-        .agg(F.sum("score").alias("score"), F.sum("rows").alias("rows"))
-        .toArrow()
+    sums = sum_over_groups(
+        known.withColumn("_block", block), "_block", task, description="permutation importance"
     )
-    return _finish(sums, schema, metric, chosen, repeats)
+    return _finish(sums, schema, metric, chosen)
 
 
 def _chosen(schema: FeatureSchema, features: Sequence[str] | None) -> tuple[int, ...]:
@@ -281,10 +271,9 @@ def _score_block(
     chosen: tuple[int, ...],
     repeats: int,
     seed: int,
-    cores: int,
     table: pa.Table,
-) -> pa.Table:
-    """Return the metric of a block as it is, and with each feature shuffled, times its rows."""
+) -> Summands:
+    """Return the metric of a block, as it is and with each feature shuffled, times its rows."""
     table = table.combine_chunks()
     order = np.argsort(table.column("_key").to_numpy(), kind="stable")
     table = table.take(pa.array(order)).combine_chunks()
@@ -294,30 +283,21 @@ def _score_block(
     X = schema.encode(carried)
     if not sp.issparse(X) and not X.flags.writeable:
         X = X.copy()
-    found: list[tuple[int, int, float]] = []
-    with limit_threads(cores):
-        model = loaded(scorer.cache_key, scorer.load)
-        baseline = _summed(metric, y, model(X))
-        found.append((_BASELINE, 0, baseline))
-        shuffle = _Shuffle(X, model)
-        for feature in chosen:
-            for repeat in range(repeats):
-                if shuffle.is_constant(feature):
-                    found.append((feature, repeat, baseline))
-                    continue
-                rng = np.random.default_rng([seed & (2**63 - 1), block, feature, repeat])
-                predicted = shuffle.predict(feature, rng.permutation(len(y)))
-                found.append((feature, repeat, _summed(metric, y, predicted)))
-    features, turns, scores = zip(*found, strict=True)
-    defined = np.isfinite(scores)  # the AUC of a block with one class is not
-    return pa.table(
-        {
-            "feature": pa.array(features, pa.int32()),
-            "repeat": pa.array(turns, pa.int32()),
-            "score": pa.array(np.where(defined, scores, 0.0) * len(y)),
-            "rows": pa.array(defined * float(len(y))),
-        }
-    )
+    model = loaded(scorer.cache_key, scorer.load)
+    baseline = _summed(metric, y, model(X))
+    shuffle = _Shuffle(X, model)
+    shuffled = np.full((len(chosen), repeats), baseline)
+    for i, feature in enumerate(chosen):
+        for repeat in range(repeats if not shuffle.is_constant(feature) else 0):
+            rng = np.random.default_rng([seed & (2**63 - 1), block, feature, repeat])
+            predicted = shuffle.predict(feature, rng.permutation(len(y)))
+            shuffled[i, repeat] = _summed(metric, y, predicted)
+    found = {}
+    for name, scores in (("baseline", np.array(baseline)), ("shuffled", shuffled)):
+        defined = np.isfinite(scores)  # the AUC of a block with one class is not
+        found[name] = np.where(defined, scores, 0.0) * len(y)
+        found[f"{name}_rows"] = defined * len(y)
+    return found
 
 
 def _one(column: pa.ChunkedArray) -> pa.Array:
@@ -331,30 +311,26 @@ def _summed(metric: str, y: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> fl
 
 
 def _finish(
-    sums: pa.Table, schema: FeatureSchema, metric: str, chosen: tuple[int, ...], repeats: int
+    sums: Arrays, schema: FeatureSchema, metric: str, chosen: tuple[int, ...]
 ) -> PermutationImportance:
-    feature, repeat, score, rows = (c.to_numpy() for c in sums.columns)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = score / rows
-    if metric == "rmse":
-        mean = np.sqrt(mean)
-    at = int(np.flatnonzero(feature == _BASELINE)[0])
-    if not math.isfinite(mean[at]):
+    if not sums or not sums["baseline_rows"]:
         raise DataError(
             "score_undefined",
             f"The metric {metric!r} is not defined on these rows.",
             "It needs rows of more than one class, or targets that differ.",
         )
-    table = np.full((schema.n_features, repeats), np.nan)
-    others = feature != _BASELINE
+    with np.errstate(invalid="ignore", divide="ignore"):
+        baseline = sums["baseline"] / sums["baseline_rows"]
+        shuffled = sums["shuffled"] / sums["shuffled_rows"]
+    if metric == "rmse":
+        baseline, shuffled = np.sqrt(baseline), np.sqrt(shuffled)
     sign = -1.0 if is_better(metric, 0.0, 1.0) else 1.0
-    table[feature[others], repeat[others]] = sign * (mean[at] - mean[others])
     return PermutationImportance(
         metric=metric,
-        baseline=float(mean[at]),
-        rows=int(rows[at]),
+        baseline=float(baseline),
+        rows=int(sums["baseline_rows"]),
         features=tuple(schema.feature_names[i] for i in chosen),
-        drops=table[list(chosen)],
+        drops=sign * (baseline - shuffled),
     )
 
 

@@ -9,7 +9,8 @@ from pyspark.ml.base import Model
 from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.mining.point_columns import PointColumns
-from sparkml_dist.models.persistable import Persistable, Saved
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder

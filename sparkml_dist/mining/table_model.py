@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import pyarrow as pa
 from pyspark.ml.base import Model
 
-from sparkml_dist.models.persistable import Persistable, Saved
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile, SavedManifest, compare_file

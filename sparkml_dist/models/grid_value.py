@@ -8,7 +8,8 @@ from typing import Any, Self
 from pyspark.ml.evaluation import Evaluator
 
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.models.persistable import Persistable, Saved
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import StandIn
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import (

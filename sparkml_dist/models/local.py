@@ -107,8 +107,9 @@ class LocalClassifier(ClassifierMixin, _Local):
 
     Examples
     --------
-    >>> local = model.to_sklearn()  # doctest: +SKIP
-    >>> local.predict_proba(frame)  # doctest: +SKIP
+    >>> local = model.to_sklearn()
+    >>> local.predict_proba(iris.toPandas().head(2)).shape
+    (2, 3)
     """
 
     @property

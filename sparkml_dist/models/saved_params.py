@@ -7,7 +7,8 @@ from typing import Any, ClassVar, Self
 
 from pyspark.ml.base import Estimator
 
-from sparkml_dist.models.persistable import Persistable, Saved
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile

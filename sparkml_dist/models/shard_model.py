@@ -13,7 +13,8 @@ from pyspark.ml.param.shared import HasPredictionCol
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
-from sparkml_dist.models.persistable import Persistable, Saved
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.models.scoring import Scorer, within
 from sparkml_dist.params import AccessibleParams, param
 from sparkml_dist.persistence.filesystem import Folder

@@ -53,9 +53,12 @@ class FolderLock:
 
     Examples
     --------
-    >>> with FolderLock(Folder.at("out"), application="nightly") as lock:  # doctest: +SKIP
-    ...     ...  # write beside what is there
-    ...     lock.check()  # before the switch
+    >>> from tempfile import mkdtemp
+    >>> from sparkml_dist.persistence.filesystem import Folder
+    >>> folder = Folder.at(mkdtemp()).child("out")
+    >>> with FolderLock(folder, application="nightly") as lock:
+    ...     folder.write_bytes("next.txt", b"")  # beside the existing files
+    ...     lock.check()  # before replacing them
     """
 
     def __init__(

@@ -382,7 +382,7 @@ def test_dynamic_allocation_is_refused(spark, monkeypatch):
 
     monkeypatch.setattr(gang, "has_dynamic_allocation", lambda _: True)
     # No executor is there as yet, and none is waited for.
-    monkeypatch.setattr(gang, "registered_slots", lambda *_: pytest.fail("waits"))
+    monkeypatch.setattr(gang, "await_slots", lambda *_, **__: pytest.fail("waits"))
     with pytest.raises(ResourceError, match="dynamic_allocation"):
         run_gang(spark, 2, _tells, 1)
 

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from sparkml_dist.cluster import slots
-from sparkml_dist.cluster.slots import registered_slots
+from sparkml_dist.cluster.slots import await_slots
 from sparkml_dist.errors import ResourceError
 from sparkml_dist.session import SessionInfo, most_slots
 
@@ -43,7 +43,7 @@ def cluster(monkeypatch):
 @pytest.mark.parametrize("master", ["yarn", "k8s://host", "spark://host:7077"])
 def test_executors_are_waited_for_from_the_question_on(cluster, caplog, master):
     spark = cluster({"spark.master": master}, 0, 0, 2, 4)
-    assert registered_slots(spark, 4, 60).slots == 4
+    assert await_slots(spark, 4, seconds=60).slots == 4
     (told,) = (record.getMessage() for record in caplog.records)
     assert told.startswith("waiting up to 60 s for executors: 4 ranks must run at the same time")
     assert "has 0 task slots" in told
@@ -52,7 +52,7 @@ def test_executors_are_waited_for_from_the_question_on(cluster, caplog, master):
 def test_waiting_ends_with_the_timeout(cluster):
     begun = time.monotonic()
     with pytest.raises(ResourceError, match="too_few_slots") as caught:
-        registered_slots(cluster({"spark.master": "yarn"}, 0), 4, 0.3)
+        await_slots(cluster({"spark.master": "yarn"}, 0), 4, seconds=0.3)
     assert 0.2 < time.monotonic() - begun < 5
     assert "No more came within 0.3 s" in caught.value.message
     assert caught.value.hint.startswith("See in the cluster manager why the application has no")
@@ -73,9 +73,9 @@ def test_what_was_never_asked_for_is_not_waited_for(cluster, caplog, settings):
     spark = cluster(settings, 3)
     assert most_slots(spark) == 3
     with pytest.raises(ResourceError, match="too_few_slots"):
-        registered_slots(spark, 4, 600)
+        await_slots(spark, 4, seconds=600)
     assert not caplog.records
-    assert registered_slots(spark, 3, 0).slots == 3
+    assert await_slots(spark, 3, seconds=0).slots == 3
 
 
 def test_where_nobody_knows_how_many_may_come_all_are_waited_for(cluster):

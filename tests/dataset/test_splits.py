@@ -39,6 +39,10 @@ def test_folds_are_even_and_reproducible():
     assert set(found) == set(range(5))
     assert stats.chisquare(np.bincount(found)).pvalue > 1e-3
     assert np.array_equal(found[::-1], folds(keys[::-1], 5, seed=3))
+    # In any version: a fit that is resumed holds out the rows that it held out before.
+    some = [0, 1, -1, 7, 2**62, -(2**62), 12345, 99]
+    assert folds(some, 5, seed=3).tolist() == [3, 1, 1, 0, 1, 1, 1, 4]
+    assert holdout(some, 0.25, seed=3).tolist() == [False] * 7 + [True]
     held = holdout(keys, 0.25, seed=3)
     assert abs(held.mean() - 0.25) < 0.02
     assert abs(np.corrcoef(held, found == 0)[0, 1]) < 0.05

@@ -104,17 +104,16 @@ def alone():
 
 def sharing():
     """Tell whether tensors share the memory of arrays, and whether those outlive their owner."""
-    from sparkml_dist.deep.input.buffers import Buffers
+    from sparkml_dist.deep.input.batches import aligned_empty
     from sparkml_dist.deep.train.loop import as_tensor
 
-    buffers = Buffers()
-    array = buffers.empty((16, 4), np.float32)
+    array = aligned_empty((16, 4), np.float32)
     array[:] = 1.0
     tensor = as_tensor(array)
     array[0, 0] = 5.0
     shares = float(tensor[0, 0]) == 5.0
     del array
-    buffers.empty((16, 4), np.float32)[:] = 7.0
+    aligned_empty((16, 4), np.float32)[:] = 7.0
     kept = float(tensor[1, 1]) == 1.0
     odd = np.arange(33, dtype=np.float32)[1:]
     constant = np.arange(4)

@@ -62,12 +62,12 @@ class Shards:
         found = []
         for rank in range(ranks):
             with self.stream(plan, rank, ranks, **options) as stream:
-                found.append([copied(b) for b in stream])
+                found.append(list(stream))
         return found
 
 
 def copied(batch):
-    """Return a batch with memory of its own: that of a dropped one is used again."""
+    """Return a batch with memory of its own, to compare it with later."""
     x = {k: v.copy() for k, v in batch.x.items()} if isinstance(batch.x, dict) else batch.x.copy()
     return type(batch)(x, batch.y.copy(), batch.weight.copy(), batch.rows)
 

@@ -29,6 +29,10 @@ def test_bags_differ_between_members_and_repeat_within_one():
     first, second = poisson_counts(KEYS, 1.0, 1, 0), poisson_counts(KEYS, 1.0, 1, 1)
     assert abs(np.corrcoef(first, second)[0, 1]) < 0.03
     assert np.array_equal(first[::-1], poisson_counts(KEYS[::-1], 1.0, 1, 0))
+    # In any version: members that are added by a resumed fit draw as those before.
+    some = np.array([0, 1, -1, 7, 2**62, -(2**62), 12345, 99])
+    assert poisson_counts(some, 1.0, 1, 0).tolist() == [2, 0, 0, 0, 0, 2, 1, 2]
+    assert poisson_counts(some, 1.0, 1, 1).tolist() == [2, 1, 2, 3, 1, 2, 1, 1]
     out_of_bag = (first == 0).mean()
     assert abs(out_of_bag - np.exp(-1)) < 0.01
 

@@ -402,7 +402,10 @@ fields = st.text(
 )
 
 
-@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 4,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(st.tuples(fields, fields), min_size=3, max_size=9), st.sampled_from(",;|\t"))
 def test_reading_undoes_writing(spark, tmp_path, rows, delimiter):
     path = tmp_path / "t.csv"
@@ -419,7 +422,10 @@ known = [b"a,b,label", b"1,2,x", b"1,2", b'"', b'"a\n', b"\xff,\xfe,\x80", b"", 
 known += [b"\t", b"\\", b"NaN,inf,-0", b"1e999,1,y"]
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=settings().max_examples // 2,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(st.lists(st.sampled_from(known) | hostile, max_size=7))
 def test_hostile_tables_are_read_or_refused(spark, tmp_path, lines):
     path = tmp_path / "t.csv"

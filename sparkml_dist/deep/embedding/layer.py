@@ -73,7 +73,7 @@ class ShardedEmbedding(keras.layers.Layer):
 
     Examples
     --------
-    >>> def builder(input_shape, n_classes):  # doctest: +SKIP
+    >>> def builder(input_shape, n_classes):
     ...     ids = keras.Input(input_shape)
     ...     x = ShardedEmbedding(10_000_000, 64)(ids)
     ...     x = keras.layers.GlobalAveragePooling1D()(x)

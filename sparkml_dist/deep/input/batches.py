@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.deep.input.buffers import Buffers
 from sparkml_dist.deep.input.inputs import InputSpec, NetworkInput
 from sparkml_dist.deep.input.lane_rows import LaneRows
 
-__all__ = ["Batch", "BatchMaker"]
+__all__ = ["Batch", "BatchMaker", "aligned_empty"]
+
+# Where TensorFlow wants an array to begin that it takes over without a copy.
+_ALIGNMENT = 64
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,6 @@ class BatchMaker:
         self._width = n_features
         self._size = size
         self._label_dtype = label_dtype
-        self._buffers = Buffers()
         # Whether the network takes rows as they are.
         self._direct = inputs.is_plain and len(inputs.parts[0].columns) == n_features
         self._scratch = None if self._direct else np.empty((size, n_features), np.float32)
@@ -82,9 +84,9 @@ class BatchMaker:
         """
         x = self._scratch
         if x is None:
-            x = self._buffers.empty((self._size, self._width), np.float32)
-        y = self._buffers.empty((self._size,), self._label_dtype)
-        weight = self._buffers.empty((self._size,), np.float32)
+            x = aligned_empty((self._size, self._width), np.float32)
+        y = aligned_empty((self._size,), self._label_dtype)
+        weight = aligned_empty((self._size,), np.float32)
         at = 0
         for lane in lanes:
             at = lane.fill(x, y, weight, at)
@@ -109,6 +111,14 @@ class BatchMaker:
             return x.reshape(self._size, *self._inputs.parts[0].shape)
         found = {}
         for part in self._inputs.parts:
-            out = self._buffers.empty((self._size, len(part.columns)), part.dtype)
+            out = aligned_empty((self._size, len(part.columns)), part.dtype)
             found[part.name] = part.take(x, out=out)
         return found if len(found) > 1 else found[part.name]
+
+
+def aligned_empty(shape: tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return an array whose content is undefined, C-contiguous and aligned to 64 bytes."""
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    raw = np.empty(size + _ALIGNMENT, np.uint8)
+    begin = -raw.ctypes.data % _ALIGNMENT
+    return raw[begin : begin + size].view(dtype).reshape(shape)

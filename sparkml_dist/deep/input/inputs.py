@@ -85,10 +85,12 @@ class InputSpec:
 
         Examples
         --------
-        >>> InputSpec.build(schema, {  # doctest: +SKIP
-        ...     "image": {"columns": "pixels", "shape": [28, 28, 1]},
-        ...     "shop": ["shop_id"],
+        >>> spec = InputSpec.build(data.schema, {
+        ...     "petal": {"columns": "petal_*", "shape": [2, 1]},
+        ...     "sepal": ["sepal_*"],
         ... })
+        >>> [part.name for part in spec.parts]
+        ['petal', 'sepal']
         """
         if inputs is None:
             return cls.single(schema.n_features, shape)

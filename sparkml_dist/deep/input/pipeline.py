@@ -60,9 +60,12 @@ class BatchStream:
 
     Examples
     --------
-    >>> with BatchStream(data.read_block, plan, range(12), 784) as batches:
-    ...     for batch in batches:  # doctest: +SKIP
-    ...         step(batch)
+    >>> from sparkml_dist.deep.input.plan import plan_epoch
+    >>> sizes = [shard.row_groups for shard in data.shards]
+    >>> plan = plan_epoch(sizes, lanes=1, batch_size=64, seed=0, epoch=0)
+    >>> with BatchStream(data.read_block, plan, range(1), 4) as batches:
+    ...     sum(batch.rows for batch in batches)
+    150
     """
 
     def __init__(

@@ -54,8 +54,7 @@ def as_tf_dataset(
 
     Examples
     --------
-    >>> data = open_partitioned("/data/digits")  # doctest: +SKIP
-    >>> model.fit(as_tf_dataset(data, 256), epochs=5)  # doctest: +SKIP
+    >>> network.fit(as_tf_dataset(data, 256), epochs=5)  # doctest: +SKIP
     """
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
         raise ConfigurationError(

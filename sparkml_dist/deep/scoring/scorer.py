@@ -198,7 +198,8 @@ def _is_registered(name: str) -> bool:
 def _keras(cpus: int) -> Any:
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    from sparkml_dist.deep.backend.light_imports import light_imports, quiet_stderr
+    from sparkml_dist.deep.backend.light_imports import light_imports
+    from sparkml_dist.deep.backend.quiet_stderr import quiet_stderr
 
     with quiet_stderr():
         with light_imports(_HIDDEN):

@@ -136,11 +136,11 @@ modelDir, overwrite, resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
-    >>> boosting = AdaBoostClassifier(  # doctest: +SKIP
-    ...     estimator=DecisionTreeClassifier(max_depth=3), numMembers=100, labelCol="species"
-    ... )
-    >>> boosting.fit(df).transform(df)  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> stump = DecisionTreeClassifier(max_depth=1)
+    >>> boosting = AdaBoostClassifier(estimator=stump, numMembers=2).fit(data)
+    >>> len(boosting.weights)
+    2
     """
 
     maxSamples: Any = param(

@@ -79,10 +79,12 @@ modelDir, overwrite, resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
-    >>> boosting = AdaBoostPLClassifier(  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> boosting = AdaBoostPLClassifier(
     ...     estimator=DecisionTreeClassifier(max_depth=3), numShards=8, labelCol="species"
     ... )
+    >>> boosting.getNumShards()
+    8
     """
 
     _model_class: ClassVar[type[Any]] = AdaBoostPLClassificationModel

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparkml_dist.cluster.memory import PeakMemory
+from sparkml_dist.cluster.sums.over_shards import sum_over_shards
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.ensemble.adaboost.job import BoostingJob, WeightedRows
 from sparkml_dist.ensemble.adaboost.samme import Round, judged
@@ -165,18 +166,10 @@ class SampledBoosting:
             tuple(self._members[t] for t in range(version - last)),
             (0,) * len(self.sizes) if version >= self.job.rounds else self.sizes,
         )
-        shards = range(len(self.sizes))
-        outcomes = run_tasks(self.spark, shards, task, description=f"weigh rows, pass {version}")
-        for outcome in outcomes:
-            if outcome.error:
-                raise outcome.error
-        results = [o.result for o in outcomes]
-        found = {
-            "right": math.fsum(r["right"] for r in results),
-            "missed": math.fsum(r["missed"] for r in results),
-            "kept": math.fsum(r["kept"] for r in results),
-            "score": math.fsum(r["kept"] * (r["score"] or 0.0) for r in results),
-        }
+        sums = sum_over_shards(
+            self.spark, len(self.sizes), task, description=f"weigh rows, pass {version}"
+        )
+        found = {what: float(value) for what, value in sums.items()}
         self._passes.write_json(name, found)
         return found
 

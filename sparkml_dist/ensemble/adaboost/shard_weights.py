@@ -68,7 +68,8 @@ class ShardPass:
         -------
         dict
             ``right`` and ``missed`` (weight of the rows that the member gets right, or misses);
-            ``score`` of the members before it on the kept rows, and their weight ``kept``.
+            ``score`` of the members before it on the kept rows times their weight, and that
+            weight, ``kept``.
         """
         job, home, stem = self.job, state_folder(self.job.folder, self.version), shard_stem(shard)
         if home.exists(f"{stem}.json"):
@@ -116,19 +117,15 @@ class ShardPass:
             state = state.after(block, learns, say, total, codes)
         return state
 
-    def _score(
-        self, block: Block, kept: npt.NDArray[np.bool_], state: _State
-    ) -> dict[str, float | None]:
+    def _score(self, block: Block, kept: npt.NDArray[np.bool_], state: _State) -> dict[str, float]:
+        none = {"score": 0.0, "kept": 0.0}
         if self.job.stopping is None or self.version < 2 or not kept.any():
-            return {"score": None, "kept": 0.0}
+            return none
         weight = np.ones(len(block)) if block.weight is None else block.weight
         proba = samme_probabilities(state.votes)
         score = score_rows(self.job.stopping.metric, block.y[kept], proba, weight[kept])
-        known = not np.isnan(score)
-        return {
-            "score": score if known else None,
-            "kept": float(weight[kept].sum(dtype=np.float64)) if known else 0.0,
-        }
+        total = float(weight[kept].sum(dtype=np.float64))
+        return none if np.isnan(score) else {"score": score * total, "kept": total}
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from sparkml_dist.ensemble.waves import Stopping, fit_in_waves
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.models.grid_value import GridValue
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import constructor, param, share_or_count
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
@@ -293,11 +293,13 @@ class BaggingClassifier(_Bagging, EnsembleClassifier):
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
-    >>> bagging = BaggingClassifier(  # doctest: +SKIP
-    ...     estimator=DecisionTreeClassifier(), numMembers=50, labelCol="species"
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> bagging = BaggingClassifier(
+    ...     estimator=DecisionTreeClassifier(), numMembers=4, labelCol="species", numShards=2
     ... )
-    >>> bagging.fit(df).transform(df)  # doctest: +SKIP
+    >>> model = bagging.fit(iris)
+    >>> model.transform(iris).where("predictedLabel = species").count() > 140
+    True
     """
 
     _model_class = BaggingClassificationModel
@@ -362,10 +364,12 @@ resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeRegressor  # doctest: +SKIP
-    >>> bagging = BaggingRegressor(  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> bagging = BaggingRegressor(
     ...     estimator=DecisionTreeRegressor(), numMembers=50, labelCol="price"
     ... )
+    >>> bagging.getNumMembers()
+    50
     """
 
     _model_class = BaggingRegressionModel

@@ -83,10 +83,12 @@ modelDir, overwrite, resume, trustedTypes
 
     Examples
     --------
-    >>> from sklearn.tree import DecisionTreeClassifier  # doctest: +SKIP
-    >>> votes = IVotesClassifier(  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> votes = IVotesClassifier(
     ...     estimator=DecisionTreeClassifier(), numMembers=200, numShards=8, labelCol="species"
     ... )
+    >>> votes.getNumMembers()
+    200
     """
 
     biteSize: Any = param("biteSize", "rows of a bite (>= 1)", TypeConverters.toInt)

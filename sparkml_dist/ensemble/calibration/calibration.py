@@ -15,7 +15,8 @@ from sparkml_dist.ensemble.calibration.histograms import fit_calibration
 from sparkml_dist.ensemble.calibration.model import BASE, CalibratedClassificationModel
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
 from sparkml_dist.models.classification_model import ShardClassificationModel
-from sparkml_dist.models.persistable import Saved, save_inside
+from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import HasClassColumns, HasModelDir, constructor, param
@@ -82,8 +83,9 @@ class CalibratedClassifier(
 
     Examples
     --------
-    >>> calibrated = CalibratedClassifier(model=fitted, method="isotonic")  # doctest: +SKIP
-    >>> calibrated.fit(held_out).transform(df)  # doctest: +SKIP
+    >>> calibrated = CalibratedClassifier(model=model, method="sigmoid")
+    >>> calibrated.fit(iris).transform(iris).select("probability").first()[0].size
+    3
     """
 
     model: Any = param("model", "fitted classifier to calibrate")

@@ -10,7 +10,7 @@ from typing import Any, Self
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.calibration.calibrators import Calibration
 from sparkml_dist.models.classification_model import ShardClassificationModel
-from sparkml_dist.models.persistable import Saved, saved_inside
+from sparkml_dist.models.loading import Saved, saved_inside
 from sparkml_dist.models.scoring import Predict, Scorer, streams, within
 from sparkml_dist.report.fitted_model import FittedModel
 

@@ -42,6 +42,16 @@ predictedLabelCol, numShards, shardsDir, modelDir, overwrite, resume, trustedTyp
     References
     ----------
     Töscher, Jahrer, Bell (2009), "The BigChaos solution to the Netflix grand prize".
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> blending = BlendingClassifier(
+    ...     estimators=[("tree", DecisionTreeClassifier()), ("bayes", GaussianNB())]
+    ... )
+    >>> blending.getValidationFraction()
+    0.1
     """
 
     validationFraction: Any = param(

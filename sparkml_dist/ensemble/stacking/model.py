@@ -19,7 +19,7 @@ from sparkml_dist.ensemble.stacking.spark_folder import check_stage, load_stage
 from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.classification_model import ShardClassificationModel
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.scoring import (
     OutputColumns,

@@ -14,7 +14,8 @@ from importlib import import_module
 from typing import Any
 
 from sparkml_dist.errors import StorageError
-from sparkml_dist.models.persistable import Persistable, save_inside, saved_inside
+from sparkml_dist.models.loading import saved_inside
+from sparkml_dist.models.persistable import Persistable, save_inside
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import MANIFEST, ModelFile
 from sparkml_dist.public_names import PUBLIC_NAMES

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.ensemble.stacking.spark_folder import load_stage, save_stage
 from sparkml_dist.ensemble.stacking.spark_rows import FEATURES, LABEL, WEIGHT
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.filesystem import Folder
 

@@ -48,7 +48,7 @@ from sparkml_dist.ensemble.voting.unseen import kept_from
 from sparkml_dist.ensemble.voting.voting import NamedLearners
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.grid_value import GridValue
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner

@@ -86,14 +86,17 @@ resume, trustedTypes
 
     Examples
     --------
-    >>> stacking = StackingClassifier(  # doctest: +SKIP
+    >>> from sklearn.ensemble import HistGradientBoostingClassifier
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> stacking = StackingClassifier(
     ...     estimators=[
     ...         ("tree", DecisionTreeClassifier(max_depth=8)),
     ...         ("boosting", HistGradientBoostingClassifier()),
     ...     ],
     ...     labelCol="species",
     ... )
-    >>> stacking.fit(df).transform(df)  # doctest: +SKIP
+    >>> stacking.getNumFolds()
+    5
     """
 
     _model_class = StackingClassificationModel
@@ -151,6 +154,16 @@ modelDir, overwrite, resume, trustedTypes
     References
     ----------
     Wolpert (1992), "Stacked generalization". Breiman (1996), "Stacked regressions".
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> stacking = StackingRegressor(
+    ...     estimators=[("tree", DecisionTreeRegressor()), ("line", Ridge())], labelCol="price"
+    ... )
+    >>> stacking.getNumFolds()
+    5
     """
 
     _model_class = StackingRegressionModel

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sparkml_dist.cluster.sums.layout import Summands
+from sparkml_dist.cluster.sums.over_shards import sum_over_shards
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.ensemble.engine import Engine
 from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut, HeldOutRows, write_held_out
@@ -42,20 +44,17 @@ def learn_weights(engine: Engine, held_out: HeldOut, learners: Sequence[int]) ->
         members.
     """
     rows, predicting = write_held_out(engine.spark, held_out)
-    regression = not held_out.bank.n_classes
-    shards = [s for s in range(len(engine.data.shards)) if _rows(held_out, s)]
-    task = _Sums(held_out, tuple(learners)) if regression else _Mixture(held_out, tuple(learners))
-    indices = shards if regression and shards else [0]
-    outcomes = run_tasks(engine.spark, indices, task, description="learn weights")
-    for outcome in outcomes:
+    if held_out.bank.n_classes:
+        task = _Mixture(held_out, tuple(learners))
+        outcome = run_tasks(engine.spark, [0], task, description="learn weights")[0]
         if outcome.error:
             raise outcome.error
-    if regression:
-        moments = np.sum([o.result["moments"] for o in outcomes], axis=0)
-        weights = simplex_least_squares(moments / sum(o.result["weight"] for o in outcomes))
-        found = weights.tolist()
+        found = outcome.result["weights"]
     else:
-        found = outcomes[0].result["weights"]
+        shards = [s for s in range(len(engine.data.shards)) if _rows(held_out, s)] or [0]
+        products = _Products(held_out, tuple(learners))
+        sums = sum_over_shards(engine.spark, shards, products, description="learn weights")
+        found = simplex_least_squares(sums["errors"] / sums["weight"]).tolist()
     result = {"weights": found, "rows": rows, "predict_seconds": round(predicting, 3)}
     engine.folder.write_json(RESULT, result)
     engine.folder.child(HELD_OUT).delete()
@@ -89,14 +88,14 @@ class _Mixture:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class _Products:
     """Adds up products of errors over the validation rows of a shard."""
 
     held_out: HeldOut
     learners: tuple[int, ...]
 
-    def __call__(self, shard: int) -> dict[str, Any]:
+    def __call__(self, shard: int) -> Summands:
         rows = self.held_out.read(shard)
         errors = _by_learner(rows.outputs, self.learners) - rows.y[:, None]
-        moments = (errors * rows.weight[:, None]).T @ errors
-        return {"moments": moments.tolist(), "weight": float(rows.weight.sum())}
+        weighted = (errors * rows.weight[:, None]).T @ errors
+        return {"errors": weighted, "weight": rows.weight.sum(dtype=np.float64)}

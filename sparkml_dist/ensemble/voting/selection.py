@@ -73,10 +73,11 @@ resume, trustedTypes
 
     Examples
     --------
-    >>> library = [  # doctest: +SKIP
-    ...     (f"tree{d}", DecisionTreeClassifier(max_depth=d)) for d in (2, 4, 8, 16)
-    ... ]
-    >>> EnsembleSelectionClassifier(estimators=library).fit(df)  # doctest: +SKIP
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> library = [(f"tree{d}", DecisionTreeClassifier(max_depth=d)) for d in (2, 4, 8, 16)]
+    >>> selection = EnsembleSelectionClassifier(estimators=library)
+    >>> [name for name, _ in selection.getEstimators()]
+    ['tree2', 'tree4', 'tree8', 'tree16']
     """
 
     stopMetric: Any = param(

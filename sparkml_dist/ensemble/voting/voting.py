@@ -28,7 +28,7 @@ from sparkml_dist.ensemble.voting.learned_weights import RESULT, learn_weights
 from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.grid_value import GridValue
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.sizes import parse_size
@@ -204,6 +204,16 @@ modelDir, overwrite, resume, trustedTypes
     References
     ----------
     Kittler, Hatef, Duin, Matas (1998), "On combining classifiers".
+
+    Examples
+    --------
+    >>> from sklearn.naive_bayes import GaussianNB
+    >>> from sklearn.tree import DecisionTreeClassifier
+    >>> voting = VotingClassifier(
+    ...     estimators=[("tree", DecisionTreeClassifier()), ("bayes", GaussianNB())], weights=[1, 2]
+    ... )
+    >>> voting.fit(data).weights
+    [1.0, 1.0, 2.0, 2.0]
     """
 
     _model_class = VotingClassificationModel
@@ -259,6 +269,16 @@ class VotingRegressor(_Voting, EnsembleRegressor):
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, trustedTypes
         As for `BaggingRegressor`.
+
+    Examples
+    --------
+    >>> from sklearn.linear_model import Ridge
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> voting = VotingRegressor(
+    ...     estimators=[("tree", DecisionTreeRegressor()), ("line", Ridge())], learnWeights=True
+    ... )
+    >>> voting.getValidationFraction()
+    0.1
     """
 
     _model_class = VotingRegressionModel

@@ -14,7 +14,7 @@ from sparkml_dist.dataset.column_names import with_output
 from sparkml_dist.mining.arrays_model import ArraysModel
 from sparkml_dist.mining.clusters.nearest_center import nearest_centers
 from sparkml_dist.mining.point_columns import point_matrix
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.persistence.arrays import check_array
 
 if TYPE_CHECKING:

@@ -75,6 +75,13 @@ class DBSCAN(PointEstimator):
     ----------
     Ester, Kriegel, Sander, Xu (1996), A density-based algorithm for discovering clusters. Gan,
     Tao (2015), DBSCAN Revisited (the grid of cells, up to three coordinates).
+
+    Examples
+    --------
+    >>> line = spark.createDataFrame([(x,) for x in (0.0, 0.1, 0.2, 5.0, 5.1, 9.0)], ["x"])
+    >>> clusters = DBSCAN(eps=0.3, minPoints=2).fit(line).transform(line)
+    >>> [row["prediction"] for row in clusters.orderBy("x").collect()]
+    [0, 0, 0, 1, 1, -1]
     """
 
     eps: Any = param("eps", "radius of a neighbourhood (> 0)", TypeConverters.toFloat)

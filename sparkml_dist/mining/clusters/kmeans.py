@@ -55,8 +55,9 @@ class KMeans(CentersEstimator):
 
     Examples
     --------
-    >>> model = KMeans(ks=[2, 3, 4, 5], featuresCols=["x", "y"]).fit(df)  # doctest: +SKIP
-    >>> model.summary["scores"]  # doctest: +SKIP
+    >>> petals = KMeans(ks=[2, 3], featuresCols=["petal_length", "petal_width"]).fit(iris)
+    >>> len(petals.clusterCenters)
+    2
     """
 
     ks: Any = param("ks", "numbers of clusters to try (each >= 2)", TypeConverters.toListInt)

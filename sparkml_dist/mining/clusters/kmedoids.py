@@ -67,7 +67,8 @@ class KMedoids(CentersEstimator):
 
     Examples
     --------
-    >>> KMedoids(k=5, distanceMeasure="manhattan").fit(df).clusterCenters  # doctest: +SKIP
+    >>> KMedoids(k=3, distanceMeasure="manhattan").fit(iris).clusterCenters.shape
+    (3, 4)
     """
 
     distanceMeasure: Any = param(

@@ -71,7 +71,8 @@ class MiniBatchKMeans(CentersEstimator):
 
     Examples
     --------
-    >>> MiniBatchKMeans(k=10).fit(open_partitioned("shards"))  # doctest: +SKIP
+    >>> MiniBatchKMeans(k=3).fit(data).clusterCenters.shape
+    (3, 4)
     """
 
     batchSize: Any = param("batchSize", "rows of a mini-batch (>= 1)", TypeConverters.toInt)

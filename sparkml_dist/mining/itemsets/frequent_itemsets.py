@@ -94,6 +94,15 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
     -----
     `fit` keeps the encoded result in Spark's storage (memory and disk), not in a folder; save the
     model to keep it.
+
+    Examples
+    --------
+    >>> baskets = spark.createDataFrame(
+    ...     [(["bread", "milk"],), (["milk", "bread", "jam"],), (["tea"],)], ["items"]
+    ... )
+    >>> found = FrequentItemsets(minSupport=0.5, target="maximal").fit(baskets).itemsets
+    >>> [(sorted(row["items"]), row["count"]) for row in found.collect()]
+    [(['bread', 'milk'], 2)]
     """
 
     itemsCol: Any = param(

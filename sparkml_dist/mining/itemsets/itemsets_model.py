@@ -12,7 +12,7 @@ from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_column
 from sparkml_dist.mining.support_held import with_support_held
 from sparkml_dist.mining.table_model import TableModel
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param
 
 if TYPE_CHECKING:

@@ -76,8 +76,12 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
 
     Examples
     --------
-    >>> model = NearestNeighbors(numNeighbors=5, method="approximate").fit(points)  # doctest: +SKIP
-    >>> model.recall, model.probes  # doctest: +SKIP
+    >>> points = spark.createDataFrame(
+    ...     [(1, [0.0, 0.0]), (2, [0.0, 1.0]), (3, [5.0, 5.0])], "id int, features array<double>"
+    ... )
+    >>> model = NearestNeighbors(numNeighbors=2).fit(points)
+    >>> model.transform(points).where("id = 1").first()["neighbors"]
+    [Row(key=1, distance=0.0), Row(key=2, distance=1.0)]
     """
 
     numNeighbors: Any = param(

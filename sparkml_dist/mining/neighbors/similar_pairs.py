@@ -67,7 +67,12 @@ def similar_pairs(
 
     Examples
     --------
-    >>> pairs = similar_pairs(documents, threshold=0.7)  # doctest: +SKIP
+    >>> documents = spark.createDataFrame(
+    ...     [(1, ["a", "b", "c", "d"]), (2, ["d", "c", "b", "a"]), (3, ["x", "y", "z"])],
+    ...     "id int, items array<string>",
+    ... )
+    >>> similar_pairs(documents, threshold=0.7).first()
+    Row(keyA=1, keyB=2, jaccard=1.0)
     """
     from pyspark.sql import functions as F
 

@@ -78,8 +78,9 @@ class IsolationForest(OutlierEstimator, HasSeed):
 
     Examples
     --------
-    >>> model = IsolationForest(contamination=0.02, seed=1).fit(df)  # doctest: +SKIP
-    >>> model.transform(df).where("prediction = 1").show()  # doctest: +SKIP
+    >>> model = IsolationForest(contamination=0.02, seed=1).fit(iris)
+    >>> model.transform(iris).where("prediction = 1").count()
+    3
     """
 
     numMembers: Any = param("numMembers", "number of trees (>= 1)", TypeConverters.toInt)

@@ -14,7 +14,7 @@ from sparkml_dist.mining.outliers.isolation_scorer import IsolationScorer
 from sparkml_dist.mining.outliers.isolation_trees import IsolationTrees
 from sparkml_dist.mining.outliers.outlier_params import OutlierModel
 from sparkml_dist.mining.point_columns import point_matrix
-from sparkml_dist.models.persistable import Saved
+from sparkml_dist.models.loading import Saved
 from sparkml_dist.persistence.arrays import check_array
 
 if TYPE_CHECKING:

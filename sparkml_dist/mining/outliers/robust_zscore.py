@@ -69,8 +69,10 @@ class RobustZScore(OutlierEstimator):
 
     Examples
     --------
-    >>> model = RobustZScore().fit(df)  # doctest: +SKIP
-    >>> model.transform(df).where("prediction = 1").show()  # doctest: +SKIP
+    >>> waits = spark.createDataFrame([(1.0,), (1.1,), (0.9,), (1.0,), (9.0,)], ["seconds"])
+    >>> model = RobustZScore().fit(waits)
+    >>> model.transform(waits).where("prediction = 1").select("seconds", "outlierColumn").first()
+    Row(seconds=9.0, outlierColumn='seconds')
     """
 
     relativeError: Any = param(

@@ -89,11 +89,18 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
 
     Examples
     --------
-    >>> itemsets = spark.createDataFrame(  # doctest: +SKIP
+    >>> itemsets = spark.createDataFrame(
     ...     [(["bread"], 3, 0.75), (["butter"], 2, 0.5), (["bread", "butter"], 2, 0.5)],
     ...     "items array<string>, count long, support double",
     ... )
-    >>> AssociationRules(minConfidence=0.9).fit(itemsets).rules.show()  # doctest: +SKIP
+    >>> rules = AssociationRules(minConfidence=0.9).fit(itemsets).rules
+    >>> rules.select("antecedent", "consequent", "confidence").show()
+    +----------+----------+----------+
+    |antecedent|consequent|confidence|
+    +----------+----------+----------+
+    |  [butter]|   [bread]|       1.0|
+    +----------+----------+----------+
+    <BLANKLINE>
     """
 
     minConfidence: Any = param("minConfidence", "least confidence", TypeConverters.toFloat)

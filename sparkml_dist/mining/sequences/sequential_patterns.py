@@ -81,11 +81,13 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
 
     Examples
     --------
-    >>> visits = spark.createDataFrame(  # doctest: +SKIP
+    >>> visits = spark.createDataFrame(
     ...     [([["bread"], ["milk", "tea"]],), ([["bread", "jam"], ["milk"]],)],
     ...     "sequence array<array<string>>",
     ... )
-    >>> SequentialPatterns(minSupport=1.0).fit(visits).patterns.show()  # doctest: +SKIP
+    >>> found = SequentialPatterns(minSupport=1.0, target="closed").fit(visits)
+    >>> found.patterns.first()["sequence"]
+    [['bread'], ['milk']]
     """
 
     minSupport: Any = param("minSupport", "least share of sequences", TypeConverters.toFloat)

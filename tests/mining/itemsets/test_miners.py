@@ -84,7 +84,7 @@ def way(request, monkeypatch):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_all_itemsets_are_found_once(way, target):
-    @settings(max_examples=60)
+    @settings(max_examples=2 * settings().max_examples)
     @given(BASKETS, st.integers(1, 6), st.integers(1, 3), st.sampled_from([None, 1, 2, 3]))
     def check(baskets, min_count, split, max_length):
         found = mined(baskets, min_count, target, max_length, split)

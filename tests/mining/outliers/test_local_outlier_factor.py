@@ -55,7 +55,7 @@ def factors(points, k, number, folder):
     return out[inverse], blocks
 
 
-@settings(max_examples=15)
+@settings(max_examples=settings().max_examples // 2)
 @given(
     st.integers(0, 1000),
     st.sampled_from([2, 3, 25, 160]),

@@ -1,0 +1,70 @@
+"""The plan of a job, in ``job.json`` of its output folder: what a run to resume must share."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.persistence.filesystem import Folder
+
+__all__ = ["JOB", "differing", "read_job", "read_object", "refuse_other_plan", "write_job"]
+
+JOB = "job.json"
+
+_PROTOCOL = 1
+_FORMAT = "sparkml_dist.job"
+
+
+def read_job(folder: Folder) -> dict[str, Any]:
+    """Return what ``job.json`` says; empty where there is none of a job's."""
+    found = read_object(folder, JOB)
+    known = found.get("format") == _FORMAT and isinstance(found.get("plan"), dict)
+    return found if known else {}
+
+
+def write_job(folder: Folder, plan: Any, outcome: dict[str, Any] | None = None) -> None:
+    """Write the plan of a job, and its metrics where it has ended."""
+    value = {"format": _FORMAT, "protocol": _PROTOCOL, "plan": plan, "outcome": outcome}
+    folder.write_json(JOB, value)
+
+
+def differing(folder: Folder, plan: dict[str, Any], ignoring: Collection[str] = ()) -> list[str]:
+    """Return in what the plan of the job in a folder differs from another."""
+    stored = read_job(folder)["plan"]
+    now = json.loads(json.dumps(plan))
+    return [
+        f"{key}: {stored.get(key)!r} then, {now.get(key)!r} now"
+        for key in sorted({*stored, *now} - {*ignoring})
+        if stored.get(key) != now.get(key)
+    ]
+
+
+def refuse_other_plan(
+    folder: Folder, plan: dict[str, Any], *, hint: str, ignoring: Collection[str] = ()
+) -> None:
+    """Raise where the plan of the job in a folder differs.
+
+    Raises
+    ------
+    ConfigurationError
+        ``plan_differs``.
+    """
+    if found := differing(folder, plan, ignoring):
+        raise ConfigurationError(
+            "plan_differs",
+            f"The earlier run in {folder.location!r} differs in {'; '.join(found)}.",
+            hint,
+        )
+
+
+def read_object(folder: Folder, name: str) -> dict[str, Any]:
+    """Return a JSON object; empty where there is none, or something else."""
+    if not folder.exists(name):
+        return {}
+    try:
+        found = folder.read_json(name)
+    except StorageError:
+        return {}
+    return found if isinstance(found, dict) else {}
