@@ -1,14 +1,14 @@
 """Ensembles of any learner, data mining and Horovod-trained deep networks on Spark.
 
-The public names are imported when they are first used, so that ``import sparkml_dist`` is light
-and never brings in TensorFlow or Horovod.
+The public names are imported on first use, so that ``import sparkml_dist`` is fast and never
+imports TensorFlow or Horovod.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.cluster.worker_garbage import in_spark_worker, keep_collections_short
+from sparkml_dist.cluster.worker_gc import in_spark_worker, keep_collections_short
 from sparkml_dist.public_names import PUBLIC_NAMES, public_object
 from sparkml_dist.version import __version__
 

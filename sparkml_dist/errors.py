@@ -1,7 +1,7 @@
-"""The errors of the toolkit: what is wrong, where, and what to do about it.
+"""The errors of this library: what is wrong, where, and what to do about it.
 
 Every error carries a ``code`` (stable, for programs), a ``message`` (what and where) and a
-``hint`` (what to do). Each class has the process exit status that a job ends with.
+``hint`` (what to do). Each class has the exit status of a job that ends with it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ __all__ = [
 
 
 class SparkMLDistError(Exception):
-    """Base of all errors raised on purpose by the toolkit.
+    """Base of all errors that this library raises on purpose.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class SparkMLDistError(Exception):
     Attributes
     ----------
     exit_status : int
-        The status a job's process ends with when this error reaches its top.
+        Exit status of a job that ends with this error.
     """
 
     exit_status: ClassVar[int] = 1
@@ -53,7 +53,7 @@ class SparkMLDistError(Exception):
         return f"{text} Hint: {self.hint}" if self.hint else text
 
     def to_dict(self) -> dict[str, str]:
-        """Return the error as it stands in ``metrics.json``."""
+        """Return the error's entry in ``metrics.json``."""
         return {
             "type": type(self).__name__,
             "code": self.code,
@@ -75,25 +75,25 @@ class ConfigurationError(SparkMLDistError):
 
 
 class DataError(SparkMLDistError):
-    """The data cannot be used as asked (exit status 11)."""
+    """The data cannot be used as requested (exit status 11)."""
 
     exit_status = 11
 
 
 class ResourceError(SparkMLDistError):
-    """Slots, memory, GPUs or packages on workers do not suffice (exit status 12)."""
+    """Task slots, memory, GPUs or packages of workers are insufficient (exit status 12)."""
 
     exit_status = 12
 
 
 class TrainingError(SparkMLDistError):
-    """A learner or a rank failed while it was fitted (exit status 13)."""
+    """A learner or a rank failed during a fit (exit status 13)."""
 
     exit_status = 13
 
 
 class StorageError(SparkMLDistError):
-    """A file or folder is missing, damaged, in the way or not trusted (exit status 14)."""
+    """A file or folder is missing, damaged, occupied or not trusted (exit status 14)."""
 
     exit_status = 14
 
@@ -104,14 +104,14 @@ def nearest(name: str, candidates: Iterable[str]) -> str:
     Parameters
     ----------
     name : str
-        What was asked for.
+        The requested name.
     candidates : iterable of str
-        What exists.
+        The existing names.
 
     Returns
     -------
     str
-        A sentence that starts with a space, or the empty string when nothing is near.
+        A sentence that starts with a space, or an empty string when no name is near.
     """
     pool = list(candidates)
     found = difflib.get_close_matches(name, pool, n=1, cutoff=0.6)

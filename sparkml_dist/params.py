@@ -67,7 +67,7 @@ def share_of(value: float, total: int) -> float:
 
 
 class StandIn:
-    """A value that a Param takes in place of another: what is stored is its `value`."""
+    """A value that a Param accepts in place of another: the Param stores its `value`."""
 
     value: Any
 
@@ -94,7 +94,7 @@ class AccessibleParams(Params):
     """Gives a class ``setParams``, and ``getX`` and ``setX`` for each of its Params.
 
     An estimator spells its Params out in a `constructor`. A fitted model, which nobody constructs,
-    names default values in ``_defaults``; those of its bases hold as well.
+    sets default values in ``_defaults``; those of its base classes apply too.
     """
 
     _defaults: ClassVar[dict[str, Any]] = {}
@@ -114,7 +114,7 @@ class AccessibleParams(Params):
                 setattr(cls, f"set{capital}", _setter(name, declared.doc))
 
     def setParams(self, **kwargs: Any) -> Any:
-        """Set Params by name; those that are None are left as they are.
+        """Set Params by name; None leaves a Param unchanged.
 
         Raises
         ------
@@ -152,7 +152,7 @@ class AccessibleParams(Params):
         self._unpack()
 
     def _unpack(self) -> None:
-        """Keep a learner itself where a Param was set to the value of a grid."""
+        """Replace a grid's `StandIn` by its learner in all Params."""
         for key, value in self._paramMap.items():
             if isinstance(value, StandIn):
                 self._paramMap[key] = value.value
@@ -169,12 +169,12 @@ class AccessibleParams(Params):
             raise
 
     def _value(self, declared: Any) -> Any:
-        """Return the value of a Param, or None where it has none."""
+        """Return the value of a Param, or None when it has none."""
         return self.getOrDefault(declared) if self.isDefined(declared) else None
 
 
 def _declared(cls: type) -> dict[str, Any]:
-    """Return the Params of a class, those of its own first."""
+    """Return the Params of a class, its own first."""
     found: dict[str, Any] = {}
     for base in cls.__mro__:
         found |= {n: p for n, p in vars(base).items() if isinstance(p, Param) and n not in found}
@@ -221,7 +221,7 @@ class HasColumns(HasFeaturesCol, HasLabelCol, HasWeightCol):
 
 
 class HasShards(Params):
-    """How a DataFrame is cut when `fit` is given one."""
+    """How `fit` partitions a DataFrame."""
 
     numShards: Any = param("numShards", "number of shards (>= 1)", TypeConverters.toInt)
     memoryPerTask: Any = param(
@@ -232,17 +232,17 @@ class HasShards(Params):
     )
     shardsDir: Any = param(
         "shardsDir",
-        "folder where fit keeps the shards it cuts; a temporary one when not set",
+        "folder where fit keeps the shards that it writes; a temporary one when not set",
         TypeConverters.toString,
     )
 
 
 class HasModelDir(Params):
-    """Where a fit commits the model's files."""
+    """Folder of the model's files."""
 
     modelDir: Any = param(
         "modelDir",
-        "folder, seen by the driver and all workers, where fit commits the model's files; a "
+        "folder where fit writes the model's files, reachable by the driver and all workers; a "
         "temporary one when not set",
         TypeConverters.toString,
     )
@@ -251,17 +251,17 @@ class HasModelDir(Params):
     )
     resume: Any = param(
         "resume",
-        "whether fit keeps what an earlier run with the same plan committed in modelDir",
+        "whether fit resumes an earlier run with the same plan in modelDir",
         TypeConverters.toBoolean,
     )
 
 
 class HasClassColumns(HasProbabilityCol, HasRawPredictionCol):
-    """Names of the columns that a classifier adds to the prediction; an empty one leaves it out."""
+    """Names of the columns that a classifier adds; an empty name omits a column."""
 
     predictedLabelCol: Any = param(
         "predictedLabelCol",
-        "column for the predicted class itself, where prediction is its position",
+        "column for the predicted class itself, where prediction is its position in the class list",
         TypeConverters.toString,
     )
 
@@ -269,4 +269,4 @@ class HasClassColumns(HasProbabilityCol, HasRawPredictionCol):
 class HasCommonParams(
     AccessibleParams, HasColumns, HasShards, HasModelDir, HasPredictionCol, HasSeed
 ):
-    """All Params that an estimator over shards has."""
+    """The Params of every estimator over shards."""

@@ -1,7 +1,7 @@
-"""The public names of the toolkit, and where each is found: what `sparkml_dist` offers.
+"""The public names of `sparkml_dist`, and the module of each.
 
-It is also the registry of what is saved: a manifest names a class by its public name, and only
-what stands here is ever imported for one.
+This is also the registry for saved objects: a manifest names a class by its public name, and only
+classes listed here are imported.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 __all__ = ["PUBLIC_NAMES", "public_object"]
 
-#: Public name to the module inside ``sparkml_dist`` that defines or gathers it.
+#: Public name to the module inside ``sparkml_dist`` that exports it.
 PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "AdaBoostClassificationModel": "ensemble",
@@ -102,11 +102,11 @@ PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def public_object(name: str) -> Any:
-    """Return what a public name stands for, importing its module when it is first asked for.
+    """Return the object of a public name; its module is imported on first use.
 
     Raises
     ------
     KeyError
-        When there is no such public name; nothing is imported.
+        There is no such public name; nothing is imported.
     """
     return getattr(import_module(f"sparkml_dist.{PUBLIC_NAMES[name]}"), name)

@@ -1,4 +1,4 @@
-"""One way to get a SparkSession, and what kind of Spark it runs on."""
+"""Returns the SparkSession, and facts about the Spark it runs on."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = [
     "get_session",
     "has_dynamic_allocation",
     "is_connect",
-    "most_slots",
+    "max_slots",
     "planned_bytes",
-    "tell_stderr",
+    "print_to_stderr",
     "trusted_in_session",
 ]
 
@@ -37,15 +37,15 @@ _KINDS = {"spark": "standalone", "yarn": "yarn", "k8s": "k8s", "local-cluster": 
 
 
 def get_session(app_name: str = "sparkml_dist") -> SparkSession:
-    """Return the active SparkSession, or build one from the environment it is called in.
+    """Return the active SparkSession, or build one from the environment.
 
-    Nothing but the application's name is set: master, memory and everything else come from
+    Only the application's name is set: master, memory and all other settings come from
     ``spark-submit``, its properties file, or Spark's own defaults.
 
     Parameters
     ----------
     app_name : str, default="sparkml_dist"
-        Name of the application when a session has to be built.
+        Name of the application when a session is built.
 
     Returns
     -------
@@ -54,10 +54,10 @@ def get_session(app_name: str = "sparkml_dist") -> SparkSession:
 
     Notes
     -----
-    Where neither ``PYSPARK_PYTHON`` nor ``spark.pyspark.python`` says which interpreter the
-    workers start, PySpark would take the first ``python3`` on the path, which in a virtual
-    environment that is not activated is another one. The driver's own is offered instead;
-    `sparkml_dist.cluster.workers.check_workers` tells whether it fits.
+    Without ``PYSPARK_PYTHON`` and ``spark.pyspark.python``, PySpark starts workers with the first
+    ``python3`` on the path, which is the wrong one in a virtual environment that is not activated.
+    Here the driver's interpreter is the default;
+    `sparkml_dist.cluster.workers.check_workers` checks that it fits.
     """
     from pyspark.sql import SparkSession
 
@@ -69,10 +69,10 @@ def get_session(app_name: str = "sparkml_dist") -> SparkSession:
 
 
 def trusted_in_session() -> tuple[str, ...]:
-    """Return the types that the active session trusts in learners beside the allow-list.
+    """Return the types that the active session trusts in learners, besides the allow-list.
 
-    ``spark.conf.set("spark.sparkml_dist.trustedTypes", "my_module.Learner,…")`` names them, for
-    loads that have no place for ``trusted``, such as ``PipelineModel.load``.
+    They are set with ``spark.conf.set("spark.sparkml_dist.trustedTypes", "my_module.Learner,…")``,
+    for loads without a ``trusted`` argument, such as ``PipelineModel.load``.
     """
     from pyspark.sql import SparkSession
 
@@ -82,14 +82,14 @@ def trusted_in_session() -> tuple[str, ...]:
 
 
 def is_connect(spark: SparkSession) -> bool:
-    """Tell whether `spark` is a Spark Connect session (no JVM beside the driver's Python)."""
+    """Tell whether `spark` is a Spark Connect session, without a JVM beside the driver."""
     return type(spark).__module__.startswith("pyspark.sql.connect")
 
 
 def planned_bytes(df: DataFrame) -> int | None:
-    """Return Spark's own estimate of a table's bytes: a hint for plans, never a bound.
+    """Return Spark's own estimate of a table's bytes: a hint, never a bound.
 
-    Exact for cached tables and files, and vague for what is computed from them. Nothing runs.
+    Exact for cached tables and files, rough for tables computed from them. No job runs.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def planned_bytes(df: DataFrame) -> int | None:
     Returns
     -------
     int or None
-        None over Connect, which does not tell.
+        None under Connect, which does not report it.
     """
     if is_connect(df.sparkSession):
         return None
@@ -107,13 +107,13 @@ def planned_bytes(df: DataFrame) -> int | None:
 
 
 def has_dynamic_allocation(spark: SparkSession) -> bool:
-    """Tell whether executors come and go."""
+    """Tell whether Spark adds and removes executors dynamically."""
     return _conf(spark, "spark.dynamicAllocation.enabled") == "true"
 
 
 @dataclass(frozen=True)
 class SessionInfo:
-    """What a SparkSession runs on.
+    """Facts about the Spark that a SparkSession runs on.
 
     Attributes
     ----------
@@ -123,9 +123,9 @@ class SessionInfo:
     is_connect : bool
         Whether the session is a Spark Connect client.
     master : str
-        The master URL; empty when the server does not tell.
+        The master URL; empty when the server does not report it.
     slots : int or None
-        Tasks that can run at the same time now; None when it cannot be known.
+        Number of tasks that can run at the same time now; None when unknown.
     task_cpus : int
         Cores a task owns (``spark.task.cpus``).
     """
@@ -138,7 +138,7 @@ class SessionInfo:
 
     @classmethod
     def of(cls, spark: SparkSession) -> SessionInfo:
-        """Look at `spark` without running a job (under Connect: one tiny job at most)."""
+        """Return the facts about `spark` without a job (under Connect: at most one tiny job)."""
         connect = is_connect(spark)
         master = _conf(spark, "spark.master")
         task_cpus = int(_conf(spark, "spark.task.cpus") or 1)
@@ -152,7 +152,7 @@ class SessionInfo:
 
     @property
     def shares_local_disk(self) -> bool:
-        """Whether workers see the driver's local disk."""
+        """Whether workers share the driver's local disk."""
         return self.kind in ("local", "local-cluster")
 
 
@@ -169,14 +169,14 @@ def _kind(master: str, connect: bool) -> str:
 
 
 def _slots_classic(spark: SparkSession) -> int | None:
-    # The scheduler's own count, which barrier stages are checked against: it knows the cores and
-    # GPUs of each executor that is alive, which no configuration value tells.
+    # The scheduler's own count, against which barrier stages are checked: it includes the cores and
+    # GPUs of all live executors, which no setting shows.
     try:
         context = spark.sparkContext._jsc.sc()
         profile = context.resourceProfileManager().defaultResourceProfile()
         return int(context.maxNumConcurrentTasks(profile))
     except Exception:  # an internal of Spark: its absence must not stop a job
-        _logger.debug("the scheduler does not tell its slots", exc_info=True)
+        _logger.debug("the scheduler does not report its slots", exc_info=True)
         return None
 
 
@@ -191,7 +191,7 @@ def _slots_connect(spark: SparkSession, master: str, task_cpus: int) -> int | No
         return slots
     if _conf(spark, "spark.default.parallelism"):
         return None
-    # spark.range takes as many partitions as there are cores, unless told otherwise.
+    # By default, spark.range has as many partitions as there are cores.
     from pyspark.sql import functions as F
 
     partitions = spark.range(1 << 16).select(F.spark_partition_id().alias("p")).distinct().count()
@@ -199,7 +199,7 @@ def _slots_connect(spark: SparkSession, master: str, task_cpus: int) -> int | No
 
 
 def _slots_of_executors(spark: SparkSession, task_cpus: int) -> int | None:
-    """Return the slots of the executors that were asked for; None where their number is open."""
+    """Return the slots of the requested executors; None when their number is not set."""
     instances, cores = (
         _conf(spark, "spark.executor.instances"),
         _conf(spark, "spark.executor.cores"),
@@ -213,11 +213,10 @@ def _slots_of_executors(spark: SparkSession, task_cpus: int) -> int | None:
     return int(instances) * per_instance
 
 
-def most_slots(spark: SparkSession) -> int | None:
-    """Return the tasks that can ever run at the same time; None where the settings do not tell.
+def max_slots(spark: SparkSession) -> int | None:
+    """Return the number of tasks that can ever run at the same time; None when unknown.
 
-    Executors come when the cluster manager has room for them, but no more of them than were asked
-    for.
+    The cluster manager starts executors when it has room, but no more than were requested.
     """
     master, task_cpus = _conf(spark, "spark.master"), int(_conf(spark, "spark.task.cpus") or 1)
     kind = _kind(master, is_connect(spark))
@@ -240,19 +239,19 @@ def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> Ses
     spark : pyspark.sql.SparkSession
         The session to ask.
     needed : int
-        Tasks that must run at once.
+        Number of tasks that must run at once.
     what : str, default="ranks"
-        What the tasks are, for the message.
+        Name of the tasks, for the message.
 
     Returns
     -------
     SessionInfo
-        What was found out about the session.
+        Facts about the session.
 
     Raises
     ------
     ResourceError
-        ``too_few_slots`` when there are fewer slots than asked for.
+        ``too_few_slots`` when there are fewer slots than needed.
     """
     info = SessionInfo.of(spark)
     if info.slots is not None and needed > info.slots:
@@ -260,18 +259,18 @@ def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> Ses
             "too_few_slots",
             f"{needed} {what} must run at the same time, but {info.master or 'this Spark'} has "
             f"{info.slots} task slots (spark.task.cpus={info.task_cpus}).",
-            f"Ask for at most {info.slots} {what}, or give Spark more executor cores."
+            f"Use at most {info.slots} {what}, or give Spark more executor cores."
             if info.slots
-            else "See in the cluster manager why the application has no executors.",
+            else "Check in the cluster manager why the application has no executors.",
         )
     return info
 
 
-def tell_stderr(line: str) -> None:
-    """Write a line to the standard error stream of the process that a person started.
+def print_to_stderr(line: str) -> None:
+    """Write a line to the standard error stream that the user sees.
 
-    ``spark-submit`` starts Python with both its streams sent to Java's standard output; Java's
-    own standard error is the one that the caller of ``spark-submit`` sees.
+    ``spark-submit`` redirects both output streams of Python to Java's standard output; its caller
+    sees Java's own standard error.
     """
     sys.stdout.flush()
     if "PYSPARK_GATEWAY_PORT" in os.environ:
@@ -282,6 +281,6 @@ def tell_stderr(line: str) -> None:
             gateway = SparkContext._gateway or launch_gateway()
             gateway.jvm.java.lang.System.err.println(line)
             return
-        except Exception:  # Java may be what has gone
-            _logger.debug("Java does not take lines for stderr", exc_info=True)
+        except Exception:  # the JVM may have ended
+            _logger.debug("Java did not accept a line for stderr", exc_info=True)
     print(line, file=sys.stderr, flush=True)  # noqa: T201

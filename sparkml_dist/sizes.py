@@ -19,7 +19,7 @@ def parse_size(size: int | str, name: str = "memory_per_task") -> int:
     Raises
     ------
     ConfigurationError
-        ``invalid_param`` when it is not a positive size.
+        ``invalid_param`` for a size that is not positive.
     """
     if isinstance(size, str) and (found := _SIZE.match(size)):
         value = float(found.group(1)) * _UNITS[found.group(2).lower()]

@@ -1,3 +1,3 @@
-"""The version of the toolkit, kept in step with pyproject.toml by a test."""
+"""The version of the library; a test keeps it equal to that in pyproject.toml."""
 
 __version__ = "0.1.0"

@@ -16,10 +16,10 @@ from sparkml_dist.cli.job_plan import (
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned
 from sparkml_dist.dataset.manifest import MANIFEST
 from sparkml_dist.errors import DataError, StorageError
+from sparkml_dist.persistence.checksums import reading_fields
 from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder, is_unfinished
 from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.persistence.replacing import replace_folder
-from sparkml_dist.persistence.seal import reading_fields
 
 if TYPE_CHECKING:
     from sparkml_dist.cli.document import MetricsDocument

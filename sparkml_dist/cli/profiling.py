@@ -136,4 +136,4 @@ def _read(args: argparse.Namespace, job: Job, uri: str) -> DataFrame:
     if format_of(uri, args.format) == "parquet":
         with input_errors(uri):  # any types and names, also twice
             return read_parquet(job.spark, uri)
-    return read_table(job.spark, uri, bare=True, **reading(args)).df
+    return read_table(job.spark, uri, without_roles=True, **reading(args)).df

@@ -18,7 +18,7 @@ from sparkml_dist.cli.failures import as_toolkit_error
 from sparkml_dist.cli.output import JobOutput, split_location
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.session import get_session, tell_stderr
+from sparkml_dist.session import get_session, print_to_stderr
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -195,7 +195,7 @@ def _report(name: str, error: SparkMLDistError) -> None:
     for line in rest:
         _logger.info("%s", line)
     one_line = type(error)(error.code, first, " ".join(error.hint.split()))
-    tell_stderr(f"{name}: error: {one_line}")
+    print_to_stderr(f"{name}: error: {one_line}")
 
 
 def _places(argv: Sequence[str]) -> tuple[str | None, str | None]:

@@ -140,7 +140,7 @@ def train(
     with job.stage("fit"):
         model = fit(Prepared(data, output, kept))
         model.table = table.schema.to_dict()
-        model._settle()
+        model._save_manifest()
     with job.stage("evaluate"):
         metrics = evaluate(model, test) if evaluate else _evaluate(model, test, table.label)
     document.metrics = metrics.to_dict()

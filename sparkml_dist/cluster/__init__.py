@@ -1,1 +1,1 @@
-"""The engine room: independent tasks and gangs on Spark's executors."""
+"""Independent tasks, sums over shards, and gangs on Spark's executors."""

@@ -1,14 +1,14 @@
-"""The line over which the tasks of a gang tell each other that a rank has failed.
+"""The control connection: tasks of a gang report failures to each other.
 
 Without it a rank that dies leaves the others waiting in a collective operation until Horovod's own
-timeout, and nobody knows whose failure came first. The task of rank 0 runs a
-`ControlServer`; every task, its own included, holds one
-`sparkml_dist.cluster.control_client.ControlClient`. A failure, a connection that breaks, or a gang
-that no longer advances is told to all, and everyone names the same first failure.
+timeout, and nobody knows which rank failed first. The task of rank 0 runs a `ControlServer`; every
+task, rank 0's included, holds one `sparkml_dist.cluster.control_client.ControlClient`. The server
+sends the first failure to all tasks: a failed rank, a broken connection, or a gang that no longer
+advances.
 
-Each end also says every two seconds that it is there: one whose task is stopped, or whose messages
-somebody holds back, is told like one that has failed. `sparkml_dist.cluster.control_wire` keeps
-strangers from speaking on the line, and `sparkml_dist.cluster.waiting_room` from filling it.
+Both ends send a heartbeat every two seconds. A task that is stopped, or whose messages are held
+back, counts as failed. `sparkml_dist.cluster.control_wire` authenticates the messages;
+`sparkml_dist.cluster.connection_acceptor` bounds the connections that are not authenticated yet.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ import secrets
 import socket
 import threading
 
+from sparkml_dist.cluster.connection_acceptor import BACKLOG, ConnectionAcceptor, PendingConnection
 from sparkml_dist.cluster.control_wire import (
     HANDSHAKE_SECONDS,
     HELLO,
     NONCE_BYTES,
+    Channel,
+    ChannelKeys,
     ForgedMessageError,
-    Line,
     Record,
-    Secrets,
-    beat_seconds,
+    heartbeat_seconds,
     keep_alive,
-    silent,
+    silent_record,
 )
 from sparkml_dist.cluster.observed_time import ObservedTime
 from sparkml_dist.cluster.stall import StallWatch
-from sparkml_dist.cluster.waiting_room import BACKLOG, Visitor, WaitingRoom
 
 __all__ = ["ControlServer"]
 
@@ -40,23 +40,23 @@ _WATCH_SECONDS = 1.0
 
 
 class ControlServer:
-    """Collects the fate of every rank and tells all of them about the first failure.
+    """Receives the status of every rank and sends the first failure to all of them.
 
     Parameters
     ----------
     address : str
-        IPv4 address that is listened on.
+        IPv4 address to listen on.
     size : int
         Number of ranks.
     echo_seconds : float, default=1.0
         How long an error that looks like the consequence of another rank's death
-        (``record["echo"]``) waits for the cause to be reported.
+        (``record["echo"]``) waits for the report of the cause.
     join_seconds : float, default=60
-        How long after the start a rank may take to connect.
+        Time for a rank to connect, counted from the start.
     stall_seconds : float, optional
-        After which a gang in which no rank advances has failed; never by default.
+        Time without an advance of any rank after which the gang has failed; no limit by default.
     silence_seconds : float, optional
-        After which a rank whose task says nothing has failed; never by default.
+        Time without a message from a rank's task after which it has failed; no limit by default.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ControlServer:
         self.token = secrets.token_hex(16)
         self._echo_seconds = echo_seconds
         self._lock = threading.Lock()
-        self._clients: dict[int, Line] = {}
+        self._clients: dict[int, Channel] = {}
         self._joined: set[int] = set()
         self._done: set[int] = set()
         self._reports: list[Record] = []
@@ -85,10 +85,10 @@ class ControlServer:
         self._stall = StallWatch(stall_seconds or float("inf"), self._clock)
         listener = socket.create_server((address, 0), backlog=BACKLOG)
         self.port = int(listener.getsockname()[1])
-        self._room = WaitingRoom(
-            listener, self._admit, greet=_challenge, seconds=HANDSHAKE_SECONDS, limit=HELLO.size
+        self._acceptor = ConnectionAcceptor(
+            listener, self._admit, on_accept=_challenge, seconds=HANDSHAKE_SECONDS, limit=HELLO.size
         )
-        self._room.serve("sparkml_dist-control")
+        self._acceptor.serve("sparkml_dist-control")
         self._join_timer = threading.Timer(join_seconds, self._check_joined)
         self._join_timer.daemon = True
         self._join_timer.start()
@@ -96,66 +96,66 @@ class ControlServer:
 
     @property
     def verdict(self) -> Record | None:
-        """The first failure, once it has been told to the ranks."""
+        """The first failure, once it has been sent to the ranks."""
         return self._verdict
 
     def wait(self, seconds: float | None = None) -> bool:
-        """Wait until every rank is done or a failure has been told; False when neither came."""
+        """Wait until every rank is done or a failure was sent; False when `seconds` pass first."""
         return self._ended.wait(seconds)
 
     def close(self) -> None:
-        """Stop listening and hang up."""
+        """Stop listening and close all connections."""
         self._join_timer.cancel()
         self._ended.set()
-        self._room.close()
+        self._acceptor.close()
         with self._lock:
             clients = list(self._clients.values())
             self._clients.clear()
         for client in clients:
             client.close()
 
-    def _admit(self, visitor: Visitor) -> None:
-        """Let a rank in that knows the token; raise for everybody else."""
-        nonce, rank, proof = HELLO.unpack(visitor.said)
-        keys = Secrets.of(self.token, visitor.greeting, nonce, rank)
+    def _admit(self, pending: PendingConnection) -> None:
+        """Accept a rank that proves that it knows the token; raise otherwise."""
+        nonce, rank, proof = HELLO.unpack(pending.received)
+        keys = ChannelKeys.of(self.token, pending.challenge, nonce, rank)
         if not hmac.compare_digest(proof, keys.proof):
             raise PermissionError("it does not know the token")
-        line = Line(visitor.connection, keys.of_server, keys.of_rank)
+        channel = Channel(pending.connection, keys.of_server, keys.of_rank)
         with self._lock:
             if rank in self._joined or rank >= self.size:
-                raise PermissionError(f"rank {rank} is here already, or there is none")
-            line.send({"type": "welcome"})
-            self._clients[rank] = line
+                raise PermissionError(f"rank {rank} is connected already or does not exist")
+            channel.send({"type": "welcome"})
+            self._clients[rank] = channel
             self._joined.add(rank)
             self._stall.joined(rank)
             self._heard[rank] = self._clock()
             verdict = self._verdict
         if verdict is not None:
-            line.send({"type": "stop", "record": verdict})
+            channel.send({"type": "stop", "record": verdict})
         threading.Thread(
             target=self._follow,
-            args=(rank, line),
+            args=(rank, channel),
             name=f"sparkml_dist-control-of-{rank}",
             daemon=True,
         ).start()
 
-    def _follow(self, rank: int, line: Line) -> None:
-        """Take what a rank says until it hangs up."""
+    def _follow(self, rank: int, channel: Channel) -> None:
+        """Handle the messages of a rank until it closes the connection."""
         try:
             while True:
                 try:
-                    message = line.read()
+                    message = channel.read()
                 except TimeoutError:
                     continue
                 if message is None:
                     break
                 with self._lock:
                     self._heard[rank] = self._clock()
-                self._take(rank, message)
+                self._handle(rank, message)
         except ForgedMessageError:
             self._report({"rank": rank, "kind": "forged", "echo": False})
         finally:
-            line.close()
+            channel.close()
             self._leave(rank)
 
     def _leave(self, rank: int) -> None:
@@ -165,7 +165,7 @@ class ControlServer:
         if not known and not self._ended.is_set():
             self._report({"rank": rank, "kind": "lost", "echo": False})
 
-    def _take(self, rank: int, message: Record) -> None:
+    def _handle(self, rank: int, message: Record) -> None:
         if message.get("type") == "failed":
             self._report({**message["record"], "rank": rank})
         elif message.get("type") == "done":
@@ -202,7 +202,7 @@ class ControlServer:
         self._ended.set()
 
     def _watch(self) -> None:
-        beat = beat_seconds(self._silence_seconds)
+        beat = heartbeat_seconds(self._silence_seconds)
         beaten = self._clock()
         while not self._ended.wait(min(_WATCH_SECONDS, beat)):
             now = self._clock()
@@ -221,7 +221,7 @@ class ControlServer:
         for rank, heard in self._heard.items():
             seconds = self._silence_seconds
             if seconds and rank not in self._done and now - heard > seconds:
-                return silent(rank, seconds)
+                return silent_record(rank, seconds)
         return None
 
     def _check_joined(self) -> None:
@@ -231,7 +231,7 @@ class ControlServer:
             self._report({"rank": missing[0], "kind": "not_joined", "echo": False})
 
 
-def _challenge(visitor: Visitor) -> None:
-    keep_alive(visitor.connection)
-    visitor.greeting = secrets.token_bytes(NONCE_BYTES)
-    visitor.connection.sendall(visitor.greeting)
+def _challenge(pending: PendingConnection) -> None:
+    keep_alive(pending.connection)
+    pending.challenge = secrets.token_bytes(NONCE_BYTES)
+    pending.connection.sendall(pending.challenge)

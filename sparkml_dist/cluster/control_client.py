@@ -1,4 +1,4 @@
-"""One rank's end of the line over which the tasks of a gang tell each other of failures."""
+"""One rank's end of the control connection, over which tasks report failures to each other."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from collections.abc import Callable
 
 from sparkml_dist.cluster.control_wire import (
     NONCE_BYTES,
+    Channel,
     ForgedMessageError,
-    Line,
     Record,
-    beat_seconds,
-    hang_up,
+    close_connection,
+    heartbeat_seconds,
     hello,
     keep_alive,
-    silent,
+    silent_record,
 )
 from sparkml_dist.cluster.observed_time import ObservedTime
 
 __all__ = ["SERVER_GONE", "ControlClient"]
 
-#: What a rank takes for the first failure where the server, in rank 0's task, has ended.
+#: The first failure as a rank records it when the server, in rank 0's task, has ended.
 SERVER_GONE: Record = {"rank": 0, "kind": "lost", "echo": False}
 
 _CONNECT_SECONDS = 10.0
@@ -32,26 +32,26 @@ _SHORT_FIELDS = ("rank", "host", "kind", "exit_code", "seconds", "echo")
 
 
 class ControlClient:
-    """One rank's end of the line.
+    """One rank's end of the control connection.
 
     Parameters
     ----------
     address, port, token
-        Where the `ControlServer` listens, and its secret.
+        Address of the `ControlServer`, and its secret.
     rank : int
-        Whose end this is.
+        The rank of this end.
     on_stop : callable
         Called once, from a thread, with the record of the first failure; also when the server
-        itself goes away or falls silent before this rank is done.
+        closes the connection or falls silent_record before this rank is done.
     seconds : float, default=30
-        How long connecting may take.
+        Time limit for connecting.
     silence_seconds : float, optional
-        After which a server that says nothing has failed; never by default.
+        Time without a message from the server after which it has failed; no limit by default.
 
     Raises
     ------
     ConnectionError
-        The server has ended already, or does not let this rank in.
+        The server has ended already, or rejects this rank.
     """
 
     def __init__(
@@ -69,33 +69,33 @@ class ControlClient:
         self._on_stop = on_stop
         self._silence_seconds = silence_seconds
         self._finished = False
-        self._line = _connected(address, port, token, rank, seconds)
+        self._channel = _connected(address, port, token, rank, seconds)
         self._thread = threading.Thread(
             target=self._listen, name=f"sparkml_dist-control-{rank}", daemon=True
         )
         self._thread.start()
 
     def failed(self, record: Record) -> None:
-        """Report that this rank has failed; only how, where the record is too long for the line."""
+        """Report that this rank has failed; a record that is too long is shortened."""
         try:
-            self._line.send({"type": "failed", "record": record})
+            self._channel.send({"type": "failed", "record": record})
         except ValueError:
-            told = {k: record[k] for k in _SHORT_FIELDS if k in record}
-            self._line.send({"type": "failed", "record": told})
+            short = {k: record[k] for k in _SHORT_FIELDS if k in record}
+            self._channel.send({"type": "failed", "record": short})
 
     def advanced(self, count: int, doing: str) -> None:
-        """Report how often this rank has advanced, and what it was about to do."""
-        self._line.send({"type": "advanced", "count": count, "doing": doing})
+        """Report the number of this rank's advances and its next step."""
+        self._channel.send({"type": "advanced", "count": count, "doing": doing})
 
     def done(self) -> None:
-        """Report that this rank has ended well; what happens after that is not its concern."""
+        """Report that this rank has ended well; later failures do not concern it."""
         self._finished = True
-        self._line.send({"type": "done"})
+        self._channel.send({"type": "done"})
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._finished = True
-        self._line.close()
+        self._channel.close()
 
     def _listen(self) -> None:
         record = self._first_failure()
@@ -103,17 +103,17 @@ class ControlClient:
             self._on_stop(record)
 
     def _first_failure(self) -> Record | None:
-        """Say every now and then that this rank is there, until the server tells of a failure."""
-        clock, beat = ObservedTime(), beat_seconds(self._silence_seconds)
+        """Send heartbeats until the server reports a failure; None when this rank is done."""
+        clock, beat = ObservedTime(), heartbeat_seconds(self._silence_seconds)
         heard = beaten = clock()
         while not self._finished:
             message: Record | None = {}
             try:
-                message = self._line.read()
+                message = self._channel.read()
                 heard = clock()
             except TimeoutError:
                 if self._silence_seconds and clock() - heard > self._silence_seconds:
-                    return silent(0, self._silence_seconds)
+                    return silent_record(0, self._silence_seconds)
             except ForgedMessageError:
                 record = {"rank": self._rank, "kind": "forged", "echo": False}
                 self.failed(record)
@@ -125,44 +125,44 @@ class ControlClient:
                 return found
             if clock() - beaten >= beat:
                 beaten = clock()
-                self._line.send({"type": "beat"})
+                self._channel.send({"type": "beat"})
         return None
 
 
-def _connected(address: str, port: int, token: str, rank: int, seconds: float) -> Line:
+def _connected(address: str, port: int, token: str, rank: int, seconds: float) -> Channel:
     deadline = time.monotonic() + seconds
     while True:
         try:
             return _introduced(address, port, token, rank, deadline)
         except ConnectionRefusedError:
-            raise  # at once: who gives away an address listens on it until the end
+            raise  # at once: the server listens before it publishes its address, until it ends
         except OSError as error:
-            # Where strangers throng, the server lets others in by chance.
+            # A flooded server drops waiting connections at random: try again.
             if time.monotonic() > deadline:
-                raise ConnectionError(f"the gang's control server lets nobody in: {error}") from (
+                raise ConnectionError(f"the gang's control server accepts no rank: {error}") from (
                     error
                 )
             time.sleep(random.uniform(0, _LONGEST_PAUSE))
 
 
-def _introduced(address: str, port: int, token: str, rank: int, deadline: float) -> Line:
-    """Connect, and return the line once each end has proved that it knows the token."""
+def _introduced(address: str, port: int, token: str, rank: int, deadline: float) -> Channel:
+    """Connect, and return the connection once both ends have proved that they know the token."""
     connection = socket.create_connection((address, port), timeout=_CONNECT_SECONDS)
     try:
         keep_alive(connection)
-        said, keys = hello(token, _nonce(connection, deadline), rank)
-        connection.sendall(said)
-        line = Line(connection, keys.of_rank, keys.of_server)
+        answer, keys = hello(token, _nonce(connection, deadline), rank)
+        connection.sendall(answer)
+        channel = Channel(connection, keys.of_rank, keys.of_server)
         while True:
             try:
-                if line.read() is None:
-                    raise ConnectionError("it hung up")
-                return line
+                if channel.read() is None:
+                    raise ConnectionError("the server closed the connection")
+                return channel
             except TimeoutError:
                 if time.monotonic() > deadline:
                     raise
     except BaseException:
-        hang_up(connection)
+        close_connection(connection)
         raise
 
 
@@ -172,6 +172,6 @@ def _nonce(connection: socket.socket, deadline: float) -> bytes:
         connection.settimeout(max(0.1, deadline - time.monotonic()))
         data = connection.recv(missing)
         if not data:
-            raise ConnectionError("it hung up")
+            raise ConnectionError("the server closed the connection")
         found += data
     return found

@@ -1,15 +1,15 @@
-"""What both ends of the control line send: who they are, and messages that nobody else can make.
+"""The protocol of the control connection: handshake and authenticated messages.
 
-The line is TCP between executors, where others may listen, speak in between, or change what is
-said. Both ends know the gang's token. Each chooses a nonce; from the token and both nonces come a
-key for each direction, and each message carries an HMAC-SHA256 over its number and its content. One
-that was altered, left out, repeated, moved, taken from the other direction or from another
-connection, or made up, is not accepted, and ends the connection. Nothing is encrypted: what is said
-is which rank has failed and how.
+The connection is TCP between executors, where others may listen, insert messages, or alter them.
+Both ends know the gang's token. Each chooses a nonce; the token and both nonces give a key for each
+direction, and each message carries an HMAC-SHA256 over its number and its content. A message that
+was altered, dropped, repeated, reordered, reflected, replayed from another connection, or forged
+is rejected and ends the connection. Nothing is encrypted: the messages only say which rank failed,
+and how.
 
-On the line: the server's nonce; the rank's `hello` (its nonce, its number, its proof); then frames
-in both directions: 4 bytes of length, 32 of HMAC, the message as JSON. The first that the server
-sends is its own proof.
+Sequence: the server's nonce; the rank's `hello` (its nonce, its number, its proof); then frames in
+both directions: 4 bytes of length, 32 of HMAC, the message as JSON. The server's first frame is its
+proof.
 """
 
 from __future__ import annotations
@@ -30,54 +30,54 @@ __all__ = [
     "HANDSHAKE_SECONDS",
     "HELLO",
     "NONCE_BYTES",
+    "Channel",
+    "ChannelKeys",
     "ForgedMessageError",
-    "Line",
     "Record",
-    "Secrets",
-    "beat_seconds",
-    "hang_up",
+    "close_connection",
+    "heartbeat_seconds",
     "hello",
     "keep_alive",
-    "silent",
+    "silent_record",
 ]
 
 Record = dict[str, Any]
 
-#: In which a stranger has to prove that it is none.
+#: Time limit for the handshake.
 HANDSHAKE_SECONDS = 5.0
 NONCE_BYTES = 32
 HELLO = struct.Struct(f"!{NONCE_BYTES}sI32s")  # nonce, rank, proof
 _HEAD = struct.Struct("!I32s")  # length, HMAC
 _LONGEST_MESSAGE = 1 << 20
 _BEAT_SECONDS = 2.0
-# How long one reading or writing may wait; a line on which nothing comes may be a good one.
+# How long one read or write may wait. A connection without messages may be healthy.
 _WAIT_SECONDS, _STUCK_SECONDS = 1, 10
 
 
 class ForgedMessageError(ConnectionError):
-    """A message does not come from the other end, or not as it was sent."""
+    """A message was not sent by the other end, or was altered on its way."""
 
 
-def beat_seconds(silence_seconds: float | None) -> float:
-    """Return how often to say that one is there, where so many seconds without it are silence."""
+def heartbeat_seconds(silence_seconds: float | None) -> float:
+    """Return the interval of heartbeats for a limit of silence, in seconds."""
     return min(_BEAT_SECONDS, (silence_seconds or math.inf) / 4)
 
 
-def silent(rank: int, seconds: float) -> Record:
-    """Return the record of a rank whose task says nothing; Spark goes on waiting for that task."""
+def silent_record(rank: int, seconds: float) -> Record:
+    """Return the record of a silent_record rank whose task Spark still waits for."""
     return {"rank": rank, "kind": "silent", "seconds": seconds, "echo": False, "task": True}
 
 
 @dataclass(frozen=True)
-class Secrets:
-    """What follows from the gang's token for one connection.
+class ChannelKeys:
+    """Keys of one connection, derived from the gang's token and both nonces.
 
     Attributes
     ----------
     proof : bytes
-        That the rank knows the token.
+        Proves that the rank knows the token.
     of_rank, of_server : bytes
-        Keys of the messages that each sends.
+        Keys of the messages that the rank and the server send.
     """
 
     proof: bytes
@@ -85,8 +85,8 @@ class Secrets:
     of_server: bytes
 
     @classmethod
-    def of(cls, token: str, server_nonce: bytes, rank_nonce: bytes, rank: int) -> Secrets:
-        """Return those of the connection with these nonces."""
+    def of(cls, token: str, server_nonce: bytes, rank_nonce: bytes, rank: int) -> ChannelKeys:
+        """Return the keys of the connection with these nonces."""
         place = server_nonce + rank_nonce + rank.to_bytes(4, "big")
 
         def derived(use: bytes) -> bytes:
@@ -95,27 +95,27 @@ class Secrets:
         return cls(derived(b"proof"), derived(b"of the rank"), derived(b"of the server"))
 
 
-def hello(token: str, server_nonce: bytes, rank: int) -> tuple[bytes, Secrets]:
-    """Return what a rank answers to the server's nonce, and the secrets of the connection."""
+def hello(token: str, server_nonce: bytes, rank: int) -> tuple[bytes, ChannelKeys]:
+    """Return a rank's answer to the server's nonce, and the keys of the connection."""
     nonce = secrets.token_bytes(NONCE_BYTES)
-    found = Secrets.of(token, server_nonce, nonce, rank)
+    found = ChannelKeys.of(token, server_nonce, nonce, rank)
     return HELLO.pack(nonce, rank, found.proof), found
 
 
-class Line:
-    """One end of an established line.
+class Channel:
+    """One end of an authenticated connection.
 
     Parameters
     ----------
     connection : socket.socket
-        Connected; taken over.
+        Connected; closed by `close`.
     own, other : bytes
-        Key of what this end sends, and of what the other does.
+        Keys of the messages that this end and the other end send.
     """
 
     def __init__(self, connection: socket.socket, own: bytes, other: bytes) -> None:
         connection.settimeout(None)
-        # Of the kernel, so that reading may time out in one thread while another one writes.
+        # Timeouts of the kernel: one thread may time out reading while another one writes.
         for option, seconds in (
             (socket.SO_RCVTIMEO, _WAIT_SECONDS),
             (socket.SO_SNDTIMEO, _STUCK_SECONDS),
@@ -128,12 +128,12 @@ class Line:
         self._lock = threading.Lock()
 
     def send(self, message: Record) -> None:
-        """Send one message, from any thread; silently nothing when the other end has hung up.
+        """Send one message, from any thread; does nothing when the other end has closed.
 
         Raises
         ------
         ValueError
-            It is longer than the other end would take.
+            The message is longer than the other end accepts.
         """
         content = json.dumps(message).encode()
         if len(content) > _LONGEST_MESSAGE:
@@ -144,20 +144,20 @@ class Line:
             try:
                 self._connection.sendall(_HEAD.pack(len(content), tag) + content)
             except OSError:
-                # Who cannot be told is counted as lost by whoever reads from it. Half a message may
-                # be on its way: there must be no other one behind it.
+                # The reading side reports the lost connection. Half a message may be on its way:
+                # nothing must follow it.
                 with contextlib.suppress(OSError):
                     self._connection.shutdown(socket.SHUT_RDWR)
 
     def read(self) -> Record | None:
-        """Return the next message; None when the other end has hung up.
+        """Return the next message; None when the other end has closed the connection.
 
         Raises
         ------
         TimeoutError
-            No whole message has come for a second; what has come of it is kept.
+            No whole message has come within a second; its first part stays in the buffer.
         ForgedMessageError
-            The message is not what the other end sent.
+            The message was not sent by the other end, or was altered.
         """
         deadline = time.monotonic() + _WAIT_SECONDS
         try:
@@ -177,13 +177,13 @@ class Line:
         return message if isinstance(message, dict) else {}
 
     def close(self) -> None:
-        """Hang up."""
-        hang_up(self._connection)
+        """Close the connection."""
+        close_connection(self._connection)
 
     def _upto(self, size: int, deadline: float) -> bytes:
-        """Return the first `size` bytes of the message, of which some may have come before."""
+        """Return the first `size` bytes of the message, some of which may be buffered."""
         while (missing := size - len(self._buffer)) > 0:
-            if time.monotonic() > deadline:  # or who sends byte by byte would hold the reader
+            if time.monotonic() > deadline:  # a peer that sends byte by byte must not block us
                 raise BlockingIOError
             try:
                 data = self._connection.recv(missing)
@@ -202,8 +202,8 @@ def _tag(key: bytes, number: int, content: bytes) -> bytes:
 
 
 def keep_alive(connection: socket.socket) -> None:
-    """Notice within half a minute when the other end has gone without a word."""
-    # A host that loses power sends no farewell: let the kernel ask after 10 s of silence.
+    """Make the kernel detect within half a minute that the other end is gone."""
+    # A host that loses power sends no FIN: probe after 10 s without traffic.
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for option, value in (("TCP_KEEPIDLE", 10), ("TCP_KEEPINTVL", 5), ("TCP_KEEPCNT", 3)):
@@ -211,8 +211,8 @@ def keep_alive(connection: socket.socket) -> None:
             connection.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
 
 
-def hang_up(connection: socket.socket) -> None:
-    """Close a connection that may be closed already."""
+def close_connection(connection: socket.socket) -> None:
+    """Close a connection, which may be closed already."""
     with contextlib.suppress(OSError):
         connection.shutdown(socket.SHUT_RDWR)
     with contextlib.suppress(OSError):

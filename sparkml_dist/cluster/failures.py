@@ -1,4 +1,4 @@
-"""What went wrong in a worker, as text that travels to the driver."""
+"""Errors of a worker as text that is sent to the driver."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ _TRACE_LINES = 12
 
 
 def failure_record(error: Exception, *, last: bool) -> list[str]:
-    """Return an exception as strings; raise it again where Spark is to try the task once more.
+    """Return an exception as strings, or raise it again so that Spark retries the task.
 
     Parameters
     ----------
     error : Exception
-        Input/output and memory errors may pass: they are raised again while tries are left.
+        I/O and memory errors may be transient: they are raised again unless `last`.
     last : bool
-        Whether this is the task's last try.
+        Whether this is the task's last attempt.
 
     Returns
     -------
@@ -43,7 +43,7 @@ def failure_error(record: list[str], where: str = "") -> SparkMLDistError:
     ----------
     record : list of str
     where : str, optional
-        Put before the message.
+        Prefix of the message.
     """
     name, code, message, hint, trace = record
     error: SparkMLDistError = getattr(errors, name)(code, where + message, hint)

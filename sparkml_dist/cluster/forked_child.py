@@ -1,4 +1,4 @@
-"""A rank's process that is forked from the executor's `sparkml_dist.cluster.fork_server`."""
+"""A rank's process, forked from the executor's `sparkml_dist.cluster.fork_server`."""
 
 from __future__ import annotations
 
@@ -13,42 +13,42 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 
+from sparkml_dist.cluster.connection_acceptor import BACKLOG
 from sparkml_dist.cluster.fork_server import send_request
 from sparkml_dist.cluster.same_user import check_same_user
 from sparkml_dist.cluster.spawned_child import SpawnedChild
-from sparkml_dist.cluster.waiting_room import BACKLOG
 
 __all__ = ["ForkedChild", "server_folder"]
 
 _SOCKET, _LOCK = "sparkml_dist-ranks.socket", "sparkml_dist-ranks.lock"
-# Of this process; kept, so that they are reaped.
+# Fork servers that this process started; kept so that they are reaped.
 _servers: list[subprocess.Popen[bytes]] = []
 
 
 def server_folder() -> str | None:
-    """Return the folder where an executor's server is found; None where there is none.
+    """Return the folder of the executor's fork server; None where it cannot run.
 
-    Spark names to its Python workers the folders of their executor, which live as long as it.
+    The folder is Spark's local directory of the executor, which lives as long as the executor.
     """
     folder = os.environ.get("SPARK_LOCAL_DIRS", "").partition(",")[0]
     return folder if os.path.isdir(folder) and hasattr(os, "pidfd_open") else None
 
 
 class ForkedChild:
-    """A rank's process, to be had in a moment; where the server does not serve, a spawned one.
+    """A rank's process, forked from the fork server, or spawned when the server fails.
 
     Parameters
     ----------
     folder : str
         `server_folder`.
     seconds : float
-        How long a server stays without ranks.
+        How long a server without ranks stays.
     modules : sequence of str
-        Modules that the rank imports at once.
+        Modules that the rank imports at its start.
     environment : mapping of str to str
-        Its whole environment.
+        The rank's whole environment.
     descriptors : sequence of int
-        Its standard input, its output, its events; closed here when it has them.
+        The rank's standard input, output and events; closed here once the rank has them.
     """
 
     def __init__(
@@ -69,17 +69,17 @@ class ForkedChild:
         self._connection: socket.socket | None = None
         self._killed = False
         self._lock = threading.Lock()
-        self._code = -int(signal.SIGKILL)  # what it is where the server dies, and the rank with it
+        self._code = -int(signal.SIGKILL)  # for a server that dies, and its ranks with it
         self._ended = threading.Event()
         threading.Thread(target=self._follow, daemon=True).start()
 
     @property
     def pid(self) -> int | None:
-        """The process's id; None before there is one."""
+        """The process's id; None before it has started."""
         return self._pid
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit code, or minus the signal, once it has ended.
+        """Wait for the process to end; return its exit code, or minus the signal.
 
         Raises
         ------
@@ -94,7 +94,7 @@ class ForkedChild:
         return self._code if self._ended.is_set() else None
 
     def kill(self) -> None:
-        """Kill the process and what it has started; no error when it is dead already."""
+        """Kill the process and those it started; no error when it is dead already."""
         with self._lock:
             self._killed = True
             if self._connection is not None:
@@ -105,18 +105,18 @@ class ForkedChild:
 
     def _follow(self) -> None:
         try:
-            # Twice: a server that leaves, or has an environment of another gang, makes room.
+            # Twice: a server that is leaving, or has another environment, makes room for a new one.
             if not (self._fork() or self._fork()):
                 self._spawn()
         finally:
             self._ended.set()
 
     def _fork(self) -> bool:
-        """Have the server fork the rank and follow it to its end; tell whether there was one."""
+        """Fork the rank on the server and wait for its end; tell whether it was forked."""
         connection = None
         try:
             connection = _connected(self._folder, self._environment, self._seconds)
-            check_same_user(connection)  # it is about to get the whole environment
+            check_same_user(connection)  # the request holds the whole environment
             send_request(connection, self._modules, self._environment, self._descriptors)
             with self._lock:
                 self._connection = connection
@@ -151,7 +151,7 @@ class ForkedChild:
 
 
 def _connected(folder: str, environment: Mapping[str, str], seconds: float) -> socket.socket:
-    """Return a connection to the executor's server, which is started where there is none."""
+    """Connect to the executor's server; start the server when there is none."""
     with _reachable(folder) as home, open(f"{folder}/{_LOCK}", "a", opener=_private) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         place = f"{home}/{_SOCKET}"
@@ -169,7 +169,7 @@ def _connected(folder: str, environment: Mapping[str, str], seconds: float) -> s
 
 
 def _private(path: str, flags: int) -> int:
-    # Who can open a file, if only to read, can lock it, and keep everybody else waiting.
+    # Another user who can open the file could lock it and block every gang.
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)
 
 
@@ -180,8 +180,8 @@ def _start_server(place: str, environment: Mapping[str, str], seconds: float) ->
         listener.bind(place)
         os.chmod(place, 0o600)
         listener.listen(BACKLOG)
-        # Its parent is this worker, which Spark may end any time; what starts workers, and ends
-        # with the executor, is that one's parent.
+        # Spark may end this worker, the server's parent, at any time. The server follows the
+        # worker's parent, which ends with the executor.
         server = subprocess.Popen(
             [
                 sys.executable,
@@ -203,7 +203,7 @@ def _start_server(place: str, environment: Mapping[str, str], seconds: float) ->
 
 @contextlib.contextmanager
 def _reachable(folder: str) -> Iterator[str]:
-    """Give a short name of a folder: the address of a Unix socket has room for 107 bytes."""
+    """Give a short path of a folder: the address of a Unix socket has room for 107 bytes."""
     descriptor = os.open(folder, os.O_PATH | os.O_DIRECTORY)
     try:
         yield f"/proc/self/fd/{descriptor}"

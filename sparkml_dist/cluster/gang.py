@@ -1,9 +1,9 @@
-"""Gangs: n ranks that start together on Spark's executors, talk to each other, and end together.
+"""Gangs: n ranks that start together on Spark's executors, communicate, and end together.
 
 A gang is one barrier stage. Each of its tasks starts a process for its rank, so that the rank's
 environment, threads and native libraries are its own and Spark's Python worker stays clean. The
-processes are forked from one that has imported what they preload; an executor keeps it for the
-gangs that follow (`WARM_RANKS`).
+processes are forked from one that has imported the modules to preload; an executor keeps that
+process for later gangs (`WARM_RANKS`).
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["WARM_RANKS", "RankContext", "RankResult", "check_gang", "run_gang"]
 
-#: Setting: seconds that an executor without ranks keeps their imports; 0 for fresh processes.
+#: Spark setting: seconds that an executor without ranks keeps their imports; 0 for not at all.
 WARM_RANKS = "spark.sparkml_dist.warmRankSeconds"
 _WARM_SECONDS = "60"
 
@@ -51,13 +51,13 @@ class RankResult:
     host : str
         Name of the host it ran on.
     value : Any
-        What its function returned, as it came through JSON.
+        The return value of its function, after a round trip through JSON.
     seconds : float
         From the start of its task to its end.
     peak_rss_mb : float
         Largest resident size of its process, in MiB.
     events : list of dict
-        What it emitted; each has ``event`` (its name) and ``time`` (seconds since 1970).
+        The events that it emitted; each has ``event`` (its name) and ``time`` (seconds since 1970).
     """
 
     rank: int
@@ -75,13 +75,13 @@ def check_gang(
     *,
     slot_timeout: float = 600.0,
 ) -> None:
-    """Raise unless `ranks` ranks can start together; waits for executors that may still come.
+    """Raise unless `ranks` ranks can start together; wait for executors that may still register.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     ranks : int
-        How many.
+        Number of ranks.
     required : sequence of str
         Modules that workers must have.
     slot_timeout : float, default=600
@@ -92,7 +92,7 @@ def check_gang(
     ConfigurationError
         ``invalid_param``.
     ResourceError
-        ``too_few_slots``, ``dynamic_allocation``, or a worker without the needed packages.
+        ``too_few_slots``, ``dynamic_allocation``, or that of a worker without needed packages.
     """
     _check_room(spark, ranks, slot_timeout)
     check_workers(spark, ("psutil", *required))
@@ -101,7 +101,7 @@ def check_gang(
 def _check_room(spark: SparkSession, ranks: int, slot_timeout: float) -> SessionInfo:
     if not isinstance(ranks, int) or isinstance(ranks, bool) or ranks < 1:
         raise ConfigurationError("invalid_param", f"ranks must be a positive int. Got {ranks!r}.")
-    if has_dynamic_allocation(spark):  # then none come by waiting
+    if has_dynamic_allocation(spark):  # executors would not come while this waits
         raise ResourceError(
             "dynamic_allocation",
             "A gang needs all its executors at the same time, but "
@@ -136,15 +136,15 @@ def run_gang(
     spark : pyspark.sql.SparkSession
         Classic or Connect.
     ranks : int
-        How many.
+        Number of ranks.
     target : callable
-        Runs in each rank's process with its `RankContext`. It finds Horovod's environment set
-        (Gloo over the interface that the executors use); ``horovod.tensorflow.init()`` is its own
-        business. What it returns must be a JSON value.
+        Runs in each rank's process with its `RankContext`. Horovod's environment is set (Gloo over
+        the interface that the executors use); `target` itself calls
+        ``horovod.tensorflow.init()``. Its return value must be a JSON value.
     payload : Any
         Given to `target`. Travels with it as a cloudpickle, never through a file.
     description : str, default="gang"
-        For Spark's UI.
+        Shown in Spark's UI.
     log_folder : Folder, optional
         Gets ``rank-N.log`` and ``events.jsonl``, which grow while the gang runs.
     env : mapping of str to str, optional
@@ -157,19 +157,18 @@ def run_gang(
     required : sequence of str
         Modules that the interpreter of each rank's worker must have.
     start_timeout : float, default=180
-        Seconds that a rank's process may take until it calls `target`.
+        Seconds from the start of a rank's process to the call of `target`.
     silence_timeout : float or None, default=300
-        Seconds without a heartbeat after which a rank, or the task that watches it, is taken for
-        stopped; None for never. Heartbeats come from threads: a rank that waits or computes is not
-        silent.
+        Seconds without a heartbeat after which a rank, or its task, counts as stopped; None for no
+        limit. Heartbeats come from threads: a rank that waits or computes still sends them.
     stall_timeout : float or None, default=600
         Seconds without a `RankContext.advance` of any rank after which the gang is ended; None for
-        never. Counted from the first advance.
+        no limit. Counted from the first advance.
     slot_timeout : float, default=600
-        Seconds to wait for task slots: for executors that have not come yet; for slots that other
-        gangs of this application hold (they are served in order of arrival), or other Spark jobs,
-        as far as the driver can see from the `log_folder` that the ranks do not begin (local modes,
-        or a URI). Each is counted by itself, and told in the log.
+        Seconds to wait for task slots: for executors that have not registered yet; for slots that
+        other gangs of this application hold (first come, first served); or for slots that other
+        Spark jobs hold, where the driver can read in the `log_folder` whether rank 0 has started
+        (local modes, or a URI). Each wait is counted separately and logged.
 
     Returns
     -------
@@ -183,11 +182,11 @@ def run_gang(
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, ``slots_busy``, ``worker_python`` or
         ``worker_packages``, all before any rank's function is called; ``rank_imports`` when a rank
-        cannot import what it is to preload.
+        cannot import a module of `preload`.
     TrainingError
-        ``rank_failed`` and its kin, naming the rank that failed first, its host, how it ended, and
-        the last lines of its log; ``gang_stalled``, naming the rank that is behind. An error of the
-        toolkit that a rank raised is raised again as what it was.
+        ``rank_failed`` and related codes, with the rank that failed first, its host, how it ended,
+        and the last lines of its log; ``gang_stalled``, with the rank that is behind. An error of
+        this library that a rank raised is raised again with its own class and code.
     """
     if silence_timeout is not None and not silence_timeout > 0:
         raise ConfigurationError(
@@ -221,7 +220,7 @@ def run_gang(
     bad = [o for o in outcomes if o["status"] != "ok"]
     if bad:
         verdict: dict[str, Any] = next((o["verdict"] for o in bad if o.get("verdict")), {})
-        # What only the others knew of: the place of the rank, and the end of its log.
+        # The failed rank's own task knows its host and the end of its log.
         own: dict[str, Any] = next((o for o in outcomes if o["rank"] == verdict.get("rank")), {})
         raise failure({"host": own.get("host", "?"), "tail": own.get("tail", []), **verdict})
     return [

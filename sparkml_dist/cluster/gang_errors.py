@@ -1,4 +1,4 @@
-"""Turns the record of a failed rank into the error that the driver raises."""
+"""Converts the record of a failed rank into the error that the driver raises."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _LOST_TASK = re.compile(
 )
 
 
-_STOPPED = "another task of the gang says nothing: "
+_STOPPED = "another task of the gang is silent: "
 
 
 class TaskStoppedError(Exception):
-    """Ends the Spark job of a gang of which one task will never return its row.
+    """Ends the Spark job of a gang in which one task will never return its row.
 
     Parameters
     ----------
     record : dict
-        Of the failure; `job_failure` finds it in what Spark makes of this.
+        Of the failure; `job_failure` reads it back from Spark's exception.
     """
 
     def __init__(self, record: dict[str, Any]) -> None:
@@ -40,7 +40,8 @@ def failure(record: dict[str, Any]) -> SparkMLDistError:
     Parameters
     ----------
     record : dict
-        ``rank``, ``host``, ``kind``, and by kind ``exit_code``, ``error``, ``seconds``, ``tail``.
+        ``rank``, ``host``, ``kind``, and depending on it ``exit_code``, ``error``, ``seconds`` or
+        ``tail``.
 
     Returns
     -------
@@ -53,7 +54,7 @@ def failure(record: dict[str, Any]) -> SparkMLDistError:
     error = record.get("error") or {}
     result: SparkMLDistError
     if "raised" in error:
-        result = _again(error["raised"])
+        result = _rebuilt(error["raised"])
     else:
         code, what, hint = _explain(record, error)
         end = "".join(f"\n  {line}" for line in tail)
@@ -65,7 +66,7 @@ def failure(record: dict[str, Any]) -> SparkMLDistError:
 
 
 def job_failure(error: Exception, ranks: int) -> Exception:
-    """Return the error for a Spark job that failed instead of telling how its ranks ended."""
+    """Return the error for a Spark job that failed without the outcomes of its ranks."""
     text = str(error)
     if "SPARK-24819" in text:
         return ResourceError(
@@ -78,7 +79,7 @@ def job_failure(error: Exception, ranks: int) -> Exception:
     if (unfit := worker_failure(text)) is not None:
         return unfit
     if found := _LOST_TASK.search(text):
-        # A barrier stage that yields results is not run again: this ends the job.
+        # Spark does not retry a barrier stage that yields results: this ends the job.
         return TrainingError(
             "rank_lost",
             f"The Spark task {found.group(1)} of a gang of {ranks} ranks was lost: "
@@ -86,7 +87,7 @@ def job_failure(error: Exception, ranks: int) -> Exception:
             "Its Python worker or executor died: see the executor's log, and whether it was killed "
             "for its memory.",
         )
-    # The first line of what comes from the JVM only names a call.
+    # The first line of an exception of the JVM only names a call.
     lines = [line.lstrip(": ") for line in text.splitlines() if line.strip()] or [repr(error)]
     first = lines[1] if len(lines) > 1 and "occurred while calling" in lines[0] else lines[0]
     return TrainingError(
@@ -96,7 +97,7 @@ def job_failure(error: Exception, ranks: int) -> Exception:
     )
 
 
-def _again(raised: dict[str, str]) -> SparkMLDistError:
+def _rebuilt(raised: dict[str, str]) -> SparkMLDistError:
     kind = getattr(errors, raised["type"], TrainingError)
     if not (isinstance(kind, type) and issubclass(kind, SparkMLDistError)):
         kind = TrainingError
@@ -120,36 +121,36 @@ def _explain(record: dict[str, Any], error: dict[str, Any]) -> tuple[str, str, s
                 "Look for a slow or overloaded disk or host, or raise the start timeout.",
             )
         case "silent":
-            where = ": its Spark task is stopped, or nothing from it arrives"
+            where = ": its Spark task is stopped, or its messages do not arrive"
             return (
                 "rank_silent",
-                f"gave no sign of life for {record.get('seconds'):g} s"
+                f"sent no heartbeat for {record.get('seconds'):g} s"
                 f"{where if record.get('task') else ''}",
                 "It may be stopped, swapping, or stuck in native code. Raise the silence timeout "
-                "where it may be so for longer.",
+                "where this may take longer.",
             )
         case "forged":
             return (
                 "gang_line_forged",
-                "got, or seemed to send, a message that was altered, repeated or made up on its "
+                "received or seemed to send a message that was altered, repeated or forged on its "
                 "way",
-                "Somebody between the executors meddles with what the ranks tell each other: look "
-                "at the network, and let Spark encrypt (spark.network.crypto.enabled).",
+                "Somebody between the executors interferes with the messages of the ranks: check "
+                "the network, and enable Spark's encryption (spark.network.crypto.enabled).",
             )
         case "stalled":
             return _stalled(record)
         case "not_joined":
             return (
                 "rank_lost",
-                "did not reach the others: its Spark task did not come up, or the network between "
-                "the executors is closed",
+                "did not connect: its Spark task did not start, or the network between the "
+                "executors is closed",
                 "See the executor's log; executors must reach each other on any port.",
             )
         case _:
             return (
                 "rank_lost",
-                "was lost: its Spark task or its host has gone",
-                "See the executor's log, and whether it was killed for its memory.",
+                "was lost: its Spark task or its host is gone",
+                "See the executor's log, and whether the process was killed for its memory.",
             )
 
 
@@ -157,16 +158,16 @@ def _stalled(record: dict[str, Any]) -> tuple[str, str, str]:
     doing = f" (last: {record['doing']})" if record.get("doing") else ""
     count, others = record["count"], [int(c) for c in record.get("others", {}).values()]
     if record.get("level"):
-        place = f"stands, as all ranks do, at advance {count}{doing}"
+        place = f"stopped, like all ranks, at advance {count}{doing}"
     elif others:
         place = f"is behind at advance {count}{doing}, while others have reached {max(others)}"
     else:
-        place = f"stands at advance {count}{doing}"
+        place = f"stopped at advance {count}{doing}"
     return (
         "gang_stalled",
         f"{place}: no rank has advanced for {record['seconds']:.0f} s",
-        "The stacks below say where it waits: for data, for a disk, or for the other ranks. Raise "
-        "the stall timeout where a step may take that long.",
+        "The stacks below show what it waits for: data, a disk, or the other ranks. Raise the "
+        "stall timeout where a step may take that long.",
     )
 
 

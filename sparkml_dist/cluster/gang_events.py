@@ -1,4 +1,4 @@
-"""How the driver follows the events of a gang's rank 0 while the gang runs."""
+"""Reads the events of rank 0 on the driver while the gang runs."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _REMOTE_POLL_SECONDS = 2.0
 class EventTail:
     """Passes rank 0's events to a callback on the driver, in order, each once.
 
-    They are read from the log folder: a local path that driver and executors share, or any URI
-    that both open. That is the one way that also a Connect client has, to which no executor can
-    speak. Without a folder, or where the driver sees another disk, all events come at the end.
+    The events are read from the log folder: a local path that driver and executors share, or any
+    URI that both can open. This works under Connect too, where executors cannot reach the client.
+    Without a folder, or where the driver sees another disk, all events come at the end.
 
     Parameters
     ----------
     folder : Folder or None
         The log folder.
     gang : str
-        Whose events are meant; those of an earlier gang in the same folder are not.
+        Name of the gang; events of an earlier gang in the same folder are skipped.
     on_event : callable or None
-        Called with each event, while the gang runs from a thread of this object.
+        Called with each event, from a thread of this object while the gang runs.
 
     Attributes
     ----------
@@ -71,27 +71,27 @@ class EventTail:
             self._thread.join()
 
     def finish(self, events: Sequence[dict[str, Any]]) -> None:
-        """Pass on those of `events` (all of rank 0's) that were not read from the file."""
+        """Pass on those of `events` (all of rank 0's) that were not read from the file yet."""
         self.__exit__()
         for event in events[self._seen :]:
-            self._tell(event)
+            self._notify(event)
         self._seen = max(self._seen, len(events))
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _notify(self, event: dict[str, Any]) -> None:
         try:
             if self._on_event is not None:
                 self._on_event(event)
-        except Exception:  # who watches must not end the gang
+        except Exception:  # a failing callback must not end the gang
             _logger.exception("the callback for a gang's events failed")
 
     def _follow(self) -> None:
         pause = _LOCAL_POLL_SECONDS if self._path is not None else _REMOTE_POLL_SECONDS
         while not self._stop.wait(pause):
-            for event in self._fresh():
+            for event in self._new_events():
                 self._seen += 1
-                self._tell(event)
+                self._notify(event)
 
-    def _fresh(self) -> list[dict[str, Any]]:
+    def _new_events(self) -> list[dict[str, Any]]:
         try:
             lines = self._read().splitlines(keepends=True)
             whole = [line for line in lines if line.endswith(b"\n")]
@@ -99,7 +99,7 @@ class EventTail:
             parsed = [json.loads(line) for line in whole]
         except (OSError, ValueError, RecursionError, StorageError):
             return []
-        # Others may write to the folder too: what is no event of this gang ends nothing.
+        # Others may write to the folder too: lines that are no events of this gang are skipped.
         events = [event for event in parsed if isinstance(event, dict)]
         if self._offset == 0 and parsed:
             if parsed[0] not in events or events.pop(0).get("gang") != self._gang:
@@ -109,7 +109,7 @@ class EventTail:
         return events
 
     def _read(self) -> bytes:
-        """Return what the file holds behind the lines that were read."""
+        """Return the bytes of the file after the lines that were read."""
         if self._path is not None:
             with open(self._path, "rb") as stream:
                 stream.seek(self._offset)

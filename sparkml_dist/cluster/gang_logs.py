@@ -1,8 +1,8 @@
-"""The files a gang leaves in its log folder.
+"""The files that a gang writes to its log folder.
 
-``rank-N.log`` is the output of rank N, ``events.jsonl`` holds the events of rank 0 below a line
+``rank-N.log`` is the output of rank N; ``events.jsonl`` holds the events of rank 0 after a line
 that names the gang. All grow while the gang runs: on a local disk at once; elsewhere (object stores
-cannot append) the file is written anew every few seconds, whole and atomically.
+cannot append) the whole file is replaced atomically every few seconds.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ _logger = logging.getLogger(__name__)
 
 EVENTS_FILE = "events.jsonl"
 _UPLOAD_SECONDS = 2.0
-# At most this share of the time goes into uploads, whatever the size of a log.
+# Uploads take at most this share of the time, for a log of any size.
 _UPLOAD_SHARE = 0.05
 _CHUNK = 1 << 20
 
 
 class GrowingFile:
-    """A file in a folder that is written to over time.
+    """A file in a folder that grows over time.
 
     Parameters
     ----------
     folder : Folder
-        Where it lies; created when missing.
+        Folder of the file; created when missing.
     name : str
-        Its name there.
+        Name of the file.
 
     Attributes
     ----------
     stream : file
-        Binary file that is written to; flush it to make what was written visible.
+        Binary file to write to; flush it to make the written bytes visible.
     """
 
     def __init__(self, folder: Folder, name: str) -> None:
@@ -62,7 +62,7 @@ class GrowingFile:
             self._thread.start()
 
     def close(self) -> None:
-        """Close the file; where it is remote, bring the rest of it there."""
+        """Close the file; upload the rest of a remote one."""
         if self.stream.closed:
             return
         self.stream.flush()
@@ -78,7 +78,7 @@ class GrowingFile:
             begun = time.monotonic()
             try:
                 self._upload()
-            except Exception:  # the next try, or the last, may succeed; a log ends no gang
+            except Exception:  # a later upload may succeed; a log must not end the gang
                 _logger.warning("%s cannot be written yet", self._name, exc_info=True)
             pause = max(_UPLOAD_SECONDS, (time.monotonic() - begun) / _UPLOAD_SHARE)
 

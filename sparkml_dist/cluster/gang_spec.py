@@ -1,4 +1,4 @@
-"""What the driver tells every task of a gang."""
+"""What the driver sends to every task of a gang."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ class GangSpec:
     Attributes
     ----------
     gang : str
-        Random name of this gang.
+        Random name of the gang.
     work : bytes
-        Pickle of the function and its argument; goes on to the rank's process through a pipe.
+        Pickle of the function and its argument, passed to the rank's process through a pipe.
     modules : tuple of str
         Modules that a rank's process imports while the gang assembles.
     required : tuple of str
         Modules that the interpreter of every rank must have.
     environment : dict
-        What the caller adds to the environment of every rank.
+        Variables that the caller adds to the environment of every rank.
     log_folder : Folder or None
-        Where logs and events are left.
+        Folder of logs and events.
     start_seconds : float
-        How long a rank's process may take to start.
+        Time for a rank's process to start.
     silence_seconds : float or None
-        How long it, or its task, may send no heartbeat afterwards; None for ever.
+        Time without a heartbeat of a rank or its task; None for no limit.
     stall_seconds : float or None
-        How long all ranks may go without an advance; None for ever.
+        Time without an advance of any rank; None for no limit.
     warm_seconds : float
-        How long an executor keeps what `modules` load, without ranks; 0 for not at all.
+        How long an executor without ranks keeps the imports of `modules`; 0 for not at all.
     """
 
     gang: str

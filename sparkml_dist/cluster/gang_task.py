@@ -1,8 +1,8 @@
 """What one task of a gang's barrier stage does on its executor.
 
-A task does not raise: Spark would end the job with that task's trace alone, whichever rank failed
-first. It always takes part in the gathering (the others wait for it there) and always returns one
-row that says how its rank ended.
+A task does not raise: Spark would end the job with the trace of that task, even where another rank
+failed first. Every task takes part in ``allGather`` (the others wait for it there) and returns one
+row with the outcome of its rank.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.cluster.addressbook import Peer, interface_of, own_address, seats
 from sparkml_dist.cluster.control import ControlServer
 from sparkml_dist.cluster.control_client import SERVER_GONE, ControlClient
-from sparkml_dist.cluster.control_wire import beat_seconds
+from sparkml_dist.cluster.control_wire import heartbeat_seconds
 from sparkml_dist.cluster.gang_errors import TaskStoppedError
 from sparkml_dist.cluster.gang_logs import EVENTS_FILE, GrowingFile
 from sparkml_dist.cluster.gang_spec import GangSpec
 from sparkml_dist.cluster.observed_time import ObservedTime
+from sparkml_dist.cluster.placement import Peer, interface_of, own_address, rank_places
 from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
 from sparkml_dist.cluster.rank_process import RankProcess
 from sparkml_dist.cluster.rendezvous import RendezvousServer
@@ -40,7 +40,7 @@ _VERDICT_SECONDS = 15.0
 _MOST_EVENTS = 100_000
 _DOING_LENGTH = 200
 
-# What operations between ranks raise when another rank has gone: the consequence, not the cause.
+# Errors of collective operations after another rank has died: the consequence, not the cause.
 _ECHOES = (
     "HorovodInternalError",
     "Horovod has been shut down",
@@ -51,12 +51,12 @@ _ECHOES = (
 
 
 def gang_task(spec: GangSpec, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Run one rank; yields one row with its outcome as JSON.
+    """Run one rank; yield one row with its outcome as JSON.
 
     Raises
     ------
     TaskStoppedError
-        Another task says nothing any more. Spark would wait for its row, and ends it with this.
+        Another task is silent. Spark would wait for its row; this error ends the job.
     """
     import pyarrow
     from pyspark import BarrierTaskContext
@@ -80,11 +80,11 @@ class _Task:
         self.partition = int(context.partitionId())
         self.host = socket.gethostname()
         self.inbox: queue.Queue[tuple[str, Any]] = queue.Queue()
-        # Spark knows the host of every task, so that the seats need no gathering.
+        # Spark reports the host of every task, so that ranks are assigned without a gather.
         self.task_hosts = [i.address.rpartition(":")[0] for i in context.getTaskInfos()]
         self.size = len(self.task_hosts)
-        self.seat = seats(self.task_hosts)[self.partition]
-        self.rank = self.seat.rank
+        self.place = rank_places(self.task_hosts)[self.partition]
+        self.rank = self.place.rank
         self.hosts: list[str] = []
         self.begun = time.monotonic()
         self.peak_rss_mb = 0.0
@@ -97,7 +97,7 @@ class _Task:
         message: dict[str, Any] = {}
         try:
             message = self._prepare()
-        except Exception as error:  # noqa: BLE001 - told to the others
+        except Exception as error:  # noqa: BLE001 - reported to the other tasks
             message = {"problem": self._problem(error)}
         gathered = [json.loads(text) for text in self.context.allGather(json.dumps(message))]
         problems = [m["problem"] for m in gathered if "problem" in m]
@@ -105,11 +105,11 @@ class _Task:
             return self._outcome("failed", verdict=problems[0])
         try:
             return self._take_part(gathered)
-        except Exception as error:  # noqa: BLE001 - told to the others
+        except Exception as error:  # noqa: BLE001 - reported to the other tasks
             return self._fail(self._problem(error))
 
     def _prepare(self) -> dict[str, Any]:
-        """Start the child, the servers (rank 0) and say where this task is."""
+        """Start the child and, on rank 0, the servers; return this task's address."""
         check_modules(self.spec.required)
         self.gpus = tuple(
             str(a)
@@ -146,7 +146,7 @@ class _Task:
             process_environment(self.cpus, self.gpus, self.spec.environment),
             self.inbox,
             log.stream if log is not None else None,
-            # What CUDA makes of a fork is not known well enough.
+            # Forking a process that has loaded CUDA is not known to be safe.
             warm_seconds=0.0 if self.gpus else self.spec.warm_seconds,
         )
         self.stack.callback(self.child.kill)
@@ -160,7 +160,7 @@ class _Task:
 
     def _take_part(self, gathered: list[dict[str, Any]]) -> dict[str, Any]:
         peers = [Peer(**m["peer"]) for m in gathered]
-        ranks = [s.rank for s in seats(self.task_hosts)]
+        ranks = [s.rank for s in rank_places(self.task_hosts)]
         hosts = (p.host for p in peers)
         self.hosts = [host for _, host in sorted(zip(ranks, hosts, strict=True))]
         address, port, token = gathered[0]["control"]
@@ -175,11 +175,11 @@ class _Task:
                 silence_seconds=self.spec.silence_seconds,
             )
         except ConnectionError:
-            # Some rank has failed so soon that all is over; rank 0's task knows which.
+            # A rank failed so early that the server has ended; rank 0's task knows which.
             return self._outcome("stopped", verdict=SERVER_GONE)
         self.stack.callback(self.client.close)
         place = {
-            **asdict(self.seat),
+            **asdict(self.place),
             "size": self.size,
             "hosts": self.hosts,
             "cpus": self.cpus,
@@ -187,14 +187,14 @@ class _Task:
             "gpu_shared": _shares_gpu(peers, self.partition),
         }
         environment = horovod_environment(
-            self.seat,
+            self.place,
             self.size,
             self.task_hosts[self.partition],
             self.interface,
             self.spec.start_seconds,
             gathered[0]["rendezvous"],
         )
-        beat = beat_seconds(self.spec.silence_seconds)
+        beat = heartbeat_seconds(self.spec.silence_seconds)
         self.child.begin(place, environment, self.spec.work, beat)
         return self._watch()
 
@@ -204,10 +204,10 @@ class _Task:
         error: dict[str, Any] | None = None
         clock, silence = ObservedTime(), self.spec.silence_seconds
         started, heard, count = False, clock(), 0
-        begun = time.monotonic()  # not sooner: the others may have come late
+        begun = time.monotonic()  # not earlier: the other tasks may have come late
         assert self.client is not None
         while True:
-            # Its heartbeats come while it starts, too.
+            # Heartbeats come during the start too.
             if not started and time.monotonic() - begun > self.spec.start_seconds:
                 return self._fail({"kind": "not_started", "seconds": self.spec.start_seconds})
             try:
@@ -217,7 +217,7 @@ class _Task:
                     return self._fail({"kind": "silent", "seconds": silence})
                 continue
             if kind == "stop":
-                # Where all wait for one, its stack says for what.
+                # The stacks show what each rank of a stalled gang waits for.
                 stalled = item.get("kind") == "stalled"
                 tail = self.child.stacks() if stalled else self.child.tail()
                 self.child.kill()
@@ -262,7 +262,7 @@ class _Task:
         return {"kind": "raised", "exit_code": code, "error": error, "echo": echo, "tail": tail}
 
     def _fail(self, record: dict[str, Any]) -> dict[str, Any]:
-        """Tell the gang, and learn which failure it takes for the first."""
+        """Report a failure to the gang; return the outcome with the gang's first failure."""
         record = {"rank": self.rank, "host": self.host, **record}
         if hasattr(self, "child"):
             record.setdefault("tail", self.child.tail())
@@ -311,12 +311,12 @@ class _Task:
 
 
 def _shares_gpu(peers: list[Peer], own: int) -> bool:
-    """Tell whether another rank of this host has one of the GPUs of task `own`."""
+    """Tell whether another rank on this host has one of the GPUs of task `own`."""
     here = [p for i, p in enumerate(peers) if i != own and p.host == peers[own].host]
     return any(set(p.gpus) & set(peers[own].gpus) for p in here)
 
 
 def _close_quietly(file: GrowingFile) -> None:
-    # A log that cannot be brought to its place must not undo a rank that has ended well.
+    # A log that cannot be uploaded must not fail a rank that has ended well.
     with contextlib.suppress(Exception):
         file.close()

@@ -1,4 +1,4 @@
-"""Ends a gang's Spark job that would wait for slots for minutes, or for ever."""
+"""Cancels the Spark job of a gang that waits too long for task slots."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ _logger = logging.getLogger(__name__)
 
 _POLL_SECONDS = 0.5
 _SLOTS_SECONDS = 5.0
-# What Spark may take to start a stage for which there is room, and rank 0 to say that it runs.
+# Time for Spark to start a stage that has slots, and for rank 0 to report that it runs.
 _START_SECONDS = 10.0
 
 
 class GangWatch:
-    """Cancels the jobs of a ``with`` block that are not going to run.
+    """Cancels the jobs of a ``with`` block that cannot start.
 
-    Spark lets a barrier stage wait without an end while its slots are busy, and for ten minutes
-    when executors were lost after the slots had been counted.
+    Spark lets a barrier stage wait without a limit while its slots are busy, and for ten minutes
+    when executors are lost after the slots were counted.
 
     Parameters
     ----------
@@ -38,11 +38,11 @@ class GangWatch:
     info : SessionInfo
         Of `spark`.
     ranks : int
-        Slots that are needed.
+        Number of slots needed.
     begun : threading.Event or None
-        Set once rank 0 runs; None where that cannot be known.
+        Set once rank 0 runs; None where the driver cannot see this.
     seconds : float
-        How long that may take, and how long executors that were lost may take to come back.
+        Time for the start, and for lost executors to be replaced.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ class GangWatch:
         self._ranks = ranks
         self._begun = begun
         self._seconds = seconds
-        # Local slots never change; under Connect asking for them may take a job.
+        # Local slots never change; under Connect, counting them may take a job.
         self._counts = not info.is_connect and info.kind != "local" and info.slots is not None
         self._tag = f"sparkml_dist-{secrets.token_hex(8)}"
         self._ended = threading.Event()
@@ -95,7 +95,7 @@ class GangWatch:
                     short, enough = None, asked
                 else:
                     if short is None:
-                        self._tell(slots)
+                        self._warn(slots)
                     short = slots
             waits = self._begun is not None and not self._begun.is_set()
             if short is not None and now - enough > self._seconds:
@@ -106,7 +106,7 @@ class GangWatch:
                 cancel_jobs(self._spark, self._tag)
                 return
 
-    def _tell(self, slots: int) -> None:
+    def _warn(self, slots: int) -> None:
         _logger.warning(
             "executors were lost: %d of the %d task slots of a gang are left; waiting up to %g s "
             "for others",
@@ -119,9 +119,9 @@ class GangWatch:
         return ResourceError(
             "slots_busy",
             f"Spark did not start the {self._ranks} ranks of a gang within {self._seconds:g} s: "
-            "its task slots are taken by other jobs.",
-            "Let those end, use fewer ranks, raise the slot timeout, or give Spark more executor "
-            "cores.",
+            "other jobs hold its task slots.",
+            "Let these jobs end, use fewer ranks, raise the slot timeout, or give Spark more "
+            "executor cores.",
         )
 
     def _short(self, slots: int) -> ResourceError:
@@ -129,6 +129,6 @@ class GangWatch:
             "too_few_slots",
             f"{self._ranks} ranks must run at the same time, but executors were lost, "
             f"{slots} task slots are left, and no more came within {self._seconds:g} s.",
-            "Look for the executors' fate in the cluster manager, use fewer ranks, or raise the "
+            "Check in the cluster manager why executors were lost, use fewer ranks, or raise the "
             "slot timeout.",
         )

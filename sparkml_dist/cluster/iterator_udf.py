@@ -1,4 +1,4 @@
-"""Functions over the Arrow batches of a column, as Spark takes them."""
+"""Spark UDFs over the Arrow batches of a column."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def iterator_udf(
     def run(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
         return function(batches)
 
-    # The annotations are how Spark tells an iterator over batches; they must be real objects.
+    # Spark recognises an iterator over batches by these annotations; strings would not do.
     run.__annotations__ = {"batches": Iterator[pa.Array], "return": Iterator[pa.Array]}
     udf: Callable[[Column], Column] = F.arrow_udf(run, kind)  # type: ignore[attr-defined]
     return udf

@@ -1,4 +1,4 @@
-"""Batches of a worker, joined until there are rows enough."""
+"""Joins small Arrow batches of a worker."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ __all__ = ["joined_batches"]
 
 
 def joined_batches(batches: Iterator[pa.Array], least: int) -> Iterator[pa.Array]:
-    """Join small batches into larger ones; a large one passes as it is.
+    """Join small batches until they have `least` rows; larger ones pass unchanged.
 
-    Spark hands over as many rows as its cache keeps together, or its setting says, which may be
-    10,000; what is done with a batch has a cost for each call that so few rows would multiply.
+    Spark passes as many rows at a time as its cache or its setting holds, which may be 10,000.
+    The cost of each call per batch would be too high for so few rows.
 
     Parameters
     ----------
     batches : iterator of pyarrow.Array
     least : int
-        Rows of each array but the last.
+        Least number of rows of each array but the last.
 
     Yields
     ------

@@ -1,4 +1,4 @@
-"""What a worker's Python process uses: resident memory, now and at its peak."""
+"""The resident memory of a worker's Python process, now and at its peak."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ def _status(field: str) -> int | None:
 
 
 def resident_bytes() -> int:
-    """Return the resident memory of this process in bytes (0 where the system does not tell)."""
+    """Return the resident memory of this process in bytes; 0 where unknown."""
     return _status("VmRSS:") or 0
 
 
 class PeakMemory:
     """Measures the peak resident memory of this process while a block runs.
 
-    A Spark worker's process lives through many tasks, so that its lifetime peak says little
-    about one of them; Linux lets a process reset its own high-water mark. Where it does not, the
-    lifetime peak is taken.
+    A Spark worker's process runs many tasks, so that its lifetime peak says little about one of
+    them; Linux lets a process reset its own high-water mark. Other systems report the lifetime
+    peak.
 
     Attributes
     ----------
     base : int
-        Resident bytes when the block began.
+        Resident bytes at the start of the block.
     peak : int
-        Highest resident bytes within the block; set when it ends.
+        Highest resident bytes within the block; set at its end.
     """
 
     base: int = 0

@@ -1,4 +1,4 @@
-"""Time that counts only while somebody looks at the clock."""
+"""A clock that does not count the time while its own process is stopped."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ __all__ = ["ObservedTime"]
 
 
 class ObservedTime:
-    """Seconds, of which no two looks are further apart than `longest`.
+    """Seconds in which this process has run; a gap between two readings counts at most `longest`.
 
-    Who waits for a sign of life, and is itself stopped for an hour, has not waited for an hour: the
-    sign may have come, and lie unread. Whoever looks every second or so counts as long as it runs.
+    A process that waits for a heartbeat and is itself stopped for an hour has not waited for an
+    hour: the heartbeat may have arrived unread. Read at least every `longest` seconds, the clock
+    counts like any other.
 
     Parameters
     ----------
     longest : float, default=5
-        Seconds that count at most between one look and the next.
+        Most seconds that count between two readings.
     """
 
     def __init__(self, longest: float = 5.0) -> None:
@@ -27,7 +28,7 @@ class ObservedTime:
         self._seconds = 0.0
 
     def __call__(self) -> float:
-        """Look at the clock."""
+        """Return the seconds counted so far."""
         with self._lock:
             now = time.monotonic()
             self._seconds += min(now - self._looked, self._longest)

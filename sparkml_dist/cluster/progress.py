@@ -1,4 +1,4 @@
-"""Progress bars for people, descriptions for the Spark UI, silence in logs."""
+"""Progress bars on terminals and in notebooks, and descriptions and tags of Spark jobs."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def progress(total: int, description: str, count: Callable[[], int]) -> Iterator
     Parameters
     ----------
     total : int
-        What `count` ends at.
+        Final value of `count`.
     description : str
         Shown before the bar.
     count : callable
-        Returns how many are done. Called from a thread every half second; what counts is what
-        has been committed, so that it is the same under Classic and Connect.
+        Returns how many are done. Called from a thread every half second. It counts committed
+        results, so that it works alike under Classic and Connect.
     """
     if not _someone_watches() or total <= 0:
         yield
@@ -51,7 +51,7 @@ def progress(total: int, description: str, count: Callable[[], int]) -> Iterator
         def update() -> None:
             try:
                 bar.update(min(count(), total) - bar.n)
-            except Exception:  # a bar is never worth a job
+            except Exception:  # a bar must not fail the job
                 _logger.debug("progress could not be read", exc_info=True)
 
         def watch() -> None:
@@ -85,14 +85,14 @@ def job_description(spark: SparkSession, text: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # An empty description is the nearest that Python can set to none.
+        # Python cannot unset the description; an empty one is nearest.
         context.setLocalProperty("spark.job.description", before or "")
 
 
 @contextlib.contextmanager
 def job_tag(spark: SparkSession, tag: str) -> Iterator[None]:
     """Tag the jobs that the block starts from this thread, for `cancel_jobs`."""
-    # A session's own tags are of use under Connect only: with Classic, no other thread knows them.
+    # Under Classic, other threads cannot cancel by a session's own tags.
     add, remove = (
         (spark.addTag, spark.removeTag)
         if is_connect(spark)

@@ -1,4 +1,4 @@
-"""What the code of one rank knows about its gang, and how it speaks to the driver."""
+"""What the code of a rank knows about its gang, and how it sends events to the driver."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class EventWriter:
         self._lock = threading.Lock()
 
     def write(self, event: str, /, **fields: Any) -> None:
-        """Write one event with the time of day at which it happened."""
+        """Write one event with the current time."""
         line = (to_json({"event": event, "time": time.time(), **fields}) + "\n").encode()
         with self._lock:
             while line:
@@ -42,20 +42,20 @@ class EventWriter:
 
 
 class Advances:
-    """How often a rank has advanced, and what it is about to do; told with its heartbeats.
+    """The number of a rank's advances and its next step; sent with its heartbeats.
 
     Attributes
     ----------
     count : int
         Advances so far.
     doing : str
-        What was said at the last one.
-    beat_seconds : float
-        How often that is told.
+        The text passed with the last one.
+    heartbeat_seconds : float
+        Seconds between heartbeats.
     """
 
     def __init__(self) -> None:
-        self.beat_seconds = 0.5  # until it is told
+        self.heartbeat_seconds = 0.5  # until the task sends its own value
         self.count = 0
         self.doing = ""
 
@@ -69,17 +69,17 @@ class RankContext:
     rank, size : int
         Its number, and how many there are.
     local_rank, local_size : int
-        The same among the ranks of its host.
+        The same among the ranks on its host.
     cross_rank, cross_size : int
-        The number of its host among the hosts that have such a local rank, and how many these are.
+        The number of its host among the hosts that have its local rank, and the number of these.
     hosts : tuple of str
         The host of every rank.
     cpus : int
-        Cores that its task owns (``spark.task.cpus``).
+        Cores assigned to its task (``spark.task.cpus``).
     gpus : tuple of str
-        Addresses of the GPUs that its task owns; its process sees no others.
+        Addresses of the GPUs assigned to its task; its process sees no others.
     gpu_shared : bool
-        Whether another rank of its host owns one of them too (fractions in
+        Whether another rank on its host owns one of them too (fractions in
         ``spark.task.resource.gpu.amount``), which NCCL does not allow.
     """
 
@@ -110,17 +110,17 @@ class RankContext:
             self._events.write(event, **fields)
 
     def advance(self, doing: str = "") -> None:
-        """Say that this rank goes on; costs less than a microsecond.
+        """Report that this rank makes progress; costs less than a microsecond.
 
-        Called before everything that may wait for others or for data: twice in a training step.
+        Call it before everything that may wait for others or for data: twice in a training step.
         When no rank of the gang has called it for the gang's ``stall_timeout``, the gang is ended
-        with an error that names the rank that has called it least often. A gang in which nobody
-        ever calls it is not watched.
+        with an error that names the rank with the fewest calls. A gang that never calls it is not
+        watched.
 
         Parameters
         ----------
         doing : str, default=""
-            What comes next, for that error, e.g. ``"reading a batch"``.
+            The next step, for that error, e.g. ``"reading a batch"``.
         """
         advances = self._advances
         advances.doing = doing

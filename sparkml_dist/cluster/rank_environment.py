@@ -6,11 +6,11 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 
-from sparkml_dist.cluster.addressbook import Seat
+from sparkml_dist.cluster.placement import RankPlace
 
 __all__ = ["horovod_environment", "process_environment"]
 
-# Of the environment of Spark's Python worker, what a process started by it must not see.
+# Variables of Spark's Python worker that its child processes must not see.
 _WORKER_ONLY = ("PYTHON_WORKER_FACTORY", "SPARK_REMOTE", "SPARK_AUTH", "CONNECT_")
 
 _THREAD_VARIABLES = (
@@ -24,16 +24,16 @@ _THREAD_VARIABLES = (
 
 
 def process_environment(cpus: int, gpus: Sequence[str], added: Mapping[str, str]) -> dict[str, str]:
-    """Return what a rank's process starts with.
+    """Return the environment that a rank's process starts with.
 
     Parameters
     ----------
     cpus : int
         Cores that its task owns; native libraries use no more threads.
     gpus : sequence of str
-        GPUs that its task owns; it sees no others.
+        GPUs that its task owns; the process sees no others.
     added : mapping of str to str
-        What the caller of the gang sets; it has the last word.
+        Variables of the caller; they override all others.
 
     Returns
     -------
@@ -42,7 +42,7 @@ def process_environment(cpus: int, gpus: Sequence[str], added: Mapping[str, str]
     found = {k: v for k, v in os.environ.items() if not k.startswith(_WORKER_ONLY)}
     found.update(dict.fromkeys(_THREAD_VARIABLES, str(max(1, cpus))))
     found.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    if gpus:  # or TensorFlow takes all the memory of a GPU, whoever else is on it
+    if gpus:  # or TensorFlow takes all memory of a GPU, even of a shared one
         found.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     found.update(
         PYTHONPATH=os.pathsep.join(p for p in sys.path if p),
@@ -54,27 +54,27 @@ def process_environment(cpus: int, gpus: Sequence[str], added: Mapping[str, str]
 
 
 def horovod_environment(
-    seat: Seat,
+    place: RankPlace,
     size: int,
     host: str,
     interface: str,
     start_seconds: float,
     rendezvous: Mapping[str, str],
 ) -> dict[str, str]:
-    """Return what tells Horovod a rank's place and how to find the others.
+    """Return the variables that tell Horovod a rank's place and how to find the other ranks.
 
     Parameters
     ----------
-    seat : Seat
+    place : RankPlace
         The rank's place.
     size : int
-        Ranks in all.
+        Number of ranks.
     host : str
         Name of its host; the same for all ranks there.
     interface : str
         Network interface that Gloo uses.
     start_seconds : float
-        How long a rank waits for the others to appear.
+        How long a rank waits for the others.
     rendezvous : mapping of str to str
         Of `RendezvousServer.environment`.
 
@@ -83,12 +83,12 @@ def horovod_environment(
     dict
     """
     return {
-        "HOROVOD_RANK": str(seat.rank),
+        "HOROVOD_RANK": str(place.rank),
         "HOROVOD_SIZE": str(size),
-        "HOROVOD_LOCAL_RANK": str(seat.local_rank),
-        "HOROVOD_LOCAL_SIZE": str(seat.local_size),
-        "HOROVOD_CROSS_RANK": str(seat.cross_rank),
-        "HOROVOD_CROSS_SIZE": str(seat.cross_size),
+        "HOROVOD_LOCAL_RANK": str(place.local_rank),
+        "HOROVOD_LOCAL_SIZE": str(place.local_size),
+        "HOROVOD_CROSS_RANK": str(place.cross_rank),
+        "HOROVOD_CROSS_SIZE": str(place.cross_size),
         "HOROVOD_HOSTNAME": host,
         "HOROVOD_CONTROLLER": "gloo",
         "HOROVOD_CPU_OPERATIONS": "gloo",

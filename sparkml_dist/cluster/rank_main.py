@@ -1,16 +1,16 @@
-"""The main program of a rank: a fresh process that runs one function and reports on a pipe.
+"""The main program of a rank: a fresh process that runs one function and reports through a pipe.
 
 Started by `sparkml_dist.cluster.rank_process` as ``python -m sparkml_dist.cluster.rank_main FD
+MODULE…``, and connected to its parent by:
 MODULE…`` with these lines to its parent:
 
 - descriptor ``FD``: events as JSON lines (``started``, ``heartbeat``, ``result``, ``error``, and
-  what the function emits);
+  the events of the function);
 - standard input: two frames, the environment and place as JSON, then the function and its argument
-  as a pickle. Afterwards nothing: the end of this stream means that the parent is gone;
-- standard output and error: the log.
+  as a pickle. Nothing follows: the end of this stream means that the parent has ended;
 
-The modules named on the command line are imported before the frames are awaited, while Spark still
-assembles the gang. Signal `STACKS` makes the process write the stacks of its threads to the log.
+The modules of the command line are imported before the frames are read, while Spark still starts
+the gang. The signal `STACKS` makes the process write the stacks of its threads to the log.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ __all__ = ["STACKS", "main"]
 STACKS = signal.SIGUSR1
 _PR_SET_PDEATHSIG = 1
 _PARENT_GONE = 70
-# Of an error: it goes over the line between the tasks, whose messages are bounded.
+# Bounds of an error's texts: messages between tasks are bounded.
 _LONGEST_TRACE = _LONGEST_TEXT = 20_000
 
 
 def main(arguments: list[str]) -> None:
-    """Run the rank; never returns, so that no exit handler can hang on a dead gang."""
+    """Run the rank; never return, so that no exit handler can hang on a dead gang."""
     descriptor = int(arguments[0])
     os.set_inheritable(descriptor, False)
     faulthandler.enable()
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> None:
         result = _run(arguments[1:], events, advances, inbox)
         events.write("result", value=result, peak_rss_mb=peak_rss_mb())
         status = 0
-    except BaseException as error:  # noqa: BLE001 - told to the parent
+    except BaseException as error:  # noqa: BLE001 - reported to the parent
         traceback.print_exc()
         events.write("error", **_describe(error), peak_rss_mb=peak_rss_mb())
     finally:
@@ -84,7 +84,7 @@ def _run(
         _import(name)
     frame = json.loads(inbox.get())
     os.environ.update(frame["environment"])
-    advances.beat_seconds = frame["beat_seconds"]
+    advances.heartbeat_seconds = frame["heartbeat_seconds"]
     payload = inbox.get()
     events.write("started", pid=os.getpid())
 
@@ -104,7 +104,7 @@ def _run(
 def _import(name: str) -> None:
     try:
         importlib.import_module(name)
-    except ImportError as error:  # also what Horovod raises when it was built without TensorFlow
+    except ImportError as error:  # Horovod raises it too when built without TensorFlow
         traceback.print_exc()
         raise ResourceError(
             "rank_imports",
@@ -127,8 +127,8 @@ def _describe(error: BaseException) -> dict[str, Any]:
 
 
 def _die_with_parent() -> None:
-    # The kernel's own way, for when the parent is killed while this process is stuck in C code;
-    # the end of standard input covers the rest.
+    # For a parent that is killed while this process is stuck in C code; otherwise the end of
+    # standard input suffices.
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
@@ -142,7 +142,7 @@ def _read_frames(stream: BinaryIO, inbox: queue.SimpleQueue[bytes]) -> None:
 
 def _beat(events: EventWriter, advances: Advances) -> None:
     pause = threading.Event()
-    while not pause.wait(advances.beat_seconds):
+    while not pause.wait(advances.heartbeat_seconds):
         try:
             events.write(
                 "heartbeat",

@@ -1,4 +1,4 @@
-"""A rank's process as its Spark task sees it: started, fed, watched, killed."""
+"""A rank's process as seen by its Spark task."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ class RankProcess:
     modules : sequence of str
         Modules that the child imports before it waits for `begin`.
     environment : mapping of str to str
-        The child's whole environment at its start.
+        The child's whole environment.
     inbox : queue.Queue
-        Where ``("event", dict)`` and, at the end, ``("exit", return code)`` are put.
+        Receives ``("event", dict)`` and, at the end, ``("exit", return code)``.
     log : file, optional
-        Binary file that the child's output is copied to, line by line.
+        Binary file that receives the child's output, line by line.
     warm_seconds : float, default=0
-        How long the executor keeps what the modules load for further ranks, which are forked from
-        it; 0 for a child that begins from nothing.
+        How long the executor keeps the imported modules for later ranks, which are forked from
+        them; 0 for a fresh interpreter.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class RankProcess:
         place: Mapping[str, Any],
         environment: Mapping[str, str],
         work: bytes,
-        beat_seconds: float = 2.0,
+        heartbeat_seconds: float = 2.0,
     ) -> None:
         """Send the child its place, the rest of its environment, and its work (a pickle).
 
-        It says every `beat_seconds` that it is there.
+        The child sends a heartbeat every `heartbeat_seconds`.
         """
         head = json.dumps(
-            {"place": place, "environment": environment, "beat_seconds": beat_seconds}
+            {"place": place, "environment": environment, "heartbeat_seconds": heartbeat_seconds}
         ).encode()
         with contextlib.suppress(OSError):  # a dead child is reported by its exit
             for frame in (head, work):
@@ -93,13 +93,13 @@ class RankProcess:
             self._stdin.flush()
 
     def tail(self, lines: int = 20) -> list[str]:
-        """Return the last lines of the child's output, waiting shortly for the rest of it."""
+        """Return the last lines of the child's output; wait briefly for lines on their way."""
         if self._child.poll() is not None:
             self._log_thread.join(timeout=1.0)
         return list(self._lines)[-lines:]
 
     def stacks(self) -> list[str]:
-        """Return the stacks of the child's threads, which it writes to its log; the last lines."""
+        """Make the child write the stacks of its threads to its log; return their last lines."""
         before = self._written
         if self._child.pid is not None:
             with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -107,11 +107,11 @@ class RankProcess:
         deadline = time.monotonic() + _STACK_SECONDS
         while self._written == before and time.monotonic() < deadline:
             time.sleep(0.05)
-        time.sleep(0.1)  # the rest of them
+        time.sleep(0.1)  # for the remaining lines
         return list(self._lines)[-(self._written - before or 1) :][-_STACK_LINES:]
 
     def kill(self) -> None:
-        """Kill the child and what it has started; no error when it is dead already."""
+        """Kill the child and the processes it started; no error when it is dead already."""
         self._child.kill()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._child.wait(timeout=5.0)

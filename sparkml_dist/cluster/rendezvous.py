@@ -1,18 +1,18 @@
-"""A small key-value store over HTTP, where the ranks of a gang find each other.
+"""A small key-value store over HTTP, through which the ranks of a gang find each other.
 
-It speaks what Horovod's Gloo store asks of ``horovod/runner/http/http_server.py``
-(``RendezvousHandler``): ``PUT /scope/key`` stores a value, ``GET /scope/key`` returns it or 404,
-``DELETE /scope/key`` ends the caller's use of the scope. Two things are different: it listens on
-one address only, and every path must begin with a secret. Horovod cannot send credentials, but it
-builds its addresses as ``http://`` + address + ``:`` + port + ``/scope/key``; with an address of
-``host:port/secret`` the secret becomes the first part of every path.
+It implements the requests of Horovod's Gloo store (``RendezvousHandler`` in
+``horovod/runner/http/http_server.py``): ``PUT /scope/key`` stores a value, ``GET /scope/key``
+returns it or 404, ``DELETE /scope/key`` ends the caller's use of the scope. Two things differ: it
+listens on one address only, and every path must begin with a secret. Horovod cannot send
+credentials, but it builds its URLs as ``http://`` + address + ``:`` + port + ``/scope/key``; with
+an address of ``host:port/secret`` the secret becomes the first part of every path.
 
-One thread answers all, each when its request is there as a whole; until then
-`sparkml_dist.cluster.waiting_room` keeps it, and who does not begin with the secret may say little.
+One thread answers all requests, each once it is complete. Until then
+`sparkml_dist.cluster.connection_acceptor` holds the connection; without the secret only a short
+request is read.
 
-What Horovod appends as the port is then free to mean something else: the number of a round. Ranks
-that start Horovod anew must not find what they left in the store before, and so each start has a
-round of its own.
+The port that Horovod appends can then carry another meaning: the number of a round. Ranks that
+start Horovod again must not find old entries in the store; each start has a round of its own.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from collections.abc import Mapping, MutableMapping
 from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from sparkml_dist.cluster.waiting_room import BACKLOG, Visitor, WaitingRoom
+from sparkml_dist.cluster.connection_acceptor import BACKLOG, ConnectionAcceptor, PendingConnection
 
 __all__ = ["RendezvousServer", "has_rounds", "next_round"]
 
@@ -45,16 +45,16 @@ class RendezvousServer:
     Parameters
     ----------
     address : str
-        IPv4 address that is listened on; no other interface is opened.
+        IPv4 address to listen on; no other interface is opened.
     secret : str, optional
         First part of every path; random by default.
 
     Attributes
     ----------
     port : int
-        The port that the system chose.
+        Port that the system chose.
     secret : str
-        What a path must begin with.
+        First part of every path.
     """
 
     def __init__(self, address: str, secret: str | None = None) -> None:
@@ -63,18 +63,18 @@ class RendezvousServer:
         self._scopes: dict[str, dict[str, bytes]] = {}
         listener = socket.create_server((address, 0), backlog=BACKLOG)
         self.port = int(listener.getsockname()[1])
-        self._room = WaitingRoom(
+        self._acceptor = ConnectionAcceptor(
             listener,
             self._answer,
-            whole=self._whole,
+            is_complete=self._is_complete,
             seconds=_REQUEST_SECONDS,
             limit=_LONGEST_HEAD,
         )
-        self._room.serve("sparkml_dist-rendezvous")
+        self._acceptor.serve("sparkml_dist-rendezvous")
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a rank's process needs in its environment to find the store."""
+        """Environment variables that point a rank's process to the store."""
         return {
             _ADDRESS: f"{self.address}:{self.port}/{self.secret}",
             _ROUND: "1",
@@ -82,11 +82,11 @@ class RendezvousServer:
 
     def close(self) -> None:
         """Stop listening."""
-        self._room.close()
+        self._acceptor.close()
 
-    def _whole(self, visitor: Visitor) -> bool:
-        """Tell whether a request is there as a whole, or enough of it to refuse it."""
-        head, end, body = visitor.said.partition(b"\r\n\r\n")
+    def _is_complete(self, pending: PendingConnection) -> bool:
+        """Tell whether a request is complete, or long enough to be refused."""
+        head, end, body = pending.received.partition(b"\r\n\r\n")
         if not end:
             return False
         found = _LENGTH.search(head + end)
@@ -95,14 +95,14 @@ class RendezvousServer:
             _first_part(head), self.secret.encode()
         ):
             return True
-        visitor.limit = len(head) + len(end) + length + 1
+        pending.limit = len(head) + len(end) + length + 1
         return len(body) >= length
 
-    def _answer(self, visitor: Visitor) -> None:
-        answer = _Request(bytes(visitor.said), self.secret, self._scopes).answer
-        visitor.connection.settimeout(_ANSWER_SECONDS)
-        with visitor.connection:
-            visitor.connection.sendall(answer)
+    def _answer(self, pending: PendingConnection) -> None:
+        answer = _Request(bytes(pending.received), self.secret, self._scopes).answer
+        pending.connection.settimeout(_ANSWER_SECONDS)
+        with pending.connection:
+            pending.connection.sendall(answer)
 
     def __enter__(self) -> RendezvousServer:
         return self
@@ -117,29 +117,29 @@ def has_rounds(environment: Mapping[str, str]) -> bool:
 
 
 def next_round(environment: MutableMapping[str, str]) -> None:
-    """Let the next start of Horovod meet in a part of the store that nothing lies in yet.
+    """Make the next start of Horovod use an empty part of the store.
 
-    Every rank must call it as often, where the store `has_rounds`.
+    Every rank must call it equally often. Requires a store that `has_rounds`.
 
     Parameters
     ----------
     environment : mutable mapping of str to str
-        That of the process; changed in place.
+        Of the process; changed in place.
     """
     environment[_ROUND] = str(int(environment[_ROUND]) + 1)
 
 
 def _first_part(head: bytes | bytearray) -> bytes:
-    """Return the first part of the path that a request asks for, up to its round."""
+    """Return the first part of a request's path, without the round."""
     return bytes(head).partition(b"/")[2].partition(b"/")[0].partition(b":")[0]
 
 
 class _Request(BaseHTTPRequestHandler):
-    """A request that has been read already, and its answer."""
+    """Parses a complete request and forms the answer."""
 
-    def __init__(self, said: bytes, secret: str, scopes: dict[str, dict[str, bytes]]) -> None:
+    def __init__(self, received: bytes, secret: str, scopes: dict[str, dict[str, bytes]]) -> None:
         self._secret, self._scopes = secret, scopes
-        self.rfile, self.wfile = io.BufferedReader(io.BytesIO(said)), io.BytesIO()
+        self.rfile, self.wfile = io.BufferedReader(io.BytesIO(received)), io.BytesIO()
         self.handle_one_request()
 
     @property
@@ -169,8 +169,8 @@ class _Request(BaseHTTPRequestHandler):
         self._answer(200)
 
     def do_DELETE(self) -> None:
-        # A rank says that it has found the others. The key it names is its number, not the one its
-        # address lies under, which the others may still be looking for.
+        # A rank reports that it has found the others. The key is the rank's number, not that of
+        # its address, which other ranks may still look up.
         if (place := self._place()) is None:
             return
         scope, key = place
@@ -197,4 +197,4 @@ class _Request(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Say nothing on the worker's stderr."""
+        """Write nothing to the worker's stderr."""

@@ -1,4 +1,4 @@
-"""Whose process is at the other end of a Unix socket."""
+"""Checks that the process at the other end of a Unix socket belongs to the same user."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _PEER = struct.Struct("3i")  # pid, uid, gid
 
 
 def check_same_user(connection: socket.socket) -> None:
-    """Raise unless the other end belongs to the user of this process; nothing is read from it.
+    """Raise unless the other end belongs to the user of this process; reads no data.
 
     Parameters
     ----------
     connection : socket.socket
-        A connected Unix socket; of the two ends either may ask.
+        A connected Unix socket, at either end.
 
     Raises
     ------
     PermissionError
-        It is another user's.
+        The other end belongs to another user.
     """
     peer = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
     user = _PEER.unpack(peer)[1]

@@ -1,4 +1,4 @@
-"""Pickles functions so that a process with another path can run them."""
+"""Pickles functions for processes with another import path."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ __all__ = ["shipped"]
 
 
 def shipped(value: Any, *functions: Callable[..., Any]) -> bytes:
-    """Return a cloudpickle of `value`, functions of the user's own files included by value.
+    """Return a cloudpickle of `value` that includes functions of the user's own files by value.
 
-    What is installed (or part of the toolkit) is pickled by name, as usual. The modules of
-    `functions` that are not, such as a script's neighbours or a file given on a command line, are
-    pickled whole as far as the functions need them, since a worker cannot import them.
+    Installed modules (and this library) are pickled by name, as usual. Other modules of
+    `functions`, such as a script's neighbours or a file given on a command line, are pickled by
+    value as far as the functions need them, since a worker cannot import them.
 
     Parameters
     ----------
     value : Any
     *functions : callable
-        Functions whose modules are looked at.
+        Functions whose modules are checked.
 
     Returns
     -------

@@ -1,8 +1,8 @@
-"""Who holds Spark's task slots: gangs side by side, and those that have to wait for room.
+"""Accounts for the task slots that the gangs of one driver hold or wait for.
 
-Spark itself lets a barrier stage that does not fit beside the running ones wait without a word and
-without an end. The gangs of one application are all started from one driver process (under Connect:
-mostly), so that it can count for itself.
+Spark lets a barrier stage that has too few free slots wait silently and without a limit. The gangs
+of one application are all started from one driver process (under Connect: mostly), so that the
+driver can count the slots itself.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparkml_dist.errors import ResourceError
-from sparkml_dist.session import SessionInfo, check_slots, most_slots
+from sparkml_dist.session import SessionInfo, check_slots, max_slots
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -52,24 +52,24 @@ _lock = threading.Lock()
 def held_slots(
     spark: SparkSession, info: SessionInfo, ranks: int, *, name: str, seconds: float
 ) -> Iterator[None]:
-    """Hold the slots of a gang while the block runs; wait for them first, in order of arrival.
+    """Hold the slots of a gang while the block runs; first wait for them, in order of arrival.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     info : SessionInfo
-        Of `spark`. Where it does not know the slots, nothing is counted.
+        Of `spark`. With an unknown number of slots nothing is counted.
     ranks : int
-        How many slots; not more than there are.
+        Number of slots; at most those that Spark has.
     name : str
-        Of the gang, for messages.
+        Name of the gang, for messages.
     seconds : float
-        How long to wait for other gangs of this application.
+        Time to wait for other gangs of this application.
 
     Raises
     ------
     ResourceError
-        ``slots_busy``, naming the gangs that hold them.
+        ``slots_busy``, with the gangs that hold the slots.
     """
     if info.slots is None:
         yield
@@ -114,8 +114,8 @@ def _wait(
             "slots_busy",
             f"{name!r} needs {ranks} task slots at the same time, but {ledger.held} of {slots} "
             f"are held by other gangs: {ledger} (waited {seconds:g} s).",
-            "Let those end, use fewer ranks, raise the slot timeout, or give Spark more executor "
-            "cores.",
+            "Let these gangs end, use fewer ranks, raise the slot timeout, or give Spark more "
+            "executor cores.",
         )
 
 
@@ -124,7 +124,7 @@ def _application(spark: SparkSession) -> str:
 
 
 def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionInfo:
-    """Return what Spark runs on once `ranks` ranks have slots; wait for executors that may come.
+    """Wait until executors have registered slots for `ranks` ranks; return the session's facts.
 
     On a cluster the executors of an application come after its session: in seconds, or in minutes
     where the cluster manager queues them. That it waits is written to the log.
@@ -133,9 +133,9 @@ def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionIn
     ----------
     spark : pyspark.sql.SparkSession
     ranks : int
-        How many.
+        Number of ranks.
     seconds : float
-        How long to wait, from now on.
+        Time to wait.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionIn
     Raises
     ------
     ResourceError
-        ``too_few_slots``: at once where Spark can never have as many, else when the time is over.
+        ``too_few_slots``: at once where Spark can never have as many, else after `seconds`.
     """
     begun = time.monotonic()
     logged = False
@@ -153,7 +153,7 @@ def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionIn
         try:
             return check_slots(spark, ranks)
         except ResourceError as error:
-            most = most_slots(spark)
+            most = max_slots(spark)
             if most is not None and ranks > most:
                 raise
             if time.monotonic() - begun + _POLL_SECONDS > seconds:

@@ -1,4 +1,4 @@
-"""A rank's process that begins from nothing."""
+"""A rank's process in a fresh interpreter."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ class SpawnedChild:
     Parameters
     ----------
     modules : sequence of str
-        Modules that it imports at once.
+        Modules that it imports at its start.
     environment : mapping of str to str
         Its whole environment.
     descriptors : sequence of int
-        Its standard input, its output, its events; closed here when it has them.
+        Its standard input, output and events; closed here once the child has them.
     """
 
     def __init__(
@@ -30,8 +30,8 @@ class SpawnedChild:
     ) -> None:
         source, output, events = descriptors
         try:
-            # A session of its own: what the child starts is killed together with it, and a
-            # Ctrl-C in the driver's terminal reaches it through Spark, in order.
+            # A session of its own: the processes that the child starts are killed with it, and
+            # Ctrl-C in the driver's terminal reaches it through Spark only.
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "sparkml_dist.cluster.rank_main", str(events), *modules],
                 stdin=source,
@@ -51,7 +51,7 @@ class SpawnedChild:
         return self._process.pid
 
     def wait(self, timeout: float | None = None) -> int:
-        """Return the exit code, or minus the signal, once it has ended.
+        """Wait for the process to end; return its exit code, or minus the signal.
 
         Raises
         ------
@@ -64,6 +64,6 @@ class SpawnedChild:
         return self._process.poll()
 
     def kill(self) -> None:
-        """Kill the process and what it has started; no error when it is dead already."""
+        """Kill the process and those it started; no error when it is dead already."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)

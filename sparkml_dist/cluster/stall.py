@@ -1,9 +1,9 @@
-"""Tells when a gang has stopped moving forward, and which rank holds it up.
+"""Detects that a gang no longer advances, and which rank holds it up.
 
-Heartbeats come from a thread, so that a rank which waits in a collective operation, or for a file
-that never comes, is not silent. But it does not advance. Each rank counts its advances
-(`sparkml_dist.cluster.rank_context.RankContext.advance`); when no count of any rank has changed for
-too long, the gang is stalled, and the rank with the lowest count is the one the others wait for.
+Heartbeats come from a thread, so that a rank that waits in a collective operation, or for a file
+that never comes, is not silent, but does not advance. Each rank counts its advances
+(`sparkml_dist.cluster.rank_context.RankContext.advance`); when no rank's count has changed for too
+long, the gang is stalled, and the others wait for the rank with the lowest count.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ __all__ = ["StallWatch"]
 
 
 class StallWatch:
-    """Follows the counts of a gang's ranks.
+    """Follows the advances of a gang's ranks.
 
     Parameters
     ----------
     seconds : float
-        Without an advance of any rank after which the gang is stalled.
+        Time without an advance of any rank after which the gang is stalled.
     clock : callable, optional
         Returns seconds; ``time.monotonic`` by default.
 
     Notes
     -----
-    Nothing is watched before the first advance: a target that never calls ``advance`` may take as
-    long as it likes.
+    Nothing is watched before the first advance: a target that never calls ``advance`` has no time
+    limit.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -39,21 +39,21 @@ class StallWatch:
         self._latest = 0.0
 
     def joined(self, rank: int) -> None:
-        """Count a rank from its start, so that one that never advances is behind the others."""
+        """Start at zero, so that a rank that never advances is behind the others."""
         self._counts.setdefault(rank, (0, ""))
 
     def advanced(self, rank: int, count: int, doing: str) -> None:
-        """Take note of a rank's count and of what it was about to do."""
+        """Record a rank's count and its next step."""
         self._counts[rank] = (count, doing)
         self._latest = self._clock()
 
     def done(self, rank: int) -> None:
-        """Leave a rank that has ended well out of account."""
+        """Ignore a rank that has ended well from now on."""
         self._done.add(rank)
         self._latest = self._clock()
 
     def stalled(self) -> dict[str, Any] | None:
-        """Return the record of the rank that is behind, or None while the gang moves."""
+        """Return the record of the rank that is behind, or None while the gang advances."""
         open_ranks = {r: c for r, c in self._counts.items() if r not in self._done}
         if not any(count for count, _ in self._counts.values()) or not open_ranks:
             return None
@@ -69,7 +69,7 @@ class StallWatch:
             "seconds": idle,
             "count": count,
             "doing": doing,
-            # All wait at the same place: nobody in particular is to blame.
+            # All wait at the same step: no rank in particular is to blame.
             "level": len(open_ranks) > 1 and len({c for c, _ in open_ranks.values()}) == 1,
             "others": {str(r): c for r, (c, _) in sorted(open_ranks.items()) if r != behind},
         }

@@ -1,4 +1,4 @@
-"""Finds the toolkit's own error behind what Spark makes of it on its way from a worker."""
+"""Recovers the library's own error from Spark's exception for a failed task."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _OURS = re.compile(r"sparkml_dist\.errors\.(\w+): \[(\w+)\] ([^\n]*)")
 
 
 def error_of_task(text: str) -> SparkMLDistError | None:
-    """Return the toolkit's error that a worker raised, made anew from the text of its traceback.
+    """Return the library's error that a worker raised, rebuilt from the text of its traceback.
 
     Parameters
     ----------
     text : str
-        The message of Spark's exception, the same from Classic and Connect.
+        Message of Spark's exception; alike under Classic and Connect.
 
     Returns
     -------
@@ -39,7 +39,7 @@ def error_of_task(text: str) -> SparkMLDistError | None:
 
 @contextmanager
 def errors_of_tasks() -> Iterator[None]:
-    """Let what tasks raise reach the caller as it was raised, with Spark's exception as cause."""
+    """Raise the library's errors of tasks as themselves, with Spark's exception as the cause."""
     try:
         yield
     except SparkMLDistError:

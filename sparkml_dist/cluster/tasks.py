@@ -1,4 +1,4 @@
-"""Independent tasks: each does one thing, commits it, and reports metadata only."""
+"""Independent tasks: each does one piece of work, commits it, and returns metadata only."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """What became of one task.
+    """The outcome of one task.
 
     Attributes
     ----------
     index : int
-        Which of the indices that were asked for.
+        Its index, one of those requested.
     result : dict
-        What the task returned; empty when it failed.
+        Return value of the task; empty when it failed.
     error : SparkMLDistError or None
-        Why it failed. Anything but the toolkit's own errors comes as a `TrainingError` whose
-        message has the exception and whose ``trace`` attribute its last lines.
+        Why it failed. An error that is not the library's own becomes a `TrainingError` whose
+        message holds the exception and whose ``trace`` attribute holds the last lines of its trace.
     seconds : float
         Wall time in the worker.
     base_rss, peak_rss : int
@@ -64,21 +64,21 @@ def run_tasks(
 ) -> list[TaskOutcome]:
     """Run ``work(index)`` for each index in a Spark task of its own.
 
-    A failure that may pass (an input/output or memory error, a lost executor) is retried by
-    Spark; any other is final and reported beside the others' results, which stay.
+    Spark retries a failure that may be transient (an input/output or memory error, a lost
+    executor); any other is final and is reported beside the results of the other tasks.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     indices : sequence of int
-        One task each.
+        One task for each.
     work : callable
         Runs in the worker's Python with BLAS and OpenMP capped at the task's cores. Must be
-        idempotent, and commit what it makes; what it returns must be small and JSON.
+        idempotent and commit its results; its return value must be small and JSON.
     description : str
         Shown in the Spark UI and before the progress bar.
     count : callable, optional
-        Returns how many of the tasks have committed, for the progress bar.
+        Returns the number of committed tasks, for the progress bar.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Keeps a task to the cores that it owns."""
+"""Limits a task to the cores that it owns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _VARIABLES = (
 def limit_threads(cores: int) -> Iterator[None]:
     """Cap BLAS, OpenMP and Arrow at `cores` threads while the block runs.
 
-    An oversubscribed OpenMP fit was seen ten times slower than a capped one.
+    An oversubscribed OpenMP fit was measured to be ten times slower than a capped one.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def limit_threads(cores: int) -> Iterator[None]:
     """
     import pyarrow
 
-    for variable in _VARIABLES:  # for libraries that load later
+    for variable in _VARIABLES:  # for libraries that are loaded later
         os.environ[variable] = str(cores)
     pyarrow.set_cpu_count(cores)
     with _controller(len(sys.modules)).limit(limits=cores):
@@ -45,12 +45,12 @@ def limit_threads(cores: int) -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _controller(modules: int) -> ThreadpoolController:  # noqa: ARG001
-    """Return what controls the libraries that are loaded; looking for them takes 20 ms.
+    """Return the controller of the loaded libraries; finding them takes 20 ms.
 
     Parameters
     ----------
     modules : int
-        Modules that are imported: with more of them, there may be more libraries.
+        Number of imported modules: with more modules there may be more libraries.
     """
     from threadpoolctl import ThreadpoolController
 

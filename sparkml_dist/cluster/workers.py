@@ -1,4 +1,4 @@
-"""Whether the Python of Spark's workers fits the driver's: interpreter, packages, memory."""
+"""Checks that the Python of Spark's workers fits the driver's: interpreter, packages, memory."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ def check_workers(
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
-        The session whose workers are looked at.
+        The session whose workers are checked.
     modules : sequence of str
-        Modules that a worker must be able to import, beside the toolkit's own.
+        Modules that a worker must be able to import, beside the library's own.
     memory : int, optional
-        Bytes that each concurrent task is going to need.
+        Bytes that each concurrent task will need.
 
     Raises
     ------
     ResourceError
-        ``worker_python``, ``worker_packages`` or ``worker_memory``, saying what was found where.
+        ``worker_python``, ``worker_packages`` or ``worker_memory``, with the worker's host.
     """
     wanted = frozenset({*_REQUIRED_MODULES, *modules})
     session, known, report = _reports.get(id(spark), (None, frozenset(), {}))
@@ -64,7 +64,7 @@ def check_workers(
         raise ResourceError(
             "worker_memory",
             f"Tasks that run together need {together / 2**20:,.0f} MiB of Python memory, but "
-            f"{_where(report)} has {report['memory'] / 2**20:,.0f} MiB in all.",
+            f"{_where(report)} has {report['memory'] / 2**20:,.0f} MiB.",
             "Lower memory_per_task (more, smaller shards) or run fewer tasks at once.",
         )
 
@@ -88,12 +88,12 @@ def check_modules(modules: Sequence[str]) -> None:
 
 
 def worker_failure(text: str) -> ResourceError | None:
-    """Return the error for a job that failed because of its workers' Python; None if it did not.
+    """Return the error for a job that failed because of its workers' Python, or None.
 
     Parameters
     ----------
     text : str
-        Of the exception that Spark raised.
+        Message of Spark's exception.
     """
     found = re.search(r"PYTHON_VERSION_MISMATCH\]?[^\n]*|ModuleNotFoundError[^\n]*", text)
     if found is None:
@@ -120,20 +120,21 @@ def _refuse_unfit(report: dict[str, Any]) -> None:
     if report["python"] != driver:
         raise ResourceError(
             "worker_python",
-            f"The driver has Python {driver} ({sys.executable}), {_where(report)} another.",
+            f"The driver has Python {driver} ({sys.executable}), but {_where(report)} has another.",
             _INTERPRETER,
         )
     if report["missing"]:
         raise ResourceError(
             "worker_packages",
-            f"There is {_where(report)} that cannot import: {', '.join(report['missing'])}.",
+            f"{_where(report)[0].upper()}{_where(report)[1:]} cannot import: "
+            f"{', '.join(report['missing'])}.",
             _PACKAGES,
         )
 
 
 def _probe(spark: SparkSession, modules: list[str]) -> dict[str, Any]:
-    # Nested, and with its own imports, so that it travels by value: a worker that lacks the
-    # toolkit must still be able to run it and say so.
+    # Nested, with its own imports, so that it is pickled by value: a worker that lacks this
+    # library must still be able to run it and report so.
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         import importlib.util
         import json
@@ -169,7 +170,7 @@ def _probe(spark: SparkSession, modules: list[str]) -> dict[str, Any]:
             raise known from error
         raise ResourceError(
             "worker_not_started",
-            f"A task that only looks at its Python worker failed: {text.splitlines()[0][:300]}",
+            f"A task that only inspects its Python worker failed: {text.splitlines()[0][:300]}",
             "See the executor's log; check PYSPARK_PYTHON and spark.pyspark.python.",
         ) from error
     result: dict[str, Any] = json.loads(rows[0]["report"])

@@ -1,4 +1,4 @@
-"""Reading Parquet files that were adopted as shards without being rewritten."""
+"""Reads Parquet files that were adopted as shards without being rewritten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["AdoptedColumns"]
 
 @dataclass(frozen=True)
 class AdoptedColumns:
-    """The source's own columns, turned into what a block holds.
+    """Converts the source's own columns to the content of a block.
 
     Attributes
     ----------
@@ -34,7 +34,7 @@ class AdoptedColumns:
 
     @classmethod
     def of(cls, manifest: Manifest) -> AdoptedColumns:
-        """Return the reading plan of an adopted data set."""
+        """Return the columns to read from an adopted data set."""
         names = [c.name for c in manifest.schema.columns]
         extra = [manifest.label.column, *manifest.key]
         if manifest.weight:
@@ -65,7 +65,7 @@ class AdoptedColumns:
         if not isinstance(matrix, np.ndarray):
             bits = matrix.data.view(np.int32).astype(np.int64)
             mixed = hash_long(bits, matrix.indices.astype(np.int64))
-            # A sum does not depend on order, and rows of CSR have their indices sorted anyway.
+            # A sum does not depend on the order of the stored values.
             rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
             total = np.zeros(matrix.shape[0], np.uint64)
             np.add.at(total, rows, mixed)
@@ -76,7 +76,7 @@ class AdoptedColumns:
 
 
 def _carried(schema: FeatureSchema, batch: pa.RecordBatch) -> list[pa.Array]:
-    """Return the columns of a batch as `FeatureSchema.transport` would have carried them."""
+    """Return the columns of a batch in the form of `FeatureSchema.transport`."""
     numeric = [c for c in schema.columns if c.kind == "numeric"]
     carried: list[pa.Array] = []
     if numeric:

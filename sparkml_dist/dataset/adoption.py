@@ -1,4 +1,4 @@
-"""Takes Parquet files that are already random as shards, without copying them."""
+"""Adopts Parquet files whose rows are in random order as shards, without copying them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import pyarrow.parquet as pq
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
-from sparkml_dist.dataset.notes import ShardNotes
 from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.reader import read_block
+from sparkml_dist.dataset.shard_counts import ShardCounts
 from sparkml_dist.dataset.survey import survey
 from sparkml_dist.dataset.writer import footer_sha256
 from sparkml_dist.errors import DataError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import check_replaceable
+from sparkml_dist.persistence.saved_folder import check_replaceable
 from sparkml_dist.version import __version__
 
 if TYPE_CHECKING:
@@ -45,16 +45,16 @@ def adopt(
     task: Task = "classification",
     overwrite: bool = False,
 ) -> PartitionedDataset:
-    """Make a partitioned data set of Parquet files that stay where they are.
+    """Make a partitioned data set from Parquet files that stay where they are.
 
-    Each file becomes a shard. That the rows lie in random order, so that each file is a fair
-    sample, is the caller's word: nothing is moved. The files are read once, to be checked.
+    Each file becomes a shard. The caller guarantees that the rows are in random order, so that each
+    file is a fair sample; no row is moved. The files are read once, to check them.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     source : str or path-like
-        Folder of Parquet files: a local path or URI that the driver and all workers see.
+        Folder of Parquet files: a local path or URI that the driver and all workers can read.
     path : str or path-like
         Folder for the manifest.
     label, features, weight, key, categorical, task, overwrite
@@ -80,7 +80,7 @@ def adopt(
         raise StorageError(
             "no_parquet",
             f"There is no Parquet file in {home.location!r}.",
-            "adopt takes a folder of .parquet files; use partition for anything else.",
+            "adopt takes a folder of .parquet files; use partition for other data.",
         )
     known = survey(
         read_parquet(spark, home.spark_path()),
@@ -118,7 +118,7 @@ def adopt(
 
 
 def _inspect(home: Folder, name: str, manifest: Manifest) -> dict[str, Any]:
-    """Check one file and return what its shard's entry needs; one row group at a time."""
+    """Check one file, one row group at a time; return the content of its shard's entry."""
     head, _, tail = name.rpartition("/")
     place = home.child(head) if head else home
     with place.opened(tail) as stream:
@@ -131,7 +131,7 @@ def _inspect(home: Folder, name: str, manifest: Manifest) -> dict[str, Any]:
         file=home.uri(name),
         rows=sum(groups),
         bytes=place.size(tail),
-        block_bytes=8 * values,  # no fewer, to read it with; counted below
+        block_bytes=8 * values,  # an upper bound, for reading; counted exactly below
         sha256=place.sha256(tail),
         footer_sha256=footer_sha256(place, tail),
         row_groups=groups,
@@ -140,9 +140,9 @@ def _inspect(home: Folder, name: str, manifest: Manifest) -> dict[str, Any]:
         manifest.schema, manifest.label, manifest.weight, manifest.key, 0, (info,), (), False
     )
     where = f"one row group of {home.uri(name)!r}"
-    notes = ShardNotes(manifest.schema, len(manifest.label.classes), where)
+    counts = ShardCounts(manifest.schema, len(manifest.label.classes), where)
     for group, rows in enumerate(groups):
         if rows:
             block = read_block(home, probe, [0], row_groups=[group], verify=False)
-            notes.take(block.y, block.X)
-    return {"shard": asdict(notes.added_to(info)), "missing_features": notes.missing_features}
+            counts.add(block.y, block.X)
+    return {"shard": asdict(counts.fill(info)), "missing_features": counts.missing_features}

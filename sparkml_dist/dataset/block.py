@@ -1,4 +1,4 @@
-"""A block: the rows that one learner holds in memory."""
+"""A block: the rows of one or more shards in memory."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Block:
     Attributes
     ----------
     X : ndarray of shape (n, n_features), C-contiguous, or scipy.sparse.csr_matrix
-        Features as float32 (or the type asked for); missing values are NaN.
+        Features as float32 (or the requested type); missing values are NaN.
     y : ndarray of shape (n,)
         int32 class codes, or float64 targets.
     weight : ndarray of float32, shape (n,), or None
         Row weights, when the data set has them.
     key : ndarray of int64, shape (n,)
-        Row keys; bags, folds and hold-outs are functions of them.
+        Row keys; bags, folds and held-out sets are functions of them.
     """
 
     X: Matrix

@@ -1,4 +1,4 @@
-"""Fills a block of known size piece by piece, so that no row is ever held twice."""
+"""Fills a preallocated block piece by piece, so that no row is in memory twice."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["BlockBuilder"]
 
 
 class BlockBuilder:
-    """Takes rows in pieces and gives the block of them all.
+    """Collects rows in pieces into one block.
 
     Parameters
     ----------
@@ -23,17 +23,17 @@ class BlockBuilder:
     width : int
         Features of the block.
     dtype : dtype
-        Of a dense matrix.
+        Type of a dense matrix.
     label_dtype : dtype
     weighted : bool
     capacity : int, optional
-        Makes the matrix sparse, with room for so many stored values. Too much room costs
-        nothing: memory that is never written to is not resident.
+        Makes the matrix sparse, with room for this many stored values. Unused room is free: memory
+        that is never written to is not resident.
 
     Attributes
     ----------
     rows : int
-        Rows taken so far.
+        Rows added so far.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class BlockBuilder:
         self._sparse = capacity is not None
 
     def add(self, label: Any, weight: Any, key: Any) -> slice:
-        """Take the identity of some rows and return where they lie in the block."""
+        """Add label, weight and key of some rows; return their positions in the block."""
         place = slice(self.rows, self.rows + len(label))
         self._y[place], self._key[place] = label, key
         if self._weight is not None:
@@ -70,20 +70,20 @@ class BlockBuilder:
         return place
 
     def dense(self, place: slice) -> npt.NDArray[Any]:
-        """Return the part of the matrix to fill with the rows at `place`, shape (n, width)."""
+        """Return the part of the matrix for the rows at `place`, shape (n, width), to be filled."""
         return self._X[place]
 
     def add_sparse(self, place: slice, matrix: sp.csr_matrix) -> None:
-        """Take the features of the rows at `place`.
+        """Add the features of the rows at `place`.
 
         Raises
         ------
         BufferError
-            When there is no room for so many stored values.
+            There is no room for all stored values.
         """
         end = self._stored + matrix.nnz
         if end > len(self._data):
-            raise BufferError(f"more than the {len(self._data):,} values of the manifest")
+            raise BufferError(f"more stored values than the {len(self._data):,} of the manifest")
         self._data[self._stored : end] = matrix.data
         self._indices[self._stored : end] = matrix.indices
         self._indptr[place.start + 1 : place.stop + 1] = matrix.indptr[1:]
@@ -91,7 +91,7 @@ class BlockBuilder:
         self._stored = end
 
     def block(self) -> Block:
-        """Return the block; all its rows must have been taken."""
+        """Return the block; all its rows must have been added."""
         X: Any
         if self._sparse:
             stored = slice(self._stored)

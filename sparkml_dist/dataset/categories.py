@@ -1,8 +1,8 @@
-"""Categories are texts, and each has one spelling whatever the source.
+"""Categories are texts in a canonical form, which does not depend on the source.
 
-A text file has ``1.0`` where a table had gaps once and ``1`` where it had none, columns of doubles
-and decimals have ``1.0`` and ``1.00``, and pandas writes ``True`` where Spark writes ``true``. All
-else is told apart as it stands: blanks, upper and lower case, forms of Unicode, leading zeros.
+A text file has ``1.0`` for integers in a column that once had gaps, and ``1`` otherwise; doubles
+and decimals give ``1.0`` and ``1.00``; pandas writes ``True`` where Spark writes ``true``. These
+are made equal. All else distinguishes categories: blanks, case, Unicode forms, leading zeros.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ import pyarrow.compute as pc
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-__all__ = ["category_codes", "category_column", "category_list", "category_texts", "spelled"]
+__all__ = ["canonical", "category_codes", "category_column", "category_list", "category_texts"]
 
-# The same patterns serve Python's re and Spark's SQL.
+# The same patterns are used by Python's re and by Spark's SQL.
 _TRUTH = r"^(True|TRUE|False|FALSE)$"
 _WHOLE = r"^(-?(?:0|[1-9][0-9]*))(?:\.0+)?$"
-# Java's doubles from ten millions on and below a thousandth, and its decimals of nothing.
+# Java's doubles from ten million up and below a thousandth, and its decimals equal to zero.
 _EXPONENT = r"^-?(?:[0-9]\.[0-9]+|0)E-?[0-9]{1,2}$"
 _LARGE = r"^-?(?:[0-9]\.[0-9]+E[0-9]{1,2}|0E-?[0-9]{1,2})$"
 
 
-def spelled(text: str) -> str:
-    """Return the one spelling of a category."""
+def canonical(text: str) -> str:
+    """Return the canonical form of a category."""
     if re.fullmatch(_TRUTH, text):
         return text.lower()
     if whole := re.fullmatch(_WHOLE, text):
@@ -42,12 +42,12 @@ def spelled(text: str) -> str:
 
 
 def category_list(texts: Iterable[str]) -> tuple[str, ...]:
-    """Return the categories behind texts: one spelling of each, sorted."""
-    return tuple(sorted(set(map(spelled, texts))))
+    """Return the sorted distinct categories of texts, in canonical form."""
+    return tuple(sorted(set(map(canonical, texts))))
 
 
 def category_texts(values: Iterable[Any]) -> pa.Array:
-    """Return Python's values (None and NaN are missing) as texts of categories."""
+    """Return Python values as texts of categories; None and NaN are missing."""
     return pa.array([_text(value) for value in values], pa.string())
 
 
@@ -57,19 +57,19 @@ def _text(value: Any) -> str | None:
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, float | np.floating) and float(value).is_integer():
-        return str(int(value))  # pandas makes floats of integers with gaps
+        return str(int(value))  # pandas turns integers with gaps into floats
     return str(value)
 
 
 def category_codes(texts: pa.Array, categories: Sequence[str]) -> pa.Array:
-    """Return the position of each text's category, null for what is missing or not in the list.
+    """Return the position of each text's category; null for missing and unknown categories.
 
     Parameters
     ----------
     texts : pyarrow.Array of string, shape (n,)
-        In any spelling.
+        In any form.
     categories : sequence of str
-        As `category_list` gives them.
+        As `category_list` returns them.
 
     Returns
     -------
@@ -80,13 +80,13 @@ def category_codes(texts: pa.Array, categories: Sequence[str]) -> pa.Array:
         return codes
     place = {category: i for i, category in enumerate(categories)}
     found = texts.cast(pa.binary()).dictionary_encode()
-    # Bytes that are no text are no category either.
+    # Invalid UTF-8 is not in the list either.
     words = [word.decode(errors="surrogateescape") for word in found.dictionary.to_pylist()]
-    return pa.array([place.get(spelled(word)) for word in words], pa.int32()).take(found.indices)
+    return pa.array([place.get(canonical(word)) for word in words], pa.int32()).take(found.indices)
 
 
 def category_column(text: Column) -> Column:
-    """Return texts of categories, a column of strings, in their one spelling."""
+    """Return a string column of categories in canonical form."""
     from pyspark.sql import functions as F
 
     whole = F.regexp_extract(text, _WHOLE, 1)

@@ -1,4 +1,4 @@
-"""Columns of a DataFrame by name, as Spark compares names: mostly without upper and lower case."""
+"""Columns of a DataFrame by name, compared as Spark does: case-insensitively by default."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _MADE = "_sparkml_dist_made"
 
 
 def refuse_ambiguous(df: DataFrame, names: Iterable[str]) -> None:
-    """Raise where Spark could not tell which column of `df` one of `names` means.
+    """Raise where one of `names` could mean several columns of `df`.
 
-    Columns that nobody names may be called alike: a join makes such tables.
+    Other columns may share a name: a join makes such tables.
 
     Raises
     ------
@@ -31,25 +31,25 @@ def refuse_ambiguous(df: DataFrame, names: Iterable[str]) -> None:
         if number[name.casefold()] < 2:
             continue
         alike = [column for column in df.columns if column.casefold() == name.casefold()]
-        if _tells_case(df) and alike.count(name) == 1:
+        if _is_case_sensitive(df) and alike.count(name) == 1:
             continue
         raise DataError(
             "duplicate_columns",
-            f"Two columns are named alike: {alike[0]!r} and {alike[1]!r}.",
-            "Rename one of them, or drop it; Spark does not tell upper from lower case.",
+            f"Two columns have the same name to Spark: {alike[0]!r} and {alike[1]!r}.",
+            "Rename or drop one of them; Spark ignores upper and lower case.",
         )
 
 
 def check_outputs(df: DataFrame, outputs: Iterable[str], label: str = "") -> None:
-    """Raise unless columns of these names can be added to `df`.
+    """Raise unless a model can add columns of these names to `df`.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     outputs : iterable of str
-        Columns that a model adds; those that are there already are replaced.
+        Columns that a model adds; existing ones are replaced.
     label : str, optional
-        The model's label column, which must not be.
+        The model's label column, which must not be replaced.
 
     Raises
     ------
@@ -61,14 +61,14 @@ def check_outputs(df: DataFrame, outputs: Iterable[str], label: str = "") -> Non
         if name.casefold() in seen:
             raise ConfigurationError(
                 "output_column_taken",
-                f"Two output columns are named alike: {seen[name.casefold()]!r} and {name!r}.",
-                "Give each a name of its own.",
+                f"Two output columns have the same name: {seen[name.casefold()]!r} and {name!r}.",
+                "Give each output a name of its own.",
             )
         seen[name.casefold()] = name
     if label.casefold() in seen and label in df.columns:
         raise ConfigurationError(
             "output_column_taken",
-            f"The output column {seen[label.casefold()]!r} would take the place of the label "
+            f"The output column {seen[label.casefold()]!r} would replace the label column "
             f"{label!r}.",
             "Set predictionCol, or the Param of that output, to another name.",
         )
@@ -77,34 +77,34 @@ def check_outputs(df: DataFrame, outputs: Iterable[str], label: str = "") -> Non
 def with_outputs(
     df: DataFrame, outputs: Mapping[str, Column], *, temporary: Iterable[str] = ()
 ) -> DataFrame:
-    """Return `df` with the outputs of a model behind its own columns.
+    """Return `df` with a model's outputs after its own columns.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     outputs : mapping of str to pyspark.sql.Column
-        Made of `temporary` columns. Each takes the place of the columns that Spark finds by its
-        name, as `DataFrame.withColumn` has it.
+        Computed from `temporary` columns. Each replaces the columns that Spark finds by its name,
+        as in `DataFrame.withColumn`.
     temporary : iterable of str
         Columns of `df` that are dropped.
 
     Returns
     -------
     pyspark.sql.DataFrame
-        Columns that are called alike, as a join makes them, stay as they are.
+        Other columns that share a name, as after a join, stay.
     """
     added = [column.alias(name) for name, column in outputs.items()]
-    # Dropping takes names that occur twice, or not at all, and compares them as Spark does.
+    # `drop` accepts names that occur twice or not at all, and compares names as Spark does.
     return df.drop(*outputs).select("*", *added).drop(*temporary)
 
 
 def with_output(df: DataFrame, name: str, made: Column) -> DataFrame:
-    """Return `df` with one output, made of its columns, as `with_outputs` adds it."""
+    """Return `df` with one output column, computed from its columns; see `with_outputs`."""
     from pyspark.sql import functions as F
 
     with_made = df.select("*", made.alias(_MADE))
     return with_outputs(with_made, {name: F.col(_MADE)}, temporary=[_MADE])
 
 
-def _tells_case(df: DataFrame) -> bool:
+def _is_case_sensitive(df: DataFrame) -> bool:
     return str(df.sparkSession.conf.get("spark.sql.caseSensitive")).lower() == "true"

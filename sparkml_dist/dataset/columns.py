@@ -1,4 +1,4 @@
-"""Which columns are features, label, weight and key: settled before any job runs."""
+"""Assigns the roles of columns (features, label, weight, key) before any job runs."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 __all__ = ["ColumnPlan", "FeatureSource", "match_columns", "resolve_columns"]
 
 Task = Literal["classification", "regression"]
-_BIGINT_DIGITS = 18  # so many a bigint holds, whichever they are
+_BIGINT_DIGITS = 18  # a bigint holds every number of this many digits
 
 SourceKind = Literal["numeric", "categorical", "array", "vector", "struct"]
 
 
 @dataclass(frozen=True)
 class FeatureSource:
-    """A feature column as the DataFrame's schema shows it, its width not yet known."""
+    """A feature column of a DataFrame's schema; its width is not known yet."""
 
     name: str
     kind: SourceKind
@@ -64,7 +64,7 @@ def resolve_columns(
     categorical: Sequence[str] = (),
     task: Task = "classification",
 ) -> ColumnPlan:
-    """Give each column its role, from the schema alone.
+    """Assign each column its role, from the schema alone.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def resolve_columns(
     weight : str, optional
         Column of row weights.
     key : str or sequence of str, optional
-        Columns that identify a row, or a group of rows that must stay on one side of a split.
+        Columns that identify a row, or a group of rows that a split keeps together.
     categorical : sequence of str
         Names or patterns of feature columns that hold categories.
     task : {"classification", "regression"}
@@ -124,7 +124,7 @@ def resolve_columns(
     if not chosen:
         raise DataError(
             "no_features",
-            "No feature column is left beside the label, weight and key.",
+            "No feature column is left besides the label, weight and key.",
             f"Columns are: {', '.join(types)}.",
         )
     refuse_ambiguous(df, [*chosen, label, *keys, *([weight] if weight else [])])
@@ -206,7 +206,7 @@ def _source(name: str, kind: DataType, schema: StructType, categorical: bool) ->
         raise DataError(
             "non_numeric_feature",
             f"The feature column {name!r} holds strings.",
-            f"Name it as categorical (categorical=[{name!r}], --categorical {name}), cast it to a "
+            f"List it as categorical (categorical=[{name!r}], --categorical {name}), cast it to a "
             "number, or leave it out of the features.",
         )
     raise DataError(
@@ -218,7 +218,7 @@ def _source(name: str, kind: DataType, schema: StructType, categorical: bool) ->
 
 
 def _attribute_names(metadata: dict[str, Any]) -> tuple[str, ...]:
-    """Return the names that Spark ML's attributes give to a vector's slots, if they give all."""
+    """Return the names in a vector's ML attributes; empty unless every slot has one."""
     attributes = metadata.get("ml_attr", {}).get("attrs", {})
     slots = [a for group in attributes.values() for a in group]
     if not slots or any("name" not in a for a in slots):

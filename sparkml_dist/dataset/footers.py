@@ -1,4 +1,4 @@
-"""Parsed footers of Parquet files, kept within a number of bytes."""
+"""A cache of parsed Parquet footers, bounded in bytes."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ import pyarrow.parquet as pq
 
 __all__ = ["Footers"]
 
-# What a parsed footer takes for each column of each row group, about; pyarrow does not tell.
+# Estimate of a parsed footer's bytes per column and row group; pyarrow does not report it.
 _CHUNK_BYTES = 900
 
 
 class Footers:
-    """Keeps the footers that were parsed last, so that a file is not parsed for each row group.
+    """Caches parsed footers, so that a file is not parsed again for each of its row groups.
 
-    Parsing one takes as long as reading a few hundred rows. All footers of a large data set would
-    weigh more than the rows that a training holds, and grow with the data.
+    Parsing a footer takes as long as reading a few hundred rows. All footers of a large data set
+    would take more memory than the rows in use, and grow with the data.
 
     Parameters
     ----------
     most_bytes : int, default=1 MiB
-        Bytes that the footers may have between them, as they lie in memory; a larger one is not
-        kept.
+        Most bytes of all footers together, in memory; a larger footer is not cached.
 
     Notes
     -----
@@ -36,12 +35,12 @@ class Footers:
         self._lock = threading.Lock()
 
     def get(self, key: object) -> pq.FileMetaData | None:
-        """Return the footer that was kept under a key; None where there is none."""
+        """Return the footer of a key, or None."""
         with self._lock:
             return self._kept.get(key)
 
     def keep(self, key: object, footer: pq.FileMetaData) -> None:
-        """Keep a footer, and drop the oldest ones until there is room for it."""
+        """Add a footer; remove the oldest ones until it fits."""
         size = footer_bytes(footer)
         with self._lock:
             if key in self._kept or size > self._most:
@@ -53,5 +52,5 @@ class Footers:
 
 
 def footer_bytes(footer: pq.FileMetaData) -> int:
-    """Return about how many bytes a parsed footer takes in memory."""
+    """Return an estimate of a parsed footer's bytes in memory."""
     return _CHUNK_BYTES * max(1, footer.num_columns * footer.num_row_groups)

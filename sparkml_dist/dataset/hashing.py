@@ -1,8 +1,8 @@
-"""Row keys and the random draws that are functions of them.
+"""Row keys and random draws that are functions of them.
 
-A draw must come out the same after a retry, a recompute or a resume, in Spark and in numpy.
-Both sides therefore use XXH64 (Yann Collet, https://github.com/Cyan4973/xxHash) of 64-bit
-integers, chained as Spark's ``xxhash64`` chains its arguments.
+A draw must be the same after a retry, a recomputation or a resume, in Spark and in numpy. Both
+therefore use XXH64 (Yann Collet, https://github.com/Cyan4973/xxHash) of 64-bit integers, chained as
+Spark's ``xxhash64`` chains its arguments.
 """
 
 from __future__ import annotations
@@ -45,14 +45,14 @@ def hash_long(values: npt.ArrayLike, seed: npt.ArrayLike) -> UInt64Array:
     Parameters
     ----------
     values : array-like of int, shape (n,) or scalar
-        What to hash; eight bytes each, little endian.
+        Values to hash; eight bytes each, little endian.
     seed : array-like of int, shape (n,) or scalar
         Seed of each hash.
 
     Returns
     -------
     ndarray of uint64, shape (n,)
-        The hashes; ``.view(np.int64)`` are the signed numbers that Spark shows.
+        The hashes; ``.view(np.int64)`` gives Spark's signed numbers.
     """
     with np.errstate(over="ignore"):
         x = np.atleast_1d(_as_bits(values))
@@ -65,7 +65,7 @@ def hash_long(values: npt.ArrayLike, seed: npt.ArrayLike) -> UInt64Array:
 
 
 def xxhash64(*parts: npt.ArrayLike) -> UInt64Array:
-    """Return what Spark's ``xxhash64(*columns)`` gives for columns of type long."""
+    """Return the value of Spark's ``xxhash64(*columns)`` for columns of type long."""
     h: npt.ArrayLike = _SPARK_SEED
     for part in parts:
         h = hash_long(part, h)
@@ -73,7 +73,7 @@ def xxhash64(*parts: npt.ArrayLike) -> UInt64Array:
 
 
 def salt(purpose: str) -> int:
-    """Return a 63-bit number for `purpose`, so that draws for different ends are independent."""
+    """Return a 63-bit number for `purpose`; draws for different purposes are independent."""
     data = purpose.encode().ljust((len(purpose) // 8 + 1) * 8, b"\0")
     words = np.frombuffer(data, dtype="<i8")
     h: npt.ArrayLike = _SPARK_SEED
@@ -92,9 +92,9 @@ def uniform(key: npt.ArrayLike, seed: int, purpose: str, index: int = 0) -> npt.
     seed : int
         The run's seed.
     purpose : str
-        What the draw is for (``"bag"``, ``"fold"``, …).
+        Purpose of the draw (``"bag"``, ``"fold"``, …).
     index : int, default=0
-        Which draw of that purpose, for example the ensemble member.
+        Number of the draw for that purpose, for example the ensemble member.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def uniform(key: npt.ArrayLike, seed: int, purpose: str, index: int = 0) -> npt.
 
 
 def spark_uniform(key: Column, seed: int, purpose: str, index: int = 0) -> Column:
-    """Return `uniform` as a Spark column of doubles; equal to it to the last bit."""
+    """Return `uniform` as a Spark column of doubles, equal to the bit."""
     from pyspark.sql import functions as F
 
     h = F.xxhash64(

@@ -39,10 +39,9 @@ _SPARK_TYPES: dict[str, str] = {
 
 
 def by_position(classes: Sequence[Any]) -> bool:
-    """Tell whether ``prediction`` is a class's position, as no double is the class itself.
+    """Tell whether ``prediction`` is the position of a class, since doubles cannot hold the class.
 
-    So it is for strings and booleans, and where a whole number is beyond what doubles can tell
-    apart (2**53).
+    True for strings, booleans, and integers beyond 2**53 that doubles cannot represent.
     """
     return any(
         isinstance(c, str | bool) or (isinstance(c, int) and int(float(c)) != c) for c in classes
@@ -50,11 +49,11 @@ def by_position(classes: Sequence[Any]) -> bool:
 
 
 def class_column(name: str, kind: LabelKind) -> Column:
-    """Return a label column of a DataFrame in the type that the class list has."""
+    """Return a label column of a DataFrame in the type of the class list."""
     from pyspark.sql import functions as F
 
     values = F.col(quoted([name])[0]).cast(_SPARK_TYPES[kind])
-    # A sum is never -0.0, which is the class 0.0 to whoever compares numbers and not bytes.
+    # Adding 0.0 turns -0.0 into 0.0: Spark's grouping would keep them apart by their bytes.
     return values + F.lit(0.0) if _SPARK_TYPES[kind] == "double" else values
 
 
@@ -67,7 +66,7 @@ class Label:
     column : str
         Name of the column.
     kind : {"integer", "number", "string", "boolean", "target"}
-        What the column holds; ``"target"`` is the real-valued target of a regression.
+        Type of the column; ``"target"`` is the real-valued target of a regression.
     classes : tuple
         All classes, sorted; a row's *code* is its class's position here. Empty for ``"target"``.
     """
@@ -87,7 +86,7 @@ class Label:
         Parameters
         ----------
         values : pyarrow.Array, shape (n,)
-            Labels as the column holds them.
+            Labels in the column's type.
 
         Returns
         -------
@@ -109,23 +108,22 @@ class Label:
         if self.is_regression:
             return values.to_numpy(zero_copy_only=False)
         if self.kind == "number":
-            values = pc.add(values, 0.0)  # -0.0 is no class of its own
+            values = pc.add(values, 0.0)  # -0.0 is the class 0.0
         codes = pc.index_in(values, value_set=self.class_array())
         if codes.null_count:
-            stranger = values.filter(pc.is_null(codes))[0].as_py()
+            unknown = values.filter(pc.is_null(codes))[0].as_py()
             raise DataError(
                 "rows_changed",
-                f"The label column {self.column!r} holds {stranger!r}, which is not one of the "
+                f"The label column {self.column!r} holds {unknown!r}, which is not one of the "
                 f"{len(self.classes)} classes.",
-                "The data changed while it was read; cut it anew.",
+                "The data changed while it was read; partition it again.",
             )
         return codes.to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
 
     def class_values(self) -> npt.NDArray[np.float64]:
-        """Return what ``prediction`` is for each code, shape (n_classes,).
+        """Return the value of ``prediction`` for each code, shape (n_classes,).
 
-        The class itself for numeric labels, its position where no double is the class: see
-        `by_position`.
+        The class itself for numeric labels, or its position; see `by_position`.
         """
         if by_position(self.classes):
             return np.arange(len(self.classes), dtype=np.float64)
@@ -133,9 +131,9 @@ class Label:
 
     @property
     def predicted_type(self) -> str | None:
-        """Spark's type of ``predictedLabel``; None where ``prediction`` says it all.
+        """Spark's type of ``predictedLabel``; None where there is no such column.
 
-        Strings and whole numbers whose ``prediction`` is a position have the column.
+        Strings, and integers whose ``prediction`` is a position, have it.
         """
         if self.kind in ("string", "integer") and by_position(self.classes):
             return _SPARK_TYPES[self.kind]
@@ -151,12 +149,12 @@ class Label:
         return tuple(sorted(v + 0.0 if isinstance(v, float) else v for v in values))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the label as it stands in a manifest."""
+        """Return the label's entry in a manifest."""
         return {"column": self.column, "kind": self.kind, "classes": list(self.classes)}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> Label:
-        """Return the label that `to_dict` described; raises KeyError, TypeError or ValueError."""
+        """Return the label of an entry; raise KeyError, TypeError or ValueError for others."""
         kind = one_of(value["kind"], "kind", get_args(LabelKind))
         classes = tuple(items(value["classes"], "classes"))
         label = cls(text(value["column"], "column"), kind, classes)

@@ -1,4 +1,4 @@
-"""The manifest of a partitioned data set: everything about it that is not a row."""
+"""The manifest of a partitioned data set: all its metadata."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.checksums import check_document, reading_fields, with_checksum
 from sparkml_dist.persistence.fields import checksum, items, natural, text, whole
 from sparkml_dist.persistence.filesystem import Folder, is_uri
 from sparkml_dist.persistence.names import check_names
-from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
 __all__ = ["MANIFEST", "PROTOCOL", "Manifest", "ShardInfo"]
 
@@ -20,8 +20,8 @@ MANIFEST = "manifest.json"
 FORMAT = "sparkml_dist.dataset"
 PROTOCOL = 1
 
-# What a file may become in memory: rows that are equal take next to nothing in Parquet, but not so
-# little that a manifest can ask for any number of them.
+# Bounds of a file's size in memory. Equal rows take almost no bytes in Parquet, but a manifest must
+# not be able to request unbounded memory.
 _ROOM = 1 << 30
 _RATIO = 1000
 
@@ -40,11 +40,11 @@ class ShardInfo:
     bytes : int
         Size of the file.
     block_bytes : int
-        Size of the whole shard as a float32 block in memory.
+        Bytes of the whole shard as a float32 block in memory.
     sha256 : str
-        Of the whole file.
+        Checksum of the whole file.
     footer_sha256 : str
-        Of the Parquet footer, which is checked at every reading; the pages carry checksums.
+        Checksum of the Parquet footer, checked at every reading; the pages have checksums.
     row_groups : tuple of int
         Rows of each Parquet row group.
     class_rows : tuple of int
@@ -66,7 +66,7 @@ class ShardInfo:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ShardInfo:
-        """Return the entry that JSON holds."""
+        """Return the shard of a manifest's entry; raise KeyError, TypeError or ValueError."""
         counts = ("index", "rows", "bytes", "block_bytes", "missing")
         shard = cls(
             **{
@@ -79,15 +79,15 @@ class ShardInfo:
             }
         )
         if sum(shard.row_groups) != shard.rows:
-            raise TypeError(f"the row groups of shard {shard.index} have other rows than the shard")
+            raise TypeError(f"the row groups of shard {shard.index} do not add up to its rows")
         if shard.class_rows and sum(shard.class_rows) != shard.rows:
-            raise TypeError(f"the classes of shard {shard.index} have other rows than the shard")
+            raise TypeError(f"the classes of shard {shard.index} do not add up to its rows")
         return shard
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What a partitioned data set holds.
+    """The metadata of a partitioned data set.
 
     Attributes
     ----------
@@ -102,8 +102,7 @@ class Manifest:
     missing_features : tuple of int
         Positions of the features with at least one NaN.
     encoded : bool
-        True when shards hold the toolkit's own columns; False when the source's files were
-        adopted as they are.
+        True when shards have this library's own columns; False for adopted files of the source.
     library_version : str
     """
 
@@ -124,7 +123,7 @@ class Manifest:
 
     @property
     def content_sha256(self) -> str:
-        """Hash of all shards' hashes: equal for data sets with equal content."""
+        """Hash of the checksums of all shards; equal for data sets with equal content."""
         return hashlib.sha256("\n".join(s.sha256 for s in self.shards).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
@@ -146,8 +145,8 @@ class Manifest:
         }
 
     def write(self, folder: Folder) -> None:
-        """Write the manifest; from this moment the data set exists."""
-        folder.write_json(MANIFEST, sealed(self.to_dict()))
+        """Write the manifest; it makes the data set exist."""
+        folder.write_json(MANIFEST, with_checksum(self.to_dict()))
 
     @classmethod
     def read(cls, folder: Folder, *, adopted: bool = False) -> Manifest:
@@ -157,7 +156,7 @@ class Manifest:
         ----------
         folder : Folder
         adopted : bool, default=False
-            Whether its files may lie anywhere: those of an adopted data set do.
+            Whether files may be outside the folder, as in an adopted data set.
 
         Raises
         ------
@@ -169,11 +168,11 @@ class Manifest:
             raise StorageError(
                 "not_a_dataset",
                 f"There is no partitioned data set in {folder.location!r}.",
-                "Cut one with sparkml_dist.partition(df, path, label=…).",
+                "Create one with sparkml_dist.partition(df, path, label=…).",
             )
         value = folder.read_json(MANIFEST)
-        check_sealed(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
-        with reading_fields(folder.uri(MANIFEST), "Cut the data set anew."):
+        check_document(value, FORMAT, PROTOCOL, folder.uri(MANIFEST))
+        with reading_fields(folder.uri(MANIFEST), "Partition the data again."):
             weight, encoded = value["weight"], value["encoded"]
             if type(encoded) is not bool:
                 raise TypeError(f"encoded must be true or false. Got {encoded!r}")
@@ -199,23 +198,23 @@ class Manifest:
 
 
 def _check_shard(shard: ShardInfo, position: int, manifest: Manifest) -> None:
-    """Raise unless a shard's file can hold what it is said to hold."""
+    """Raise unless a shard's file can hold the rows of its entry."""
     if shard.index != position:
-        raise TypeError(f"shard {shard.index} stands in place {position}")
+        raise TypeError(f"shard {shard.index} is at position {position}")
     if len(shard.class_rows) not in (0, len(manifest.label.classes)):
-        raise TypeError(f"shard {position} counts other classes than there are")
+        raise TypeError(f"shard {position} counts other classes than the label has")
     values = max(shard.block_bytes, 4 * shard.rows)
     if manifest.schema.layout != "sparse":
         values = max(values, 4 * shard.rows * manifest.schema.n_features)
     if values > _ROOM + _RATIO * shard.bytes:
         raise TypeError(
-            f"shard {position} is said to hold {shard.rows:,} rows, {values:,} bytes in memory, in "
-            f"a file of {shard.bytes:,} bytes"
+            f"shard {position} claims {shard.rows:,} rows, {values:,} bytes in memory, in a file "
+            f"of {shard.bytes:,} bytes"
         )
 
 
 def _check_places(manifest: Manifest, folder: Folder, *, adopted: bool) -> None:
-    """Raise unless the files of a data set lie where they may."""
+    """Raise unless the files of a data set are where they may be."""
     inside = [s.file for s in manifest.shards if manifest.encoded or not _is_absolute(s.file)]
     check_names(inside, folder)
     if len(inside) == len(manifest.shards):
@@ -223,9 +222,9 @@ def _check_places(manifest: Manifest, folder: Folder, *, adopted: bool) -> None:
     if not adopted:
         raise StorageError(
             "adopted_elsewhere",
-            f"The data set in {folder.location!r} is made of files that lie elsewhere, such as "
+            f"The data set in {folder.location!r} has files outside its folder, such as "
             f"{next(s.file for s in manifest.shards if s.file not in inside)!r}.",
-            "If you adopted them, or trust who did, open it with "
+            "If you adopted them, or trust whoever did, open it with "
             "open_partitioned(path, adopted=True).",
         )
     for shard in manifest.shards:
@@ -233,7 +232,7 @@ def _check_places(manifest: Manifest, folder: Folder, *, adopted: bool) -> None:
             raise StorageError(
                 "name_outside_folder",
                 f"The manifest in {folder.location!r} names the file {shard.file!r}.",
-                "adopt names whole places, without '..'. It was altered; adopt the files again.",
+                "adopt writes full paths, without '..'. It was altered; adopt the files again.",
             )
 
 

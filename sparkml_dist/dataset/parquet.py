@@ -1,4 +1,4 @@
-"""Parquet as others write it: times in nanoseconds, which Spark refuses to read."""
+"""Reads Parquet, including timestamps in nanoseconds, which Spark refuses."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ _AS_LONG = "spark.sql.legacy.parquet.nanosAsLong"
 
 
 def read_parquet(spark: SparkSession, uri: str) -> DataFrame:
-    """Read Parquet as Spark does, and columns of times in nanoseconds as timestamps.
+    """Read Parquet as Spark does, with timestamps in nanoseconds as Spark's timestamps.
 
-    Pandas and Arrow write such columns. They become timestamps of Spark's resolution,
-    microseconds, with or without a zone as they were; nested ones stay whole numbers.
+    Pandas and Arrow write such columns. They become timestamps in microseconds, Spark's
+    resolution, with or without a time zone as before; nested ones become integers.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
-        Classic or Connect. Its settings are as before when this returns.
+        Classic or Connect. Its settings are unchanged afterwards.
     uri : str
         File, folder or pattern.
 
     Raises
     ------
     Exception
-        What Spark raises where the files are missing or no Parquet.
+        Spark's own errors for missing files or files that are not Parquet.
     """
     try:
         df = spark.read.parquet(uri)
-        _ = df.schema  # under Connect, this is where the files are looked at
+        _ = df.schema  # under Connect, the files are read here
         return df
     except Exception as error:
         if "NANOS" not in str(error):
@@ -55,7 +55,7 @@ def read_parquet(spark: SparkSession, uri: str) -> DataFrame:
 def _read_with_nanoseconds(spark: SparkSession, uri: str) -> DataFrame:
     with _nanoseconds_as_numbers(spark):
         schema = spark.read.parquet(uri).schema
-    # A type that is given is not refused, whatever the session's setting is when a job runs.
+    # With an explicit schema Spark accepts the files, even with the setting restored.
     df = spark.read.schema(schema).parquet(uri)
     zoned = _nanosecond_columns(df)
     expressions = []
@@ -83,16 +83,16 @@ def _nanoseconds_as_numbers(spark: SparkSession) -> Iterator[None]:
 
 
 def _nanosecond_columns(df: DataFrame) -> dict[str, bool]:
-    """Return the columns of times in nanoseconds, and whether they have a zone.
+    """Return the columns of timestamps in nanoseconds, and whether they have a time zone.
 
-    Spark's schema does not tell them from whole numbers; the footer of a file does.
+    Spark's schema has them as integers; the footer of a file has their types.
     """
     try:
         file = Folder.at(df.inputFiles()[0])
         with file.filesystem.open_input_file(file.path()) as stream:
             schema = pq.read_schema(stream)
     except (SparkMLDistError, OSError, pa.ArrowException) as error:
-        _logger.warning("times in nanoseconds are read as whole numbers: %s", error)
+        _logger.warning("timestamps in nanoseconds are read as integers: %s", error)
         return {}
     return {
         field.name: field.type.tz is not None

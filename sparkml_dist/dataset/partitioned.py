@@ -22,12 +22,12 @@ __all__ = ["PartitionedDataset", "open_partitioned"]
 
 @dataclass(frozen=True)
 class PartitionedDataset:
-    """Shards that are each a fair random sample of the whole; small enough to travel in closures.
+    """Shards that are each a fair random sample of the whole; small enough to be pickled.
 
     Attributes
     ----------
     folder : Folder
-        Where the manifest lies.
+        Folder of the manifest.
     manifest : Manifest
 
     Examples
@@ -48,7 +48,7 @@ class PartitionedDataset:
 
     @property
     def schema(self) -> FeatureSchema:
-        """How columns become features."""
+        """The columns and their encoding as features."""
         return self.manifest.schema
 
     @property
@@ -73,7 +73,7 @@ class PartitionedDataset:
 
     @property
     def n_features(self) -> int:
-        """Features in a row."""
+        """Number of features of a row."""
         return self.manifest.schema.n_features
 
     @property
@@ -90,16 +90,16 @@ class PartitionedDataset:
         dtype: npt.DTypeLike = np.float32,
         verify: bool = True,
     ) -> Block:
-        """Read one shard, several, or some row groups of one, into memory.
+        """Read one shard, several shards, or row groups of one shard into memory.
 
         Parameters
         ----------
         shard : int or sequence of int
-            Which shards.
+            Shards to read.
         row_groups : sequence of int, optional
-            Which row groups of the one shard named; all by default.
+            Row groups of a single shard; all by default.
         features : sequence of int, optional
-            Which features, in which order; all by default.
+            Features to read, in this order; all by default.
         dtype : dtype, default=float32
             Type of a dense matrix.
         verify : bool, default=True
@@ -113,7 +113,7 @@ class PartitionedDataset:
         Raises
         ------
         StorageError
-            When a shard is missing, cut or altered.
+            A shard is missing, truncated or altered.
         """
         shards = [shard] if isinstance(shard, int | np.integer) else list(shard)
         return read_block(
@@ -127,7 +127,7 @@ class PartitionedDataset:
         )
 
     def verify(self) -> None:
-        """Read every byte of every shard and compare its SHA-256 with the manifest.
+        """Read every byte of every shard and compare its SHA-256 checksum with the manifest.
 
         Raises
         ------
@@ -139,8 +139,8 @@ class PartitionedDataset:
             if home.sha256(name) != info.sha256:
                 raise StorageError(
                     "file_altered",
-                    f"Shard {info.index} ({home.uri(name)!r}) does not match its SHA-256.",
-                    "Restore the file, or cut the data set anew.",
+                    f"Shard {info.index} ({home.uri(name)!r}) does not match its SHA-256 checksum.",
+                    "Restore the file, or partition the data again.",
                 )
 
     def __repr__(self) -> str:
@@ -159,8 +159,8 @@ def open_partitioned(path: str | os.PathLike[str], *, adopted: bool = False) -> 
     path : str or path-like
         Local path or URI.
     adopted : bool, default=False
-        Whether its files may lie outside of its folder, as those that `adopt` took do. What the
-        manifest names is then read, wherever it is: say so for data sets of your own only.
+        Whether files may be outside the folder, as those of `adopt` are. The files that the
+        manifest names are then read from anywhere: use it for your own data sets only.
 
     Returns
     -------
@@ -169,8 +169,8 @@ def open_partitioned(path: str | os.PathLike[str], *, adopted: bool = False) -> 
     Raises
     ------
     StorageError
-        When there is none, or its manifest is damaged, altered or of a newer protocol;
-        ``adopted_elsewhere`` where files lie elsewhere and `adopted` is not said;
+        There is no data set, or its manifest is damaged, altered or of a newer protocol;
+        ``adopted_elsewhere`` where files are outside the folder and `adopted` is False;
         ``name_outside_folder``.
     """
     folder = Folder.at(path)

@@ -1,4 +1,4 @@
-"""Reads shards with pyarrow into preallocated blocks; no JVM takes part."""
+"""Reads shards with pyarrow into preallocated blocks, without the JVM."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["locate", "read_block"]
 
-# Decoded and transposed at a time. It stays in the cache of a core while column after column is
-# written into it, and is little beside a block; whole row groups, one while the one before is
-# still there, would weigh more than a small shard, and files that others wrote may have any.
+# Bytes that are decoded and transposed at a time. They stay in a core's cache while column after
+# column is written, and are few beside a block. Row groups of files that others wrote may be of any
+# size, and two at a time could be larger than a small shard.
 _PIECE_BYTES = 1 << 20
 _LEAST_STRIP_ROWS = 256
-_LEAST_BATCH_ROWS = 2048  # every batch costs something for each of its columns
-# How a file is read. On a local disk, each column in small pieces as it is decoded; from a store
-# across a network, where a piece is a request, a row group's columns together and ahead.
+_LEAST_BATCH_ROWS = 2048  # every batch has a cost for each of its columns
+# How a file is read. On a local disk: each column in small pieces as it is decoded. From a remote
+# store, where each piece is a request: the columns of a row group together and ahead.
 _LITTLE_MEMORY = {"pre_buffer": False, "buffer_size": 1 << 16}
 _FEW_REQUESTS = {"pre_buffer": True, "buffer_size": 0}
 
 _verified: set[tuple[object, int]] = set()
 _MOST_VERIFIED = 100_000
-# Footers of the files that are read row group after row group.
+# Footers of files that are read one row group at a time.
 _footers = Footers()
 
 
@@ -61,26 +61,26 @@ def read_block(
 ) -> Block:
     """Read shards, or row groups of one shard, as one block.
 
-    Memory: the block, and beside it, while it is filled, a page of each column and a batch of
-    about a megabyte; where shards do not lie on a local disk, one row group as it lies there.
+    Memory: the block and, while it is filled, a page of each column and a batch of about a
+    megabyte; for shards on a remote store, one row group as it is stored.
 
     Parameters
     ----------
     folder : Folder
-        Where the manifest lies.
+        Folder of the manifest.
     manifest : Manifest
     shards : sequence of int
-        Shards to read, one below the other.
+        Shards to read, in this order.
     row_groups : sequence of int, optional
-        Row groups to read, when `shards` names one shard only.
+        Row groups to read, when `shards` has one shard only.
     features : sequence of int, optional
-        Features to read, in this order; only their columns are touched on disk where each
-        feature has its own.
+        Features to read, in this order; where each feature has a Parquet column, only these
+        columns are read.
     dtype : dtype, default=float32
         Type of a dense matrix.
     verify : bool, default=True
-        Check file sizes, footers and page checksums; those of a row group once in a process, as
-        long as the file's size and time of change stay.
+        Check file sizes, footers and page checksums; of each row group once per process, as long
+        as the file's size and modification time stay the same.
 
     Returns
     -------
@@ -97,8 +97,8 @@ def read_block(
     rows = sum(
         p.rows if row_groups is None else sum(p.row_groups[g] for g in row_groups) for p in parts
     )
-    # Before memory is taken for what they are said to hold.
-    found = [_found(folder, part, verify=verify) for part in parts]
+    # Checked before memory is allocated for the rows of the manifest.
+    found = [_file_info(folder, part, verify=verify) for part in parts]
     sparse = manifest.schema.layout == "sparse"
     builder = BlockBuilder(
         rows,
@@ -121,16 +121,16 @@ def read_block(
             except (BufferError, ValueError, TypeError, pa.ArrowException) as error:
                 raise _damaged(folder, part, str(error)) from error
     if builder.rows != rows:
-        raise _damaged(folder, parts[-1], f"{builder.rows} rows where the manifest has {rows}")
+        raise _damaged(folder, parts[-1], f"it has {builder.rows} rows instead of {rows}")
     if row_groups is None:
-        # A learner comes now, and would pay for what Arrow's allocator keeps for the next reading.
-        # Who reads row group after row group would pay for its release each time.
+        # Arrow's allocator keeps memory for its next reading, which the learner needs now. Readers
+        # of single row groups would pay for the release each time.
         pa.default_memory_pool().release_unused()
     return builder.block()
 
 
 class _Reading:
-    """Knows which columns to read and how to make arrays of them."""
+    """The columns to read, and their conversion to arrays."""
 
     def __init__(self, manifest: Manifest, features: Sequence[int] | None) -> None:
         self._schema = manifest.schema
@@ -185,9 +185,9 @@ class _Reading:
             values, indices = batch.column(VALUES), batch.column(INDICES)
             offsets, width = values.offsets.to_numpy(), self._schema.n_features
             places = indices.flatten().to_numpy(zero_copy_only=False)
-            # Learners' compiled code goes where these lead.
+            # Compiled code of learners uses these indices without bounds checks.
             if len(places) and not 0 <= places.min() <= places.max() < width:
-                raise ValueError(f"a row has a feature beyond the {width:,} of the manifest")
+                raise ValueError(f"a row has a feature index beyond the manifest's {width:,}")
             matrix = sp.csr_matrix(
                 (values.flatten().to_numpy(zero_copy_only=False), places, offsets - offsets[0]),
                 shape=(len(batch), width),
@@ -208,7 +208,7 @@ def _batches(
     row_groups: Sequence[int] | None,
     verify: bool,
 ) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a shard in batches, with its file checked against the manifest."""
+    """Yield the rows of a shard in batches; check its file against the manifest."""
     home, name = locate(folder, shard)
 
     def guarded(step: Callable[[], Any]) -> Any:
@@ -217,16 +217,17 @@ def _batches(
         except FileNotFoundError as error:
             raise StorageError(
                 "file_not_found",
-                f"Shard {shard.index} is gone: there is no file {home.uri(name)!r}.",
-                "Every worker must see the data set's folder; if it is deleted, cut it anew.",
+                f"Shard {shard.index} is missing: there is no file {home.uri(name)!r}.",
+                "Every worker must reach the data set's folder; if it was deleted, partition the "
+                "data again.",
             ) from error
         except (OSError, ValueError, KeyError, pa.ArrowException) as error:
             raise _damaged(folder, shard, str(error).splitlines()[0]) from error
 
     wanted = range(len(shard.row_groups)) if row_groups is None else row_groups
     state = (home.location, name, shard.sha256, found.size, found.mtime_ns, tuple(reading.names))
-    # Members read a shard many times, and ranks in every epoch: what this process has checked
-    # once, and nobody has touched since, need not be checked again.
+    # Members read a shard many times, and ranks in every epoch: this process need not check again
+    # what it has checked once and what has not changed since.
     verify = verify and not all((state, group) in _verified for group in wanted)
     if verify and guarded(lambda: footer_sha256(home, name)) != shard.footer_sha256:
         raise _damaged(folder, shard, "its footer does not match the manifest")
@@ -234,7 +235,7 @@ def _batches(
     with source:
         local = isinstance(home.filesystem, pafs.LocalFileSystem)
         options = _LITTLE_MEMORY if local else _FEW_REQUESTS
-        # What is checked is parsed anew; nobody has touched the file since then.
+        # A footer that is checked is parsed again; otherwise the file has not changed.
         footer = None if verify else _footers.get(state)
         file = guarded(
             lambda: pq.ParquetFile(
@@ -252,7 +253,7 @@ def _batches(
             raise _damaged(
                 folder,
                 shard,
-                f"it has row groups of {_listed(groups)} rows where the manifest has "
+                f"it has row groups of {_listed(groups)} rows instead of "
                 f"{_listed(shard.row_groups)}",
             )
         for group in wanted:
@@ -267,16 +268,16 @@ def _batches(
                 _verified.add((state, group))
 
 
-def _found(folder: Folder, shard: ShardInfo, *, verify: bool) -> pafs.FileInfo:
-    """Return what there is of a shard's file, which must have the size that the manifest has."""
+def _file_info(folder: Folder, shard: ShardInfo, *, verify: bool) -> pafs.FileInfo:
+    """Return the file information of a shard; raise unless its size is that of the manifest."""
     home, name = locate(folder, shard)
     found = home.info(name)
     if verify and found.size is not None and found.size != shard.bytes:
         raise StorageError(
             "file_altered",
-            f"Shard {shard.index} ({home.uri(name)!r}) has {found.size:,} bytes where the manifest "
-            f"has {shard.bytes:,}.",
-            "The file was cut or replaced; cut the data set anew.",
+            f"Shard {shard.index} ({home.uri(name)!r}) has {found.size:,} bytes instead of the "
+            f"manifest's {shard.bytes:,}.",
+            "The file was truncated or replaced; restore it, or partition the data again.",
         )
     return found
 
@@ -286,7 +287,7 @@ def _listed(groups: Sequence[int]) -> str:
 
 
 def locate(folder: Folder, shard: ShardInfo) -> tuple[Folder, str]:
-    """Return the folder and name of a shard's file; adopted files lie anywhere."""
+    """Return the folder and name of a shard's file; adopted files may be anywhere."""
     head, _, tail = shard.file.rpartition("/")
     if head.startswith("/") or "://" in head:
         return Folder(head), tail
@@ -298,5 +299,5 @@ def _damaged(folder: Folder, shard: ShardInfo, why: str) -> StorageError:
     return StorageError(
         "file_altered",
         f"Shard {shard.index} ({home.uri(name)!r}) is damaged: {why}.",
-        "The file was altered after it was written; restore it, or cut the data set anew.",
+        "The file was altered after it was written; restore it, or partition the data again.",
     )

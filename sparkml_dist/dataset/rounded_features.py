@@ -1,4 +1,4 @@
-"""Warns of features that lose what tells their values apart: blocks are float32."""
+"""Warns of features whose distinct values become equal in float32, the type of blocks."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ __all__ = ["warn_of_rounding"]
 _logger = logging.getLogger(__name__)
 
 _ROWS = 1_000
-# By chance, of a thousand different numbers a few are one as float32.
+# Of a thousand distinct numbers, a few may become equal in float32 by chance.
 _FEWER = 0.9
 
 
 def warn_of_rounding(df: DataFrame, features: Sequence[str]) -> None:
-    """Log a warning of numeric features whose values float32 cannot tell apart.
+    """Log a warning for numeric features whose values float32 cannot distinguish.
 
-    Such are identifiers past 2**24, and times that lie within seconds of one another. The first
-    rows are looked at, and only columns whose types hold more digits.
+    Examples are identifiers beyond 2**24 and times that differ by seconds. Checks the first rows,
+    and only columns whose types hold more digits than float32.
 
     Parameters
     ----------
@@ -60,9 +60,9 @@ def warn_of_rounding(df: DataFrame, features: Sequence[str]) -> None:
     for row in sample.mapInArrow(look, "name string, values long, left long").collect():
         if row["left"] < _FEWER * row["values"]:
             _logger.warning(
-                "float32, in which features are kept, tells no more than %d of %d values of %r "
-                "apart: name it as categorical, leave it out, or subtract what its values have in "
-                "common",
+                "features are stored as float32, which distinguishes only %d of %d values of %r: "
+                "list it as categorical, leave it out, or subtract an offset that its values "
+                "share",
                 row["left"],
                 row["values"],
                 row["name"],
@@ -70,7 +70,7 @@ def warn_of_rounding(df: DataFrame, features: Sequence[str]) -> None:
 
 
 def counts_of(values: pa.ChunkedArray) -> tuple[int, int]:
-    """Return how many different values a column has, and how many are left of them as float32."""
+    """Return the number of distinct values of a column, before and after rounding to float32."""
     distinct = pc.unique(values.drop_null())
     rounded = distinct.cast(pa.float64(), safe=False).cast(pa.float32(), safe=False)
     return len(distinct), len(pc.unique(rounded))

@@ -1,4 +1,4 @@
-"""From columns to a float32 matrix: one encoding, used to cut, to adopt and to score."""
+"""Encodes columns as a float32 matrix; used to partition, to adopt and to score."""
 
 from __future__ import annotations
 
@@ -36,16 +36,16 @@ Layout = Literal["columns", "dense", "sparse"]
 Matrix: TypeAlias = "npt.NDArray[Any] | sp.csr_matrix"
 
 _MOST_FEATURES = 2**31 - 1
-# Past this width, a column each costs more in Parquet's metadata than a list costs in decoding.
+# Beyond this width, separate columns cost more in Parquet's metadata than a list does in decoding.
 _MAX_NAMED_COLUMNS = 1024
 
-#: A category that is not on the list: a NaN of its own, so that it is missing to whoever does not
-#: ask for it.
+#: Code of a category that is not in the list: a special NaN, so that code that does not check for
+#: it sees a missing value.
 UNSEEN = np.uint32(0x7FC0_0001).view(np.float32)
 
 
 def is_unseen(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Tell which features are `UNSEEN`; never where they are not float32."""
+    """Tell which features are `UNSEEN`; none unless they are float32."""
     if values.dtype != np.float32:
         return np.zeros(values.shape, bool)
     found: npt.NDArray[np.bool_] = values.view(np.uint32) == UNSEEN.view(np.uint32)
@@ -53,7 +53,7 @@ def is_unseen(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
 
 
 def with_unseen_codes(X: Any, counts: Sequence[int]) -> Any:
-    """Return features with the next code in place of `UNSEEN`; `X` itself where there is none.
+    """Return features with `UNSEEN` replaced by the next code; `X` itself when there is none.
 
     Parameters
     ----------
@@ -81,7 +81,7 @@ def with_unseen_codes(X: Any, counts: Sequence[int]) -> Any:
 
 @dataclass(frozen=True)
 class FeatureColumn:
-    """One column of the source that gives one or more features.
+    """A column of the source that becomes one or more features.
 
     Attributes
     ----------
@@ -90,13 +90,12 @@ class FeatureColumn:
     kind : {"numeric", "categorical", "array", "vector", "struct"}
         ``"vector"`` is an ML vector, ``"struct"`` a sparse row ``(size, indices, values)``.
     size : int
-        Number of features it gives.
+        Number of its features.
     categories : tuple of str
-        Category list of a categorical column, in the spelling of `categories`; a row's feature is
-        the position in it, NaN for nulls, and `UNSEEN`, a NaN as well, for categories that are not
-        in it.
+        Categories of a categorical column, in canonical form; a row's feature is the position
+        here, NaN for nulls, and `UNSEEN` (also a NaN) for other categories.
     names : tuple of str
-        Names of the features where the source tells them (ML attributes); may be empty.
+        Names of the features where the source has them (ML attributes); may be empty.
     """
 
     name: str
@@ -106,7 +105,7 @@ class FeatureColumn:
     names: tuple[str, ...] = ()
 
     def feature_names(self) -> list[str]:
-        """Return the names of the features that the column gives."""
+        """Return the names of the column's features."""
         if self.names:
             return list(self.names)
         if self.kind in ("numeric", "categorical"):
@@ -116,7 +115,7 @@ class FeatureColumn:
 
 @dataclass(frozen=True)
 class FeatureSchema:
-    """The feature columns, in the order of the matrix, and how blocks lie on disk.
+    """The feature columns in the order of the matrix, and the layout of shards on disk.
 
     Attributes
     ----------
@@ -131,7 +130,7 @@ class FeatureSchema:
 
     @classmethod
     def build(cls, columns: Sequence[FeatureColumn], *, sparse: bool) -> FeatureSchema:
-        """Return the schema of `columns` with the layout that suits them."""
+        """Return the schema of `columns` with a suitable layout."""
         scalars = all(c.kind in ("numeric", "categorical") for c in columns)
         layout: Layout = "dense"
         if sparse:
@@ -179,13 +178,13 @@ class FeatureSchema:
         )
         return replace(self, columns=columns)
 
-    # -- Spark's side ---------------------------------------------------------------------
+    # -- In Spark ---------------------------------------------------------------------------
 
     def transport(self) -> list[Column]:
-        """Return the Spark columns that carry a row to Python, for `encode`.
+        """Return the Spark columns that transfer rows to Python, as input of `encode`.
 
-        Numeric columns travel together as one array of floats: an Arrow list is one buffer,
-        which costs a third of what a column for each feature does.
+        Numeric columns are packed into one array of floats: an Arrow list is one buffer, and costs
+        a third of a column for each feature.
         """
         from pyspark.ml.functions import vector_to_array
         from pyspark.sql import functions as F
@@ -201,7 +200,7 @@ class FeatureSchema:
         for i, column in enumerate(c for c in self.columns if c.kind != "numeric"):
             if column.kind == "categorical":
                 value = named(column).cast("string")
-                if "NaN" not in column.categories:  # a missing double
+                if "NaN" not in column.categories:  # a NaN of a double is missing
                     value = F.nullif(value, F.lit("NaN"))
             elif column.kind == "array":
                 value = named(column).cast("array<float>")
@@ -214,14 +213,14 @@ class FeatureSchema:
 
     @property
     def n_transported(self) -> int:
-        """Number of columns that `transport` gives."""
+        """Number of columns of `transport`."""
         numeric = any(c.kind == "numeric" for c in self.columns)
         return int(numeric) + sum(c.kind != "numeric" for c in self.columns)
 
-    # -- Python's side --------------------------------------------------------------------
+    # -- In Python --------------------------------------------------------------------------
 
     def encode(self, carried: Sequence[pa.Array]) -> Matrix:
-        """Return the float32 matrix of a batch that `transport` carried.
+        """Return the float32 matrix of a batch of `transport`.
 
         Parameters
         ----------
@@ -231,7 +230,7 @@ class FeatureSchema:
         Returns
         -------
         ndarray of float32, shape (n, n_features), C-contiguous, or scipy.sparse.csr_matrix
-            Sparse when the layout is.
+            Sparse for the sparse layout.
 
         Raises
         ------
@@ -268,7 +267,7 @@ class FeatureSchema:
         return out
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the schema as it stands in a manifest."""
+        """Return the schema's entry in a manifest."""
         columns = []
         for c in self.columns:
             entry: dict[str, Any] = {"name": c.name, "kind": c.kind}
@@ -283,7 +282,7 @@ class FeatureSchema:
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> FeatureSchema:
-        """Return the schema that `to_dict` described; raises KeyError or TypeError for another."""
+        """Return the schema of an entry; raise KeyError or TypeError for others."""
         columns = tuple(
             FeatureColumn(
                 text(c["name"], "name"),
@@ -336,7 +335,7 @@ def _all_lengths(values: pa.Array, size: int) -> bool:
 
 
 def _sparse_rows(values: pa.Array, column: FeatureColumn) -> sp.csr_matrix:
-    """Return the CSR matrix of ML vectors in transport, or of (size, indices, values) rows."""
+    """Return a CSR matrix of transferred ML vectors, or of (size, indices, values) rows."""
     what = f"column {column.name!r}"
     if values.null_count:
         raise DataError(
@@ -387,5 +386,5 @@ def _vector_length(what: str, size: int, found: list[Any]) -> DataError:
         "vector_length",
         f"The {what} must hold {size} values in every row. Got a row with "
         f"{found[0] if found else 'another number'}.",
-        "Bring all rows to one length.",
+        "Make all rows the same length.",
     )

@@ -1,4 +1,4 @@
-"""How many shards, and how many rows in a row group."""
+"""Chooses the number of shards and the number of rows in a row group."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ __all__ = ["DEFAULT_MEMORY_PER_TASK", "Sizing", "plan_sizing"]
 
 DEFAULT_MEMORY_PER_TASK = "512m"
 
-# A task holds its block once, and a learner up to twice more of it (a copy in another type or
-# order, a resampled bag): three times in all.
+# A task holds its block, and a learner up to two more copies (in another type or order, or a
+# resampled bag).
 _BLOCKS_IN_MEMORY = 3
 _ROW_GROUP_BYTES = 8 << 20
 _MIN_ROW_GROUP_ROWS = 256
@@ -22,7 +22,7 @@ _MAX_ROW_GROUP_ROWS = 65_536
 
 @dataclass(frozen=True)
 class Sizing:
-    """The cut of a data set.
+    """Sizes of a partitioned data set.
 
     Attributes
     ----------
@@ -63,7 +63,7 @@ def plan_sizing(
     Raises
     ------
     ConfigurationError
-        ``conflicting_params``, ``invalid_param``, or ``memory_too_small`` when
+            ``conflicting_params``, ``invalid_param``, or ``memory_too_small`` when
         the budget cannot hold one row group, or ``too_many_shards`` when shards would be empty.
     """
     row_bytes = max(row_bytes, 1.0)
@@ -81,13 +81,13 @@ def plan_sizing(
         if shards > rows:
             raise ConfigurationError(
                 "too_many_shards",
-                f"{shards} shards of {rows} rows would leave shards empty.",
-                f"Ask for at most {rows} shards.",
+                f"{rows} rows in {shards} shards would leave some shards empty.",
+                f"Use at most {rows} shards.",
             )
         return Sizing(shards, group)
     given = memory_per_task if memory_per_task is not None else DEFAULT_MEMORY_PER_TASK
     block = parse_size(given) / _BLOCKS_IN_MEMORY
-    # Small budgets get smaller row groups, down to the least that is worth reading.
+    # Less memory gets smaller row groups, down to the smallest that is efficient to read.
     group = min(group, max(_MIN_ROW_GROUP_ROWS, int(block / row_bytes / 4)))
     least = min(group, rows) * row_bytes
     if block < least:

@@ -1,4 +1,4 @@
-"""Folds and hold-outs: functions of a row's key, in Spark and in numpy alike."""
+"""Folds and held-out sets as functions of row keys, in Spark and in numpy alike."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.column_names import refuse_ambiguous
-from sparkml_dist.dataset.hashable import hashable, needs_help
+from sparkml_dist.dataset.hashable import hashable, needs_conversion
 from sparkml_dist.dataset.hashing import spark_uniform, uniform
 from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
@@ -21,7 +21,7 @@ __all__ = ["folds", "holdout", "row_key", "split"]
 
 
 def row_key(df: DataFrame, key: str | Sequence[str] | None = None) -> Column:
-    """Return a row's 64-bit key as a column: a hash of its identity, or of its content.
+    """Return a column of 64-bit row keys: hashes of each row's identity, or of its content.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def row_key(df: DataFrame, key: str | Sequence[str] | None = None) -> Column:
     kinds = {field.name: field.dataType for field in df.schema.fields}
     return F.xxhash64(
         *[
-            hashable(F.col(column), kinds[name]) if needs_help(kinds[name]) else column
+            hashable(F.col(column), kinds[name]) if needs_conversion(kinds[name]) else column
             for name, column in zip(names, quoted(names), strict=True)
         ]
     )
@@ -57,9 +57,9 @@ def row_key(df: DataFrame, key: str | Sequence[str] | None = None) -> Column:
 def split(
     df: DataFrame, fraction: float, *, seed: int = 0, key: str | Sequence[str] | None = None
 ) -> tuple[DataFrame, DataFrame]:
-    """Split off a hold-out by hashed row key; the same rows at every evaluation.
+    """Split off a held-out set by hashed row keys; the same rows at every evaluation.
 
-    Rows with equal keys stay together, so that no copy of a held-out row is trained on.
+    Rows with equal keys stay together, so that no copy of a held-out row is in the training set.
 
     Parameters
     ----------
@@ -83,7 +83,7 @@ def split(
 
 
 def holdout(key: npt.ArrayLike, fraction: float, *, seed: int = 0) -> npt.NDArray[np.bool_]:
-    """Tell which row keys are held out; the same rows as `split` by the same keys.
+    """Tell which row keys are held out; the same rows as `split` with the same keys.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""What must be known of a data set before it is cut: widths, classes, categories, weights."""
+"""Statistics needed before partitioning: vector widths, classes, categories, weights."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["RowStatistics", "category_lists", "feature_columns", "row_statistics"]
 
 MAX_CLASSES = 10_000
-_FEW_CLASSES = 50  # up to so many, small data may have a class for every other row
+_FEW_CLASSES = 50  # more classes need at least two rows each
 MAX_CATEGORIES = 10_000
 _SAMPLE_ROWS = 1_000
 _SPARSE_BELOW = 0.5
@@ -31,7 +31,7 @@ _SPARSE_BELOW = 0.5
 
 @dataclass(frozen=True)
 class RowStatistics:
-    """What one pass over label and weight tells.
+    """Result of one pass over label and weight.
 
     Attributes
     ----------
@@ -50,8 +50,8 @@ def feature_columns(
 ) -> tuple[list[FeatureColumn], bool, float]:
     """Find the widths of the feature columns, and whether the data is sparse.
 
-    Arrays, ML vectors and sparse rows are looked at in a sample of the first rows; every row is
-    held to the widths when it is written.
+    Arrays, ML vectors and sparse rows are measured in a sample of the first rows; the writer checks
+    every row against these widths.
 
     Parameters
     ----------
@@ -64,17 +64,17 @@ def feature_columns(
     sparse : bool
         Whether the block layout should be sparse.
     row_bytes : float
-        Bytes of a row in memory as a block of that layout.
+        Bytes of a row in memory, in that layout.
     """
     wide = [s for s in sources if s.kind in ("array", "vector", "struct")]
-    looked = _look(df, wide) if wide else {}
+    inspected = _inspect_sample(df, wide) if wide else {}
     columns, stored, density_known = [], 0.0, False
     for source in sources:
-        if source.name not in looked:
+        if source.name not in inspected:
             columns.append(FeatureColumn(source.name, source.kind))
             stored += 1
             continue
-        seen = looked[source.name]
+        seen = inspected[source.name]
         if seen["rows"] == 0:
             raise DataError("empty_data", "The data has no rows.", "Check the path and filters.")
         if seen["nulls"]:
@@ -88,7 +88,7 @@ def feature_columns(
                 "vector_length",
                 f"The feature column {source.name!r} holds vectors of {seen['least']} and of "
                 f"{seen['most']} values.",
-                "Bring all rows to one length.",
+                "Make all rows the same length.",
             )
         size = int(seen["most"])
         names = source.names if len(source.names) == size else ()
@@ -102,7 +102,7 @@ def feature_columns(
     return columns, sparse, stored * 8 + 8 if sparse else width * 4
 
 
-def _look(df: DataFrame, wide: Sequence[FeatureSource]) -> dict[str, dict[str, Any]]:
+def _inspect_sample(df: DataFrame, wide: Sequence[FeatureSource]) -> dict[str, dict[str, Any]]:
     names = [s.name for s in wide]
 
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -151,7 +151,7 @@ def _look(df: DataFrame, wide: Sequence[FeatureSource]) -> dict[str, dict[str, A
 
 
 def row_statistics(df: DataFrame, plan: ColumnPlan) -> RowStatistics:
-    """Count rows and classes and check label and weight, in one pass over those two columns.
+    """Count rows and classes and check label and weight, in one pass over these columns.
 
     Raises
     ------
@@ -173,7 +173,7 @@ def row_statistics(df: DataFrame, plan: ColumnPlan) -> RowStatistics:
     if plan.label_kind == "string":
         wrong = ~F.is_valid_utf8(label)
     elif plan.label_kind == "number":
-        # Decimals of more digits than a double has.
+        # Decimals with more digits than a double holds.
         raw = F.col(quoted([plan.label])[0])
         wrong = F.min(raw) < F.max(raw)
     if not regression:
@@ -214,13 +214,13 @@ def row_statistics(df: DataFrame, plan: ColumnPlan) -> RowStatistics:
         raise DataError(
             "too_many_classes",
             f"The label column {plan.label!r} has more than {MAX_CLASSES:,} distinct values.",
-            "Is it the target of a regression, or an identifier?",
+            "Use a regressor for a real-valued target, and another label than an identifier.",
         )
     if len(classes) > max(_FEW_CLASSES, rows / 2):
         raise DataError(
             "too_many_classes",
             f"The label column {plan.label!r} has {len(classes):,} values in {rows:,} rows.",
-            "Is it the target of a regression, or an identifier?",
+            "Use a regressor for a real-valued target, and another label than an identifier.",
         )
     if len(classes) < 2:
         raise DataError(
@@ -238,19 +238,19 @@ def _check_classes(plan: ColumnPlan, statistics: Sequence[Any]) -> None:
         if row["wrong"]:
             raise DataError(
                 "label_rounded",
-                f"The label column {plan.label!r} has different labels that are one as a double: "
+                f"The label column {plan.label!r} has different labels that are equal as doubles: "
                 f"{row['value']!r}.",
                 "Cast it to bigint or to string.",
             )
 
 
 def not_utf8(role: str, name: str) -> DataError:
-    """Return the error of a column of strings that are bytes of another encoding."""
+    """Return the error for a string column with bytes of another encoding."""
     return DataError(
         "not_utf8",
         f"The {role} column {name!r} holds text that is not UTF-8.",
-        "Decode the bytes, as decode(value, 'ISO-8859-1') does, or drop what is wrong with "
-        "make_valid_utf8.",
+        "Decode the bytes, for example with decode(value, 'ISO-8859-1'), or drop the invalid ones "
+        "with make_valid_utf8.",
     )
 
 
@@ -275,17 +275,17 @@ def _check_weights(name: str, statistics: Sequence[Any]) -> None:
         raise DataError(
             "weight_zero",
             f"The weight column {name!r} is zero in every row.",
-            "At least one row must count.",
+            "At least one row must have a positive weight.",
         )
 
 
 def category_lists(df: DataFrame, columns: Sequence[str]) -> dict[str, tuple[str, ...]]:
-    """Return the sorted distinct categories of each categorical column, nulls left out.
+    """Return the sorted distinct categories of each categorical column, without nulls.
 
     Raises
     ------
     DataError
-        ``too_many_categories`` past 10,000 in one column; ``not_utf8``.
+        ``too_many_categories`` above 10,000 in one column; ``not_utf8``.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.types import DoubleType, FloatType
@@ -319,6 +319,6 @@ def category_lists(df: DataFrame, columns: Sequence[str]) -> dict[str, tuple[str
             raise DataError(
                 "too_many_categories",
                 f"The categorical column {name!r} has more than {MAX_CATEGORIES:,} categories.",
-                "Is it an identifier? Leave it out, or group its rare values first.",
+                "If it is an identifier, leave it out; otherwise group its rare values first.",
             )
     return {name: category_list(values) for name, values in lists.items()}

@@ -1,4 +1,4 @@
-"""Subsets of the rows that a fit keeps to itself: validation rows and folds, told by row key."""
+"""Subsets of rows that a fit holds out, as functions of row keys: validation sets and folds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Fold", "Subset", "Validation"]
 
 @dataclass(frozen=True)
 class Fold:
-    """One fold of several: every row is in exactly one, rows with equal keys in the same.
+    """One of several folds: every row is in exactly one, rows with equal keys in the same.
 
     Attributes
     ----------
@@ -36,10 +36,10 @@ class Fold:
 
 @dataclass(frozen=True)
 class Validation:
-    """Rows that members do not see, so that scores on them tell the truth.
+    """A random share of the rows, held out from the members for validation.
 
-    The draws differ from those of `split`: data that was split off by the same keys and seed
-    before it was cut would otherwise leave no row here.
+    The draws differ from those of `split`: otherwise no row would be left here after a `split` by
+    the same keys and seed.
 
     Attributes
     ----------
@@ -51,7 +51,7 @@ class Validation:
     seed: int
 
     def mask(self, key: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Tell which rows are kept for validation, shape (n,)."""
+        """Tell which rows are held out, shape (n,)."""
         return uniform(key, self.seed, "validation") < self.fraction
 
 

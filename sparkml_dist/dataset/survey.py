@@ -1,4 +1,4 @@
-"""What is settled of a data set before a row of it moves: roles, widths, classes, categories."""
+"""Everything about a data set that is settled before it is partitioned."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Survey", "survey"]
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known of a DataFrame before it becomes shards.
+    """Facts about a DataFrame before it becomes shards.
 
     Attributes
     ----------
@@ -32,7 +32,7 @@ class Survey:
         With the global class list.
     rows : int
     row_bytes : float
-        Bytes of a row in memory, as part of a block.
+        Bytes of a row in a block in memory.
     """
 
     plan: ColumnPlan
@@ -53,11 +53,11 @@ def survey(
     task: Task,
     memory: int | None = None,
 ) -> Survey:
-    """Give the columns of `df` their roles and look at its rows.
+    """Assign the roles of the columns of `df` and inspect its rows.
 
-    What the schema alone can refuse is refused before the first job; then a worker is looked at;
-    then the rows are read once for label and weight, the first ones for what float32 cannot tell
-    apart, and all once for each of what only some data has: vector columns, categories.
+    Errors that the schema shows are raised before the first job. Then a worker is checked, the rows
+    are read once for label and weight, the first rows are checked for rounding to float32, and the
+    rows are read once more for vector columns and once more for categories, if there are any.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def survey(
     label, features, weight, key, categorical, task
         As for `resolve_columns`.
     memory : int, optional
-        Bytes that each concurrent task is going to need.
+        Bytes that each concurrent task will need.
 
     Returns
     -------
@@ -74,9 +74,9 @@ def survey(
     Raises
     ------
     DataError, ConfigurationError
-        As `resolve_columns`, `feature_columns`, `row_statistics` and `category_lists` have it.
+        Those of `resolve_columns`, `feature_columns`, `row_statistics` and `category_lists`.
     ResourceError
-        As `check_workers` has it.
+        Those of `check_workers`.
     """
     plan = resolve_columns(
         df,
@@ -89,7 +89,7 @@ def survey(
     )
     spark = df.sparkSession
     check_workers(spark, memory=memory)
-    with job_description(spark, "sparkml_dist: look at the data"):
+    with job_description(spark, "sparkml_dist: inspect the data"):
         columns, sparse, row_bytes = feature_columns(df, plan.features)
         statistics = row_statistics(df, plan)
         warn_of_rounding(df, [c.name for c in columns if c.kind == "numeric"])

@@ -1,4 +1,4 @@
-"""Writes one shard inside a Spark task, in row groups, without holding the shard."""
+"""Writes one shard inside a Spark task, one row group at a time."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.manifest import ShardInfo
-from sparkml_dist.dataset.notes import ShardNotes
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
+from sparkml_dist.dataset.shard_counts import ShardCounts
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["INDICES", "KEY", "LABEL", "VALUES", "VECTOR", "WEIGHT", "ShardWriter", "footer_sha256"]
@@ -28,12 +28,12 @@ _COMPRESSION = "lz4"
 
 @dataclass(frozen=True)
 class ShardWriter:
-    """Turns the batches of one shard into one Parquet file.
+    """Writes the batches of a shard to a Parquet file.
 
     Attributes
     ----------
     folder : Folder
-        Where the shards of the data set lie.
+        Folder of the shards.
     schema : FeatureSchema
     label : Label
     weighted : bool
@@ -49,7 +49,7 @@ class ShardWriter:
     row_group_rows: int
 
     def write(self, index: int, batches: Iterable[pa.RecordBatch]) -> dict[str, Any]:
-        """Write shard `index` and return its `ShardInfo` with what was noticed on the way.
+        """Write shard `index`; return its `ShardInfo` and counts of its rows.
 
         Parameters
         ----------
@@ -71,7 +71,7 @@ class ShardWriter:
         """
         name = f"shard-{index:05d}.parquet"
         arrow = self.arrow_schema()
-        notes, runs = ShardNotes(self.schema, len(self.label.classes), "one batch"), _Runs()
+        counts, runs = ShardCounts(self.schema, len(self.label.classes), "one batch"), _Runs()
         groups: list[int] = []
         with self.folder.committing(name) as sink:
             writer = pq.ParquetWriter(
@@ -85,7 +85,7 @@ class ShardWriter:
             )
             with writer:
                 for batch in _regroup(batches, self.row_group_rows):
-                    table = self._encode(batch, notes, runs)
+                    table = self._encode(batch, counts, runs)
                     writer.write_table(table, row_group_size=len(table))
                     groups.append(len(table))
         info = ShardInfo(
@@ -99,8 +99,8 @@ class ShardWriter:
             row_groups=tuple(groups),
         )
         return {
-            "shard": asdict(notes.added_to(info)),
-            "missing_features": notes.missing_features,
+            "shard": asdict(counts.fill(info)),
+            "missing_features": counts.missing_features,
             "duplicates": runs.duplicates,
             "longest_run": runs.longest,
         }
@@ -124,7 +124,7 @@ class ShardWriter:
             fields.append(pa.field(VALUES, pa.list_(pa.field("item", f32, False)), False))
         return pa.schema(fields)
 
-    def _encode(self, batch: pa.RecordBatch, notes: ShardNotes, runs: _Runs) -> pa.Table:
+    def _encode(self, batch: pa.RecordBatch, counts: ShardCounts, runs: _Runs) -> pa.Table:
         columns = list(batch.columns)
         draw = columns.pop(0).to_numpy(zero_copy_only=False)
         key = columns.pop(0)
@@ -133,7 +133,7 @@ class ShardWriter:
         if self.weighted:
             arrays.append(columns.pop(0).cast(pa.float32()))
         matrix = self.schema.encode(columns)
-        notes.take(codes, matrix)
+        counts.add(codes, matrix)
         runs.take(draw)
         arrays += _matrix_arrays(matrix, self.schema)
         return pa.Table.from_arrays(arrays, schema=self.arrow_schema())
@@ -158,7 +158,7 @@ def _matrix_arrays(matrix: Matrix, schema: FeatureSchema) -> list[pa.Array]:
 
 
 class _Runs:
-    """Counts rows that draw the same number as the row before: rows of equal content."""
+    """Counts rows with the same draw as the row before: rows of equal content."""
 
     def __init__(self) -> None:
         self.duplicates = 0
@@ -182,7 +182,7 @@ class _Runs:
 
 
 def _regroup(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.RecordBatch]:
-    """Cut or join batches so that each has `rows` rows, the last one fewer."""
+    """Slice and join batches so that each has `rows` rows, the last one fewer."""
     held: list[pa.RecordBatch] = []
     count = 0
     for batch in batches:

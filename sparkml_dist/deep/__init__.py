@@ -1,4 +1,4 @@
-"""Deep networks: Keras models trained by ranks over the shards, with Horovod between them."""
+"""Deep networks: Keras models trained over the shards by ranks that communicate with Horovod."""
 
 from sparkml_dist.deep.classifier import KerasClassificationModel, KerasClassifier
 from sparkml_dist.deep.deep_ensemble import DeepEnsembleClassifier

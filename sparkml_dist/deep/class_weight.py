@@ -1,4 +1,4 @@
-"""The factor on the weight of each class's rows."""
+"""Class weights: factors on the weights of each class's rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["check_class_weight", "class_weights"]
 
 
 def check_class_weight(spec: Any) -> None:
-    """Raise unless `spec` is a class weight in itself; no data is needed.
+    """Raise unless `spec` is a valid class weight; needs no data.
 
     Raises
     ------
@@ -45,9 +45,9 @@ def class_weights(spec: Any, data: PartitionedDataset) -> tuple[float, ...]:
     Parameters
     ----------
     spec : "balanced" or mapping
-        ``"balanced"`` gives every class the same sum of factors, as scikit-learn does:
+        ``"balanced"`` gives every class the same total weight, as in scikit-learn:
         ``rows / (classes * rows of the class)``. A mapping's keys are classes, or their texts;
-        classes that are not in it have the factor 1.
+        missing classes have the factor 1.
     data : PartitionedDataset
 
     Raises
@@ -76,7 +76,7 @@ def _position(label: Label, key: Any) -> int:
     names = [str(c) for c in label.classes]
     raise ConfigurationError(
         "unknown_class",
-        f"classWeight names the class {key!r}, which the data does not have."
+        f"classWeight has the class {key!r}, which does not occur in the data."
         f"{nearest(str(key), names)}",
         f"Classes are: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}.",
     )

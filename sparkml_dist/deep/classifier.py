@@ -1,4 +1,4 @@
-"""A Keras network as a PySpark classifier, trained by ranks over the shards."""
+"""A PySpark classifier with a Keras network, trained by ranks over the shards."""
 
 from __future__ import annotations
 
@@ -22,66 +22,66 @@ __all__ = ["KerasClassificationModel", "KerasClassifier"]
 
 
 class KerasClassificationModel(NetworkModel, ShardClassificationModel):
-    """What `KerasClassifier` fits; see `NetworkModel` for the attributes."""
+    """The model of `KerasClassifier`; see `NetworkModel` for the attributes."""
 
 
 class KerasClassifier(NetworkEstimator, ShardClassifier):
-    """One network, trained by several processes that each stream their part of the shards.
+    """One network, trained by several processes that each stream a part of the shards.
 
-    The processes (*ranks*) run side by side in Spark tasks, one each, and average their gradients
-    with Horovod after every step: the network is updated as by one process with batches of
+    The processes (*ranks*) run at the same time in Spark tasks, one each, and average their
+    gradients with Horovod after every step, as if one process trained with batches of
     ``numRanks * batchSize`` rows. Each epoch sees every row exactly once.
 
     Parameters
     ----------
     builder : str or callable
         ``"mlp"``, ``"cnn"``, ``"FILE.py:FUNCTION"``, or a function that returns a compiled
-        Keras 3 model. It is called with those of the keyword arguments ``input_shape``,
-        ``n_classes``, ``normalization`` (mean and standard deviation of the features) and
-        ``total_steps`` that it takes. Labels come as the loss wants them: class codes for a sparse
-        loss, else one-hot rows, or 0 and 1 for a single output unit.
+        Keras 3 model. It gets those of the keyword arguments ``input_shape``, ``n_classes``,
+        ``normalization`` (mean and standard deviation of the features) and ``total_steps`` that it
+        accepts. Labels are in the form that the loss needs: class codes for a sparse loss, else
+        one-hot rows, or 0 and 1 for a single output unit.
     numRanks : int, default=2
     epochs : int, default=10
     batchSize : int, optional
-        Rows of one step on each rank; by default a power of two from 16 to 256 that makes about
-        100 steps of an epoch.
+        Rows of one step on each rank; by default the power of two from 16 to 256 that gives about
+        100 steps per epoch.
     accumulationSteps, clipNorm, learningRateScaling, warmupEpochs, mixedPrecision : optional
-        How a step is made; see `CouplingSettings`, which has them in Python's spelling.
+        Settings of a step; see `CouplingSettings`, which has them in snake_case.
     compression, fusionMb, cycleMs : optional
-        How Horovod brings gradients together between hosts; see `CouplingSettings`.
+        How Horovod reduces gradients between hosts; see `CouplingSettings`.
     transport : {"auto", "horovod"}, default="auto"
-        Whether ranks that are all on one host, without GPUs, sum gradients in shared memory, or
-        Horovod does it in any case.
+        With ``"auto"``, ranks that are all on one host, without GPUs, sum gradients in shared
+        memory; with ``"horovod"``, Horovod always reduces them.
     inputShape : list of int, optional
-        Shape that a row's features are given, such as ``[28, 28, 1]``.
+        Shape of a row's features, such as ``[28, 28, 1]``.
     classWeight : "balanced" or dict, optional
-        Factor on the weight of the rows of each class in training; classes that a dict does not
-        name have 1.
+        Factor on the weights of each class's rows in training; classes that are not in the dict
+        have the factor 1.
     seed : int, default=0
     featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol
         Roles of columns; by default ``label``, and ``features`` or else all other columns.
     predictionCol, probabilityCol, rawPredictionCol, predictedLabelCol : str
         Names of the columns that the model adds.
     numShards, memoryPerTask, shardsDir
-        How a DataFrame is cut; not used when `fit` is given a `PartitionedDataset`.
+        How a DataFrame is partitioned; unused when `fit` is given a `PartitionedDataset`.
     checkpointEvery : int, default=0
         Steps from one checkpoint to the next; 0 for one at the end of each epoch.
     maxRestarts : int, default=2
-        How often ranks are launched anew, from the last checkpoint, when one of them was lost.
+        Most restarts from the last checkpoint after the loss of a rank.
     stallTimeout : float, default=600
         Seconds in which no rank takes a batch, after which the training counts as stalled; 0 for
-        never.
+        no limit.
     silenceTimeout : float, default=300
-        Seconds without a sign of life of a rank's process, as when it is stopped, after which it
-        counts as lost; 0 for never.
+        Seconds without a heartbeat of a rank's process, for example because it is stopped, after
+        which it counts as lost; 0 for no limit.
     slotTimeout : float, default=600
-        Seconds to wait for task slots: for executors that are still to come, and for slots that
-        other jobs of the application hold.
+        Seconds to wait for task slots: for executors that have not registered yet, and for slots
+        that other jobs of the application hold.
     keepCheckpoints : int, default=0
-        How many of the last checkpoints stay in `modelDir` when the training has ended.
+        Number of the last checkpoints to keep in `modelDir` after the training.
     modelDir, overwrite, resume
-        Where the network, the logs of the ranks and, until the end, checkpoints are left. With
-        `resume` a fit that has not ended goes on, also with another `numRanks`.
+        Folder of the network, the logs of the ranks and, until the end, checkpoints. With `resume`
+        an unfinished fit is resumed, also with another `numRanks`.
 
     References
     ----------
@@ -98,7 +98,7 @@ class KerasClassifier(NetworkEstimator, ShardClassifier):
     _model_class: ClassVar[type[NetworkModel]] = KerasClassificationModel
 
     classWeight: Any = param(
-        "classWeight", "'balanced', or a dict from classes to the factor on their rows' weight"
+        "classWeight", "'balanced', or a dict from classes to factors on their rows' weights"
     )
 
     @constructor

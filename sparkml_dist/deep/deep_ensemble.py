@@ -1,4 +1,4 @@
-"""Several networks, trained side by side by gangs of their own, as one classifier."""
+"""An ensemble of networks, each trained by its own gang, as one classifier."""
 
 from __future__ import annotations
 
@@ -34,40 +34,38 @@ __all__ = ["DeepEnsembleClassifier"]
 
 _logger = logging.getLogger(__name__)
 
-# What belongs to the ensemble and not to a member.
+# Params of the ensemble itself, not of its members.
 _OWN = ("modelDir", "overwrite", "resume", "seed", "shardsDir")
 
 
 class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyColumns):
-    """Networks of one builder that differ by their seeds and vote by their mean probability.
+    """Networks of one builder with different seeds, which predict their mean probability.
 
-    Each is trained by ``numRanks`` ranks of its own, as by `KerasClassifier`, from other initial
-    weights and on the rows in another order; as many are trained at the same time as the slots
-    allow. What they do not agree on tells how far a prediction can be trusted: `transform` adds
-    two measures of uncertainty. A fit that was cut short and is run again with ``resume`` trains
-    those members only that are missing.
+    Each member is trained by ``numRanks`` ranks of its own, like a `KerasClassifier`, from other
+    initial weights and with the rows in another order. As many are trained at the same time as
+    there are slots. Their disagreement measures how certain a prediction is: `transform` adds two
+    measures of uncertainty. A fit that was interrupted and is run again with ``resume`` trains only
+    the missing members.
 
     Parameters
     ----------
     builder : str or callable
         As for `KerasClassifier`.
     numMembers : int, default=4
-        Networks.
+        Number of networks.
     numRanks : int, default=1
         Ranks of each member.
     parallelism : int, optional
-        Members that are trained at the same time, at most; as many as there are slots for by
-        default.
+        Most members to train at the same time; as many as there are slots for by default.
     shardsPerMember : int, optional
-        Shards that each member learns from, drawn so that all are used alike; all shards by
-        default, which is best where time allows.
+        Number of shards for each member, drawn so that all shards are used equally often; all
+        shards by default, which is best if there is time.
     entropyCol, mutualInformationCol : str
-        Columns of uncertainty that `transform` adds; an empty name leaves one out.
+        Columns of uncertainty that `transform` adds; an empty name omits a column.
 
     Notes
     -----
-    All other Params are those of `KerasClassifier`. Each member holds out validation rows of its
-    own.
+    All other Params are those of `KerasClassifier`. Each member holds out its own validation rows.
 
     References
     ----------
@@ -84,12 +82,12 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
     numMembers: Any = param("numMembers", "networks (>= 1)", TypeConverters.toInt)
     parallelism: Any = param(
         "parallelism",
-        "members trained at the same time, at most (>= 1); as slots allow when not set",
+        "most members to train at the same time (>= 1); as slots allow when not set",
         TypeConverters.toInt,
     )
     shardsPerMember: Any = param(
         "shardsPerMember",
-        "shards that each member learns from (>= 1); all when not set",
+        "number of shards for each member (>= 1); all when not set",
         TypeConverters.toInt,
     )
 
@@ -165,13 +163,13 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
         if wanted is not None and wanted > len(data.shards):
             raise ConfigurationError(
                 "invalid_param",
-                f"shardsPerMember must be at most the {len(data.shards)} shards that there are. "
+                f"shardsPerMember must be at most {len(data.shards)}, the number of shards. "
                 f"Got {wanted}.",
-                "Cut the data into more shards with numShards.",
+                "Partition the data into more shards with numShards.",
             )
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
-        # The number of members is left out: a fit with more of them keeps those it has.
+        # Without the number of members: a fit with more of them keeps the existing ones.
         return {**super()._plan(data), "shardsPerMember": self._value(self.shardsPerMember)}
 
     def _fit_shards(  # type: ignore[override]
@@ -186,13 +184,16 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
             data.schema,
             data.manifest.label,
             [
-                ModelFile(f"{_home(k)}/{file.name}", file.bytes, file.sha256)
+                ModelFile(f"{_member_folder(k)}/{file.name}", file.bytes, file.sha256)
                 for k, member in enumerate(members)
                 for file in member.files
             ],
             {
                 "members": [
-                    {"file": f"{_home(k)}/{member.files[0].name}", "content": member.content}
+                    {
+                        "file": f"{_member_folder(k)}/{member.files[0].name}",
+                        "content": member.content,
+                    }
                     for k, member in enumerate(members)
                 ]
             },
@@ -209,15 +210,15 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
     # -- members --------------------------------------------------------------------------
 
     def _seed(self, member: int) -> int:
-        """Return the seed of a member; the first one's is the ensemble's own."""
+        """Return the seed of a member; that of the first is the ensemble's."""
         seed = self.getOrDefault(self.seed)
         if member == 0:
             return int(seed)
-        # Plain sums would give ensembles of neighbouring seeds the same members.
+        # Sums would give ensembles with consecutive seeds the same members.
         return int(np.random.SeedSequence((seed % 2**32, member)).generate_state(1)[0])
 
     def _shards(self, data: PartitionedDataset, number: int) -> list[list[int]]:
-        """Return the shards of each member: rounds of permutations, cut one after the other."""
+        """Return the shards of each member, dealt from repeated permutations of all shards."""
         total = len(data.shards)
         wanted = self._value(self.shardsPerMember) or total
         if wanted == total:
@@ -234,9 +235,11 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
         return drawn
 
     def _member(self, folder: Folder, member: int) -> KerasClassifier:
-        """Return the estimator of a member, which goes on where it was left."""
+        """Return the estimator of a member, which resumes its own fit."""
         estimator = KerasClassifier(
-            modelDir=folder.child(_home(member)).location, resume=True, seed=self._seed(member)
+            modelDir=folder.child(_member_folder(member)).location,
+            resume=True,
+            seed=self._seed(member),
         )
         for declared, value in self.extractParamMap().items():
             if declared.name not in _OWN and estimator.hasParam(declared.name):
@@ -263,7 +266,7 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
             fitted: Any = self._member(folder, member)._fit_data(spark, own)
             return cast("KerasClassificationModel", fitted)
 
-        # Descriptions and tags of jobs belong to a thread; those of the caller go with it.
+        # Job descriptions and tags belong to a thread; copy those of the calling thread.
         target: Any = inheritable_thread_target(spark)(train)
         with ThreadPoolExecutor(at_once, thread_name_prefix="sparkml_dist-member") as pool:
             runs = [pool.submit(target, k) for k in range(number)]
@@ -280,12 +283,12 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
         return max(1, min(number, allowed, slots // ranks))
 
 
-def _home(member: int) -> str:
+def _member_folder(member: int) -> str:
     return f"members/{member:03d}"
 
 
 def _raise_first(runs: list[Future[KerasClassificationModel]], folder: Folder) -> None:
-    """Raise the error of the first member that failed, saying which, and what is there."""
+    """Raise the error of the first failed member, with its number."""
     failed = [(k, r.exception()) for k, r in enumerate(runs) if not r.cancelled()]
     member, error = next(((k, e) for k, e in failed if e is not None), (0, None))
     if error is None:
@@ -293,7 +296,7 @@ def _raise_first(runs: list[Future[KerasClassificationModel]], folder: Folder) -
     if not isinstance(error, SparkMLDistError):
         raise error
     done = sum(e is None for _, e in failed)
-    kept = f" {done} are trained and kept in {folder.location!r}." if done else ""
+    kept = f" {done} are trained and stay in {folder.location!r}." if done else ""
     raise type(error)(
         error.code, f"Member {member} of {len(runs)}: {error.message}{kept}", error.hint
     ) from error

@@ -1,4 +1,4 @@
-"""Several networks as one fitted classifier."""
+"""The model of an ensemble of networks."""
 
 from __future__ import annotations
 
@@ -21,31 +21,31 @@ __all__ = ["DeepEnsembleClassificationModel", "HasUncertaintyColumns"]
 
 
 class HasUncertaintyColumns(AccessibleParams):
-    """Names of the columns of uncertainty; an empty one leaves it out."""
+    """Names of the uncertainty columns; an empty name omits a column."""
 
     entropyCol: Any = param(
         "entropyCol",
-        "column for the entropy of the prediction, in nats: all that is uncertain",
+        "column for the entropy of the prediction, in nats: the total uncertainty",
         TypeConverters.toString,
     )
     mutualInformationCol: Any = param(
         "mutualInformationCol",
-        "column for the mutual information of class and member, in nats: what members do not "
-        "agree on",
+        "column for the mutual information of class and member, in nats: the disagreement of the "
+        "members",
         TypeConverters.toString,
     )
 
 
 class DeepEnsembleClassificationModel(FittedModel, ShardClassificationModel, HasUncertaintyColumns):
-    """What `DeepEnsembleClassifier` fits; see `ShardModel` for the other attributes.
+    """The model of `DeepEnsembleClassifier`; see `ShardModel` for the other attributes.
 
-    `transform` adds, beside a classifier's columns, the uncertainty of each row's prediction (see
+    `transform` adds, besides a classifier's columns, measures of each prediction's uncertainty (see
     `sparkml_dist.deep.scoring.uncertainty`).
 
     Attributes
     ----------
     members : list of KerasClassificationModel
-        The networks, each a model of its own.
+        The networks, each as a model.
     summary : dict
         ``members`` (for each ``seed``, ``shards``, ``steps``, ``parameters``, ``seconds`` and
         ``history``), ``seconds``, ``peak_worker_rss_mb``.
@@ -60,14 +60,14 @@ class DeepEnsembleClassificationModel(FittedModel, ShardClassificationModel, Has
 
     @property
     def members(self) -> list[KerasClassificationModel]:
-        """The networks, each a model of its own."""
+        """The networks, each as a model."""
         files = {file.name: file for file in self.files}
-        told: Sequence[dict[str, Any]] = self.summary["members"]
+        summaries: Sequence[dict[str, Any]] = self.summary["members"]
         return [
             KerasClassificationModel(
                 self.folder, self.schema, self.label, [files[m["file"]]], m["content"], summary
             )
-            for m, summary in zip(self.content["members"], told, strict=True)
+            for m, summary in zip(self.content["members"], summaries, strict=True)
         ]
 
     def _target(self) -> str:

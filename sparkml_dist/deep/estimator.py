@@ -1,4 +1,4 @@
-"""Any Keras network as a PySpark estimator: any loss, any number of inputs and outputs."""
+"""A PySpark estimator for any Keras network: any loss, any number of inputs and outputs."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ __all__ = ["KerasEstimator", "KerasModel"]
 
 
 class KerasModel(NetworkModel):
-    """What `KerasEstimator` fits; see `NetworkModel` for the attributes.
+    """The model of `KerasEstimator`; see `NetworkModel` for the attributes.
 
-    ``transform`` adds one column, `predictionCol`: a double where the network gives one number a
-    row, an array of floats (row-major) where it gives several, and for a network with several
-    outputs a struct of such, with the outputs' names.
+    ``transform`` adds one column, `predictionCol`: a double when the network outputs one number
+    per row, an array of floats (row-major) when it outputs several, and for a network with several
+    outputs a struct of these, with the outputs' names.
     """
 
     @property
@@ -48,7 +48,7 @@ class KerasModel(NetworkModel):
         return f"outputs {', '.join(self.outputNames)}"
 
     def to_sklearn(self) -> Any:
-        """Refuse: scikit-learn has no estimators of this kind.
+        """Raise an error: scikit-learn has no estimators of this kind.
 
         Raises
         ------
@@ -62,7 +62,7 @@ class KerasModel(NetworkModel):
         )
 
     def permutationImportance(self, df: DataFrame, **options: Any) -> Any:
-        """Refuse: what is a good output is the loss's to say.
+        """Raise an error: the model has no metric.
 
         Raises
         ------
@@ -71,8 +71,8 @@ class KerasModel(NetworkModel):
         """
         raise ConfigurationError(
             "no_single_target",
-            "permutationImportance needs a model of one class or number, which a KerasModel is "
-            "not.",
+            "permutationImportance needs a model that predicts one class or number, which a "
+            "KerasModel does not.",
             "Use KerasClassifier or KerasRegressor.",
         )
 
@@ -88,25 +88,25 @@ class KerasModel(NetworkModel):
 
 
 class KerasEstimator(NetworkEstimator):
-    """Any compiled Keras network, trained as by `KerasClassifier`.
+    """Any compiled Keras network, trained like a `KerasClassifier`.
 
     Parameters
     ----------
     builder : str or callable
-        ``"FILE.py:FUNCTION"`` or a function that returns a compiled Keras 3 model. Of the keyword
-        arguments that it takes it is given those that `KerasClassifier` names; ``input_shape`` and
-        ``normalization`` are dicts by input where there are several.
+        ``"FILE.py:FUNCTION"`` or a function that returns a compiled Keras 3 model. It gets the
+        keyword arguments that `KerasClassifier` lists, if it accepts them; ``input_shape`` and
+        ``normalization`` are dicts by input when there are several inputs.
     inputs : dict, optional
-        For each of the network's inputs the columns that it takes (names or globs), or a dict with
-        ``columns``, ``shape`` and ``dtype``. All features but those that are only targets, as one
-        input, by default.
+        For each of the network's inputs its columns (names or globs), or a dict with ``columns``,
+        ``shape`` and ``dtype``. By default one input with all features except those that are
+        only targets.
     targets : str, list of str or dict, optional
-        Columns that the output is compared with by its loss, or a dict of such for the outputs of
-        the network. The label column by default. Columns may be inputs as well, as for an
-        autoencoder; the data need have no label column then.
+        Columns that the loss compares with the output, or a dict of such columns by output. The
+        label column by default. Columns may be inputs too, as for an autoencoder; then the data
+        needs no label column.
     task : {"regression", "classification"}, default="regression"
-        Whether the label is a number or a class, which the loss is given as a code (sparse losses)
-        or as a one-hot row.
+        Whether the label is a number or a class, which the loss gets as a code (sparse losses) or
+        as a one-hot row.
     predictionCol : str, default="prediction"
         The column that the model adds; see `KerasModel`.
     numRanks, epochs, batchSize, inputShape, seed, …
@@ -125,8 +125,8 @@ class KerasEstimator(NetworkEstimator):
 
     targets: Any = param(
         "targets",
-        "columns that the output is compared with, or a dict from outputs to columns; the label "
-        "column when not set",
+        "columns that the loss compares with the output, or a dict from outputs to columns; the "
+        "label column when not set",
     )
     task: Any = param(
         "task",
@@ -212,7 +212,7 @@ class KerasEstimator(NetworkEstimator):
         if self.isSet(self.inputs):
             return super()._inputs(data)
         taken = {c for part in self._target(data).parts for c in part.columns}
-        if len(taken) == data.n_features:  # an autoencoder's
+        if len(taken) == data.n_features:  # an autoencoder
             return super()._inputs(data)
         columns = tuple(i for i in range(data.n_features) if i not in taken)
         shape = InputSpec.single(len(columns), self._value(self.inputShape)).parts[0].shape
@@ -221,14 +221,14 @@ class KerasEstimator(NetworkEstimator):
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         return {**super()._plan(data), "targets": self._target_names(), "task": self._task}
 
-    def _cut(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
+    def _partition(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
         from pyspark.sql import functions as F
 
         label = self.getOrDefault(self.labelCol)
         if label not in df.columns and [label] not in self._target_names().values():
-            # Shards have a label in any case; nothing looks at this one.
+            # Shards always have a label; this one is not used.
             df = df.withColumn(label, F.lit(0.0))
-        return super()._cut(df)
+        return super()._partition(df)
 
     def _features_of(self, df: DataFrame) -> list[str] | None:
         found = super()._features_of(df)

@@ -1,4 +1,4 @@
-"""What the Keras estimators have in common: from Params to a training of ranks over the shards."""
+"""Base of the Keras estimators: runs a training by ranks over the shards."""
 
 from __future__ import annotations
 
@@ -52,10 +52,10 @@ RESULT = "training.json"
 
 
 class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, HasTimeouts):
-    """Base of the Keras estimators; a subclass names the class of its model."""
+    """Base of the Keras estimators; a subclass sets the class of its model."""
 
     _object_params: ClassVar[tuple[str, ...]] = ("builder", "callbacks")
-    #: What `fit` returns.
+    #: Class of the fitted model.
     _model_class: ClassVar[type[NetworkModel]]
 
     # -- before any job -------------------------------------------------------------------
@@ -95,7 +95,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
             "class": type(self).__name__,
             "data": data.manifest.content_sha256,
             "builder": _identity(self.getOrDefault(self.builder)),
-            # Not the ranks: a training may go on at another number, with the batches it began with.
+            # Without the ranks: a training may resume with another number, and the same batches.
             "epochs": self.getOrDefault(self.epochs),
             "batchSize": self._value(self.batchSize),
             "inputs": self._inputs(data).to_dict(),
@@ -114,11 +114,11 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
         return given or rows_per_step(rows, self.getOrDefault(self.numRanks))
 
     def _inputs(self, data: PartitionedDataset) -> InputSpec:
-        """Return how features become the network's inputs."""
+        """Return the conversion of features to the network's inputs."""
         return InputSpec.build(data.schema, self._value(self.inputs), self._value(self.inputShape))
 
     def _target(self, data: PartitionedDataset) -> Target:
-        """Return what the network learns to predict."""
+        """Return the target of the network."""
         return Target.of(data.manifest.label)
 
     def _used(
@@ -126,17 +126,17 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
         data: PartitionedDataset,
         inputs: InputSpec,
     ) -> tuple[FeatureSchema, InputSpec]:
-        """Return the columns that the network needs to predict, and its inputs among them."""
+        """Return the columns that the network needs to predict, and its inputs in terms of them."""
         return data.schema, inputs
 
     def _rows(self, data: PartitionedDataset) -> TrainingRows:
-        """Return the rows to learn from."""
+        """Return the training rows."""
         fraction = self.getOrDefault(self.validationFraction)
         validation = Validation(fraction, self.getOrDefault(self.seed)) if fraction else None
         return TrainingRows(data, validation)
 
     def _job(self, data: PartitionedDataset, folder: Folder) -> TrainingJob:
-        """Return what the ranks are to do."""
+        """Return the description of the training for the ranks."""
         ranks, coupling = self.getOrDefault(self.numRanks), self._coupling()
         at_once = ranks * self._batch_size(data)
         return TrainingJob(
@@ -202,14 +202,14 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
             },
         )
 
-    # -- at rest --------------------------------------------------------------------------
+    # -- saving and loading ---------------------------------------------------------------
 
     def _needs_trust(self) -> Sequence[str]:
         held = [self._file_of(name) for name in self._object_params]
         return [*super()._needs_trust(), *(str(file) for file in held if file is not None)]
 
     def _file_of(self, name: str) -> BuilderFile | None:
-        """Return the file that a Param names, with its content; None for what is in no file."""
+        """Return the file that a Param names, with its content; None for other values."""
         spec = self._value(self.getParam(name))
         if spec is None or callable(spec) or spec in BUILDERS:
             return None
@@ -219,7 +219,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
     def _save_object(self, folder: Folder, name: str) -> None:
         spec, file = self.getOrDefault(self.getParam(name)), self._file_of(name)
         if file is not None:
-            # The content goes with it: what runs is what was saved, not what lies there later.
+            # The content is saved too: later changes of the file have no effect.
             folder.write_bytes(f"{name}.py", file.source.encode())
             record = {"file": Path(file.path).name, "function": file.function}
         elif isinstance(spec, str):
@@ -227,9 +227,9 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
         else:
             raise ConfigurationError(
                 "param_not_saved",
-                f"The {name} {getattr(spec, '__name__', spec)!r} is a function, which is "
-                "not saved: that would take a pickle.",
-                "Name it as 'FILE.py:FUNCTION'. The fitted model can be saved in any case.",
+                f"The {name} {getattr(spec, '__name__', spec)!r} is a function, which cannot be "
+                "saved without a pickle.",
+                "Set it as 'FILE.py:FUNCTION'. The fitted model can be saved in any case.",
             )
         folder.write_json(f"{name}.json", record)
 
@@ -260,7 +260,7 @@ def _resolve_callbacks(spec: Any) -> None:
             "not_callbacks",
             "callbacks must be 'FILE.py:FUNCTION' or a function that returns a list of Keras "
             f"callbacks. Got {spec!r}.",
-            "Callbacks themselves cannot travel to rank 0: return them from a function.",
+            "Callback objects cannot be sent to rank 0: return them from a function.",
         )
     resolve_builder(spec)
 
@@ -271,7 +271,7 @@ def _travelling(spec: Any) -> bytes:
 
 
 def _identity(spec: Any) -> str:
-    """Return a text that changes when the builder's own code does."""
+    """Return a text that changes with the code of the builder itself."""
     if isinstance(spec, str) and ":" not in spec:
         return spec
     function = resolve_builder(spec)
@@ -289,7 +289,7 @@ def _identity(spec: Any) -> str:
 def _log_event(event: dict[str, Any]) -> None:
     if event["event"] == "callbacks_ignored":
         _logger.warning(
-            "callbacks are told of epochs, not of batches: batch hooks of %s are not called",
+            "callbacks are called for epochs, not for batches: batch hooks of %s are ignored",
             ", ".join(event["callbacks"]),
         )
     if event["event"] != "epoch":

@@ -1,4 +1,4 @@
-"""What the fitted Keras models have in common."""
+"""Base of the fitted Keras models."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparkml_dist.report.fitted_model import FittedModel
 
 __all__ = ["NETWORK_PACKAGES", "NetworkModel"]
 
-#: Packages whose versions a model at rest names.
+#: Packages whose versions are saved with a model.
 NETWORK_PACKAGES = ("keras", "tensorflow", "tensorflow-cpu", "horovod")
 
 
@@ -25,8 +25,8 @@ class NetworkModel(FittedModel, ShardModel):
         ``loss`` and the metrics of every epoch.
     summary : dict
         ``ranks`` (list of dict: ``rank``, ``host``, ``rows``, ``seconds``, ``peak_rss_mb``, …),
-        ``steps`` of an epoch, ``parameters``, ``seconds`` by phase, ``history``; ``restarts`` (how
-        often the gang was launched anew) and ``restarted`` (why, each time).
+        ``steps`` of an epoch, ``parameters``, ``seconds`` by phase, ``history``; ``restarts`` (the
+        number of restarts of the gang) and ``restarted`` (the reason of each).
     """
 
     _packages = NETWORK_PACKAGES
@@ -39,9 +39,9 @@ class NetworkModel(FittedModel, ShardModel):
     def to_keras(self) -> Any:
         """Return the network as a Keras model, loaded into this process.
 
-        Keras and TensorFlow are imported here. It takes rows in the shape that it was built for
-        and needs nothing of this package: a `ShardedEmbedding` comes as ``keras.layers.Embedding``
-        where Keras can clone the model.
+        Imports Keras and TensorFlow. The model takes rows in the shape that it was built for and
+        does not need this package: a `ShardedEmbedding` becomes ``keras.layers.Embedding`` if
+        Keras can clone the model.
 
         Returns
         -------

@@ -1,4 +1,4 @@
-"""A Keras network as a PySpark regressor, trained by ranks over the shards."""
+"""A PySpark regressor with a Keras network, trained by ranks over the shards."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ __all__ = ["KerasRegressionModel", "KerasRegressor"]
 
 
 class KerasRegressionModel(NetworkModel, ShardRegressionModel):
-    """What `KerasRegressor` fits; see `NetworkModel` for the attributes."""
+    """The model of `KerasRegressor`; see `NetworkModel` for the attributes."""
 
 
 class KerasRegressor(NetworkEstimator, ShardRegressor):
-    """One network that predicts a number, trained as by `KerasClassifier`.
+    """One network that predicts a number, trained like a `KerasClassifier`.
 
     Parameters
     ----------
     builder : str or callable
         ``"mlp"``, ``"cnn"``, ``"FILE.py:FUNCTION"``, or a function that returns a compiled
-        Keras 3 model with one output unit. Of the keyword arguments that builders are called with
-        it gets no ``n_classes``, but ``target_normalization`` (mean and standard deviation of the
-        label) if it takes that: a network whose last layer is
-        ``Rescaling(std, offset=mean)`` learns targets of any size, with its loss, metrics and
-        predictions in the label's own unit. ``"mlp"`` and ``"cnn"`` end so.
+        Keras 3 model with one output unit. It gets the keyword arguments of all builders, but
+        instead of ``n_classes`` it gets ``target_normalization`` (mean and standard deviation of
+        the label), if it accepts that: a network whose last layer is ``Rescaling(std,
+        offset=mean)`` learns targets of any size, with loss, metrics and predictions in the
+        label's own unit. ``"mlp"`` and ``"cnn"`` end with this layer.
     numRanks, epochs, batchSize, inputShape, seed
         As for `KerasClassifier`.
     featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol

@@ -1,4 +1,4 @@
-"""Trains a network over shards with a gang of ranks; the driver's side."""
+"""Trains a network over shards with a gang of ranks; runs on the driver."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cluster.gang import RankResult, run_gang
 from sparkml_dist.cluster.progress import progress
 from sparkml_dist.cluster.rank_context import RankContext
-from sparkml_dist.deep.checkpoint.continuation import continued
+from sparkml_dist.deep.checkpoint.continuation import resumed_job
 from sparkml_dist.deep.checkpoint.recovery import Restart, run_with_restarts
 from sparkml_dist.deep.checkpoint.store import CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
@@ -32,7 +32,7 @@ _ENVIRONMENT = {"KERAS_BACKEND": "tensorflow"}
 
 @dataclass(frozen=True)
 class TrainingResult:
-    """A finished training.
+    """The result of a training.
 
     Attributes
     ----------
@@ -46,13 +46,13 @@ class TrainingResult:
     steps : int
         Steps of an epoch.
     seconds : dict
-        ``total``, and ``launch``, ``build``, ``train`` and ``save`` of rank 0. Launches that were
-        lost count as ``launch``.
+        ``total``, and ``launch``, ``build``, ``train`` and ``save`` of rank 0. Failed launches
+        count as ``launch``.
     best : dict
-        ``best_epoch`` (from 0) and ``best`` (its value), where a metric was monitored.
+        ``best_epoch`` (from 0) and ``best`` (its value), if a metric was monitored.
     restarts : list of dict
-        For every launch that a rank's death ended ``code``, ``message``, ``rank``, ``host`` and
-        ``seconds``.
+        ``code``, ``message``, ``rank``, ``host`` and ``seconds`` of every launch that the loss of a
+        rank ended.
     """
 
     history: dict[str, list[Any]]
@@ -82,15 +82,15 @@ def train_network(
     spark : pyspark.sql.SparkSession
         Classic or Connect.
     job : TrainingJob
-        What to train on what. Its folder gets ``model.keras``, and ``logs/`` with the output of
-        every rank; ``checkpoints/`` in it is where the training goes on from, also at
-        another number of ranks.
+        Description of the training. Its folder gets ``model.keras``, and ``logs/`` with the output
+        of every rank; the training resumes from ``checkpoints/`` in it, also with another number of
+        ranks.
     ranks : int
         Processes that train at the same time, one Spark task each.
     on_event : callable, optional
         Called with ``training``, ``epoch``, ``checkpoint``, ``restart`` and ``resumed`` events.
     description : str, default="train"
-        For Spark's UI and the progress bar.
+        Shown in Spark's UI and before the progress bar.
     stall_timeout, silence_timeout, slot_timeout : float
         Those of `run_gang`, in seconds.
 
@@ -106,13 +106,13 @@ def train_network(
     ResourceError
         Too few slots, dynamic allocation, or workers without TensorFlow, Keras or Horovod.
     TrainingError
-        A rank failed (once more than it may), the loss left the finite numbers, or the ranks'
-        weights differ.
+        A rank failed (more often than is allowed), the loss is not finite, or the ranks' weights
+        differ.
     """
     seen: set[int] = set()
     store = CheckpointStore(job.folder.child(CHECKPOINTS))
     logs = job.folder.child("logs")
-    job = continued(job, ranks, store)
+    job = resumed_job(job, ranks, store)
 
     def follow(event: dict[str, Any]) -> None:
         if event["event"] == "epoch":
@@ -183,21 +183,21 @@ def _result(results: list[RankResult], total: float, restarts: list[Restart]) ->
 
 
 def rows_per_step(n_rows: int, ranks: int) -> int:
-    """Return the rows of a rank's step where the caller names none.
+    """Return the default number of rows in a step of a rank.
 
-    Small data gets small batches: a network learns little from three updates an epoch.
+    Small data gets small batches, because a network learns little in three updates per epoch.
 
     Parameters
     ----------
     n_rows : int
         Rows of an epoch.
     ranks : int
-        How many share a step.
+        Number of ranks that share a step.
 
     Returns
     -------
     int
-        A power of two from 16 to 256 that makes about 100 steps of an epoch.
+        The power of two from 16 to 256 that gives about 100 steps per epoch.
     """
     wanted = n_rows / (100 * max(1, ranks))
     return int(2 ** min(8, max(4, round(math.log2(max(wanted, 1))))))

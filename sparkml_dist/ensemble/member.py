@@ -15,7 +15,7 @@ from sparkml_dist.ensemble.bag import Bag, Draw
 from sparkml_dist.ensemble.fitting import fit_learner, member_traits, store_member
 from sparkml_dist.ensemble.known_learner import KnownLearner
 from sparkml_dist.ensemble.sampling import Sampling, member_seed
-from sparkml_dist.models.scoring import forget_loaded
+from sparkml_dist.models.scoring import drop_loaded
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["MemberFit", "MemberPlan"]
@@ -82,7 +82,7 @@ class MemberFit:
         import skops.io  # noqa: F401 - what the members are written with belongs to the base
 
         start = time.perf_counter()
-        forget_loaded()
+        drop_loaded()
         plan = self.plans[index]
         learner = self.learners[plan.learner]
         traits = learner.traits

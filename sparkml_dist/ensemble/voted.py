@@ -17,8 +17,8 @@ from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.scoring import Predict, Scorer, streams, within
 from sparkml_dist.models.shard_model import ShardModel
-from sparkml_dist.persistence.home import Home
 from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.persistence.saved_folder import SavedFolder
 from sparkml_dist.persistence.workspace import empty_folder
 from sparkml_dist.report.fitted_model import FittedModel
 from sparkml_dist.session import get_session
@@ -170,7 +170,7 @@ def vote(
         {"models": [m.summary for m in models]},
     )
     found.trusted = tuple(dict.fromkeys(t for m in models for t in m.trusted))
-    found._settle(Home(folder))
+    found._save_manifest(SavedFolder(folder))
     return found
 
 

@@ -1,1 +1,1 @@
-"""What estimators and models of all kinds share."""
+"""Base classes of all estimators and models: fitting, scoring, saving, and hand-over to Python."""

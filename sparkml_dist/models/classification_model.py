@@ -29,7 +29,7 @@ class ShardClassificationModel(ShardModel, HasClassColumns):
 
     @property
     def classes(self) -> list[Any]:
-        """The class list; the order of ``probability``."""
+        """The class list, in the order of ``probability``."""
         return list(self.label.classes)
 
     @property

@@ -1,4 +1,4 @@
-"""Learners in the grid of a ``CrossValidator``, in a form that Spark's own writer can save."""
+"""Learners in the grid of a ``CrossValidator``, as objects that Spark's writer can save."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ __all__ = ["GridValue"]
 
 
 class GridValue(StandIn, Evaluator, Persistable):
-    """A learner, or a list of named ones, as the value of a Param in a grid.
+    """A learner, or a list of named learners, as the value of a Param in a grid.
 
-    Spark's writer of validators makes JSON of a grid's values, but for estimators, transformers
-    and evaluators, which it lets save themselves. This is such an evaluator: it evaluates nothing,
-    and to whoever looks at the grid it is the learner. A Param that is set to it has the learner.
+    Spark's writer of validators converts a grid's values to JSON, except estimators, transformers
+    and evaluators, which save themselves. This class is formally an evaluator for that reason; it
+    evaluates nothing, and forwards all attributes to the learner. A Param that is set to it gets
+    the learner.
 
     Parameters
     ----------
@@ -41,13 +42,15 @@ class GridValue(StandIn, Evaluator, Persistable):
 
     @staticmethod
     def of(value: Any) -> GridValue:
-        """Return a value of a grid; converts what a Param is given."""
+        """Return a value of a grid; serves as the converter of Params."""
         return value if isinstance(value, GridValue) else GridValue(value)
 
     def _evaluate(self, dataset: Any) -> float:
-        raise ConfigurationError("no_evaluator", f"{self!r} is a value of a grid, no evaluator.")
+        raise ConfigurationError(
+            "no_evaluator", f"{self!r} is a value of a grid, not an evaluator."
+        )
 
-    # -- to whoever looks at the grid -----------------------------------------------------
+    # -- forwarded to the learner ---------------------------------------------------------
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or "value" not in self.__dict__:
@@ -63,7 +66,7 @@ class GridValue(StandIn, Evaluator, Persistable):
     def __repr__(self) -> str:
         return repr(self.value)
 
-    # -- at rest --------------------------------------------------------------------------
+    # -- saving and loading ---------------------------------------------------------------
 
     def _named(self) -> list[tuple[str, Any]]:
         several = isinstance(self.value, list | tuple)
@@ -84,7 +87,7 @@ class GridValue(StandIn, Evaluator, Persistable):
                 raise ConfigurationError(
                     "param_not_saved",
                     f"A grid with a {type(learner).__name__} ({name!r}) cannot be saved.",
-                    "Grids of scikit-learn's learners can.",
+                    "Use scikit-learn learners in the grid.",
                 )
             folder.write_bytes(_file(i), dump_learner(learner, trusted=self._needs_trust()))
             files.append(ModelFile.of(folder, _file(i)))

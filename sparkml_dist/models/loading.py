@@ -13,43 +13,43 @@ from typing import Any
 from pyspark.ml.base import Model
 
 from sparkml_dist.errors import SparkMLDistError, StorageError
+from sparkml_dist.persistence.checksums import reading_fields, signing_key
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import Home
 from sparkml_dist.persistence.model_folder import MANIFEST, ModelFile, SavedManifest
-from sparkml_dist.persistence.seal import reading_fields, signing_key
+from sparkml_dist.persistence.saved_folder import SavedFolder
 from sparkml_dist.persistence.trusted_types import TRUSTED_TYPES
 from sparkml_dist.public_names import PUBLIC_NAMES, public_object
 from sparkml_dist.session import trusted_in_session
 
 __all__ = ["Saved", "load_model", "load_saved", "saved_inside"]
 
-_REMEDY = "It was altered, or is not whole: restore it, or save it again."
+_REMEDY = "It was altered or is incomplete: restore it, or save it again."
 
 
 @dataclass(frozen=True)
 class Saved:
-    """Something saved, as its class takes it in.
+    """A saved object, as passed to the `_restore` of its class.
 
     Attributes
     ----------
-    home : Home
+    home : SavedFolder
     manifest : SavedManifest
     trusted : tuple of str
-        What its user trusts beside the allow-list.
+        Types that the user trusts besides the allow-list.
     """
 
-    home: Home
+    home: SavedFolder
     manifest: SavedManifest
     trusted: tuple[str, ...]
 
     @property
     def folder(self) -> Folder:
-        """Where the files lie."""
+        """The folder of the files."""
         return self.home.content
 
     @property
     def state(self) -> dict[str, Any]:
-        """What the class itself has written down."""
+        """The JSON values of the class's own `_state`."""
         return self.manifest.state
 
     @property
@@ -62,12 +62,12 @@ class Saved:
         return any(f.name == name for f in self.files)
 
     def names(self, head: str = "", suffix: str = "") -> list[str]:
-        """Return the sorted names of listed files that begin and end so."""
+        """Return the sorted names of listed files with this beginning and end."""
         names = (f.name for f in self.files)
         return sorted(n for n in names if n.startswith(head) and n.endswith(suffix))
 
     def listed(self, name: str) -> str:
-        """Return a file's name, if the manifest lists it.
+        """Return a file's name if the manifest lists it.
 
         Raises
         ------
@@ -83,37 +83,37 @@ class Saved:
         return self.folder.read_bytes(self.listed(name))
 
     def read_json(self, name: str) -> Any:
-        """Return what a listed JSON file holds."""
+        """Return the content of a listed JSON file."""
         return self.folder.read_json(self.listed(name))
 
     def inner(self, name: str) -> Any:
-        """Load what was saved in a folder inside, whose files are listed here too."""
+        """Load an object saved in a folder inside, whose files are listed here too."""
         return saved_inside(self.folder, name, self.files, self.trusted)
 
 
 def load_model(path: str, *, trusted: Sequence[str] = (), verify: str | None = None) -> Any:
-    """Load a saved model of any class, its files checked against their hashes.
+    """Load a saved model of any class, and check its files against their checksums.
 
     Parameters
     ----------
     path : str
-        The model's folder: a local path or URI that workers see as well.
+        The model's folder: a local path or URI that workers can reach too.
     trusted : sequence of str
-        What the model needs beside the allow-list, as the error says that asks for it: dotted
-        names of types in member files.
+        Types that the model needs besides the allow-list, by dotted name; the error for an
+        untrusted type lists them.
     verify : str, optional
-        Environment variable with a key; only a model that was signed with it is loaded.
+        Environment variable with a key; the model must be signed with it.
 
     Returns
     -------
     Model
-        Of the class that saved it.
+        A model of the class that saved it.
 
     Raises
     ------
     StorageError
-        When there is no model, it is damaged, altered, not signed, of a newer protocol, or needs
-        what is not trusted.
+        There is no model, or it is damaged, altered, not signed, of a newer protocol, or needs
+        untrusted types.
     """
     loaded = load_saved(Folder.at(path), trusted=trusted, verify=verify)
     if not isinstance(loaded, Model):
@@ -130,9 +130,9 @@ def load_saved(
     *,
     trusted: Sequence[str] = (),
     verify: str | None = None,
-    vouched: Mapping[str, ModelFile] | None = None,
+    outer_files: Mapping[str, ModelFile] | None = None,
 ) -> Any:
-    """Load what is saved in a folder, of whatever class of this library.
+    """Load an object of any class of this library from a folder.
 
     Parameters
     ----------
@@ -141,48 +141,48 @@ def load_saved(
         As for `load_model`.
     verify : str, optional
         As for `load_model`.
-    vouched : mapping of str to ModelFile, optional
-        Files that have been checked already, by name: those of something that holds this one.
+    outer_files : mapping of str to ModelFile, optional
+        Checked files of the outer object, by name, when this one is inside another.
 
     Raises
     ------
     StorageError
-        As `load_model`.
+        Those of `load_model`.
     """
     key = None if verify is None else signing_key(verify)
-    if vouched is not None and MANIFEST not in vouched:
+    if outer_files is not None and MANIFEST not in outer_files:
         raise _unlisted(folder, MANIFEST)
     manifest = SavedManifest.read(folder, key=key)
     cls = _class_of(manifest, folder)
-    home = Home(folder, manifest.root, manifest)
-    if vouched is None:
+    home = SavedFolder(folder, manifest.root, manifest)
+    if outer_files is None:
         with reading_fields(folder.uri(MANIFEST), _REMEDY):
             cls._check_files(home.content, manifest)
     else:
         for name, file in zip(manifest.names(), manifest.files, strict=True):
-            if name not in vouched or vouched[name].sha256 != file.sha256:
+            if name not in outer_files or outer_files[name].sha256 != file.sha256:
                 raise _unlisted(folder, name)
     missing = _not_trusted(manifest, trusted)
-    if missing:  # asking Spark takes as long as all the rest of a small model
+    if missing:  # reading Spark's settings takes as long as loading a small model
         trusted = (*trusted, *trusted_in_session())
         missing = _not_trusted(manifest, trusted)
     if missing:
         raise StorageError(
             "untrusted_type",
-            f"{folder.location!r} needs what is not on the allow-list: {', '.join(missing)}.",
+            f"{folder.location!r} needs types or files that are not trusted: {', '.join(missing)}.",
             (
-                "Files with a function run when it is fitted: read them there first. "
+                "Files with a function are run when the model is fitted: read them first. "
                 if any(".py:" in name for name in missing)
                 else ""
             )
-            + f"If you trust where it comes from, load it with trusted={missing!r} "
-            f"(--trusted-types {' '.join(missing)}), or let the session trust it: "
+            + f"If you trust its source, load it with trusted={missing!r} "
+            f"(--trusted-types {' '.join(missing)}), or trust them in the session: "
             f"spark.conf.set('spark.sparkml_dist.trustedTypes', '{','.join(missing)}').",
         )
     with reading_fields(folder.uri(MANIFEST), _REMEDY):
         instance: Any = cls._restore(Saved(home, manifest, tuple(trusted)))
         instance._home, instance.files = home, manifest.files
-        instance._inside = vouched is not None
+        instance._inside = outer_files is not None
         instance.trusted = tuple(trusted)
         instance._resetUid(manifest.uid)
         _set_params(instance, manifest, folder)
@@ -193,21 +193,21 @@ def load_saved(
 def saved_inside(
     folder: Folder, name: str, files: Sequence[ModelFile], trusted: Sequence[str] = ()
 ) -> Any:
-    """Load what `save_inside` saved.
+    """Load an object saved by `save_inside`.
 
     Parameters
     ----------
     folder : Folder
-        Where the files of the outer one lie.
+        Folder of the outer object's files.
     name : str
-        Of the folder inside.
+        Name of the folder inside.
     files : sequence of ModelFile
-        Those of the outer one, which have been checked.
+        Files of the outer object, which have been checked.
     trusted : sequence of str
     """
     head = f"{name}/"
-    vouched = {f.name.removeprefix(head): f for f in files if f.name.startswith(head)}
-    return load_saved(folder.child(name), trusted=trusted, vouched=vouched)
+    outer_files = {f.name.removeprefix(head): f for f in files if f.name.startswith(head)}
+    return load_saved(folder.child(name), trusted=trusted, outer_files=outer_files)
 
 
 def _not_trusted(manifest: SavedManifest, trusted: Sequence[str]) -> list[str]:
@@ -215,14 +215,14 @@ def _not_trusted(manifest: SavedManifest, trusted: Sequence[str]) -> list[str]:
 
 
 def _class_of(manifest: SavedManifest, folder: Folder) -> Any:
-    """Return the public class that a manifest names; nothing else is imported."""
+    """Return the public class that a manifest names; no other class is imported."""
     found = public_object(manifest.class_name) if manifest.class_name in PUBLIC_NAMES else None
     kind = getattr(found, "_saved_kind", None) if isinstance(found, type) else None
     if kind is None or kind() != manifest.kind:
         raise StorageError(
             "unknown_saved_class",
-            f"{folder.location!r} names the {manifest.kind} {manifest.class_name!r}, which is none "
-            "of sparkml_dist's.",
+            f"{folder.location!r} has the {manifest.kind} {manifest.class_name!r}, which is not a "
+            "class of sparkml_dist.",
             "Upgrade sparkml_dist if a newer version wrote it.",
         )
     return found
@@ -238,7 +238,7 @@ def _set_params(instance: Any, manifest: SavedManifest, folder: Folder) -> None:
             text = error.message if isinstance(error, SparkMLDistError) else str(error)
             raise StorageError(
                 "altered_manifest",
-                f"{folder.uri(MANIFEST)!r} has a Param that cannot be: {text}.",
+                f"{folder.uri(MANIFEST)!r} has an invalid Param: {text}.",
                 "It was altered, or a newer version of sparkml_dist wrote it.",
             ) from error
 
@@ -246,6 +246,6 @@ def _set_params(instance: Any, manifest: SavedManifest, folder: Folder) -> None:
 def _unlisted(folder: Folder, name: str) -> StorageError:
     return StorageError(
         "unlisted_file",
-        f"{folder.uri(name)!r} is not among the files that the manifest vouches for.",
+        f"{folder.uri(name)!r} is not listed in the manifest.",
         "It was added or renamed, or the manifest was altered: restore it, or save it again.",
     )

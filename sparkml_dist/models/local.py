@@ -18,7 +18,7 @@ __all__ = ["LocalClassifier", "LocalRegressor"]
 
 
 class _Local(BaseEstimator):
-    """What both kinds have in common; see `LocalClassifier`."""
+    """Common base of `LocalClassifier` and `LocalRegressor`."""
 
     def __init__(self, scorer: Scorer, schema: FeatureSchema, label: Label) -> None:
         self._scorer = scorer
@@ -42,7 +42,7 @@ class _Local(BaseEstimator):
         return [c.name for c in self._schema.columns]
 
     def fit(self, X: Any, y: Any = None) -> Any:
-        """Refuse: what is here has been fitted, on shards.
+        """Raise an error: the model is fitted already, on shards.
 
         Raises
         ------
@@ -51,13 +51,13 @@ class _Local(BaseEstimator):
         """
         raise ConfigurationError(
             "already_fitted",
-            f"{type(self).__name__} is a fitted model, which cannot be fitted anew.",
-            "Wrap it in sklearn.frozen.FrozenEstimator where scikit-learn wants to fit, or fit "
-            "the estimator that made it on Spark.",
+            f"{type(self).__name__} is a fitted model, which cannot be fitted again.",
+            "Wrap it in sklearn.frozen.FrozenEstimator where scikit-learn calls fit, or fit the "
+            "original estimator on Spark.",
         )
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """Return no parameters: there is nothing left to choose."""
+        """Return no parameters: the model is fitted."""
         return {}
 
     def _outputs(self, X: Any) -> npt.NDArray[Any]:
@@ -70,7 +70,7 @@ class _Local(BaseEstimator):
         return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
     def __getstate__(self) -> dict[str, Any]:
-        # Members are read again from the model's folder: they may be larger than a pickle should.
+        # Members are read from the model's folder again: they may be too large for a pickle.
         return {**super().__getstate__(), "_predict": None}
 
     def __sklearn_clone__(self) -> Any:
@@ -87,12 +87,12 @@ class _Local(BaseEstimator):
 
 
 class LocalClassifier(ClassifierMixin, _Local):
-    """A fitted classifier that predicts in this process, as scikit-learn's do.
+    """A fitted classifier that predicts in this process, like those of scikit-learn.
 
-    Made by ``model.to_sklearn()``. Takes a pandas DataFrame with the columns that the model was
-    fitted on, or a matrix of encoded features. It is a fitted model for good: `fit` refuses, and
-    a clone is the object itself, as for `sklearn.frozen.FrozenEstimator`. A pickle holds the
-    place of the model's files, not their content; they are checked when they are read.
+    Returned by ``model.to_sklearn()``. Takes a pandas DataFrame with the columns of the training
+    data, or a matrix of encoded features. It cannot be fitted again: `fit` raises an error, and
+    `sklearn.base.clone` returns the object itself, as for `sklearn.frozen.FrozenEstimator`. A
+    pickle holds the location of the model's files, not their content; they are checked when read.
 
     Attributes
     ----------
@@ -129,7 +129,7 @@ class LocalClassifier(ClassifierMixin, _Local):
         ndarray of float64, shape (n, n_classes)
         """
         proba = np.asarray(self._outputs(X), dtype=np.float64)
-        # Learners that count in float32 miss 1 by more than scikit-learn's metrics like to see.
+        # Sums of float32 differ from 1 by more than scikit-learn's metrics accept.
         return proba / proba.sum(axis=1, keepdims=True)
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
@@ -139,7 +139,7 @@ class LocalClassifier(ClassifierMixin, _Local):
         ----------
         X : pandas.DataFrame, array-like or sparse matrix, n rows
         """
-        # As `transform` does: of probabilities that are equal as float32, the first class wins.
+        # As in `transform`: between probabilities that are equal in float32, the first class wins.
         best = self._outputs(X).astype(np.float32).argmax(axis=1)
         return np.asarray(self.classes_[best])
 

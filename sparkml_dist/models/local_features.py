@@ -1,4 +1,4 @@
-"""Encodes pandas DataFrames and matrices without Spark, in the way that executors encode rows."""
+"""Encodes pandas DataFrames and matrices without Spark, as executors encode rows."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from sparkml_dist.errors import DataError, nearest
 
 __all__ = ["feature_blocks"]
 
-# What the members need beside a block grows with its rows.
+# Members need memory in proportion to the rows of a block.
 _BLOCK_ROWS = 1 << 16
 
 
 def feature_blocks(X: Any, schema: FeatureSchema) -> Iterator[Matrix]:
-    """Yield the encoded features of `X`, a block of rows at a time.
+    """Yield the encoded features of `X` in blocks of rows.
 
     Parameters
     ----------
     X : pandas.DataFrame, array-like or sparse matrix
-        A DataFrame with the model's columns (categories as they were in the training data), or
-        features that are encoded already, shape (n, n_features).
+        A DataFrame with the model's columns (categories as in the training data), or encoded
+        features, shape (n, n_features).
     schema : FeatureSchema
 
     Yields
     ------
     ndarray of float32, shape (rows, n_features), or csr_matrix
-        None at all when `X` has no rows.
+        No block when `X` has no rows.
 
     Raises
     ------
@@ -84,7 +84,7 @@ def _in_layout(part: Any, schema: FeatureSchema) -> Matrix:
 
 
 def _encode_frame(frame: Any, schema: FeatureSchema) -> Matrix:
-    """Return the matrix of a frame, by way of the arrays that Spark would have sent."""
+    """Return the matrix of a frame, through the same arrays as Spark's `transport`."""
     rows = len(frame)
     numeric = [c for c in schema.columns if c.kind == "numeric"]
     carried: list[pa.Array] = []
@@ -111,7 +111,7 @@ def _numbers(values: Any, name: str) -> npt.NDArray[np.float32]:
         raise DataError(
             "non_numeric_feature",
             f"The model needs numeric values in {name!r}. Got {values.dtype}.",
-            "Read the data in the way the training data was read.",
+            "Read the data in the same way as the training data.",
         ) from error
     return np.asarray(found)
 
@@ -139,7 +139,7 @@ def _dense_cells(values: Any, column: FeatureColumn) -> pa.Array:
         matrix = np.empty(0, np.float32)
     if matrix.shape == (len(cells), column.size):
         return _lists(matrix)
-    # Cells of other lengths: `FeatureSchema.encode` says what is wrong.
+    # `FeatureSchema.encode` raises for cells of other lengths.
     return pa.array([None if c is None else list(c) for c in cells], pa.list_(pa.float32()))
 
 

@@ -1,8 +1,8 @@
-"""Saving of everything that is fitted or set up: one form, one writer.
+"""Saving of all estimators, transformers and models.
 
-What is saved is a folder with a manifest (`sparkml_dist.persistence.model_folder`). The manifest
-names a public class, and every file that may be read, with its SHA-256. Beside it stands Spark's
-own ``metadata``, which only Spark's reader of a `Pipeline` looks at.
+A saved object is a folder with a manifest (`sparkml_dist.persistence.model_folder`). The manifest
+names a public class, and every file that may be read, with its SHA-256 checksum. Spark's own
+``metadata`` is beside it, and is read only by Spark's reader of a `Pipeline`.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pyspark.ml.util import MLReadable, MLReader, MLWritable, MLWriter
 
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.loading import Saved, load_saved
+from sparkml_dist.persistence.checksums import signing_key
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import METADATA, Home
 from sparkml_dist.persistence.model_folder import (
     MANIFEST,
     ModelFile,
@@ -26,33 +26,33 @@ from sparkml_dist.persistence.model_folder import (
     check_files,
     versions,
 )
-from sparkml_dist.persistence.seal import signing_key
+from sparkml_dist.persistence.saved_folder import METADATA, SavedFolder
 
 __all__ = ["Persistable", "save_inside"]
 
 
 class Persistable(MLWritable, MLReadable):
-    """Base of what can be saved and loaded; Spark's `Pipeline` can do so too.
+    """Base of objects that can be saved and loaded, also as stages of Spark's `Pipeline`.
 
-    A subclass writes its files in `_write_files`, returns what else it needs in `_state`, and is
-    made of both in `_restore`.
+    A subclass writes its files in `_write_files`, returns its other state in `_state`, and is
+    rebuilt from both in `_restore`.
     """
 
-    #: Packages whose versions are worth keeping beside the common ones.
+    #: Packages whose versions are saved besides the common ones.
     _packages: ClassVar[tuple[str, ...]] = ()
 
-    #: Files that it consists of, as its manifest lists them.
+    #: Its files, as listed in its manifest.
     files: tuple[ModelFile, ...] = ()
-    #: What is trusted beside the allow-list, and needed to load it.
+    #: Types needed to load it, trusted besides the allow-list.
     trusted: tuple[str, ...] = ()
-    _home: Home | None = None
-    #: Whether its folder is part of another's, whose manifest vouches for this one's.
+    _home: SavedFolder | None = None
+    #: Whether its folder is part of another object's, whose manifest lists its files.
     _inside: bool = False
 
     # -- for subclasses -------------------------------------------------------------------
 
     def _state(self) -> dict[str, Any]:
-        """Return JSON values: all that it needs beside Params and files."""
+        """Return JSON values of its state, besides Params and files."""
         return {}
 
     def _saved_params(self) -> dict[str, Any]:
@@ -65,7 +65,7 @@ class Persistable(MLWritable, MLReadable):
         return ()
 
     def _needs_trust(self) -> Sequence[str]:
-        """Return what has to be trusted to load it, beside the allow-list."""
+        """Return the types to trust for loading it, besides the allow-list."""
         return self.trusted
 
     @classmethod
@@ -77,15 +77,15 @@ class Persistable(MLWritable, MLReadable):
 
     @classmethod
     def _restore(cls, saved: Saved) -> Self:
-        """Return what was saved, without its uid and Params; its files have been checked."""
+        """Return the object without its uid and Params; its files have been checked."""
         raise NotImplementedError
 
     def _check_restored(self) -> None:
-        """Raise where what was loaded could not work; TypeError and its like are told as such."""
+        """Raise if the loaded object cannot work; TypeError and the like become StorageError."""
 
     @classmethod
     def _check_files(cls, folder: Folder, manifest: SavedManifest) -> None:
-        """Raise unless all files are as the manifest lists them."""
+        """Raise unless all files match the manifest."""
         check_files(folder, manifest.files)
 
     # -- saving ---------------------------------------------------------------------------
@@ -98,8 +98,8 @@ class Persistable(MLWritable, MLReadable):
         except (TypeError, ValueError) as error:
             raise ConfigurationError(
                 "param_not_saved",
-                f"A Param of {type(self).__name__} has a value that is not stored: {error}.",
-                "Give numbers, text, or lists and dicts of them.",
+                f"A Param of {type(self).__name__} has a value that cannot be saved: {error}.",
+                "Use numbers, text, or lists and dicts of them.",
             ) from error
         return SavedManifest(
             kind=self._saved_kind(),
@@ -113,40 +113,40 @@ class Persistable(MLWritable, MLReadable):
         )
 
     def _commit(
-        self, home: Home, files: Sequence[ModelFile] | None = None, key: bytes | None = None
+        self, home: SavedFolder, files: Sequence[ModelFile] | None = None, key: bytes | None = None
     ) -> SavedManifest:
-        """Write the manifest of files that are there, and return it; now it is saved."""
+        """Write and return the manifest of existing files; it makes the saved object exist."""
         manifest = self._manifest(self.files if files is None else files)
         _write_spark_metadata(self, home.top)
         return home.commit(manifest, key=key)
 
-    def _settle(self, home: Home | None = None, key: bytes | None = None) -> None:
-        """Write the manifest of files that lie at home; they are read from there from now on.
+    def _save_manifest(self, home: SavedFolder | None = None, key: bytes | None = None) -> None:
+        """Write the manifest of files in `home`, and read them from there from now on.
 
         Parameters
         ----------
-        home : Home, optional
-            Where the files lie; where it was loaded from or fitted, when not given.
+        home : SavedFolder, optional
+            Folder of the files; by default where the object was loaded from or fitted.
         key : bytes, optional
-            To sign it with.
+            Key to sign the manifest with.
 
         Raises
         ------
         ConfigurationError
-            ``part_of_another`` for what a vote, a stack or a calibrated model holds.
+            ``part_of_another`` for a part of a vote, a stack or a calibrated model.
         """
         home = home or self._home
         if home is None or self._inside:
             raise ConfigurationError(
                 "part_of_another",
-                f"This {type(self).__name__} is part of another model, whose manifest vouches for "
-                "its files: it cannot be changed where it lies.",
+                f"This {type(self).__name__} is part of another model, whose manifest lists its "
+                "files: it cannot be changed in place.",
                 "Save it elsewhere and load it from there.",
             )
-        self._home = Home(home.top, home.root, self._commit(home, key=key))
+        self._home = SavedFolder(home.top, home.root, self._commit(home, key=key))
 
     def write(self) -> MLWriter:
-        """Return a writer; ``write().overwrite().save(path)`` replaces what is there.
+        """Return a writer; ``write().overwrite().save(path)`` replaces an existing object.
 
         With ``write().option("sign", "VARIABLE")`` the manifest is signed with the key in that
         environment variable; see ``verify`` of `load_model`.
@@ -154,7 +154,7 @@ class Persistable(MLWritable, MLReadable):
         return _Writer(self)
 
     def save(self, path: str, *, sign: str | None = None) -> None:
-        """Save to a folder that is empty, or not there.
+        """Save to an empty or missing folder.
 
         Parameters
         ----------
@@ -166,7 +166,7 @@ class Persistable(MLWritable, MLReadable):
         Raises
         ------
         StorageError
-            ``output_exists``, or what writing raises; nothing is left behind then.
+            ``output_exists``, or an error of writing; then nothing is left behind.
         """
         writer = self.write()
         (writer if sign is None else writer.option("sign", sign)).save(path)
@@ -178,46 +178,46 @@ class Persistable(MLWritable, MLReadable):
 
     @classmethod
     def load(cls, path: str, trusted: Sequence[str] = (), verify: str | None = None) -> Self:
-        """Load what was saved at `path` and is of this class; as `load_model`."""
+        """Load an object of this class from `path`; see `load_model`."""
         loaded = load_saved(Folder.at(path), trusted=trusted, verify=verify)
         if not isinstance(loaded, cls):
             raise StorageError(
                 "other_class",
                 f"{path!r} holds a {type(loaded).__name__}, not a {cls.__name__}.",
-                "Load it with that class, or a model of any class with sparkml_dist.load_model.",
+                "Load it with that class, or any model with sparkml_dist.load_model.",
             )
         return loaded
 
 
 class _Writer(MLWriter):
-    """Writes the files, then the manifest that vouches for them."""
+    """Writes the files, then the manifest that lists them."""
 
     def __init__(self, instance: Persistable) -> None:
         super().__init__()
         self._instance = instance
 
     def save(self, path: str) -> None:
-        """Write to `path`; what is there is replaced when the new is complete."""
+        """Write to `path`; an existing object is replaced when the new one is complete."""
         instance, top = self._instance, Folder.at(path)
         sign = self.optionMap.get("sign")
         key = None if sign is None else signing_key(str(sign))
         own = instance._home
         if own is not None and own.top.same_place(top):
-            _check_still_there(own, instance)
-            instance._settle(own, key)
+            _check_not_replaced(own, instance)
+            instance._save_manifest(own, key)
             return
         if own is not None and top.contains(own.top):
             raise StorageError(
                 "output_is_input",
-                f"{top.location!r} holds the files of what is to be saved, in "
+                f"{top.location!r} contains the files of the object to save, in "
                 f"{own.top.location!r}.",
                 "Save it elsewhere.",
             )
-        home = Home.to_save(top, instance._saved_kind(), overwrite=self.shouldOverwrite)
+        home = SavedFolder.to_save(top, instance._saved_kind(), overwrite=self.shouldOverwrite)
         _save_at(instance, home, key)
 
 
-def _save_at(instance: Persistable, home: Home, key: bytes | None = None) -> None:
+def _save_at(instance: Persistable, home: SavedFolder, key: bytes | None = None) -> None:
     try:
         files = instance._write_files(home.content)
         instance._commit(home, files, key)
@@ -227,38 +227,38 @@ def _save_at(instance: Persistable, home: Home, key: bytes | None = None) -> Non
 
 
 class _Reader(MLReader):
-    """Loads what is of one class."""
+    """Loads objects of one class."""
 
     def __init__(self, kind: type[Persistable]) -> None:
         super().__init__()
         self._kind = kind
 
     def load(self, path: str) -> Any:
-        """Load what was saved at `path`."""
+        """Load the object at `path`."""
         return self._kind.load(path)
 
 
 def save_inside(instance: Persistable, folder: Folder, name: str) -> list[ModelFile]:
-    """Save something in a folder inside that of another; return its files as the other's.
+    """Save an object in a folder inside that of another object; return its files.
 
     Parameters
     ----------
     instance : Persistable
     folder : Folder
-        Where the other's files lie.
+        Folder of the outer object's files.
     name : str
-        Of the folder inside.
+        Name of the folder inside.
     """
-    home = Home(folder.child(name))
+    home = SavedFolder(folder.child(name))
     if instance._home is None or not instance._home.content.same_place(home.content):
         _save_at(instance, home)
     return [ModelFile.of(folder, f"{name}/{n}") for n in home.top.walk()]
 
 
-def _check_still_there(home: Home, instance: Any) -> None:
+def _check_not_replaced(home: SavedFolder, instance: Any) -> None:
     """Raise where something else has taken the place of what is to be saved over itself."""
-    there = SavedManifest.read(home.top) if home.top.exists(MANIFEST) else None
-    if there is not None and (there.root != home.root or there.uid != instance.uid):
+    present = SavedManifest.read(home.top) if home.top.exists(MANIFEST) else None
+    if present is not None and (present.root != home.root or present.uid != instance.uid):
         raise StorageError(
             "output_replaced",
             f"{home.top.location!r} has been replaced since this {type(instance).__name__} was "
@@ -268,7 +268,7 @@ def _check_still_there(home: Home, instance: Any) -> None:
 
 
 def _write_spark_metadata(instance: Any, top: Folder) -> None:
-    """Write what Spark's reader of a `Pipeline` looks for to find the class of a stage."""
+    """Write the metadata in which Spark's reader of a `Pipeline` finds a stage's class."""
     import pyspark
 
     value = {

@@ -17,7 +17,7 @@ __all__ = ["ShardRegressionModel"]
 class ShardRegressionModel(ShardModel):
     """Base of the fitted regressors: a number for each row, computed on executors.
 
-    See `ShardModel` for the attributes. What `_scorer` loads returns arrays of shape (n,).
+    See `ShardModel` for the attributes. The function of `Scorer.load` returns arrays of shape (n,).
     """
 
     def _target(self) -> str:

@@ -1,4 +1,4 @@
-"""Estimators at rest: their Params, and the objects that some Params hold."""
+"""Saving of estimators and transformers: their Params, and objects that some Params hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["SavedParams"]
 
 
 class SavedParams(AccessibleParams, Persistable, Estimator):
-    """Base of what is set up and not fitted: its Params are saved, and nothing else.
+    """Base of objects whose saved state consists of their Params.
 
     A subclass with Params that hold objects names them in `_object_params`, writes them in
     `_save_object` and reads them in `_load_object`.
@@ -37,11 +37,11 @@ class SavedParams(AccessibleParams, Persistable, Estimator):
             return super().fit(dataset, params)
 
     def _save_object(self, folder: Folder, name: str) -> None:
-        """Write the object that a Param holds to files of a folder."""
+        """Write the object in a Param to files of a folder."""
         raise NotImplementedError
 
     def _load_object(self, saved: Saved, name: str) -> None:
-        """Set a Param to the object that `_save_object` wrote, where it wrote one."""
+        """Set a Param to the object of `_save_object`, if there is one."""
         raise NotImplementedError
 
     def _needs_trust(self) -> Sequence[str]:

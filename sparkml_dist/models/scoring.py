@@ -1,4 +1,4 @@
-"""Scores a DataFrame on executors: members loaded once per worker, blocks scored in bulk."""
+"""Scores a DataFrame on executors: members are loaded once per worker, rows scored in blocks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
     "Scorer",
     "block_rows",
     "check_feature_columns",
-    "forget_loaded",
+    "drop_loaded",
     "loaded",
     "score",
     "score_regression",
@@ -43,10 +43,10 @@ __all__ = [
     "within",
 ]
 
-# Spark may hand over a few thousand rows at a time, whatever its setting says; models have a cost
-# for each call, which so many rows make small.
+# Spark may pass only a few thousand rows at a time, regardless of its setting; with more rows, the
+# models' cost per call is small.
 _ROWS_AT_ONCE = 32_768
-# Bytes of a block's features where members are read anew for each block.
+# Bytes of a block's features when members are read again for each block.
 _STREAMED_BYTES = 32 << 20
 _NONE = np.empty((0, 0))
 _SCORED = "_sparkml_dist_scored"
@@ -55,19 +55,19 @@ Predict = Callable[[Matrix], npt.NDArray[Any]]
 
 
 class Scorer(Protocol):
-    """What travels to workers to score: small, picklable, loaded there.
+    """A model in the form that is sent to workers: small, picklable, loaded there.
 
     Attributes
     ----------
     cache_key : str
-        Tells models apart within a worker; changes whenever the model does.
+        Identifies the model within a worker; changes whenever the model does.
     raw_scale : float
-        Factor from probability to ``rawPrediction``; not used for a regression.
+        Factor from probability to ``rawPrediction``; unused for a regression.
     """
 
     @property
     def cache_key(self) -> str:
-        """Tells models apart within a worker."""
+        """Identifies the model within a worker."""
         ...
 
     @property
@@ -85,7 +85,7 @@ class Scorer(Protocol):
 
 @runtime_checkable
 class RawScorer(Scorer, Protocol):
-    """A scorer whose ``rawPrediction`` is no multiple of the probability."""
+    """A scorer whose ``rawPrediction`` is not a multiple of the probability."""
 
     def raw(self, probability: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return ``rawPrediction`` for probabilities, both of shape (n, n_classes)."""
@@ -94,7 +94,7 @@ class RawScorer(Scorer, Protocol):
 
 @dataclass(frozen=True)
 class Measured:
-    """Predictions with more that there is to say of each row.
+    """Predictions with further measures of each row.
 
     Attributes
     ----------
@@ -109,7 +109,7 @@ class Measured:
 
 @runtime_checkable
 class MeasuringScorer(Scorer, Protocol):
-    """A scorer with measures of each row; what it loads has a method ``measured(X)``.
+    """A scorer with measures of each row; the object of `load` has a method ``measured(X)``.
 
     Attributes
     ----------
@@ -119,31 +119,31 @@ class MeasuringScorer(Scorer, Protocol):
 
     @property
     def measures(self) -> Sequence[str]:
-        """Names of what ``measured(X)``, a `Measured`, holds of each row."""
+        """Names of the measures in the `Measured` that ``measured(X)`` returns."""
         ...
 
 
 @runtime_checkable
 class BoundedScorer(Scorer, Protocol):
-    """A scorer that can do with less memory than all of its members take."""
+    """A scorer that can work with less memory than all of its members take."""
 
     @property
     def streams(self) -> bool:
-        """Whether members are read anew for each block, so that blocks had better be large."""
+        """Whether members are read again for each block, so that blocks should be large."""
         ...
 
     def within(self, memory: int) -> Scorer:
-        """Return the scorer with at most so many bytes of members in memory at once."""
+        """Return a scorer with at most this many bytes of members in memory at once."""
         ...
 
 
 def within(scorer: Scorer, memory: int) -> Scorer:
-    """Return a scorer that keeps to `memory` bytes of members, if it can."""
+    """Return a scorer that keeps at most `memory` bytes of members, if it supports a limit."""
     return scorer.within(memory) if isinstance(scorer, BoundedScorer) else scorer
 
 
 def streams(scorer: Scorer) -> bool:
-    """Return whether a scorer reads members anew for each block."""
+    """Return whether a scorer reads members again for each block."""
     return isinstance(scorer, BoundedScorer) and scorer.streams
 
 
@@ -152,9 +152,9 @@ _KEPT = 2
 
 
 def loaded(key: str, load: Callable[[], Any]) -> Any:
-    """Return what `load` gives, from this worker process's cache when it is there.
+    """Return the value of `load`, from this worker process's cache if it is there.
 
-    A worker outlives many tasks and batches; the last few models stay.
+    A worker runs many tasks and batches; the last few models are kept.
     """
     if key not in _loaded:
         while len(_loaded) >= _KEPT:
@@ -163,14 +163,14 @@ def loaded(key: str, load: Callable[[], Any]) -> Any:
     return _loaded[key]
 
 
-def forget_loaded() -> None:
-    """Drop all models of this worker process: their memory is for the rows of a fit."""
+def drop_loaded() -> None:
+    """Drop all models of this worker process, to free memory for the rows of a fit."""
     _loaded.clear()
 
 
 @dataclass(frozen=True)
 class OutputColumns:
-    """Names of the columns that scoring adds; an empty name leaves one out.
+    """Names of the columns that scoring adds; an empty name omits a column.
 
     ``measures`` holds pairs of a scorer's measure and its column.
     """
@@ -182,12 +182,12 @@ class OutputColumns:
     measures: tuple[tuple[str, str], ...] = ()
 
     def with_measures(self, **columns: str) -> OutputColumns:
-        """Return the same with a column for each of a scorer's measures that has a name."""
+        """Return a copy with a column for each measure that has a name."""
         return replace(self, measures=tuple((m, c) for m, c in columns.items() if c))
 
 
 def check_feature_columns(df: DataFrame, schema: FeatureSchema) -> None:
-    """Raise unless `df` has every column that the features are made of, in a usable type.
+    """Raise unless `df` has every column of the features, in a usable type.
 
     Raises
     ------
@@ -217,7 +217,7 @@ def check_feature_columns(df: DataFrame, schema: FeatureSchema) -> None:
                 "non_numeric_feature",
                 f"The model needs {column.kind} values in {column.name!r}. "
                 f"Got {kind.simpleString()}.",
-                "Read the data in the way the training data was read.",
+                "Read the data in the same way as the training data.",
             )
 
 
@@ -230,16 +230,16 @@ def score(
     *,
     task_cpus: int = 1,
 ) -> DataFrame:
-    """Return `df` with prediction columns; a plan, nothing runs yet.
+    """Return `df` with prediction columns, lazily.
 
-    Only the feature columns travel to Python; all others stay in the JVM. Columns that Spark finds
-    by the name of an output are replaced, in upper case or in lower.
+    Only the feature columns are sent to Python; all others stay in the JVM. Existing columns with
+    the name of an output are replaced, regardless of case.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     schema : FeatureSchema
-        How the model's features are made.
+        Encoding of the model's features.
     label : Label
         The class list.
     scorer : Scorer
@@ -252,7 +252,7 @@ def score(
     pyspark.sql.DataFrame
         With ``prediction`` (double), ``probability`` and ``rawPrediction`` (ML vectors, in the
         order of the class list) and ``predictedLabel`` where ``prediction`` is a position in the
-        class list: for strings, and for whole numbers that no double holds.
+        class list: for strings, and for integers that doubles cannot represent.
     """
     from pyspark.ml.functions import array_to_vector
     from pyspark.sql import functions as F
@@ -276,8 +276,8 @@ def score(
         with limit_threads(task_cpus):
             for batch in joined_batches(batches, block_rows(scorer, schema)):
                 features = schema.encode([batch.field(i) for i in range(carried)])
-                said = model.measured(features) if places else Measured(model(features), _NONE)
-                proba = np.ascontiguousarray(said.prediction, dtype=np.float32)
+                found = model.measured(features) if places else Measured(model(features), _NONE)
+                proba = np.ascontiguousarray(found.prediction, dtype=np.float32)
                 best = proba.argmax(axis=1)
                 arrays = [pa.array(classes[best]), _lists(proba)]
                 if want_raw:
@@ -286,27 +286,27 @@ def score(
                     arrays.append(_lists(raw.astype(np.float32, copy=False)))
                 if names is not None:
                     arrays.append(names.take(pa.array(best)))
-                arrays += [pa.array(said.measures[:, p].astype(np.float64)) for p in places]
+                arrays += [pa.array(found.measures[:, p].astype(np.float64)) for p in places]
                 yield pa.StructArray.from_arrays(arrays, [f.split(":")[0] for f in fields])
 
     udf = iterator_udf(predict, ", ".join(fields))
-    found = F.col(_SCORED)
-    added: list[tuple[str, Column]] = [(outputs.prediction, found["prediction"])]
+    scored = F.col(_SCORED)
+    added: list[tuple[str, Column]] = [(outputs.prediction, scored["prediction"])]
     if outputs.probability:
-        added.append((outputs.probability, array_to_vector(found["probability"])))
+        added.append((outputs.probability, array_to_vector(scored["probability"])))
     if want_raw:
-        added.append((outputs.raw_prediction, array_to_vector(found["raw"])))
+        added.append((outputs.raw_prediction, array_to_vector(scored["raw"])))
     if label_type:
-        added.append((outputs.predicted_label, found["label"]))
+        added.append((outputs.predicted_label, scored["label"]))
     for place, (_, column) in zip(places, outputs.measures, strict=True):
-        added.append((column, found[f"measure{place}"]))
+        added.append((column, scored[f"measure{place}"]))
     check_outputs(df, [name for name, _ in added], label.column)
     with_scores = df.select("*", udf(F.struct(*schema.transport())).alias(_SCORED))
     return with_outputs(with_scores, dict(added), temporary=[_SCORED])
 
 
 def _measured_places(scorer: Scorer, outputs: OutputColumns) -> list[int]:
-    """Return which of the scorer's measures are asked for."""
+    """Return the positions of the requested measures among the scorer's."""
     if not outputs.measures or not isinstance(scorer, MeasuringScorer):
         return []
     return [list(scorer.measures).index(measure) for measure, _ in outputs.measures]
@@ -319,7 +319,7 @@ def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
 
 
 def block_rows(scorer: Scorer, schema: FeatureSchema) -> int:
-    """Return how many rows a scorer had better be given at once, at least."""
+    """Return the least number of rows at which a scorer works efficiently."""
     if streams(scorer):
         return max(_ROWS_AT_ONCE, _STREAMED_BYTES // (4 * max(1, schema.n_features)))
     return _ROWS_AT_ONCE
@@ -328,13 +328,13 @@ def block_rows(scorer: Scorer, schema: FeatureSchema) -> int:
 def score_regression(
     df: DataFrame, schema: FeatureSchema, scorer: Scorer, prediction: str, *, task_cpus: int = 1
 ) -> DataFrame:
-    """Return `df` with a column of predictions; a plan, nothing runs yet.
+    """Return `df` with a column of predictions, lazily.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     schema : FeatureSchema
-        How the model's features are made.
+        Encoding of the model's features.
     scorer : Scorer
     prediction : str
         Name of the column (double) that is added.

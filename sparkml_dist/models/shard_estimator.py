@@ -1,4 +1,4 @@
-"""What all estimators over shards have in common: cut, open the model's folder, fit."""
+"""Base of all estimators over shards: partition the data, open the model's folder, fit."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pyspark.ml.param import Param
 
 from sparkml_dist.dataset.columns import Task
-from sparkml_dist.dataset.cut import partition
 from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.partitioning import partition
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.params import HasCommonParams
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import Home, begin_fit, check_free_for_fit
 from sparkml_dist.persistence.lock import FolderLock
+from sparkml_dist.persistence.saved_folder import SavedFolder, begin_fit, check_free_for_fit
 from sparkml_dist.persistence.workspace import temporary_folder
 from sparkml_dist.session import get_session
 
@@ -32,7 +32,7 @@ __all__ = ["ShardEstimator"]
 
 _logger = logging.getLogger(__name__)
 
-_CUTTING = (
+_PARTITION_PARAMS = (
     "featuresCol",
     "featuresCols",
     "categoricalCols",
@@ -47,30 +47,30 @@ _CUTTING = (
 
 
 class ShardEstimator(SavedParams, HasCommonParams):
-    """Base of the estimators: cuts a DataFrame if need be and opens the model's folder.
+    """Base of the estimators: partitions a DataFrame if necessary and opens the model's folder.
 
-    A subclass validates its own Params in `_check_params`, says in `_plan` all that decides the
-    outcome, and does its work in `_fit_shards`.
+    A subclass validates its own Params in `_check_params`, returns in `_plan` all settings that
+    decide the outcome, and fits in `_fit_shards`.
     """
 
-    #: What the label is taken for.
+    #: Task that decides the type of the label.
     _task: ClassVar[Task] = "classification"
 
     # -- for subclasses -------------------------------------------------------------------
 
     @abstractmethod
     def _check_params(self, spark: SparkSession) -> None:
-        """Raise `ConfigurationError` for Params that cannot work; runs before any job."""
+        """Raise `ConfigurationError` for invalid Params; runs before any job."""
 
     @abstractmethod
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
-        """Return JSON values that decide the outcome; a resumed fit must have the same."""
+        """Return JSON values that decide the outcome; a resumed fit must have equal ones."""
 
     @abstractmethod
     def _fit_shards(
         self, spark: SparkSession, data: PartitionedDataset, folder: Folder
     ) -> ShardModel:
-        """Fit on shards, committing the model's files in `folder`."""
+        """Fit on shards; write the model's files to `folder`."""
 
     # -- PySpark's contract ---------------------------------------------------------------
 
@@ -83,7 +83,7 @@ class ShardEstimator(SavedParams, HasCommonParams):
         spark = dataset.sparkSession
         self._check_params(spark)
         self._check_model_dir()
-        data, temporary = self._cut(dataset)
+        data, temporary = self._partition(dataset)
         try:
             return self._fit_data(spark, data)
         finally:
@@ -93,7 +93,7 @@ class ShardEstimator(SavedParams, HasCommonParams):
     def fitMultiple(
         self, dataset: DataFrame | PartitionedDataset, paramMaps: Sequence[dict[Param, Any]]
     ) -> Iterator[tuple[int, Any]]:
-        """Fit one model for each param map; the cutting is paid once.
+        """Fit one model for each param map; the data is partitioned once.
 
         Parameters
         ----------
@@ -103,25 +103,25 @@ class ShardEstimator(SavedParams, HasCommonParams):
         Returns
         -------
         iterator of (int, model)
-            Safe to be drawn from by several threads.
+            Several threads may call ``next`` on it.
         """
         estimators = [self.copy(extra) for extra in paramMaps]
         if self.isSet(self.modelDir):
             for i, estimator in enumerate(estimators):
                 estimator.setParams(modelDir=f"{self.getOrDefault(self.modelDir)}/fit-{i}")
-        recut = any(p.name in _CUTTING for extra in paramMaps for p in extra)
-        cut: list[tuple[PartitionedDataset, bool]] = []
+        separately = any(p.name in _PARTITION_PARAMS for extra in paramMaps for p in extra)
+        shared: list[tuple[PartitionedDataset, bool]] = []
         lock = threading.Lock()
         left = [len(estimators)]
 
         def fit_one(index: int) -> tuple[int, Any]:
-            if isinstance(dataset, PartitionedDataset) or recut:
+            if isinstance(dataset, PartitionedDataset) or separately:
                 return index, estimators[index].fit(dataset)
             with lock:
-                if not cut:
+                if not shared:
                     self._check_params(dataset.sparkSession)
-                    cut.append(self._cut(dataset))
-            data, temporary = cut[0]
+                    shared.append(self._partition(dataset))
+            data, temporary = shared[0]
             try:
                 return index, estimators[index].fit(data)
             finally:
@@ -133,11 +133,11 @@ class ShardEstimator(SavedParams, HasCommonParams):
         return _Concurrent(len(estimators), fit_one)
 
     def copy(self, extra: dict[Param, Any] | None = None) -> Any:
-        """Return a copy with the same uid and some Params changed."""
+        """Return a copy with the same uid and changed Params."""
         for name in self._object_params if extra else ():
             key = self.getParam(name)
             if extra is not None and key in extra:
-                # Of a grid that was made by hand: its validator is going to be saved.
+                # Convert the value in the grid too, so that its validator can be saved.
                 extra[key] = key.typeConverter(extra[key])
         return super().copy(extra)
 
@@ -148,9 +148,9 @@ class ShardEstimator(SavedParams, HasCommonParams):
             other = "regression" if data.manifest.label.is_regression else "classification"
             raise ConfigurationError(
                 "task_differs",
-                f"{type(self).__name__} is for a {self._task}, but {data.location!r} was cut with "
-                f"task={other!r}.",
-                f"Cut it with task={self._task!r}.",
+                f"{type(self).__name__} is for a {self._task}, but {data.location!r} was "
+                f"partitioned with task={other!r}.",
+                f"Partition it with task={self._task!r}.",
             )
         self._check_data(data)
         plan = json.loads(json.dumps(self._plan(data)))
@@ -162,20 +162,20 @@ class ShardEstimator(SavedParams, HasCommonParams):
                     model._set(**{output.name: self.getOrDefault(self.getParam(output.name))})
             if lock is not None:
                 lock.check()
-            model._settle(home)
+            model._save_manifest(home)
         return model
 
     def _lock(self) -> AbstractContextManager[FolderLock | None]:
-        """Keep other fits out of modelDir; a temporary folder is nobody else's."""
+        """Lock modelDir against other fits; a temporary folder needs no lock."""
         if not self.isSet(self.modelDir):
             return nullcontext()
         folder = Folder.at(self.getOrDefault(self.modelDir))
         return FolderLock(folder, application=f"the fit of a {type(self).__name__}")
 
     def _check_data(self, data: PartitionedDataset) -> None:
-        """Raise where the data cannot be learnt from; from the manifest alone."""
+        """Raise if the data cannot be learnt from, by its manifest alone."""
 
-    def _cut(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
+    def _partition(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
         spark = df.sparkSession
         if self.isSet(self.shardsDir):
             folder, temporary = Folder.at(self.getOrDefault(self.shardsDir)), False
@@ -203,7 +203,7 @@ class ShardEstimator(SavedParams, HasCommonParams):
         return data, temporary
 
     def _shard_memory(self) -> int | str | None:
-        """Return the memory that shards are sized for; None where their number is set."""
+        """Return the memory that decides the size of shards; None when their number is set."""
         return None if self.isSet(self.numShards) else self._value(self.memoryPerTask)
 
     def _features_of(self, df: DataFrame) -> list[str] | None:
@@ -231,7 +231,7 @@ class ShardEstimator(SavedParams, HasCommonParams):
             resume=self.getOrDefault(self.resume),
         )
 
-    def _open_home(self, spark: SparkSession, plan: dict[str, Any]) -> Home:
+    def _open_home(self, spark: SparkSession, plan: dict[str, Any]) -> SavedFolder:
         if not self.isSet(self.modelDir):
             folder = temporary_folder(spark, "model", "modelDir")
         else:

@@ -1,4 +1,4 @@
-"""What all fitted models have in common: a folder of files, saved and loaded."""
+"""Base of all fitted models over shards: a folder of files, saved and loaded."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ class ShardModel(Persistable, AccessibleParams, Model, HasPredictionCol):
     Attributes
     ----------
     folder : Folder
-        Where the model's files lie.
+        Folder of the model's files.
     schema : FeatureSchema
-        How columns become features.
+        Encoding of columns as features.
     label : Label
         The label column and its classes.
     content : dict
-        What the class itself needs to work, as in the manifest.
+        State of the class itself, as in the manifest.
     summary : dict
-        How the fit went.
+        Facts about the fit.
     table : dict or None
-        How the table was read that it learnt from, where a job knows; see `TableSchema`.
+        Schema of the training table, if the fit was run by a job; see `TableSchema`.
     """
 
     table: dict[str, Any] | None = None
 
     memoryPerTask: Any = param(
         "memoryPerTask",
-        "memory of a scoring task beyond its interpreter, like '512m': members that half of it "
-        "does not hold are read anew for each block of rows",
+        "memory of a scoring task beyond its interpreter, like '512m'; if half of it does not hold "
+        "all members, they are read again for each block of rows",
         TypeConverters.toString,
     )
 
@@ -79,29 +79,29 @@ class ShardModel(Persistable, AccessibleParams, Model, HasPredictionCol):
 
     @abstractmethod
     def _scorer(self) -> Any:
-        """Return what travels to the workers."""
+        """Return the scorer that is sent to the workers."""
 
     @abstractmethod
     def _target(self) -> str:
-        """Return what is predicted, in a word or two."""
+        """Return a short description of the target."""
 
     def _task_scorer(self) -> Scorer:
-        """Return what travels to the workers, where memory is bounded."""
+        """Return the scorer that is sent to the workers, with bounded memory."""
         return self._bounded(self._scorer())
 
     def _bounded(self, scorer: Scorer) -> Scorer:
-        """Return a scorer of this model that keeps members to half of a task's memory."""
+        """Return a scorer whose members take at most half of a task's memory."""
         return within(
             scorer, parse_size(self.getOrDefault(self.memoryPerTask), "memoryPerTask") // 2
         )
 
     def setMemoryPerTask(self, value: str) -> Any:
-        """Set memoryPerTask: more of it keeps more of a large ensemble's members in memory.
+        """Set memoryPerTask; with more, more members of a large ensemble stay in memory.
 
         Parameters
         ----------
         value : str
-            Like ``"2g"``.
+            For example ``"2g"``.
         """
         parse_size(value, "memoryPerTask")
         return self._set(memoryPerTask=value)
@@ -116,7 +116,7 @@ class ShardModel(Persistable, AccessibleParams, Model, HasPredictionCol):
     def to_sklearn(self) -> LocalClassifier | LocalRegressor:
         """Return the model as a scikit-learn estimator that predicts without Spark.
 
-        Its files are read into this process.
+        This process reads the model's files.
 
         Returns
         -------
@@ -127,7 +127,7 @@ class ShardModel(Persistable, AccessibleParams, Model, HasPredictionCol):
         kind = LocalRegressor if self.label.is_regression else LocalClassifier
         return kind(self._scorer(), self.schema, self.label)
 
-    # -- at rest --------------------------------------------------------------------------
+    # -- saving and loading ---------------------------------------------------------------
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -173,7 +173,7 @@ class ShardModel(Persistable, AccessibleParams, Model, HasPredictionCol):
 
 
 def _check_records(saved: Saved, content: Any) -> None:
-    """Raise where a record in a model's content names a file that its manifest does not list.
+    """Raise if a record in a model's content names a file that the manifest does not list.
 
     Raises
     ------
@@ -194,7 +194,7 @@ def _check_records(saved: Saved, content: Any) -> None:
                 continue
             if name in checksums and value.get("sha256") in (None, checksums[name]):
                 continue
-            # Some records name their files as seen from a folder inside.
+            # Some records name their files relative to a folder inside.
             if not listed:
                 for file in saved.files:
                     listed.setdefault(file.name.rpartition("/")[2], []).append(file)

@@ -1,1 +1,1 @@
-"""Models and data at rest: manifests with hashes, files at any URI, no pickle."""
+"""Saved models and data: manifests with checksums, files at any URI, no pickle."""

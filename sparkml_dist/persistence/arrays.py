@@ -1,4 +1,4 @@
-"""Arrays at rest: numpy's own format, without pickle, committed by renaming."""
+"""Saved arrays: numpy's own format, without pickle, written atomically."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["check_array", "read_array", "write_array"]
 
 
 def write_array(folder: Folder, name: str, array: npt.NDArray[Any]) -> None:
-    """Write an array to a file of a folder, whole or not at all.
+    """Write an array to a file of a folder, atomically.
 
     Parameters
     ----------
     folder : Folder
     name : str
     array : ndarray
-        Of numbers.
+        An array of numbers.
     """
     buffer = io.BytesIO()
     np.save(buffer, array, allow_pickle=False)
@@ -39,7 +39,7 @@ def read_array(folder: Folder, name: str, *, rows: int | None = None) -> npt.NDA
     folder : Folder
     name : str
     rows : int, optional
-        How many rows it must have.
+        Number of rows that it must have.
 
     Raises
     ------
@@ -54,13 +54,13 @@ def read_array(folder: Folder, name: str, *, rows: int | None = None) -> npt.NDA
         raise StorageError(
             "array_damaged",
             f"{folder.uri(name)!r} is not an array: {error}.",
-            "It was cut or altered; begin the fit anew with overwrite=True.",
+            "It was truncated or altered; start the fit again with overwrite=True.",
         ) from error
     if rows is not None and len(array) != rows:
         raise StorageError(
             "array_damaged",
-            f"{folder.uri(name)!r} has {len(array):,} rows where {rows:,} belong.",
-            "It belongs to other shards; begin the fit anew with overwrite=True.",
+            f"{folder.uri(name)!r} has {len(array):,} rows instead of {rows:,}.",
+            "It belongs to other shards; start the fit again with overwrite=True.",
         )
     return array
 
@@ -68,16 +68,16 @@ def read_array(folder: Folder, name: str, *, rows: int | None = None) -> npt.NDA
 def check_array(
     arrays: Mapping[str, Any], name: str, shape: Sequence[int | None], *, below: int | None = None
 ) -> None:
-    """Raise unless an array that was read is of the form that a model needs.
+    """Raise unless a loaded array has the shape and type that a model needs.
 
     Parameters
     ----------
     arrays : mapping of str to ndarray
     name : str
     shape : sequence of int or None
-        None where any size will do.
+        None for any size.
     below : int, optional
-        The values are indices: whole numbers from 0 to below this.
+        The values must be indices: integers from 0 to below this.
 
     Raises
     ------
@@ -92,14 +92,14 @@ def check_array(
         n is not None and n != m for n, m in zip(shape, array.shape, strict=True)
     ):
         wanted = " × ".join("any" if n is None else f"{n:,}" for n in shape)
-        wrong = f"has the shape {array.shape} where {wanted} belongs"
+        wrong = f"has the shape {array.shape} instead of {wanted}"
     elif array.dtype.kind not in ("iu" if below is not None else "biuf"):
         wrong = f"holds values of {array.dtype}"
     elif below is not None and array.size and not 0 <= array.min() <= array.max() < below:
-        wrong = f"holds numbers from {array.min()} to {array.max()} where there are {below:,}"
+        wrong = f"has values from {array.min()} to {array.max()} instead of below {below:,}"
     if wrong:
         raise StorageError(
             "array_damaged",
             f"The model's array {name!r} {wrong}.",
-            "It was altered, or belongs to another model; restore it, or fit the model again.",
+            "It was altered or belongs to another model; restore it, or fit the model again.",
         )

@@ -1,12 +1,12 @@
-"""What files declare of their size, checked before memory is taken for it.
+"""Checks the sizes that files declare before memory is allocated for them.
 
-An array's header says how large the array is, and an archive's directory how large its members
-become. Readers believe both: a file of a megabyte can ask for terabytes. Here the declarations are
-held against the bytes that are there.
+An array's header declares the size of the array, and an archive's directory the uncompressed sizes
+of its members. Readers trust both: a file of a megabyte can request terabytes. Here these
+declarations are compared with the actual bytes.
 
-- An array's values must fill its file or member to the byte; it holds no Python objects.
-- Members of an archive are stored as they are, or, where compression is allowed, become no more
-  than `ROOM` and `RATIO` times the archive's own size together.
+- An array's values must fill its file or member exactly; it holds no Python objects.
+- Members of an archive are stored uncompressed or, where compression is allowed, expand together to
+  at most `ROOM` plus `RATIO` times the size of the archive.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ __all__ = ["RATIO", "ROOM", "check_archive", "check_npy", "check_npz"]
 RATIO = 32
 ROOM = 64 << 20
 
-# numpy itself reads headers of up to 10,000 bytes; before them stand eight to twelve more.
+# numpy itself reads headers of up to 10,000 bytes, after eight to twelve bytes of magic and length.
 _HEAD = 10_012
 _READERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def check_npy(head: bytes, size: int) -> tuple[tuple[int, ...], np.dtype]:
-    """Return an array's shape and type, if it is as large as it declares.
+    """Return an array's shape and type; raise unless it has the size that it declares.
 
     Parameters
     ----------
     head : bytes
-        The beginning of the file, or all of it.
+        The beginning of the file, or the whole file.
     size : int
         Size of the whole file in bytes.
 
@@ -49,10 +49,10 @@ def check_npy(head: bytes, size: int) -> tuple[tuple[int, ...], np.dtype]:
     Raises
     ------
     ValueError
-        Where header and size do not fit, or the array holds objects.
+        Header and size do not match, or the array holds objects.
     """
     if head[:6] != b"\x93NUMPY" or len(head) < 12:
-        raise ValueError("it is no array in numpy's format")
+        raise ValueError("it is not an array in numpy's format")
     length = int.from_bytes(head[8:10] if head[6] == 1 else head[8:12], "little")
     begin = (10 if head[6] == 1 else 12) + length
     if begin > min(len(head), _HEAD):
@@ -66,11 +66,11 @@ def check_npy(head: bytes, size: int) -> tuple[tuple[int, ...], np.dtype]:
 
 @lru_cache(maxsize=4096)
 def _form(header: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Return the shape, type and bytes of the values that a header announces."""
+    """Return the shape and type that a header declares, and the bytes of the values."""
     stream = io.BytesIO(header)
     version = npy.read_magic(stream)
     if version not in _READERS:
-        raise ValueError(f"its format {version} is not known")
+        raise ValueError(f"its format version {version} is not known")
     shape, _, dtype = _READERS[version](stream)
     if dtype.hasobject:
         raise ValueError("it holds Python objects")
@@ -78,14 +78,14 @@ def _form(header: bytes) -> tuple[tuple[int, ...], np.dtype, int]:
         raise ValueError(f"it has the shape {shape}")
     count = math.prod(shape)
     if not dtype.itemsize and count:
-        raise ValueError(f"it has {count:,} values without a size")
+        raise ValueError(f"it has {count:,} values of zero bytes")
     return tuple(shape), dtype, count * dtype.itemsize
 
 
 def check_archive(
     archive: zipfile.ZipFile, size: int, *, compressed: bool = False
 ) -> list[zipfile.ZipInfo]:
-    """Return the members of a ZIP archive, if they are no larger than they may be.
+    """Return the members of a ZIP archive; raise unless their sizes are allowed.
 
     Parameters
     ----------
@@ -98,25 +98,25 @@ def check_archive(
     Raises
     ------
     ValueError
-        Where a name stands twice, a member is encrypted or compressed in a way that is not
-        allowed, or the members declare more bytes together than they may have.
+        A name occurs twice, a member is encrypted or compressed in a way that is not allowed, or
+        the members together declare too many bytes.
     """
     members = archive.infolist()
     if len({m.filename for m in members}) != len(members):
-        raise ValueError("a member stands in it twice")
+        raise ValueError("a member occurs twice")
     for member in members:
         if member.flag_bits & 0x1:
             raise ValueError(f"{member.filename!r} is encrypted")
         if member.compress_type == zipfile.ZIP_STORED:
             if member.file_size != member.compress_size:
-                raise ValueError(f"{member.filename!r} has two sizes")
+                raise ValueError(f"{member.filename!r} declares two different sizes")
         elif not compressed or member.compress_type != zipfile.ZIP_DEFLATED:
             raise ValueError(f"{member.filename!r} is compressed")
     declared = sum(m.file_size for m in members)
     most = ROOM + RATIO * size if compressed else size
     if declared > most:
         raise ValueError(
-            f"its members declare {declared:,} bytes; of {size:,} bytes they may become {most:,}"
+            f"its members declare {declared:,} bytes; an archive of {size:,} may have {most:,}"
         )
     return members
 
@@ -124,7 +124,7 @@ def check_archive(
 def check_npz(
     stream: IO[bytes], size: int, names: Sequence[str] | None = None, *, compressed: bool = False
 ) -> None:
-    """Raise unless the arrays of an ``.npz`` archive are as large as they declare.
+    """Raise unless the arrays of an ``.npz`` archive have the sizes that they declare.
 
     Parameters
     ----------
@@ -133,7 +133,7 @@ def check_npz(
     size : int
         Size of the archive in bytes.
     names : sequence of str, optional
-        Names that its arrays may have, without ``.npy``.
+        Allowed names of arrays, without ``.npy``.
     compressed : bool, default=False
         Whether arrays may be deflated.
 
@@ -145,9 +145,9 @@ def check_npz(
         for member in check_archive(archive, size, compressed=compressed):
             stem, dot, suffix = member.filename.rpartition(".")
             if (dot, suffix) != (".", "npy") or (names is not None and stem not in names):
-                raise ValueError(f"{member.filename!r} does not belong in it")
+                raise ValueError(f"it must not contain {member.filename!r}")
             with archive.open(member) as file:
-                # In small steps: what is inflated at once is bounded by what is asked for.
+                # In small steps, so that little is decompressed at a time.
                 check_npy(_begin(file), member.file_size)
 
 

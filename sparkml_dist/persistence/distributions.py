@@ -1,6 +1,6 @@
-"""Distributions that a random search draws from, at rest as a name and numbers.
+"""Distributions of a random search, saved as a name and numbers.
 
-SciPy's own objects make code of their state when they are loaded, so that no file may have them.
+SciPy's own objects generate code from their saved state when loaded, so no file may contain them.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ __all__ = ["frozen", "store_distributions"]
 
 
 def frozen(name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
-    """Return a distribution of `scipy.stats` with its parameters set.
+    """Return a distribution of `scipy.stats` with fixed parameters.
 
     Parameters
     ----------
@@ -23,12 +23,12 @@ def frozen(name: str, args: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     Raises
     ------
     ValueError
-        For what is no distribution of SciPy, or has other parameters than numbers.
+        The name is not a distribution of SciPy, or a parameter is not a number.
     """
     import scipy.stats
 
     if not isinstance(name, str) or name not in _names():
-        raise ValueError(f"{name!r} is no distribution of scipy.stats")
+        raise ValueError(f"{name!r} is not a distribution of scipy.stats")
     given = [*args, *keywords.values()]
     if not all(isinstance(value, int | float) for value in given):
         raise ValueError(f"the parameters of {name} must be numbers")
@@ -42,7 +42,7 @@ def _names() -> set[str]:
 
 
 def store_distributions() -> None:
-    """Let skops store distributions as calls of `frozen`; calling it again changes nothing."""
+    """Make skops save distributions as calls of `frozen`; further calls change nothing."""
     from scipy.stats._distn_infrastructure import rv_frozen
     from skops.io._utils import _get_state, get_state
 

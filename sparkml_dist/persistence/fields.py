@@ -1,4 +1,4 @@
-"""Fields of JSON documents, of the kinds that they must have."""
+"""Checks the types of fields of JSON documents."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def natural(value: Any, name: str, most: int = _MOST) -> int:
-    """Return a whole number from 0 to `most`.
+    """Return an integer from 0 to `most`.
 
     Raises
     ------
     TypeError
-        As all functions here: whoever reads a document turns it into an error that names it.
+        As for all functions here; readers of documents convert it to an error with the location.
     """
     if type(value) is not int or not 0 <= value <= most:
-        raise TypeError(f"{name} must be a whole number from 0 to {most}. Got {_shown(value)}")
+        raise TypeError(f"{name} must be an integer from 0 to {most}. Got {_shown(value)}")
     return value
 
 
 def whole(value: Any, name: str) -> int:
-    """Return a whole number."""
+    """Return an integer."""
     if type(value) is not int:
-        raise TypeError(f"{name} must be a whole number. Got {_shown(value)}")
+        raise TypeError(f"{name} must be an integer. Got {_shown(value)}")
     return value
 
 
 def text(value: Any, name: str) -> str:
-    """Return text."""
+    """Return a text."""
     if not isinstance(value, str):
         raise TypeError(f"{name} must be text. Got {_shown(value)}")
     return value
 
 
 def one_of(value: Any, name: str, known: tuple[Any, ...]) -> Any:
-    """Return one of some known values."""
+    """Return one of the known values."""
     if not isinstance(value, str) or value not in known:
         raise TypeError(f"{name} must be one of {', '.join(known)}. Got {_shown(value)}")
     return value
 
 
 def checksum(value: Any, name: str) -> str:
-    """Return a SHA-256 in hexadecimal digits."""
+    """Return a SHA-256 checksum in hexadecimal digits."""
     if not isinstance(value, str) or not _SHA256.fullmatch(value):
-        raise TypeError(f"{name} must be a SHA-256. Got {_shown(value)}")
+        raise TypeError(f"{name} must be a SHA-256 checksum. Got {_shown(value)}")
     return value
 
 

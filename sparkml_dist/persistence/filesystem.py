@@ -1,8 +1,8 @@
 """Files at any URI that pyarrow's filesystems open, with atomic commits.
 
 A *location* is a plain local path or a URI (``file:///…``, ``s3://…``, ``gs://…``,
-``hdfs://…``). Nothing here needs a JVM, so that executors' Python tasks, ranks of a gang and
-the driver all read and write in the same way.
+``hdfs://…``). Nothing here needs a JVM, so that Python tasks of executors, ranks of a gang and the
+driver read and write alike.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from pyarrow import fs as pafs
 
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.locations import (
+    canonical,
     enclosing,
     is_uri,
     local_path,
     same_location,
-    spelled,
 )
 
 __all__ = ["LOCK_PREFIX", "Folder", "is_unfinished", "is_uri", "local_path"]
 
 _CHUNK = 1 << 20
-# How the names of `FolderLock`'s files begin; Spark and pyarrow do not read such files.
+# Prefix of the files of `FolderLock`; Spark and pyarrow skip such files.
 LOCK_PREFIX = ".lock-"
 _UNFINISHED = re.compile(r"^\..+\.[0-9a-f]{32}\.tmp$")
-# What pyarrow raises where a store does not do what it is asked; a path may hold what no file
-# system can name (a null, half a character).
+# What pyarrow raises when a store fails; paths may hold characters that no file system accepts (a
+# null, half a surrogate pair).
 _FAILURES = (OSError, pa.ArrowException, UnicodeError)
 _SPACE = "Free some space there, or write elsewhere."
 _RIGHTS = "Let the user that the driver and the workers run as write there, or write elsewhere."
@@ -52,20 +52,20 @@ _REASONS = {
     errno.EACCES: ("no_permission", _RIGHTS),
     errno.EPERM: ("no_permission", _RIGHTS),
     errno.ENOTDIR: ("not_a_folder", "A part of the path is a file; choose another one."),
-    errno.EEXIST: ("not_a_folder", "A file lies where a folder should be; choose another path."),
-    errno.EISDIR: ("not_a_file", "A folder lies where the file should be; choose another path."),
+    errno.EEXIST: ("not_a_folder", "There is a file in place of a folder; choose another path."),
+    errno.EISDIR: ("not_a_file", "There is a folder in place of the file; choose another path."),
     errno.ENAMETOOLONG: ("name_too_long", "Choose a shorter path."),
 }
 
 
 def is_unfinished(name: str) -> bool:
-    """Tell whether `name` is of a file that `Folder.committing` writes, or was killed at."""
+    """Tell whether `name` is a temporary file of `Folder.committing`, complete or not."""
     return bool(_UNFINISHED.match(name.rpartition("/")[2]))
 
 
 @dataclass(frozen=True)
 class Folder:
-    """A folder at a local path or URI; picklable, opened where it is used.
+    """A folder at a local path or URI; picklable, opened on first use.
 
     Parameters
     ----------
@@ -82,16 +82,16 @@ class Folder:
 
     @classmethod
     def at(cls, location: str | os.PathLike[str]) -> Folder:
-        """Return the folder at `location`; one on a local disk by its absolute path.
+        """Return the folder at `location`; local paths become absolute.
 
         Raises
         ------
         StorageError
-            ``empty_path``, ``scheme_not_known`` for what begins like a URI and is none, or
-            ``no_current_folder`` where a relative path has nothing to start from.
+            ``empty_path``, ``scheme_not_known`` for an invalid URI, or ``no_current_folder`` for
+            a relative path when the current folder was deleted.
         """
         try:
-            return cls(spelled(os.fspath(location)))
+            return cls(canonical(os.fspath(location)))
         except FileNotFoundError as error:
             raise StorageError(
                 "no_current_folder",
@@ -100,14 +100,14 @@ class Folder:
             ) from error
 
     def same_place(self, other: Folder) -> bool:
-        """Tell whether both are one folder, however they are spelled.
+        """Tell whether both are the same folder, however their locations are written.
 
-        Links are followed on a local disk; neither needs to exist.
+        Links are followed on a local disk; neither folder needs to exist.
         """
         return same_location(self.location, other.location)
 
     def contains(self, other: Folder) -> bool:
-        """Tell whether `other` lies inside this folder, at any depth; not if it is the same."""
+        """Tell whether `other` is inside this folder, at any depth; False if both are the same."""
         return not self.same_place(other) and any(
             same_location(self.location, outer) for outer in enclosing(other.location)
         )
@@ -128,7 +128,7 @@ class Folder:
 
     @property
     def filesystem(self) -> pafs.FileSystem:
-        """The pyarrow filesystem that the folder lies on."""
+        """The folder's pyarrow filesystem."""
         return self._root[0]
 
     def __getstate__(self) -> dict[str, Any]:
@@ -142,15 +142,15 @@ class Folder:
         return Folder(f"{self.location}/{name}")
 
     def path(self, name: str = "") -> str:
-        """Return the path of `name` as `filesystem` understands it."""
+        """Return the path of `name` within `filesystem`."""
         return posixpath.join(self._root[1], name) if name else self._root[1]
 
     def uri(self, name: str = "") -> str:
-        """Return the location of `name` as a person or Spark would write it."""
+        """Return the location of `name`, for messages and for Spark."""
         return f"{self.location}/{name}" if name else self.location
 
     def spark_path(self, name: str = "") -> str:
-        """Return a file's or the folder's location as Spark's readers and writers take it."""
+        """Return the location of a file or the folder for Spark's readers and writers."""
         location = self.uri(name) if name else self.location
         path = local_path(location)
         return location if path is None else f"file://{path}"
@@ -165,23 +165,23 @@ class Folder:
         return int(info.size) if info.type == pafs.FileType.File else -1
 
     def sizes(self, names: Sequence[str]) -> list[int]:
-        """Return the size of each of some files, as `size` does, asking the store once."""
-        with self._doing("look at"):
+        """Return the sizes of several files, as `size` does, in one request to the store."""
+        with self._doing("inspect"):
             infos = self.filesystem.get_file_info([self.path(name) for name in names])
         return [int(i.size) if i.type == pafs.FileType.File else -1 for i in infos]
 
     def info(self, name: str) -> pafs.FileInfo:
-        """Return what the file system knows of `name`: type, size, time of change."""
-        with self._doing("look at", name):
+        """Return the type, size and modification time of `name`."""
+        with self._doing("inspect", name):
             return self.filesystem.get_file_info(self.path(name))
 
     def create(self) -> None:
-        """Create the folder and its parents; no error when it is there already."""
+        """Create the folder and its parents; no error when it exists."""
         with self._doing("create"):
             self.filesystem.create_dir(self.path(), recursive=True)
 
     def names(self, suffix: str = "") -> list[str]:
-        """Return the sorted names of the files directly inside; empty when there is no folder."""
+        """Return the sorted names of the files directly inside; empty for a missing folder."""
         return sorted(i.base_name for i in self.files() if i.base_name.endswith(suffix))
 
     def walk(self) -> list[str]:
@@ -190,19 +190,19 @@ class Folder:
         return sorted(i.path.removeprefix(root) for i in self.files(recursive=True))
 
     def files(self, *, recursive: bool = False) -> list[pafs.FileInfo]:
-        """Return what the file system knows of the files inside, or of all below."""
+        """Return the file information of the files directly inside, or of all below."""
         with self._doing("list"):
             selector = pafs.FileSelector(self.path(), allow_not_found=True, recursive=recursive)
             try:
                 infos = self.filesystem.get_file_info(selector)
             except FileNotFoundError:
-                # pyarrow lists a folder, and only then looks whether it is one that does not exist:
-                # of one that another task made in between it says that it cannot be listed.
+                # pyarrow checks that the folder exists only after listing it, and fails when
+                # another task creates the folder in between.
                 infos = self.filesystem.get_file_info(selector)
         return [i for i in infos if i.type == pafs.FileType.File]
 
     def is_empty(self) -> bool:
-        """Tell whether the folder is missing or holds no file, but locks and unfinished ones."""
+        """Tell whether the folder is missing or has no files besides locks and temporary ones."""
         return all(is_unfinished(n) or n.startswith(LOCK_PREFIX) for n in self.walk())
 
     def read_bytes(self, name: str) -> bytes:
@@ -211,7 +211,7 @@ class Folder:
             return bytes(stream.read())
 
     def write_bytes(self, name: str, content: bytes) -> None:
-        """Write `name` atomically: a reader sees the old file, the new one, or none."""
+        """Write `name` atomically: readers see the old file, the new one, or none."""
         with self.committing(name) as stream:
             stream.write(content)
 
@@ -224,7 +224,7 @@ class Folder:
             raise StorageError(
                 "altered_manifest",
                 f"{self.uri(name)!r} is not valid JSON ({error}).",
-                "The file was cut or altered; restore it or write it anew.",
+                "The file was truncated or altered; restore it or write it again.",
             ) from error
 
     def write_json(self, name: str, value: Any) -> None:
@@ -234,8 +234,7 @@ class Folder:
     def committing(self, name: str) -> _Committing:
         """Return a context manager for writing `name` under a temporary name.
 
-        The file appears under its own name when the block ends well, and leaves nothing
-        behind when it does not.
+        The file gets its own name when the block ends without an error, and is deleted otherwise.
         """
         return _Committing(self, name)
 
@@ -245,35 +244,35 @@ class Folder:
         Parameters
         ----------
         source, target : str
-            Names of files; of both folders themselves when empty.
+            Names of files; empty for both folders themselves.
         folder : Folder, optional
-            Where `target` lies, on the same file system; this folder by default.
+            Folder of `target`, on the same file system; this folder by default.
         """
         home = self if folder is None else folder
         with home._doing("commit", target):
             self.filesystem.move(self.path(source), home.path(target))
 
     def delete(self) -> None:
-        """Delete the folder and all below it; no error when it is not there."""
+        """Delete the folder and all below it; no error when it is missing."""
         with self._doing("delete"):
             if self.exists():
                 self.filesystem.delete_dir(self.path())
 
     def delete_file(self, name: str) -> None:
-        """Delete the file `name`; no error when it is not there."""
+        """Delete the file `name`; no error when it is missing."""
         with self._doing("delete", name), suppress(FileNotFoundError):
             if self.exists(name):
                 self.filesystem.delete_file(self.path(name))
 
     def copy_file_to(self, name: str, target: Folder, target_name: str | None = None) -> None:
-        """Copy the file `name` into `target` in chunks, committed atomically there."""
+        """Copy the file `name` into `target` in chunks, atomically."""
         with target.committing(target_name or name) as sink, self._reading(name) as source:
             while chunk := source.read(_CHUNK):
                 with target._doing("write", target_name or name):
                     sink.write(chunk)
 
     def sha256(self, name: str) -> str:
-        """Return the SHA-256 of the file `name`, read in chunks, as hexadecimal digits."""
+        """Return the SHA-256 checksum of the file `name`, read in chunks, in hexadecimal digits."""
         digest = hashlib.sha256()
         with self._reading(name) as stream:
             while chunk := stream.read(_CHUNK):
@@ -281,20 +280,20 @@ class Folder:
         return digest.hexdigest()
 
     def checksums(self, sizes: Mapping[str, int]) -> Iterator[tuple[str, int, str]]:
-        """Look at many files, in order.
+        """Compute the checksums of many files, in order.
 
         Parameters
         ----------
         sizes : mapping of str to int
-            Name to the size in bytes that each file should have.
+            Name and expected size in bytes of each file.
 
         Yields
         ------
         name : str
         size : int
-            As it is; -1 where there is no such file.
+            Actual size; -1 where there is no such file.
         sha256 : str
-            Empty where the size differs: nothing of the file is read then.
+            Empty where the size differs: such a file is not read.
         """
         if not isinstance(self.filesystem, pafs.LocalFileSystem):
             for name, size in zip(sizes, self.sizes([*sizes]), strict=True):
@@ -304,12 +303,12 @@ class Folder:
         for name, expected in sizes.items():
             try:
                 yield name, *_local_checksum(f"{root}/{name}", expected)
-            except (OSError, ValueError) as error:  # ValueError: a name that no disk has
+            except (OSError, ValueError) as error:  # ValueError: a name that no disk accepts
                 raise self.failed("read", name, error) from error
 
     @contextmanager
     def opened(self, name: str) -> Iterator[pa.NativeFile]:
-        """Open the file `name` for reading at any place of it; give what pyarrow reads from."""
+        """Open the file `name` for random access; yield pyarrow's file."""
         with (
             self._doing("read", name),
             self.filesystem.open_input_file(self.path(name)) as stream,
@@ -330,7 +329,7 @@ class Folder:
         return StorageError(
             "file_not_found",
             f"There is no file {self.uri(name)!r}.",
-            "Check the path, and that every worker sees the same file system.",
+            "Check the path, and that all workers share this file system.",
         )
 
     @contextmanager
@@ -341,16 +340,16 @@ class Folder:
             raise self.failed(verb, name, error) from error
 
     def failed(self, verb: str, name: str, error: Exception) -> StorageError:
-        """Return the error to raise where the store failed.
+        """Return the error for a failure of the store.
 
         Parameters
         ----------
         verb : str
-            What was to be done with the file, as in ``"write"``.
+            The operation that failed, for example ``"write"``.
         name : str
             Name of the file; empty for the folder itself.
         error : Exception
-            What was raised.
+            The exception of the store.
         """
         code, hint = _REASONS.get(
             getattr(error, "errno", None) or 0,
@@ -360,15 +359,15 @@ class Folder:
                 "workers.",
             ),
         )
-        told = " ".join(str(error).split()).rstrip(".")
-        return StorageError(code, f"Cannot {verb} {self.uri(name)!r}: {told}.", hint)
+        reason = " ".join(str(error).split()).rstrip(".")
+        return StorageError(code, f"Cannot {verb} {self.uri(name)!r}: {reason}.", hint)
 
 
 def _local_checksum(path: str, expected: int) -> tuple[int, str]:
-    """Return size and SHA-256 of a local file, as `Folder.checksums` does.
+    """Return size and SHA-256 checksum of a local file; see `Folder.checksums`.
 
-    A model may have hundreds of small files, which are opened, measured and read with one system
-    call each; a pipe or a device is neither waited for nor read.
+    A model may have hundreds of small files; each is opened, measured and read with one system
+    call. Pipes and devices are not read.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -391,7 +390,7 @@ def _local_checksum(path: str, expected: int) -> tuple[int, str]:
 
 
 class _Committing:
-    """Writes a file under a temporary name and renames it when all went well."""
+    """Writes a file under a temporary name; renames it if the block raises no error."""
 
     def __init__(self, folder: Folder, name: str) -> None:
         self._folder = folder
@@ -424,7 +423,7 @@ class _Committing:
                 self._abandon()
 
     def _abandon(self) -> None:
-        # What went wrong is told already; that cleaning up fails as well says nothing new.
+        # The first error is raised already; a failing clean-up adds nothing.
         with suppress(*_FAILURES):
             self._stream.close()
         with suppress(StorageError):

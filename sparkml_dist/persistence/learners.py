@@ -1,4 +1,4 @@
-"""scikit-learn learners as bytes: skops format, an allow-list of types, no pickle."""
+"""scikit-learn learners in skops format: an allow-list of types, no pickle."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def dump_learner(learner: Any, *, trusted: Sequence[str] = ()) -> bytes:
-    """Return a fitted learner in skops format, the same bytes for the same learner.
+    """Return a fitted learner in skops format; equal learners give equal bytes.
 
     Parameters
     ----------
     learner : object
         A scikit-learn estimator.
     trusted : sequence of str
-        Dotted names of types to allow beside `TRUSTED_TYPES`.
+        Dotted names of types to allow besides `TRUSTED_TYPES`.
 
     Returns
     -------
@@ -48,7 +48,7 @@ def dump_learner(learner: Any, *, trusted: Sequence[str] = ()) -> bytes:
         raise TrainingError(
             "not_storable",
             f"skops cannot store {type(learner).__name__}: {error}.",
-            "Use a learner made of scikit-learn's parts.",
+            "Use a learner built from scikit-learn's own classes.",
         ) from error
     if unknown := untrusted_types(content, trusted):
         raise untrusted_error(type(learner).__name__, unknown, trusted)
@@ -56,7 +56,7 @@ def dump_learner(learner: Any, *, trusted: Sequence[str] = ()) -> bytes:
 
 
 def skops_bytes(learner: Any) -> bytes:
-    """Return a learner in skops format, whatever types it is made of."""
+    """Return a learner in skops format, with any types."""
     import skops.io
 
     if "scipy.stats" in sys.modules:
@@ -66,16 +66,16 @@ def skops_bytes(learner: Any) -> bytes:
 
 
 def untrusted_error(name: str, unknown: Sequence[str], trusted: Sequence[str]) -> StorageError:
-    """Return the error for a learner that contains types off the allow-list.
+    """Return the error for a learner with types that are not on the allow-list.
 
     Parameters
     ----------
     name : str
-        Of the learner.
+        Name of the learner's class.
     unknown : sequence of str
-        All such types.
+        All types that are not on the list.
     trusted : sequence of str
-        Those that are trusted already; they belong to the list to copy.
+        Types trusted already; the hint lists both.
     """
     return StorageError(
         "untrusted_type",
@@ -90,16 +90,16 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
     Parameters
     ----------
     content : bytes
-        What `dump_learner` returned.
+        The bytes of `dump_learner`.
     where : str
         The file's location, for messages.
     trusted : sequence of str
-        Dotted names of types to allow beside `TRUSTED_TYPES`.
+        Dotted names of types to allow besides `TRUSTED_TYPES`.
 
     Raises
     ------
     StorageError
-        ``damaged_member`` or ``untrusted_type``; nothing of an untrusted type is constructed.
+        ``damaged_member`` or ``untrusted_type``; no object of an untrusted type is created.
     ResourceError
         ``out_of_memory``.
     """
@@ -110,9 +110,9 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
     try:
         described = check_learner_archive(content, allowed)
         try:
-            # skops goes through the whole list at each of its nodes: the few names that matter.
+            # skops searches the whole list at each node: pass only the names in the file.
             loaded = skops.io.loads(content, trusted=sorted(allowed & described))
-        except UntrustedTypesFoundException:  # or a function, which is described in another way
+        except UntrustedTypesFoundException:  # functions are described in another way
             loaded = skops.io.loads(content, trusted=sorted(allowed))
         check_learner(loaded)
         return unpacked(loaded)
@@ -121,38 +121,38 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
         raise StorageError(
             "untrusted_type",
             f"{where!r} contains types that are not on the allow-list: {', '.join(unknown)}.",
-            "Only if you trust where it comes from, load it with trusted="
-            f"[{', '.join(map(repr, unknown))}] (--trusted-types {' '.join(unknown)}), or let the "
-            "session trust them: spark.conf.set('spark.sparkml_dist.trustedTypes', "
+            "Only if you trust its source, load it with trusted="
+            f"[{', '.join(map(repr, unknown))}] (--trusted-types {' '.join(unknown)}), or trust "
+            "them in the session: spark.conf.set('spark.sparkml_dist.trustedTypes', "
             f"'{','.join(unknown)}').",
         ) from error
     except MemoryError as error:
         raise ResourceError(
             "out_of_memory",
-            f"{where!r} ({len(content):,} bytes) does not fit the memory that is left here.",
-            "Give workers more memory, or let a model have less of its members in memory at once: "
+            f"{where!r} ({len(content):,} bytes) does not fit in the free memory of this process.",
+            "Give workers more memory, or keep fewer of a model's members in memory at once: "
             "setMemoryPerTask.",
         ) from error
     except Exception as error:
         raise StorageError(
             "damaged_member",
             f"{where!r} cannot be loaded: {type(error).__name__}: {error}.",
-            "It was cut or altered, or written with another version of scikit-learn (see "
-            "manifest.json); restore it or fit the model anew.",
+            "It was truncated or altered, or written with another version of scikit-learn (see "
+            "manifest.json); restore it or fit the model again.",
         ) from error
 
 
 def untrusted_types(content: bytes, trusted: Iterable[str] = ()) -> list[str]:
-    """Return the types and functions that a learner's file names off the allow-list, sorted.
+    """Return the types and functions of a learner's file that are not on the allow-list, sorted.
 
-    Nothing is built or imported.
+    No object is created and nothing is imported.
 
     Parameters
     ----------
     content : bytes
         In skops format.
     trusted : iterable of str
-        Dotted names to allow beside `TRUSTED_TYPES`.
+        Dotted names to allow besides `TRUSTED_TYPES`.
     """
     import skops.io
 
@@ -160,11 +160,11 @@ def untrusted_types(content: bytes, trusted: Iterable[str] = ()) -> list[str]:
 
 
 def _canonical(content: bytes) -> bytes:
-    """Return a skops archive without what differs from run to run.
+    """Return a skops archive without details that differ between runs.
 
-    skops names things by their address in memory and the archive keeps the time; numbered in
-    the order of their first mention instead, equal learners give equal bytes, so that a hash can
-    tell whether a run that was repeated ended with the same model.
+    skops names objects by their memory address, and the archive holds times. Here objects are
+    numbered in the order of first mention, so that equal learners give equal bytes, and checksums
+    show whether a repeated run ended with the same model.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as source:
         schema = json.loads(source.read("schema.json"))

@@ -1,4 +1,4 @@
-"""How a location is spelled, and whether two spellings name one place."""
+"""Canonical forms of locations, and whether two locations are the same place."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from urllib.parse import unquote, urlsplit
 
 from sparkml_dist.errors import StorageError
 
-__all__ = ["enclosing", "is_uri", "local_path", "same_location", "spelled"]
+__all__ = ["canonical", "enclosing", "is_uri", "local_path", "same_location"]
 
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*):")
 _FILE = re.compile(r"^file:(?://(?:localhost)?(?=/)|(?=/(?!/)))", re.IGNORECASE)
-# Hadoop's default file system is the one a URI without a host means.
+# A URI without a host means Hadoop's default file system.
 _HOST_OPTIONAL = ("hdfs", "viewfs")
 _DATABRICKS_MOUNT = "/dbfs"
 _ONE_STORE = {
@@ -28,28 +28,28 @@ _ONE_STORE = {
 
 
 def is_uri(location: str) -> bool:
-    """Tell whether `location` names a scheme (``s3://…``) rather than a local path."""
+    """Tell whether `location` has a scheme (``s3://…``) and is not a local path."""
     return bool(_URI.match(location))
 
 
 def local_path(location: str) -> str | None:
-    """Return the local path behind `location`, or None where it is not on a local disk."""
-    location = spelled(location)
+    """Return the local path of `location`, or None for a remote one."""
+    location = canonical(location)
     return None if is_uri(location) else location
 
 
-def spelled(location: str) -> str:
-    """Return `location` as the toolkit spells it.
+def canonical(location: str) -> str:
+    """Return `location` in canonical form.
 
-    A local one is an absolute path, whether it was given as such, relative to the current folder,
-    or as ``file:/x``, ``file:///x`` or ``file://localhost/x`` (with ``%20`` for a blank). Any other
+    A local location becomes an absolute path; it may be given as an absolute or relative path, or
+    as ``file:/x``, ``file:///x`` or ``file://localhost/x`` (with ``%20`` for a blank). Any other
     is a URI without a slash at its end.
 
     Raises
     ------
     StorageError
-        ``empty_path``; ``scheme_not_known``: ``scheme:`` without the slashes of a URI would
-        otherwise make a folder of that name in the current one.
+        ``empty_path``; ``scheme_not_known`` for ``scheme:`` without the slashes of a URI, which
+        would otherwise create a folder of that name in the current one.
     """
     if not location:
         raise StorageError("empty_path", "A path must not be empty. Got ''.")
@@ -67,38 +67,38 @@ def spelled(location: str) -> str:
         return f"{found[1]}:{rest}".rstrip("/")
     raise StorageError(
         "scheme_not_known",
-        f"Cannot tell what {location!r} names: {found[1]!r} is followed by a colon as in a URI, "
-        "which this is not.",
-        f"Write file:///… or an absolute path for this machine's disk, {scheme}://… for a store; "
-        f"a local name with a colon is ./{location}.",
+        f"{location!r} is neither a path nor a URI: {found[1]!r} is followed by a colon, but not "
+        "by slashes.",
+        f"Use file:///… or an absolute path for a local disk, {scheme}://… for a store; write a "
+        f"local name with a colon as ./{location}.",
     )
 
 
 def _absolute(path: str) -> str:
-    # POSIX lets two slashes at the beginning mean something of their own; no Linux does.
+    # POSIX reserves two leading slashes for other meanings, which Linux does not use.
     return re.sub(r"^/+", "/", os.path.abspath(path))
 
 
 def _on_databricks(location: str, rest: str) -> str:
-    """Return where Databricks mounts its file system, as pyarrow cannot open ``dbfs:``."""
+    """Return the local mount of Databricks' file system, since pyarrow cannot open ``dbfs:``."""
     if rest.startswith("/") and os.path.isdir(_DATABRICKS_MOUNT):
         return _absolute(f"{_DATABRICKS_MOUNT}/{unquote(rest)}")
     raise StorageError(
         "scheme_not_known",
-        f"Cannot open {location!r}: this machine has no {_DATABRICKS_MOUNT}, which is where dbfs:/ "
-        "is mounted on a Databricks cluster.",
-        "Run where it is mounted, or name a volume, a shared path or the store's own URI.",
+        f"Cannot open {location!r}: this machine has no {_DATABRICKS_MOUNT}, where Databricks "
+        "clusters mount dbfs:/.",
+        "Run on such a cluster, or use a volume, a shared path or the store's own URI.",
     )
 
 
 def same_location(one: str, other: str) -> bool:
-    """Tell whether two locations are one place.
+    """Tell whether two locations are the same place.
 
     Links are followed on a local disk, whether or not the places exist. Elsewhere ``s3`` and
-    ``s3a`` (and the like) are one store, and a Hadoop URI without a host is taken for any host's:
-    where it cannot be known, the places count as the same.
+    ``s3a`` (and the like) are the same store, and a Hadoop URI without a host matches any host:
+    in doubt, two places count as the same.
     """
-    one, other = spelled(one), spelled(other)
+    one, other = canonical(one), canonical(other)
     if is_uri(one) != is_uri(other):
         return False
     if is_uri(one):
@@ -107,15 +107,15 @@ def same_location(one: str, other: str) -> bool:
         return (store, path) == (other_store, other_path) and (any_host or host == other_host)
     if os.path.realpath(one) == os.path.realpath(other):
         return True
-    try:  # a disk that does not tell Name from name, or is mounted twice
+    try:  # a case-insensitive disk, or one mounted twice
         return os.path.samefile(one, other)
     except OSError:
         return False
 
 
 def enclosing(location: str) -> list[str]:
-    """Return the folders that `location` lies in, innermost first."""
-    location = spelled(location)
+    """Return the folders that enclose `location`, innermost first."""
+    location = canonical(location)
     if not is_uri(location):
         head, path = "", os.path.realpath(location)
     else:
@@ -130,7 +130,7 @@ def enclosing(location: str) -> list[str]:
 def _parts(uri: str) -> tuple[str, str, str]:
     split = urlsplit(uri)
     store = _ONE_STORE.get(split.scheme.lower(), split.scheme.lower())
-    # Azure names the container before the @, the others who asks.
+    # Azure has the container before the @, other stores the user.
     host = split.netloc if store == "abfs" else split.netloc.rpartition("@")[2]
     return store, host.lower(), _cleaned(split.path)
 

@@ -1,4 +1,4 @@
-"""One writer at a time in a folder: a lock that names its owner and outlives no crash."""
+"""One writer at a time in a folder: a lock that names its owner and ends when the owner crashes."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from sparkml_dist.persistence.locations import local_path
 
 __all__ = ["FolderLock"]
 
-_BEAT_SECONDS = 10.0
-_MISSED_BEATS = 6
+_HEARTBEAT_SECONDS = 10.0
+_MISSED_HEARTBEATS = 6
 _SETTLE_SECONDS = 2.0
 _TRIES = 10
 
 
 class FolderLock:
-    """Keeps other runs out of a folder for as long as this one writes there.
+    """Keeps other runs out of a folder while this one writes there.
 
-    Stores of objects cannot create a file only where there is none, so that the lock needs nothing
-    but what all of them have: a file of one's own is seen by whoever lists the folder after it was
-    written. A run writes an entry of a unique name, lists, and holds the lock when it sees no
-    other entry whose owner lives. Of two that see each other, the later one withdraws.
+    Object stores cannot create a file only if it does not exist. The lock needs only what all
+    stores guarantee: a file is visible to every listing after it was written. A run writes an
+    entry with a unique name, lists the folder, and holds the lock when no other entry has a live
+    owner. If two runs see each other, the later one withdraws.
 
-    An owner on this machine lives while its process does. One on another machine lives while it
-    renews its entry, told by the clock of the store; six missed beats end it.
+    An owner on this machine is alive while its process runs. An owner on another machine is alive
+    while it renews its entry, by the clock of the store; six missed renewals end its lock.
 
     Parameters
     ----------
     folder : Folder
-        Created when it does not exist, and removed again on release when nothing came into it.
+        Created when missing, and removed at release when it is empty.
     application : str, default=""
-        What the owner is called in the message to others, such as a job's name and run.
-    beat_seconds : float, default=10.0
+        The owner's name in messages of other runs, such as a job's name and run.
+    heartbeat_seconds : float, default=10.0
         Seconds between two renewals.
 
     Examples
@@ -62,11 +62,15 @@ class FolderLock:
     """
 
     def __init__(
-        self, folder: Folder, *, application: str = "", beat_seconds: float = _BEAT_SECONDS
+        self,
+        folder: Folder,
+        *,
+        application: str = "",
+        heartbeat_seconds: float = _HEARTBEAT_SECONDS,
     ) -> None:
         self._folder = folder
         self._application = application
-        self._beat_seconds = beat_seconds
+        self._heartbeat_seconds = heartbeat_seconds
         self._name = ""
         self._made: list[str] = []
         self._stop = threading.Event()
@@ -79,16 +83,16 @@ class FolderLock:
         return self._thread is not None and not self._lost
 
     def acquire(self) -> None:
-        """Take the lock at once, or raise.
+        """Take the lock immediately, or raise.
 
         Raises
         ------
         StorageError
-            ``output_busy`` when another run has it; what `Folder` raises where the folder cannot
-            be written to.
+            ``output_busy`` when another run has it; those of `Folder` when the folder cannot be
+            written to.
         """
         self._made = _missing_folders(self._folder)
-        # Earlier comers have smaller names.
+        # Earlier entries have smaller names.
         self._name = f"{LOCK_PREFIX}{time.time_ns():020d}-{uuid.uuid4().hex[:12]}.json"
         self._lost = False
         self._stop.clear()
@@ -98,17 +102,17 @@ class FolderLock:
             while rivals := self._rivals():
                 if min(rivals) < self._name or time.monotonic() > until:
                     raise self._busy(min(rivals))
-                time.sleep(0.1)  # the others withdraw, unless one of them has the lock
+                time.sleep(0.1)  # the others withdraw, unless one of them holds the lock
         except BaseException:
-            self._forget()
+            self._remove_entry()
             raise
         self._thread = threading.Thread(target=self._renew, name="folder-lock", daemon=True)
         self._thread.start()
 
     def check(self) -> None:
-        """Raise when the lock was taken from this run, which stood still for too long.
+        """Raise if another run took the lock because this one was stopped for too long.
 
-        To be called before what a run made takes the place of what was there.
+        Call it before replacing existing files.
 
         Raises
         ------
@@ -120,18 +124,18 @@ class FolderLock:
             raise StorageError(
                 "lock_lost",
                 f"The lock of {self._folder.location!r} was lost: its file was deleted, or this "
-                "run stood still and another one took it for dead.",
-                "See whether another run writes there; begin again when it has ended.",
+                "run was stopped for so long that another one took the lock.",
+                "Check whether another run writes there; start again when it has ended.",
             )
 
     def release(self) -> None:
-        """Give the lock back; no error when it is not held, or its folder is gone."""
+        """Release the lock; no error when it is not held, or the folder is gone."""
         if self._thread is None:
             return
         self._stop.set()
         self._thread.join()
         self._thread = None
-        self._forget()
+        self._remove_entry()
 
     def __enter__(self) -> FolderLock:
         self.acquire()
@@ -143,8 +147,8 @@ class FolderLock:
     # -- entries ----------------------------------------------------------------------------
 
     def _write(self) -> None:
-        # Not under a temporary name first: a store puts an object whole, and on a disk a reader
-        # takes an entry that it cannot parse for one of another machine.
+        # Without a temporary name: stores write an object atomically, and on a disk an entry that
+        # cannot be parsed yet counts as that of another machine.
         content = json.dumps({**_this_process(), "application": self._application}).encode()
         path = self._folder.path(self._name)
         for left in reversed(range(_TRIES)):
@@ -154,17 +158,17 @@ class FolderLock:
                     stream.write(content)
                 return
             except (OSError, pa.ArrowException) as error:
-                # One that made the folder, too, may have withdrawn and removed it in between.
+                # Another run that also created the folder may have removed it in between.
                 if not (left and isinstance(error, FileNotFoundError)):
                     raise self._folder.failed("lock", "", error) from error
 
     def _rivals(self) -> list[str]:
-        """Return the entries of other owners that live; delete those of dead ones."""
+        """Return the entries of other live owners; delete those of dead ones."""
         entries = {i.base_name: i for i in self._folder.files() if _is_entry(i)}
         mine = entries.pop(self._name, None)
-        if mine is None:  # the folder was swapped or deleted in this moment
+        if mine is None:  # the folder was replaced or deleted meanwhile
             raise self._busy(None)
-        limit = self._beat_seconds * _MISSED_BEATS
+        limit = self._heartbeat_seconds * _MISSED_HEARTBEATS
         living = []
         for name, info in entries.items():
             if self._lives(info, mine, limit):
@@ -178,7 +182,7 @@ class FolderLock:
         me = _this_process()
         if owner.get("machine") == me["machine"]:
             return _runs(owner)
-        # Both times are the store's own: clocks of machines may differ.
+        # Both times are the store's: clocks of machines may differ.
         times = (info.mtime_ns, mine.mtime_ns)
         return None in times or (times[1] - times[0]) / 1e9 < limit
 
@@ -193,17 +197,17 @@ class FolderLock:
         owner = {} if rival is None else self._owner(rival)
         who = ", ".join(f"{k} {owner[k]}" for k in ("host", "pid", "user") if owner.get(k))
         run = str(owner.get("application") or "another run")
-        wait = self._beat_seconds * _MISSED_BEATS
+        wait = self._heartbeat_seconds * _MISSED_HEARTBEATS
         return StorageError(
             "output_busy",
             f"{self._folder.location!r} is being written by {run}{f' ({who})' if who else ''}.",
-            "Wait until it has ended, or choose another folder. The lock of a run that crashed on "
-            f"another machine ends after {wait:.0f} s.",
+            "Wait until it has ended, or choose another folder. After a crash on another machine "
+            f"the lock ends after {wait:.0f} s.",
         )
 
     def _renew(self) -> None:
         path = local_path(self._folder.uri(self._name))
-        while not self._stop.wait(self._beat_seconds):
+        while not self._stop.wait(self._heartbeat_seconds):
             try:
                 if path is not None:
                     os.utime(path)
@@ -214,11 +218,11 @@ class FolderLock:
             except FileNotFoundError:
                 self._lost = True
             except (OSError, StorageError):
-                continue  # the store may answer at the next beat
+                continue  # the store may answer at the next renewal
             if self._lost:
                 return
 
-    def _forget(self) -> None:
+    def _remove_entry(self) -> None:
         with contextlib.suppress(StorageError):
             self._folder.delete_file(self._name)
         with contextlib.suppress(OSError):
@@ -231,7 +235,7 @@ def _is_entry(info: pafs.FileInfo) -> bool:
 
 
 def _missing_folders(folder: Folder) -> list[str]:
-    """Return the folders that creating `folder` will make, the innermost first; local ones."""
+    """Return the local folders that creating `folder` will create, the innermost first."""
     place = local_path(folder.location)
     if place is None:
         return []
@@ -247,7 +251,7 @@ def _read(path: str, read: Callable[[str], str]) -> str:
 
 @cache
 def _machine() -> str:
-    """Name what shares this process's table of processes: a host's boot, a container."""
+    """Return a name of this process table: host, boot and process namespace (container)."""
     boot = _read("/proc/sys/kernel/random/boot_id", lambda p: Path(p).read_text())
     return f"{socket.gethostname()}/{boot}/{_read('/proc/self/ns/pid', os.readlink)}"
 
@@ -255,7 +259,7 @@ def _machine() -> str:
 def _this_process() -> dict[str, Any]:
     try:
         user = getpass.getuser()
-    except (OSError, KeyError):  # no entry in the table of users, as in many containers
+    except (OSError, KeyError):  # no user entry, as in many containers
         user = str(os.getuid())
     pid = os.getpid()
     return {
@@ -268,7 +272,7 @@ def _this_process() -> dict[str, Any]:
 
 
 def _runs(owner: dict[str, Any]) -> bool:
-    """Tell whether the process of an entry of this machine runs, and is not one of a later day."""
+    """Tell whether the process of an entry still runs; its pid may belong to a later process."""
     try:
         process = psutil.Process(int(owner["pid"]))
         same = abs(process.create_time() - float(owner["started"])) < 1.0

@@ -1,4 +1,4 @@
-"""The manifest of what is saved: models, estimators and transformers, in one form."""
+"""The manifest of a saved model, estimator or transformer."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from importlib import metadata
 from typing import Any
 
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.checksums import (
+    check_document,
+    check_signature,
+    reading_fields,
+    with_checksum,
+    with_signature,
+)
 from sparkml_dist.persistence.fields import checksum, items, mapping, natural, one_of, text
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.names import check_inside, check_names
-from sparkml_dist.persistence.seal import check_sealed, check_signed, reading_fields, sealed, signed
 
 __all__ = ["FORMAT", "MANIFEST", "ModelFile", "SavedManifest", "check_files", "versions"]
 
@@ -23,7 +29,7 @@ PROTOCOL = 1
 KINDS = ("model", "estimator", "transformer")
 _ROOT = re.compile(r"(version-[1-9][0-9]{0,8})?")
 _PACKAGES = ("sparkml_dist", "pyspark", "scikit-learn", "numpy", "pyarrow", "skops")
-_REMEDY = "It was altered, or is not whole: restore it, or save it again."
+_REMEDY = "It was altered or is incomplete: restore it, or save it again."
 
 
 def versions(*packages: str) -> dict[str, str]:
@@ -39,7 +45,7 @@ def versions(*packages: str) -> dict[str, str]:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One file of what is saved: its name in the folder, size in bytes and SHA-256."""
+    """A file of a saved object: its name in the folder, size in bytes and SHA-256 checksum."""
 
     name: str
     bytes: int
@@ -47,44 +53,44 @@ class ModelFile:
 
     @classmethod
     def of(cls, folder: Folder, name: str) -> ModelFile:
-        """Look at a file that has just been written."""
+        """Return the entry of a file that has just been written."""
         return cls(name, folder.size(name), folder.sha256(name))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the entry as it stands in a manifest."""
+        """Return the file's entry in a manifest."""
         return {"name": self.name, "bytes": self.bytes, "sha256": self.sha256}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ModelFile:
-        """Return the entry of a manifest; raises KeyError, TypeError or ValueError."""
+        """Return the file of an entry; raise KeyError, TypeError or ValueError for others."""
         size, digest = natural(value["bytes"], "bytes"), checksum(value["sha256"], "sha256")
         return cls(value["name"], size, digest)
 
 
 @dataclass(frozen=True)
 class SavedManifest:
-    """Everything about what is saved that is not in its files.
+    """The metadata of a saved object.
 
     Attributes
     ----------
     kind : {"model", "estimator", "transformer"}
     class_name : str
-        Public name of its class, as `sparkml_dist` offers it.
+        Public name of its class in `sparkml_dist`.
     uid : str
     params : dict
         JSON values of its Params.
     state : dict
-        JSON values of what else its class needs to work.
+        Further JSON values that its class needs.
     files : tuple of ModelFile
-        Every file that may be read, with names inside `root`.
+        All files that may be read, with names relative to `root`.
     trusted : tuple of str
-        What has to be trusted to load it, beside the allow-list.
+        Types to trust for loading, besides the allow-list.
     versions : dict of str
     root : str
-        Folder inside the manifest's in which the files lie; empty where they lie beside it.
+        Folder of the files, inside the manifest's folder; empty when they are beside the manifest.
     leftover : tuple of str
-        Files beside the manifest that nothing reads, and that go when it is replaced; to be
-        checked then.
+        Files beside the manifest that nothing reads, to be deleted when the object is replaced;
+        their names are checked then.
     """
 
     kind: str
@@ -99,17 +105,17 @@ class SavedManifest:
     leftover: tuple[str, ...] = ()
 
     def names(self) -> list[str]:
-        """Return the names of the files as seen from the manifest's folder."""
+        """Return the names of the files relative to the manifest's folder."""
         return [f"{self.root}/{f.name}" if self.root else f.name for f in self.files]
 
     def write(self, folder: Folder, *, key: bytes | None = None) -> None:
-        """Write the manifest; from this moment on, what is saved exists.
+        """Write the manifest; it makes the saved object exist.
 
         Parameters
         ----------
         folder : Folder
         key : bytes, optional
-            To sign it with; see `signing_key`.
+            Key to sign it with; see `signing_key`.
         """
         check_names((f.name for f in self.files), folder)
         value = {
@@ -126,11 +132,13 @@ class SavedManifest:
             "files": [f.to_dict() for f in self.files],
             "leftover": list(self.leftover),
         }
-        folder.write_json(MANIFEST, sealed(value) if key is None else signed(value, key))
+        folder.write_json(
+            MANIFEST, with_checksum(value) if key is None else with_signature(value, key)
+        )
 
     @classmethod
     def read(cls, folder: Folder, *, key: bytes | None = None) -> SavedManifest:
-        """Read a manifest; the files that it names are not looked at.
+        """Read a manifest, without its files.
 
         Parameters
         ----------
@@ -148,13 +156,13 @@ class SavedManifest:
             raise StorageError(
                 "not_a_model",
                 f"There is no saved model in {folder.location!r}.",
-                "Name the folder that holds the model's manifest.json.",
+                "Give the folder with the model's manifest.json.",
             )
         where = folder.uri(MANIFEST)
         value = folder.read_json(MANIFEST)
-        check_sealed(value, FORMAT, PROTOCOL, where)
+        check_document(value, FORMAT, PROTOCOL, where)
         if key is not None:
-            check_signed(value, key, where)
+            check_signature(value, key, where)
         with reading_fields(where, _REMEDY):
             manifest = cls(
                 kind=one_of(value["kind"], "kind", KINDS),
@@ -176,7 +184,7 @@ class SavedManifest:
 
 
 def check_files(folder: Folder, files: Sequence[ModelFile]) -> None:
-    """Raise unless every file is there with its size and its SHA-256.
+    """Raise unless every file exists with its size and SHA-256 checksum.
 
     Raises
     ------
@@ -189,17 +197,17 @@ def check_files(folder: Folder, files: Sequence[ModelFile]) -> None:
 
 
 def compare_file(folder: Folder, file: ModelFile, size: int, sha256: str) -> None:
-    """Raise unless a file was found with the size and SHA-256 of the manifest.
+    """Raise unless a file has the size and SHA-256 checksum of the manifest.
 
     Parameters
     ----------
     folder : Folder
     file : ModelFile
-        What the manifest says.
+        Its entry in the manifest.
     size : int
-        As found; negative where there is no such file.
+        Actual size; negative where there is no such file.
     sha256 : str
-        As found.
+        Actual checksum.
 
     Raises
     ------
@@ -211,16 +219,16 @@ def compare_file(folder: Folder, file: ModelFile, size: int, sha256: str) -> Non
         raise StorageError(
             "file_not_found",
             f"The model's file {where!r} is missing.",
-            "Restore it, or fit the model anew.",
+            "Restore it, or fit the model again.",
         )
     if size != file.bytes or sha256 != file.sha256:
         found = (
-            f"{size:,} bytes in place of {file.bytes:,}"
+            f"{size:,} bytes instead of {file.bytes:,}"
             if size != file.bytes
-            else "its SHA-256 differs"
+            else "its SHA-256 checksum differs"
         )
         raise StorageError(
             "file_altered",
             f"The model's file {where!r} does not match its manifest: {found}.",
-            "It was cut or altered; restore it, or fit the model anew.",
+            "It was truncated or altered; restore it, or fit the model again.",
         )

@@ -1,4 +1,4 @@
-"""Names that a manifest gives to files: inside its own folder, and nowhere else."""
+"""Checks that file names in a manifest stay inside its own folder."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from sparkml_dist.persistence.filesystem import Folder, local_path
 
 __all__ = ["check_inside", "check_names"]
 
-# What leads elsewhere on some file system, or is read as something else in a URI: separators of
-# Windows, schemes and drive letters, escapes, queries, fragments, and what no name needs.
+# Characters that lead elsewhere on some file system, or have a meaning in URIs: Windows separators,
+# schemes and drive letters, escapes, queries, fragments, control characters.
 _FORBIDDEN = re.compile(r"[\x00-\x1f\x7f\\:%?#*|<>\"]")
-# Nearly all names: a few short parts without anything that has to be looked at.
+# Matches nearly all names: a few short parts of harmless characters.
 _PLAIN = re.compile(r"[A-Za-z0-9_-]([A-Za-z0-9_-]|[./](?=[A-Za-z0-9_-])){,200}")
 _LONGEST = 1024
 _LONGEST_PART = 255
 
 
 def check_inside(name: Any, folder: Folder) -> str:
-    """Return a name that a manifest gives to a file, if it stays inside the manifest's folder.
+    """Return a file name of a manifest; raise unless it stays inside the manifest's folder.
 
     Parameters
     ----------
     name : any
-        As it stands in the manifest. Only relative names of plain parts, joined by ``/``, pass.
+        The manifest's value. Only relative names of plain parts, joined by ``/``, pass.
     folder : Folder
-        Where the manifest lies. On a local disk, links that lead out of it are found.
+        Folder of the manifest. On a local disk, links that lead out of it are detected.
 
     Returns
     -------
@@ -54,24 +54,24 @@ def _check(name: Any, folder: Folder, root: str | None, plain: set[str]) -> None
     name : any
     folder : Folder
     root : str or None
-        Local path of the folder; None where there is none.
+        Local path of the folder; None for a remote one.
     plain : set of str
-        Local folders that are known to be no links; more are added.
+        Local folders known not to be links; extended by this call.
     """
     why = _fault(name)
     if why is None and root is not None:
-        why = _link_out(root, name, plain)
+        why = _link_outside(root, name, plain)
     if why is not None:
         raise StorageError(
             "name_outside_folder",
             f"The manifest in {folder.location!r} names the file {_shown(name)}: {why}.",
-            "A manifest names files of its own folder only. It was altered, or made by something "
-            "else: do not open it unless you know where it comes from.",
+            "A manifest only names files in its own folder. This one was altered, or made by other "
+            "software: do not open it unless you know its source.",
         )
 
 
 def check_names(names: Iterable[Any], folder: Folder) -> list[str]:
-    """Return the names of a manifest, each inside its folder and none of them twice.
+    """Return the names of a manifest; raise unless each is inside its folder and unique.
 
     Raises
     ------
@@ -95,9 +95,9 @@ def check_names(names: Iterable[Any], folder: Folder) -> list[str]:
 
 
 def _fault(name: Any) -> str | None:
-    """Return what is wrong with a name itself; None for a name without fault."""
+    """Return what is wrong with a name; None for a valid one."""
     if not isinstance(name, str):
-        return f"a name is text, not {type(name).__name__}"
+        return f"a name must be text, not {type(name).__name__}"
     if _PLAIN.fullmatch(name):
         return None
     if not name:
@@ -113,14 +113,14 @@ def _fault(name: Any) -> str | None:
     if sum(lengths) > _LONGEST or max(lengths) > _LONGEST_PART:
         return "it is too long"
     for part in name.split("/"):
-        # Blanks around dots, and dots at the end, are dropped by some file systems.
+        # Some file systems drop blanks around dots, and dots at the end.
         if not part.strip(" .") or part != part.strip() or part.endswith("."):
-            return f"{part!r} is no name of a file or folder"
+            return f"{part!r} is not a name of a file or folder"
     return None
 
 
-def _link_out(root: str, name: str, plain: set[str]) -> str | None:
-    """Return how a link on the way to a file leaves the folder `root`; None where none does."""
+def _link_outside(root: str, name: str, plain: set[str]) -> str | None:
+    """Describe a link in the path of a file that leaves the folder `root`; None without one."""
     path = root
     for part in name.split("/"):
         path = f"{path}/{part}"
@@ -128,7 +128,7 @@ def _link_out(root: str, name: str, plain: set[str]) -> str | None:
             continue
         try:
             linked = stat.S_ISLNK(os.lstat(path).st_mode)
-        except OSError:  # not there: whoever reads it says so
+        except OSError:  # missing: reported when it is read
             return None
         if not linked:
             plain.add(path)

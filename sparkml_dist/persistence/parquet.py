@@ -1,4 +1,4 @@
-"""Parquet written by Spark, with the errors of the store told as such."""
+"""Writes Parquet with Spark, and reports errors of the store as such."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def write_parquet(df: DataFrame, folder: Folder) -> None:
     ------
     StorageError
         ``disk_full``, ``read_only``, ``no_permission``, ``name_too_long``, ``not_a_folder`` or
-        ``storage_failed``, where Spark's exception tells that the store failed.
+        ``storage_failed``, when Spark's exception shows that the store failed.
     """
     try:
         df.write.parquet(folder.spark_path())
     except Exception as error:
         text = str(error)
-        if "sparkml_dist.errors." in text:  # a task's own error, which tells more
+        if "sparkml_dist.errors." in text:  # a task's own error is more specific
             raise
         for pattern, code, hint in _REASONS:
             if found := re.search(f".*({pattern}).*", text):

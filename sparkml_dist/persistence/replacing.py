@@ -1,4 +1,4 @@
-"""Puts a finished folder in the place of an older one, so that a crash loses neither."""
+"""Replaces a folder by a complete new one, so that a crash loses neither."""
 
 from __future__ import annotations
 
@@ -12,39 +12,39 @@ from sparkml_dist.persistence.locations import is_uri, local_path
 
 __all__ = ["renames_folders", "replace_folder"]
 
-# Names what is to be put in place, and travels with it; Spark and pyarrow do not read it.
+# Lists the files of the new folder, and is moved with them; Spark and pyarrow skip it.
 _MARK = ".new.json"
-# File systems that rename folders in one step; elsewhere a folder is but the names of its files.
+# File systems that rename folders in one step; elsewhere a folder is only a prefix of file names.
 _RENAMING = ("file", "hdfs", "viewfs")
-# Without them readers refuse a folder, or take it for unfinished.
+# Without these files, readers reject a folder or consider it unfinished.
 _LAST = ("manifest.json", "_SUCCESS")
 _AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 def renames_folders(folder: Folder) -> bool:
-    """Tell whether the file system of a folder renames folders in one step."""
+    """Tell whether a folder's file system renames folders in one step."""
     return not is_uri(folder.location) or urlsplit(folder.location).scheme in _RENAMING
 
 
 def replace_folder(new: Folder, target: Folder) -> None:
-    """Make what is in `new` the content of `target`; what was there is deleted after.
+    """Replace the content of `target` by that of `new`; the old content is deleted afterwards.
 
-    A call that was cut off is completed by the same call again, whenever that was. On Linux's
-    disks the two change places in one step. Where folders are renamed one at a time, there is
-    nothing at `target` for a moment; on stores of objects for as long as the files take to move,
-    and what makes the folder valid to readers (a manifest, ``_SUCCESS``) comes last.
+    After a crash, the same call completes the replacement at any later time. On local disks under
+    Linux the two are exchanged in one step. Where folders are renamed one at a time, `target` is
+    missing for a moment; on object stores for as long as the files take to move, and the files that
+    make the folder valid to readers (a manifest, ``_SUCCESS``) are moved last.
 
     Parameters
     ----------
     new : Folder
-        Complete; gone in the end.
+        Complete; deleted at the end.
     target : Folder
-        On the same file system. It need not exist.
+        On the same file system. It may be missing.
 
     Raises
     ------
     StorageError
-        As the store has it.
+        Those of the store.
     """
     if target.exists(_MARK) and renames_folders(target):
         _finish(new, target)
@@ -68,19 +68,19 @@ def replace_folder(new: Folder, target: Folder) -> None:
 
 
 def _finish(new: Folder, target: Folder) -> None:
-    """Delete what was replaced, and only then what tells that it was."""
+    """Delete the old content, and then the mark of the replacement."""
     new.delete()
     target.delete_file(_MARK)
 
 
 def _exchange(a: Folder, b: Folder) -> bool:
-    """Let two local folders change places; tell whether this system and disk can."""
+    """Exchange two local folders; tell whether the system and the disk support it."""
     places = [local_path(folder.location) for folder in (a, b)]
     if None in places:
         return False
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-    except (AttributeError, OSError):  # neither Linux nor a C library that knows it
+    except (AttributeError, OSError):  # not Linux, or an older C library
         return False
     first, second = (os.fsencode(str(place)) for place in places)
     return bool(renameat2(_AT_FDCWD, first, _AT_FDCWD, second, _RENAME_EXCHANGE) == 0)
@@ -94,7 +94,7 @@ def _move_files(new: Folder, target: Folder) -> None:
         )
     last = [name for name in names if name in _LAST]
     for name in _LAST:
-        if name not in names or new.exists(name):  # not moved yet: what lies there is the old one
+        if name not in names or new.exists(name):  # not moved yet: `target` has the old one
             target.delete_file(name)
     for name in target.walk():
         if name not in names:

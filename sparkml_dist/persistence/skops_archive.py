@@ -1,15 +1,15 @@
-"""Looks through a learner's file before skops makes objects of it.
+"""Checks a learner's file before skops creates objects from it.
 
-skops asks whether every type that a file names is trusted. It does not ask how: the same name may
-stand where a type is only mentioned, where an object of it is filled in, and where it is *called*
-with arguments of the file's choosing, as soon as the file is loaded. Nor does it look at sizes.
-What `dump_learner` writes has a plain form, and this module holds files to it:
+skops checks that every type in a file is trusted, but not how it is used: a file may only mention a
+type, set the state of an object of that type, or *call* it with arguments from the file, while
+loading. Nor does skops check sizes. Files of `dump_learner` have a plain form, which this module
+enforces:
 
-- members are stored uncompressed, and arrays are as large as they declare;
-- a container is of a kind of container, an array of numpy's, a state of numpy's generators;
-- what is called with arguments while loading is a class, and one that has no other form;
+- members are stored uncompressed, and arrays have the sizes that they declare;
+- containers are built from container types, arrays from numpy's, generator states from numpy's;
+- a type that is called with arguments while loading is a class without another form;
 - keys of mappings are plain values;
-- what stands in a file twice is the same both times, so that nothing unfolds to more than is there.
+- a repeated identity describes the same thing each time, so that nothing expands on loading.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ from sparkml_dist.persistence.declared_sizes import check_archive, check_npy, ch
 
 __all__ = ["check_learner_archive"]
 
-# The protocol of skops that this package began to write with. Older readers are less strict.
+# The first protocol of skops that this package wrote. Older readers are less strict.
 _OLDEST_PROTOCOL = 2
-# Levels of a file; a pipeline in a pipeline adds five.
+# Nesting levels of a file; a pipeline in a pipeline adds five.
 _DEEPEST = 150
 
-# Enough of an array to see its header.
+# Bytes of an array's file that include its header.
 _HEAD = 10_100
 
 _KEYS = {f"builtins.{name}" for name in ("str", "int", "float", "bool")}
-# Loaders that call what their node names: what it must be, by the names that need no import.
+# Loaders that call the type of their node: allowed names without an import, and base classes.
 _CALLED: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
     "DictNode": (frozenset({"builtins.dict", "collections.OrderedDict"}), ("builtins.dict",)),
     "ListNode": (frozenset({"builtins.list"}), ("builtins.list",)),
@@ -50,22 +50,22 @@ _CALLED: dict[str, tuple[frozenset[str], tuple[str, ...]]] = {
         ("numpy.random._generator.Generator",),
     ),
 }
-# Types with a form of their own: never made by a call with the file's arguments.
+# Types with their own form: never created by a call with arguments from the file.
 _OWN_FORM = ("sklearn.tree._tree.", "sklearn.neighbors.", "scipy.sparse.", "functools.", "numpy.")
 _METRICS = "sklearn.metrics._dist_metrics"
-# Objects of compiled code that are filled from a tuple, and its items: arrays, a metric, an array
-# or nothing, and what Python looks after.
+# Compiled objects whose state is a tuple, and its items: "a" array, "m" metric, "?" array or None,
+# "." values that Python checks.
 _STATES = {
     f"{_METRICS}.": ".aa",
     "sklearn.neighbors._kd_tree.": "aaaa.......m?",
     "sklearn.neighbors._ball_tree.": "aaaa.......m?",
 }
-# Functions of this package that make something of plain values, which they look at.
+# Functions of this package that create objects from plain values, which they check.
 _FUNCTIONS = frozenset({"sparkml_dist.persistence.distributions.frozen"})
-# Types with a form of their own that are never filled from a state.
+# Types with their own form whose state is never set.
 _NOT_FILLED = ("sklearn.tree._tree.", "functools.", "numpy.")
 _LOSSES = ("sklearn._loss._loss.", "sklearn.linear_model._sgd_fast.")
-# numpy makes as many bytes of a number as it says, and objects of anything.
+# numpy.void takes its size from the file, and numpy.object_ any object.
 _NO_NUMBERS = frozenset({"numpy.void", "numpy.object_"})
 _SPARSE_PARTS = (
     "data",
@@ -81,25 +81,25 @@ _SPARSE_PARTS = (
 
 
 def check_learner_archive(content: bytes, trusted: Collection[str]) -> set[str]:
-    """Raise unless a file has the form in which `dump_learner` writes.
+    """Raise unless a file has the form that `dump_learner` writes.
 
     Parameters
     ----------
     content : bytes
         The file.
     trusted : collection of str
-        Dotted names that the file may hold beside those that skops trusts. Only these are
-        imported to look at what they are.
+        Dotted names that the file may hold besides those that skops trusts. Only these are
+        imported, to check their base classes.
 
     Returns
     -------
     set of str
-        Dotted names of the types that it describes.
+        Dotted names of the types in the file.
 
     Raises
     ------
     ValueError, KeyError, TypeError, zipfile.BadZipFile
-        Where it has not.
+        The file has another form.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         members = check_archive(archive, len(content))
@@ -114,18 +114,18 @@ def check_learner_archive(content: bytes, trusted: Collection[str]) -> set[str]:
         elif name == "schema.json":
             schema = json.loads(_stored(content, member))
     if "schema.json" not in parts:
-        raise ValueError("it has no description")
+        raise ValueError("it has no schema.json")
     if not isinstance(schema, dict) or not isinstance(schema.get("protocol"), int):
-        raise ValueError("it tells no protocol")
+        raise ValueError("it has no protocol number")
     if schema["protocol"] < _OLDEST_PROTOCOL:
-        raise ValueError(f"it has protocol {schema['protocol']} of skops")
+        raise ValueError(f"it has protocol {schema['protocol']} of skops, which is too old")
     described = _Schema(trusted, parts)
     described.visit(schema, 0)
     return described.names
 
 
 def _stored(content: bytes, member: zipfile.ZipInfo, most: int | None = None) -> bytes:
-    """Return the beginning of a member that is stored as it is, without a stream for it."""
+    """Return the first bytes of an uncompressed member, without opening a stream for it."""
     at = member.header_offset
     begin = at + 30 + int.from_bytes(content[at + 26 : at + 28], "little")
     begin += int.from_bytes(content[at + 28 : at + 30], "little")
@@ -134,13 +134,13 @@ def _stored(content: bytes, member: zipfile.ZipInfo, most: int | None = None) ->
 
 
 class _Schema:
-    """Visits the nodes of a file's description.
+    """Visits the nodes of a file's schema.
 
     Parameters
     ----------
     trusted : collection of str
     parts : mapping of str to object
-        Shape and type of the archive's arrays, and the bytes of its other members.
+        Shape and type of the archive's arrays, and the sizes of its other members.
     """
 
     def __init__(self, trusted: Collection[str], parts: Mapping[str, Any]) -> None:
@@ -150,7 +150,7 @@ class _Schema:
         self.names: set[str] = set()
 
     def visit(self, node: Any, level: int) -> int:
-        """Check a node and all below it; return a number that equal nodes share."""
+        """Check a node and all below it; return a hash that equal nodes share."""
         if level > _DEEPEST:
             raise ValueError(f"it is nested more than {_DEEPEST} levels deep")
         kind = type(node)
@@ -159,7 +159,7 @@ class _Schema:
         if kind is not dict:
             return hash(node)
         loader = node.get("__loader__")
-        if loader is None:  # a part of a node, not a node: its keys are names
+        if loader is None:  # a part of a node, not a node
             return hash(tuple([(k, self.visit(v, level + 1)) for k, v in node.items()]))
         name = f"{node['__module__']}.{node['__class__']}"
         self.names.add(name)
@@ -178,13 +178,13 @@ class _Schema:
             )
         identity = node.get("__id__")
         if identity is not None and self._seen.setdefault(identity, found) != found:
-            raise ValueError(f"the number {identity!r} stands for two things in it")
+            raise ValueError(f"the identity {identity!r} has two different descriptions")
         return found
 
     def _check(self, loader: str, name: str, node: dict[str, Any]) -> None:
-        """Check that a node is what its loader is for."""
+        """Check that a node fits its loader."""
         if loader == "CachedNode":
-            raise ValueError("it mentions a thing without describing it")
+            raise ValueError("it refers to an object without describing it")
         if loader in _CALLED:
             plain, bases = _CALLED[loader]
             if name not in plain and not self._is_a(name, bases):
@@ -196,7 +196,7 @@ class _Schema:
         ):
             raise ValueError(f"it calls {name}")
         if loader == "ObjectNode" and name.startswith(_NOT_FILLED):
-            raise ValueError(f"it fills in {name}")
+            raise ValueError(f"it sets the state of {name}")
         if loader == "LossNode" and (
             not name.startswith(_LOSSES) or node["content"].get("content") != {}
         ):
@@ -204,7 +204,7 @@ class _Schema:
         if loader == "DictNode":
             keys = node["key_types"]
             if keys["__loader__"] != "ListNode":
-                raise ValueError("its keys are no list")
+                raise ValueError("the keys of a mapping are not a list")
             for key in keys["content"]:
                 kind = f"{key['__module__']}.{key['__class__']}"
                 if key["__loader__"] != "TypeNode" or not (kind in _KEYS or self._is_number(kind)):
@@ -214,7 +214,7 @@ class _Schema:
             if factory["__loader__"] not in ("TypeNode", "JsonNode") or (
                 factory["__module__"] != "builtins"
             ):
-                raise ValueError("it makes what a mapping lacks by a call")
+                raise ValueError("the default of a mapping is not a builtin type")
         elif loader == "SetNode":
             for item in node["content"]:
                 if item["__loader__"] not in ("JsonNode", "TypeNode", "NdArrayNode"):
@@ -227,19 +227,19 @@ class _Schema:
             _check_state(node, next(v for k, v in _STATES.items() if name.startswith(k)))
 
     def _check_tree(self, node: dict[str, Any]) -> None:
-        """Check the arrays of a tree, which is filled without a look at how large they are."""
+        """Check the sizes of a tree's arrays, which compiled code does not check."""
         _, classes, outputs = node["__reduce__"]["args"]["content"]
         state = node["content"]["content"]
         (nodes, _), (values, _) = (self._parts[state[name]["file"]] for name in ("nodes", "values"))
         shape = (json.loads(outputs["content"]),)
         forms = self._parts[classes["file"]][0], len(nodes), len(values), values[:2]
         if forms != (shape, 1, 3, (*nodes, *shape)):
-            raise ValueError("a tree has other outputs than it says")
+            raise ValueError("the arrays of a tree do not match its number of outputs")
 
     def _is_a(self, name: str, bases: tuple[str, ...]) -> bool:
-        """Tell whether a name is that of a class with one of some bases.
+        """Tell whether a name is a class with one of the base classes.
 
-        What is not trusted is not imported: skops refuses it, and says so in its own words.
+        Untrusted names are not imported: skops rejects them with its own message.
         """
         if bases == ("numpy.generic",) and name.startswith("numpy."):
             return self._is_number(name)
@@ -257,13 +257,13 @@ class _Schema:
 
 
 def _check_state(node: dict[str, Any], kinds: str) -> None:
-    """Raise unless an object of compiled code is filled from as many arrays as it takes.
+    """Raise unless the state of a compiled object has the arrays that it needs.
 
-    It reads them without a look at how many there are, and follows what is None.
+    Compiled code does not check the number of items, and dereferences None.
     """
     state = node["content"]
     if state["__loader__"] != "TupleNode" or len(state["content"]) != len(kinds):
-        raise ValueError("an object is filled from other values than it has")
+        raise ValueError("the state of an object has the wrong items")
     for kind, item in zip(kinds, state["content"], strict=True):
         whole = item["__loader__"] == "NdArrayNode" and item["type"] == "numpy"
         null = item["__loader__"] == "JsonNode" and item["content"] == "null"
@@ -274,11 +274,11 @@ def _check_state(node: dict[str, Any], kinds: str) -> None:
             or (kind == "?" and null)
             or (kind == "m" and metric)
         ):
-            raise ValueError("an object is filled from other values than it has")
+            raise ValueError("the state of an object has the wrong items")
 
 
 def _check_objects(node: dict[str, Any]) -> None:
-    """Raise unless an array of objects has as many as its shape says."""
+    """Raise unless an array of objects has as many items as its shape declares."""
     shape = [json.loads(n["content"]) for n in node["shape"]["content"]]
     if not all(isinstance(n, int) and n >= 0 for n in shape):
         raise ValueError(f"an array has the shape {shape}")
@@ -286,10 +286,10 @@ def _check_objects(node: dict[str, Any]) -> None:
     for place, n in enumerate(shape):
         if place == 0:
             if len(level) != n:
-                raise ValueError(f"an array has {len(level):,} items where {n:,} belong")
+                raise ValueError(f"an array has {len(level):,} items instead of {n:,}")
             continue
         if any(item.get("__loader__") != "ListNode" or len(item["content"]) != n for item in level):
-            raise ValueError(f"an array has not the shape {shape}")
+            raise ValueError(f"the items of an array do not have the shape {shape}")
         level = [inner for item in level for inner in item["content"]]
 
 

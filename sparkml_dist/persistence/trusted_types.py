@@ -1,9 +1,9 @@
-"""The allow-list: types and functions that files of learners may name, beside skops's own list.
+"""The allow-list: types and functions that learners' files may name, besides skops's own list.
 
-All are scikit-learn's, NumPy's or SciPy's, each by its exact name, for a prefix would admit what
-reads files or imports modules. A type is here if building it and setting its state runs no code of
-the file's choosing; a function, if it computes on the arrays it is given and does nothing else, for
-whoever makes a file may have it called with what he likes.
+All belong to scikit-learn, NumPy, SciPy or this package, each by its exact name, because a prefix
+would admit functions that read files or import modules. A type is listed if creating it and setting
+its state runs no code chosen by the file; a function, if it only computes on its arguments, because
+a file can call it with any arguments.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from collections.abc import Iterable
 
 __all__ = ["TRUSTED_TYPES", "as_list"]
 
-# Found by dumping every estimator of scikit-learn after a fit, with the variants that change what
-# is stored; a test does so again, so that a new version's types are seen.
+# Found by dumping every fitted estimator of scikit-learn, with settings that change what is stored;
+# a test repeats this, so that types of new versions are noticed.
 _BY_MODULE = {
     "builtins": "object",
-    # A partial calls what it names only, and what it names must be on a list as well.
+    # A partial calls only what it names, which must be on a list too.
     "functools": "partial",
     "numpy": "amax amin cumsum diff dtype max mean median min nan_to_num nanmax nanmean nanmedian "
     "nanmin number prod round std sum var",
@@ -85,7 +85,7 @@ TRUSTED_TYPES = frozenset(
 
 
 def as_list(names: Iterable[str]) -> str:
-    """Return names as they are copied into ``trustedTypes``, and into a command line."""
+    """Return names in the syntax of ``trustedTypes`` and of a command line."""
     shown = list(names)
     quoted = ", ".join(f'"{name}"' for name in shown)
     return f"trustedTypes=[{quoted}], or on a command line: --trusted-types {' '.join(shown)}"

@@ -1,4 +1,4 @@
-"""Temporary folders for what a fit makes when the caller names no place."""
+"""Temporary folders for the files of a fit without a folder of its own."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ WORK_DIR = "spark.sparkml_dist.workDir"
 
 
 def temporary_folder(spark: SparkSession, purpose: str, param: str) -> Folder:
-    """Return a new folder that the driver and all workers see, deleted when Python exits.
+    """Return a new folder that the driver and all workers can reach, deleted when Python exits.
 
-    On one machine it lies in the system's temporary folder; on a cluster below the setting
-    ``spark.sparkml_dist.workDir``.
+    On one machine it is in the system's temporary folder; on a cluster below the folder in the
+    setting ``spark.sparkml_dist.workDir``.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     purpose : str
-        Part of the folder's name.
+        A part of the folder's name.
     param : str
         Param that the caller could set instead, for the message.
 
@@ -42,15 +42,15 @@ def temporary_folder(spark: SparkSession, purpose: str, param: str) -> Folder:
     base = spark.conf.get(WORK_DIR, None)
     if base:
         folder = Folder.at(base).child(f"{purpose}-{uuid.uuid4().hex[:12]}")
-        atexit.register(_forget, folder)
+        atexit.register(_delete_quietly, folder)
         return folder
     info = SessionInfo.of(spark)
     if not info.shares_local_disk:
         raise ConfigurationError(
             "no_work_dir",
-            f"On {info.master or 'a cluster'} the workers do not see this machine's temporary "
+            f"On {info.master or 'a cluster'} the workers cannot reach this machine's temporary "
             "folder.",
-            f"Set {param}, or {WORK_DIR}, to a path or URI that every worker sees.",
+            f"Set {param}, or {WORK_DIR}, to a path or URI that all workers can reach.",
         )
     path = tempfile.mkdtemp(prefix=f"sparkml_dist-{purpose}-")
     atexit.register(shutil.rmtree, path, ignore_errors=True)
@@ -58,13 +58,13 @@ def temporary_folder(spark: SparkSession, purpose: str, param: str) -> Folder:
 
 
 def empty_folder(spark: SparkSession, where: str | None, purpose: str, param: str) -> Folder:
-    """Return the folder that the caller names, or a temporary one.
+    """Return the empty folder that the caller names, or a temporary one.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     where : str or None
-        What the caller named.
+        The caller's folder.
     purpose, param : str
         As for `temporary_folder`.
 
@@ -85,8 +85,8 @@ def empty_folder(spark: SparkSession, where: str | None, purpose: str, param: st
     return folder
 
 
-def _forget(folder: Folder) -> None:
+def _delete_quietly(folder: Folder) -> None:
     try:
         folder.delete()
-    except Exception:  # noqa: BLE001 - the interpreter is leaving; nobody is left to tell
+    except Exception:  # noqa: BLE001 - the interpreter exits; nothing can be reported
         return

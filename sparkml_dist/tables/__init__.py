@@ -1,1 +1,1 @@
-"""Tables in files of several formats, read as typed DataFrames."""
+"""Reads tables in files of several formats as typed DataFrames."""

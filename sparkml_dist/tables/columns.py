@@ -1,4 +1,4 @@
-"""Which column of a table is the label, which are features, which hold categories."""
+"""Assigns the roles of a table's columns: label, features, categories."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ __all__ = [
     "TYPES",
     "Roles",
     "check_names",
+    "check_same_roles",
     "declared_kinds",
     "find_column",
     "listing",
-    "roles_as_before",
-    "told_apart",
+    "unique_names",
 ]
 
-#: What a column of a text table can be declared to hold, and what kind that is.
+#: Types that can be declared for a column of a text table, and their kinds.
 TYPES = {"number": "number", "boolean": "boolean", "text": "string"}
 
-#: Given as a categorical pattern, it stands for every feature column of strings.
+#: As a categorical pattern: all string columns among the features.
 AUTO = "auto"
 
 _DEFAULT_LABEL = "label"
@@ -35,23 +35,25 @@ _SHOWN = 12
 
 
 def listing(columns: Sequence[str]) -> str:
-    """Return the first column names as a person reads them."""
+    """Return the first column names as readable text."""
     shown = ", ".join(columns[:_SHOWN])
     return shown + (f", … ({len(columns)} in all)" if len(columns) > _SHOWN else "")
 
 
 def check_names(names: Sequence[str], where: str) -> None:
-    """Raise when two columns have the same name (Spark does not tell upper from lower case).
+    """Raise when two columns have the same name; Spark ignores case.
 
     Raises
     ------
     DataError
-        ``duplicate_columns``, naming them; ``column_name`` for one that Spark cannot address.
+        ``duplicate_columns``; ``column_name`` for a name that Spark cannot address.
     """
     strange = [name for name in names if "`" in name]
     if strange:
         raise DataError(
-            "column_name", f"{where} has a backtick in the name {strange[0]!r}.", "Rename it."
+            "column_name",
+            f"{where} has a backtick in the column name {strange[0]!r}.",
+            "Rename the column.",
         )
     alike: dict[str, list[str]] = {}
     for name in names:
@@ -60,13 +62,13 @@ def check_names(names: Sequence[str], where: str) -> None:
     if twice:
         raise DataError(
             "duplicate_columns",
-            f"{where} names columns alike: {'; '.join(twice)}.",
+            f"{where} has duplicate column names: {'; '.join(twice)}.",
             "Give every column a name of its own.",
         )
 
 
-def told_apart(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names with a number behind those that an earlier one is alike, so that none is."""
+def unique_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return unique names: a duplicate of an earlier name gets a number in parentheses."""
     seen: set[str] = set()
     found = []
     for name in names:
@@ -77,18 +79,18 @@ def told_apart(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def find_column(wanted: str | int, columns: Sequence[str], role: str, where: str) -> str:
-    """Return the column that `wanted` names, or that it counts from 0 (from the end if < 0).
+    """Return the column with a name or an index (from 0; from the end if negative).
 
     Parameters
     ----------
     wanted : str or int
-        A name, or an index (digits as a string too, where no column has that name).
+        A name, or an index; digits in a string are an index unless a column has that name.
     columns : sequence of str
         All columns, in order.
     role : str
-        What the column is for, e.g. ``"label"``.
+        Role of the column, for messages, e.g. ``"label"``.
     where : str
-        What holds the columns, for the message.
+        Name of the table, for messages.
 
     Returns
     -------
@@ -98,7 +100,7 @@ def find_column(wanted: str | int, columns: Sequence[str], role: str, where: str
     Raises
     ------
     DataError
-        ``column_not_found``, suggesting the nearest name.
+        ``column_not_found``, with the nearest name.
     """
     if isinstance(wanted, str) and wanted in columns:
         return wanted
@@ -108,7 +110,8 @@ def find_column(wanted: str | int, columns: Sequence[str], role: str, where: str
             return columns[index]
         raise DataError(
             "column_not_found",
-            f"{role} must be a column of {where}, which has {len(columns)}. Got index {index}.",
+            f"{role} must be a column of {where}, which has {len(columns)} columns. "
+            f"Got index {index}.",
             f"Indices run from 0 to {len(columns) - 1}; -1 is the last column.",
         )
     raise DataError(
@@ -120,7 +123,7 @@ def find_column(wanted: str | int, columns: Sequence[str], role: str, where: str
 
 @dataclass(frozen=True)
 class Roles:
-    """What the columns of a table are to be, as a person says it.
+    """The user's choice of a table's column roles.
 
     Attributes
     ----------
@@ -131,27 +134,27 @@ class Roles:
     categorical : tuple of (str or int)
         Names, indices, patterns, or ``"auto"`` for all features that hold strings.
     unlabelled : bool
-        Whether there may be no label.
-    bare : bool
-        Whether columns have no roles: there is no label, and names may be any, also twice.
+        Whether the label may be missing.
+    without_roles : bool
+        Whether columns have no roles: there is no label, and names may be arbitrary and duplicate.
     """
 
     label: str | int | None = None
     features: tuple[str | int, ...] | None = None
     categorical: tuple[str | int, ...] = ()
     unlabelled: bool = False
-    bare: bool = False
+    without_roles: bool = False
 
     @property
     def label_name(self) -> str:
-        """The label as it is called if it is not called by an index."""
+        """The label's name, or its index as a string."""
         return _DEFAULT_LABEL if self.label is None else str(self.label)
 
     def given(self) -> bool:
-        """Tell whether anything was said."""
+        """Tell whether any role was chosen."""
         return self != Roles(unlabelled=self.unlabelled)
 
-    def settle(self, found: TableSchema, where: str) -> TableSchema:
+    def assign(self, found: TableSchema, where: str) -> TableSchema:
         """Return the schema `found` with label, features and categories filled in.
 
         Parameters
@@ -159,17 +162,17 @@ class Roles:
         found : TableSchema
             Columns and kinds.
         where : str
-            What holds the columns, for messages.
+            Name of the table, for messages.
 
         Raises
         ------
         DataError
-            ``label_not_given``, ``column_not_found``; ``no_features`` when nothing but the label
-            is there.
+            ``label_not_given``, ``column_not_found``; ``no_features`` when the label is the only
+            column.
         ConfigurationError
             ``column_twice``, ``categorical_not_feature``.
         """
-        if self.bare:
+        if self.without_roles:
             return replace(found, label="", features=found.columns)
         label = self._find_label(found, where)
         features = self._find_features(found, label, where)
@@ -184,7 +187,7 @@ class Roles:
             raise ConfigurationError(
                 "categorical_not_feature",
                 f"The categorical column {stray[0]!r} is not among the features of {where}.",
-                "Name it in the features too, and do not name the label.",
+                "Add it to the features too, and do not list the label.",
             )
         codes.update(match_columns("categorical", named, found.columns))
         categorical = tuple(name for name in features if name in codes)
@@ -196,15 +199,15 @@ class Roles:
                 return ""
             raise DataError(
                 "label_not_given",
-                f"{where} has no column {_DEFAULT_LABEL!r}, and no label column was named.",
-                f"Name it with label (--label). Columns are: {listing(found.columns)}.",
+                f"{where} has no column {_DEFAULT_LABEL!r}, and no label column was given.",
+                f"Set label (--label). Columns are: {listing(found.columns)}.",
             )
         wanted = _DEFAULT_LABEL if self.label is None else self.label
         try:
             return find_column(wanted, found.columns, "label", where)
         except DataError as error:
             if found.header is False:
-                error.hint += " The file was read without a header; give --header if it has one."
+                error.hint += " The file was read without a header; set --header if it has one."
             raise
 
     def _find_features(self, found: TableSchema, label: str, where: str) -> tuple[str, ...]:
@@ -220,7 +223,7 @@ class Roles:
         if not features:
             raise DataError(
                 "no_features",
-                f"{where} has no feature column beside the label {label!r}.",
+                f"{where} has no feature column besides the label {label!r}.",
                 "Check the delimiter, the label and the feature patterns.",
             )
         return features
@@ -229,15 +232,15 @@ class Roles:
 def declared_kinds(
     types: Mapping[str | int, str], columns: Sequence[str], where: str
 ) -> dict[str, str]:
-    """Return the kinds of the columns whose types are declared.
+    """Return the kinds of columns with declared types.
 
     Parameters
     ----------
     types : mapping of (str or int) to str
-        Names, indices or shell patterns to one of `TYPES`; later ones win.
+        Names, indices or shell patterns to one of `TYPES`; later entries win.
     columns : sequence of str
     where : str
-        What holds the columns, for messages.
+        Name of the table, for messages.
 
     Raises
     ------
@@ -260,26 +263,26 @@ def declared_kinds(
     return kinds
 
 
-def roles_as_before(
+def check_same_roles(
     columns: Sequence[str], schema: TableSchema, label_optional: bool, where: str
 ) -> str:
-    """Check that a further file has the columns that the first one had; return the label's.
+    """Check that another file has the features of the first file; return its label column.
 
     Parameters
     ----------
     columns : sequence of str
-        Columns of the further file.
+        Columns of the other file.
     schema : TableSchema
-        How the first file was read.
+        Schema of the first file.
     label_optional : bool
-        Whether the label may be absent.
+        Whether the label may be missing.
     where : str
-        The further file, for messages.
+        Name of the other file, for messages.
 
     Returns
     -------
     str
-        The label column; empty when it is absent and may be.
+        The label column; empty when it is missing.
 
     Raises
     ------
@@ -302,7 +305,7 @@ def roles_as_before(
 
 
 def _names(wanted: Iterable[str | int], columns: Sequence[str], role: str, where: str) -> list[str]:
-    """Turn indices into names; names and patterns stay."""
+    """Replace indices by names; names and patterns stay."""
     return [
         find_column(w, columns, role, where) if isinstance(w, int) or _INDEX.match(w) else w
         for w in wanted

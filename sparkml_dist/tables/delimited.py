@@ -1,4 +1,4 @@
-"""CSV and TSV tables: dialect and types found out, roles given, rows read lazily."""
+"""Reads CSV and TSV tables: infers dialect and types, assigns roles, reads rows lazily."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.tables.columns import (
     Roles,
     check_names,
+    check_same_roles,
     declared_kinds,
     find_column,
     listing,
-    roles_as_before,
-    told_apart,
+    unique_names,
 )
 from sparkml_dist.tables.encoding import check_encoding, is_wide, lines
 from sparkml_dist.tables.lines import first_lines
@@ -34,13 +34,13 @@ __all__ = ["TextOptions", "read_delimited"]
 _logger = logging.getLogger(__name__)
 
 _PEEKED = 200
-# Below this share of values that are no numbers, a column of strings is worth a warning.
+# Below this share of non-numeric values, a string column causes a warning.
 _FEW = 0.2
 
 
 @dataclass(frozen=True)
 class TextOptions:
-    """What a user says of how a text table is written; None for what is to be found out.
+    """The user's options of a text table; None for those to be inferred.
 
     Attributes
     ----------
@@ -99,9 +99,9 @@ def read_delimited(
     )
     folders = tuple(lines(spark, uri, encoding).columns[1:-2])
     shown = _field_names(dialect, folders, uri, schema_from, label_optional)
-    if not roles.bare:
+    if not roles.without_roles:
         check_names((*shown, *(n for n in folders if n not in shown)), f"The header of {where}")
-    names = told_apart(shown)
+    names = unique_names(shown)
     columns = (*names, *(name for name in folders if name not in names))
     _logger.info(
         "%s: %s, delimiter %r, %s (%s), %d columns: %s",
@@ -109,7 +109,7 @@ def read_delimited(
         format,
         dialect.delimiter,
         "a header" if dialect.header else "no header",
-        dialect.told,
+        dialect.header_reason,
         len(columns),
         listing(columns),
     )
@@ -122,26 +122,26 @@ def read_delimited(
         missing=missing,
         comment=dialect.comment,
     )
-    # What the names alone can tell is told before the pass over the rows.
+    # Errors that the names show are raised before the pass over the rows.
     declared = declared_kinds(options.types, columns, where)
     if schema_from is None:
-        label = roles.settle(unread, where).label
+        label = roles.assign(unread, where).label
     else:
-        unread = _as_before(unread, schema_from, roles, label_optional, where)
+        unread = _with_earlier_roles(unread, schema_from, roles, label_optional, where)
         label = unread.label
-    # The kinds that columns must have, as the first file has told them.
+    # The kinds of the first file's columns.
     before: dict[str, str] = {}
     if schema_from is not None:
         before = dict(zip(schema_from.columns, schema_from.kinds, strict=True))
     shape = None
-    # A number that means "no value" is found among the values only.
+    # A number that marks a missing value cannot be recognised in lines.
     if not (options.decimal == "," or is_wide(encoding) or any(map(is_number, missing))):
         booleans = {i for i, n in enumerate(names) if "boolean" in (before.get(n), declared.get(n))}
         place = names.index(label) if label in names else None
         shape = shape_of(peeked, dialect, place, booleans)
     pattern = None if shape is None else shape.pattern
     parts, repeated, fit = survey(
-        spark, uri, dialect, encoding, told=comment is not None, pattern=pattern
+        spark, uri, dialect, encoding, comment_given=comment is not None, pattern=pattern
     )
     text = TextTable(
         uri,
@@ -161,14 +161,14 @@ def read_delimited(
             known[label] = ColumnFacts(not_whole=int(not shape.whole))
     facts = text.facts(spark, missing, label, known) if parts else []
     if known and _decimal(facts) == ",":
-        facts = text.facts(spark, missing, label)  # a comma, unless points are found
+        facts = text.facts(spark, missing, label)  # a decimal comma, unless points are found
     if not facts:
-        raise DataError("empty_data", f"{where} holds no rows of data.", "Check the file.")
+        raise DataError("empty_data", f"{where} has no rows.", "Check the file.")
     by_name = dict(zip(columns, facts, strict=True))
     schema = replace(unread, decimal=options.decimal or _decimal(facts))
     found = {name: fact.kind(schema.decimal) for name, fact in by_name.items()}
     if schema_from is None:
-        schema = roles.settle(replace(schema, kinds=tuple((found | declared).values())), where)
+        schema = roles.assign(replace(schema, kinds=tuple((found | declared).values())), where)
         if schema.label and schema.label not in declared:
             found[schema.label] = _label_kind(by_name[schema.label], found[schema.label])
         kinds = found | {c: "string" for c in schema.categorical if found[c] == "number"} | declared
@@ -179,18 +179,18 @@ def read_delimited(
         kinds = found | as_before | declared
         words = {*schema_from.words}
         if schema.label and (schema.label not in declared):
-            kinds[schema.label] = _label_as_before(schema.label, before, found)
+            kinds[schema.label] = _earlier_label_kind(schema.label, before, found)
             words.discard(schema.label)
             words |= {schema.label} if found[schema.label] == "string" else set()
     roled = {*schema.features, schema.label} - {""}
-    # Columns without a role pass through as they are written.
+    # Columns without a role keep their text.
     kinds |= {n: "string" for n in columns if n not in roled and n not in declared}
     schema = replace(
         schema,
         kinds=tuple(kinds[n] for n in columns),
         words=tuple(n for n in columns if n in words and n in roled),
     )
-    example = partial(text.example, spark, said=missing)
+    example = partial(text.example, spark, missing=missing)
     _check(schema, by_name, declared, where, example)
     if schema_from is None:
         _warn_of_strays(schema, by_name, example)
@@ -216,7 +216,9 @@ def _typed(
         elif name == schema.label and kind == "number" and not facts[name].not_whole:
             kind = "integer"
         marked = name not in schema.words
-        made.append(typed(name, kind, said=schema.missing, marked=marked, decimal=schema.decimal))
+        made.append(
+            typed(name, kind, missing=schema.missing, marked=marked, decimal=schema.decimal)
+        )
     return made
 
 
@@ -227,17 +229,17 @@ def _field_names(
     before: TableSchema | None,
     label_optional: bool,
 ) -> tuple[str, ...]:
-    """Name the fields: by the header, by the columns of the first file, or as c0, c1 and so on."""
+    """Return the names of the fields: of the header, of the first file, or c0, c1 and so on."""
     width = dialect.width
     if before is not None and not (dialect.header and before.header is not False):
-        # No names in this file, or none in the first: position tells which column is which.
+        # One of the two files has no names: match columns by position.
         for schema in (before, before.without_label()) if label_optional else (before,):
             names = tuple(name for name in schema.columns if name not in folders)
             if len(names) == width:
                 return names
         raise DataError(
             "column_count",
-            f"{uri!r} has {width} columns and the training data had {len(before.columns)}; "
+            f"{uri!r} has {width} columns, but the training data had {len(before.columns)}; "
             f"its first line is {dialect.first_line[:80]!r}.",
             "Check that line and the delimiter.",
         )
@@ -246,8 +248,8 @@ def _field_names(
     unnamed = [i for i, name in enumerate(dialect.header) if not name]
     if unnamed:
         _logger.warning(
-            "%s: the header leaves columns %s without a name; they are called %s. "
-            "A column of row numbers is better left out of the features.",
+            "%s: columns %s have no name in the header; they are named %s. "
+            "Leave a column of row numbers out of the features.",
             uri,
             listing([str(i) for i in unnamed]),
             listing([f"c{i}" for i in unnamed]),
@@ -255,29 +257,29 @@ def _field_names(
     return tuple(name or f"c{i}" for i, name in enumerate(dialect.header))
 
 
-def _as_before(
+def _with_earlier_roles(
     schema: TableSchema, before: TableSchema, roles: Roles, label_optional: bool, where: str
 ) -> TableSchema:
-    """Return a further file's schema with the roles of the first one, or another label."""
+    """Return the schema of another file with the roles of the first file, or another label."""
     if roles.label is not None:
         before = replace(before, label=find_column(roles.label, schema.columns, "label", where))
-    label = roles_as_before(schema.columns, before, label_optional, where)
+    label = check_same_roles(schema.columns, before, label_optional, where)
     return replace(schema, label=label, features=before.features, categorical=before.categorical)
 
 
 def _decimal(facts: Sequence[ColumnFacts]) -> str:
-    """Tell the decimal mark: a comma if that makes numbers of a column and unmakes none."""
+    """Infer the decimal mark: a comma if more columns are numeric with it than with a point."""
     commas = any(f.present and f.not_number and not f.not_comma for f in facts)
     points = any(f.present and f.not_comma and not f.not_number for f in facts)
     return "," if commas and not points else "."
 
 
 def _label_kind(facts: ColumnFacts, kind: str) -> str:
-    """Return the kind of a label: numbers that a double cannot tell apart are names."""
+    """Return the kind of a label; integers that doubles cannot distinguish become strings."""
     return "string" if kind == "number" and facts.not_whole and facts.long else kind
 
 
-def _label_as_before(label: str, before: Mapping[str, str], found: Mapping[str, str]) -> str:
+def _earlier_label_kind(label: str, before: Mapping[str, str], found: Mapping[str, str]) -> str:
     kind = before.get(label, found[label])
     return kind if kind in ("string", found[label]) else found[label]
 
@@ -289,19 +291,19 @@ def _check(
     where: str,
     example: Callable[[str, str], str],
 ) -> None:
-    """Raise where values are not of the kind that is declared, or that they had before."""
+    """Raise for values that do not fit the declared kind, or that of the training data."""
     for name, kind in zip(schema.columns, schema.kinds, strict=True):
         fact = facts[name]
         not_number = fact.not_comma if schema.decimal == "," else fact.not_number
         bad = {"number": not_number, "boolean": fact.not_boolean}.get(kind, 0)
         if bad:
             what = "numbers" if kind == "number" else "true or false"
-            why = "it is declared to" if name in declared else "the training data does"
+            why = "declared" if name in declared else "in the training data"
             raise DataError(
                 "non_numeric_value",
                 f"Column {name!r} of {where} must hold {what}, as {why}, but "
                 f"{bad:,} of {fact.present:,} values are not, such as {example(name, kind)!r}.",
-                "Mark missing values by one of: "
+                "Write missing values as one of: "
                 + ", ".join(filter(None, (*schema.missing, *MISSING_VALUES)))
                 + ".",
             )
@@ -316,8 +318,8 @@ def _warn_of_strays(
         strings = schema.kind(name) == "string" and name not in schema.categorical
         if strings and 0 < fact.not_number < _FEW * fact.present:
             _logger.warning(
-                "column %r is read as strings because %s of its %s values are no numbers, such as "
-                "%r; if these mean that the value is missing, say so (--missing)",
+                "column %r is read as strings because %s of its %s values are not numbers, such as "
+                "%r; if they mark missing values, add them to missing (--missing)",
                 name,
                 f"{fact.not_number:,}",
                 f"{fact.present:,}",

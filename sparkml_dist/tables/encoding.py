@@ -1,4 +1,4 @@
-"""Bytes of text files to characters: declared encodings, and bytes that are not UTF-8."""
+"""Decodes text files: declared encodings, and bytes that are not UTF-8."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ __all__ = [
     "BYTES",
     "check_encoding",
     "decode",
+    "decode_sql",
     "decoded",
     "is_wide",
     "lines",
     "literal_path",
-    "mended",
     "spark_encoding",
     "text_of_line",
 ]
 
-#: In this encoding every byte is a character, so that nothing is lost until it is decoded.
+#: In this encoding every byte is a character, so that any bytes can be read and decoded later.
 BYTES = "ISO-8859-1"
 
-# What bytes that are not UTF-8 most often are: Latin-1, with the quotes and the euro of Windows.
+# The most likely encoding of bytes that are not UTF-8: Latin-1 with the quotes and euro of Windows.
 _LIKELY = "cp1252"
 _WIDE = ("utf-16", "utf-16-le", "utf-16-be", "utf-32")
 _NAMES = {"utf-16": "UTF-16", "utf-16-le": "UTF-16LE", "utf-16-be": "UTF-16BE", "utf-32": "UTF-32"}
 
 
 def check_encoding(encoding: str | None) -> str | None:
-    """Return Python's name of a declared encoding; None for UTF-8, which is the default.
+    """Return Python's name of a declared encoding; None for UTF-8, the default.
 
     Raises
     ------
@@ -55,39 +55,39 @@ def check_encoding(encoding: str | None) -> str | None:
         pass
     raise ConfigurationError(
         "invalid_param",
-        f"encoding must be UTF-8, UTF-16, UTF-32 or an encoding of one byte for each character. "
+        f"encoding must be UTF-8, UTF-16, UTF-32 or an encoding of one byte per character. "
         f"Got {encoding!r}.",
-        "Name one such as windows-1252, iso-8859-15 or koi8-r; convert other files to UTF-8.",
+        "Use one such as windows-1252, iso-8859-15 or koi8-r; convert other files to UTF-8.",
     )
 
 
 def is_wide(encoding: str | None) -> bool:
-    """Tell whether a character takes several bytes, so that lines cannot be found among bytes."""
+    """Tell whether characters take several bytes, so that bytes cannot be split into lines."""
     return encoding in _WIDE
 
 
 def spark_encoding(encoding: str | None, *, valid: bool) -> str:
-    """Return the encoding to give Spark; `mended` does the rest where it is `BYTES`."""
+    """Return the encoding for Spark's reader; text read as `BYTES` is decoded by `decode_sql`."""
     if encoding is None:
         return "UTF-8" if valid else BYTES
     return _NAMES.get(encoding, BYTES)
 
 
 def _table(encoding: str) -> str:
-    """Return the character of each byte."""
+    """Return the characters of all 256 bytes."""
     text = bytes(range(256)).decode(encoding, errors="replace")
     return "".join(chr(i) if c == "\ufffd" else c for i, c in enumerate(text))
 
 
-def mended(column: str, encoding: str | None) -> str:
-    """Return SQL for text that Spark read as `BYTES`, in its own encoding.
+def decode_sql(column: str, encoding: str | None) -> str:
+    """Return SQL that decodes text which Spark read as `BYTES`.
 
     Parameters
     ----------
     column : str
         SQL.
     encoding : str or None
-        As `check_encoding` returns it. None: each value is UTF-8 where it can be, else taken as
+        The value of `check_encoding`. None: each value is UTF-8 if it is valid UTF-8, else
         windows-1252.
     """
     table = _table(encoding or _LIKELY)
@@ -105,15 +105,15 @@ def mended(column: str, encoding: str | None) -> str:
 
 
 def text_of_line(encoding: str | None) -> str:
-    """Return SQL for the text of the column ``value`` of `lines`."""
+    """Return SQL for the text in the column ``value`` of `lines`."""
     if is_wide(encoding):
         return "value"
-    text = mended(f"decode(CAST(value AS binary), '{BYTES}')", encoding)
+    text = decode_sql(f"decode(CAST(value AS binary), '{BYTES}')", encoding)
     return text if encoding else f"CASE WHEN is_valid_utf8(value) THEN value ELSE {text} END"
 
 
 def decoded(value: bytes, encoding: str | None) -> str:
-    """Return one line as `mended` would have it."""
+    """Return one line, decoded like `decode_sql`."""
     if is_wide(encoding):
         return bytes(value).decode()
     if encoding is not None:
@@ -125,27 +125,27 @@ def decoded(value: bytes, encoding: str | None) -> str:
 
 
 def literal_path(path: str) -> str:
-    """Return a path as Hadoop reads it where no character is to stand for others."""
+    """Return a path with Hadoop's pattern characters escaped."""
     return "".join("\\" + c if c in "\\*?[]{}" else c for c in path)
 
 
 def lines(spark: SparkSession, uri: str | list[str], encoding: str | None = None) -> DataFrame:
-    """Return the lines of text files, lazily: ``value``, ``file`` and ``start``.
+    """Return the lines of text files lazily: ``value``, ``file`` and ``start``.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     uri : str or list of str
-        File, folder of files, or pattern; compressed files by their suffix.
+        File, folder of files, or pattern; compressed files are recognised by their suffix.
     encoding : str or None
-        As `check_encoding` returns it. The bytes of a line stay what they are unless a character
-        takes several.
+        The value of `check_encoding`. The bytes of lines are unchanged, except in UTF-16 and
+        UTF-32.
 
     Returns
     -------
     pyspark.sql.DataFrame
-        ``start`` is the position of the block of the file that holds the line. Columns that lie
-        in folders' names (``region=1``) follow.
+        ``start`` is the position of the line's block in the file. Columns in folder names
+        (``region=1``) follow.
     """
     reader = spark.read
     if is_wide(encoding):
@@ -162,7 +162,7 @@ def lines(spark: SparkSession, uri: str | list[str], encoding: str | None = None
 
 
 def decode(values: Sequence[bytes | None]) -> str:
-    """Join raw lines into one text: UTF-8, or Latin-1 where they are not."""
+    """Join raw lines into one text: UTF-8, or Latin-1 if they are not valid UTF-8."""
     joined = b"\n".join(value or b"" for value in values)
     try:
         return joined.decode("utf-8")

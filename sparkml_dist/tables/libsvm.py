@@ -1,4 +1,4 @@
-"""libsvm (svmlight) files: parsed by the workers, into a label and a sparse row."""
+"""Reads libsvm (svmlight) files; workers parse each line into a label and a sparse row."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ def read_libsvm(spark: SparkSession, uri: str, schema_from: TableSchema | None =
     spark : pyspark.sql.SparkSession
         Classic or Connect.
     uri : str
-        Lines ``label [qid:n] index:value … [# comment]``, with indices counted from 0 or 1;
-        which of them is found out over the whole input.
+        Lines ``label [qid:n] index:value … [# comment]``; whether indices start from 0 or 1 is
+        inferred from the whole input.
     schema_from : TableSchema, optional
-        Count features as another file does, and take as many.
+        Use the index base and the number of features of another file.
 
     Returns
     -------
@@ -66,9 +66,9 @@ def read_libsvm(spark: SparkSession, uri: str, schema_from: TableSchema | None =
         raise DataError(
             "column_not_found",
             f"The libsvm file {uri!r} has numbered features; the training data has columns.",
-            "Give the data in the format of the training data.",
+            "Use the format of the training data.",
         )
-    first_lines(spark, uri, 1)  # a missing or empty file is told here, in one small task
+    first_lines(spark, uri, 1)  # raises for a missing or empty file, in one small task
     with input_errors(uri):
         found = (
             lines(spark, uri)
@@ -87,10 +87,10 @@ def read_libsvm(spark: SparkSession, uri: str, schema_from: TableSchema | None =
         raise DataError(
             "malformed_line",
             f"{found['bad']:,} lines of {uri!r} are not libsvm, such as {found['example']}.",
-            "A line is: label index:value index:value …; say another format with --format.",
+            "A line is: label index:value index:value …; set another format with --format.",
         )
     if not found["rows"]:
-        raise DataError("empty_data", f"{uri!r} holds no rows.", "Check the file.")
+        raise DataError("empty_data", f"{uri!r} has no rows.", "Check the file.")
     if found["most"] is None:
         raise DataError("no_features", f"No row of {uri!r} has a feature.", "Check the file.")
     zero_based = found["least"] == 0
@@ -100,13 +100,13 @@ def read_libsvm(spark: SparkSession, uri: str, schema_from: TableSchema | None =
         if zero_based and not schema_from.zero_based:
             raise DataError(
                 "feature_index",
-                f"{uri!r} counts its features from 0, the training data from 1.",
-                "Write both in the same way.",
+                f"{uri!r} counts features from 0, but the training data counts from 1.",
+                "Write both with the same base.",
             )
         if n_features > schema_from.n_features:
             _logger.warning(
-                "%s has features up to %d, which the training data (up to %d) does not know; "
-                "they are left out",
+                "%s has features up to %d, but the training data only up to %d; "
+                "the others are dropped",
                 uri,
                 n_features,
                 schema_from.n_features,
@@ -146,13 +146,13 @@ def parse_lines(text: str) -> tuple[sp.csr_matrix, npt.NDArray[np.float64]]:
     Returns
     -------
     X : csr_matrix of float32, shape (rows, highest index + 1)
-        Column numbers are the indices as they stand in the text; at least one column.
+        Columns are the indices as written in the text; at least one column.
     y : ndarray of float64, shape (rows,)
 
     Raises
     ------
     ValueError
-        Saying what is wrong with which line.
+        For a malformed line, with the line and the reason.
     """
     from sklearn.datasets import load_svmlight_file
 
@@ -163,7 +163,7 @@ def parse_lines(text: str) -> tuple[sp.csr_matrix, npt.NDArray[np.float64]]:
             io.BytesIO(text.encode()), dtype=np.float64, zero_based=True, multilabel=False
         )
     except (ValueError, OverflowError):
-        # Slower, but it sorts indices, and tells the line that is to blame.
+        # Slower, but sorts indices, and finds the malformed line.
         return _parse_one_by_one(text)
     if not np.isfinite(y).all():
         return _parse_one_by_one(text)
@@ -216,7 +216,7 @@ def _parse_fields(fields: list[str]) -> tuple[float, dict[int, float]]:
         if index >= 2**31 - 1:
             raise ValueError(f"index {index} is too large")
         if index in features:
-            raise ValueError(f"index {index} stands twice")
+            raise ValueError(f"index {index} occurs twice")
         try:
             features[index] = float(match.group(2))
         except ValueError:

@@ -1,4 +1,4 @@
-"""Files of tables: their formats, their first lines, and what is wrong with them."""
+"""Formats of files, their first lines, and errors of reading them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FORMATS", "TEXT_FORMATS", "first_lines", "format_of", "input_errors"
 
 FORMATS = ("parquet", "csv", "tsv", "libsvm")
 
-#: Those whose columns have no types of their own.
+#: Formats whose columns have no types.
 TEXT_FORMATS = ("csv", "tsv")
 
 _SUFFIXES = {
@@ -41,26 +41,26 @@ _UNREADABLE = {
     r"Permission denied|AccessDenied|Forbidden": "permission denied",
     r"No FileSystem for scheme|UnsupportedFileSystem": "Spark has no file system of that kind",
     r"incorrect header check|[Nn]ot (in|a) (GZIP|gzip)|Unexpected end of|BZip2|EOFException": (
-        "a damaged compressed file, or one that is not compressed as its name says"
+        "a compressed file that is damaged or has the wrong suffix"
     ),
     r"FAILED_READ_FILE": "Spark cannot read one of its files",
 }
 
 
 def format_of(uri: str, format: str | None = None) -> str:
-    """Return the format of a file or folder, from its name unless `format` says it.
+    """Return the format of a file or folder, from its name unless `format` is given.
 
     Parameters
     ----------
     uri : str
-        Path or URI; a compression suffix such as ``.gz`` is looked through.
+        Path or URI; a compression suffix such as ``.gz`` is ignored.
     format : {"parquet", "csv", "tsv", "libsvm"}, optional
-        Given, it wins.
+        Overrides the name.
 
     Returns
     -------
     str
-        One of `FORMATS`; ``"parquet"`` for a name without suffix (a folder of parts).
+        One of `FORMATS`; ``"parquet"`` for a name without a suffix (a folder of part files).
 
     Raises
     ------
@@ -87,15 +87,15 @@ def format_of(uri: str, format: str | None = None) -> str:
         return _SUFFIXES[suffixes[-1]]
     raise ConfigurationError(
         "unknown_format",
-        f"The name {uri!r} does not tell the format of the data.",
-        f"Say it with format (--format), one of {', '.join(FORMATS)}.",
+        f"The name {uri!r} does not show the format of the data.",
+        f"Set format (--format) to one of {', '.join(FORMATS)}.",
     )
 
 
 def first_lines(
     spark: SparkSession, uri: str, count: int, encoding: str | None = None
 ) -> list[str]:
-    """Return up to `count` first lines of one of the files, without a byte-order mark.
+    """Return up to `count` first lines of a file of `uri`, without a byte-order mark.
 
     Parameters
     ----------
@@ -103,7 +103,7 @@ def first_lines(
     uri : str
     count : int
     encoding : str or None
-        As `check_encoding` returns it.
+        The value of `check_encoding`.
 
     Raises
     ------
@@ -119,19 +119,19 @@ def first_lines(
             .limit(count)
             .collect()
         )
-    # A first partition may pack several small files, each perhaps with a header of its own.
+    # A partition may hold several small files, each perhaps with a header.
     by_file: dict[str, list[str]] = {}
     for row in found:
         by_file.setdefault(row["file"], []).append(decoded(row["value"] or b"", encoding))
     text = max(by_file.values(), key=len, default=[""])
     text[0] = text[0].removeprefix("\ufeff")
     if not any(line.strip() for line in text):
-        raise DataError("empty_data", f"{uri!r} holds no rows.", "Check the path.")
+        raise DataError("empty_data", f"{uri!r} has no rows.", "Check the path.")
     if any("\0" in line for line in text) or text[0].startswith("PAR1"):
         raise DataError(
             "wrong_format",
-            f"{uri!r} is not a text file (or not in UTF-8).",
-            "Say what it is with format (--format), or its encoding, such as UTF-16, with encoding "
+            f"{uri!r} is not a text file, or not in UTF-8.",
+            "Set its format (--format), or its encoding, such as UTF-16, with encoding "
             "(--encoding).",
         )
     return text
@@ -139,7 +139,7 @@ def first_lines(
 
 @contextmanager
 def input_errors(uri: str) -> Iterator[None]:
-    """Turn Spark's errors about a missing or unreadable input `uri` into the toolkit's.
+    """Convert Spark's errors about a missing or unreadable input `uri` to this library's.
 
     Raises
     ------
@@ -159,25 +159,25 @@ def input_errors(uri: str) -> Iterator[None]:
             raise StorageError(
                 "file_not_found",
                 f"There is no file or folder {uri!r}.",
-                "Check the path, and that the driver and every worker see the same file system.",
+                "Check the path, and that the driver and all workers share this file system.",
             ) from error
         if re.search(r"UNABLE_TO_INFER_SCHEMA|Unable to infer schema", text):
             raise DataError(
-                "empty_data", f"{uri!r} holds no data files.", "Check the path and the format."
+                "empty_data", f"{uri!r} has no data files.", "Check the path and the format."
             ) from error
         if re.search(r"is not a Parquet file|CANNOT_READ_FILE_FOOTER", text):
             raise DataError(
                 "wrong_format",
                 f"{uri!r} is not Parquet.",
-                f"Say what it is with format (--format), one of {', '.join(FORMATS)}.",
+                f"Set format (--format) to one of {', '.join(FORMATS)}.",
             ) from error
-        # Where a backtick is in the name that stands there twice, Spark fails to say so.
+        # Spark reports a duplicate name with a backtick as another error.
         if re.search(r"COLUMN_ALREADY_EXISTS|INVALID_ATTRIBUTE_NAME_SYNTAX", text):
             reason = " ".join(text.splitlines()[0].split())
             raise DataError(
                 "duplicate_columns",
-                f"{uri!r} has columns that Spark cannot tell apart: {reason}",
-                "Rename them; Spark's names do not differ in upper and lower case.",
+                f"{uri!r} has duplicate column names: {reason}",
+                "Rename them; Spark ignores upper and lower case.",
             ) from error
         for pattern, reason in _UNREADABLE.items():
             if re.search(pattern, text):

@@ -1,4 +1,4 @@
-"""How a line's quoted fields are written: regular expressions that Java and Python read alike."""
+"""Regular expressions for lines with quoted fields, valid in both Java and Python."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from sparkml_dist.dataset.many_columns import literal
 
 __all__ = ["DOUBLED", "ESCAPED", "blank_before_quote", "closing", "opening", "unquoted", "whole"]
 
-# Inside quotes: a quote stands as "" (spreadsheets, pandas, R) or as \" (Spark). All repetitions
-# are possessive: nothing is tried twice, and a field of megabytes needs no stack.
+# Within quotes, a quote is written as "" (spreadsheets, pandas, R) or as \" (Spark). All
+# repetitions are possessive: without backtracking, a field of megabytes needs no stack.
 DOUBLED = r'"[^"]*+(?:""[^"]*+)*+'
 ESCAPED = r'"[^"\\]*+(?:\\[\s\S][^"\\]*+)*+'
 
@@ -17,7 +17,7 @@ _ESCAPED_SIGN = r'\\(["\\])'
 
 
 def whole(style: str, delimiter: str, blanks: str = "[ ]*+") -> str:
-    """Return what a line matches whose fields are complete, and bare only without a quote.
+    """Return the pattern of a line whose fields are complete; unquoted ones have no quotes.
 
     Parameters
     ----------
@@ -26,7 +26,7 @@ def whole(style: str, delimiter: str, blanks: str = "[ ]*+") -> str:
     delimiter : str
         One character.
     blanks : str
-        What may stand before an opening quote.
+        Pattern of blanks before an opening quote.
     """
     mark = re.escape(delimiter)
     field = rf'(?:{blanks}{style}"[ ]*+|[^"{mark}]*+)'
@@ -34,24 +34,24 @@ def whole(style: str, delimiter: str, blanks: str = "[ ]*+") -> str:
 
 
 def opening(style: str, delimiter: str) -> str:
-    """Return what a line matches whose last field is quoted and goes on in the next line."""
+    """Return the pattern of a line whose last field is quoted and continues in the next line."""
     mark = re.escape(delimiter)
     field = rf'(?:[ ]*+{style}"[ ]*+|(?![ ]*+")[^{mark}]*+)'
     return rf"^(?:{field}{mark})*+[ ]*+{style}$"
 
 
 def closing(delimiter: str) -> str:
-    """Return what a line matches that begins within a quoted field and ends it."""
+    """Return the pattern of a line that begins inside a quoted field and closes it."""
     return rf'^[^"]*+(?:""[^"]*+)*+"[ ]*+(?:{re.escape(delimiter)}|$)'
 
 
 def blank_before_quote(delimiter: str) -> str:
-    """Return what a line matches that has a blank between a delimiter and a quote."""
+    """Return the pattern of a line with a blank between a delimiter and a quote."""
     return rf'(?:^|{re.escape(delimiter)})[ ]+"'
 
 
 def unquoted(field: str, style: str) -> str:
-    """Return SQL for a field without the quotes around it, where it has some.
+    """Return SQL for a field without surrounding quotes.
 
     Parameters
     ----------

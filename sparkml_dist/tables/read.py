@@ -1,4 +1,4 @@
-"""Tables from files: Parquet, CSV, TSV and libsvm, typed and with their columns' roles."""
+"""Reads Parquet, CSV, TSV and libsvm files as typed tables with column roles."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.tables.columns import (
     Roles,
     check_names,
+    check_same_roles,
     find_column,
-    roles_as_before,
 )
 from sparkml_dist.tables.delimited import TextOptions, read_delimited
 from sparkml_dist.tables.libsvm import read_libsvm
@@ -44,7 +44,7 @@ def read_table(
     comment: str | None = None,
     schema_from: TableSchema | None = None,
     label_optional: bool = False,
-    bare: bool = False,
+    without_roles: bool = False,
 ) -> Table:
     """Read a table into a DataFrame whose columns have types and roles.
 
@@ -53,14 +53,14 @@ def read_table(
     spark : pyspark.sql.SparkSession
         Classic or Connect.
     uri : str
-        File, folder of part files, or pattern; anything that Spark opens. Text files may be
+        File, folder of part files, or pattern, anywhere that Spark can read. Text files may be
         compressed.
     format : {"parquet", "csv", "tsv", "libsvm"}, optional
-        From the name by default.
+        Inferred from the name by default.
     header : bool, optional
-        Whether a text table begins with a line of names; found out by default.
+        Whether a text table begins with a line of names; inferred by default.
     delimiter : str, optional
-        Field separator of a CSV file; found out by default. ``" "`` is any run of blanks.
+        Field separator of a CSV file; inferred by default. ``" "`` is any run of blanks.
     label : str or int, optional
         Name or index (from 0; -1 is the last) of the label column; ``"label"`` by default.
     features : iterable of str or int, optional
@@ -69,41 +69,40 @@ def read_table(
         Names, indices or patterns of features that hold categories; ``"auto"`` for all
         features that hold strings.
     missing : sequence of str, default=()
-        Fields of a text table that stand for "no value" in any feature or label, beside the
-        empty one and, in columns of numbers and of true and false, `MISSING_VALUES`.
+        Fields of a text table that mark missing values in all features and the label, besides
+        the empty field and, in numeric and boolean columns, `MISSING_VALUES`.
     types : mapping of (str or int) to str, optional
-        What columns of a text table hold, by name, index or pattern: ``"number"``, ``"boolean"``
-        or ``"text"``. Found out for the others, from all values.
+        Types of columns of a text table, by name, index or pattern: ``"number"``, ``"boolean"``
+        or ``"text"``. Inferred from all values for the other columns.
     text : iterable of str or int, default=()
         Names, indices or patterns of columns of type ``"text"``.
     decimal : {".", ","}, optional
-        Decimal mark of a text table; found out by default.
+        Decimal mark of a text table; inferred by default.
     encoding : str, optional
-        Encoding of a text table: UTF-8, UTF-16, UTF-32, or one of a byte for each character.
-        By default UTF-8, and windows-1252 for each value whose bytes are no UTF-8.
+        Encoding of a text table: UTF-8, UTF-16, UTF-32, or an encoding of one byte per character.
+        By default UTF-8, and windows-1252 for values that are not valid UTF-8.
     comment : str, optional
-        The character that begins lines of a text table that are no rows; ``""`` for none. By
-        default, lines before the first row that begin with ``#`` are left out, unless they have
-        as many fields as a row, and no others.
+        First character of comment lines in a text table; ``""`` for no comments. By default,
+        lines before the first row that begin with ``#`` are comments, unless they have as many
+        fields as a row.
     schema_from : TableSchema, optional
-        Read the table as another one was read: same names, types and features; neither features
-        nor categorical must then be given here. Columns that are no features are text, but for
-        the label. A `label` given here takes the place of the other table's.
+        Schema of an earlier table, whose names, types and features are used; then features and
+        categorical must not be given. Other columns than the features and the label are text.
+        `label` overrides that of the schema.
     label_optional : bool, default=False
-        Whether the table may lack a label: that of `schema_from`, or any where no `label` is
-        given.
-    bare : bool, default=False
-        Whether columns have no roles: there is no label, and names may be any, also twice. Then
-        nothing must be said of label, features and categories.
+        Whether the label may be missing: that of `schema_from`, or the default one when `label` is
+        not given.
+    without_roles : bool, default=False
+        Whether columns have no roles: there is no label, and names may be arbitrary and duplicate.
+        Then label, features and categorical must not be given.
 
     Returns
     -------
     Table
-        The DataFrame with its schema. Of a text table, features and label that hold nothing but
-        numbers are doubles (a label of whole numbers: long), true and false make booleans, the
-        rest are strings without blanks at their ends. Other columns are strings as they are
-        written. Folders' names such as ``region=1`` make a column. A libsvm file has the columns
-        ``label`` and ``features``.
+        The DataFrame with its schema. Of a text table, features and label with only numbers are
+        doubles (long for an integer label), those with only true and false are booleans, others
+        are trimmed strings. Columns without a role keep their text. Folder names such as
+        ``region=1`` become a column. A libsvm file has the columns ``label`` and ``features``.
 
     Raises
     ------
@@ -119,23 +118,23 @@ def read_table(
 
     Notes
     -----
-    Spark's own reader reads text tables. What it must be told is found out: delimiter and header
-    from the first lines; the order of the columns, the quotes and the encoding of each file in
-    one pass over its lines. If in all of them the columns that began with numbers hold nothing
-    but numbers, this pass tells their types too; those of the others are told in one pass over
-    all values. The driver sees the first lines only.
+    Spark's own reader reads text tables. Its options are inferred: delimiter and header from the
+    first lines; the order of columns, the quoting and the encoding of each file in one pass over
+    its lines. This pass also checks that columns whose first values are numbers hold only numbers;
+    the types of all other columns are inferred in one pass over their values. The driver receives
+    the first lines only.
     """
     roles = Roles(
         label,
         None if features is None else tuple(features),
         tuple(categorical),
         unlabelled=label_optional,
-        bare=bare,
+        without_roles=without_roles,
     )
     if schema_from is not None and replace(roles, label=None).given():
         raise ConfigurationError(
             "conflicting_params",
-            "features and categorical must not be given along with schema_from.",
+            "features and categorical must not be given together with schema_from.",
         )
     declared = {**dict.fromkeys(text, "text"), **(types or {})}
     options = TextOptions(header, delimiter, tuple(missing), declared, decimal, encoding, comment)
@@ -143,15 +142,15 @@ def read_table(
     if declared and chosen not in TEXT_FORMATS:
         raise ConfigurationError(
             "option_not_used",
-            f"types and text must not be given for {uri!r}, which is read as {chosen}: its columns "
-            "have types.",
+            f"types and text must not be given for {uri!r}, which is read as {chosen} and has "
+            "typed columns.",
         )
     if chosen == "libsvm":
         if roles.features is not None or roles.categorical or str(label or 0) not in ("0", "label"):
             raise ConfigurationError(
                 "option_not_used",
                 f"label, features and categorical must not be given for the libsvm file {uri!r}: "
-                "its label and numbered features are known.",
+                "it has one label and numbered features.",
             )
         return read_libsvm(spark, uri, schema_from)
     if chosen == "parquet":
@@ -177,20 +176,20 @@ def _read_parquet(
 ) -> Table:
     with input_errors(uri):
         df = read_parquet(spark, uri)
-        fields = df.schema.fields  # under Connect, this is where the file is looked for
+        fields = df.schema.fields  # under Connect, the file is read here
     columns = tuple(field.name for field in fields)
     kinds = tuple(_kind(field.dataType) for field in fields)
-    if not roles.bare:
+    if not roles.without_roles:
         check_names(columns, repr(uri))
     if schema_from is not None:
         if roles.label is not None:
             label = find_column(roles.label, columns, "label", repr(uri))
             schema_from = replace(schema_from, label=label)
-        label = roles_as_before(columns, schema_from, label_optional, repr(uri))
+        label = check_same_roles(columns, schema_from, label_optional, repr(uri))
         return Table(
             df, replace(schema_from, format="parquet", columns=columns, kinds=kinds, label=label)
         )
-    return Table(df, roles.settle(TableSchema("parquet", columns, kinds), repr(uri)))
+    return Table(df, roles.assign(TableSchema("parquet", columns, kinds), repr(uri)))
 
 
 def _kind(data_type: DataType) -> str:

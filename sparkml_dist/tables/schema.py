@@ -1,4 +1,4 @@
-"""What has to be known to read a second file in the very way the first was read."""
+"""The schema of a table, with which another file is read in the same way."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "MISSING_VALUES", "Table", "TableSchema"]
 
-#: Fields that stand for "no value" in columns of numbers and of true and false in text tables,
-#: compared after trimming blanks. Among words, only the empty one does: NA may be Namibia.
+#: Fields that mark missing values in numeric and boolean columns of text tables, compared after
+#: trimming. In string columns only the empty field does: NA may be Namibia.
 MISSING_VALUES = ("", "NA", "N/A", "NaN", "nan", "null", "NULL", "?", "None")
 
-#: What the values of a column are; "other" (arrays, vectors, dates, …) only in Parquet.
+#: Kinds of columns; "other" (arrays, vectors, dates, …) only in Parquet.
 KINDS = ("number", "boolean", "string", "other")
 
 
 @dataclass(frozen=True)
 class TableSchema:
-    """How a table was read: made by `read_table`, kept beside a model, used for the next file.
+    """How a table was read; saved with a model and used to read further files.
 
     Attributes
     ----------
@@ -46,11 +46,11 @@ class TableSchema:
     decimal : str
         Decimal mark of numbers in a text table.
     missing : tuple of str
-        Fields that stand for "no value" in all features, beside those in `MISSING_VALUES`.
+        Fields that mark missing values in all features, besides `MISSING_VALUES`.
     words : tuple of str
-        Columns in which those in `MISSING_VALUES` are values.
+        Columns in which `MISSING_VALUES` are values.
     comment : str
-        What lines that are no rows begin with; empty where there are none.
+        First character of comment lines; empty for none.
     n_features : int
         Number of features of a libsvm file; 0 for other formats.
     zero_based : bool
@@ -73,11 +73,11 @@ class TableSchema:
     zero_based: bool = False
 
     def kind(self, column: str) -> str:
-        """Return the kind of `column`; ``"string"`` for a column that was not there."""
+        """Return the kind of `column`; ``"string"`` for an unknown column."""
         return dict(zip(self.columns, self.kinds, strict=True)).get(column, "string")
 
     def without_label(self) -> TableSchema:
-        """Return the schema of a file that holds everything but the label."""
+        """Return the schema of a file without the label."""
         if self.label not in self.columns:
             return self
         at = self.columns.index(self.label)
@@ -89,7 +89,7 @@ class TableSchema:
         )
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the schema as JSON holds it."""
+        """Return the schema as JSON values."""
         return {
             key: list(value) if isinstance(value, tuple) else value
             for key, value in asdict(self).items()
@@ -97,7 +97,7 @@ class TableSchema:
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> TableSchema:
-        """Return the schema that `to_dict` wrote; unknown keys are ignored.
+        """Return the schema of `to_dict`; unknown keys are ignored.
 
         Raises
         ------
@@ -118,7 +118,7 @@ class TableSchema:
         if not sound:
             raise StorageError(
                 "altered_manifest",
-                "The description of how a table is read is damaged.",
+                "The saved schema of the training table is damaged.",
                 "Train again, or restore the folder.",
             )
         return schema
@@ -126,12 +126,12 @@ class TableSchema:
 
 @dataclass(frozen=True)
 class Table:
-    """A table that has been read: its rows, and which column is what.
+    """A table: its rows and the roles of its columns.
 
     Attributes
     ----------
     df : pyspark.sql.DataFrame
-        The rows, lazily; column types are settled.
+        The rows, lazily, with typed columns.
     schema : TableSchema
         How it was read.
     """

@@ -1,4 +1,4 @@
-"""What every row of a text table looks like, if it is like the first ones."""
+"""Derives a pattern for all rows of a text table from its first lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparkml_dist.tables.sniff import BLANKS, Dialect, is_number, split_lines
 
 __all__ = ["END", "PLAIN", "Shape", "shape_of"]
 
-#: The very end of a text; ``$`` may stand before a line's end.
+#: Matches only the end of a text; ``$`` also matches before a final newline.
 END = r"(?![\s\S])"
 
 _POWER = "(?:[eE](?:-[0-9]++|[+]?+[0-9]{1,2}+))?+"
@@ -22,28 +22,28 @@ def _number(digits: int) -> str:
     return rf" *+[+-]?+(?:[0-9]{{1,{digits}}}+(?:[.][0-9]*+)?+|[.][0-9]++){_POWER} *+"
 
 
-#: A finite number as Java and this library read it alike.
+#: A finite number, in the syntax that Java and this library share.
 PLAIN = _number(200)
 
 _WHOLE = r" *+[+-]?+[0-9]{1,18}+(?:[.]0*+)?+ *+"
-# A label of whole numbers that are longer may be one of names.
+# A label with longer integers may be text; see `_label_kind` of `delimited`.
 _SHORT = _number(15)
-# So many changes between numbers and words are looked for in a line; the matcher needs stack.
+# Most alternations between numbers and words in a line: each needs stack of the matcher.
 _RUNS = 64
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What a line matches if its fields are what those of the first lines are.
+    """The pattern of lines whose fields have the same kinds as those of the first lines.
 
     Attributes
     ----------
     pattern : str
-        A regular expression that Java and Python read alike.
+        A regular expression that is valid in both Java and Python.
     numbers : frozenset of int
-        The fields that are finite numbers, or empty, in such a line.
+        Positions of fields that are finite numbers, or empty, in such a line.
     whole : bool
-        Whether the label is one of these, and a 64-bit integer.
+        Whether the label is one of these fields, with 64-bit integers.
     """
 
     pattern: str
@@ -54,7 +54,7 @@ class Shape:
 def shape_of(
     lines: Sequence[str], dialect: Dialect, label: int | None, others: Collection[int]
 ) -> Shape | None:
-    """Tell the shape of a table by its first lines.
+    """Derive the shape of a table from its first lines.
 
     Parameters
     ----------
@@ -62,19 +62,19 @@ def shape_of(
         The first lines of a file.
     dialect : Dialect
     label : int or None
-        Which field is the label.
+        Position of the label.
     others : collection of int
-        Fields that are not to be taken for numbers.
+        Positions of fields that must not count as numbers.
 
     Returns
     -------
     Shape or None
-        None where it cannot tell, or none of the fields is a number.
+        None if the lines fit no pattern, or no field is a number.
     """
     mark = dialect.delimiter
     if mark == BLANKS or mark in '.+-"' or mark.isalnum():
         return None
-    # The first of these lines that are no comments holds the names.
+    # The first line that is not a comment is the header, if there is one.
     lines = [
         x for x in lines if x.strip() and not (dialect.comment and x.startswith(dialect.comment))
     ]
@@ -88,7 +88,7 @@ def shape_of(
         kinds = [_WHOLE, _SHORT] if i == label else [PLAIN]
         found = next((kind for kind in kinds if _all_match(kind, values)), None)
         if found is None or i in others:
-            # Decimal commas change what the other columns hold.
+            # With decimal commas the kinds of other columns may change.
             if any(is_number(v, ",") and not is_number(v) for v in values):
                 return None
             fields.append(word)

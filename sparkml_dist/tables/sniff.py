@@ -1,4 +1,4 @@
-"""What a text table looks like, told from its first lines: delimiter, header, comments."""
+"""Infers the dialect of a text table from its first lines: delimiter, header, comments."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ BLANKS = " "
 
 COMMENT = "#"
 
-# Order matters where several give equally long rows: a decimal comma must not win over the
-# semicolon between the fields.
+# When several give equally long rows, the first wins: a decimal comma must not win over a semicolon
+# between fields.
 _DELIMITERS = ("\t", ";", "|", ",")
 _NUMBER = re.compile(
     r"^[+-]?(?:(?:\d+(?:[.]\d*)?|[.]\d+)(?:[eE][+-]?\d+)?|inf|infinity)$", re.IGNORECASE
@@ -39,13 +39,13 @@ class Dialect:
     header : tuple of str or None
         The fields of the line of names; None when there is no such line.
     first_line : str
-        The first line that is no comment, as it stands in the file.
+        The first line that is not a comment, unchanged.
     width : int
-        Fields in a row.
+        Number of fields in a row.
     comment : str
-        What comments begin with; empty where there are none.
-    told : str
-        Where the decision about the header comes from, for the log.
+        First character of comments; empty for none.
+    header_reason : str
+        Reason for the decision about the header, for the log.
     """
 
     delimiter: str
@@ -53,7 +53,7 @@ class Dialect:
     first_line: str = ""
     width: int = 0
     comment: str = ""
-    told: str = ""
+    header_reason: str = ""
 
 
 def is_number(text: str, decimal: str = ".") -> bool:
@@ -62,7 +62,7 @@ def is_number(text: str, decimal: str = ".") -> bool:
 
 
 def split_blanks(line: str) -> list[str]:
-    """Split a line at runs of blanks, leaving quoted fields whole."""
+    """Split a line at runs of blanks, keeping quoted fields whole."""
     if '"' not in line:
         return line.split()
     return [
@@ -72,7 +72,7 @@ def split_blanks(line: str) -> list[str]:
 
 
 def split_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:
-    """Split lines into rows of trimmed fields, quotes resolved, empty lines left out."""
+    """Split lines into rows of trimmed, unquoted fields, without empty lines."""
     if delimiter == BLANKS:
         rows = [split_blanks(line) for line in lines]
     else:
@@ -89,7 +89,7 @@ def split_lines(lines: Sequence[str], delimiter: str) -> list[list[str]]:
 
 
 def _is_escaped(line: str, delimiter: str) -> bool:
-    """Tell whether a line is complete only if a backslash keeps a quote from ending a field."""
+    """Tell whether a line is complete only if backslashes escape quotes."""
     return (
         '\\"' in line
         and re.search(whole(ESCAPED, delimiter), line) is not None
@@ -107,24 +107,24 @@ def sniff(
     likely: str = "",
     comment: str | None = None,
 ) -> Dialect:
-    """Tell the dialect of a text table from its first lines.
+    """Infer the dialect of a text table from its first lines.
 
     Parameters
     ----------
     lines : sequence of str
-        First lines of the file, at least one with a field.
+        First lines of the file; at least one has a field.
     header : bool, optional
-        Whether the first line holds names; found out by default (see Notes).
+        Whether the first line holds names; inferred by default (see Notes).
     delimiter : str, optional
-        Field separator; found out by default among tab, ``;``, ``|``, ``,`` and blanks.
+        Field separator; inferred by default among tab, ``;``, ``|``, ``,`` and blanks.
     missing : collection of str
-        Fields that stand for "no value".
+        Fields that mark missing values.
     known_names : collection of str
-        Names that the file is expected to have if it has a header (label, training columns).
+        Names to expect in a header (label, training columns).
     likely : str, default=""
-        Delimiter to take where several would do.
+        Delimiter to prefer when several are possible.
     comment : str, optional
-        What comments begin with; empty for none. By default, lines before the first row that
+        First character of comments; empty for none. By default, lines before the first row that
         begin with ``#`` are comments unless they have as many fields as a row.
 
     Returns
@@ -136,13 +136,13 @@ def sniff(
     ConfigurationError
         ``invalid_param``.
     DataError
-        ``empty_data`` where there is nothing but delimiters.
+        ``empty_data`` when the lines have only delimiters.
 
     Notes
     -----
-    The first line is a header when half of the known names stand in it, or when none of its
-    fields is a number while some of the columns below are numbers. In a table without numbers
-    it is one when its fields never appear again below themselves, and where nothing is below.
+    The first line is a header when it has half of the known names, or when it has no number while
+    some columns below it are numeric. In a table without numbers it is one when its fields never
+    occur again in their columns, and when no line follows.
     """
     if delimiter is not None and (len(delimiter) != 1 or delimiter in '"\n\r'):
         raise ConfigurationError(
@@ -160,28 +160,28 @@ def sniff(
     if not rows:
         raise DataError(
             "empty_data",
-            f"The first lines hold nothing but delimiters and blanks: {lines[start : start + 3]}.",
+            f"The first lines have only delimiters and blanks: {lines[start : start + 3]}.",
             "Check the file and the delimiter (--delimiter).",
         )
     if comment is None and start:
         width = _usual_width(rows)
-        # A line of as many fields is a row (of colours, say) or the names (#chromosome, begin, …).
+        # A line with as many fields is a row (#ff0000, …) or the names (#chromosome, begin, …).
         fields = [len(row) for row in split_lines(lines[:start], delimiter)]
         start = next((i for i, n in enumerate(fields) if n == width > 1), start)
         comment = COMMENT if start else ""
         rows = split_lines(lines[start:], delimiter)
     if _quotes_run_over(lines) and len(rows) > 1:
-        rows.pop()  # may be cut in the middle of a value
-    told = "given"
+        rows.pop()  # may end within a quoted value
+    header_reason = "given"
     if header is None:
-        header, told = _sniff_header(rows, missing, known_names)
+        header, header_reason = _sniff_header(rows, missing, known_names)
     return Dialect(
         delimiter,
         header=tuple(rows[0]) if header else None,
         first_line=lines[start],
         width=len(rows[0]) if header else _usual_width(rows),
         comment=comment or "",
-        told=told,
+        header_reason=header_reason,
     )
 
 
@@ -190,7 +190,7 @@ def _usual_width(rows: Sequence[Sequence[str]]) -> int:
 
 
 def _quotes_run_over(lines: Sequence[str]) -> bool:
-    """Tell whether a quoted value is still open at some line's end and closed later."""
+    """Tell whether a quoted value continues over the end of a line."""
     odd = sum(line.count('"') % 2 for line in lines)
     return odd >= 2
 
@@ -199,12 +199,12 @@ def _sniff_delimiter(lines: Sequence[str], likely: str) -> str:
     best, best_share = likely or ",", 0.0
     for candidate in (*likely, *_DELIMITERS, BLANKS):
         widths = Counter(len(row) for row in split_lines(lines, candidate))
-        if not widths:  # nothing is left but delimiters
+        if not widths:  # only delimiters
             continue
         width, rows = widths.most_common(1)[0]
         share = rows / sum(widths.values())
         if width > 1 and share > best_share:
-            # Blanks inside values make rows of differing lengths; only equal ones convince.
+            # Blanks inside values give rows of different lengths: require equal ones.
             if candidate == BLANKS and (share < 1 or best_share > 0.5):
                 continue
             best, best_share = candidate, share
@@ -229,7 +229,7 @@ def _sniff_header(
         return False, "the first line holds numbers"
     if not rest:
         names = len(set(first)) == len(first) > 1 and not any(f in missing for f in first)
-        # Where the columns are known, their names would have been found: this is a row of them.
+        # Known names would have been found above: this is a row.
         if names and len(known_names) < len(first):
             return True, "the only line holds no number"
         return False, "there is one line only"

@@ -1,4 +1,4 @@
-"""What one pass over the lines of text files tells of how each of them is written."""
+"""Finds out how each file of a text table is written, in one pass over the lines."""
 
 from __future__ import annotations
 
@@ -34,22 +34,22 @@ _FIT = {"fit": "fits", "unfit": "NOT fits"}
 
 @dataclass(frozen=True)
 class Part:
-    """Files of a table that are written alike.
+    """Files of a table that are written in the same way.
 
     Attributes
     ----------
     columns : tuple of int
-        Which column of the table each field of a row is.
+        The table's column of each field of a row.
     header : bool
         Whether each file begins with a line of names.
     escape : str
-        What stands before a quote within quotes: a quote or a backslash.
+        The character before a quote within quotes: a quote or a backslash.
     valid : bool
-        Whether all bytes are in the encoding that the table is read in.
+        Whether all bytes are valid in the table's encoding.
     blanks : bool
-        Whether blanks stand before opening quotes.
+        Whether there are blanks before opening quotes.
     multiline : bool
-        Whether quoted values run over several lines.
+        Whether quoted values continue over several lines.
     """
 
     columns: tuple[int, ...]
@@ -66,32 +66,32 @@ def survey(
     dialect: Dialect,
     encoding: str | None,
     *,
-    told: bool,
+    comment_given: bool,
     pattern: str | None = None,
 ) -> tuple[dict[Part, list[str]], bool, bool]:
-    """Look at every line of a text table once, on the workers.
+    """Inspect every line of a text table once, on the workers.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     uri : str
     dialect : Dialect
-        Told by the first lines of one file.
+        Inferred from the first lines of one file.
     encoding : str or None
-        As the user says it.
-    told : bool
-        Whether the user says what begins a comment.
+        The declared encoding.
+    comment_given : bool
+        Whether the user gave the comment character.
     pattern : str, optional
-        What rows are expected to match.
+        Pattern that rows are expected to match.
 
     Returns
     -------
     parts : dict of Part to list of str
-        The files, by how they are written. Files without a line are left out.
+        The files, grouped by how they are written. Empty files are left out.
     repeated : bool
-        Whether the line of names stands among the rows, as in files that were joined.
+        Whether the line of names occurs among the rows too, as in concatenated files.
     fit : bool
-        Whether there are rows, and all of them match `pattern` and are lines.
+        Whether there are rows, and each is one line that matches `pattern`.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def survey(
         ``headers_differ``, ``comments_among_rows``.
     """
     with input_errors(uri):
-        found = _look(lines(spark, uri, encoding), dialect, pattern).collect()
+        found = _count_evidence(lines(spark, uri, encoding), dialect, pattern).collect()
         first = _first_lines(spark, [r for r in found if not r["named"]], dialect, encoding)
     parts: dict[Part, list[str]] = {}
     heads = 0
@@ -107,13 +107,13 @@ def survey(
         if row["begin"] is None:
             continue
         file = unquote(row["file"])
-        if row["stray"] and dialect.comment and not told:
+        if row["stray"] and dialect.comment and not comment_given:
             raise DataError(
                 "comments_among_rows",
-                f"{file!r} begins with a comment, and among its rows there are others of its "
-                f"{row['stray']:,} lines that begin with {dialect.comment!r}.",
-                f"Say whether these are comments: comment={COMMENT!r} (--comment '{COMMENT}') "
-                "leaves them out, comment='' (--comment '') reads them as rows.",
+                f"{file!r} begins with a comment, but further lines beginning with "
+                f"{dialect.comment!r} are among its rows ({row['stray']:,} in all).",
+                f"Set comment={COMMENT!r} (--comment '{COMMENT}') if they are comments, or "
+                "comment='' (--comment '') to read them as rows.",
             )
         columns: tuple[int, ...] | None = tuple(range(dialect.width))
         if not row["named"]:
@@ -132,17 +132,17 @@ def survey(
         ).append(file)
     repeats = sum(row["same"] for row in found) - heads
     if repeats > 0:
-        _logger.warning("%s: the names stand among the rows %d more times", uri, repeats)
+        _logger.warning("%s: the header line occurs %d more times among the rows", uri, repeats)
     fit = any(row["fit"] for row in found) and not (repeats > 0 or any(r["unfit"] for r in found))
     usual = Part(tuple(range(dialect.width)), header=False)
     fit &= all(replace(p, header=False, valid=True) == usual for p in parts)
     return parts, repeats > 0, fit
 
 
-def _look(rows: DataFrame, dialect: Dialect, pattern: str | None) -> DataFrame:
-    """Count, for each file, the lines that are evidence of something.
+def _count_evidence(rows: DataFrame, dialect: Dialect, pattern: str | None) -> DataFrame:
+    """Count, for each file, lines that show how it is written.
 
-    All that is added up are numbers: Spark would sort the lines for the least of texts.
+    Only numbers are aggregated: Spark would sort the lines to find the least of texts.
     """
     from pyspark.sql import functions as F
 
@@ -191,7 +191,7 @@ def _look(rows: DataFrame, dialect: Dialect, pattern: str | None) -> DataFrame:
 
 
 def _with_quotes(rows: DataFrame, delimiter: str) -> tuple[DataFrame, dict[str, str]]:
-    """Add what is told of the quotes of a line, and return SQL for what they are evidence of."""
+    """Add columns about the quotes of each line; return SQL for the counts of `_count_evidence`."""
 
     def matches(pattern: str) -> str:
         return f"value RLIKE {literal(pattern)}"
@@ -220,7 +220,7 @@ def _with_quotes(rows: DataFrame, delimiter: str) -> tuple[DataFrame, dict[str, 
         "blanks": "CASE WHEN quoted AND NOT fits AND (d OR s) THEN "
         f"{matches(blank_before_quote(delimiter))} AND NOT {tight} END",
         "opened": "o OR coalesce(p, false)",
-        # The last line of a value of several holds an odd number of quotes, and fits nothing.
+        # The last line of a multi-line value has an odd number of quotes, and never fits.
         "closed": f"CASE WHEN quoted AND NOT fits THEN {matches(closing(delimiter))} END",
     }
 
@@ -228,7 +228,7 @@ def _with_quotes(rows: DataFrame, delimiter: str) -> tuple[DataFrame, dict[str, 
 def _first_lines(
     spark: SparkSession, files: Sequence[Row], dialect: Dialect, encoding: str | None
 ) -> dict[str, str]:
-    """Return the first row or line of names of each of some files."""
+    """Return the first row or header line of each of the files."""
     if dialect.header is None or not files:
         return {}
     from pyspark.sql import functions as F
@@ -250,12 +250,12 @@ def _first_lines(
 
 
 def _order(first: str, dialect: Dialect, file: str) -> tuple[int, ...] | None:
-    """Tell which columns the fields of a file are by its first line; None if it holds no names.
+    """Return the columns of a file's fields by its first line; None when it is not a header.
 
     Raises
     ------
     DataError
-        ``headers_differ`` when it holds other names.
+        ``headers_differ`` when it has other names.
     """
     if dialect.header is None:
         return None
@@ -267,10 +267,10 @@ def _order(first: str, dialect: Dialect, file: str) -> tuple[int, ...] | None:
         return tuple(dialect.header.index(name) for name in fields)
     shared = {*fields} & {*filter(None, dialect.header)}
     if not shared and any(map(is_number, fields)):
-        return None  # a row: only one of the files has a line of names
+        return None  # a row: not every file has a header
     raise DataError(
         "headers_differ",
-        f"{file!r} has other columns than the files beside it: "
+        f"{file!r} has other columns than the other files: "
         + "; ".join(
             f"{what} {', '.join(map(repr, names[:5]))}"
             for what, names in (

@@ -1,4 +1,4 @@
-"""The rows of text tables, read by Spark: as they are written, and typed."""
+"""The rows of text tables, read by Spark as text and converted to types."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from sparkml_dist.dataset.many_columns import literal, quoted
 from sparkml_dist.errors import DataError
 from sparkml_dist.tables.encoding import (
     BYTES,
+    decode_sql,
     is_wide,
     literal_path,
-    mended,
     spark_encoding,
 )
 from sparkml_dist.tables.lines import input_errors
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["ColumnFacts", "TextTable", "typed"]
 
 _EXAMPLE = 120
-# No column of a table can have this name, and none is shadowed by it.
+# No column of a table can have this name.
 _BAD = "\x01ragged"
 _NUMBER = r"(?i)^([+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf|infinity)|nan)\z"
 _NAMED = ("inf", "infinity", "nan")
@@ -42,19 +42,19 @@ _TOKEN = DOUBLED + r'"|\S+'
 
 @dataclass(frozen=True)
 class ColumnFacts:
-    """What one pass over a text column tells.
+    """Counts of one pass over a text column.
 
     Attributes
     ----------
     present : int
-        Fields that are neither empty nor markers of a missing value.
+        Fields that are neither empty nor missing values.
     not_number, not_comma, not_boolean : int
-        How many of these are no number, no number with a decimal comma, neither true nor false.
+        Those that are not a number, not a number with a decimal comma, not true or false.
     not_whole, long : int
-        Of a label: how many are no 64-bit integer, and how many whole numbers a double may not
-        tell apart.
+        Of a label: how many are not 64-bit integers, and how many are integers too long for a
+        double.
     plain : bool
-        Whether all are numbers but for empty fields.
+        Whether all non-empty fields are numbers.
     """
 
     present: int = 0
@@ -66,7 +66,7 @@ class ColumnFacts:
     plain: bool = False
 
     def kind(self, decimal: str = ".") -> str:
-        """Return the narrowest kind that holds all values: number, boolean or string."""
+        """Return the narrowest kind for all values: number, boolean or string."""
         if (self.not_comma if decimal == "," else self.not_number) == 0:
             return "number"
         return "boolean" if self.not_boolean == 0 else "string"
@@ -74,7 +74,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class TextTable:
-    """A text table at `uri`, its dialect known.
+    """A text table at `uri` with a known dialect.
 
     Attributes
     ----------
@@ -82,17 +82,17 @@ class TextTable:
     delimiter : str
     comment : str
     encoding : str or None
-        As `check_encoding` returns it.
+        The value of `check_encoding`.
     names : tuple of str
-        Columns that are fields of a row.
+        Columns that are fields of rows.
     folders : tuple of str
-        Columns that lie in the names of folders.
+        Columns in the names of folders.
     parts : dict of Part to list of str
-        The files, by how they are written.
+        The files, grouped by how they are written.
     header : tuple of str or None
-        The names as they stand in the files.
+        The names as written in the files.
     repeated : bool
-        Whether the names stand among the rows.
+        Whether the names occur among the rows too.
     """
 
     uri: str
@@ -107,7 +107,7 @@ class TextTable:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns. A field goes before a folder of the same name."""
+        """All columns. A field hides a folder column of the same name."""
         return (*self.names, *self._only_folders)
 
     @property
@@ -123,9 +123,9 @@ class TextTable:
         ----------
         spark : pyspark.sql.SparkSession
         numbers : collection of str
-            Fields to return as doubles, for which nothing but numbers and empty fields will do.
+            Fields to return as doubles; they must hold only numbers and empty fields.
         ragged : bool, default=False
-            Whether to add the text of each row that has too few or too many fields.
+            Whether to add a column with the text of each row that has too few or too many fields.
         """
         if self.repeated:
             numbers = ()
@@ -149,7 +149,7 @@ class TextTable:
         whole = self.delimiter == BLANKS
         fields = ["line"] if whole else [self.names[i] for i in part.columns]
         if {*fields} & {*self.folders}:
-            # Spark would take the fields for those in the folders' names.
+            # Spark would confuse the fields with the columns in folder names.
             fields = [f"field {i}" for i in range(width)]
         doubles = [not whole and self.names[i] in numbers for i in part.columns]
         schema = StructType()
@@ -163,7 +163,7 @@ class TextTable:
             reader = reader.option("basePath", self.uri)
         with input_errors(self.uri):
             df = reader.csv(
-                # Where all files are alike, Spark lists them once more: they may be many.
+                # If all files are alike, pass the folder: the list of files may be long.
                 self.uri if len(self.parts) == 1 else [literal_path(file) for file in files],
                 sep="\x01" if whole else self.delimiter,
                 quote="" if whole else '"',
@@ -180,7 +180,7 @@ class TextTable:
         columns = quoted(fields)
         if encoding == BYTES:
             columns = [
-                column if double else mended(column, self.encoding)
+                column if double else decode_sql(column, self.encoding)
                 for column, double in zip(columns, doubles, strict=False)
             ]
         bad = f"`{_BAD}`"
@@ -199,22 +199,22 @@ class TextTable:
     def facts(
         self,
         spark: SparkSession,
-        said: Sequence[str],
+        missing: Sequence[str],
         label: str,
         known: Mapping[str, ColumnFacts] = MappingProxyType({}),
     ) -> list[ColumnFacts]:
-        """Look at every value once, on the workers.
+        """Count the kinds of all values in one pass, on the workers.
 
         Parameters
         ----------
         spark : pyspark.sql.SparkSession
-        said : sequence of str
-            Fields that stand for "no value" because the user says so.
+        missing : sequence of str
+            The user's missing values.
         label : str
             Name of the label; empty for none.
         known : mapping of str to ColumnFacts
-            What the lines have told of some columns: that they hold nothing but numbers, and that
-            all rows have as many fields.
+            Facts about columns that are known to hold only numbers, when all rows are known to
+            have the right number of fields.
 
         Returns
         -------
@@ -224,15 +224,16 @@ class TextTable:
         Raises
         ------
         DataError
-            ``ragged_rows`` when rows differ in their number of fields.
+            ``ragged_rows`` when rows differ in their numbers of fields.
         """
         facts = dict(known)
         if rest := [name for name in self.columns if name not in known]:
             df = self.rows(spark, ragged=not known)
             with input_errors(self.uri):
-                seen = {row["pos"]: row for row in self._look(df, rest, said, label).collect()}
+                counted = self._count_kinds(df, rest, missing, label).collect()
+                seen = {row["pos"]: row for row in counted}
                 if seen and seen[0]["ragged"] and not known:
-                    # Only where Spark parses all fields does it see that some are missing.
+                    # Spark notices missing fields only when it parses all columns.
                     fields = f"array({', '.join(quoted(self.columns))})"
                     shown = [f"left(`{_BAD}`, {_EXAMPLE})", fields]
                     bad = df.where(f"`{_BAD}` IS NOT NULL").selectExpr(*shown).head(1)
@@ -250,24 +251,24 @@ class TextTable:
         raise DataError(
             "ragged_rows",
             f"{ragged:,} of {rows:,} rows of {self.uri!r} do not have {len(self.names)} "
-            f"fields, as many as there are {what}; one is {example!r}.",
-            "Check the delimiter (--delimiter), quotes, lines cut short, and comments "
+            f"fields, the number of {what}; one is {example!r}.",
+            "Check the delimiter (--delimiter), quotes, truncated lines, and comments "
             "(--comment '#').",
         )
 
-    def _look(
-        self, df: DataFrame, names: Sequence[str], said: Sequence[str], label: str
+    def _count_kinds(
+        self, df: DataFrame, names: Sequence[str], missing: Sequence[str], label: str
     ) -> DataFrame:
-        """Look at the values of some columns closely."""
+        """Return a DataFrame that counts the kinds of values of some columns."""
         number = f"value < ':' AND value RLIKE r'{_NUMBER}' OR lower(value) IN {_listed(_NAMED)}"
-        word = f"value IS NOT NULL AND value NOT IN {_listed(['', *said])}"
+        word = f"value IS NOT NULL AND value NOT IN {_listed(['', *missing])}"
         here = f"{word} AND (plain OR value NOT IN {_listed(MISSING_VALUES)})"
         return (
             df.selectExpr(
                 f"`{_BAD}` AS bad" if _BAD in df.columns else "string(NULL) AS bad",
                 f"posexplode(array({', '.join(quoted(names))}))",
             )
-            # Most words are told by their first letter, cheaply.
+            # Comparing the first letter cheaply excludes most words.
             .selectExpr("*", f"coalesce(col < ':' AND col RLIKE r'^{PLAIN}{END}', false) AS plain")
             .selectExpr("*", f"IF(plain, trim(col), {trimmed('col')}) AS value")
             .selectExpr("*", f"coalesce({here}, false) AS here")
@@ -276,14 +277,14 @@ class TextTable:
             .agg(*_counts(names.index(label) if label in names else -1))
         )
 
-    def example(self, spark: SparkSession, name: str, kind: str, said: Sequence[str]) -> str:
-        """Return a value of a column that is not of a kind.
+    def example(self, spark: SparkSession, name: str, kind: str, missing: Sequence[str]) -> str:
+        """Return a value of a column that does not fit a kind.
 
         Parameters
         ----------
         spark : pyspark.sql.SparkSession
         name, kind : str
-        said : sequence of str
+        missing : sequence of str
             As for `facts`.
         """
         value = trimmed(quoted([name])[0])
@@ -293,7 +294,7 @@ class TextTable:
             else (f"value RLIKE r'{_NUMBER}'")
         )
         df = self.rows(spark).selectExpr(f"{value} AS value")
-        df = df.where(f"value NOT IN {_listed(['', *said, *MISSING_VALUES])} AND NOT {good}")
+        df = df.where(f"value NOT IN {_listed(['', *missing, *MISSING_VALUES])} AND NOT {good}")
         found = df.selectExpr(f"left(value, {_EXAMPLE})").first()
         return "" if found is None else str(found[0])
 
@@ -318,22 +319,22 @@ def _counts(label: int) -> list[Column]:
 
 
 def trimmed(column: str) -> str:
-    """Return SQL for a column of text without blanks at its ends."""
+    """Return SQL for a text column without blanks at its ends."""
     return f"btrim({column}, ' \\t\\r\\n\\u00a0')"
 
 
-def typed(name: str, kind: str, *, said: Sequence[str], marked: bool, decimal: str = ".") -> str:
-    """Return SQL for a column of text as values of `kind`.
+def typed(name: str, kind: str, *, missing: Sequence[str], marked: bool, decimal: str = ".") -> str:
+    """Return SQL that converts a text column to `kind`.
 
     Parameters
     ----------
     name : str
     kind : {"number", "integer", "boolean", "string", "text"}
-        ``"text"`` is as it is written.
-    said : sequence of str
-        Fields that stand for "no value" because the user says so.
+        ``"text"`` keeps the text.
+    missing : sequence of str
+        The user's missing values.
     marked : bool
-        Whether the usual markers of missing values count.
+        Whether `MISSING_VALUES` count as missing.
     decimal : str, default="."
         Decimal mark.
     """
@@ -341,11 +342,11 @@ def typed(name: str, kind: str, *, said: Sequence[str], marked: bool, decimal: s
     if kind == "text":
         return column
     value = trimmed(column)
-    gone = _listed(["", *said, *(MISSING_VALUES if marked else ())])
+    gone = _listed(["", *missing, *(MISSING_VALUES if marked else ())])
     point = value if decimal == "." else f"replace({value}, ',', '.')"
     if kind == "number":
-        # What is no number is a marker, or `facts` would have told.
-        gone = _listed(["NaN", "nan", *said])
+        # All other fields are numbers or missing: `facts` has checked them.
+        gone = _listed(["NaN", "nan", *missing])
         return f"CASE WHEN {value} NOT IN {gone} THEN try_cast({point} AS double) END AS {column}"
     made = {
         "integer": f"bigint(split_part({point}, '.', 1))",
@@ -356,5 +357,5 @@ def typed(name: str, kind: str, *, said: Sequence[str], marked: bool, decimal: s
 
 
 def _listed(values: Sequence[str]) -> str:
-    """Return SQL for a list of texts."""
+    """Return an SQL list of texts."""
     return f"({', '.join(map(literal, dict.fromkeys(values)))})"

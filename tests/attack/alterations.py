@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkml_dist.persistence.seal import sealed
+from sparkml_dist.persistence.checksums import with_checksum
 
 #: Written by whatever of a folder is run or imported, to the file that CANARY names.
 EVIL = """import os
@@ -142,7 +142,7 @@ def _forging(change: Callable[[dict[str, Any]], Any]) -> Callable[[Path], None]:
         path = home / "manifest.json"
         value = json.loads(path.read_text())
         value = change(value) or value
-        path.write_text(json.dumps(sealed(value) if isinstance(value, dict) else value))
+        path.write_text(json.dumps(with_checksum(value) if isinstance(value, dict) else value))
 
     return apply
 
@@ -253,7 +253,7 @@ def _forge_file(home: Path, name: str, change: Callable[[bytes], bytes]) -> None
             continue
         text = manifest.read_bytes()
         value = _replaced(json.loads(text), old, new)
-        manifest.write_text(json.dumps(sealed(value)))
+        manifest.write_text(json.dumps(with_checksum(value)))
         old, new = {**old, **_facts(text)}, {**new, **_facts(manifest.read_bytes())}
         old, new = _facts(text) | old, _facts(manifest.read_bytes()) | new
 

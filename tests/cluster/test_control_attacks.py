@@ -164,7 +164,9 @@ def test_a_server_that_does_not_know_the_token_is_not_believed():
 
         threading.Thread(target=answer, daemon=True).start()
         told = queue.Queue()
-        with pytest.raises(ConnectionError, match="lets nobody in: message 0 is not what was sent"):
+        with pytest.raises(
+            ConnectionError, match="accepts no rank: message 0 is not what was sent"
+        ):
             ControlClient(HOST, impostor.getsockname()[1], "token", 0, told.put, seconds=0.0)
         assert told.empty()
 
@@ -181,7 +183,7 @@ def test_ranks_get_in_where_strangers_throng(anew):
     try:
         with Crowd(lambda: socket.create_connection((HOST, server.port), 1), 300, anew=anew):
             assert len(threads_of_the_server()) == before
-            assert len(server._room._visitors) <= 128
+            assert len(server._acceptor._pending) <= 128
             begun = time.monotonic()
             clients += [
                 ControlClient(HOST, server.port, server.token, rank, print) for rank in range(4)
@@ -208,7 +210,7 @@ def test_who_says_a_byte_now_and_then_is_hung_up_on(monkeypatch):
                 assert time.monotonic() - begun < 5
                 slow.send(b"\0")
         assert time.monotonic() - begun > 0.4
-        assert not server._room._visitors
+        assert not server._acceptor._pending
     finally:
         server.close()
 
@@ -224,7 +226,7 @@ def test_a_rank_that_says_nothing_is_told():
     try:
         time.sleep(2.0)
         assert server.verdict is None
-        clients[1]._line.send = lambda message: None
+        clients[1]._channel.send = lambda message: None
         record = told[0].get(timeout=10)
         assert (record["rank"], record["kind"], record["seconds"]) == (1, "silent", 1.5)
     finally:

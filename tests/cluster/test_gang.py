@@ -257,7 +257,7 @@ def test_a_stopped_task_ends_the_gang_and_its_children(spark, tmp_path, who):
         )
     assert time.monotonic() - begun < 2 * SECONDS
     assert (caught.value.code, caught.value.rank) == ("rank_silent", who)
-    assert "gave no sign of life for 4 s: its Spark task is stopped" in caught.value.message
+    assert "sent no heartbeat for 4 s: its Spark task is stopped" in caught.value.message
     deadline = time.monotonic() + SECONDS
     while (left := _running(str(tmp_path))) and time.monotonic() < deadline:
         time.sleep(0.2)
@@ -319,7 +319,7 @@ def test_a_gang_that_stands_still(spark, tmp_path, how):
             error.message
         )
     else:
-        assert "stands, as all ranks do, at advance 6" in error.message
+        assert "stopped, like all ranks, at advance 6" in error.message
     # The stack says where it waits; that of every rank is in its log.
     assert "_wait_for_a_file_that_never_comes" in "\n".join(error.log_tail)
     for rank in range(2):

@@ -105,7 +105,7 @@ def test_who_comes_after_the_end_does_not_wait():
 def test_a_stranger_cannot_join_or_speak():
     server = ControlServer(HOST, 1)
     try:
-        with pytest.raises(ConnectionError, match="lets nobody in"):
+        with pytest.raises(ConnectionError, match="accepts no rank"):
             ControlClient(HOST, server.port, "guess", 0, queue.Queue().put, seconds=0.5)
         assert not server._joined
         with socket.create_connection((HOST, server.port), timeout=5) as raw:

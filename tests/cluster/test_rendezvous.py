@@ -75,7 +75,7 @@ def test_malformed_requests(server):
 
 
 def test_listens_on_one_address_only(server):
-    assert server._room._listener.getsockname()[0] == "127.0.0.1"
+    assert server._acceptor._listener.getsockname()[0] == "127.0.0.1"
 
 
 def test_many_clients_at_once(server):
@@ -107,7 +107,7 @@ def test_ranks_find_each_other_where_strangers_throng(server):
     for anew in (False, True):
         with Crowd(lambda: _raw(server, b"PUT /"), 300, anew=anew):
             assert threading.active_count() <= before + 1  # the crowd's own
-            assert len(server._room._visitors) <= 128
+            assert len(server._acceptor._pending) <= 128
             for i in range(20):
                 assert _patiently(server, "PUT", f"/s/{i}", str(i).encode())[0] == 200
                 assert _patiently(server, "GET", f"/s/{i}") == (200, str(i).encode())
@@ -145,7 +145,7 @@ def test_what_makes_no_sense_is_hung_up_on_at_once(server, said):
     with _raw(server, said.replace(b"SECRET", server.secret.encode())) as stranger:
         assert hung_up(stranger, 3)
     assert _ask(server, "GET", "/global/0") == (404, b"")
-    assert not server._room._visitors
+    assert not server._acceptor._pending
 
 
 def test_a_request_may_come_in_parts_but_not_for_ever(server, monkeypatch):
@@ -155,7 +155,7 @@ def test_a_request_may_come_in_parts_but_not_for_ever(server, monkeypatch):
             connection.sendall(whole[i : i + 1])
         assert connection.recv(100).startswith(b"HTTP/1.0 200")
     assert _ask(server, "GET", "/a/b") == (200, b"abcd")
-    monkeypatch.setattr(server._room, "_seconds", 0.5)
+    monkeypatch.setattr(server._acceptor, "_seconds", 0.5)
     begun = time.monotonic()
     with _raw(server, whole[:-1]) as connection:
         assert hung_up(connection, 5)

@@ -99,7 +99,7 @@ def test_a_gang_for_which_other_jobs_leave_no_slot(spark, tmp_path):
                     spark, 2, _until, str(go), log_folder=Folder.at(tmp_path), slot_timeout=1.5
                 )
             assert caught.value.code == "slots_busy"
-            assert "taken by other jobs" in caught.value.message
+            assert "other jobs hold its task slots" in caught.value.message
         finally:
             go.touch()
         assert job.result() == 1

@@ -9,7 +9,7 @@ import pytest
 from sparkml_dist.cluster import slots
 from sparkml_dist.cluster.slots import await_slots
 from sparkml_dist.errors import ResourceError
-from sparkml_dist.session import SessionInfo, most_slots
+from sparkml_dist.session import SessionInfo, max_slots
 
 
 class Cluster:
@@ -55,7 +55,7 @@ def test_waiting_ends_with_the_timeout(cluster):
         await_slots(cluster({"spark.master": "yarn"}, 0), 4, seconds=0.3)
     assert 0.2 < time.monotonic() - begun < 5
     assert "No more came within 0.3 s" in caught.value.message
-    assert caught.value.hint.startswith("See in the cluster manager why the application has no")
+    assert caught.value.hint.startswith("Check in the cluster manager why the application has no")
     assert "raise the slot timeout" in caught.value.hint
 
 
@@ -71,7 +71,7 @@ def test_waiting_ends_with_the_timeout(cluster):
 )
 def test_what_was_never_asked_for_is_not_waited_for(cluster, caplog, settings):
     spark = cluster(settings, 3)
-    assert most_slots(spark) == 3
+    assert max_slots(spark) == 3
     with pytest.raises(ResourceError, match="too_few_slots"):
         await_slots(spark, 4, seconds=600)
     assert not caplog.records
@@ -79,6 +79,6 @@ def test_what_was_never_asked_for_is_not_waited_for(cluster, caplog, settings):
 
 
 def test_where_nobody_knows_how_many_may_come_all_are_waited_for(cluster):
-    assert most_slots(cluster({"spark.master": "yarn"}, 0)) is None
-    assert most_slots(cluster({"spark.master": "spark://host:7077"}, 0)) is None
-    assert most_slots(cluster({"spark.master": "local-cluster[2,3,1024]"}, 0)) == 6
+    assert max_slots(cluster({"spark.master": "yarn"}, 0)) is None
+    assert max_slots(cluster({"spark.master": "spark://host:7077"}, 0)) is None
+    assert max_slots(cluster({"spark.master": "local-cluster[2,3,1024]"}, 0)) == 6

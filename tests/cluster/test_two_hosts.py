@@ -1,4 +1,4 @@
-"""Horovod over two hosts, as far as it can tell: two processes with the seats of two hosts."""
+"""Horovod over two hosts, as far as it can tell: two processes with the places of two hosts."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from sparkml_dist.cluster.addressbook import interface_of, seats
+from sparkml_dist.cluster.placement import interface_of, rank_places
 from sparkml_dist.cluster.rank_environment import horovod_environment
 from sparkml_dist.cluster.rendezvous import RendezvousServer
 
@@ -36,7 +36,7 @@ def test_horovod_takes_the_seats_of_two_hosts():
                     ),
                 },
             )
-            for seat, host in zip(seats(hosts), hosts, strict=True)
+            for seat, host in zip(rank_places(hosts), hosts, strict=True)
         ]
         printed = [json.loads(rank.communicate(timeout=240)[0]) for rank in ranks]
     assert printed == [[3.0, 0, 0, 1, 0, 2], [3.0, 1, 0, 1, 1, 2]]

@@ -12,11 +12,11 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist.dataset.adoption import adopt
 from sparkml_dist.dataset.categories import (
+    canonical,
     category_codes,
     category_column,
     category_list,
     category_texts,
-    spelled,
 )
 from sparkml_dist.ensemble import BaggingClassifier
 from sparkml_dist.errors import DataError
@@ -36,8 +36,8 @@ APART += ["1.0.0", "1.", "", "x\0y", "NaN", "1.0\n"]
 
 def test_spellings():
     for one, others in SPELLINGS.items():
-        assert {spelled(other) for other in others} == {one}
-    assert [spelled(text) for text in APART] == APART
+        assert {canonical(other) for other in others} == {one}
+    assert [canonical(text) for text in APART] == APART
     assert category_list(["2.0", "1", "2", "True"]) == ("1", "2", "true")
 
 
@@ -65,7 +65,7 @@ def test_spark_spells_as_python_does(spark):
     texts = [text for texts in SPELLINGS.values() for text in texts] + APART
     df = spark.createDataFrame([(t,) for t in texts if "\n" not in t], "text string")
     found = df.select("text", category_column(df.text).alias("one")).collect()
-    assert [(r.text, r.one) for r in found] == [(r.text, spelled(r.text)) for r in found]
+    assert [(r.text, r.one) for r in found] == [(r.text, canonical(r.text)) for r in found]
 
 
 def fitted(df, **more):

@@ -11,7 +11,7 @@ import pytest
 
 from sparkml_dist import open_partitioned, partition
 from sparkml_dist.errors import StorageError
-from sparkml_dist.persistence.seal import sealed
+from sparkml_dist.persistence.checksums import with_checksum
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_a_file_with_more_rows_than_the_manifest(data, row_group_rows):
     refused(lambda: data.read_block(0), "file_altered")
     for groups in (None, [0]):
         error = refused(lambda g=groups: data.read_block(0, g, verify=False), "file_altered")
-        assert f"where the manifest has {data.shards[0].rows:,}" in error.message
+        assert f"instead of {data.shards[0].rows:,}" in error.message
 
 
 def test_a_missing_shard(data):
@@ -72,17 +72,17 @@ def test_a_missing_shard(data):
     refused(lambda: data.read_block(0), "file_not_found")
 
 
-def rewrite(data, change, *, seal):
+def rewrite(data, change, *, checksum):
     path = f"{data.location}/manifest.json"
     with open(path) as file:
         value = json.load(file)
     change(value)
     with open(path, "w") as file:
-        json.dump(sealed(value) if seal else value, file)
+        json.dump(with_checksum(value) if checksum else value, file)
 
 
 def test_an_altered_manifest(data):
-    rewrite(data, lambda v: v.update(seed=1), seal=False)
+    rewrite(data, lambda v: v.update(seed=1), checksum=False)
     refused(lambda: open_partitioned(data.location), "altered_manifest")
 
 
@@ -96,19 +96,19 @@ def test_an_altered_manifest(data):
     ],
 )
 def test_a_manifest_that_is_not_whole(data, change):
-    rewrite(data, change, seal=True)
+    rewrite(data, change, checksum=True)
     error = refused(lambda: open_partitioned(data.location), "altered_manifest")
-    assert "manifest.json" in error.message and "anew" in error.hint
+    assert "manifest.json" in error.message and "again" in error.hint
 
 
 def test_a_newer_protocol(data):
-    rewrite(data, lambda v: v.update(protocol=99), seal=True)
+    rewrite(data, lambda v: v.update(protocol=99), checksum=True)
     error = refused(lambda: open_partitioned(data.location), "newer_protocol")
     assert "Upgrade" in error.hint
 
 
 def test_a_manifest_of_something_else(data):
-    rewrite(data, lambda v: v.update(format="sparkml_dist.model"), seal=True)
+    rewrite(data, lambda v: v.update(format="sparkml_dist.model"), checksum=True)
     refused(lambda: open_partitioned(data.location), "not_a_manifest")
 
 

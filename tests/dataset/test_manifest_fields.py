@@ -13,7 +13,7 @@ from pyspark.ml.linalg import Vectors
 
 from sparkml_dist import open_partitioned, partition
 from sparkml_dist.errors import StorageError
-from sparkml_dist.persistence.seal import sealed
+from sparkml_dist.persistence.checksums import with_checksum
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def altered(shards, tmp_path):
         value = json.loads((shards / "manifest.json").read_text())
         value.pop("sha256")
         change(value)
-        (tmp_path / "d" / "manifest.json").write_text(json.dumps(sealed(value)))
+        (tmp_path / "d" / "manifest.json").write_text(json.dumps(with_checksum(value)))
         return tmp_path / "d"
 
     return write
@@ -161,6 +161,6 @@ def test_a_row_with_a_feature_that_there_is_not_is_refused(spark, tmp_path):
     value = json.loads((tmp_path / "s" / "manifest.json").read_text())
     value.pop("sha256")
     value["features"] = json.loads(json.dumps(value["features"]).replace("5000", "4000"))
-    (tmp_path / "s" / "manifest.json").write_text(json.dumps(sealed(value)))
+    (tmp_path / "s" / "manifest.json").write_text(json.dumps(with_checksum(value)))
     with pytest.raises(StorageError, match="beyond the 4,000"):
         open_partitioned(tmp_path / "s").read_block(0)

@@ -364,7 +364,7 @@ def test_data_that_changes_while_it_is_read(spark, tmp_path):
         yield pa.RecordBatch.from_pydict({"x": np.arange(float(rows)), "y": np.arange(rows) % 2})
 
     frame = spark.range(1).coalesce(1).mapInArrow(growing, "x double, y long")
-    with pytest.raises(DataError, match="cache it or write it out first") as caught:
+    with pytest.raises(DataError, match="cache it or write it to files first") as caught:
         partition(frame, tmp_path / "d", label="y", shards=2)
     assert caught.value.code == "rows_changed"
     assert not (tmp_path / "d").exists()

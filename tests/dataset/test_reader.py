@@ -103,7 +103,7 @@ def test_a_shard_without_rows(tmp_path, layout):
 def test_more_stored_values_than_room():
     builder = BlockBuilder(2, 3, dtype="f4", label_dtype="i4", weighted=False, capacity=4)
     place = builder.add(np.zeros(2), None, np.zeros(2))
-    with pytest.raises(BufferError, match="more than the 4 values"):
+    with pytest.raises(BufferError, match="more stored values than the 4"):
         builder.add_sparse(place, sp.csr_matrix(np.ones((2, 3), np.float32)))
 
 

@@ -15,7 +15,7 @@ from dataclasses import asdict
 from functools import cache
 from unittest import mock
 
-from sparkml_dist.cluster.addressbook import Seat
+from sparkml_dist.cluster.placement import RankPlace
 from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
 from sparkml_dist.cluster.rank_process import RankProcess
 from sparkml_dist.cluster.rendezvous import RendezvousServer
@@ -37,7 +37,7 @@ def ranks_by_hand(size, module, function, **environment):
             for rank in range(size):
                 inbox = queue.Queue()
                 ranks.append((_started(inbox), inbox))
-                seat = Seat(rank, rank, size, 0, 1)
+                seat = RankPlace(rank, rank, size, 0, 1)
                 place = {**asdict(seat), "size": size, "hosts": [], "cpus": 1, "gpus": []}
                 horovod = horovod_environment(seat, size, "localhost", "lo", 60, server.environment)
                 ranks[-1][0].begin(place, {**horovod, **environment}, work)

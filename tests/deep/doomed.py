@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sparkml_dist.dataset.cut import partition
+from sparkml_dist.dataset.partitioning import partition
 
 ROWS, FEATURES = 120, 6
 BATCH = 16  # of all ranks: 8 steps in an epoch, the last one not full

@@ -394,7 +394,7 @@ class TestResume:
     def test_another_plan_is_refused(self, cuts, tmp_path):
         settings = {"estimator": STUMP, "numMembers": 1, "modelDir": str(tmp_path / "m")}
         AdaBoostClassifier(**settings).fit(cuts["iris", 1])
-        with pytest.raises(ConfigurationError, match="maxSamples: None stored, 50 now"):
+        with pytest.raises(ConfigurationError, match="maxSamples: None before, 50 now"):
             AdaBoostClassifier(**settings, maxSamples=50, resume=True).fit(cuts["iris", 1])
 
 

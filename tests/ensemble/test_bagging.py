@@ -283,7 +283,7 @@ class TestResume:
 
     def test_another_plan_is_refused_with_the_difference(self, shards, tmp_path):
         self.estimator(tmp_path / "a").fit(shards)
-        with pytest.raises(ConfigurationError, match="seed: 9 stored, 10 now"):
+        with pytest.raises(ConfigurationError, match="seed: 9 before, 10 now"):
             self.estimator(tmp_path / "a", resume=True, seed=10).fit(shards)
 
     def test_a_folder_of_something_else_is_kept(self, shards, tmp_path):

@@ -278,7 +278,7 @@ def test_a_fit_that_broke_off_ends_with_the_same_model(
 def test_another_plan_is_not_resumed(thirds, tmp_path):
     settings = {"estimator": TREE, "numMembers": 1, "modelDir": str(tmp_path / "m")}
     GradientBoostingClassifier(**settings).fit(thirds)
-    with pytest.raises(ConfigurationError, match=r"learningRate: 0\.1 stored, 0\.3 now"):
+    with pytest.raises(ConfigurationError, match=r"learningRate: 0\.1 before, 0\.3 now"):
         GradientBoostingClassifier(**settings, learningRate=0.3, resume=True).fit(thirds)
 
 

@@ -17,10 +17,10 @@ from sklearn.tree import DecisionTreeClassifier
 import sparkml_dist as sd
 from sparkml_dist.ensemble.stacking.spark_folder import check_stage, save_stage
 from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.persistence.checksums import with_checksum
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.persistence.seal import sealed
 from tests.ensemble import slow_learner
 
 
@@ -154,7 +154,7 @@ def test_one_fit_at_a_time(shards, tmp_path):
 def forged(path, change):
     value = json.loads(path.read_text())
     change(value)
-    path.write_text(json.dumps(sealed(value)))
+    path.write_text(json.dumps(with_checksum(value)))
 
 
 def test_a_model_inside_names_no_class_of_others(shards, frame, tmp_path, monkeypatch):

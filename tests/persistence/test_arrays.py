@@ -41,7 +41,7 @@ def test_objects_are_not_unpickled(tmp_path):
 def test_another_number_of_rows_is_refused(tmp_path):
     folder = Folder.at(tmp_path)
     write_array(folder, "w.npy", np.arange(3.0))
-    with pytest.raises(StorageError, match="3 rows where 4 belong") as caught:
+    with pytest.raises(StorageError, match="3 rows instead of 4") as caught:
         read_array(folder, "w.npy", rows=4)
     assert caught.value.code == "array_damaged"
 
@@ -53,8 +53,8 @@ def test_another_number_of_rows_is_refused(tmp_path):
         (np.zeros(4), None, "shape"),
         (np.zeros((4, 2), "S3"), None, "values of"),
         (np.zeros((4, 2)), 3, "values of"),
-        (np.full((4, 2), 3), 3, "numbers from 3 to 3"),
-        (np.full((4, 2), -1), 3, "numbers from -1"),
+        (np.full((4, 2), 3), 3, "values from 3 to 3"),
+        (np.full((4, 2), -1), 3, "values from -1"),
         (None, None, "is missing"),
     ],
 )

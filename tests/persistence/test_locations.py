@@ -9,7 +9,7 @@ import pytest
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence import locations
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.locations import local_path, spelled
+from sparkml_dist.persistence.locations import canonical, local_path
 
 
 @pytest.mark.parametrize(
@@ -25,16 +25,16 @@ from sparkml_dist.persistence.locations import local_path, spelled
     ],
 )
 def test_a_local_place_has_one_spelling(given):
-    assert spelled(given) == Folder.at(given).location == local_path(given) == "/a/b"
+    assert canonical(given) == Folder.at(given).location == local_path(given) == "/a/b"
 
 
 def test_blanks_of_file_uris():
-    assert spelled("file:///a%20b/c") == spelled("file:/a b/c") == "/a b/c"
+    assert canonical("file:///a%20b/c") == canonical("file:/a b/c") == "/a b/c"
 
 
 def test_stores_keep_their_uri():
-    assert spelled("s3://bucket/x/") == "s3://bucket/x"
-    assert spelled("hdfs:/x") == "hdfs:///x"
+    assert canonical("s3://bucket/x/") == "s3://bucket/x"
+    assert canonical("hdfs:/x") == "hdfs:///x"
     assert local_path("s3://bucket/x") is None
 
 
@@ -48,13 +48,15 @@ def test_what_looks_like_a_uri_makes_no_folder_here(given, tmp_path, monkeypatch
 
 def test_a_colon_in_a_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert spelled("./run:1") == str(tmp_path / "run:1")
-    assert spelled("2024-01-01T10:00") == str(tmp_path / "2024-01-01T10:00")
+    assert canonical("./run:1") == str(tmp_path / "run:1")
+    assert canonical("2024-01-01T10:00") == str(tmp_path / "2024-01-01T10:00")
 
 
 def test_databricks_where_it_is_mounted(tmp_path, monkeypatch):
     monkeypatch.setattr(locations, "_DATABRICKS_MOUNT", str(tmp_path))
-    assert spelled("dbfs:/models/a") == spelled("dbfs:///models/a/") == str(tmp_path / "models/a")
+    assert (
+        canonical("dbfs:/models/a") == canonical("dbfs:///models/a/") == str(tmp_path / "models/a")
+    )
 
 
 def test_the_same_place_by_links_and_spellings(tmp_path):

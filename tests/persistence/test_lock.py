@@ -106,7 +106,7 @@ def test_a_number_of_a_process_that_was_given_again(tmp_path):
 def test_one_of_another_machine_ends_after_missed_beats(tmp_path):
     crash(tmp_path)
     make_foreign(tmp_path)
-    late = FolderLock(Folder.at(tmp_path), beat_seconds=0.2)
+    late = FolderLock(Folder.at(tmp_path), heartbeat_seconds=0.2)
     with pytest.raises(StorageError, match="host far"):
         late.acquire()
     time.sleep(1.3)
@@ -115,16 +115,16 @@ def test_one_of_another_machine_ends_after_missed_beats(tmp_path):
 
 
 def test_a_beat_keeps_it(tmp_path):
-    with FolderLock(Folder.at(tmp_path), beat_seconds=0.2):
+    with FolderLock(Folder.at(tmp_path), heartbeat_seconds=0.2):
         make_foreign(tmp_path)
         time.sleep(1.5)
         with pytest.raises(StorageError, match="output_busy"):
-            FolderLock(Folder.at(tmp_path), beat_seconds=0.2).acquire()
+            FolderLock(Folder.at(tmp_path), heartbeat_seconds=0.2).acquire()
 
 
 def test_a_beat_on_a_store_that_is_no_local_disk(tmp_path, monkeypatch):
     monkeypatch.setattr(module, "local_path", lambda _: None)
-    with FolderLock(Folder.at(tmp_path), beat_seconds=0.1) as lock:
+    with FolderLock(Folder.at(tmp_path), heartbeat_seconds=0.1) as lock:
         (name,) = entries(tmp_path)
         before = (tmp_path / name).stat().st_mtime_ns
         time.sleep(0.4)

@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist import BaggingClassifier, load_model
 from sparkml_dist.errors import StorageError
-from sparkml_dist.persistence.seal import sealed
+from sparkml_dist.persistence.checksums import with_checksum
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def refused(location, code):
     return caught.value
 
 
-def rewrite(model, change, *, seal=True):
+def rewrite(model, change, *, checksum=True):
     path = f"{model.folder.location}/manifest.json"
     with open(path) as file:
         value = json.load(file)
     change(value)
     with open(path, "w") as file:
-        json.dump(sealed(value) if seal else value, file)
+        json.dump(with_checksum(value) if checksum else value, file)
 
 
 def test_nothing_in_the_folder_is_a_pickle(model):
@@ -86,7 +86,7 @@ def test_a_missing_member(model):
 
 
 def test_an_altered_manifest(model):
-    rewrite(model, lambda v: v.update(uid="x"), seal=False)
+    rewrite(model, lambda v: v.update(uid="x"), checksum=False)
     refused(model.folder.location, "altered_manifest")
 
 

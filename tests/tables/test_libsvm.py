@@ -64,7 +64,7 @@ def test_qid_comments_signs_and_order_are_tolerated():
         ("1 1:x", "not index:value"),
         ("1 -1:2", "not index:value"),
         ("1 1.5:2", "not index:value"),
-        ("1 3:1 3:2", "stands twice"),
+        ("1 3:1 3:2", "occurs twice"),
         ("1 99999999999:1", "too large"),
     ],
 )
@@ -110,7 +110,7 @@ def test_a_further_file_is_read_as_the_first(spark, tmp_path):
     for name in ("b.svm", "c.svm"):
         table = read_table(spark, str(tmp_path / name), schema_from=first.schema)
         assert collected(table.df)[1].tolist() == [[0, 5, 0]]
-    with pytest.raises(DataError, match="counts its features from 0"):
+    with pytest.raises(DataError, match="counts features from 0"):
         read_table(spark, str(tmp_path / "d.svm"), schema_from=first.schema)
 
 

@@ -1,1 +1,1 @@
-"""Sums of arrays over shards, partitions and groups, the same to the last bit each time."""
+"""Sums of arrays over shards, partitions and groups, bit-identical on every run."""

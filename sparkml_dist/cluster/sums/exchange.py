@@ -1,4 +1,4 @@
-"""Partial sums as rows of Spark: cut into chunks, and each chunk added up by one task."""
+"""Partial sums as Spark rows: split into chunks; one task adds up each chunk."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA", "LeafTask", "added_up"]
 
-#: Of the rows that a `LeafTask` gives. `kind` is "f" for floats, "i" for integers and "error".
-#: `cells` are the places of `data` in a chunk that is mostly zero; null where all are there.
+#: Schema of the rows that a `LeafTask` returns. `kind` is "f" for floats, "i" for integers and
+#: "error".
+#: `cells` are the positions of `data` in a chunk that is mostly zero; null for a dense chunk.
 SCHEMA = (
     "chunk int, kind string, start long, size long, note string, length int, cells binary, "
     "data binary"
@@ -44,7 +45,7 @@ _ARROW_SCHEMA = pa.schema(
         ("data", pa.binary()),
     ]
 )
-_CHUNK = 1 << 17  # numbers: a megabyte
+_CHUNK = 1 << 17  # values of 8 bytes: 1 MiB
 _MOST_ADDERS = 32  # tasks that add up chunks; most sums have a single chunk
 _ERROR = "error"
 _TYPES = {"f": np.dtype("<f8"), "i": np.dtype("<i8")}
@@ -52,7 +53,7 @@ _TYPES = {"f": np.dtype("<f8"), "i": np.dtype("<i8")}
 
 @dataclass(frozen=True)
 class LeafTask:
-    """Calls functions for leaves and gives their sums as rows, in a worker.
+    """Calls the leaves' functions in a worker and returns their sums as rows.
 
     Attributes
     ----------
@@ -67,18 +68,19 @@ class LeafTask:
 
     @classmethod
     def of(cls, info: SessionInfo, df: DataFrame) -> LeafTask:
-        """Return what tasks must know of the session."""
+        """Return a task with the session's settings."""
         return cls(task_attempts(df.sparkSession, info), info.task_cpus)
 
     def rows(
         self, leaves: Iterable[tuple[int, Callable[[], Summands]]]
     ) -> Iterator[pa.RecordBatch]:
-        """Add up leaves along the tree, and give what is left of it.
+        """Add up leaves along the tree, and yield its remaining nodes.
 
         Parameters
         ----------
         leaves : iterable of (position, function)
-            In the order of positions. The first that fails ends the task with a row that says so.
+            In the order of positions. The first that fails ends the task with a row of
+            kind "error".
         """
         tree: SummationTree | None = None
         common: Layout | None = None

@@ -18,7 +18,7 @@ __all__ = ["Arrays", "Layout", "Summands"]
 
 #: What a function that is summed up returns.
 Summands = Mapping[str, npt.ArrayLike]
-#: What comes back.
+#: Their sums.
 Arrays = dict[str, npt.NDArray[Any]]
 
 
@@ -38,12 +38,12 @@ class Layout:
     def pack(
         cls, arrays: Summands
     ) -> tuple[Layout, tuple[npt.NDArray[np.float64], npt.NDArray[np.int64]]]:
-        """Return the layout of arrays and copies of their values, laid end to end.
+        """Return the layout of arrays and copies of their values, concatenated.
 
         Raises
         ------
         ConfigurationError
-            ``invalid_sums`` where it is no mapping of names to numeric arrays.
+            ``invalid_sums`` unless it is a mapping of names to numeric arrays.
         DataError
             ``sum_overflow`` where an unsigned number is too great for int64.
         """
@@ -102,9 +102,9 @@ class Layout:
 
 
 def _joined(arrays: list[npt.NDArray[Any]], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
-    """Return arrays end to end, in memory of their own; -0.0 as 0.0, so that zeros need not travel.
+    """Return a concatenated copy of arrays; -0.0 becomes 0.0, so that zeros need not be sent.
 
-    What is mostly zero takes no memory where it is zero.
+    Pages of zeros take no memory.
     """
     found = np.zeros(sum(array.size for array in arrays), dtype)
     at = 0

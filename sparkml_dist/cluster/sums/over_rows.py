@@ -27,8 +27,8 @@ def sum_over_partitions(
 ) -> Arrays:
     """Add up the arrays that a function returns for each partition of a DataFrame.
 
-    As `sum_over_shards`, with partitions in the place of shards: the sums are the same to the
-    last bit as long as the partitions hold the same rows in the same order.
+    As `sum_over_shards`, with partitions in the place of shards: the sums are
+    bit-identical as long as the partitions hold the same rows in the same order.
 
     Parameters
     ----------
@@ -82,15 +82,15 @@ def sum_over_groups(
 ) -> Arrays:
     """Add up the arrays that a function returns for each group of rows of a DataFrame.
 
-    As `sum_over_shards`, with groups in the place of shards: the sums are the same to the last
-    bit however the rows were partitioned, if the function does not heed the order of its rows.
+    As `sum_over_shards`, with groups in the place of shards: the sums are bit-identical
+    however the rows were partitioned, if the function does not depend on the order of its rows.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
         Classic or Connect.
     key : str
-        Column of integers >= 0 that tells the groups apart. A group must fit into a task's memory.
+        Column of integers >= 0 that identifies the group. A group must fit into a task's memory.
     function : callable
         From the group's rows to a dict of arrays or numbers.
     description : str, default="sum over groups"

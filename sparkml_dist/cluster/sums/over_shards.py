@@ -33,10 +33,10 @@ def sum_over_shards(
 ) -> Arrays:
     """Add up the arrays that a function returns for each shard.
 
-    The sums are the same to the last bit for any number of tasks, executors and tries, on any
+    The sums are bit-identical for any number of tasks, executors and attempts, on any
     kind of Spark: shards are added along a fixed binary tree over their positions in `shards`
     (see `SummationTree`), first those of a task, then those of all tasks on executors, chunk by
-    chunk. The driver receives the result alone.
+    chunk. The driver receives only the result.
 
     Parameters
     ----------
@@ -49,11 +49,11 @@ def sum_over_shards(
         types and shapes for each shard, zeros for a shard without rows. Floats are added as
         float64, integers and booleans as int64. It is pickled, runs with BLAS and OpenMP capped
         at the task's cores, and must return the same for the same shard, since Spark may call it
-        again where a task or an executor was lost; what is lost is not counted.
+        again where a task or an executor was lost; lost results are not counted.
     parameters : sequence, optional
         What changes from one pass to the next, such as ``(coefficients,)``.
     tasks : int, optional
-        At most so many tasks, each with a power of two of neighbouring shards. By default two to
+        Maximum number of tasks, each with a power of two of neighbouring shards. By default two to
         four to each slot.
     description : str, default="sum over shards"
         Shown in the Spark UI.
@@ -73,7 +73,7 @@ def sum_over_shards(
         Spark retries a task.
     ConfigurationError
         ``invalid_sums`` where the function returns anything but a dict of numeric arrays;
-        ``sums_differ`` where it returns others for one shard than for another.
+        ``sums_differ`` where names, types or shapes differ between shards.
     DataError
         ``sum_overflow`` where a sum of integers is greater than int64 can hold.
 
@@ -81,8 +81,8 @@ def sum_over_shards(
     -----
     Memory: a task of 2**k shards holds k + 1 results of the function at most; where chunks of a
     megabyte are added up, a task holds one for each level of the tree. The result must fit into
-    the driver, and below ``spark.driver.maxResultSize``. Chunks that are mostly zero travel as
-    their other cells.
+    the driver, and below ``spark.driver.maxResultSize``. Chunks that are mostly zero are
+    sent as their non-zero cells.
 
     The error of a sum over n shards is at most ``ceil(log2(n)) * eps / 2 * sum(abs(x))`` to first
     order, x being what the function returned; sums of integers are exact.

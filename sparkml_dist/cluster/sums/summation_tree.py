@@ -1,4 +1,4 @@
-"""A fixed binary tree, along which partial sums are added whoever holds them."""
+"""A fixed binary tree along which partial sums are added, whichever process holds them."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class Node:
 
 
 class SummationTree:
-    """Adds nodes, given in the order of their positions, as soon as both halves are there.
+    """Adds nodes, given in the order of their positions, as soon as both halves are known.
 
     The sum of a node is that of its left half plus that of its right half, and a half without
     leaves does not count. So the sum of all depends on the leaves and their positions alone: not
-    on which of them were already added up, by another process, before they came here. Of n leaves
+    on which of them another process has already added up. Of n leaves
     never more than ``2 * log2(n)`` partial sums are held, and ``log2(n)`` from position 0 on.
 
     Parameters
@@ -70,7 +70,7 @@ class SummationTree:
         Raises
         ------
         ValueError
-            When its leaves were added before, or later ones were.
+            When its leaves or later ones were already added.
         DataError
             ``sum_overflow``.
         """

@@ -1,1 +1,1 @@
-"""TensorFlow, Keras and Horovod: imported here and nowhere else."""
+"""Imports of TensorFlow, Keras and Horovod; no other module imports them."""

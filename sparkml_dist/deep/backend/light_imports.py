@@ -14,13 +14,13 @@ from collections.abc import Iterator, Sequence
 
 __all__ = ["OPTIONAL", "light_imports"]
 
-#: Packages that TensorFlow and Keras import only if they are there.
+#: Packages that TensorFlow and Keras import only if they are installed.
 OPTIONAL = ("matplotlib", "sklearn", "pandas", "scipy")
 
 
 @contextlib.contextmanager
 def light_imports(hidden: Sequence[str] = OPTIONAL) -> Iterator[None]:
-    """Make packages that are not loaded yet look as if they were not installed.
+    """Hide packages that are not loaded yet, as if they were not installed.
 
     After the block everybody can import them as usual.
 

@@ -15,7 +15,7 @@ __all__ = ["quiet_stderr"]
 def quiet_stderr() -> Iterator[None]:
     """Hold back what native code writes to standard error, and show it if the block fails.
 
-    TensorFlow greets with lines that no setting turns off; a job's standard error is for people.
+    TensorFlow writes start-up lines that no setting turns off.
     """
     sys.stderr.flush()
     kept = os.dup(2)

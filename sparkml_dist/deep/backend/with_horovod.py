@@ -1,4 +1,4 @@
-"""TensorFlow, Keras and Horovod, imported once; for modules that run in a rank's process only."""
+"""Imports TensorFlow, Keras and Horovod once; only for modules that run in a rank's process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorFlow and Keras without Horovod: layers also work in processes that are no ranks."""
+"""Imports TensorFlow and Keras without Horovod, for processes that are not ranks too."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Checkpoints of a training: what they hold, where they lie, how it goes on from one."""
+"""Checkpoints of a training: content, storage, and resuming from them."""

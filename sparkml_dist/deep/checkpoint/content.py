@@ -1,4 +1,4 @@
-"""What the manifest of a checkpoint says, checked before a training takes it up."""
+"""Checks the manifest of a checkpoint before a training resumes from it."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import math
 from typing import Any
 
 from sparkml_dist.deep.checkpoint.store import REMEDY, Checkpoint
+from sparkml_dist.persistence.checksums import reading_fields
 from sparkml_dist.persistence.fields import items, mapping, natural, text
-from sparkml_dist.persistence.seal import reading_fields
 
 __all__ = ["checked_content", "checked_plan"]
 
@@ -18,7 +18,7 @@ def checked_content(checkpoint: Checkpoint) -> dict[str, Any]:
     Raises
     ------
     StorageError
-        ``altered_manifest`` where a field is missing, or of another kind than it is written.
+        ``altered_manifest`` for a field that is missing or of the wrong type.
     """
     content = checkpoint.content
     with reading_fields(checkpoint.folder.location, REMEDY):
@@ -30,17 +30,17 @@ def checked_content(checkpoint: Checkpoint) -> dict[str, Any]:
             _check_extra(mapping(content["extra"], "extra"))
         shards = items(content["shards"], "shards")
         if len(shards) not in (0, ranks):
-            raise TypeError(f"shards are those of {len(shards)} ranks and not of {ranks}")
+            raise TypeError(f"shards has entries of {len(shards)} ranks instead of {ranks}")
         for rank in shards:
             for key, shard in mapping(rank, "shards").items():
                 rows, index, owners = (natural(n, key) for n in _of_length(shard, key, 3))
                 if not index < owners <= max(rows, owners):
-                    raise TypeError(f"{key} is no part of a table: {shard}")
+                    raise TypeError(f"{key} is not a valid part of a table: {shard}")
     return content
 
 
 def checked_plan(checkpoint: Checkpoint) -> dict[str, Any]:
-    """Return what a checkpoint's training was planned with; raises as `checked_content`."""
+    """Return the plan of a checkpoint's training; raises as `checked_content`."""
     with reading_fields(checkpoint.folder.location, REMEDY):
         return _check_plan(checkpoint.content["plan"])
 
@@ -55,7 +55,7 @@ def _check_plan(value: Any) -> dict[str, Any]:
 def _check_progress(progress: dict[str, Any]) -> None:
     names = {"epoch", "step", "steps", "seconds", "waited", "reports"}
     if progress.keys() != names:
-        raise TypeError(f"progress has other fields than it is written with: {sorted(progress)}")
+        raise TypeError(f"progress has the wrong fields: {sorted(progress)}")
     for name in ("epoch", "step", "steps"):
         natural(progress[name], name)
     for name in ("seconds", "waited"):
@@ -98,11 +98,11 @@ def _check_extra(extra: dict[str, Any]) -> None:
 
 def _of_length(value: Any, name: str, length: int) -> list[Any]:
     if len(items(value, name)) != length:
-        raise TypeError(f"{name} must be lists of {length}")
+        raise TypeError(f"{name} must be lists of length {length}")
     return list(value)
 
 
 def _counted(value: Any, name: str) -> int:
     if not natural(value, name):
-        raise TypeError(f"{name} must be 1 at least")
+        raise TypeError(f"{name} must be at least 1")
     return int(value)

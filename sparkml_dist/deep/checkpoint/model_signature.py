@@ -1,4 +1,4 @@
-"""What a network is made of, as JSON, so that a checkpoint knows the network that it fits."""
+"""Describes a network as JSON, to check that a checkpoint fits it."""
 
 from __future__ import annotations
 
@@ -38,18 +38,18 @@ def model_signature(model: Any) -> Signature:
 
 
 def first_difference(stored: Signature, found: Signature) -> str | None:
-    """Say in words where two networks differ first.
+    """Describe the first difference between two networks.
 
     Parameters
     ----------
     stored, found : dict
-        From `model_signature`: the checkpoint's, and that of the network at hand.
+        Values of `model_signature`: the checkpoint's, and the current network's.
 
     Returns
     -------
     str or None
         The end of a sentence, such as ``"layer 2, 'dense_1' (Dense): …"``; None when the
-        checkpoint's values fit the network.
+        checkpoint fits the network.
     """
     for number, (old, new) in enumerate(zip(stored["layers"], found["layers"], strict=False), 1):
         if what := _layers_differ(old, new):
@@ -73,21 +73,21 @@ def first_difference(stored: Signature, found: Signature) -> str | None:
 
 def _layer(layer: Any) -> Signature:
     described = {"name": layer.name, "class": type(layer).__name__, "config": {}, "weights": []}
-    if layer._layers:  # its parts follow one by one
+    if layer._layers:  # a container: its layers follow one by one
         return described
     described["weights"] = [_variable(v) for v in layer.weights]
     try:
         config = json.loads(json.dumps(layer.get_config(), default=lambda o: type(o).__name__))
-    except Exception:  # noqa: BLE001 - a layer of the user's that cannot say how it is set up
+    except Exception:  # noqa: BLE001 - a custom layer without a working get_config
         config = {}
-    config.pop("name", None)  # counts how many of its kind were made before
+    config.pop("name", None)  # contains a counter of the process
     described["config"] = config
     return described
 
 
 def _variable(variable: Any) -> list[Any]:
     shape = [int(n) for n in variable.shape]
-    if (shard := shard_of(variable)) is not None:  # the same network at any number of ranks
+    if (shard := shard_of(variable)) is not None:  # independent of the number of ranks
         shape[0] = shard.rows
     return [variable.path.rpartition("/")[2], shape, str(variable.dtype)]
 
@@ -115,7 +115,7 @@ def _variables_differ(old: list[list[Any]], new: list[list[Any]]) -> str | None:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Compare JSON values; numbers that were summed in another order count as the same."""
+    """Compare JSON values; numbers may differ by rounding."""
     if isinstance(a, float) or isinstance(b, float):
         numbers = isinstance(a, int | float) and isinstance(b, int | float)
         return numbers and math.isclose(a, b, rel_tol=1e-3, abs_tol=1e-6)

@@ -1,4 +1,4 @@
-"""How far a training has come."""
+"""The progress of a training."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ __all__ = ["ProgressPoint"]
 
 @dataclass(frozen=True)
 class ProgressPoint:
-    """A place between two steps of a training; by default the one before the first.
+    """A position between two steps of a training; by default the one before the first step.
 
     Attributes
     ----------
     epoch : int
-        Epochs that are finished.
+        Finished epochs.
     step : int
-        Steps done in the epoch after them.
+        Steps done in the unfinished epoch.
     steps : int
-        Steps done in all.
+        Steps done in total.
     rows : int
-        Rows that this rank saw in the unfinished epoch, or in the one before where no step has been
-        done in it.
+        Rows that this rank saw in the unfinished epoch, or in the last finished one when the
+        unfinished epoch has no step yet.
     seconds, waited : float
-        Time spent on the unfinished epoch, and waiting for its data.
+        Time spent on the unfinished epoch, and time spent waiting for its data.
     reports : tuple of dict
         The report of each finished epoch.
     """
@@ -38,10 +38,10 @@ class ProgressPoint:
     reports: tuple[dict[str, Any], ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return JSON values; the rows, which each rank counts for itself, are not among them."""
+        """Return JSON values, without the rows, which each rank counts itself."""
         return {k: v for k, v in asdict(self).items() if k != "rows"}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any], rows: int) -> ProgressPoint:
-        """Return what `to_dict` described, for a rank that has seen so many rows."""
+        """Return the value of `to_dict`, for a rank that has seen `rows` rows."""
         return cls(**{**value, "reports": tuple(value["reports"])}, rows=rows)

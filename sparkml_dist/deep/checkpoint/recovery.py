@@ -1,7 +1,7 @@
-"""Launches a gang anew when it has lost a rank; the one place where a training is repeated.
+"""Launches a gang again after the loss of a rank; no other code repeats a training.
 
-Spark itself does not run a barrier stage again that yields results, so that there is never a second
-gang beside the one that is launched here.
+Spark does not retry a barrier stage that yields results, so that no second gang can run beside the
+one launched here.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ _logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# The rank, its host or the way to it has gone. What its own code raises would come again.
-_GONE = {"rank_died", "rank_lost", "rank_silent", "rank_not_started", "gang_stalled"}
-# What operations between ranks raise when another one has gone and nobody says why.
+# The rank, its host or the network failed. Errors of the rank's own code would occur again.
+_LOST_CODES = {"rank_died", "rank_lost", "rank_silent", "rank_not_started", "gang_stalled"}
+# Errors of collective operations after the loss of another rank, without a reported cause.
 _CONNECTION = (
     "HorovodInternalError",
     "Horovod has been shut down",
@@ -40,17 +40,17 @@ _CONNECTION = (
 
 @dataclass(frozen=True)
 class Restart:
-    """Why a gang was launched anew.
+    """Why a gang was launched again.
 
     Attributes
     ----------
     code, message : str
-        Of the error that ended the launch before.
+        Of the error that ended the previous launch.
     rank : int or str
         The rank that failed first; ``"?"`` where Spark lost its task.
     host : str
     seconds : float
-        That launch's time, all of it.
+        Duration of the previous launch.
     """
 
     code: str
@@ -61,10 +61,10 @@ class Restart:
 
 
 def is_retryable(error: SparkMLDistError) -> bool:
-    """Tell whether a gang that ended with this error might do better when launched anew."""
+    """Tell whether launching a gang again may help after this error."""
     if not isinstance(error, TrainingError):
         return False
-    if error.code in _GONE:
+    if error.code in _LOST_CODES:
         return True
     first = error.message.partition("\n")[0]
     return error.code == "rank_failed" and any(sign in first for sign in _CONNECTION)
@@ -80,35 +80,35 @@ def run_with_restarts(
     *,
     slot_timeout: float = 600.0,
 ) -> tuple[T, list[Restart]]:
-    """Run a gang, and again from its last checkpoint when it has lost a rank.
+    """Run a gang; after the loss of a rank, run it again from its last checkpoint.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     ranks : int
-        Slots that a launch needs.
+        Number of slots that a launch needs.
     launch : callable
-        ``launch(number)`` runs the gang; numbers grow from launch to launch, also over runs that
-        share a folder.
+        ``launch(number)`` runs the gang. Numbers increase from launch to launch, also between runs
+        that share a folder.
     store : CheckpointStore
     settings : CheckpointSettings
-        ``max_restarts`` says how often.
+        ``max_restarts`` limits the number of restarts.
     on_event : callable, optional
-        Called with a ``restart`` event before each new launch.
+        Called with a ``restart`` event before each restart.
     slot_timeout : float, default=600
-        Seconds to wait for the slots of an executor that has gone.
+        Seconds to wait for the slots of a lost executor.
 
     Returns
     -------
     result
-        Of the launch that ended well.
+        Of the successful launch.
     restarts : list of Restart
-        One for each launch before it.
+        One for each failed launch.
 
     Raises
     ------
     SparkMLDistError
-        Of the last launch; one that would come again is raised at once.
+        Of the last launch; an error that would occur again is raised at once.
     """
     number = store.last_launch()
     restarts: list[Restart] = []
@@ -121,7 +121,7 @@ def run_with_restarts(
             if not is_retryable(error):
                 raise _with_checkpoint(error, store) from error
             if len(restarts) >= settings.max_restarts:
-                raise _after_all(error, len(restarts), store) from error
+                raise _out_of_restarts(error, len(restarts), store) from error
             lost = Restart(
                 error.code,
                 error.message.partition("\n")[0],
@@ -131,7 +131,7 @@ def run_with_restarts(
             )
             restarts.append(lost)
         _logger.warning(
-            "%s The gang is launched anew (%d of at most %d times), %s.",
+            "%s The gang is launched again (restart %d of at most %d), %s.",
             lost.message,
             len(restarts),
             settings.max_restarts,
@@ -148,41 +148,43 @@ def _from(store: CheckpointStore) -> str:
 
 
 def _wait_for_slots(spark: SparkSession, ranks: int, seconds: float) -> None:
-    """Wait until an executor that was lost is there again; raise when it does not come."""
+    """Wait until a lost executor is replaced; raise when it is not."""
     try:
         await_slots(spark, ranks, seconds=seconds)
     except ResourceError as error:
         raise ResourceError(
             error.code,
-            f"{error.message} An executor was lost, and none has come in its place.",
-            "Resume with fewer ranks (numRanks, resume=True), or when it is back.",
+            f"{error.message} An executor was lost and was not replaced.",
+            "Resume with fewer ranks (numRanks, resume=True), or when the executor is back.",
         ) from error
 
 
 def _with_checkpoint(error: SparkMLDistError, store: CheckpointStore) -> SparkMLDistError:
-    """Say where the last good checkpoint is, when weights went bad after it."""
+    """Add the location of the last good checkpoint to the error of a loss that is not finite."""
     if error.code == "diverged" and (ids := store.ids()):
-        error = _said_otherwise(
+        error = _with_text(
             error,
             error.message,
-            f"{error.hint} The last good checkpoint, of step {ids[0].step:,}, stays in "
+            f"{error.hint} The last good checkpoint, of step {ids[0].step:,}, is kept in "
             f"{store.folder.child(str(ids[0])).location!r}.",
         )
     return error
 
 
-def _after_all(error: SparkMLDistError, restarts: int, store: CheckpointStore) -> SparkMLDistError:
-    hint = f"{error.hint} Run it again with resume to go on {_from(store)}.".strip()
+def _out_of_restarts(
+    error: SparkMLDistError, restarts: int, store: CheckpointStore
+) -> SparkMLDistError:
+    hint = f"{error.hint} Run it again with resume to continue {_from(store)}.".strip()
     if not restarts:
-        return _said_otherwise(error, error.message, hint)
+        return _with_text(error, error.message, hint)
     head, line, tail = error.message.partition("\n")
     times = "once" if restarts == 1 else f"{restarts} times"
-    return _said_otherwise(
-        error, f"{head} The gang had been launched anew {times} (maxRestarts).{line}{tail}", hint
+    return _with_text(
+        error, f"{head} The gang was launched again {times} (maxRestarts).{line}{tail}", hint
     )
 
 
-def _said_otherwise(error: SparkMLDistError, message: str, hint: str) -> SparkMLDistError:
+def _with_text(error: SparkMLDistError, message: str, hint: str) -> SparkMLDistError:
     again = type(error)(error.code, message, hint)
     for name in ("rank", "host", "log_tail"):
         if hasattr(error, name):

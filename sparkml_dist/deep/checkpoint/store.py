@@ -1,11 +1,11 @@
-"""Checkpoints at rest: a folder each, of arrays and the manifest that makes it one.
+"""Storage of checkpoints: a folder for each, with arrays and a manifest.
 
-The arrays are numpy's ``.npz``, written as a stream and hashed on the way; the manifest is sealed
-JSON and comes last, by renaming: a folder without one is no checkpoint, whatever is in it.
+The arrays are numpy's ``.npz``, written as a stream and hashed at the same time. The manifest is
+JSON with a checksum. It is written last, by renaming: a folder without a manifest is not a
+checkpoint.
 
-A checkpoint is named by the launch that wrote it and by its step. Of two checkpoints that of the
-later launch is the newer one, so that nothing written by ranks which are thought dead, but are not,
-is ever taken up.
+A checkpoint is named by the launch that wrote it and by its step. A checkpoint of a later launch is
+newer, so that files of ranks that wrongly count as dead are never resumed from.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.checksums import check_document, reading_fields, with_checksum
 from sparkml_dist.persistence.declared_sizes import check_npz
 from sparkml_dist.persistence.fields import checksum, mapping, natural
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.names import check_names
-from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
 __all__ = ["Checkpoint", "CheckpointId", "CheckpointStore"]
 
@@ -35,18 +35,19 @@ MANIFEST = "manifest.json"
 FORMAT = "sparkml_dist.checkpoint"
 PROTOCOL = 1
 REMEDY = (
-    "It was cut or altered: delete the checkpoint, or begin the training again (overwrite=True)."
+    "It was truncated or altered: delete the checkpoint, or start the training again "
+    "(overwrite=True)."
 )
 
 Arrays = Mapping[str, npt.NDArray[Any]]
 
-# Not more digits than a number of 63 bits has.
+# At most as many digits as a 63-bit number has.
 _NAME = re.compile(r"launch-([0-9]{1,18})-step-([0-9]{1,18})")
 
 
 @dataclass(frozen=True, order=True)
 class CheckpointId:
-    """Which launch wrote a checkpoint, and after how many steps of the whole training."""
+    """The launch that wrote a checkpoint, and the number of steps of the whole training."""
 
     launch: int
     step: int
@@ -56,24 +57,24 @@ class CheckpointId:
 
     @classmethod
     def parse(cls, name: str) -> CheckpointId | None:
-        """Return the id behind a folder's name; None for another folder."""
+        """Return the id in a folder's name; None for other folders."""
         found = _NAME.fullmatch(name)
         return cls(int(found[1]), int(found[2])) if found else None
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint whose manifest has been read and is whole.
+    """A checkpoint with a valid manifest.
 
     Attributes
     ----------
     id : CheckpointId
     folder : Folder
-        Where its files are.
+        Folder of its files.
     content : dict
-        What its writer said about it; JSON values.
+        Its writer's metadata; JSON values.
     files : dict
-        For every file its size in bytes and its SHA-256.
+        Size in bytes and SHA-256 checksum of every file.
     """
 
     id: CheckpointId
@@ -82,7 +83,7 @@ class Checkpoint:
     files: dict[str, dict[str, Any]]
 
     def verify(self, name: str) -> None:
-        """Raise unless a file is as it was written.
+        """Raise unless a file matches the manifest.
 
         Raises
         ------
@@ -95,7 +96,7 @@ class Checkpoint:
         if self.folder.size(name) != wanted.get("bytes"):
             raise self._damaged(f"{name} has {max(0, self.folder.size(name)):,} bytes")
         if self.folder.sha256(name) != wanted.get("sha256"):
-            raise self._damaged(f"the SHA-256 of {name} is another one")
+            raise self._damaged(f"the SHA-256 checksum of {name} differs")
 
     def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
         """Return the arrays of a file.
@@ -117,8 +118,8 @@ class Checkpoint:
             raise self._damaged(f"{name} cannot be read ({error})") from error
 
     @contextmanager
-    def taking_up(self) -> Iterator[None]:
-        """Report what the arrays lack, or have in another form, as damage.
+    def restoring(self) -> Iterator[None]:
+        """Report missing or unexpected arrays as damage.
 
         Raises
         ------
@@ -128,13 +129,13 @@ class Checkpoint:
         try:
             yield
         except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-            raise self._damaged(f"its arrays are not those of the model ({error})") from error
+            raise self._damaged(f"its arrays do not match the model ({error})") from error
 
     def _damaged(self, what: str) -> StorageError:
         return StorageError(
             "checkpoint_damaged",
             f"The checkpoint {self.folder.location!r} is damaged: {what}.",
-            "It was cut or altered; the one before it is used where there is one.",
+            "It was truncated or altered; the previous one is used if there is one.",
         )
 
 
@@ -144,14 +145,14 @@ class CheckpointStore:
     Parameters
     ----------
     folder : Folder
-        Where they are; need not exist.
+        Folder of the checkpoints; may be missing.
     """
 
     def __init__(self, folder: Folder) -> None:
         self.folder = folder
 
     def ids(self) -> list[CheckpointId]:
-        """Return the checkpoints that have a manifest, the newest first."""
+        """Return the ids of checkpoints with a manifest, the newest first."""
         heads = [n.removesuffix(f"/{MANIFEST}") for n in self._manifests()]
         return sorted((i for i in map(CheckpointId.parse, heads) if i), reverse=True)
 
@@ -162,41 +163,41 @@ class CheckpointStore:
         content: dict[str, Any],
         parts: Mapping[str, dict[str, Any]] | None = None,
     ) -> Checkpoint:
-        """Write a checkpoint; it exists when this returns, and not before.
+        """Write a checkpoint; it exists only when this returns.
 
         Parameters
         ----------
         checkpoint : CheckpointId
         files : mapping of str to mapping of str to ndarray
-            Arrays of numbers by key, by the name of their file.
+            File names to their arrays by key.
         content : dict
             JSON values.
         parts : mapping of str to dict, optional
-            What `write_part` returned for files that others have written.
+            Values of `write_part` for files that other ranks have written.
         """
         folder = self.folder.child(str(checkpoint))
         written = {name: _write_arrays(folder, name, arrays) for name, arrays in files.items()}
         written.update(parts or {})
         value = {"format": FORMAT, "protocol": PROTOCOL, "content": content, "files": written}
-        folder.write_json(MANIFEST, sealed(value))
+        folder.write_json(MANIFEST, with_checksum(value))
         return Checkpoint(checkpoint, folder, content, written)
 
     def write_part(self, checkpoint: CheckpointId, name: str, arrays: Arrays) -> dict[str, Any]:
-        """Write a file of a checkpoint that is not there yet; returns its size and SHA-256."""
+        """Write a file of a future checkpoint; return its size and SHA-256 checksum."""
         return _write_arrays(self.folder.child(str(checkpoint)), name, arrays)
 
     def read(self, checkpoint: CheckpointId) -> Checkpoint:
-        """Return a checkpoint; its files are not looked at.
+        """Return a checkpoint, without reading its files.
 
         Raises
         ------
         StorageError
-            When its manifest is damaged, or of a newer version.
+            Its manifest is damaged, or of a newer version.
         """
         folder = self.folder.child(str(checkpoint))
         where = folder.uri(MANIFEST)
         value = folder.read_json(MANIFEST)
-        check_sealed(value, FORMAT, PROTOCOL, where)
+        check_document(value, FORMAT, PROTOCOL, where)
         with reading_fields(where, REMEDY):
             content, files = mapping(value["content"], "content"), mapping(value["files"], "files")
             for name, file in files.items():
@@ -206,12 +207,12 @@ class CheckpointStore:
         return Checkpoint(checkpoint, folder, content, files)
 
     def last_launch(self) -> int:
-        """Return the number of the last launch that left anything here; 0 for none."""
+        """Return the number of the last launch that wrote here; 0 for none."""
         heads = {name.partition("/")[0] for name in self.folder.walk()}
         return max((i.launch for i in map(CheckpointId.parse, heads) if i), default=0)
 
     def prune(self, keep: int) -> None:
-        """Delete all but the newest `keep` checkpoints, and what was begun before the newest."""
+        """Delete all but the newest `keep` checkpoints, and unfinished ones older than these."""
         kept = self.ids()[:keep]
         heads = {name.partition("/")[0] for name in self.folder.walk()}
         for head in sorted(heads):
@@ -223,7 +224,7 @@ class CheckpointStore:
             self.folder.delete()
 
     def clear(self) -> None:
-        """Delete all of them."""
+        """Delete all checkpoints."""
         self.folder.delete()
 
     def _manifests(self) -> list[str]:
@@ -238,7 +239,7 @@ def _write_arrays(folder: Folder, name: str, arrays: Arrays) -> dict[str, Any]:
 
 
 class _Hashing:
-    """A stream that cannot seek, so that what passes is hashed as it will lie on the disk."""
+    """A stream without seek, so that the bytes can be hashed in the order of the file."""
 
     def __init__(self, stream: pa.NativeFile) -> None:
         self._stream = stream
@@ -255,5 +256,5 @@ class _Hashing:
         self._stream.flush()
 
     def read(self, size: int = -1) -> bytes:
-        # numpy takes an object that can be read from for a file.
-        raise OSError("This stream is written to only.")
+        # numpy accepts objects with a read method as files.
+        raise OSError("This stream is write-only.")

@@ -1,6 +1,6 @@
-"""Embedding tables that are too large for one rank: each rank holds some of the rows.
+"""Embedding tables that are too large for one rank: each rank holds a part of the rows.
 
-The names are imported when they are first used, since they bring TensorFlow in.
+The names are imported on first use, since they import TensorFlow.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from sparkml_dist.deep.embedding.plain import with_plain_embeddings
     from sparkml_dist.deep.embedding.saving import save_model
 
-_HOMES = {"ShardedEmbedding": "layer", "save_model": "saving", "with_plain_embeddings": "plain"}
+_MODULES = {"ShardedEmbedding": "layer", "save_model": "saving", "with_plain_embeddings": "plain"}
 
 __all__ = ["ShardedEmbedding", "save_model", "with_plain_embeddings"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,9 +1,9 @@
-"""Initial rows of a sharded table: functions of (seed, row), whoever holds the row.
+"""Initial rows of a sharded table, as functions of seed and row.
 
 Keras' initializers draw a whole table at once. Here element i of the table is number i of the
-SplitMix64 sequence of the seed (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
-generators"), so that every owner draws its own rows alone, in bounded memory, and the table does
-not depend on the number of owners.
+seed's SplitMix64 sequence (Steele, Lea, Flood 2014, "Fast splittable pseudorandom number
+generators"), so that every rank draws only its own rows, in bounded memory, and the table does not
+depend on the number of ranks.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 _MIX_2 = np.uint64(0x94D049BB133111EB)
 _PIECE_VALUES = 1 << 22
-# Standard deviation of a standard normal cut at 2, and the probability below -2.
-_CUT_STD = 0.87962566103423978
-_BELOW_CUT = 0.022750131948179195
+# Standard deviation of a standard normal truncated at 2, and the probability below -2.
+_TRUNCATED_STD = 0.87962566103423978
+_TAIL = 0.022750131948179195
 
 Array = npt.NDArray[Any]
 
@@ -34,20 +34,20 @@ Array = npt.NDArray[Any]
 def initial_rows(
     initializer: Any, shard: Shard, columns: int, seed: int
 ) -> npt.NDArray[np.float32]:
-    """Return the initial values of the rows that a shard holds.
+    """Return the initial values of a shard's rows.
 
     Parameters
     ----------
     initializer : keras.Initializer
-        ``RandomUniform``, ``RandomNormal``, ``TruncatedNormal``, ``VarianceScaling`` and its kin
+        ``RandomUniform``, ``RandomNormal``, ``TruncatedNormal``, ``VarianceScaling`` and subclasses
         (``GlorotUniform``, ``HeNormal``, …, with the fans of the whole table), ``Zeros``,
         ``Ones`` or ``Constant``.
     shard : Shard
-        Which rows.
+        The rows.
     columns : int
         Width of the table.
     seed : int
-        Decides all random values of the table.
+        Seed of all random values of the table.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def initial_rows(
 
 
 def _uniform(seed: int, index: Array) -> npt.NDArray[np.float64]:
-    """Return elements of a SplitMix64 sequence as numbers inside (0, 1)."""
+    """Return elements of a SplitMix64 sequence as numbers in (0, 1)."""
     with np.errstate(over="ignore"):
         z = np.uint64(seed % 2**64) * _MIX_1 + (index + np.uint64(1)) * _GOLDEN
         z = (z ^ (z >> np.uint64(30))) * _MIX_1
@@ -80,7 +80,7 @@ def _uniform(seed: int, index: Array) -> npt.NDArray[np.float64]:
 
 
 def _draw(initializer: Any, rows: int, columns: int) -> Callable[[Array], Array]:
-    """Return a function from uniform numbers to the initializer's distribution."""
+    """Return the function that maps uniform numbers to the initializer's distribution."""
     name, config = type(initializer).__name__, initializer.get_config()
     if name in ("Zeros", "Ones", "Constant"):
         value = {"Zeros": 0.0, "Ones": 1.0}.get(name, config.get("value"))
@@ -91,7 +91,7 @@ def _draw(initializer: Any, rows: int, columns: int) -> Callable[[Array], Array]
     if name == "RandomNormal":
         return _normal(config["mean"], config["stddev"])
     if name == "TruncatedNormal":
-        return _cut_normal(config["mean"], config["stddev"])
+        return _truncated_normal(config["mean"], config["stddev"])
     if hasattr(initializer, "scale") and hasattr(initializer, "distribution"):
         fan = {"fan_in": rows, "fan_out": columns}.get(initializer.mode, (rows + columns) / 2)
         variance = initializer.scale / max(1.0, fan)
@@ -100,12 +100,12 @@ def _draw(initializer: Any, rows: int, columns: int) -> Callable[[Array], Array]
             return _uniform_between(-limit, limit)
         if initializer.distribution == "untruncated_normal":
             return _normal(0.0, math.sqrt(variance))
-        return _cut_normal(0.0, math.sqrt(variance) / _CUT_STD)
+        return _truncated_normal(0.0, math.sqrt(variance) / _TRUNCATED_STD)
     raise ConfigurationError(
         "embedding_initializer",
-        f"ShardedEmbedding needs an initializer whose values can be drawn row by row. Got {name}.",
-        "Use 'uniform', 'random_normal', 'truncated_normal', 'glorot_uniform', 'he_normal' and "
-        "their kin, 'zeros', 'ones', or a Constant number.",
+        f"ShardedEmbedding needs an initializer that can draw row by row. Got {name}.",
+        "Use 'uniform', 'random_normal', 'truncated_normal', 'glorot_uniform', 'he_normal' or a "
+        "similar one, 'zeros', 'ones', or a Constant number.",
     )
 
 
@@ -119,6 +119,6 @@ def _normal(mean: float, std: float) -> Callable[[Array], Array]:
     return lambda u: mean + std * ndtri(u)
 
 
-def _cut_normal(mean: float, std: float) -> Callable[[Array], Array]:
+def _truncated_normal(mean: float, std: float) -> Callable[[Array], Array]:
     normal = _normal(mean, std)
-    return lambda u: normal(_BELOW_CUT + (1.0 - 2.0 * _BELOW_CUT) * u)
+    return lambda u: normal(_TAIL + (1.0 - 2.0 * _TAIL) * u)

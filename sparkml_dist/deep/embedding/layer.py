@@ -1,4 +1,4 @@
-"""The Keras layer of a table whose rows are shared out among the ranks."""
+"""A Keras embedding layer whose rows are distributed over the ranks."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from sparkml_dist.errors import ConfigurationError, StorageError
 
 __all__ = ["PLACEHOLDER", "ShardedEmbedding"]
 
-#: In a saved file, beside an empty table that is yet to be filled: the layer's number.
+#: Key in a saved file next to an empty table, with the layer's number, until the table is filled.
 PLACEHOLDER = "sharded_table"
 
-# Whole numbers beyond this are no longer told apart in single precision.
+# Single precision cannot distinguish larger integers.
 _EXACT_FLOAT32 = 1 << 24
 
 _numbers = itertools.count()
@@ -27,44 +27,44 @@ _numbers = itertools.count()
 
 @keras.saving.register_keras_serializable(package="sparkml_dist")
 class ShardedEmbedding(keras.layers.Layer):
-    """Turns ids into rows of a table that is shared out by rows among the ranks.
+    """Embeds ids with a table whose rows are distributed over the ranks.
 
-    Row ``i`` lies on rank ``i % ranks``, so that frequent small ids do not fall to one rank. A step
-    asks the owners for the distinct ids of a rank's batch, and sends their gradients back, both
-    by all-to-all; a row's gradients from all ranks meet at its owner, which alone holds the row's
-    state of the optimizer. All else in the network stays data-parallel. Outside a training of
-    several ranks the layer is a plain embedding with the whole table.
+    Row ``i`` is on rank ``i % ranks``, so that frequent small ids are spread over the ranks. In a
+    step, each rank requests the distinct ids of its batch from their owners and sends their
+    gradients back, both by all-to-all; the owner of a row adds its gradients from all ranks and
+    alone holds the optimizer's state for it. The rest of the network is data-parallel. Outside a
+    training with several ranks the layer is a plain embedding with the whole table.
 
     Parameters
     ----------
     input_dim : int
         Rows of the table: ids are 0 to ``input_dim - 1``.
     output_dim : int
-        Numbers in a row.
+        Width of a row.
     embeddings_initializer : str or keras.Initializer, default="uniform"
-        See `sparkml_dist.deep.embedding.initial`. The initial table is a function of the seed,
-        whatever the number of ranks.
+        See `sparkml_dist.deep.embedding.initial`. The initial table depends on the seed only, not
+        on the number of ranks.
     mask_zero : bool, default=False
-        Whether id 0 stands for padding.
+        Whether id 0 is padding.
     ranks_per_table : int, optional
-        Ranks that share one copy of the table, which must divide their number. By default all
-        ranks share one. With fewer, ``ranks // ranks_per_table`` groups hold a copy each, whose
-        gradients are averaged over the groups: rows travel within a group only.
+        Number of ranks that share one copy of the table; must divide the number of ranks. By
+        default all ranks share one copy. With fewer, ``ranks // ranks_per_table`` groups hold a
+        copy each, gradients are averaged over the groups, and rows are exchanged within a group.
     **kwargs
         Of `keras.layers.Layer`.
 
     Raises
     ------
     ConfigurationError
-        ``embedding_initializer``, ``invalid_param``, or ``ids_not_exact``: ids beyond
-        2^24 that come as float32.
+        ``embedding_initializer``, ``invalid_param``, or ``ids_not_exact`` for float32 ids beyond
+        2^24.
 
     Notes
     -----
-    An id outside the table stops the step with ``InvalidArgumentError``, which names the layer and
-    the ids. A model with such layers is saved by `sparkml_dist.deep.embedding.save_model`, on all
-    ranks at once; its file loads into one process like any other, as
-    ``keras.saving.load_model`` once this class is imported.
+    An id outside the table stops the step with ``InvalidArgumentError``, with the layer and the
+    ids. A model with such layers is saved by `sparkml_dist.deep.embedding.save_model`, on all ranks
+    at the same time; one process can load the file with ``keras.saving.load_model`` once this class
+    is imported.
 
     References
     ----------
@@ -108,7 +108,7 @@ class ShardedEmbedding(keras.layers.Layer):
         self.mask_zero = mask_zero
         self.supports_masking = mask_zero
         self.ranks_per_table = ranks_per_table
-        # Rows stay in full precision; what they give is cast.
+        # Rows stay in full precision; the output is cast.
         self.autocast = False
         self.place: Place | None = None
         self._key = ""
@@ -116,7 +116,7 @@ class ShardedEmbedding(keras.layers.Layer):
         self.built: bool = False
 
     def build(self, input_shape: Any = None) -> None:
-        """Make the rows that this rank holds."""
+        """Create this rank's rows."""
         if self.built:
             return
         self.place = place_in_table(self.ranks_per_table, self.name)
@@ -134,12 +134,12 @@ class ShardedEmbedding(keras.layers.Layer):
         )
         if self.place is not None:
             mark(self.embeddings, shard)
-            # Ranks build the same tables in the same order, whatever names Keras gives.
+            # Ranks build the same tables in the same order; Keras' names may differ.
             self._key = f"sharded_embedding{next(_numbers)}"
         self.built = True
 
     def call(self, inputs: Any) -> Any:
-        """Return rows of shape ``(*inputs.shape, output_dim)`` for ids."""
+        """Return the rows of ids, of shape ``(*inputs.shape, output_dim)``."""
         ids = self._checked(inputs)
         flat = tf.reshape(ids, [-1])
         if self.place is None:
@@ -150,15 +150,15 @@ class ShardedEmbedding(keras.layers.Layer):
         return tf.cast(tf.ensure_shape(rows, (*ids.shape, self.output_dim)), self.compute_dtype)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
-        """Return where ids are no padding."""
+        """Return the mask of ids that are not padding."""
         return keras.ops.not_equal(inputs, 0) if self.mask_zero else None
 
     def compute_output_shape(self, input_shape: Any) -> tuple[int | None, ...]:
-        """Return the shape of the rows for ids of a shape."""
+        """Return the output shape for ids of a shape."""
         return (*input_shape, self.output_dim)
 
     def compute_output_spec(self, inputs: Any, *_: Any, **__: Any) -> Any:
-        """Return what `call` returns, without calling it: no rank is asked for rows."""
+        """Return the output's shape and type without a call, which would communicate."""
         self._check_exact(inputs.dtype)
         return keras.KerasTensor(self.compute_output_shape(inputs.shape), self.compute_dtype)
 
@@ -174,12 +174,12 @@ class ShardedEmbedding(keras.layers.Layer):
         }
 
     def save_own_variables(self, store: Any) -> None:
-        """Write the table; where it is shared out, an empty one for `save_model` to fill.
+        """Write the table, or an empty one for `save_model` to fill if it is distributed.
 
         Raises
         ------
         StorageError
-            ``sharded_table`` when a rank saves its part by itself.
+            ``sharded_table`` when a rank saves its part alone.
         """
         if not self.built:
             return
@@ -189,22 +189,22 @@ class ShardedEmbedding(keras.layers.Layer):
         if self.placeholder is None:
             raise StorageError(
                 "sharded_table",
-                f"The table of the layer {self.name!r} is shared out among "
-                f"{self.place.owners} ranks, of which this one has a part only.",
+                f"The table of the layer {self.name!r} is distributed over "
+                f"{self.place.owners} ranks, and this rank has only a part.",
                 "Save with sparkml_dist.deep.embedding.save_model on all ranks.",
             )
         store["0"] = np.zeros((0, self.output_dim), self.embeddings.dtype)
         store[PLACEHOLDER] = np.int64(self.placeholder)
 
     def load_own_variables(self, store: Any) -> None:
-        """Take the table, or this rank's rows of it, from a saved file."""
+        """Load the table, or this rank's rows of it, from a saved file."""
         if not self.built:
             return
         table = store["0"]
         if table.shape != (self.input_dim, self.output_dim):
             raise ValueError(
                 f"The layer {self.name!r} has a table of {self.input_dim} x {self.output_dim}; "
-                f"the file holds one of {' x '.join(map(str, table.shape))}."
+                f"the file has one of {' x '.join(map(str, table.shape))}."
             )
         if self.place is not None:
             table = table[self.place.index :: self.place.owners]
@@ -214,10 +214,10 @@ class ShardedEmbedding(keras.layers.Layer):
         self._check_exact(keras.backend.standardize_dtype(inputs.dtype))
         ids = tf.cast(inputs, tf.int64)
         outside = tf.boolean_mask(ids, (ids < 0) | (ids >= self.input_dim))
-        told = f"The layer {self.name} takes ids from 0 to {self.input_dim - 1}. Got: "
-        # As one text, without quotes: eager and graph execution show values and quotes differently.
+        text = f"The layer {self.name} takes ids from 0 to {self.input_dim - 1}. Got: "
+        # One text without quotes: eager and graph execution print values and quotes differently.
         check = tf.debugging.Assert(
-            tf.equal(tf.size(outside), 0), [tf.strings.format(told + "{}", [outside])]
+            tf.equal(tf.size(outside), 0), [tf.strings.format(text + "{}", [outside])]
         )
         with tf.control_dependencies([check] if check is not None else []):
             return tf.identity(ids)
@@ -226,8 +226,8 @@ class ShardedEmbedding(keras.layers.Layer):
         if "float" in dtype and self.input_dim > _EXACT_FLOAT32 and dtype != "float64":
             raise ConfigurationError(
                 "ids_not_exact",
-                f"The layer {self.name!r} has {self.input_dim} rows, but ids come as {dtype}, "
-                f"which holds whole numbers up to {_EXACT_FLOAT32} only.",
+                f"The layer {self.name!r} has {self.input_dim} rows, but ids are {dtype}, "
+                f"which represents integers only up to {_EXACT_FLOAT32}.",
                 "Feed the ids as integers, or hash them into fewer rows.",
             )
 
@@ -237,5 +237,5 @@ class ShardedEmbedding(keras.layers.Layer):
         hvd = horovod()
         if hvd is None:
             return own
-        # Ranks draw their seeds differently; rank 0's decides.
+        # Ranks may draw different seeds: use rank 0's.
         return int(hvd.broadcast(tf.constant(own, tf.int64), root_rank=0).numpy())

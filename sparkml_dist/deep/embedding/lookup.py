@@ -1,4 +1,4 @@
-"""The exchange of rows and gradients between the ranks that share a table."""
+"""Exchanges rows and gradients between the ranks that share a table."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from sparkml_dist.deep.embedding.place import Place, horovod
 
 __all__ = ["sharded_lookup"]
 
-# How often each table was asked in each graph so far.
+# Number of lookups of each table in each graph so far.
 _calls: WeakKeyDictionary[Any, Counter[str]] = WeakKeyDictionary()
 
 
 def sharded_lookup(table: Any, ids: Any, place: Place, name: str) -> Any:
-    """Return rows of a table of which this rank holds every ``owners``-th.
+    """Return rows of a table that is distributed over ranks.
 
-    Three all-to-alls, whatever the ids, also when there are none: ids to their owners, rows back,
-    and, in the backward pass, gradients to the owners.
+    Three all-to-alls, for any ids, also for none: ids to their owners, rows back, and, in the
+    backward pass, gradients to the owners.
 
     Parameters
     ----------
     table : tensor or variable of shape (own rows, columns)
         Row ``i`` of the whole table is row ``i // owners`` of owner ``i % owners``.
     ids : tensor of int64, shape (n,)
-        Inside the whole table.
+        Valid row numbers of the whole table.
     place : Place
-        This rank among the owners.
+        This rank's place among the owners.
     name : str
-        Tells the table from others, alike on all ranks.
+        Name of the table, the same on all ranks.
 
     Returns
     -------
     tensor of shape (n, columns)
-        Its gradient for `table` is the mean over all ranks: each row's gradients summed over
-        ranks, divided by their number.
+        Its gradient for `table` is the mean over all ranks: the sum of each row's gradients,
+        divided by the number of ranks.
     """
     owners = place.owners
     name = _call_name(name)
-    # An id travels once for all its places in the batch.
+    # Each distinct id is sent once.
     distinct, places = tf.unique(ids)
     owner = tf.cast(distinct % owners, tf.int32)
     order = tf.argsort(owner, stable=True)
@@ -56,11 +56,11 @@ def sharded_lookup(table: Any, ids: Any, place: Place, name: str) -> Any:
 def _call_name(name: str) -> str:
     """Return a name for a call of a layer, the same on all ranks.
 
-    Ranks find each other's part of an exchange by its name. Those that TensorFlow gives depend on
-    what else was built in a process, so that they would wait for each other for ever.
+    Horovod matches the parts of a collective operation by name. TensorFlow's own names depend on
+    what else a process has built, so that ranks would wait for each other forever.
     """
     graph = None if tf.executing_eagerly() else tf.compat.v1.get_default_graph()
-    if graph is None:  # one call after the other
+    if graph is None:  # eager calls follow one another
         return name
     while isinstance(getattr(graph, "outer_graph", None), type(graph)):
         graph = graph.outer_graph
@@ -70,15 +70,15 @@ def _call_name(name: str) -> str:
 
 
 def _returned(rows: Any, asked: Any, counts: Any, place: Place, name: str) -> Any:
-    """Send the rows that others asked for, and return those asked for here."""
+    """Send the rows that others requested, and return the rows requested here."""
 
     @tf.custom_gradient
     def exchange(rows: Any) -> Any:
         found, _ = _alltoall(rows, asked, place, f"{name}_rows")
 
         def gradient(upstream: Any) -> Any:
-            # Made dense, the gradients of an id's places in the batch are added up before they
-            # travel.
+            # Converting to a dense tensor adds up the gradients of an id's occurrences in the
+            # batch before they are sent.
             dense = tf.convert_to_tensor(upstream)
             own, _ = _alltoall(dense, counts, place, f"{name}_gradients")
             return own / tf.cast(place.ranks, own.dtype)
@@ -89,7 +89,7 @@ def _returned(rows: Any, asked: Any, counts: Any, place: Place, name: str) -> An
 
 
 def _averaged_over_copies(table: Any, place: Place, name: str) -> Any:
-    """Return the table; its gradient is added up over the copies that groups of ranks hold."""
+    """Return the table; its gradient is summed over the copies of the groups."""
     if place.peers is None:
         return table
     hvd = horovod()

@@ -1,9 +1,9 @@
-"""Marks the variables of which each rank holds other rows; imports no TensorFlow.
+"""Marks variables of which each rank holds other rows; imports no TensorFlow.
 
-What couples ranks must leave marked variables alone: they are not broadcast, not compared, and
-their gradients are not reduced. The gradient of a marked variable is, as it leaves the tape, the
-mean over all ranks already (the sum that an owner got from all ranks, divided by their number), so
-that it takes the same factor as the reduced gradients of the others.
+Marked variables are excluded when ranks are coupled: they are not broadcast, not compared, and
+their gradients are not reduced. The gradient of a marked variable is already the mean over all
+ranks when it leaves the tape (the owner's sum over all ranks, divided by their number), so that it
+takes the same factor as the reduced gradients of other variables.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ _ATTRIBUTE = "_sparkml_dist_shard"
 
 @dataclass(frozen=True)
 class Shard:
-    """The rows that one owner of a table holds: ``index``, ``index + owners``, and so on.
+    """The rows of one owner of a table: ``index``, ``index + owners``, and so on.
 
     Attributes
     ----------
     rows : int
-        Rows of the whole table.
+        Number of rows of the whole table.
     index : int
         Number of this owner among the table's owners.
     owners : int
-        How many share the table.
+        Number of the table's owners.
     replica : int
-        Which copy of the table it belongs to, where groups of ranks have a copy each.
+        The copy of the table, when groups of ranks have a copy each.
     """
 
     rows: int
@@ -55,42 +55,42 @@ class Shard:
 
 
 def mark(variable: Any, shard: Shard) -> None:
-    """Note on a variable which rows of a table it holds."""
+    """Mark a variable with the rows of a table that it holds."""
     setattr(variable, _ATTRIBUTE, shard)
 
 
 def mark_slots(optimizer: Any, variables: Sequence[Any]) -> None:
-    """Mark those of a built optimizer's own variables that belong to a marked variable.
+    """Mark a built optimizer's own variables that belong to a marked variable.
 
     Parameters
     ----------
     optimizer : keras.Optimizer
         Built on `variables`.
     variables : sequence of keras.Variable
-        What it trains.
+        The variables that it trains.
     """
     marked = [v for v in variables if shard_of(v) is not None]
     for slot in optimizer.variables:
         for variable in marked:
-            # Keras names a slot after the variable that it belongs to, and after nothing else.
+            # Keras names a slot after its variable.
             prefix = variable.path.replace("/", "_") + "_"
             if slot.path.split("/")[-1].startswith(prefix) and slot.shape == variable.shape:
                 mark(slot, shard_of(variable))  # type: ignore[arg-type]
 
 
 def shard_of(variable: Any) -> Shard | None:
-    """Return which rows of a table a variable holds; None where it is whole."""
+    """Return the rows of a table that a variable holds; None for an unmarked variable."""
     found: Shard | None = getattr(variable, _ATTRIBUTE, None)
     return found
 
 
 def sharded_over_ranks(variable: Any) -> bool:
-    """Tell whether other ranks hold other rows of what a variable is a part of."""
+    """Tell whether other ranks hold other rows of a variable's table."""
     return shard_of(variable) is not None
 
 
 def count_parameters(model: Any) -> int:
-    """Return how many numbers a model's weights are, those on other ranks among them."""
+    """Return the number of a model's parameters, including those on other ranks."""
     total = 0
     for variable in model.weights:
         shard = shard_of(variable)

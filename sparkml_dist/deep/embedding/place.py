@@ -1,4 +1,4 @@
-"""Which part of a table this process holds, and with whom it shares the table."""
+"""Finds this rank's part of a table, and the ranks that share the table."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ _sets: dict[tuple[int, ...], Any] = {}
 
 @dataclass(frozen=True)
 class Place:
-    """A rank among the owners of a table.
+    """A rank's place among the owners of a table.
 
     Attributes
     ----------
     index, owners : int
-        Number of this rank among the owners, and how many they are.
+        Number of this rank among the owners, and number of owners.
     replica : int
-        Which copy of the table, where several groups of ranks have one each.
+        The copy of the table, when groups of ranks have one each.
     ranks : int
-        Ranks of the whole training.
+        Number of ranks in the training.
     group : ProcessSet or None
         The owners of this copy; None for all ranks.
     peers : ProcessSet or None
-        The ranks that hold the same rows of the other copies; None where there is one copy.
+        The ranks with the same rows of the other copies; None for a single copy.
     """
 
     index: int
@@ -41,31 +41,31 @@ class Place:
 
 
 def horovod() -> Any:
-    """Return ``horovod.tensorflow`` where this process is one of several ranks, else None.
+    """Return ``horovod.tensorflow`` if this process is one of several ranks, else None.
 
-    A process that has not imported Horovod is no rank: it is not imported here.
+    A process that has not imported Horovod is not a rank; Horovod is not imported here.
     """
     hvd = sys.modules.get("horovod.tensorflow")
     return hvd if hvd is not None and hvd.is_initialized() and hvd.size() > 1 else None
 
 
 def place_in_table(ranks_per_table: int | None, name: str) -> Place | None:
-    """Return this rank's place; None where one process holds the whole table.
+    """Return this rank's place; None when one process holds the whole table.
 
-    All ranks must call this alike: groups are agreed upon among all of them.
+    All ranks must call this with the same arguments, because process groups are created on all.
 
     Parameters
     ----------
     ranks_per_table : int, optional
-        Ranks that share one copy; all by default.
+        Number of ranks that share one copy; all by default.
     name : str
-        Of the layer, for the error.
+        Name of the layer, for errors.
 
     Raises
     ------
     ConfigurationError
-        ``invalid_param`` unless it divides the number of ranks; ``no_process_sets``
-        where Horovod may not found groups of ranks.
+        ``invalid_param`` unless it divides the number of ranks; ``no_process_sets`` when Horovod
+        may not create process sets.
     """
     hvd = horovod()
     if hvd is None:
@@ -83,20 +83,20 @@ def place_in_table(ranks_per_table: int | None, name: str) -> Place | None:
     if os.environ.get("HOROVOD_DYNAMIC_PROCESS_SETS") not in ("1", "true"):
         raise ConfigurationError(
             "no_process_sets",
-            f"The layer {name!r} wants a table for each {owners} ranks, for which Horovod has to "
-            "found groups of ranks while it runs.",
+            f"The layer {name!r} needs a table for each {owners} ranks, but Horovod may not create "
+            "process sets dynamically.",
             "Submit with --conf spark.executorEnv.HOROVOD_DYNAMIC_PROCESS_SETS=1.",
         )
     replica, index = divmod(rank, owners)
     groups = [range(r * owners, (r + 1) * owners) for r in range(ranks // owners)]
     peers = [range(i, ranks, owners) for i in range(owners)]
-    # Every rank takes part in founding every set, in the same order.
+    # Every rank takes part in creating every set, in the same order.
     founded = [_process_set(hvd, tuple(members)) for members in (*groups, *peers)]
     return Place(index, owners, replica, ranks, founded[replica], founded[len(groups) + index])
 
 
 def _process_set(hvd: Any, members: tuple[int, ...]) -> Any:
-    # Horovod has each set once, that of all ranks from the beginning; one rank needs none.
+    # Each set can be added once, the global one exists already, and a single rank needs none.
     if len(members) == 1:
         return None
     if len(members) == hvd.size():

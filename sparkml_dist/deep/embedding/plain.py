@@ -1,4 +1,4 @@
-"""Puts Keras' own embedding in the place of tables that may be shared out."""
+"""Replaces sharded embeddings by Keras' own."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ __all__ = ["with_plain_embeddings"]
 
 
 def with_plain_embeddings(model: Any) -> Any:
-    """Return a model that predicts the same and needs nothing of this package.
+    """Return a model with equal predictions that does not need this package.
 
     Parameters
     ----------
     model : keras.Model
-        Loaded in one process. Where it has no `ShardedEmbedding` it is returned as it is.
+        Loaded in one process. Without a `ShardedEmbedding` it is returned unchanged.
 
     Returns
     -------
@@ -31,12 +31,12 @@ def with_plain_embeddings(model: Any) -> Any:
     """
     if not any(isinstance(layer, ShardedEmbedding) for layer in model._flatten_layers()):
         return model
-    # Keras makes a Functional of keras.Model(inputs, outputs), but has no public name for it.
+    # keras.Model(inputs, outputs) is a Functional, which has no public name.
     if type(model).__name__ not in ("Functional", "Sequential"):
         raise ConfigurationError(
             "not_functional",
-            f"The layers of {type(model).__name__}, a model class of its own, cannot be replaced.",
-            "Write the network with keras.Sequential or keras.Model(inputs, outputs).",
+            f"The layers of {type(model).__name__}, a subclass of keras.Model, cannot be replaced.",
+            "Define the network with keras.Sequential or keras.Model(inputs, outputs).",
         )
     plain = keras.models.clone_model(model, clone_function=_plain, recursive=True)
     plain.set_weights(model.get_weights())

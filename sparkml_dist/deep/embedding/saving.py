@@ -1,4 +1,4 @@
-"""Saves models whose tables are shared out among ranks, with one piece of a table at a time."""
+"""Saves models with tables distributed over ranks, one piece of a table at a time."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ _WEIGHTS = "model.weights.h5"
 def gathered_rows(
     variable: Any, piece_bytes: int = _PIECE_BYTES
 ) -> Iterator[tuple[int, npt.NDArray[Any] | None]]:
-    """Yield a table that is shared out among ranks, in pieces, in the order of its rows.
+    """Yield a table that is distributed over ranks in pieces, in the order of its rows.
 
-    Every rank must draw all pieces, at the same time.
+    All ranks must iterate over all pieces at the same time.
 
     Parameters
     ----------
     variable : keras.Variable
-        Marked: this rank's rows of the table, or of the optimizer's state for them.
+        A marked variable: this rank's rows of the table, or the optimizer's state for them.
     piece_bytes : int
-        About how large a piece is; rank 0 holds two at a time.
+        Approximate size of a piece; rank 0 holds two at a time.
 
     Yields
     ------
     start : int
         Number of the piece's first row.
     rows : ndarray of shape (n, columns), or None
-        On rank 0; None on all others.
+        The rows on rank 0; None on other ranks.
     """
     shard = shard_of(variable)
     if shard is None:
-        raise ValueError(f"{variable.path} is not shared out among ranks.")
+        raise ValueError(f"{variable.path} is not distributed over ranks.")
     hvd = horovod()
     columns = int(np.prod(variable.shape[1:], dtype=int))
     piece = max(1, piece_bytes // max(1, columns * tf.as_dtype(variable.dtype).size))
@@ -77,17 +77,17 @@ def _rows_before(shard: Shard, row: int) -> int:
 def save_model(model: Any, path: str) -> None:
     """Write a model to a ``.keras`` file on rank 0; every rank must call this at the same time.
 
-    A table that is shared out travels to rank 0 in pieces and from there to the file, so that
-    rank 0 never holds the whole of it; it needs as much disk again beside the file. So do the
-    optimizer's variables for its rows. The file is what one process with the whole tables would
-    have written.
+    A distributed table is sent to rank 0 in pieces and written to the file, so that rank 0 never
+    holds all of it; it needs the same disk space again beside the file. The optimizer's variables
+    for its rows are treated in the same way. The file equals that of one process with the whole
+    tables.
 
     Parameters
     ----------
     model : keras.Model
-        Built. Without a table that is shared out, this is ``model.save(path)`` on rank 0.
+        Built. Without a distributed table, this is ``model.save(path)`` on rank 0.
     path : str
-        A local file, used on rank 0 only; ends with ``.keras``.
+        A local file on rank 0; ends with ``.keras``.
     """
     tables = [
         layer
@@ -116,7 +116,7 @@ def save_model(model: Any, path: str) -> None:
             for (group_name, key), variable in slots.items():
                 _fill(file[group_name], key, variable)
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
-            # Files only: Keras leaves out a folder of assets that is empty.
+            # Files only: Keras omits an empty folder of assets.
             for file in sorted(f for f in Path(folder).rglob("*") if f.is_file()):
                 archive.write(file, file.relative_to(folder))
 
@@ -130,13 +130,13 @@ def _slots(model: Any) -> dict[tuple[str, str], Any]:
         for i, variable in enumerate(optimizer.variables):
             if shard_of(variable) is not None:
                 found[f"{path}/vars", str(i)] = variable
-        # An optimizer that scales the loss holds the one that updates.
+        # A loss-scaling optimizer wraps the one that updates.
         optimizer, path = getattr(optimizer, "inner_optimizer", None), f"{path}/inner_optimizer"
     return found
 
 
 def _save_frame(model: Any, tables: list[Any], folder: str) -> None:
-    """Save all but the tables, each of which leaves a placeholder."""
+    """Save everything but the tables, with a placeholder for each table."""
     for number, layer in enumerate(tables):
         layer.placeholder = number
     try:

@@ -1,1 +1,1 @@
-"""From shards to the batches of a rank."""
+"""The input pipeline: from shards to a rank's batches."""

@@ -1,4 +1,4 @@
-"""Whole batches of one size from rows in memory: gathered, shaped, weighted and filled up."""
+"""Makes batches of a fixed size from rows in memory."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ _ALIGNMENT = 64
 
 @dataclass(frozen=True)
 class Batch:
-    """What a rank trains on in one step.
+    """The input of a rank in one step.
 
     Attributes
     ----------
     x : ndarray of shape (batch_size, *input_shape), or dict of str to such arrays
-        Features as the network takes them: one input, or several by name. Rows past `rows` repeat
-        others, so that they disturb no batch statistics.
+        Features in the network's form: one input, or several by name. Rows after the first `rows`
+        repeat others, so that they do not disturb batch statistics.
     y : ndarray, shape (batch_size,)
         Class codes (int32) or targets.
     weight : ndarray of float32, shape (batch_size,)
-        Row weights; 0 past `rows`.
+        Row weights; 0 after the first `rows`.
     rows : int
-        Rows that count; they come first.
+        Number of actual rows; they come first.
     """
 
     x: NetworkInput
@@ -43,7 +43,7 @@ class Batch:
 
 
 class BatchMaker:
-    """Puts the rows of lanes together into batches; rows are copied once where inputs allow.
+    """Assembles the rows of lanes into batches; copies each row once if the inputs allow it.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class BatchMaker:
     size : int
         Rows of a batch.
     label_dtype : dtype, default=int32
-        Of the labels, for a batch where none are at hand.
+        Type of the labels, for a batch without rows.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class BatchMaker:
         self._width = n_features
         self._size = size
         self._label_dtype = label_dtype
-        # Whether the network takes rows as they are.
+        # Whether the network takes whole rows without a conversion.
         self._direct = inputs.is_plain and len(inputs.parts[0].columns) == n_features
         self._scratch = None if self._direct else np.empty((size, n_features), np.float32)
         self._spare: tuple[npt.NDArray[Any], npt.NDArray[Any]] | None = None
@@ -77,10 +77,10 @@ class BatchMaker:
         Parameters
         ----------
         lanes : iterable of LaneRows
-            Each gives the rows of a step.
+            Each provides its rows of the step.
         last : bool, default=False
             Whether this is the last step of the epoch, which may have fewer rows, or none: rows of
-            the batch before stand in for them.
+            the previous batch replace the missing ones.
         """
         x = self._scratch
         if x is None:

@@ -1,4 +1,4 @@
-"""Finds the features that a user names: columns of the table, single features, or globs."""
+"""Finds features by name: columns of the table, single features, or globs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["find_columns"]
 
 
 def find_columns(schema: FeatureSchema, role: str, names: Sequence[str]) -> tuple[int, ...]:
-    """Return the positions of the features that the names select, each once, in their order.
+    """Return the positions of the features that the names select, each once, in that order.
 
     Parameters
     ----------
@@ -20,8 +20,8 @@ def find_columns(schema: FeatureSchema, role: str, names: Sequence[str]) -> tupl
     role : str
         Name of the input, for messages.
     names : sequence of str
-        A column of the table stands for all of its features; else a feature's own name (such as
-        ``pixels[3]``); else a glob over columns.
+        A column of the table means all of its features; otherwise the name of a feature (such as
+        ``pixels[3]``); otherwise a glob over columns.
 
     Returns
     -------

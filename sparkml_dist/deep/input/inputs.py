@@ -1,4 +1,4 @@
-"""How the features of a row become the inputs of a network: one or several, of any shape."""
+"""Converts the features of rows to the inputs of a network: one or several, of any shape."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
 __all__ = ["DTYPES", "InputPart", "InputSpec", "NetworkInput"]
 
-#: What a network is given: one array, or one for each input's name.
+#: Input of a network: one array, or arrays by input name.
 NetworkInput: TypeAlias = "npt.NDArray[Any] | dict[str, npt.NDArray[Any]]"
 
 
@@ -47,7 +47,7 @@ class InputSpec:
         Raises
         ------
         ConfigurationError
-            ``input_shape_differs`` when `shape` does not hold so many values.
+            ``input_shape_differs`` when `shape` has another number of values.
         """
         found = (n_features,) if shape is None else _checked_shape(shape, n_features, "input_shape")
         return cls((InputPart("", tuple(range(n_features)), found),))
@@ -59,7 +59,7 @@ class InputSpec:
         inputs: Mapping[str, Any] | None = None,
         shape: Sequence[int] | None = None,
     ) -> InputSpec:
-        """Return the spec that a user describes.
+        """Return the spec for a user's description.
 
         Parameters
         ----------
@@ -68,9 +68,9 @@ class InputSpec:
         inputs : mapping of str to (str, sequence of str or mapping), optional
             For each input of the model its columns (names or globs), or a mapping with the keys
             ``columns``, ``shape`` (``[number of features]`` by default) and ``dtype``: one of
-            `DTYPES`, ``"int32"`` by default for categories and ``"float32"`` for all else.
+            `DTYPES`, by default ``"int32"`` for categories and ``"float32"`` otherwise.
         shape : sequence of int, optional
-            Shape of the only input, where `inputs` is not given.
+            Shape of the single input, when `inputs` is not given.
 
         Returns
         -------
@@ -113,7 +113,7 @@ class InputSpec:
 
     @cached_property
     def is_plain(self) -> bool:
-        """Whether the only input is the whole row as it stands in memory, but for its shape."""
+        """Whether the only input is the whole row in memory, apart from its shape."""
         part = self.parts[0]
         return (
             self.is_single
@@ -138,11 +138,11 @@ class InputSpec:
 
     @property
     def row_bytes(self) -> int:
-        """Bytes of a row as the network takes it."""
+        """Bytes of a row in the network's form."""
         return sum(len(p.columns) * np.dtype(p.dtype).itemsize for p in self.parts)
 
     def take(self, X: npt.NDArray[Any]) -> NetworkInput:
-        """Return what the network takes for rows of features.
+        """Return the network's input for rows of features.
 
         Parameters
         ----------
@@ -157,7 +157,7 @@ class InputSpec:
         return {part.name: part.take(X) for part in self.parts}
 
     def zeros(self, rows: int) -> NetworkInput:
-        """Return rows of zeros as the network takes them."""
+        """Return rows of zeros in the network's form."""
         width = 1 + max(max(part.columns) for part in self.parts)
         return self.take(np.zeros((rows, width), np.float32))
 
@@ -171,7 +171,7 @@ class InputSpec:
         Returns
         -------
         tuple of two ndarrays of shape (features of the input,)
-            Or, for several inputs, a dict of them by name, without inputs of whole numbers.
+            Or, for several inputs, a dict of these by name, without integer inputs.
         """
         found = {p.name: (mean[p.selection], std[p.selection]) for p in self.parts}
         if self.is_single:
@@ -179,7 +179,7 @@ class InputSpec:
         return {p.name: found[p.name] for p in self.parts if not p.is_whole}
 
     def check(self, manifest: Manifest) -> None:
-        """Refuse inputs of whole numbers whose features have missing values.
+        """Raise for integer inputs whose features have missing values.
 
         Raises
         ------
@@ -196,8 +196,8 @@ class InputSpec:
                     raise DataError(
                         "input_missing",
                         f"The feature {manifest.schema.feature_names[column]!r} has missing "
-                        f"values, but the input {part.name!r} takes whole numbers.",
-                        "Fill them, or name the column as categorical.",
+                        f"values, but the input {part.name!r} takes integers.",
+                        "Fill them, or list the column as categorical.",
                     )
 
     def to_dict(self) -> dict[str, Any]:
@@ -206,7 +206,7 @@ class InputSpec:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> InputSpec:
-        """Return the spec that JSON holds."""
+        """Return the spec of JSON values."""
         return cls(tuple(_read_part(dict(part)) for part in value["parts"]))
 
 
@@ -237,7 +237,7 @@ def _part(schema: FeatureSchema, name: str, given: Any) -> InputPart:
     ):
         raise ConfigurationError(
             "invalid_param",
-            f"The input {name!r} must name one or more columns. Got {wanted!r}.",
+            f"The input {name!r} must have one or more columns. Got {wanted!r}.",
         )
     columns = find_columns(schema, name, names)
     counts = schema.category_counts(columns)
@@ -263,7 +263,7 @@ def _checked_shape(shape: Sequence[int], values: int, who: str) -> tuple[int, ..
     if math.prod(found) != values or any(s < 1 for s in found):
         raise ConfigurationError(
             "input_shape_differs",
-            f"{who} must hold the {values} features of a row. Got "
+            f"{who} must hold all {values} features of a row. Got "
             f"{'×'.join(map(str, found)) or '()'}"
             + (f" = {math.prod(found)} values." if found else "."),
         )

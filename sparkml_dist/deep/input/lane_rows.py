@@ -1,4 +1,4 @@
-"""Where a lane is in an epoch: the rows in hand, and how many are to come."""
+"""The position of a lane in an epoch: its current rows, and the number of remaining ones."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from sparkml_dist.deep.input.read_ahead import ReadAhead
 
 __all__ = ["LaneRows"]
 
-# Sparse rows are made dense so many bytes at a time: for the few of a single step it would take
-# longer to call than to do.
+# Sparse rows are converted to dense ones in blocks of this size: for the few rows of one step, the
+# overhead of the call would dominate.
 _DENSE_BYTES = 1 << 20
 
 
 class LaneRows:
-    """The rows of one lane, in order, a step at a time.
+    """The rows of one lane, in order, for one step at a time.
 
     Parameters
     ----------
     reader : ReadAhead
-        Shared by the lanes of a rank, which must be asked in the order of `by_need`.
+        Shared by the lanes of a rank, which must read in the order of `by_need`.
     plan : EpochPlan
     lane : int
     step : int
@@ -47,7 +47,7 @@ class LaneRows:
         weight: npt.NDArray[np.float32],
         at: int,
     ) -> int:
-        """Write the rows of the next step to a batch from row `at` on; return where they end.
+        """Write the rows of the next step to a batch, starting at row `at`; return their end.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Mean and spread of every feature and of the target, from a sample: a fair one, as shards are."""
+"""Mean and standard deviation of features and target, from a random sample of the rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from sparkml_dist.dataset.block import Block
 __all__ = ["SAMPLE_ROWS", "Moments", "sample_moments"]
 
 SAMPLE_ROWS = 65_536
-# Float64 sums of a constant are off by less, and float32 tells no two values that are nearer.
+# Rounding errors of float64 sums of a constant are smaller, and so are differences within float32.
 _ROUNDING = 1e-9
 _SMALLEST = float(np.finfo(np.float32).tiny)
 
@@ -23,12 +23,12 @@ Gather = Callable[[npt.NDArray[np.float64]], Sequence[npt.NDArray[np.float64]]]
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over rows, from which mean and standard deviation follow; missing values left out.
+    """Sums over rows that give mean and standard deviation, without missing values.
 
     Attributes
     ----------
     sums : ndarray of shape (3, d)
-        For each column the number of known values, their mean, and the sum of the squares about it.
+        For each column the number of known values, their mean, and the sum of squared deviations.
     """
 
     sums: npt.NDArray[np.float64]
@@ -42,8 +42,8 @@ class Moments:
     def of(cls, X: Any) -> Moments:
         """Return the moments of a dense or CSR matrix, shape (n, d).
 
-        In float64, about a first guess of the mean, so that neither small units nor a large mean
-        cost digits.
+        In float64, around an estimate of the mean, so that neither small units nor a large mean
+        lose digits.
         """
         if not isinstance(X, np.ndarray):
             return cls._of_sparse(X)
@@ -61,7 +61,7 @@ class Moments:
 
     @classmethod
     def _of_sparse(cls, X: Any) -> Moments:
-        """Return the moments of a CSR matrix, whose zeros are known values."""
+        """Return the moments of a CSR matrix; its zeros are known values."""
         width, data = X.shape[1], X.data.astype(np.float64)
         known = ~np.isnan(data)
         column, data = X.indices[known], data[known]
@@ -84,7 +84,7 @@ class Moments:
         total: npt.NDArray[np.float64],
         squares: npt.NDArray[np.float64],
     ) -> Moments:
-        """Return the moments from sums of the differences to `guess` and of their squares."""
+        """Return the moments from sums of differences from `guess` and of their squares."""
         off = total / np.maximum(count, 1)
         mean = guess.astype(np.float64) + off
         return cls(np.stack([count, mean, np.maximum(squares - total * off, 0.0)]))
@@ -109,9 +109,9 @@ class Moments:
         )
 
     def mean_and_std(self) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        """Return mean and standard deviation; 1 for a column that does not vary.
+        """Return mean and standard deviation; the latter is 1 for a constant column.
 
-        What varies is told from rounding by its size beside the mean, whatever the unit is.
+        A column is constant if its deviation is rounding error relative to the mean, in any unit.
         """
         count, mean, squares = self.sums
         std = np.sqrt(squares / np.maximum(count, 1))
@@ -128,9 +128,9 @@ def sample_moments(
     ranks: int = 1,
     gather: Gather | None = None,
 ) -> tuple[Moments, Moments]:
-    """Return the moments of the features and of the label of about `SAMPLE_ROWS` rows.
+    """Return the moments of features and label, from about `SAMPLE_ROWS` rows.
 
-    Each rank reads every `ranks`-th row group of the sample, and all learn the same.
+    Each rank reads every `ranks`-th row group of the sample, and all get the same result.
 
     Parameters
     ----------
@@ -139,11 +139,11 @@ def sample_moments(
     row_groups : iterable of (int, int, int)
         Shard, row group and its rows, in random order.
     n_features : int
-        Features in a row.
+        Number of features.
     rank, ranks : int
-        Which of how many.
+        This rank, and the number of ranks.
     gather : callable, optional
-        From an array of this rank to those of all ranks, in their order.
+        Returns the arrays of all ranks, in order, for an array of this rank.
 
     Returns
     -------

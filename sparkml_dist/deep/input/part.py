@@ -1,4 +1,4 @@
-"""One input of a network: the features of a row that it takes, their shape and type."""
+"""One input of a network: its features of a row, their shape and type."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sparkml_dist.errors import DataError
 
 __all__ = ["DTYPES", "InputPart"]
 
-#: Types that an input may have.
+#: Types of an input.
 DTYPES = ("float32", "float16", "int32", "int64", "uint8")
 
-# Shards hold float32, which tells whole numbers apart up to here; 2**24 is also what 2**24 + 1 has
-# been rounded to.
+# Shards hold float32, which represents all integers up to here; 2**24 may also be a rounded
+# 2**24 + 1.
 _EXACT = 2**24 - 1
 
 
@@ -28,19 +28,19 @@ class InputPart:
     Attributes
     ----------
     name : str
-        Name of the model's input; of no matter where there is one only.
+        Name of the model's input; ignored for a single input.
     columns : tuple of int
-        Features of the row that it takes, in its order.
+        Positions of its features in a row, in its order.
     shape : tuple of int
         Shape of a row; ``()`` for a single number.
     dtype : str, default="float32"
-        One of `DTYPES`. Whole numbers are what an embedding takes.
+        One of `DTYPES`. Embeddings need integers.
     missing : tuple of int, default=()
-        For an input of whole numbers and each of its features what stands for a missing value: a
-        category that was not seen has the code after the last one. -1 where there is none: a
-        missing value is then an error.
+        For an integer input, the code of a missing value for each feature: for a categorical one
+        the code after the last, which unseen categories have too; -1 for no code, where a missing
+        value is an error.
     source : str, default=""
-        The table's columns that it comes from, for messages.
+        Its columns of the table, for messages.
     """
 
     name: str
@@ -52,7 +52,7 @@ class InputPart:
 
     @cached_property
     def selection(self) -> slice | npt.NDArray[np.intp]:
-        """What to index the columns of a matrix with; a slice where they are neighbours."""
+        """The index of its columns in a matrix; a slice when they are adjacent."""
         first, size = self.columns[0], len(self.columns)
         if self.columns == tuple(range(first, first + size)):
             return slice(first, first + size)
@@ -60,12 +60,12 @@ class InputPart:
 
     @property
     def is_whole(self) -> bool:
-        """Whether the input takes whole numbers."""
+        """Whether the input takes integers."""
         return not self.dtype.startswith("float")
 
     @property
     def vocabulary(self) -> int | None:
-        """Different codes of an input of categories, with that of missing ones; else None."""
+        """Number of codes of a categorical input, including that of missing values; else None."""
         return max(self.missing) + 1 if self.missing and min(self.missing) >= 0 else None
 
     def take(self, X: npt.NDArray[Any], out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
@@ -75,7 +75,7 @@ class InputPart:
         ----------
         X : ndarray of float32, shape (n, n_features)
         out : ndarray of the input's type, shape (n, number of features it takes), optional
-            Where to put it.
+            Output array.
 
         Returns
         -------
@@ -84,8 +84,8 @@ class InputPart:
         Raises
         ------
         DataError
-            ``input_missing``, ``input_not_whole`` or ``input_out_of_range`` where an input of
-            whole numbers has others.
+            ``input_missing``, ``input_not_whole`` or ``input_out_of_range`` for values that an
+            integer input cannot take.
         """
         values = X[:, self.selection]
         if self.is_whole:
@@ -104,16 +104,14 @@ class InputPart:
             if codes[column].min() < 0:
                 raise DataError(
                     "input_missing",
-                    f"{self._who} takes whole numbers, but a value is missing.",
-                    "Fill missing values, or name the column as categorical.",
+                    f"{self._who} takes integers, but a value is missing.",
+                    "Fill missing values, or list the column as categorical.",
                 )
             values = values.copy()
             values[absent] = codes[column]
         if (values != np.floor(values)).any():
             wrong = values[values != np.floor(values)].flat[0]
-            raise DataError(
-                "input_not_whole", f"{self._who} takes whole numbers. Got {float(wrong):g}."
-            )
+            raise DataError("input_not_whole", f"{self._who} takes integers. Got {float(wrong):g}.")
         least, most = (0, 255) if self.dtype == "uint8" else (-_EXACT, _EXACT)
         beyond = (values < least) | (values > most)
         if beyond.any():
@@ -121,8 +119,8 @@ class InputPart:
                 "input_out_of_range",
                 f"{self._who} takes numbers from {least:,} to {most:,} as {self.dtype}. "
                 f"Got {float(values[beyond].flat[0]):.10g}.",
-                "Shards hold float32, which tells no larger whole numbers apart: number the "
-                "values anew from 0, or give them as two columns."
+                "Shards hold float32, which cannot represent all larger integers: renumber the "
+                "values from 0, or split them into two columns."
                 if most == _EXACT
                 else "",
             )

@@ -1,4 +1,4 @@
-"""Streams a rank's rows from shards to batches, on threads beside the training."""
+"""Streams a rank's rows from shards to batches, on threads beside the training loop."""
 
 from __future__ import annotations
 
@@ -17,46 +17,46 @@ from sparkml_dist.deep.input.read_ahead import Read, ReadAhead, by_need
 
 __all__ = ["Batch", "BatchStream", "EpochStreams"]
 
-#: Bytes of rows that the lanes of a rank may hold between them.
+#: Most bytes of rows that the lanes of a rank hold together.
 HELD_BYTES = 256 << 20
 
 
 class BatchStream:
-    """The batches of one rank in one epoch, made by threads a few steps ahead.
+    """The batches of one rank in one epoch, made a few steps ahead by threads.
 
-    Two threads read row groups in the order in which the steps use them up, one gathers batches.
-    What a step takes depends on the plan alone, so that a stream can begin at any step without
-    reading what comes before it.
+    Two threads read row groups in the order in which the steps need them; one assembles batches.
+    The rows of a step depend only on the plan, so that a stream can start at any step without
+    reading earlier rows.
 
-    Memory: a row group for each lane, those read ahead (16 MiB and at least two), and the batches
-    that wait. Where the row groups of all lanes together have more than 256 MiB (and are not
-    larger than that each), lanes hold parts of them and read them several times.
+    Memory: a row group for each lane, row groups read ahead (16 MiB and at least two), and waiting
+    batches. If the row groups of all lanes together have more than 256 MiB (and are not larger than
+    that each), lanes hold parts of row groups and read them several times.
 
     Parameters
     ----------
     read : callable
-        ``read(shard, [row_group])`` returns a `Block` with as many rows as were planned.
+        ``read(shard, [row_group])`` returns a `Block` with as many rows as planned.
     plan : EpochPlan
         The epoch.
     lanes : sequence of int
-        The lanes that this rank serves.
+        The lanes of this rank.
     n_features : int
-        Features in a row.
+        Number of features.
     inputs : InputSpec, optional
-        How they become the network's inputs; one float32 vector by default.
+        Conversion to the network's inputs; one float32 vector by default.
     start_step : int, default=0
-        Steps to leave out.
+        Number of steps to skip.
     batch_size : int, optional
-        Rows of a batch, where ranks serve unequal lanes (`rank_batch`); by default as many as the
-        lanes give.
+        Rows of a batch when ranks have unequal lanes (`rank_batch`); by default the rows of the
+        lanes.
     label_dtype : dtype, default=int32
-        Of the labels.
+        Type of the labels.
     row_bytes : float, optional
-        Bytes of a row in a block in memory; by default those of a dense one.
+        Bytes of a row in a block in memory; by default those of a dense row.
     ahead : int, default=4
-        Batches that may wait.
+        Most batches that wait.
     threads : int, default=2
-        How many read.
+        Number of reading threads.
 
     Examples
     --------
@@ -111,13 +111,13 @@ class BatchStream:
         self._thread = threading.Thread(target=self._fill, name="sparkml_dist-batches", daemon=True)
 
     def start(self) -> BatchStream:
-        """Begin to read, if that has not been done."""
+        """Start to read; further calls do nothing."""
         if self._thread.ident is None:
             self._thread.start()
         return self
 
     def when_made(self, action: Callable[[], None]) -> None:
-        """Call `action` once when the last batch is made; at once if that has happened."""
+        """Call `action` once when the last batch is made; at once if it is made already."""
         with self._lock:
             if not self._made:
                 self._when_made = action
@@ -157,7 +157,7 @@ class BatchStream:
             if self._when_made is not None:
                 self._when_made()
             self._queue.put(None)
-        except BaseException as error:  # noqa: BLE001 - raised by the consumer
+        except BaseException as error:  # noqa: BLE001 - raised in the consumer
             self._queue.put(error)
 
     def _batches(self) -> Iterator[Batch]:
@@ -169,16 +169,16 @@ class BatchStream:
 
 
 class EpochStreams:
-    """The streams of one epoch after the other; each is begun while the one before runs out.
+    """The streams of all epochs; each starts to read while the previous one ends.
 
-    Without it the first step of an epoch would wait for a row group of every lane.
+    Otherwise the first step of an epoch would wait for a row group of every lane.
 
     Parameters
     ----------
     make : callable
         ``make(epoch, start_step)`` returns a `BatchStream`.
     epochs : int
-        How many there are.
+        Number of epochs.
 
     Examples
     --------
@@ -196,7 +196,7 @@ class EpochStreams:
         self._lock = threading.Lock()
 
     def __call__(self, epoch: int, start_step: int = 0) -> BatchStream:
-        """Return the stream of an epoch from a step on."""
+        """Return the stream of an epoch, starting at a step."""
         with self._lock:
             stream = self._begun.pop(epoch, None) if start_step == 0 else None
         if stream is None:
@@ -224,7 +224,7 @@ class EpochStreams:
 
 
 def _first_step(plan: EpochPlan, lanes: Sequence[int], start: int) -> int:
-    """Return the step to read from: a last step without rows is filled up from the one before."""
+    """Return the step to read from: a last step without rows repeats rows of the previous one."""
     last = plan.steps - 1
     if 0 < start == last and all(plan.lane_rows[n] <= last * plan.quotas[n] for n in lanes):
         return last - 1
@@ -232,7 +232,7 @@ def _first_step(plan: EpochPlan, lanes: Sequence[int], start: int) -> int:
 
 
 def _most_rows(plan: EpochPlan, lanes: int, row_bytes: float) -> int | None:
-    """Return how many rows of a row group a lane may hold; None where all of them fit."""
+    """Return the most rows of a row group that a lane may hold; None when all of them fit."""
     largest = plan.largest_row_group
     budget = max(HELD_BYTES, 2 * largest * row_bytes)
     if lanes * min(largest, max(plan.lane_rows)) * row_bytes <= budget:

@@ -1,13 +1,13 @@
-"""Which rows each rank sees in an epoch, in what order, and in how many steps.
+"""Plans the rows of each rank in an epoch, their order, and the number of steps.
 
-An epoch lays all row groups of all shards end to end in a random order, the rows of each in a
-random order too, and cuts the line into equal ranges, the *lanes*. A step takes the next rows of
-every lane: a batch mixes rows of as many row groups as there are lanes, and no buffer of rows is
-needed to shuffle. Every row is seen exactly once in an epoch.
+An epoch concatenates all row groups of all shards in a random order, with the rows of each in a
+random order too, and splits this sequence into equal ranges, the *lanes*. A step takes the next
+rows of every lane: a batch mixes rows of as many row groups as there are lanes, without a shuffle
+buffer. Every row is seen exactly once in an epoch.
 
-Lanes are not ranks: a rank serves several. The rows of a step depend on the lanes alone, so that a
-run takes the same batches at any number of ranks, and can go on at another one. What a lane takes
-in a step follows from counting, so that an epoch can begin at any step.
+Lanes are not ranks: a rank serves several lanes. The rows of a step depend only on the lanes, so
+that the batches do not depend on the number of ranks, and a run can resume with another number. The
+rows of a lane in a step follow from arithmetic, so that an epoch can start at any step.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from sparkml_dist.errors import ConfigurationError, DataError
 
 __all__ = ["EpochPlan", "Piece", "default_lanes", "lanes_of", "plan_epoch", "rank_batch"]
 
-#: A multiple of it is shared out evenly by 1, 2, 3, 4, 6 and 12 ranks.
+#: Multiples of it can be divided evenly by 1, 2, 3, 4, 6 and 12 ranks.
 _LANES = 12
-#: The fewest lanes of a rank: so many row groups are mixed in its own batches.
+#: Least number of lanes per rank: a rank's batch mixes this many row groups.
 _LANES_PER_RANK = 4
 
 
@@ -37,10 +37,9 @@ class Piece:
     Attributes
     ----------
     shard, row_group : int
-        Which.
+        Positions of shard and row group.
     start, stop : int
-        From where to where, in the order that the epoch gives the row group's rows
-        (`EpochPlan.order`).
+        Range in the epoch's order of the row group's rows (`EpochPlan.order`).
     """
 
     shard: int
@@ -54,27 +53,27 @@ class Piece:
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """One epoch.
+    """The plan of one epoch.
 
     Attributes
     ----------
     quotas : tuple of int
-        Rows that a step takes from each lane; together the global batch.
+        Rows that a step takes from each lane; their sum is the global batch size.
     steps : int
-        Steps of every rank: the rows by the global batch, rounded up.
+        Steps of every rank: rows divided by the global batch size, rounded up.
     seed, epoch : int
-        What the order of the rows was drawn from.
+        Seeds of the order of rows.
     """
 
     quotas: tuple[int, ...]
     steps: int
     seed: int
     epoch: int
-    # Row groups in the epoch's order: shard, number in the shard and rows; where each begins on
-    # the line of all rows; and where the line is cut into lanes.
+    # Row groups in the epoch's order: shard, number in the shard and rows; the position of each in
+    # the sequence of all rows; and the bounds of the lanes in it.
     _groups: npt.NDArray[np.int64] = field(repr=False, compare=False)
     _starts: npt.NDArray[np.int64] = field(repr=False, compare=False)
-    _cuts: tuple[int, ...] = field(repr=False)
+    _bounds: tuple[int, ...] = field(repr=False)
     _sizes: Sequence[Sequence[int]] = field(repr=False, compare=False)
 
     @property
@@ -90,12 +89,12 @@ class EpochPlan:
     @property
     def rows(self) -> int:
         """Rows of the epoch."""
-        return self._cuts[-1]
+        return self._bounds[-1]
 
     @property
     def lane_rows(self) -> tuple[int, ...]:
         """Rows of each lane."""
-        return tuple(b - a for a, b in pairwise(self._cuts))
+        return tuple(b - a for a, b in pairwise(self._bounds))
 
     @property
     def largest_row_group(self) -> int:
@@ -103,8 +102,8 @@ class EpochPlan:
         return int(self._groups[:, 2].max())
 
     def pieces(self, lane: int, skip: int = 0) -> Iterator[Piece]:
-        """Yield what a lane reads, in order, after its first `skip` rows."""
-        at, stop = self._cuts[lane] + skip, self._cuts[lane + 1]
+        """Yield the pieces that a lane reads, in order, after its first `skip` rows."""
+        at, stop = self._bounds[lane] + skip, self._bounds[lane + 1]
         index = int(np.searchsorted(self._starts, at, side="right")) - 1
         while at < stop:
             shard, group, rows = map(int, self._groups[index])
@@ -124,7 +123,7 @@ class EpochPlan:
         return self._sizes[shard][row_group]
 
     def order(self, shard: int, row_group: int, rows: int) -> npt.NDArray[np.int64]:
-        """Return the order that the epoch gives the rows of a row group, shape (rows,)."""
+        """Return the epoch's order of the rows of a row group, shape (rows,)."""
         return np.random.default_rng((self.seed, self.epoch, shard, row_group)).permutation(rows)
 
 
@@ -136,14 +135,14 @@ def plan_epoch(
     Parameters
     ----------
     row_groups : sequence of sequence of int
-        For each shard the rows of each of its row groups.
+        Rows of each row group, for each shard.
     lanes : int
         Number of equal ranges.
     batch_size : int
-        Rows of a step, over all ranks. Lanes whose number does not divide it take turns by one
-        row, and their ranges are cut in proportion.
+        Rows of a step, over all ranks. If the number of lanes does not divide it, quotas differ by
+        one row, and the lanes' ranges are in proportion.
     seed, epoch : int
-        Choose the order of row groups and rows.
+        Seeds of the order of row groups and rows.
 
     Returns
     -------
@@ -167,19 +166,19 @@ def plan_epoch(
     bounds = [i * batch_size // lanes for i in range(lanes + 1)]
     return EpochPlan(
         quotas=tuple(b - a for a, b in pairwise(bounds)),
-        # No lane is longer than its share of the rows, rounded up: none needs one step more.
+        # No lane has more than its share of the rows, rounded up: none needs a further step.
         steps=-(-total // batch_size),
         seed=seed,
         epoch=epoch,
         _groups=groups,
         _starts=ends - groups[:, 2],
-        _cuts=tuple(total * b // batch_size for b in bounds),
+        _bounds=tuple(total * b // batch_size for b in bounds),
         _sizes=row_groups,
     )
 
 
 def default_lanes(ranks: int, batch_size: int) -> int:
-    """Return a number of lanes that mixes well and lets a run go on at other numbers of ranks.
+    """Return a number of lanes that mixes rows well and allows other numbers of ranks later.
 
     Parameters
     ----------
@@ -191,8 +190,8 @@ def default_lanes(ranks: int, batch_size: int) -> int:
     Returns
     -------
     int
-        A multiple of `ranks` and of 12 with at least four lanes for each rank; no more than there
-        are rows in a step.
+        A multiple of `ranks` and of 12 with at least four lanes per rank, but at most the rows of a
+        step.
     """
     even = math.lcm(ranks, _LANES)
     lanes = even * -(-_LANES_PER_RANK * ranks // even)
@@ -202,7 +201,7 @@ def default_lanes(ranks: int, batch_size: int) -> int:
 
 
 def lanes_of(rank: int, ranks: int, lanes: int) -> range:
-    """Return the lanes that a rank serves: as many as the other ranks, or one more or fewer.
+    """Return the lanes of a rank; the numbers of lanes of two ranks differ by at most one.
 
     Raises
     ------
@@ -212,17 +211,17 @@ def lanes_of(rank: int, ranks: int, lanes: int) -> range:
     if lanes < ranks:
         raise ConfigurationError(
             "invalid_param",
-            f"There must be at least a lane for each of the {ranks} ranks. Got {lanes}.",
-            "A run that was begun with fewer lanes can go on with at most so many ranks.",
+            f"There must be at least one lane for each of the {ranks} ranks. Got {lanes}.",
+            "A run can resume with at most as many ranks as it has lanes.",
         )
     return range(rank * lanes // ranks, (rank + 1) * lanes // ranks)
 
 
 def rank_batch(plan: EpochPlan, ranks: int) -> int:
-    """Return the rows of a batch of each rank, the same for all: the most that one of them takes.
+    """Return the batch size of each rank, the same for all: the most rows that one of them takes.
 
-    Ranks that serve fewer rows fill up with rows of weight 0, so that a weighted mean over a
-    rank's batch has the same divisor everywhere.
+    Ranks with fewer rows add rows of weight 0, so that a weighted mean over a rank's batch has the
+    same divisor on all ranks.
     """
     shares = (lanes_of(rank, ranks, plan.lanes) for rank in range(ranks))
     return max(sum(plan.quotas[lane] for lane in share) for share in shares)

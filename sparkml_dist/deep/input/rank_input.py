@@ -1,4 +1,4 @@
-"""The batches of one rank, from the rows of a training and a plan."""
+"""The batches of one rank, from the training rows and a plan."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ def rank_stream(
     ranks: int,
     start_step: int = 0,
 ) -> BatchStream:
-    """Return what a rank streams in an epoch.
+    """Return the stream of a rank's batches in an epoch.
 
     Parameters
     ----------
     rows : TrainingRows
-        What is read; the plan has counted these rows.
+        The rows to read, which the plan has counted.
     inputs : InputSpec
     plan : EpochPlan
     rank, ranks : int
-        Which of how many.
+        This rank, and the number of ranks.
     start_step : int, default=0
-        Steps to leave out.
+        Number of steps to skip.
 
     Returns
     -------
     BatchStream
-        Of batches of the same size on all ranks.
+        Its batches have the same size on all ranks.
     """
     return BatchStream(
         rows.read,

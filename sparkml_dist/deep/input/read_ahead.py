@@ -1,4 +1,4 @@
-"""Reads row groups in the order in which a rank needs them, a few ahead, on threads."""
+"""Reads row groups on threads, a few ahead, in the order in which a rank needs them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ __all__ = ["Read", "ReadAhead", "by_need"]
 
 Read = Callable[[int, Sequence[int]], Block]
 
-#: Bytes that are read before they are needed; at least one row group for each thread and one more.
+#: Bytes to read ahead; at least one row group for each thread and one more.
 AHEAD_BYTES = 16 << 20
 
 
 def by_need(
     plan: EpochPlan, lanes: Sequence[int], *, start_step: int = 0, most_rows: int | None = None
 ) -> Iterator[Piece]:
-    """Yield what a rank reads in the order in which its steps use it up.
+    """Yield the pieces that a rank reads, in the order in which its steps need them.
 
     Parameters
     ----------
     plan : EpochPlan
     lanes : sequence of int
-        The lanes that the rank serves. In each step they are served in this order.
+        The lanes of the rank, in the order of each step.
     start_step : int, default=0
         The first step.
     most_rows : int, optional
-        Larger pieces are cut into pieces of so many rows, each of which is read on its own.
+        Larger pieces are split into pieces of this many rows, each of which is read separately.
     """
 
     def lane_needs(place: int, lane: int) -> Iterator[tuple[int, int, Piece]]:
@@ -54,7 +54,7 @@ def by_need(
 
 
 class ReadAhead:
-    """Gives the rows of pieces one after the other, read on threads before they are asked for.
+    """Returns the blocks of pieces in order, and reads the next ones on threads.
 
     Parameters
     ----------
@@ -62,11 +62,11 @@ class ReadAhead:
         ``read(shard, [row_group])`` returns a `Block`.
     plan : EpochPlan
     pieces : iterator of Piece
-        In order of need.
+        In the order in which they are needed.
     row_bytes : float
         Bytes of a row in memory.
     threads : int, default=2
-        How many read at the same time.
+        Number of reading threads.
     """
 
     def __init__(
@@ -86,7 +86,7 @@ class ReadAhead:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="sparkml_dist-reader")
         self._waiting: deque[tuple[Piece, Future[Block]]] = deque()
         self._bytes = 0.0
-        # Lanes that begin in the same row group, as all do with small data, share one reading.
+        # Lanes that start in the same row group, as all do with small data, read it once together.
         self._last: deque[tuple[Piece, Future[Block]]] = deque(maxlen=threads)
 
     def __enter__(self) -> ReadAhead:
@@ -98,12 +98,12 @@ class ReadAhead:
         self._waiting.clear()
 
     def next(self) -> Block:
-        """Return the rows of the next piece, shuffled; to be asked as often as there are pieces.
+        """Return the shuffled rows of the next piece; call it once for each piece.
 
         Raises
         ------
         SparkMLDistError
-            Where they could not be read, naming shard and row group.
+            The rows could not be read; the message has shard and row group.
         """
         piece, future = self._waiting.popleft()
         self._bytes -= len(piece) * self._row_bytes
@@ -121,7 +121,7 @@ class ReadAhead:
     def _submit(self, piece: Piece) -> Future[Block]:
         for known, whole in self._last:
             if (known.shard, known.row_group) == (piece.shard, piece.row_group):
-                # The pool begins what it is given in order: what is waited for has begun before.
+                # The pool starts tasks in order: the awaited one has started before.
                 return self._pool.submit(self._shared, piece, whole)
         whole = Future()
         self._last.append((piece, whole))
@@ -142,7 +142,7 @@ class ReadAhead:
         order = self._plan.order(piece.shard, piece.row_group, len(block))
         rows = order[piece.start : piece.stop]
         weight = None if block.weight is None else block.weight[rows]
-        # A mode other than the default one spares a check of each row.
+        # mode="clip" skips numpy's bounds check of each row.
         dense = isinstance(block.X, np.ndarray)
         X = np.take(block.X, rows, axis=0, mode="clip") if dense else block.X[rows]
         return Block(X, block.y[rows], weight, block.key[rows])
@@ -163,7 +163,7 @@ class ReadAhead:
         if len(block) != planned:
             raise StorageError(
                 "file_altered",
-                f"{where[0].upper()}{where[1:]} has {len(block):,} rows where {planned:,} were "
-                "planned.",
+                f"{where[0].upper()}{where[1:]} has {len(block):,} rows instead of the planned "
+                f"{planned:,}.",
             )
         return block

@@ -1,4 +1,4 @@
-"""The rows that a training sees: those of a data set, less the ones kept for validation."""
+"""The rows of a training: those of a data set without held-out ones."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["TrainingRows"]
 
 @dataclass(frozen=True)
 class TrainingRows:
-    """Rows of a data set, read a row group at a time.
+    """Rows of a data set, read one row group at a time.
 
     Attributes
     ----------
     data : PartitionedDataset
         The shards.
     validation : Validation or None
-        Rows kept from training, told by their keys.
+        Validation set, a function of row keys, which is held out from training.
     held_out : bool
-        Whether these are the rows kept for validation, and not the others.
+        Whether these are the held-out rows instead of the training rows.
     class_weight : tuple of float
-        Factor on the weight of the rows of each class; empty for none.
+        Factor on the weights of each class's rows; empty for none.
     """
 
     data: PartitionedDataset
@@ -38,17 +38,17 @@ class TrainingRows:
 
     @property
     def validating(self) -> TrainingRows:
-        """The rows kept for validation; class weights do not hold for them."""
+        """The held-out rows; class weights do not apply to them."""
         return replace(self, held_out=True, class_weight=())
 
     @property
     def row_bytes(self) -> float:
-        """Bytes of a row in a block in memory, on average."""
+        """Average bytes of a row in a block in memory."""
         shards = self.data.shards
         return sum(s.block_bytes for s in shards) / max(1, sum(s.rows for s in shards))
 
     def read(self, shard: int, row_groups: Sequence[int]) -> Block:
-        """Return the chosen rows of row groups of one shard.
+        """Return the selected rows of row groups of one shard.
 
         Parameters
         ----------
@@ -58,7 +58,7 @@ class TrainingRows:
         Returns
         -------
         Block
-            Its weights hold the factor of each row's class.
+            Its weights include the class weights.
         """
         block = self.data.read_block(shard, row_groups)
         if self.validation is not None:
@@ -72,21 +72,21 @@ class TrainingRows:
         return replace(block, weight=weight)
 
     def groups(self) -> Iterator[tuple[int, int, int]]:
-        """Yield shard, row group and its rows, chosen or not, of every row group."""
+        """Yield shard, row group and number of rows, selected or not, for all row groups."""
         for index, shard in enumerate(self.data.shards):
             for group, rows in enumerate(shard.row_groups):
                 yield index, group, rows
 
     def count(self, part: int = 0, parts: int = 1) -> npt.NDArray[np.int64]:
-        """Return how many rows each row group has, chosen and in all.
+        """Return the number of selected rows of each row group.
 
-        Only keys are read, and only where rows are kept for validation.
+        Reads only keys, and only when rows are held out.
 
         Parameters
         ----------
         part, parts : int
-            Count every `parts`-th row group, beginning with this one; the sum over all parts is
-            the whole.
+            Count every `parts`-th row group, starting with row group `part`; the sum over all
+            parts is the result for all row groups.
 
         Returns
         -------
@@ -104,7 +104,7 @@ class TrainingRows:
         return found
 
     def nested(self, counts: npt.NDArray[np.int64]) -> list[list[int]]:
-        """Return counts of row groups as one list for each shard."""
+        """Return counts of row groups as a list for each shard."""
         found: list[list[int]] = [[] for _ in self.data.shards]
         for (shard, _, _), rows in zip(self.groups(), counts, strict=True):
             found[shard].append(int(rows))

@@ -1,4 +1,4 @@
-"""What a network learns to predict; imports no TensorFlow."""
+"""The target of a network; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PREFIX = "target/"
 
 @dataclass(frozen=True)
 class TargetPart:
-    """What one output of a network is compared with.
+    """The target of one output of a network.
 
     Attributes
     ----------
     output : str
-        Name of the output; empty for the only one.
+        Name of the output; empty for a single output.
     columns : tuple of int
-        Features of the row that it is made of; empty for the label.
+        Positions of the features that form it; empty for the label.
     """
 
     output: str
@@ -40,15 +40,15 @@ class TargetPart:
 
 @dataclass(frozen=True)
 class Target:
-    """What a network learns to predict.
+    """The target of a network.
 
     Attributes
     ----------
     n_classes : int
-        Number of classes of the label; 0 for a real number.
+        Number of classes of the label; 0 for a regression.
     parts : tuple of TargetPart
-        What each output is compared with, for a network whose outputs are taken as they are. Empty
-        for a classifier or a regressor, whose one output is compared with the label.
+        Target of each output of a `KerasEstimator`. Empty for a classifier or a regressor, whose
+        output is compared with the label.
     """
 
     n_classes: int
@@ -56,7 +56,7 @@ class Target:
 
     @classmethod
     def of(cls, label: Label, parts: tuple[TargetPart, ...] = ()) -> Target:
-        """Return the target that a data set's label is, or is a part of."""
+        """Return the target for a data set's label and further parts."""
         return cls(len(label.classes), parts)
 
     @property
@@ -65,14 +65,14 @@ class Target:
         return self.n_classes == 0
 
     def arrays(self) -> tuple[InputPart, ...]:
-        """Return how the parts that are features are gathered beside a network's inputs."""
+        """Return the parts that are features, in the form of network inputs."""
         return tuple(
             InputPart(p.name, p.columns, (len(p.columns),)) for p in self.parts if p.columns
         )
 
 
 def target_names(spec: Any) -> dict[str, list[str]]:
-    """Return for each output the columns that it is compared with, as a user named them.
+    """Return the target columns of each output in a user's specification.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def target_names(spec: Any) -> dict[str, list[str]]:
         raise ConfigurationError(
             "invalid_param",
             "targets must be a column, a list of columns, or a mapping from the names of the "
-            f"model's outputs to such. Got {spec!r}.",
+            f"model's outputs to columns. Got {spec!r}.",
         )
     return found
 
@@ -100,12 +100,12 @@ def target_names(spec: Any) -> dict[str, list[str]]:
 def target_parts(
     names: Mapping[str, Sequence[str]], schema: FeatureSchema, label: str
 ) -> tuple[TargetPart, ...]:
-    """Return where the columns that outputs are compared with lie in the data.
+    """Return the targets of all outputs, with the positions of their columns.
 
     Parameters
     ----------
     names : mapping of str to sequence of str
-        Of `target_names`.
+        Value of `target_names`.
     schema : FeatureSchema
     label : str
         Name of the label column.
@@ -113,7 +113,7 @@ def target_parts(
     Raises
     ------
     ConfigurationError
-        ``mixed_targets`` where an output is to be compared with the label and features at once.
+        ``mixed_targets`` for an output with both the label and features as its target.
     DataError
         ``column_not_found``.
     """
@@ -127,7 +127,7 @@ def target_parts(
                 "mixed_targets",
                 f"targets: the label column {label!r} must be the only one of an output. "
                 f"Got {', '.join(columns)}.",
-                "Name another column with labelCol; targets of several columns are features.",
+                "Set labelCol to another column; targets of several columns must be features.",
             )
         role = f"target of output {output!r}" if output else "target"
         parts.append(TargetPart(output, find_columns(schema, role, columns)))

@@ -1,4 +1,4 @@
-"""Shards as a `tf.data.Dataset`, for networks that are trained in one process."""
+"""Returns shards as a `tf.data.Dataset`, to train networks in one process."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def as_tf_dataset(
 ) -> Any:
     """Return the rows of a partitioned data set in shuffled batches, for ``model.fit``.
 
-    Each pass over it is another epoch, in another order, with every row exactly once. Memory does
-    not grow with the data. Imports TensorFlow into this process.
+    Each iteration is another epoch, in another order, with every row exactly once. Memory does not
+    grow with the data. Imports TensorFlow into this process.
 
     Parameters
     ----------
@@ -37,13 +37,13 @@ def as_tf_dataset(
     inputs, input_shape : optional
         As in `InputSpec.build`.
     seed : int, default=0
-        Decides the order of rows.
+        Seed of the order of rows.
 
     Returns
     -------
     tf.data.Dataset
-        Of (x, y, weight): what the network takes (a tensor of shape (n, *input_shape), or a dict of
-        them by name), class codes (int32) or targets (float64), and row weights (float32).
+        Of (x, y, weight): the network's input (a tensor of shape (n, *input_shape), or a dict of
+        such tensors by name), class codes (int32) or targets (float64), and row weights (float32).
 
     Raises
     ------

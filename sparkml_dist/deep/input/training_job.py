@@ -1,4 +1,4 @@
-"""What the driver hands to every rank of a training; imports no TensorFlow."""
+"""The description of a training that the driver sends to every rank; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ class TrainingJob:
     Attributes
     ----------
     rows : TrainingRows
-        What is learnt from.
+        The training rows.
     builder : bytes
         Pickle of the function that builds the model.
     folder : Folder
-        Where rank 0 puts ``model.keras``.
+        Folder for ``model.keras``, which rank 0 writes.
     target : Target
-        What is predicted.
+        The target of the network.
     inputs : InputSpec
-        How the features of a row become the network's inputs.
+        Conversion of features to the network's inputs.
     epochs : int
         Passes over the data.
     batch_size : int
         Rows of one update, over all ranks.
     lanes : int
-        Equal ranges that an epoch is cut into; at least as many as ranks.
+        Number of equal ranges of an epoch; at least the number of ranks.
     seed : int
-        Decides initial weights, order of rows and dropout.
+        Seed of initial weights, order of rows and dropout.
     coupling : CouplingSettings
-        How the ranks' gradients are brought together and applied.
+        How gradients of the ranks are reduced and applied.
     stopping : EarlyStoppingSettings or None
         When to end before the last epoch, and which weights to keep.
     callbacks : bytes or None
@@ -50,9 +50,9 @@ class TrainingJob:
     tensorboard : bool
         Whether rank 0 writes event files into ``logs/tensorboard``.
     reduction : str
-        How gradients travel: see `sparkml_dist.deep.train.horovod_check.check_horovod`.
+        Transport of gradients: see `sparkml_dist.deep.train.horovod_check.check_horovod`.
     checkpoint : CheckpointSettings or None
-        When checkpoints are written, and how often the gang is launched anew; None for neither.
+        Settings of checkpoints and restarts; None for neither.
     launch : int
         Number of this launch of the gang, counted from 1.
     """
@@ -76,10 +76,10 @@ class TrainingJob:
 
     @property
     def gathered(self) -> InputSpec:
-        """What a batch holds of a row: the network's inputs, and targets that are features."""
+        """Arrays of a batch: the network's inputs, and targets that are features."""
         return InputSpec((*self.inputs.parts, *self.target.arrays()))
 
     @property
     def rows_at_once(self) -> int:
-        """Rows that are in all ranks' memory at the same time in a step."""
+        """Number of rows that all ranks together have in memory in a step."""
         return max(1, self.batch_size // self.coupling.accumulation_steps)

@@ -1,1 +1,1 @@
-"""The network itself: who builds it, what it takes and gives, whether it can be trained."""
+"""Networks: builders, inputs and outputs, and checks of saved files."""

@@ -1,4 +1,4 @@
-"""Calls a user's builder on a rank; what it returns is not looked at here."""
+"""Calls a user's builder on a rank; other modules check its result."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["builder_name", "call_builder", "load_builder", "takes"]
 
 
 def load_builder(pickled: bytes, what: str = "builder") -> Callable[..., Any]:
-    """Return the function of the user's that travelled as a pickle.
+    """Return the user's function from its pickle.
 
     Parameters
     ----------
     pickled : bytes
     what : str, default="builder"
-        What the function is, for the message.
+        Name of the function, for messages.
 
     Raises
     ------
     ConfigurationError
-        ``builder_not_loaded`` when it needs what this host does not have, or as
+        ``builder_not_loaded`` when it needs something that is missing on this host, or that of
         `BuilderFile.load`.
     """
     try:
@@ -36,7 +36,7 @@ def load_builder(pickled: bytes, what: str = "builder") -> Callable[..., Any]:
             "builder_not_loaded",
             f"The {what} cannot be loaded on {socket.gethostname()}: "
             f"{type(error).__name__}: {error}",
-            "Import what it needs inside the function, and install that on every worker.",
+            "Import what it needs inside the function, and install these packages on every worker.",
         ) from error
     return found.load() if isinstance(found, BuilderFile) else found
 
@@ -52,12 +52,12 @@ def takes(builder: Callable[..., Any], name: str) -> bool:
 def call_builder(
     builder: Callable[..., Any], offered: dict[str, Any], what: str = "builder"
 ) -> Any:
-    """Call a user's function with those of the offered keyword arguments that it takes.
+    """Call a user's function with those of the offered keyword arguments that it accepts.
 
     Raises
     ------
     ConfigurationError
-        ``builder_signature`` when it needs something else, ``builder_failed`` when it raises.
+        ``builder_signature`` when it requires other arguments, ``builder_failed`` when it raises.
     """
     try:
         parameters = inspect.signature(builder).parameters.values()
@@ -73,9 +73,9 @@ def call_builder(
     if needed:
         raise ConfigurationError(
             "builder_signature",
-            f"The {what} {builder_name(builder)} must take no other arguments than "
+            f"The {what} {builder_name(builder)} must require no other arguments than "
             f"{', '.join(offered) or 'none at all'}. Got: {', '.join(needed)}.",
-            "Give the others defaults, or bind them with functools.partial.",
+            "Give the other arguments defaults, or bind them with functools.partial.",
         )
     open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
     names = {p.name for p in parameters}
@@ -92,5 +92,5 @@ def call_builder(
 
 
 def builder_name(builder: Any) -> str:
-    """Return what to call a builder in a message."""
+    """Return the name of a builder, for messages."""
     return str(getattr(builder, "__name__", None) or type(builder).__name__)

@@ -1,4 +1,4 @@
-"""How a builder is named by its user, and how it travels to the ranks."""
+"""Specifications of builders, and how builders are sent to the ranks."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["BuilderFile", "resolve_builder"]
 
 @dataclass(frozen=True)
 class BuilderFile:
-    """A function in a file of the user's, carried as source.
+    """A function in a user's file, sent to the ranks as source.
 
-    The driver does not run the file: it would import TensorFlow there. Each rank does.
+    The driver does not run the file, which would import TensorFlow there. Each rank does.
 
     Attributes
     ----------
     path : str
-        Where the file lies on the driver, for messages.
+        Path of the file on the driver, for messages.
     function : str
         Name of the function.
     source : str
@@ -37,12 +37,12 @@ class BuilderFile:
     source: str
 
     def __str__(self) -> str:
-        """Return what names it where it has to be trusted: the file's own name and the function."""
+        """Return its name in lists of trusted types: the file's name and the function."""
         return f"{Path(self.path).name}:{self.function}"
 
     @classmethod
     def read(cls, file: str, function: str) -> BuilderFile:
-        """Read a file and see that it has the function.
+        """Read a file and check that it has the function.
 
         Raises
         ------
@@ -79,7 +79,7 @@ class BuilderFile:
         ConfigurationError
             ``builder_file_failed`` or ``builder_not_found``.
         """
-        # Under a name of its own, so that a file called keras.py or utils.py hides no package.
+        # Under a private name, so that a file called keras.py or utils.py hides no package.
         module = types.ModuleType(f"_sparkml_dist_builder_{Path(self.path).stem}")
         module.__file__ = self.path
         sys.modules[module.__name__] = module
@@ -103,7 +103,7 @@ class BuilderFile:
 def resolve_builder(
     spec: str | Callable[..., Any] | BuilderFile,
 ) -> Callable[..., Any] | BuilderFile:
-    """Return what `spec` names.
+    """Return the builder for a specification.
 
     Parameters
     ----------
@@ -117,7 +117,7 @@ def resolve_builder(
     Raises
     ------
     ConfigurationError
-        ``unknown_builder``, or as `BuilderFile.read`.
+        ``unknown_builder``, or those of `BuilderFile.read`.
     """
     if callable(spec) or isinstance(spec, BuilderFile):
         return spec
@@ -134,7 +134,7 @@ def resolve_builder(
 
 
 def _names(tree: ast.Module) -> list[str]:
-    """Return what a file defines, assigns or imports at its top level."""
+    """Return the names that a file defines, assigns or imports at its top level."""
     found: list[str] = []
     for node in tree.body:
         match node:
@@ -144,6 +144,6 @@ def _names(tree: ast.Module) -> list[str]:
                 found += [t.id for t in node.targets if isinstance(t, ast.Name)]
             case ast.ImportFrom():
                 found += [a.asname or a.name for a in node.names]
-            case ast.If() | ast.Try():  # whatever they come to define
+            case ast.If() | ast.Try():  # may define any name
                 found.append("*")
     return found

@@ -1,18 +1,18 @@
-"""Networks that need no code: ``mlp`` for columns of numbers, ``cnn`` for images.
+"""Built-in networks: ``mlp`` for numeric columns, ``cnn`` for images.
 
-A builder is a plain function that returns a compiled Keras model. It is called on every rank with
-those of these keyword arguments that it takes:
+A builder is a function that returns a compiled Keras model. It is called on every rank with those
+of these keyword arguments that it accepts:
 
 ``input_shape`` : tuple of int
     Shape of a row.
 ``n_classes`` : int
-    Number of classes; not given for a regression.
+    Number of classes; not passed for a regression.
 ``normalization`` : tuple of two ndarrays of shape (n_features,)
-    Mean and standard deviation of every feature, missing values left out.
+    Mean and standard deviation of every feature, without missing values.
 ``target_normalization`` : tuple of two floats
     Mean and standard deviation of the label of a regression.
 ``total_steps`` : int
-    Steps of the whole training, for a learning-rate schedule.
+    Number of steps of the whole training, for a learning-rate schedule.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from sparkml_dist.errors import ConfigurationError
 
 __all__ = ["BUILDERS", "cnn", "mlp"]
 
-_USUAL = (1e-3, 1e6)  # deviations that Keras normalizes as they are
+_USUAL = (1e-3, 1e6)  # standard deviations that need no rescaling for Keras
 
 Moments = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
@@ -39,12 +39,12 @@ def mlp(
     target_normalization: tuple[float, float] = (0.0, 1.0),
     total_steps: int = 1000,
 ) -> Any:
-    """Build two hidden layers of 256 and 128 units; missing values count as the mean.
+    """Build a network with hidden layers of 256 and 128 units; missing values become the mean.
 
     Parameters
     ----------
     input_shape, n_classes, normalization, target_normalization, total_steps
-        As in the module's description.
+        See the module's docstring.
 
     Returns
     -------
@@ -81,7 +81,7 @@ def cnn(
     Parameters
     ----------
     input_shape, n_classes, normalization, target_normalization, total_steps
-        As in the module's description.
+        See the module's docstring.
 
     Returns
     -------
@@ -108,14 +108,14 @@ def cnn(
     inputs = keras.Input(input_shape)
     x = inputs
     if normalization is not None:
-        # One scale for each channel: single pixels at the border hardly vary at all.
+        # One scale per channel: pixels at the border hardly vary.
         mean, std = (np.asarray(m, np.float64).reshape(-1, channels) for m in normalization)
         centre = mean.mean(axis=0)
-        std = np.where(std == 1.0, 0.0, std)  # so it stands where a pixel does not vary
+        std = np.where(std == 1.0, 0.0, std)  # 1.0 means a constant pixel
         spread = np.sqrt((np.square(std) + np.square(mean - centre)).mean(axis=0))
         x = _normalized(x, centre, np.where(spread > 0, spread, 1.0))
     x = keras.ops.nan_to_num(x, nan=0.0)
-    # One layer at full resolution, where pixels are many, then pairs of layers on halved images.
+    # One layer at full resolution, which has many pixels, then pairs of layers on halved images.
     x = _convolved(x, 16)
     filters = 32
     while min(height, width) >= 8:
@@ -134,12 +134,12 @@ BUILDERS: dict[str, Callable[..., Any]] = {"mlp": mlp, "cnn": cnn}
 
 
 def _normalized(x: Any, mean: npt.NDArray[Any], std: npt.NDArray[Any]) -> Any:
-    """Return features of mean 0 and deviation 1, whatever their units are."""
+    """Return features with mean 0 and standard deviation 1, in any units."""
     from keras import layers
 
     mean, std = np.asarray(mean, np.float64), np.asarray(std, np.float64)
-    # Keras takes no deviation under 1e-7, and the square of one must fit float32. A power of two
-    # brings it near 1 without rounding a value.
+    # Keras accepts no deviation below 1e-7, and its square must fit float32. A power of two scales
+    # it to about 1 without rounding.
     usual = (std > _USUAL[0]) & (std < _USUAL[1])
     scale = np.where(usual, 1.0, np.exp2(-np.floor(np.log2(std))))
     if not usual.all():
@@ -159,10 +159,10 @@ def _convolved(x: Any, filters: int) -> Any:
 def _outputs(x: Any, n_classes: int | None, target_normalization: tuple[float, float]) -> Any:
     from keras import layers
 
-    # Probabilities and numbers in full precision, whatever the layers before compute in.
+    # Outputs are in full precision, also with mixed precision.
     if n_classes is not None:
         return layers.Dense(n_classes, activation="softmax", dtype="float32")(x)
-    # The layers before work on a target of mean 0 and spread 1, whatever its unit.
+    # The layers before learn a target with mean 0 and deviation 1, in any unit.
     mean, std = target_normalization
     return layers.Rescaling(std, offset=mean, dtype="float32")(layers.Dense(1, dtype="float32")(x))
 

@@ -1,10 +1,10 @@
-"""Looks through a ``.keras`` file before Keras makes a network of it.
+"""Checks a ``.keras`` file before Keras creates a network from it.
 
-Keras looks up what a file's configuration names among everything that it exports, in its safe mode
-as well: layers that read files, run other frameworks or Python code, functions that download. Here
-the configuration may name layers, operations, initializers and the like, and nothing else; what is
-not Keras' own must have been registered by this process, of itself. The weights must be plain
-arrays in the file itself, as large as they say.
+Keras resolves names in a file's configuration to anything that it exports, even in its safe mode:
+layers that read files, run other frameworks or Python code, functions that download. Here the
+configuration may only name layers, operations, initializers and the like; other classes must have
+been registered with Keras by this process. The weights must be plain arrays in the file, with the
+sizes that they declare.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from sparkml_dist.persistence.declared_sizes import check_archive
 __all__ = ["check_network_archive"]
 
 WEIGHTS = "model.weights.h5"
-# Assets are the vocabularies of layers that were adapted to data.
+# Assets are vocabularies of layers that were adapted to data.
 _MEMBER = re.compile(
     rf"config\.json|metadata\.json|{re.escape(WEIGHTS)}|assets(/[A-Za-z0-9_][A-Za-z0-9_.-]*)+"
 )
@@ -30,7 +30,7 @@ _DEEPEST = 150
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DTYPE = re.compile(r"(bfloat|float|u?int|complex)(4|8|16|32|64|128)|bool")
 
-# Rooms of Keras whose classes and functions make up networks.
+# Modules of Keras whose classes and functions are parts of networks.
 _ROOMS = (
     "activations",
     "constraints",
@@ -61,7 +61,7 @@ _TOP = frozenset(
     }
 )
 _FUNCTION_MODULE = re.compile(r"builtins|keras\.(activations|losses|metrics|ops)(\.[a-z_0-9]+)*")
-# They run code or other frameworks, or load files that their settings name.
+# These run code or other frameworks, or load files that their settings name.
 _REFUSED = frozenset(
     {
         "FlaxLayer",
@@ -73,21 +73,21 @@ _REFUSED = frozenset(
         "__typespec__",
     }
 )
-# Settings that hold values, or the name of a file with values.
+# Settings that hold values, or the name of a file of values.
 _VALUES_OR_FILE = ("vocabulary", "idf_weights")
 
 
 def check_network_archive(
     content: bytes, registered: Callable[[str], bool]
 ) -> tuple[dict[str, Any], int]:
-    """Return the configuration of a network and the bytes of its weights, if both are plain.
+    """Return a network's configuration and the bytes of its weights; raise unless both are safe.
 
     Parameters
     ----------
     content : bytes
         A ``.keras`` file.
     registered : callable
-        Tells whether a name is registered with Keras in this process; asked about what is not
+        Tells whether a name is registered with Keras in this process; called for names that are not
         Keras' own.
 
     Returns
@@ -98,15 +98,15 @@ def check_network_archive(
     Raises
     ------
     ValueError, KeyError, TypeError, OSError, zipfile.BadZipFile
-        Where it does not.
+        The file is not safe.
     """
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         for member in check_archive(archive, len(content)):
             if not _MEMBER.fullmatch(member.filename):
-                raise ValueError(f"{member.filename!r} does not belong in it")
+                raise ValueError(f"it must not contain {member.filename!r}")
         config = json.loads(archive.read("config.json"))
         if not isinstance(config, dict):
-            raise ValueError("its configuration is no mapping")
+            raise ValueError("its configuration is not a mapping")
         _check(config, registered, 0)
         return config, _weights_bytes(archive.read(WEIGHTS))
 
@@ -129,7 +129,7 @@ def _check(value: Any, registered: Callable[[str], bool], level: int) -> None:
 
 
 def _check_object(value: dict[str, Any], registered: Callable[[str], bool]) -> None:
-    """Check that what a configuration asks for is a part of networks."""
+    """Check that an object of the configuration may be a part of a network."""
     kind, module = value["class_name"], value.get("module")
     if kind == "function":
         kind, module = value.get("config"), module or "builtins"
@@ -139,25 +139,25 @@ def _check_object(value: dict[str, Any], registered: Callable[[str], bool]) -> N
             raise ValueError(f"it holds an array of {value['config']['dtype']!r}")
         return
     elif module is None:
-        # Looked up among the room's own classes where it stands, or registered.
+        # Keras looks it up among the classes of the module that contains it, or registered ones.
         allowed = True
     elif module == "keras":
         allowed = kind in _TOP
     else:
         allowed = bool(_MODULE.fullmatch(str(module)))
     name = value.get("registered_name")
-    # What is registered comes first: Keras asks for these names before it looks at the module.
+    # Registered names first: Keras tries these before it looks at the module.
     names = [n for n in (name, kind) if isinstance(n, str) and ">" in n]
     if any(registered(n) for n in names) or (
         module is not None and not allowed and isinstance(name, str) and registered(name)
     ):
         return
     if kind in _REFUSED or names or not allowed or not _NAME.fullmatch(str(kind)):
-        raise ValueError(f"it asks for {f'{module}.' if module else ''}{name or kind}")
+        raise ValueError(f"it must not use {f'{module}.' if module else ''}{name or kind}")
 
 
 def _weights_bytes(content: bytes) -> int:
-    """Return the bytes of the arrays of an HDF5 file, if each lies in it, whole and as it is."""
+    """Return the bytes of an HDF5 file's arrays; raise unless all are plain and in the file."""
     import h5py
 
     with h5py.File(io.BytesIO(content), "r") as file:
@@ -175,17 +175,17 @@ def _group_bytes(group: Any, level: int) -> int:
     total = 0
     for name in group:
         if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-            raise ValueError(f"its weights lead elsewhere at {group.name}/{name}")
+            raise ValueError(f"its weights link elsewhere at {group.name}/{name}")
         item = group[name]
         if isinstance(item, h5py.Group):
             total += _group_bytes(item, level + 1)
             continue
         if not isinstance(item, h5py.Dataset) or item.dtype.hasobject:
-            raise ValueError(f"{item.name} is no array of weights")
+            raise ValueError(f"{item.name} is not an array of weights")
         if item.is_virtual or item.external or item.chunks or item.compression:
-            raise ValueError(f"{item.name} does not lie in it as it is")
+            raise ValueError(f"{item.name} is not stored contiguously in the file")
         declared = math.prod(item.shape or ()) * item.dtype.itemsize
         if item.shape is None or item.id.get_storage_size() != declared:
-            raise ValueError(f"{item.name} declares {declared:,} bytes and has others")
+            raise ValueError(f"{item.name} declares {declared:,} bytes, but stores another number")
         total += declared
     return total

@@ -1,4 +1,4 @@
-"""From a batch of rows to what a network and its loss take; imports no TensorFlow."""
+"""Converts a batch to the inputs of a network and of its loss; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ __all__ = ["network_arrays"]
 
 
 def network_arrays(batch: Batch, job: TrainingJob, facts: Any) -> tuple[Any, Any]:
-    """Return what the network takes and what its loss takes.
+    """Return the inputs of the network and of its loss.
 
     Parameters
     ----------
     batch : Batch
-        With the arrays that the job gathers.
+        A batch with the job's arrays.
     job : TrainingJob
     facts : NetworkFacts or OutputFacts
-        Of the job's network.
+        Facts of the job's network.
     """
     x = batch.x
     if not isinstance(facts, OutputFacts):

@@ -1,4 +1,4 @@
-"""The outputs of a network that are taken as they are: what they are compared with, what they give.
+"""The outputs of a `KerasEstimator`'s network and their targets.
 
 Imports no TensorFlow.
 """
@@ -26,9 +26,9 @@ class Output:
     ----------
     name : str
     shape : tuple of int
-        Of a row.
+        Shape for one row.
     target : {"codes", "one_hot", "number", "columns"}
-        What its loss takes: class codes, one-hot rows, the label as a number, or columns of the
+        Target of its loss: class codes, one-hot rows, the label as a number, or columns of the
         data.
     """
 
@@ -38,12 +38,12 @@ class Output:
 
     @property
     def size(self) -> int:
-        """Values of a row."""
+        """Number of values per row."""
         return math.prod(self.shape)
 
     @property
     def is_number(self) -> bool:
-        """Whether a row's output is one number."""
+        """Whether the output is one number per row."""
         return self.size == 1
 
 
@@ -54,7 +54,7 @@ class OutputFacts:
     Attributes
     ----------
     kind : {"single", "list", "dict"}
-        How the network returns them.
+        Structure in which the network returns its outputs.
     outputs : tuple of Output
     """
 
@@ -62,7 +62,7 @@ class OutputFacts:
     outputs: tuple[Output, ...]
 
     def pack(self, values: Mapping[str, Any]) -> Any:
-        """Return values by output in the structure in which the network returns its outputs."""
+        """Return values by output in the network's structure."""
         if self.kind == "single":
             return values[self.outputs[0].name]
         if self.kind == "list":
@@ -70,7 +70,7 @@ class OutputFacts:
         return {o.name: values[o.name] for o in self.outputs}
 
     def flat(self, returned: Any) -> list[Any]:
-        """Return what the network returned as a list, in the order of `outputs`."""
+        """Return the network's outputs as a list, in the order of `outputs`."""
         if self.kind == "single":
             return [returned]
         if self.kind == "list":
@@ -83,14 +83,14 @@ class OutputFacts:
         columns: Mapping[str, npt.NDArray[np.float32]],
         n_classes: int,
     ) -> Any:
-        """Return what the loss takes, structured as the network's outputs.
+        """Return the targets of the loss, in the network's structure.
 
         Parameters
         ----------
         y : ndarray of shape (n,)
             The label: class codes, or numbers.
         columns : mapping of str to ndarray of shape (n, columns)
-            By output, where it is compared with columns of the data.
+            Columns of the data by output, for outputs with such a target.
         n_classes : int
         """
         values = {}
@@ -113,7 +113,7 @@ class OutputFacts:
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> OutputFacts:
-        """Return the facts that JSON holds."""
+        """Return the facts of JSON values."""
         outputs: Sequence[Mapping[str, Any]] = value["outputs"]
         return cls(
             value["kind"],

@@ -1,4 +1,4 @@
-"""How much memory a network's configuration asks for, known before it is taken."""
+"""Checks the memory that a network's configuration needs, before it is allocated."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ _MOST_CHECKED = 1000
 
 
 def check_network_size(keras: Any, config: dict[str, Any], stored: int) -> None:
-    """Raise where a network asks for more variables than its file has values.
+    """Raise if a network has many more variables than its file has values.
 
-    A configuration of a line can ask for a layer of terabytes, which Keras makes before it looks
-    at the weights. Built in a scope in which variables have a shape and no values, a network tells
-    what it would take; networks of one configuration, such as an ensemble's, are built so once.
+    A short configuration can declare a layer of terabytes, which Keras allocates before it reads
+    the weights. Here the network is first built with variables that have shapes but no values, to
+    compute its size; networks with equal configurations, such as an ensemble's, are built so once.
 
     Parameters
     ----------
     keras : module
     config : dict
-        Of a file that has been checked.
+        Configuration of a checked file.
     stored : int
         Bytes of the weights in the file.
 
@@ -41,14 +41,14 @@ def check_network_size(keras: Any, config: dict[str, Any], stored: int) -> None:
         _checked[key] = _variables_bytes(keras, text)
     if _checked[key] > _ROOM + 2 * stored:
         raise ValueError(
-            f"it asks for {_checked[key]:,} bytes of variables and has {stored:,} bytes of weights"
+            f"it needs {_checked[key]:,} bytes of variables, but has {stored:,} bytes of weights"
         )
 
 
 def _variables_bytes(keras: Any, config: str) -> int:
     from keras.src.backend.common import global_state
 
-    # Variables without values wait in this list for whatever leaves a scope next.
+    # Keras keeps variables without values in this list until the next scope ends.
     waiting = list(global_state.get_global_attribute("uninitialized_variables", []))
     try:
         with keras.StatelessScope(initialize_variables=False):
@@ -64,7 +64,7 @@ def _item_bytes(dtype: Any) -> int:
 
 
 def _uncompiled(value: Any) -> Any:
-    """Return a configuration without optimizers, whose variables are not loaded."""
+    """Return a configuration without optimizers, since their variables are not loaded."""
     if isinstance(value, dict):
         return {k: _uncompiled(v) for k, v in value.items() if k != "compile_config"}
     return [_uncompiled(v) for v in value] if isinstance(value, list) else value

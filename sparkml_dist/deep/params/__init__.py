@@ -1,1 +1,1 @@
-"""Params of the estimators of networks."""
+"""Params of the Keras estimators."""

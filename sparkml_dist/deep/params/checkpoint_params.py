@@ -1,4 +1,4 @@
-"""The Params that say how a training outlives the loss of a rank."""
+"""Params of checkpoints and restarts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["HasCheckpoints"]
 
 
 class HasCheckpoints(AccessibleParams):
-    """How often checkpoints are written, how many stay, and how often a gang is launched anew."""
+    """Params of checkpoints and restarts after the loss of a rank."""
 
     checkpointEvery: Any = param(
         "checkpointEvery",
@@ -22,17 +22,17 @@ class HasCheckpoints(AccessibleParams):
     )
     maxRestarts: Any = param(
         "maxRestarts",
-        "how often a gang that has lost a rank is launched anew, from the last checkpoint (>= 0)",
+        "most restarts, from the last checkpoint, of a gang that has lost a rank (>= 0)",
         TypeConverters.toInt,
     )
     keepCheckpoints: Any = param(
         "keepCheckpoints",
-        "how many of the last checkpoints stay in modelDir when the training has ended (>= 0)",
+        "number of the last checkpoints to keep in modelDir after the training (>= 0)",
         TypeConverters.toInt,
     )
 
     def _checkpoint_settings(self) -> CheckpointSettings:
-        """Return the Params as settings; raises `ConfigurationError` where they cannot work."""
+        """Return the Params as settings; raise `ConfigurationError` for invalid values."""
         return CheckpointSettings(
             every=self.getOrDefault(self.checkpointEvery),
             keep=self.getOrDefault(self.keepCheckpoints),

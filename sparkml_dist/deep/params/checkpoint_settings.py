@@ -1,4 +1,4 @@
-"""When a training leaves checkpoints, and how often it is launched anew from them."""
+"""Settings of checkpoints and restarts."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CHECKPOINTS = "checkpoints"
 
 @dataclass(frozen=True)
 class CheckpointSettings:
-    """What is kept of a training that does not end well, and how it goes on.
+    """Settings of checkpoints and restarts.
 
     Parameters
     ----------
@@ -22,10 +22,10 @@ class CheckpointSettings:
         Steps from one checkpoint to the next, counted over all epochs; 0 for one at the end of each
         epoch.
     keep : int, default=0
-        How many of the last checkpoints stay when the training has ended. While it runs there are
-        always two, since the last one may be damaged.
+        Number of the last checkpoints to keep after the training. While it runs, at least two are
+        kept, since the last one may be damaged.
     max_restarts : int, default=2
-        How often a gang that has lost a rank is launched anew.
+        Most restarts of a gang that has lost a rank.
 
     Raises
     ------
@@ -50,17 +50,17 @@ class CheckpointSettings:
 
     @property
     def kept_while_training(self) -> int:
-        """How many checkpoints there are at most while the training runs."""
+        """Most checkpoints to keep while the training runs."""
         return max(2, self.keep)
 
     def due(self, step: int, *, epoch_ends: bool) -> bool:
-        """Tell whether a checkpoint follows on a step.
+        """Tell whether a checkpoint is written after a step.
 
         Parameters
         ----------
         step : int
-            Steps done since the beginning of the training, over all epochs.
+            Number of steps since the start of the training, over all epochs.
         epoch_ends : bool
-            Whether it was the last one of its epoch.
+            Whether it was the last step of its epoch.
         """
         return step % self.every == 0 if self.every else epoch_ends

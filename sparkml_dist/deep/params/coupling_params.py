@@ -1,4 +1,4 @@
-"""The Params that say how the ranks of a training are tied together in a step."""
+"""Params of the coupling of ranks in a step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkml_dist.params import AccessibleParams, param
 
 __all__ = ["HasCoupling"]
 
-# Of each setting, the Param that it comes from.
+# Param of each setting.
 _PARAMS = {
     "compression": "compression",
     "accumulation_steps": "accumulationSteps",
@@ -26,7 +26,7 @@ _PARAMS = {
 
 
 class HasCoupling(AccessibleParams):
-    """How gradients are brought together and applied; see `CouplingSettings`."""
+    """Params of the reduction and application of gradients; see `CouplingSettings`."""
 
     compression: Any = param(
         "compression",
@@ -38,7 +38,7 @@ class HasCoupling(AccessibleParams):
     )
     clipNorm: Any = param(
         "clipNorm",
-        "largest norm of all gradients together (> 0); they are not clipped when not set",
+        "largest norm of all gradients together (> 0); no clipping when not set",
         TypeConverters.toFloat,
     )
     fusionMb: Any = param(
@@ -48,18 +48,18 @@ class HasCoupling(AccessibleParams):
     )
     cycleMs: Any = param(
         "cycleMs",
-        "milliseconds for which Horovod gathers gradients (> 0); when not set 1, or 10 where they "
-        "go through shared memory",
+        "milliseconds for which Horovod gathers gradients (> 0); when not set 1, or 10 when they "
+        "are summed in shared memory",
         TypeConverters.toFloat,
     )
     mixedPrecision: Any = param(
         "mixedPrecision",
-        "what layers compute in: 'bfloat16', 'float16', or 'none' for float32",
+        "type in which layers compute: 'bfloat16', 'float16', or 'none' for float32",
         TypeConverters.toString,
     )
     learningRateScaling: Any = param(
         "learningRateScaling",
-        "how the learning rate grows with the batches in an update: 'linear', 'sqrt' or 'none'",
+        "scaling of the learning rate with the batches in an update: 'linear', 'sqrt' or 'none'",
         TypeConverters.toString,
     )
     warmupEpochs: Any = param(
@@ -69,13 +69,13 @@ class HasCoupling(AccessibleParams):
     )
     transport: Any = param(
         "transport",
-        "'auto' for gradients to be summed in shared memory where all ranks are on one host "
-        "without GPUs, 'horovod' for Horovod to do it in any case",
+        "'auto' to sum gradients in shared memory when all ranks are on one host without GPUs, "
+        "'horovod' to reduce them with Horovod in any case",
         TypeConverters.toString,
     )
 
     def _coupling(self) -> CouplingSettings:
-        """Return how the ranks are coupled.
+        """Return the Params as settings.
 
         Raises
         ------

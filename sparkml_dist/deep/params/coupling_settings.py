@@ -1,4 +1,4 @@
-"""How ranks are tied together in a step; imports no TensorFlow."""
+"""Settings of the coupling of ranks in a step; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -20,39 +20,39 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class CouplingSettings:
-    """What a step does beside the gradients of its rows.
+    """Settings of a training step.
 
     Attributes
     ----------
     compression : {"none", "fp16"}
-        Whether Horovod sends gradients as halves. It pays between hosts with a slow network; ranks
-        of one host that reduce in shared memory send nothing.
+        Whether Horovod sends gradients in half precision. It helps between hosts with a slow
+        network, and has no effect when ranks of one host reduce in shared memory.
     accumulation_steps : int
-        Batches of `batch_size` rows that a rank goes through before each reduction and update. The
-        update is that of one batch so many times as large, in the memory of one.
+        Number of batches of `batch_size` rows that a rank processes before each reduction and
+        update. The update equals that of one batch of all these rows, in the memory of one.
     clip_norm : float or None
-        Largest norm of all gradients together; those of a step with a larger one are scaled down
-        to it, after the reduction.
+        Largest norm of all gradients together; larger gradients are scaled down to it, after the
+        reduction.
     fusion_mb : float or None
-        MiB of gradients that Horovod puts into one message; its own default is 128.
+        MiB of gradients in one message of Horovod; its own default is 128.
     cycle_ms : float or None
-        Milliseconds for which Horovod gathers gradients before it sends; None for 1, or 10 where
-        the gradients of a network go through shared memory only.
+        Milliseconds for which Horovod gathers gradients before it sends them; None for 1, or 10
+        when all gradients are reduced in shared memory.
     mixed_precision : {"none", "bfloat16", "float16"}
-        What layers compute in; weights stay in float32. With ``"float16"`` the loss is scaled, and
-        steps whose gradients overflow are left out, by all ranks alike.
+        Type in which layers compute; weights stay in float32. With ``"float16"`` the loss is
+        scaled, and all ranks skip steps whose gradients overflow.
     learning_rate_scaling : {"none", "linear", "sqrt"}
-        Factor for the optimizer's learning rate: one, the number of batches in an update, that is
-        ranks times `accumulation_steps` [1]_, or its root.
+        Factor of the optimizer's learning rate: 1, the number of batches in an update (ranks times
+        `accumulation_steps`) [1]_, or its square root.
     warmup_epochs : float
-        Epochs over which the factor rises, step by step, from 1 to its value; where the rate is not
-        scaled, from 0 to 1.
+        Epochs over which the factor rises, step by step, from 1 to its value; without scaling,
+        from 0 to 1.
     rate_batches : int or None
-        Number of batches in an update by which the rate is scaled; None for that of this run. A
-        run that goes on at another number of ranks keeps the number that it began with.
+        Number of batches in an update for the scaling; None for that of this run. A run that is
+        resumed with another number of ranks keeps its first number.
     transport : {"auto", "horovod"}
-        Whether ranks that are all on one host, without GPUs, reduce in shared memory, or Horovod
-        does it in any case.
+        With ``"auto"``, ranks that are all on one host, without GPUs, reduce in shared memory;
+        with ``"horovod"``, Horovod always reduces.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""When a training ends before its last epoch; imports no TensorFlow."""
+"""Settings of early stopping; imports no TensorFlow."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ Mode = Literal["auto", "min", "max"]
 
 @dataclass(frozen=True)
 class EarlyStoppingSettings:
-    """When a training ends before its last epoch.
+    """Settings of early stopping.
 
     Parameters
     ----------
     metric : str
-        Name of a metric as in the history, such as ``"val_loss"``.
+        Name of a metric in the history, such as ``"val_loss"``.
     patience : int or None
-        Epochs without improvement after which the training ends; None to go on to the last epoch.
+        Epochs without improvement after which the training ends; None to train for all epochs.
     tol : float, default=0
         Least change that counts as an improvement.
     restore_best : bool, default=True
         Whether the network has the weights of its best epoch at the end.
     mode : {"auto", "min", "max"}
-        Which way the metric gets better.
+        Whether smaller or larger values of the metric are better.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The Params that say how long the driver waits for the ranks of a training."""
+"""Params of the timeouts of a training's gang."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["HasTimeouts", "Timeouts"]
 
 
 class Timeouts(TypedDict):
-    """Arguments of `run_gang`, in seconds; None is for ever."""
+    """Arguments of `run_gang`, in seconds; None for no limit."""
 
     stall_timeout: float | None
     silence_timeout: float | None
@@ -22,29 +22,29 @@ class Timeouts(TypedDict):
 
 
 class HasTimeouts(AccessibleParams):
-    """How long ranks may stand still or be silent, and how long to wait for their slots."""
+    """Timeouts for stalled and silent ranks, and for task slots."""
 
     stallTimeout: Any = param(
         "stallTimeout",
         "seconds in which no rank takes a batch, after which the training counts as stalled "
-        "(>= 0; 0: never)",
+        "(>= 0; 0: no limit)",
         TypeConverters.toFloat,
     )
     silenceTimeout: Any = param(
         "silenceTimeout",
-        "seconds without a sign of life of a rank's process after which it counts as stopped "
-        "(>= 0; 0: never)",
+        "seconds without a heartbeat of a rank's process after which it counts as stopped "
+        "(>= 0; 0: no limit)",
         TypeConverters.toFloat,
     )
     slotTimeout: Any = param(
         "slotTimeout",
-        "seconds to wait for task slots: for executors that are still to come, and for slots that "
-        "other jobs of the application hold (>= 0)",
+        "seconds to wait for task slots: for executors that have not registered yet, and for slots "
+        "that other jobs of the application hold (>= 0)",
         TypeConverters.toFloat,
     )
 
     def _timeouts(self) -> Timeouts:
-        """Return the arguments of `run_gang` that the Params stand for.
+        """Return the Params as arguments of `run_gang`.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The Params that all Keras estimators share, and what they amount to."""
+"""Params that all Keras estimators share."""
 
 from __future__ import annotations
 
@@ -14,21 +14,19 @@ __all__ = ["HasNetwork"]
 
 
 class HasNetwork(AccessibleParams):
-    """What is trained, by how many ranks, and for how long."""
+    """Params of the network, its ranks, and the length of its training."""
 
     builder: Any = param("builder", "'mlp', 'cnn', 'FILE.py:FUNCTION' or a function")
     numRanks: Any = param(
-        "numRanks", "processes that train side by side (>= 1)", TypeConverters.toInt
+        "numRanks", "processes that train at the same time (>= 1)", TypeConverters.toInt
     )
-    epochs: Any = param("epochs", "passes over the data, at most (>= 1)", TypeConverters.toInt)
+    epochs: Any = param("epochs", "most passes over the data (>= 1)", TypeConverters.toInt)
     batchSize: Any = param(
         "batchSize",
-        "rows of one step on each rank (>= 1); fits the number of rows when not set",
+        "rows of one step on each rank (>= 1); depends on the number of rows when not set",
         TypeConverters.toInt,
     )
-    inputShape: Any = param(
-        "inputShape", "shape that a row's features are given", TypeConverters.toListInt
-    )
+    inputShape: Any = param("inputShape", "shape of a row's features", TypeConverters.toListInt)
 
     inputs: Any = param(
         "inputs",
@@ -37,35 +35,35 @@ class HasNetwork(AccessibleParams):
     )
     validationFraction: Any = param(
         "validationFraction",
-        "share of the rows, told by their keys, that is kept from training and scored after each "
-        "epoch (>= 0, < 1)",
+        "share of the rows, chosen by their keys, that is held out from training and evaluated "
+        "after each epoch (>= 0, < 1)",
         TypeConverters.toFloat,
     )
     stopMetric: Any = param(
         "stopMetric",
-        "metric that patience and restoreBest go by; val_loss where rows are kept for validation, "
-        "else loss, when not set",
+        "metric for patience and restoreBest; when not set, val_loss if rows are held out for "
+        "validation, else loss",
         TypeConverters.toString,
     )
     stopMode: Any = param(
         "stopMode",
-        "whether a small ('min') or a large ('max') value of stopMetric is the better one; 'auto' "
-        "to go by its name",
+        "whether smaller ('min') or larger ('max') values of stopMetric are better; 'auto' infers "
+        "it from the metric",
         TypeConverters.toString,
     )
     patience: Any = param(
         "patience",
-        "epochs without improvement after which the training ends (>= 1); it goes on to the last "
-        "epoch when not set",
+        "epochs without improvement after which the training ends (>= 1); no early stopping when "
+        "not set",
         TypeConverters.toInt,
     )
     tol: Any = param(
-        "tol", "least improvement of stopMetric that counts (>= 0)", TypeConverters.toFloat
+        "tol", "least change of stopMetric that is an improvement (>= 0)", TypeConverters.toFloat
     )
     restoreBest: Any = param(
         "restoreBest",
-        "whether the network ends with the weights of its best epoch; so by default where patience "
-        "is set",
+        "whether the network ends with the weights of its best epoch; by default if patience is "
+        "set",
         TypeConverters.toBoolean,
     )
     callbacks: Any = param(
@@ -78,12 +76,12 @@ class HasNetwork(AccessibleParams):
     )
 
     def _stopping(self) -> EarlyStoppingSettings | None:
-        """Return when to end and what to keep; None to go on to the last epoch as it comes.
+        """Return the settings of early stopping; None without it.
 
         Raises
         ------
         ConfigurationError
-            For values out of range, and for settings that nothing would make use of.
+            For values out of range, and for settings without an effect.
         """
         validates = self.getOrDefault(self.validationFraction) > 0
         default = "val_loss" if validates else "loss"
@@ -99,7 +97,7 @@ class HasNetwork(AccessibleParams):
         if metric.startswith("val_") and not validates:
             raise ConfigurationError(
                 "no_validation",
-                f"stopMetric={metric!r} is a metric of rows kept from training, but none are.",
+                f"stopMetric={metric!r} is a metric of held-out rows, but no rows are held out.",
                 "Set validationFraction, e.g. to 0.1.",
             )
         if patience is not None or restore:
@@ -108,7 +106,7 @@ class HasNetwork(AccessibleParams):
             if self.isSet(self.getParam(unused)):
                 raise ConfigurationError(
                     "patience_not_set",
-                    f"{unused} is set, but nothing goes by it.",
+                    f"{unused} is set, but has no effect.",
                     "Set patience to end early, or restoreBest=True to keep the best weights.",
                 )
         return None

@@ -1,1 +1,1 @@
-"""Scores of networks on executors."""
+"""Scoring of networks on executors."""

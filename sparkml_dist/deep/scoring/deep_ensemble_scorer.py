@@ -1,4 +1,4 @@
-"""Scores rows with several networks: the mean of their probabilities, and how they differ."""
+"""Scores rows with several networks: mean probabilities and measures of disagreement."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ __all__ = ["DeepEnsembleScorer"]
 
 @dataclass(frozen=True)
 class DeepEnsembleScorer:
-    """Networks as they travel to the workers.
+    """The networks of an ensemble, in the form that is sent to workers.
 
     Attributes
     ----------
     members : tuple of KerasScorer
-        Of classifiers with the same classes.
+        Scorers of classifiers with the same classes.
     """
 
     members: tuple[KerasScorer, ...]
@@ -37,14 +37,14 @@ class DeepEnsembleScorer:
 
     @property
     def cache_key(self) -> str:
-        """Tells models apart within a worker."""
+        """Identifies the model within a worker."""
         keys = "\n".join(m.cache_key for m in self.members)
         return f"deep-ensemble/{hashlib.sha256(keys.encode()).hexdigest()}"
 
     def load(self) -> Predict:
         """Return a function from features (n, d) to mean probabilities (n, n_classes).
 
-        All networks are loaded; as `KerasScorer.load`.
+        Loads all networks; see `KerasScorer.load`.
         """
         return _Networks([m.load() for m in self.members])
 
@@ -54,12 +54,12 @@ class DeepEnsembleScorer:
         return found[0] if len(found) == 1 else graph.node("Mean", found)
 
     def probe_rows(self, n_features: int, rows: int) -> npt.NDArray[np.float32]:
-        """Return rows that the networks take, to compare their ONNX form on."""
+        """Return valid rows for comparing the networks with their ONNX form."""
         return self.members[0].probe_rows(n_features, rows)
 
 
 class _Networks:
-    """Loaded networks."""
+    """The loaded networks."""
 
     def __init__(self, predicts: list[Callable[[Any], npt.NDArray[np.float32]]]) -> None:
         self._predicts = predicts
@@ -68,7 +68,7 @@ class _Networks:
         return self.measured(X).prediction
 
     def measured(self, X: Any) -> Measured:
-        """Return the mean probabilities and the measures of uncertainty of each row."""
+        """Return mean probabilities and measures of uncertainty for each row."""
         members = np.stack([predict(X) for predict in self._predicts])
         mean = members.mean(axis=0, dtype=np.float64).astype(np.float32)
         return Measured(mean, uncertainty(members))

@@ -1,4 +1,4 @@
-"""Runs a loaded network over rows of features, in batches of one size; on workers."""
+"""Runs a loaded network over rows of features, in batches of a fixed size; on workers."""
 
 from __future__ import annotations
 
@@ -17,26 +17,26 @@ _BATCH_BYTES = 16 << 20
 
 
 def batch_rows(inputs: InputSpec) -> int:
-    """Return how many rows a network is given at a time."""
+    """Return the number of rows in a batch of a network."""
     return max(1, min(_BATCH_ROWS, _BATCH_BYTES // max(1, inputs.row_bytes)))
 
 
 def forward(
     network: Any, inputs: InputSpec
 ) -> Callable[[Any], Iterator[tuple[slice, list[npt.NDArray[Any]]]]]:
-    """Return a function that yields, batch by batch, the rows and the outputs of the network.
+    """Return a function that yields, batch by batch, rows and outputs of the network.
 
     Parameters
     ----------
     network : keras.Model
     inputs : InputSpec
-        How features become its inputs.
+        Conversion of features to its inputs.
 
     Returns
     -------
     callable
-        Takes features (n, d), dense or CSR; yields the place of each batch and a list of the
-        network's outputs for it, flattened as TensorFlow flattens them.
+        Takes features (n, d), dense or CSR; yields the slice of each batch and the list of the
+        network's outputs for it, in the order of ``tf.nest.flatten``.
     """
     import tensorflow as tf
 
@@ -67,7 +67,7 @@ def forward(
 
 
 def _filled(array: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-    """Return an array with rows of zeros added, so that all batches are of one shape."""
+    """Return an array padded with rows of zeros, so that all batches have one shape."""
     short = size - len(array)
     if not short:
         return array

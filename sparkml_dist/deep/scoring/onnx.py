@@ -1,4 +1,4 @@
-"""Keras networks as parts of an ONNX graph; TensorFlow is imported in functions only."""
+"""Converts Keras networks to parts of an ONNX graph; imports TensorFlow in functions only."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def add_network(graph: OnnxGraph, network: Any, inputs: InputSpec, prefix: str) 
     ----------
     graph : OnnxGraph
     network : keras.Model
-        With one output.
+        A network with one output.
     inputs : InputSpec
-        How features become what it takes.
+        Conversion of features to its inputs.
     prefix : str
-        Tells its tensors from those of other networks.
+        Prefix of its tensors' names, different from those of other networks.
 
     Raises
     ------
@@ -42,7 +42,7 @@ def add_network(graph: OnnxGraph, network: Any, inputs: InputSpec, prefix: str) 
         raise ConfigurationError(
             "onnx_not_supported",
             f"The network {network.name!r} cannot be converted to ONNX: {reason}",
-            "model.to_keras() hands it over as it is.",
+            "model.to_keras() returns the network itself.",
         ) from error
     part = compose.add_prefix(model, prefix).graph
     named = {f"{prefix}input_{i}": _input(graph, p) for i, p in enumerate(inputs.parts)}
@@ -55,7 +55,7 @@ def add_network(graph: OnnxGraph, network: Any, inputs: InputSpec, prefix: str) 
 
 
 def _input(graph: OnnxGraph, part: InputPart) -> str:
-    """Add what `InputPart.take` does; return the name of the input."""
+    """Add the operations of `InputPart.take`; return the name of the input."""
     everything = part.columns == tuple(range(graph.n_features))
     found = graph.columns(None if everything else part.columns)
     if part.is_whole and part.missing and max(part.missing) >= 0:
@@ -68,7 +68,7 @@ def _input(graph: OnnxGraph, part: InputPart) -> str:
 
 
 def _converted(network: Any, inputs: InputSpec) -> tuple[Any, dict[str, Any]]:
-    """Return what tf2onnx makes of a network, and the constants that it leaves as inputs."""
+    """Return tf2onnx's model of a network, and the constants that it leaves as inputs."""
     import tensorflow as tf
     import tf2onnx
 
@@ -86,7 +86,7 @@ def _converted(network: Any, inputs: InputSpec) -> tuple[Any, dict[str, Any]]:
     model, _ = tf2onnx.convert.from_function(forward, signature, opset=OPSETS[""])
     concrete = forward.get_concrete_function()
     wanted = {tensor.name for tensor in model.graph.input}
-    # Tensors that layers hold as constants, such as the moments of a normalisation.
+    # Tensors that layers hold as constants, such as the moments of a normalization.
     captured = {
         inside.name: outside.numpy()
         for outside, inside in concrete.graph.captures
@@ -98,7 +98,7 @@ def _converted(network: Any, inputs: InputSpec) -> tuple[Any, dict[str, Any]]:
 def probe_rows(
     network: Any, inputs: InputSpec, n_features: int, rows: int, seed: int = 0
 ) -> npt.NDArray[np.float32]:
-    """Return random rows that a network takes: normal numbers, and codes where it looks up rows.
+    """Return random valid rows: normal numbers, and codes for integer inputs and embeddings.
 
     Parameters
     ----------
@@ -127,9 +127,9 @@ def probe_rows(
 
 
 def add_probabilities(graph: OnnxGraph, outputs: str, units: int, *, logits: bool) -> str:
-    """Add what makes probabilities (N, n_classes) of a classifier's outputs (N, units).
+    """Add the conversion of a classifier's outputs (N, units) to probabilities (N, n_classes).
 
-    As `sparkml_dist.deep.scoring.scorer.KerasScorer.probabilities`.
+    Equal to `sparkml_dist.deep.scoring.scorer.KerasScorer.probabilities`.
     """
     if units == 1:
         one = graph.node("Sigmoid", [outputs]) if logits else outputs

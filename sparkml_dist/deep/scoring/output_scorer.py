@@ -1,4 +1,4 @@
-"""Scores rows with a network whose outputs are taken as they are: a column or a struct of them."""
+"""Scores rows with the network of a `KerasModel`; returns its outputs as a column or a struct."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["OutputScorer", "score_outputs"]
 
 @dataclass(frozen=True)
 class OutputScorer(NetworkFile):
-    """A network of any outputs as it travels to the workers.
+    """A network with any outputs, in the form that is sent to the workers.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class OutputScorer(NetworkFile):
 
     @property
     def cache_key(self) -> str:
-        """Tells models apart within a worker."""
+        """Identifies the model within a worker."""
         return f"keras-outputs/{self.sha256}"
 
     def load(self) -> Callable[[Any], list[npt.NDArray[Any]]]:
@@ -50,7 +50,7 @@ class OutputScorer(NetworkFile):
             ``file_altered`` or ``network_not_loaded``.
         """
         run = forward(self.network(task_cpus()), self.inputs)
-        # A dict's values come in the order of its sorted names.
+        # tf.nest.flatten returns a dict's values in the order of its sorted keys.
         names = [o.name for o in self.facts.outputs]
         order = [
             sorted(names).index(n) if self.facts.kind == "dict" else i for i, n in enumerate(names)
@@ -74,17 +74,17 @@ def score_outputs(
     *,
     cpus: int = 1,
 ) -> DataFrame:
-    """Return `df` with a column of what the network gives; a plan, nothing runs yet.
+    """Return `df` with a column of the network's outputs, lazily.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     schema : FeatureSchema
-        How the network's features are made.
+        Encoding of the network's features.
     scorer : OutputScorer
     prediction : str
-        Name of the column: a double where rows have one number, an array of floats where they have
-        several (row-major), and for several outputs a struct of such with the outputs' names.
+        Name of the column: a double for one number per row, an array of floats for several
+        (row-major), and for several outputs a struct of these with the outputs' names.
     cpus : int, default=1
         Cores that a task owns.
 

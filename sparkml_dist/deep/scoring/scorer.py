@@ -1,4 +1,4 @@
-"""Scores rows with a saved network: loaded once per worker process, in batches of one size."""
+"""Scores rows with a saved network: loaded once per worker process, in batches of a fixed size."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ __all__ = ["KerasScorer", "NetworkFile", "load_network", "task_cpus"]
 
 _logger = logging.getLogger(__name__)
 
-# A Spark worker may go on to run other people's Keras code: what that could miss stays visible.
+# A Spark worker may later run other Keras code, which may need the packages not listed here.
 _HIDDEN = ("matplotlib", "sklearn")
 
 
 @dataclass(frozen=True)
 class NetworkFile:
-    """A network as it travels to the workers.
+    """A network in the form that is sent to the workers.
 
     Attributes
     ----------
     folder : Folder
-        Where the network's file lies.
+        Folder of the network's file.
     file : str
-        Its name.
+        Name of the file.
     sha256 : str
-        Its hash, checked when it is loaded.
+        Checksum of the file, checked when it is loaded.
     inputs : InputSpec
-        How features become the network's inputs.
+        Conversion of features to the network's inputs.
     """
 
     folder: Folder
@@ -55,20 +55,20 @@ class NetworkFile:
     raw_scale: ClassVar[float] = 1.0
 
     def network(self, cpus: int = 1) -> Any:
-        """Return the network, loaded; as `load_network`."""
+        """Return the loaded network; see `load_network`."""
         return load_network(self.folder, self.file, self.sha256, cpus)
 
 
 @dataclass(frozen=True)
 class KerasScorer(NetworkFile):
-    """A classifier's or regressor's network as it travels to the workers.
+    """A classifier's or regressor's network in the form that is sent to workers.
 
     Attributes
     ----------
     n_classes : int
         Number of classes; 0 for a regression.
     units : int
-        Output units; 1 where one unit tells two classes apart.
+        Number of output units; 1 for a single unit in a binary classification.
     logits : bool
         Whether the outputs are logits.
     """
@@ -79,7 +79,7 @@ class KerasScorer(NetworkFile):
 
     @property
     def cache_key(self) -> str:
-        """Tells models apart within a worker."""
+        """Identifies the model within a worker."""
         return f"keras/{self.sha256}/{self.logits}"
 
     def load(self) -> Callable[[Any], npt.NDArray[np.float32]]:
@@ -104,7 +104,7 @@ class KerasScorer(NetworkFile):
         return predict
 
     def onnx_combine(self, graph: OnnxGraph, prefix: str = "network_") -> str:
-        """Add the network to a graph; return the name of what it predicts."""
+        """Add the network to a graph; return the name of its predictions."""
         from sparkml_dist.deep.embedding.plain import with_plain_embeddings
         from sparkml_dist.deep.scoring.onnx import add_network, add_probabilities
 
@@ -116,7 +116,7 @@ class KerasScorer(NetworkFile):
         return add_probabilities(graph, flat, self.units, logits=self.logits)
 
     def probe_rows(self, n_features: int, rows: int) -> npt.NDArray[np.float32]:
-        """Return rows that the network takes, to compare its ONNX form on."""
+        """Return valid rows for comparing the network with its ONNX form."""
         from sparkml_dist.deep.scoring.onnx import probe_rows
 
         return probe_rows(self.network(), self.inputs, n_features, rows)
@@ -129,7 +129,7 @@ class KerasScorer(NetworkFile):
             return np.hstack([1.0 - one, one]).astype(np.float32)
         if self.logits:
             values = np.exp(values - values.max(axis=1, keepdims=True))
-        # Units with a sigmoid each do not add up to one.
+        # Sigmoid outputs of several units do not add up to one.
         total = values.sum(axis=1, keepdims=True)
         flat = np.full_like(values, 1.0 / self.units)
         return np.divide(values, total, out=flat, where=total > 0).astype(np.float32)
@@ -143,9 +143,9 @@ def load_network(folder: Folder, file: str, sha256: str, cpus: int = 1) -> Any:
     folder : Folder
     file : str
     sha256 : str
-        What the file's content must hash to.
+        SHA-256 checksum that the file must have.
     cpus : int, default=1
-        Threads that TensorFlow may use, where it has not begun to run yet.
+        Threads for TensorFlow, unless it has run operations already.
 
     Returns
     -------
@@ -162,8 +162,8 @@ def load_network(folder: Folder, file: str, sha256: str, cpus: int = 1) -> Any:
         raise StorageError(
             "file_altered",
             f"The model's file {folder.uri(file)!r} does not match its manifest: "
-            "its SHA-256 differs.",
-            "It was cut or altered; restore it, or fit the model anew.",
+            "its SHA-256 checksum differs.",
+            "It was truncated or altered; restore it, or fit the model again.",
         )
     keras = _keras(cpus)
     # Registers the layer with Keras.
@@ -182,10 +182,9 @@ def load_network(folder: Folder, file: str, sha256: str, cpus: int = 1) -> Any:
                 "network_not_loaded",
                 f"{folder.uri(file)!r} cannot be loaded in Keras' safe mode: "
                 f"{str(error).splitlines()[0] if str(error) else type(error).__name__}",
-                "Networks are made of Keras' own layers, and of those that the process has "
-                "registered itself with keras.saving.register_keras_serializable before it loads "
-                "the file; nothing that a file names is imported. If it has nothing else, it was "
-                "altered.",
+                "A network may have Keras' own layers, and layers that this process has registered "
+                "with keras.saving.register_keras_serializable before loading; nothing that a "
+                "file names is imported. If the network has no other layers, the file was altered.",
             ) from error
 
 
@@ -208,9 +207,9 @@ def _keras(cpus: int) -> Any:
         try:
             tf.config.threading.set_intra_op_parallelism_threads(cpus)
             tf.config.threading.set_inter_op_parallelism_threads(cpus)
-        except RuntimeError:  # it has run something in this process before
+        except RuntimeError:  # TensorFlow has run operations in this process
             _logger.debug("TensorFlow's threads are set already")
-        tf.constant(0)  # the rest of its greeting
+        tf.constant(0)  # triggers the remaining start-up messages
     return keras
 
 

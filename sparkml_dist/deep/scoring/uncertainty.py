@@ -1,4 +1,4 @@
-"""How sure an ensemble of networks is of its prediction, and how far its members agree."""
+"""Measures of an ensemble's predictive uncertainty and of its members' disagreement."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 __all__ = ["MEASURES", "entropy", "uncertainty"]
 
-#: What `uncertainty` returns, in its order.
+#: Names of the columns of `uncertainty`.
 MEASURES = ("entropy", "mutualInformation")
 
 
@@ -30,9 +30,9 @@ def uncertainty(members: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
     Returns
     -------
     ndarray of shape (n, 2), in nats
-        Entropy of the members' mean, all that is uncertain; and the mutual information of class and
-        member, that share of it which more data could settle: entropy of the mean less the mean
-        of the entropies. The latter is 0 where all members say the same.
+        Entropy of the members' mean, the total uncertainty; and the mutual information of class
+        and member, the part of it that more data could reduce: entropy of the mean minus the mean
+        of the entropies. The latter is 0 if all members agree.
 
     References
     ----------

@@ -1,1 +1,1 @@
-"""What the ranks of a gang run."""
+"""The code that the ranks of a training's gang run."""

@@ -1,4 +1,4 @@
-"""Runs a user's Keras callbacks once, in rank 0, and lets all ranks follow what they decide."""
+"""Runs a user's Keras callbacks in rank 0, and applies their decisions on all ranks."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _BATCH_HOOKS = ("on_train_batch_begin", "on_train_batch_end", "on_batch_begin", 
 class Callbacks:
     """The callbacks of a training; every rank must make the same calls.
 
-    Only rank 0 has the callbacks themselves. What they may decide reaches all ranks: weights that
-    they set at the beginning of the training, ``model.stop_training``, and the optimizer's learning
-    rate. Other changes to weights would make ranks differ, and are refused by the comparison at the
-    end of the epoch. Hooks of single batches are not called.
+    Only rank 0 has the callbacks. Three of their effects reach all ranks: weights that they set at
+    the start of the training, ``model.stop_training``, and the optimizer's learning rate. Other
+    changes of weights would make ranks differ, and fail the comparison at the end of the epoch.
+    Hooks for batches are not called.
 
     Parameters
     ----------
     context : RankContext
     pickled : bytes
-        The function that returns the callbacks.
+        Pickle of the function that returns the callbacks.
     model : keras.Model
     epochs, steps : int
-        Of the training, and of an epoch.
+        Number of epochs of the training, and of steps of an epoch.
     """
 
     def __init__(
@@ -54,21 +54,21 @@ class Callbacks:
         )
 
     def begin(self) -> None:
-        """Tell that the training begins; before the weights are broadcast."""
+        """Call ``on_train_begin``; before the weights are broadcast."""
         self._call("on_train_begin", {})
 
     def epoch_begins(self, epoch: int) -> None:
-        """Tell that an epoch, counted from 0, begins."""
+        """Call ``on_epoch_begin`` of an epoch, counted from 0."""
         self._call("on_epoch_begin", epoch, {})
         self._share()
 
     def epoch_ends(self, epoch: int, logs: dict[str, Any]) -> bool:
-        """Tell that an epoch ends; return whether a callback ends the training."""
+        """Call ``on_epoch_end``; return whether a callback stops the training."""
         self._call("on_epoch_end", epoch, dict(logs))
         return self._share()
 
     def end(self, logs: dict[str, Any]) -> None:
-        """Tell that the training has ended; what is set now is saved."""
+        """Call ``on_train_end``; weights that are set now are saved."""
         self._call("on_train_end", dict(logs))
 
     def _call(self, hook: str, *args: Any) -> None:
@@ -82,7 +82,7 @@ class Callbacks:
             raise TrainingError(
                 "callback_failed",
                 f"A callback raised {type(error).__name__} in {hook}: {error}",
-                "The log of rank 0 has the whole trace.",
+                "See the log of rank 0 for the whole trace.",
             ) from error
 
     def _share(self) -> bool:
@@ -90,15 +90,15 @@ class Callbacks:
         # Mixed precision wraps the optimizer.
         rate = getattr(getattr(optimizer, "inner_optimizer", optimizer), "_learning_rate", None)
         if not isinstance(rate, keras.Variable):
-            rate = None  # a schedule: nobody may set it
+            rate = None  # a schedule, which callbacks cannot set
         stop = bool(getattr(self._model, "stop_training", False))
         if hvd.size() == 1:
             return stop
         mine = [float(stop), 0.0 if rate is None else float(rate.numpy())]
-        told = hvd.broadcast(tf.constant(mine, tf.float64), 0, name="callbacks").numpy()
+        shared = hvd.broadcast(tf.constant(mine, tf.float64), 0, name="callbacks").numpy()
         if rate is not None:
-            rate.assign(np.asarray(told[1], rate.dtype))
-        return bool(told[0])
+            rate.assign(np.asarray(shared[1], rate.dtype))
+        return bool(shared[0])
 
 
 def _check(found: Any, name: str) -> None:

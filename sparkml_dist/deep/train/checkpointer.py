@@ -1,4 +1,4 @@
-"""Writes checkpoints while a rank trains, and takes the training up again from one."""
+"""Writes checkpoints while a rank trains, and resumes the training from one."""
 
 from __future__ import annotations
 
@@ -25,39 +25,39 @@ __all__ = ["Checkpointer", "Extra"]
 
 Arrays = dict[str, npt.NDArray[Any]]
 
-# The first is rank 0's concern alone; all ranks read the others.
+# Only rank 0 reads the first file; all ranks read the others.
 _SHARED, _OWN, _EXTRA = "state.npz", "ranks.npz", "extra.npz"
 
 
 class Extra(Protocol):
-    """Something beside the model that has to go on where it was, such as early stopping."""
+    """State besides the model that a resumed training needs, such as that of early stopping."""
 
     def state(self) -> tuple[dict[str, Any], Mapping[str, npt.NDArray[Any]]]:
         """Return JSON values and arrays; called on rank 0."""
 
     def load_state(self, values: dict[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state` returned; called on every rank."""
+        """Restore the values of `state`; called on every rank."""
 
 
 class Checkpointer:
     """The checkpoints of one rank's training.
 
-    What rank 0 writes, it copies first: a thread writes it to the disk beside the next steps.
+    Rank 0 copies the state; then a thread writes it while the training continues.
 
     Parameters
     ----------
     context : RankContext
     settings : CheckpointSettings
     folder : Folder
-        Of the checkpoints.
+        Folder of the checkpoints.
     launch : int
         Number of this launch of the gang, counted from 1.
     model : keras.Model
         Built, with a built optimizer.
     plan : dict
-        JSON values that a training must share with the one that it continues.
+        JSON values that must be equal in a resumed training.
     extra : Extra, optional
-        What else is to be kept.
+        Further state to save.
     """
 
     def __init__(
@@ -83,28 +83,28 @@ class Checkpointer:
         self._pending: Future[None] | None = None
 
     def resume(self) -> ProgressPoint:
-        """Take up the newest checkpoint that is whole; every rank must call it.
+        """Restore the newest valid checkpoint; every rank must call it.
 
-        Only rank 0 has the weights and the optimizer's state afterwards: they are to be broadcast.
+        Only rank 0 has the weights and the optimizer's state afterwards; they must be broadcast.
 
         Returns
         -------
         ProgressPoint
-            The beginning where there is no checkpoint.
+            The start of the training when there is no checkpoint.
 
         Raises
         ------
         ConfigurationError
             ``plan_differs``, naming the first thing in which they differ.
         StorageError
-            ``checkpoint_damaged`` where its arrays are not those of the model.
+            ``checkpoint_damaged`` when its arrays do not match the model.
         """
         checkpoint = self._choose()
         if checkpoint is None:
             return ProgressPoint()
         content = checkpoint.content
         self._refuse_others(checkpoint)
-        with checkpoint.taking_up():
+        with checkpoint.restoring():
             if self._context.rank == 0:
                 self._state.load_shared(checkpoint.arrays(_SHARED))
             self._own = checkpoint.arrays(_OWN)
@@ -129,9 +129,9 @@ class Checkpointer:
         return at
 
     def load_metrics(self) -> None:
-        """Give the metrics the sums over the rows before the checkpoint.
+        """Restore the metrics' sums over the rows before the checkpoint.
 
-        Some metrics have no variables before their first batch: to be called after one, at the
+        Some metrics have no variables before their first batch: call it after that batch at the
         latest.
         """
         if self._own:
@@ -139,19 +139,19 @@ class Checkpointer:
             self._own = {}
 
     def due(self, steps: int, *, epoch_ends: bool = False) -> bool:
-        """Tell whether a checkpoint follows on so many steps of the whole training."""
+        """Tell whether a checkpoint is written after this step of the whole training."""
         return self._settings.due(steps, epoch_ends=epoch_ends)
 
     def save(self, at: ProgressPoint) -> None:
         """Write a checkpoint; every rank must call it.
 
-        The state that is not trained, such as the means of batch normalisation, must have been
-        averaged before, so that rank 0's is that of all. Where the weights have left the finite
-        numbers nothing is written: the next loss tells of it, and the checkpoint before is good.
+        State that is not trained, such as the means of batch normalization, must have been averaged
+        before, so that rank 0 has that of all. Nothing is written when weights are not finite: the
+        next loss reports it, and the previous checkpoint stays valid.
         """
         begun = time.perf_counter()
         own = self._state.own({"rows": at.rows}, metrics=at.step > 0)
-        # Parts of tables are too large for one rank: each writes its own, before the manifest.
+        # Tables are too large for one rank: each writes its part, before the manifest.
         parts = self._write_parts(at)
         if self._context.rank != 0 or not self._ready() or not self._state.is_finite():
             return
@@ -183,13 +183,13 @@ class Checkpointer:
         )
 
     def close(self) -> None:
-        """Wait until what is being written is on the disk."""
+        """Wait until all checkpoints are written."""
         self._writer.shutdown(wait=True)
 
     def _ready(self) -> bool:
-        """Tell whether to write at all; where every epoch ends with a checkpoint one may be left.
+        """Tell whether to write now; skips a checkpoint at the end of an epoch if one is pending.
 
-        A number of steps is a promise, and waited for.
+        A checkpoint after a set number of steps is never skipped: it waits for the pending one.
         """
         if self._pending is None or self._pending.done():
             return True
@@ -212,7 +212,7 @@ class Checkpointer:
             written = self._store.write(CheckpointId(self._launch, at.steps), files, content, parts)
             self._store.prune(self._settings.kept_while_training)
         except (SparkMLDistError, OSError) as error:
-            # A full disk must not end a training that goes well otherwise.
+            # A full disk must not end the training.
             self._context.emit("checkpoint_failed", **where, problem=str(error))
             return
         self._context.emit(
@@ -225,7 +225,7 @@ class Checkpointer:
         )
 
     def _write_parts(self, at: ProgressPoint) -> list[dict[str, Any]]:
-        """Write this rank's parts of tables; returns what all ranks wrote, empty without tables."""
+        """Write this rank's parts of tables; return those of all ranks, empty without tables."""
         if not self._state.shards:
             return []
         name = CheckpointId(self._launch, at.steps)
@@ -235,7 +235,7 @@ class Checkpointer:
         return list(hvd.allgather_object({**mine, "shards": self._state.shards}))
 
     def _choose(self) -> Checkpoint | None:
-        """Return the newest checkpoint that all ranks find whole."""
+        """Return the newest checkpoint that is valid on all ranks."""
         first = self._context.rank == 0
         ids = [[i.launch, i.step] for i in self._store.ids()] if first else []
         count = int(_from_first(np.array([len(ids)]), "checkpoint_count")[0])
@@ -269,14 +269,13 @@ class Checkpointer:
                     "plan_differs",
                     f"{where} is of a training with {key} = {stored.get(key)!r}; this one has "
                     f"{value!r}.",
-                    "Resume with the same data and settings, or pass overwrite=True to begin anew.",
+                    "Resume with the same data and settings, or start again with overwrite=True.",
                 )
         if what := first_difference(checkpoint.content["model"], self._signature):
             raise ConfigurationError(
                 "plan_differs",
-                f"{where} is of another model. They differ first in {what}.",
-                "Resume with the builder that the training began with, or pass overwrite=True to "
-                "begin anew.",
+                f"{where} is of another model. The first difference is {what}.",
+                "Resume with the builder of the first run, or pass overwrite=True to start again.",
             )
 
 

@@ -1,8 +1,8 @@
 """Couples the Keras models of several ranks so that they train as one.
 
-Horovod's own Keras wrapper reduces nothing under Keras 3. Here ``model.train_step`` is replaced on
-the instance by a `Step`: each rank computes the gradient of its rows, a reduction brings them
-together, and every rank applies the same update.
+Horovod's own Keras wrapper reduces nothing under Keras 3. Here ``model.train_step`` of the instance
+is replaced by a `Step`: each rank computes the gradient of its rows, a reduction combines the
+gradients, and every rank applies the same update.
 """
 
 from __future__ import annotations
@@ -30,25 +30,25 @@ _NOT_BY_ROWS = ("Adafactor", "Lamb", "Muon")
 
 
 class Coupling:
-    """The ties between one rank's model and the others'.
+    """Couples one rank's model with those of the other ranks.
 
     Parameters
     ----------
     model : keras.Model
         Built and compiled; its losses reduce by ``sum_over_batch_size``.
     settings : CouplingSettings, optional
-        How a step is made.
+        Settings of a step.
     steps : int, default=1
-        Updates of an epoch, in which the warm-up counts.
+        Updates in an epoch, the unit of the warm-up.
     reduce : Reduction, optional
-        Brings gradients together; by default the one that suits the ranks' places.
+        Reduces gradients; by default chosen by the places of the ranks.
 
     Attributes
     ----------
     rate : RateFactor
         Factor for the learning rate.
     transport : {"none", "memory", "horovod", "given"}
-        What brings gradients together.
+        Transport of the reduction.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class Coupling:
         return self.rate.rate(self.model.optimizer)
 
     def broadcast(self) -> None:
-        """Give every rank the weights and the optimizer's state of rank 0."""
+        """Set every rank's weights and optimizer state to those of rank 0."""
         variables = [
             v
             for v in (*self.model.weights, *self.model.optimizer.variables)
@@ -103,16 +103,16 @@ class Coupling:
             hvd.broadcast_variables([v.value for v in variables], root_rank=0)
 
     def build_metrics(self, data: tuple[Any, Any, Any, Any]) -> None:
-        """Let the metrics make their variables, which some do not before a first batch."""
+        """Create the variables of metrics that have none before a first batch."""
         x, y, weight, rows = data
         y_pred = self.model(x, training=False)
         update_metrics(self.model, (x, y, y_pred), weight, rows)
 
     def epoch_logs(self) -> dict[str, Any]:
-        """Return the metrics of the epoch over all ranks' rows, and begin a new count.
+        """Return the metrics of the epoch over all ranks' rows, and reset them.
 
-        The variables of Keras' metrics are sums and counts, so that adding them up over the ranks
-        is the same as one metric having seen all rows.
+        The variables of Keras' metrics are sums and counts: their sums over the ranks are those of
+        a metric that has seen all rows.
         """
         self._over_ranks(self.model.metrics_variables, "metrics", hvd.Sum)
         logs = {name: _plain(value) for name, value in self.model.get_metrics_result().items()}
@@ -120,19 +120,19 @@ class Coupling:
         return logs
 
     def average_state(self) -> None:
-        """Average the state that is not trained, such as the means of batch normalisation."""
+        """Average state that is not trained, such as the means of batch normalization."""
         state = [
             v for v in self.model.non_trainable_weights if keras.backend.is_float_dtype(v.dtype)
         ]
         self._over_ranks(state, "state", hvd.Average)
 
     def check_equal(self, epoch: int) -> str:
-        """Return the SHA-256 of the weights; raise unless all ranks have the same.
+        """Return the SHA-256 checksum of the weights; raise unless it is equal on all ranks.
 
         Raises
         ------
         TrainingError
-            ``weights_differ``, naming the ranks that differ from the most.
+            ``weights_differ``, with the ranks that differ from the majority.
         """
         digest = hashlib.sha256()
         for variable in self.model.weights:
@@ -152,15 +152,15 @@ class Coupling:
                 f"After epoch {epoch + 1} the weights of "
                 f"{'rank' if len(others) == 1 else 'ranks'} {', '.join(map(str, others))} differ "
                 f"from those of the other ranks.",
-                "Does the builder, a layer or a callback change weights outside the optimizer, or "
-                "build another network on another host?",
+                "Check whether the builder, a layer or a callback changes weights outside the "
+                "optimizer, or builds different networks on different hosts.",
             )
         return digest.hexdigest()
 
     def _over_ranks(self, variables: Sequence[Any], name: str, operation: Any) -> None:
         if hvd.size() == 1 or not variables:
             return
-        # In double precision: equal values stay as they are, and counts exact.
+        # In double precision, so that averages of equal values and counts are exact.
         wide = [tf.cast(v.value, tf.float64) for v in variables]
         for variable, value in zip(
             variables, hvd.grouped_allreduce(wide, op=operation, name=name), strict=True

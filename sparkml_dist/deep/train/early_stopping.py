@@ -1,4 +1,4 @@
-"""Ends a training when a metric no longer improves, and keeps the best weights; no TensorFlow."""
+"""Stops a training when a metric no longer improves, and keeps the best weights; no TensorFlow."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SMALLER = ("loss", "error", "entropy", "divergence", "mae", "mse", "mape", "msl
 
 
 def direction(name: str) -> Better | None:
-    """Return which way a metric gets better, as far as its name tells."""
+    """Return the better direction of a metric by its name; None if unknown."""
     for better, parts in (("max", _LARGER), ("min", _SMALLER)):
         if any(part in name.lower() for part in parts):
             return cast("Better", better)
@@ -35,24 +35,23 @@ class EarlyStopping:
     ----------
     settings : EarlyStoppingSettings
     weights : callable
-        Returns the network's weights, for the best epoch's to be kept.
+        Returns the network's weights, to keep those of the best epoch.
     better : {"min", "max"}, optional
-        Which way the metric gets better where the settings leave that open; its name tells by
-        default.
+        Direction of the metric if the settings leave it open; by default inferred from its name.
 
     Raises
     ------
     ConfigurationError
-        ``monitor_direction`` when nothing tells which way the metric gets better.
+        ``monitor_direction`` when the direction of the metric is unknown.
 
     Attributes
     ----------
     best_epoch : int or None
-        Number, from 0, of the best epoch so far.
+        Best epoch so far, counted from 0.
     best : float or None
-        Its value of the metric.
+        Value of the metric in the best epoch.
     best_weights : list of ndarray
-        Its weights; empty where they are not to be restored, or not known.
+        Its weights; empty if they are not to be restored, or unknown.
     """
 
     def __init__(
@@ -67,8 +66,8 @@ class EarlyStopping:
         if mode is None:
             raise ConfigurationError(
                 "monitor_direction",
-                f"Is a large or a small {settings.metric!r} the better one? Its name does not "
-                "tell.",
+                f"The name of the metric {settings.metric!r} does not show whether large or small "
+                "values are better.",
                 "Set stopMode to 'max' or 'min'.",
             )
         self._sign = 1.0 if mode == "min" else -1.0
@@ -78,7 +77,7 @@ class EarlyStopping:
         self.best_weights: list[npt.NDArray[Any]] = []
 
     def update(self, epoch: int, logs: Mapping[str, Any]) -> bool:
-        """Take note of an epoch; return whether the training is to end.
+        """Record an epoch; return whether to stop the training.
 
         Raises
         ------
@@ -103,12 +102,12 @@ class EarlyStopping:
         return self._sign * (self.best - value) > self.settings.tol
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """Return what a resumed training has to know, as JSON values and arrays."""
+        """Return the state for a resumed training, as JSON values and arrays."""
         values = {"best_epoch": self.best_epoch, "best": self.best, "waited": self._waited}
         return values, {f"best{i}": w for i, w in enumerate(self.best_weights)}
 
     def load_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state` returned."""
+        """Restore the values of `state`."""
         self.best_epoch, self.best = values["best_epoch"], values["best"]
         self._waited = values["waited"]
         self.best_weights = [arrays[f"best{i}"] for i in range(len(arrays))]
@@ -120,7 +119,7 @@ def monitored(name: str, logs: Mapping[str, Any]) -> float:
     Raises
     ------
     ConfigurationError
-        ``unknown_monitor`` when there is none of this name, or it is no single number.
+        ``unknown_monitor`` when there is no such metric, or its value is not a number.
     """
     value = logs.get(name)
     if not isinstance(value, float | int):
@@ -129,6 +128,6 @@ def monitored(name: str, logs: Mapping[str, Any]) -> float:
             "unknown_monitor",
             f"There is no metric {name!r} to stop by.{nearest(name, numbers)}",
             f"Metrics are: {', '.join(numbers)}."
-            + (" Set validationFraction for those of kept rows." if "val_" in name else ""),
+            + (" Set validationFraction for those of held-out rows." if "val_" in name else ""),
         )
     return float(value)

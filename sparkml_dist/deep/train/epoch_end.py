@@ -1,4 +1,4 @@
-"""What follows on the last step of an epoch, on every rank alike."""
+"""Actions after the last step of an epoch, the same on every rank."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ class EpochEnd:
     ----------
     model : keras.Model
     epochs : int
-        The last one's number, counted from 1.
+        Number of epochs.
     validate : callable, optional
-        Returns the metrics of the rows kept from training, the same on every rank.
+        Returns the metrics of the held-out rows, the same on every rank.
     stopping : EarlyStopping, optional
     callbacks : Callbacks, optional
     events : EventFiles, optional
         On rank 0.
     rate : callable, optional
-        Returns the learning rate in use; by default the optimizer's own.
+        Returns the current learning rate; by default the optimizer's.
     """
 
     def __init__(
@@ -54,12 +54,12 @@ class EpochEnd:
         self._logs: dict[str, Any] = {}
 
     def begin(self) -> None:
-        """Tell callbacks that the training begins; before the weights are broadcast."""
+        """Call callbacks at the start of the training; before the weights are broadcast."""
         if self._callbacks is not None:
             self._callbacks.begin()
 
     def start(self, epoch: int) -> None:
-        """Tell callbacks that the first epoch of this run, counted from 0, begins."""
+        """Call callbacks at the start of this run's first epoch, counted from 0."""
         if self._callbacks is not None and epoch < self._epochs:
             self._callbacks.epoch_begins(epoch)
 
@@ -69,14 +69,14 @@ class EpochEnd:
         Parameters
         ----------
         epoch : int
-            Number, from 0.
+            Number of the epoch, counted from 0.
         logs : dict
             Its metrics, the same on every rank.
 
         Returns
         -------
         more : dict
-            Metrics of the rows kept from training.
+            Metrics of the held-out rows.
         stop : bool
             Whether the training ends here.
         """
@@ -96,10 +96,10 @@ class EpochEnd:
         return more, stop
 
     def finish(self) -> dict[str, Any]:
-        """Give the network its final weights; return what there is to tell of the best epoch."""
-        told: dict[str, Any] = {}
+        """Set the network's final weights; return facts about the best epoch."""
+        best: dict[str, Any] = {}
         if self._stopping is not None:
-            told = {"best_epoch": self._stopping.best_epoch, "best": self._stopping.best}
+            best = {"best_epoch": self._stopping.best_epoch, "best": self._stopping.best}
             if self._stopping.best_weights:
                 for variable, value in zip(
                     self._model.weights, self._stopping.best_weights, strict=True
@@ -109,18 +109,18 @@ class EpochEnd:
             self._callbacks.end(self._logs)
         if self._events is not None:
             self._events.close()
-        return told
+        return best
 
     # -- for checkpoints ------------------------------------------------------------------
 
     def state(self) -> tuple[dict[str, Any], dict[str, npt.NDArray[Any]]]:
-        """Return what a resumed training has to know beside the model."""
+        """Return the state for a resumed training, besides the model."""
         if self._stopping is None or any(map(sharded_over_ranks, self._model.weights)):
-            # The best weights of the others' shards are not here: begin to look for the best anew.
+            # The best weights of other ranks' shards are not available: restart the comparison.
             return {}, {}
         return self._stopping.state()
 
     def load_state(self, values: Mapping[str, Any], arrays: Mapping[str, npt.NDArray[Any]]) -> None:
-        """Take over what `state` returned."""
+        """Restore the values of `state`."""
         if self._stopping is not None and values:
             self._stopping.load_state(values, arrays)

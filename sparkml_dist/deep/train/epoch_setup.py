@@ -1,4 +1,4 @@
-"""Prepares what follows on the last step of each epoch, from the job and the model of a rank."""
+"""Sets up the actions at the end of each epoch, from the job and the model of a rank."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ __all__ = ["count_row_groups", "prepare_epoch_end"]
 
 
 def count_row_groups(context: RankContext, rows: TrainingRows, purpose: str) -> list[list[int]]:
-    """Return the rows of every row group, each counted by one rank."""
+    """Return the number of rows of every row group; each is counted by one rank."""
     counts = rows.count(context.rank, context.size)
     if context.size > 1:
         counts = hvd.allreduce(tf.constant(counts), op=hvd.Sum, name="row_groups").numpy()
@@ -52,7 +52,7 @@ def prepare_epoch_end(
     plan: EpochPlan,
     arrays: Callable[[Batch], tuple[Any, Any]],
 ) -> EpochEnd:
-    """Return what every rank calls at the end of an epoch.
+    """Return the actions that every rank runs at the end of an epoch.
 
     Parameters
     ----------
@@ -60,16 +60,16 @@ def prepare_epoch_end(
     job : TrainingJob
     coupling : Coupling
     facts : NetworkFacts or OutputFacts
-        Of the coupling's model.
+        Facts of the coupling's model.
     plan : EpochPlan
-        Of any epoch.
+        The plan of any epoch.
     arrays : callable
-        ``arrays(batch)`` returns what the network takes and what its loss takes.
+        ``arrays(batch)`` returns the inputs of the network and of its loss.
 
     Raises
     ------
     ConfigurationError
-        ``loss_failed``, ``unknown_monitor``, ``monitor_direction``, or as `Callbacks`.
+            ``loss_failed``, ``unknown_monitor``, ``monitor_direction``, or as `Callbacks`.
     DataError
         ``no_validation_rows``.
     """
@@ -104,7 +104,7 @@ def _validator(
     if job.rows.validation is None:
         return None
     rows = job.rows.validating
-    kept = plan_epoch(
+    held_out = plan_epoch(
         count_row_groups(context, rows, "validation"),
         lanes=job.lanes,
         batch_size=job.rows_at_once,
@@ -113,7 +113,7 @@ def _validator(
     )
 
     def stream() -> BatchStream:
-        return rank_stream(rows, job.gathered, kept, context.rank, context.size)
+        return rank_stream(rows, job.gathered, held_out, context.rank, context.size)
 
     return Validator(coupling, stream, arrays)
 

@@ -16,23 +16,23 @@ __all__ = ["EventFiles"]
 
 
 class EventFiles:
-    """Scalars of every epoch, under the names that Keras' own TensorBoard callback gives them.
+    """Scalars of every epoch, under the names of Keras' own TensorBoard callback.
 
     ``train`` and ``validation`` hold ``epoch_loss`` and the other metrics; ``train`` also
-    ``epoch_learning_rate``. On a local disk the files grow as the training goes on; elsewhere they
-    are copied at the end of each epoch.
+    ``epoch_learning_rate``. On a local disk the files grow during the training; elsewhere they are
+    copied at the end of each epoch.
 
     Parameters
     ----------
     folder : Folder
-        Where they lie.
+        Folder of the files.
     """
 
     def __init__(self, folder: Folder) -> None:
         self._folder = folder
         path = local_path(folder.location)
-        self._home = None if path is not None else tempfile.TemporaryDirectory()
-        self._path: str = path or self._home.name  # type: ignore[union-attr]
+        self._temporary = None if path is not None else tempfile.TemporaryDirectory()
+        self._path: str = path or self._temporary.name  # type: ignore[union-attr]
         self._writers: dict[str, Any] = {}
 
     def write(self, epoch: int, logs: Mapping[str, Any], learning_rate: float) -> None:
@@ -45,15 +45,15 @@ class EventFiles:
                 _scalar(f"epoch_{name.removeprefix('val_')}", float(value), epoch)
         for kind, writer in self._writers.items():
             writer.flush()
-            if self._home is not None:
+            if self._temporary is not None:
                 self._copy(kind)
 
     def close(self) -> None:
-        """End the files."""
+        """Close the files."""
         for writer in self._writers.values():
             writer.close()
-        if self._home is not None:
-            self._home.cleanup()
+        if self._temporary is not None:
+            self._temporary.cleanup()
 
     def _writer(self, kind: str) -> Any:
         if kind not in self._writers:
@@ -70,7 +70,7 @@ class EventFiles:
 def _scalar(tag: str, value: float, step: int) -> None:
     from tensorflow.core.framework import summary_pb2
 
-    # `tf.summary.scalar` is TensorBoard's own code, which need not be installed where one trains.
+    # `tf.summary.scalar` needs TensorBoard, which may be missing on workers.
     metadata = summary_pb2.SummaryMetadata(
         plugin_data=summary_pb2.SummaryMetadata.PluginData(plugin_name="scalars"),
         data_class=summary_pb2.DATA_CLASS_SCALAR,

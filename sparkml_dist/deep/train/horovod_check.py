@@ -1,4 +1,4 @@
-"""Whether a rank's Horovod and GPUs can do what is asked; for the processes of ranks only."""
+"""Checks that a rank's Horovod and GPUs support the requested reduction; for ranks only."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ _BUILD = "Build the environment with 'make setup GPU=1' on every worker, or use 
 
 
 def check_horovod(context: RankContext, reduction: str = "auto") -> str:
-    """Return how gradients will travel: ``"nccl"`` between GPUs, ``"gloo"`` between CPUs.
+    """Return the transport of gradients: ``"nccl"`` between GPUs, ``"gloo"`` between CPUs.
 
-    To be called before ``hvd.init``, which fails later and with less to say.
+    Call it before ``hvd.init``, which fails later and with a less useful message.
 
     Parameters
     ----------
     context : RankContext
         The rank's place and its GPUs.
     reduction : {"auto", "gloo", "nccl"}, default="auto"
-        ``"nccl"`` refuses anything else. ``"auto"`` takes NCCL where the rank owns a GPU that
+        ``"nccl"`` raises unless NCCL can be used. ``"auto"`` uses NCCL if the rank owns a GPU that
         TensorFlow sees and Horovod was built with NCCL; otherwise tensors are reduced on the CPU,
-        from a GPU by way of a copy. ``"gloo"`` hides the GPUs from TensorFlow, so that everything
-        runs on the CPU.
+        copied from a GPU if necessary. ``"gloo"`` hides the GPUs from TensorFlow, so that
+        everything runs on the CPU.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def check_horovod(context: RankContext, reduction: str = "auto") -> str:
     if not hvd.gloo_built():
         raise ResourceError(
             "horovod_without_gloo",
-            f"Horovod of {where} was built without Gloo, which the ranks of a gang need.",
+            f"Horovod of {where} was built without Gloo, which a gang needs.",
             "Build it with HOROVOD_WITH_GLOO=1, as 'make setup' does.",
         )
     if reduction == "gloo":
@@ -64,7 +64,7 @@ def check_horovod(context: RankContext, reduction: str = "auto") -> str:
         if reduction == "nccl":
             raise ResourceError("gpu_missing", _missing(context, where), _gpu_hint(context))
         if context.gpus:
-            _logger.warning("%s It computes on the CPU.", _missing(context, where))
+            _logger.warning("%s It trains on the CPU.", _missing(context, where))
         return "gloo"
     if not hvd.nccl_built():
         if reduction == "nccl":
@@ -81,7 +81,7 @@ def check_horovod(context: RankContext, reduction: str = "auto") -> str:
     if context.gpu_shared:
         raise ResourceError(
             "gpu_shared",
-            f"The GPU {', '.join(context.gpus)} of {where} belongs to another rank too, which "
+            f"The GPU {', '.join(context.gpus)} of {where} is shared with another rank, which "
             "NCCL does not allow.",
             "Set spark.task.resource.gpu.amount to 1, or reduction to 'gloo'.",
         )
@@ -100,8 +100,9 @@ def _missing(context: RankContext, where: str) -> str:
 
 def _gpu_hint(context: RankContext) -> str:
     if context.gpus:
-        return "Look at nvidia-smi there, and whether TensorFlow was installed with CUDA. " + _BUILD
+        return "Check nvidia-smi there, and that TensorFlow was installed with CUDA. " + _BUILD
     return (
-        "Give each task one: spark.task.resource.gpu.amount=1, spark.executor.resource.gpu.amount "
+        "Assign a GPU to each task: spark.task.resource.gpu.amount=1, "
+        "spark.executor.resource.gpu.amount "
         "and a discovery script (see spark-defaults.conf)."
     )

@@ -1,4 +1,4 @@
-"""Scales an optimizer's learning rate with the size of the batch, and warms it up."""
+"""Scales an optimizer's learning rate with the batch size, and warms it up."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ __all__ = ["RateFactor", "innermost"]
 
 
 class RateFactor:
-    """A factor for the learning rate that depends on nothing but the updates made so far.
+    """A factor for the learning rate that depends only on the number of updates.
 
-    The optimizer's own rate, a number or a schedule, is left as it is: callbacks read and set the
-    unscaled rate, and the saved model holds the builder's. A resumed training goes on with the
+    The optimizer's own rate, a number or a schedule, is unchanged: callbacks read and set the
+    unscaled rate, and the saved model has the builder's rate. A resumed training continues with the
     right factor, since the number of updates is part of the optimizer's state.
 
     Parameters
     ----------
     scaling : {"none", "linear", "sqrt"}
-        How the factor grows with `multiple`.
+        Scaling of the factor with `multiple`.
     multiple : int
-        Batches that make up an update.
+        Number of batches in an update.
     warmup_steps : int, default=0
-        Updates over which the factor rises: from 1, or from 0 where it ends at 1.
+        Updates over which the factor rises: from 1, or from 0 if it ends at 1.
     """
 
     def __init__(self, scaling: str, multiple: int, warmup_steps: int = 0) -> None:
@@ -35,7 +35,7 @@ class RateFactor:
         self.warmup_steps = warmup_steps
 
     def __call__(self, iterations: Any) -> Any:
-        """Return the factor, a float32 tensor, after so many updates."""
+        """Return the factor after a number of updates, a float32 tensor."""
         if not self.warmup_steps:
             return tf.constant(self.end, tf.float32)
         done = tf.cast(iterations, tf.float32) + 1.0
@@ -43,13 +43,13 @@ class RateFactor:
         return self.start + (self.end - self.start) * progress
 
     def rate(self, optimizer: Any) -> float:
-        """Return the learning rate that the next update takes."""
+        """Return the learning rate of the next update."""
         inner = innermost(optimizer)
         return float(inner.learning_rate) * float(self(inner.iterations))
 
     @contextmanager
     def applied(self, optimizer: Any) -> Iterator[None]:
-        """Let an optimizer take the scaled rate inside the context."""
+        """Make an optimizer use the scaled rate inside the context."""
         if self.end == 1.0 and not self.warmup_steps:
             yield
             return
@@ -60,7 +60,7 @@ class RateFactor:
             rate = tf.convert_to_tensor(own())
             return rate * tf.cast(self(inner.iterations), rate.dtype)
 
-        # All of Keras asks this one method, weight decay included.
+        # Keras reads the rate through this method everywhere, also for weight decay.
         vars(inner)["_get_current_learning_rate"] = scaled
         try:
             yield
@@ -69,7 +69,7 @@ class RateFactor:
 
 
 def innermost(optimizer: Any) -> Any:
-    """Return the optimizer proper, which mixed precision wraps."""
+    """Return the actual optimizer, which mixed precision wraps."""
     while (inner := getattr(optimizer, "inner_optimizer", None)) is not None:
         optimizer = inner
     return optimizer

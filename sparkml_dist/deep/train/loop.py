@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 _BEGINNING = ProgressPoint()
-# TensorFlow's kernels take this for granted and end the process where it does not hold.
+# TensorFlow's kernels require this alignment, and crash the process without it.
 _ALIGNMENT = 64
 
 AtEnd = Callable[[int, dict[str, Any]], tuple[dict[str, Any], bool]]
@@ -37,22 +37,22 @@ AtEnd = Callable[[int, dict[str, Any]], tuple[dict[str, Any], bool]]
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One finished epoch, as rank 0 tells it.
+    """One finished epoch, as rank 0 reports it.
 
     Attributes
     ----------
     epoch : int
-        Number, from 0.
+        Number of the epoch, counted from 0.
     logs : dict
         Metrics over the rows of all ranks.
     steps, rows : int
         Steps, and rows of this rank.
     seconds : float
-        Time of the epoch.
+        Duration of the epoch.
     waited : float
-        Seconds of it spent waiting for data.
+        Seconds spent waiting for data.
     weights_sha256 : str
-        Of the weights at its end, equal on all ranks.
+        Checksum of the weights at its end, equal on all ranks.
     """
 
     epoch: int
@@ -65,23 +65,23 @@ class EpochReport:
 
 
 class LossWatch:
-    """Looks at each loss when the step after it has been sent off.
+    """Checks each loss after the next step has been started.
 
-    To read a loss is to wait for its step: a device that computes beside the program would stand
-    still meanwhile. Ranks have the same losses, and so stop at the same step.
+    Reading a loss waits for its step, and an accelerator would be idle meanwhile. All ranks have
+    the same losses, and so stop at the same step.
     """
 
     def __init__(self) -> None:
         self._last: tuple[Any, int, int] | None = None
 
     def add(self, loss: Any, epoch: int, step: int) -> None:
-        """Take over the loss of a step, and check the one before.
+        """Store the loss of a step, and check the previous one.
 
         Parameters
         ----------
         loss : tensor of shape ()
         epoch, step : int
-            Of the loss; the epoch counted from 0, the step from 1.
+            Epoch, counted from 0, and step, counted from 1, of the loss.
 
         Raises
         ------
@@ -92,7 +92,7 @@ class LossWatch:
         self._last = (loss, epoch, step)
 
     def finish(self) -> None:
-        """Check the last loss; before anything that relies on the weights, such as a checkpoint.
+        """Check the last loss; call it before using the weights, for example in a checkpoint.
 
         Raises
         ------
@@ -126,22 +126,22 @@ def train_epochs(
     Parameters
     ----------
     coupling : Coupling
-        The model and its ties to the other ranks.
+        The model, coupled with those of the other ranks.
     stream : callable
-        ``stream(epoch, step)`` returns the batches of this rank from a step of an epoch on.
+        ``stream(epoch, step)`` returns the batches of this rank, starting at a step of an epoch.
     arrays : callable
-        ``arrays(batch)`` returns what the network takes and what its loss takes.
+        ``arrays(batch)`` returns the inputs of the network and of its loss.
     epochs : int
-        How many, unless `at_end` stops before.
+        Number of epochs, unless `at_end` stops the training earlier.
     report : callable
         Called at the end of each epoch.
     at_end : callable, optional
         ``at_end(epoch, logs)`` is called on every rank at the end of each epoch, before the
-        weights are compared; returns further logs, and whether to stop here.
+        weights are compared; returns further logs, and whether to stop the training.
     checkpoints : Checkpointer, optional
-        Where the state is left now and then.
+        Writes checkpoints.
     start : ProgressPoint
-        Where to begin; the model has the weights of that point.
+        Where to start; the model has the weights of that point.
 
     Returns
     -------
@@ -152,7 +152,7 @@ def train_epochs(
     TrainingError
         ``diverged``, with the step; ``weights_differ``.
     ConnectionError
-        Another rank of this host has gone.
+        Another rank of this host has ended.
     """
     step = step_function(coupling)
     watch = LossWatch()
@@ -176,10 +176,10 @@ def train_epochs(
                     coupling.build_metrics(data)
                     checkpoints.load_metrics()
                 elif checkpoints is not None and steps > 0 and checkpoints.due(done):
-                    seconds, told = time.perf_counter() - begun, tuple(map(asdict, reports))
+                    seconds, past = time.perf_counter() - begun, tuple(map(asdict, reports))
                     watch.finish()
                     coupling.average_state()
-                    checkpoints.save(ProgressPoint(epoch, steps, done, rows, seconds, waited, told))
+                    checkpoints.save(ProgressPoint(epoch, steps, done, rows, seconds, waited, past))
                 watch.add(step(data), epoch, steps + 1)
                 steps += 1
                 done += 1
@@ -198,15 +198,15 @@ def train_epochs(
         if stop:
             break
         if checkpoints is not None and checkpoints.due(done, epoch_ends=True):
-            told = tuple(map(asdict, reports))
-            checkpoints.save(ProgressPoint(epoch + 1, steps=done, rows=rows, reports=told))
+            past = tuple(map(asdict, reports))
+            checkpoints.save(ProgressPoint(epoch + 1, steps=done, rows=rows, reports=past))
     return reports
 
 
 def step_function(coupling: Coupling) -> Callable[[Any], Any]:
     """Return a coupling's step, compiled unless the model runs eagerly.
 
-    It raises a plain `ConnectionError` where another rank of this host has gone.
+    It raises a plain `ConnectionError` after another rank of this host has ended.
     """
     step = coupling.train_step
     if not coupling.model.run_eagerly:
@@ -216,7 +216,7 @@ def step_function(coupling: Coupling) -> Callable[[Any], Any]:
         try:
             return step(data)
         except tf.errors.OpError as error:
-            # TensorFlow wraps what the reduction raised into pages about the graph.
+            # TensorFlow wraps the error of the reduction into pages about the graph.
             if LOST_RANK in str(error):
                 raise ConnectionError(f"{LOST_RANK}.") from error
             raise
@@ -225,7 +225,7 @@ def step_function(coupling: Coupling) -> Callable[[Any], Any]:
 
 
 def tensors(batch: Batch, arrays: Callable[[Batch], tuple[Any, Any]]) -> tuple[Any, Any, Any, Any]:
-    """Return a batch as what `Coupling.train_step` takes."""
+    """Return a batch as the arguments of `Coupling.train_step`."""
     x, y = arrays(batch)
     return (
         keras.tree.map_structure(as_tensor, x),
@@ -236,15 +236,15 @@ def tensors(batch: Batch, arrays: Callable[[Batch], tuple[Any, Any]]) -> tuple[A
 
 
 def as_tensor(array: Any) -> Any:
-    """Return a tensor of an array; it shares the memory of one that lies as TensorFlow wants it.
+    """Return a tensor of an array; shares the memory of an array with a suitable layout.
 
-    `tf.convert_to_tensor` copies, which takes as long as gathering the batch did, and
+    `tf.convert_to_tensor` copies, which takes as long as assembling the batch;
     `tf.data.Dataset.from_generator` copies twice.
 
     Parameters
     ----------
     array : ndarray, tensor or scalar
-        An array must not be written to afterwards, as those of `Batch` are not.
+        An array must not be written to afterwards; those of `Batch` are not.
 
     Returns
     -------

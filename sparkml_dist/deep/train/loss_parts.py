@@ -1,4 +1,4 @@
-"""Lets the loss of each of several outputs be a mean over row weights, as the whole loss is."""
+"""Makes the metric of each of several losses a mean over row weights, like the total loss."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import Any
 
 from sparkml_dist.deep.backend.with_horovod import tf
 
-__all__ = ["weighed_parts"]
+__all__ = ["weighted_parts"]
 
 
 @contextmanager
-def weighed_parts(model: Any, share: Any) -> Iterator[None]:
-    """Let a batch count by its weight in the metrics of single losses.
+def weighted_parts(model: Any, share: Any) -> Iterator[None]:
+    """Weight batches by their row weights in the metrics of single losses.
 
-    Where there are several losses Keras keeps a mean of each, in which every batch counts by its
-    number of rows, the padded ones of an epoch's tail among them.
+    With several losses, Keras keeps a mean of each in which every batch counts by its number of
+    rows, including padding rows at the end of an epoch.
 
     Parameters
     ----------
     model : keras.Model
         Compiled; its losses are computed once inside the context.
     share : tensor of shape ()
-        Mean weight of the batch's rows, padded ones among them.
+        Mean weight of the batch's rows, including padding rows.
     """
     means = model._compile_loss.metrics
     before = [(tf.identity(m.total.value), tf.identity(m.count.value)) for m in means]

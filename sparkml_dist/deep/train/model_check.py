@@ -1,4 +1,4 @@
-"""Builds the network on a rank and refuses what cannot be trained, before anything is read."""
+"""Builds the network on a rank and rejects models that cannot be trained, before reading data."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["build_model", "check_loss", "metric_directions"]
 
 
 def build_model(builder: Callable[..., Any], offered: dict[str, Any], inputs: InputSpec) -> Any:
-    """Return the builder's model, compiled, built, with an optimizer that has its state.
+    """Return the builder's compiled and built model, with a built optimizer.
 
     Parameters
     ----------
     builder : callable
     offered : dict
-        Keyword arguments that it may take.
+        Keyword arguments that the builder may accept.
     inputs : InputSpec
-        What the model will be given.
+        The inputs of the model.
 
     Raises
     ------
@@ -47,7 +47,7 @@ def build_model(builder: Callable[..., Any], offered: dict[str, Any], inputs: In
     if type(model).train_step is not keras.Model.train_step:
         raise ConfigurationError(
             "custom_train_step",
-            f"{type(model).__name__} has a train_step of its own, which ranks cannot share.",
+            f"{type(model).__name__} has a custom train_step, which ranks cannot share.",
             "Express it as a loss, or override compute_loss.",
         )
     _check_reductions(model.loss)
@@ -55,7 +55,7 @@ def build_model(builder: Callable[..., Any], offered: dict[str, Any], inputs: In
     _run_once(model, inputs)
     if not model.trainable_variables:
         raise ConfigurationError("nothing_to_train", "The model has no trainable weights.")
-    # Keras would otherwise ask the machine: XLA cannot compile Horovod's operations.
+    # Disables automatic XLA, which cannot compile Horovod's operations.
     model.jit_compile = False
     model.optimizer.build(model.trainable_variables)
     return model
@@ -69,17 +69,17 @@ def check_loss(model: Any, x: Any, y: Any) -> list[str]:
     model : keras.Model
         Built and compiled.
     x, y : ndarray, or dict or list of ndarray
-        What the network and its loss take; values do not matter.
+        Inputs of the network and of its loss; their values do not matter.
 
     Returns
     -------
     list of str
-        Names of what an epoch's logs will hold.
+        Names of the metrics in an epoch's logs.
 
     Raises
     ------
     ConfigurationError
-        ``loss_failed`` when loss or metrics cannot be computed from what the network gives.
+        ``loss_failed`` when loss or metrics cannot be computed from the network's outputs.
     """
     x, y = keras.tree.map_structure(keras.ops.convert_to_tensor, (x, y))
     weight = keras.ops.ones(len(keras.tree.flatten(x)[0]))
@@ -91,8 +91,8 @@ def check_loss(model: Any, x: Any, y: Any) -> list[str]:
         raise ConfigurationError(
             "loss_failed",
             f"The loss or a metric cannot be computed: {type(error).__name__}: {error}",
-            "The shapes of the network's outputs must fit the loss: labels come as class codes for "
-            "a sparse loss, else as one-hot rows; numbers as rows of one.",
+            "The shapes of the network's outputs must fit the loss: labels are class codes for a "
+            "sparse loss, else one-hot rows; numbers are rows of length one.",
         ) from error
     names = [str(name) for name in model.get_metrics_result()]
     model.reset_metrics()
@@ -100,7 +100,7 @@ def check_loss(model: Any, x: Any, y: Any) -> list[str]:
 
 
 def metric_directions(model: Any) -> dict[str, str]:
-    """Return ``"max"`` or ``"min"`` for the metrics that know which way they get better."""
+    """Return ``"max"`` or ``"min"`` for the metrics that have a direction."""
     known = {"up": "max", "down": "min"}
     metrics = [m for part in model.metrics for m in getattr(part, "metrics", [part])]
     return {m.name: known[m._direction] for m in metrics if getattr(m, "_direction", None) in known}
@@ -113,17 +113,17 @@ def _run_once(model: Any, inputs: InputSpec) -> None:
     if tensors and (
         len(names) != len(given) or (not inputs.is_single and sorted(names) != sorted(given))
     ):
-        strangers = [g for g in given if g and g not in names]
+        unknown = [g for g in given if g and g not in names]
         raise ConfigurationError(
             "inputs_differ",
             f"The model's inputs are {', '.join(map(repr, names))}, but "
             + (
-                "it is given one."
+                "there is one input."
                 if inputs.is_single
                 else f"inputs are for {', '.join(map(repr, given))}."
             )
-            + (nearest(strangers[0], names) if strangers else ""),
-            "Name each of them in inputs, with the columns that it takes.",
+            + (nearest(unknown[0], names) if unknown else ""),
+            "List each of the model's inputs in inputs, with its columns.",
         )
     try:
         model(
@@ -135,7 +135,7 @@ def _run_once(model: Any, inputs: InputSpec) -> None:
             "input_shape_differs",
             f"The model cannot take rows of shape {inputs.shape}"
             + (f"; its input has the shape {found[0]}." if len(found) == 1 else f": {error}"),
-            "Use the input_shape that the builder is called with, or set "
+            "Use the input_shape that is passed to the builder, or set "
             + ("inputShape." if inputs.is_single else "the shape of each input in inputs."),
         ) from error
 
@@ -157,6 +157,6 @@ def _check_layers(model: Any) -> None:
         if isinstance(layer, keras.layers.Lambda):
             raise ConfigurationError(
                 "lambda_layer",
-                f"The layer {layer.name!r} is a Lambda, which cannot be loaded safely afterwards.",
+                f"The layer {layer.name!r} is a Lambda, which cannot be loaded safely.",
                 "Use keras.ops in a functional model, or a registered Layer class.",
             )

@@ -1,4 +1,4 @@
-"""What a network's loss expects and its outputs mean, and what does not fit the data."""
+"""The form of labels for a network's loss and of its outputs; checks that they fit the data."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Facts", "NetworkFacts", "network_facts"]
 
 @dataclass(frozen=True)
 class NetworkFacts:
-    """What a network expects and gives.
+    """Form of the labels and outputs of a classifier's or regressor's network.
 
     Attributes
     ----------
@@ -28,7 +28,7 @@ class NetworkFacts:
         ``"codes"`` (class codes), ``"one_hot"``, ``"binary"`` (0 and 1 for one output unit) or
         ``"number"``.
     units : int
-        Output units.
+        Number of output units.
     logits : bool
         Whether the loss takes the outputs as logits.
     """
@@ -38,7 +38,7 @@ class NetworkFacts:
     logits: bool
 
     def encode(self, y: Any, n_classes: int) -> Any:
-        """Return labels of shape (n,), class codes or numbers, as the loss wants them."""
+        """Return labels of shape (n,), class codes or numbers, in the form for the loss."""
         if self.target == "codes":
             return y
         if self.target in ("binary", "number"):
@@ -54,7 +54,7 @@ Facts = NetworkFacts | OutputFacts
 
 
 def network_facts(model: Any, target: Target, inputs: InputSpec) -> Facts:
-    """Return what a network expects and gives.
+    """Return the forms of a network's labels and outputs.
 
     Raises
     ------
@@ -109,7 +109,7 @@ def _units(model: Any, what: str) -> int:
         raise ConfigurationError(
             "output_shape",
             f"{what} must have one output of shape (rows, units). Got {shape!r}.",
-            "KerasEstimator takes networks with outputs of any shape.",
+            "KerasEstimator accepts networks with outputs of any shape.",
         )
     return shape[1]
 

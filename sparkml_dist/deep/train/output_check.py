@@ -1,4 +1,4 @@
-"""Finds the outputs of a network that are taken as they are, and what its losses take."""
+"""Finds the outputs of a `KerasEstimator`'s network, and the targets of their losses."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["output_facts"]
 
 
 def output_facts(model: Any, target: Target, x: Any) -> OutputFacts:
-    """Return the outputs of a network and what each is compared with.
+    """Return the outputs of a network and the target of each.
 
     Parameters
     ----------
     model : keras.Model
-        Compiled.
+        A compiled model.
     target : Target
-        With parts.
+        A target with parts.
     x : ndarray, or dict of ndarray
-        A few rows as the network takes them.
+        A few rows in the network's form.
 
     Raises
     ------
     ConfigurationError
-        ``targets_differ`` unless each output has one target; ``output_shape`` where rows have no
+        ``targets_differ`` unless each output has one target; ``output_shape`` for rows without a
         fixed size.
     """
     returned = model(keras.tree.map_structure(keras.ops.convert_to_tensor, x), training=False)
@@ -66,13 +66,13 @@ def _by_output(target: Target, names: list[str], *, single: bool) -> dict[str, T
     if single and list(given) == [""]:
         return {names[0]: given[""]}
     if sorted(given) != sorted(names):
-        strangers = [g for g in given if g not in names]
+        unknown = [g for g in given if g not in names]
         raise ConfigurationError(
             "targets_differ",
             f"The network's outputs are {', '.join(map(repr, names))}, but targets are for "
-            f"{', '.join(map(repr, given))}." + (nearest(strangers[0], names) if strangers else ""),
-            "Give targets as a mapping with every output's name; name outputs by the layer that "
-            "gives them, or return a dict.",
+            f"{', '.join(map(repr, given))}." + (nearest(unknown[0], names) if unknown else ""),
+            "Set targets to a mapping with every output's name; outputs are named by their layers, "
+            "or by the keys of a returned dict.",
         )
     return given
 

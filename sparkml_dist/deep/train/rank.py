@@ -1,4 +1,4 @@
-"""What the process of one rank does: build, couple, train, save."""
+"""The main function of a rank's process: build, couple, train, save."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     context : RankContext
         The rank's place.
     job : TrainingJob
-        What to do.
+        Description of the training.
 
     Returns
     -------
@@ -119,7 +119,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     clock.lap("train")
     best = end.finish()
     with tempfile.TemporaryDirectory() as local:
-        # Ranks that share a table save it together; from here on each is on its own.
+        # Ranks that share a table save it together; afterwards they do not communicate.
         save_model(model, os.path.join(local, MODEL_FILE))
         hvd.shutdown()
         saved = _saved(model, facts, Folder.at(local), job.folder) if context.rank == 0 else {}
@@ -138,7 +138,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
 
 
 def _set_up(context: RankContext, job: TrainingJob) -> str:
-    """Start Horovod; returns how it reduces: by NCCL or Gloo."""
+    """Start Horovod; return the transport of the reduction: NCCL or Gloo."""
     reduction = check_horovod(context, job.reduction)
     tf.config.threading.set_intra_op_parallelism_threads(context.cpus)
     tf.config.threading.set_inter_op_parallelism_threads(context.cpus)
@@ -146,7 +146,7 @@ def _set_up(context: RankContext, job: TrainingJob) -> str:
     keras.config.set_floatx("float32")
     if job.coupling.mixed_precision != "none":
         keras.mixed_precision.set_dtype_policy(f"mixed_{job.coupling.mixed_precision}")
-    # Dropout differs from rank to rank; the initial weights are rank 0's.
+    # Dropout differs between ranks; the initial weights are those of rank 0.
     keras.utils.set_random_seed((job.seed + context.rank) % 2**32)
     return reduction
 

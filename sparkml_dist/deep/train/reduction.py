@@ -1,4 +1,4 @@
-"""Brings the gradients of several ranks together, by the way that is the fastest where they are."""
+"""Reduces the gradients of several ranks by the fastest transport between them."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ __all__ = [
     "shared_memory",
 ]
 
-#: ``reduction(tensors, weight)`` takes tensors that hold weight times value, and returns their sums
-#: over all ranks divided by the sum of the weights, and the mean weight of a rank; zeros where all
-#: weights are 0. Collective: all ranks call it with tensors of the same shapes.
+#: ``reduction(tensors, weight)`` takes tensors of weight times value, and returns their sums over
+#: all ranks divided by the sum of the weights, and the mean weight of a rank; zeros if all weights
+#: are 0. Collective: all ranks call it with tensors of the same shapes.
 Reduction = Callable[[Sequence[Any], Any], tuple[list[Any], Any]]
 
 _logger = logging.getLogger(__name__)
 
 
 def make_reduction(settings: CouplingSettings, variables: Sequence[Any]) -> tuple[str, Reduction]:
-    """Return the reduction that suits the ranks' places, and its name; all ranks must call it.
+    """Return the best reduction for the ranks' places, and its name; all ranks must call it.
 
     Parameters
     ----------
     settings : CouplingSettings
     variables : sequence of keras.Variable
-        Whose gradients are to be reduced.
+        Variables whose gradients are reduced.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def make_reduction(settings: CouplingSettings, variables: Sequence[Any]) -> tupl
 
 
 def reduce_alone(tensors: Sequence[Any], weight: Any) -> tuple[list[Any], Any]:
-    """Reduce for a rank that has no others."""
+    """Reduce for a single rank."""
     scale = tf.math.divide_no_nan(tf.ones_like(weight), weight)
     return [_dense(t) * tf.cast(scale, t.dtype) for t in tensors], weight
 
@@ -64,11 +64,11 @@ def reduce_by_horovod(compression: str = "none") -> Reduction:
     Parameters
     ----------
     compression : {"none", "fp16"}
-        Whether tensors travel as halves. Scalars, such as the loss, never do.
+        Whether tensors are sent in half precision. Scalars, such as the loss, never are.
     """
 
     def reduce(tensors: Sequence[Any], weight: Any) -> tuple[list[Any], Any]:
-        # Horovod would gather all rows of sparse gradients on every rank: they are made dense.
+        # Dense tensors: Horovod would gather all rows of sparse gradients on every rank.
         dense = [_dense(t) for t in tensors]
         halves = [
             i
@@ -90,7 +90,7 @@ def reduce_by_horovod(compression: str = "none") -> Reduction:
 
 
 def reduce_in_memory(memory: SharedMean) -> Reduction:
-    """Return the reduction in memory that all ranks share; for float32 only."""
+    """Return the reduction in shared memory; for float32 only."""
 
     def reduce(tensors: Sequence[Any], weight: Any) -> tuple[list[Any], Any]:
         dense = [_dense(t) for t in tensors]
@@ -128,15 +128,15 @@ def _dense(tensor: Any) -> Any:
 
 
 def shared_memory(variables: Sequence[Any]) -> SharedMean | None:
-    """Return memory shared by all ranks; None, on all of them, where they cannot share any.
+    """Return memory shared by all ranks; None, on all of them, if they cannot share memory.
 
-    Every rank must call it. They share memory where all are on one host that runs Linux, none has a
-    GPU, and all gradients are of type float32.
+    Every rank must call it. They share memory if all are on one Linux host, none has a GPU, and all
+    gradients are float32.
 
     Parameters
     ----------
     variables : sequence of keras.Variable
-        Whose gradients are to be reduced.
+        Variables whose gradients are reduced.
     """
     fits = (
         sys.platform == "linux"

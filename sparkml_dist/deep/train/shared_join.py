@@ -1,4 +1,4 @@
-"""Brings ranks of one host together around a piece of shared memory."""
+"""Creates memory shared by the ranks of one host."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
+from sparkml_dist.cluster.connection_acceptor import BACKLOG, ConnectionAcceptor, PendingConnection
 from sparkml_dist.cluster.same_user import check_same_user
-from sparkml_dist.cluster.waiting_room import BACKLOG, Visitor, WaitingRoom
 from sparkml_dist.deep.train.shared_mean import BLOCK, SharedMean, memory_size
 
 __all__ = ["join"]
 
 _TOKEN_BYTES = 16
 _HELLO = struct.Struct(f"!{_TOKEN_BYTES}sH")  # token, rank
-# Ranks come within a moment of each other; who does not say at once which one it is, is none.
+# Ranks connect at about the same time; a connection that does not identify itself is not a rank.
 _JOIN_SECONDS = 30.0
 _HELLO_SECONDS = 5.0
 _PAUSE_SECONDS = 0.02
@@ -36,21 +36,21 @@ def join(
 ) -> SharedMean:
     """Return the shared mean of ranks 0 to `size` - 1, which must all be on this host.
 
-    Rank 0 makes the memory and a pair of connected sockets for every two ranks, and hands them to
-    the others through a Unix socket. Everybody on the host can see its name and connect: it listens
-    to processes of its own user only, and of these to those that know the ranks' token.
+    Rank 0 creates the memory and a pair of connected sockets for every two ranks, and sends them to
+    the others over a Unix socket. Every process on the host can connect to it; only processes of
+    the same user that know the ranks' token are accepted.
 
     Parameters
     ----------
     rank, size : int
-        This rank, and how many there are.
+        This rank, and the number of ranks.
     from_first : callable
-        ``from_first(data)`` returns on every rank the bytes that rank 0 called it with; called
-        once, with the same number of bytes on all.
+        ``from_first(data)`` returns rank 0's `data` on every rank; called once, with the same
+        number of bytes on all ranks.
     block : int
-        Values that go through the memory at a time.
+        Number of values that are processed at a time.
     timeout : float, optional
-        Seconds that a rank waits for the others in a reduction; by default for ever.
+        Seconds that a rank waits for the others in a reduction; no limit by default.
 
     Returns
     -------
@@ -59,7 +59,7 @@ def join(
     Raises
     ------
     OSError
-        The ranks do not see each other, or there is no memory.
+        The ranks cannot connect, or there is not enough memory.
     """
     token = secrets.token_bytes(_TOKEN_BYTES)
     if rank == 0:
@@ -73,7 +73,7 @@ def join(
 
 def _listener(token: bytes) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    # The other ranks wait for the token: without it none of them would go on.
+    # The other ranks wait for the token: on an error they must still get it.
     with suppress(OSError):
         listener.bind(_name(token))
         listener.listen(BACKLOG)
@@ -81,7 +81,7 @@ def _listener(token: bytes) -> socket.socket:
 
 
 def _name(token: bytes) -> str:
-    # An abstract name: in no folder, and gone with the socket. It does not give the token away.
+    # An abstract name: it is in no folder and ends with the socket. It does not reveal the token.
     return "\0sparkml_dist-" + hashlib.sha256(token).hexdigest()[: 2 * _TOKEN_BYTES]
 
 
@@ -93,7 +93,7 @@ def _hand_out(
     memory = os.memfd_create("sparkml_dist", os.MFD_CLOEXEC)
     try:
         os.ftruncate(memory, memory_size(size, block))
-        # Taking the pages now turns a lack of memory into an error here, not a signal later.
+        # Allocating now turns a lack of memory into an error here instead of a signal later.
         os.posix_fallocate(memory, 0, memory_size(size, block))
         _await_callers(listener, token, size, callers)
         for one in range(size):
@@ -107,7 +107,7 @@ def _hand_out(
         os.close(memory)
         raise
     finally:
-        # Copies kept here would hide the end of the rank that they belong to.
+        # Copies kept open here would hide the end of the rank that owns the socket.
         for end in (*pairs.values(), *callers.values()):
             end.close()
     return memory, mine
@@ -118,17 +118,17 @@ def _await_callers(
 ) -> None:
     """Fill `callers` with a connection from each other rank."""
 
-    def recognise(visitor: Visitor) -> None:
-        known, rank = _HELLO.unpack(visitor.said)
+    def recognise(pending: PendingConnection) -> None:
+        known, rank = _HELLO.unpack(pending.received)
         if not (hmac.compare_digest(known, token) and 0 < rank < size and rank not in callers):
-            raise PermissionError("no rank of this gang")
-        visitor.connection.settimeout(_JOIN_SECONDS)
-        callers[rank] = visitor.connection
+            raise PermissionError("not a rank of this gang")
+        pending.connection.settimeout(_JOIN_SECONDS)
+        callers[rank] = pending.connection
 
-    room = WaitingRoom(
+    acceptor = ConnectionAcceptor(
         listener,
         recognise,
-        greet=lambda visitor: check_same_user(visitor.connection),
+        on_accept=lambda pending: check_same_user(pending.connection),
         seconds=_HELLO_SECONDS,
         limit=_HELLO.size,
     )
@@ -137,10 +137,10 @@ def _await_callers(
         while len(callers) < size - 1:
             left = deadline - time.monotonic()
             if left <= 0:
-                raise TimeoutError(f"{size - 1 - len(callers)} ranks have not come")
-            room.step(left)
+                raise TimeoutError(f"{size - 1 - len(callers)} ranks have not connected")
+            acceptor.step(left)
     finally:
-        room.close()
+        acceptor.close()
 
 
 def _fetch(rank: int, size: int, token: bytes) -> tuple[int, list[socket.socket]]:
@@ -150,7 +150,7 @@ def _fetch(rank: int, size: int, token: bytes) -> tuple[int, list[socket.socket]
             descriptors = _ask(rank, size, token)
             break
         except (BlockingIOError, ConnectionResetError, BrokenPipeError):
-            # Others throng at rank 0's door.
+            # Rank 0's socket is flooded with connections: try again.
             if time.monotonic() > deadline:
                 raise
             time.sleep(_PAUSE_SECONDS)
@@ -158,16 +158,16 @@ def _fetch(rank: int, size: int, token: bytes) -> tuple[int, list[socket.socket]
 
 
 def _ask(rank: int, size: int, token: bytes) -> list[int]:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as line:
-        line.settimeout(_JOIN_SECONDS)
-        line.connect(_name(token))
-        check_same_user(line)
-        line.sendall(_HELLO.pack(token, rank))
-        data, descriptors, _, _ = socket.recv_fds(line, 1, size)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connection.settimeout(_JOIN_SECONDS)
+        connection.connect(_name(token))
+        check_same_user(connection)
+        connection.sendall(_HELLO.pack(token, rank))
+        data, descriptors, _, _ = socket.recv_fds(connection, 1, size)
     if not data:
-        raise ConnectionResetError("Rank 0 hung up.")
+        raise ConnectionResetError("Rank 0 closed the connection.")
     if len(descriptors) != size:
         for descriptor in descriptors:
             os.close(descriptor)
-        raise ConnectionError("Rank 0 handed out no memory.")
+        raise ConnectionError("Rank 0 sent no memory.")
     return descriptors

@@ -1,13 +1,13 @@
-"""Weighted means over ranks of one host, through memory that they share.
+"""Weighted means over the ranks of one host, in shared memory.
 
-Two ranks on one host need no network between them: each copies its arrays into memory that all
-have mapped, adds up its part of them, and copies the whole back. That is about three passes over
-the gradients, where a ring of sockets takes a dozen and a thread of its own.
+Ranks on one host need no network: each copies its arrays into memory that all have mapped, adds up
+its part of the values of all ranks, and copies the result back. That is about three passes over the
+gradients; a ring of sockets takes a dozen, and a thread.
 
-The memory is an anonymous file (``memfd``) handed over a Unix socket: it has no name, leaves
-nothing behind however its users end, and does not count against ``/dev/shm``. Ranks wait for each
-other in ``recv`` on socket pairs, which costs no processor time, and fails at once when the rank at
-the other end is gone.
+The memory is an anonymous file (``memfd``) passed over a Unix socket: it has no name, leaves
+nothing behind, and does not count against ``/dev/shm``. Ranks wait for each other in ``recv`` on
+socket pairs, which uses no processor time, and fails at once when the rank at the other end has
+ended.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ __all__ = ["BLOCK", "LOST_RANK", "SharedMean", "memory_size"]
 
 Array = npt.NDArray[np.float32]
 
-#: How every error begins that another rank's end brings about.
+#: Prefix of every error that the end of another rank causes.
 LOST_RANK = "No more shared memory with another rank"
 
-#: Values that go through the shared memory at a time: blocks that fit in a processor's cache.
+#: Number of values that are processed at a time: a block fits in a processor's cache.
 BLOCK = 1 << 18
 _BUFFERS = 3
 _ALIGN = 64
@@ -37,25 +37,25 @@ _LANE = 16  # float32 values of one cache line
 class SharedMean:
     """The weighted mean of arrays over ranks of one host.
 
-    The result has the same bits on every rank: each value is added up by one rank, in the order of
+    The result is equal to the bit on all ranks: each value is summed by one rank, in the order of
     the ranks.
 
     Parameters
     ----------
     rank, size : int
-        This rank, and how many there are.
+        This rank, and the number of ranks.
     memory : int
-        File descriptor of the shared memory, of `memory_size` bytes; taken over.
+        File descriptor of the shared memory, of `memory_size` bytes; closed by this object.
     peers : sequence of socket
-        One connected to every other rank.
+        A socket connected to each other rank.
     timeout : float, optional
         Seconds to wait for the others.
 
     Notes
     -----
-    Block b, counted over all calls, goes through buffer b modulo 3. A rank adds up its part of
-    block b, copies in block b + 1, meets the others, and copies out block b. When a rank overwrites
-    a buffer, all have met since they last read from it.
+    Block b, counted over all calls, uses buffer b modulo 3. A rank sums its part of block b, copies
+    its values of block b + 1 in, synchronises with the other ranks, and copies block b out. When a
+    rank overwrites a buffer, all ranks have synchronised since they last read it.
     """
 
     def __init__(
@@ -75,17 +75,17 @@ class SharedMean:
             self._map = mmap.mmap(file.fileno(), memory_size(size, block))
         values = np.frombuffer(self._map, np.float32).reshape(_BUFFERS, size, block + _LANE)
         self._shared = values[:, :, :block]
-        #: Beside each block: the rank's weight.
+        #: After each block: the rank's weight.
         self._weights = values[:, :, block]
-        cuts = [i * block // size // _LANE * _LANE for i in range(size)] + [block]
-        self._mine = slice(cuts[rank], cuts[rank + 1])
+        bounds = [i * block // size // _LANE * _LANE for i in range(size)] + [block]
+        self._mine = slice(bounds[rank], bounds[rank + 1])
         self._turn = 0
 
     def __call__(self, arrays: Sequence[Array], weight: float) -> tuple[list[Array], np.float32]:
         """Return ``sum(weight of rank · array of rank) / sum(weight of rank)`` for each array.
 
         Every rank must call it, with arrays of the same shapes that **already hold** weight times
-        value; zeros where all weights are 0.
+        value; returns zeros if all weights are 0.
 
         Parameters
         ----------
@@ -104,14 +104,14 @@ class SharedMean:
         Raises
         ------
         ConnectionError
-            Another rank is gone, or does not answer in time.
+            Another rank has ended, or does not answer in time.
         """
         flat = [a.reshape(-1) for a in arrays]
         results = [_aligned(a.size) for a in flat]
         blocks = _blocks([a.size for a in flat], self._block)
         total = factor = np.float32(0.0)
         self._copy_in(flat, blocks[0], weight)
-        self.meet()
+        self.barrier()
         for number, parts in enumerate(blocks):
             turn = self._turn
             buffer = self._shared[turn % _BUFFERS]
@@ -125,29 +125,29 @@ class SharedMean:
                 for other in range(1, self._size):
                     np.add(own, buffer[other, mine], out=own)
                 np.multiply(own, factor, out=own)
-            # The turn goes on from call to call: others may still read the last block of this one.
+            # The count continues between calls: others may still read the last block of this one.
             self._turn += 1
             if number + 1 < len(blocks):
                 self._copy_in(flat, blocks[number + 1], weight)
-            self.meet()
+            self.barrier()
             for index, cut, at in parts:
                 results[index][cut] = buffer[0, at : at + cut.stop - cut.start]
         return [r.reshape(a.shape) for r, a in zip(results, arrays, strict=True)], total
 
-    def meet(self) -> None:
+    def barrier(self) -> None:
         """Wait until every rank has called it."""
         try:
             for peer in self._peers:
                 peer.sendall(b"\0")
             for peer in self._peers:
                 if not peer.recv(1):
-                    raise ConnectionError("it is gone")
+                    raise ConnectionError("it has ended")
         except OSError as error:
             what = "it does not answer" if isinstance(error, TimeoutError) else str(error)
             raise ConnectionError(f"{LOST_RANK}: {what}") from error
 
     def close(self) -> None:
-        """Let go of the other ranks; their next call fails."""
+        """Disconnect from the other ranks; their next call fails."""
         for peer in self._peers:
             peer.close()
         self._peers = []
@@ -167,7 +167,7 @@ def memory_size(size: int, block: int = BLOCK) -> int:
 
 
 def _blocks(sizes: Sequence[int], block: int) -> list[list[tuple[int, slice, int]]]:
-    """Cut arrays laid end to end into blocks of (array, its part, place in the block)."""
+    """Split concatenated arrays into blocks of (array, its part, position in the block)."""
     found: list[list[tuple[int, slice, int]]] = [[]]
     room = block
     for index, size in enumerate(sizes):
@@ -184,7 +184,7 @@ def _blocks(sizes: Sequence[int], block: int) -> list[list[tuple[int, slice, int
 
 
 def _aligned(size: int) -> Array:
-    """Return an array that TensorFlow takes over without a copy."""
+    """Return an array that TensorFlow can use without a copy."""
     raw = np.empty(size * 4 + _ALIGN, np.uint8)
     skip = -raw.ctypes.data % _ALIGN
     return raw[skip : skip + size * 4].view(np.float32)

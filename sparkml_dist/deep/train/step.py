@@ -1,4 +1,4 @@
-"""One update of a model by the rows of all ranks: forward, backward, reduction, optimizer."""
+"""One update of a model with the rows of all ranks: forward, backward, reduction, optimizer."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from sparkml_dist.deep.backend.with_horovod import hvd, keras, tf
 from sparkml_dist.deep.embedding.marks import sharded_over_ranks
 from sparkml_dist.deep.train.learning_rate import RateFactor, innermost
-from sparkml_dist.deep.train.loss_parts import weighed_parts
+from sparkml_dist.deep.train.loss_parts import weighted_parts
 from sparkml_dist.deep.train.reduction import Reduction
 from sparkml_dist.errors import ConfigurationError
 
@@ -25,19 +25,19 @@ class Step:
 
         sum over all ranks of (w · gradient of the row's loss) / sum over all ranks of w
 
-    plus the gradient of the regularisers, exactly as one process would have it on the global batch,
-    also where ranks have different sums of weights (the padded tail of an epoch). To that end a
-    rank computes the weighted mean over its own rows, scaled by its share of weight, and the shares
-    travel in the same reduction: no second one is needed.
+    plus the gradient of the regularizers, exactly as in one process with the global batch, also
+    when the sums of weights differ between ranks (because of padding at the end of an epoch). For
+    this, a rank computes the weighted mean over its own rows, scaled by its mean weight; the mean
+    weights are part of the same reduction, so that no second one is needed.
 
     Parameters
     ----------
     model : keras.Model
         Built and compiled; its losses reduce by ``sum_over_batch_size``.
     reduce : Reduction
-        Brings gradients together.
+        Reduces gradients.
     accumulation_steps : int, default=1
-        Equal parts that a batch is gone through in, one after the other.
+        Number of equal parts of a batch that are processed one after the other.
     clip_norm : float, optional
         Largest norm of all reduced gradients together.
     rate : RateFactor, optional
@@ -50,8 +50,8 @@ class Step:
 
     Notes
     -----
-    Losses that a layer adds from its activations are averaged over the rows of a batch as they are,
-    padded rows among them; those that depend on weights alone are exact.
+    Losses that a layer adds from its activations are averaged over the rows of a batch without
+    weights, including padding rows; those that depend only on weights are exact.
     """
 
     def __init__(
@@ -77,8 +77,8 @@ class Step:
         Parameters
         ----------
         data : tuple of (x, y, weight, rows)
-            Arrays of as many rows on every rank, of which the first `rows` count; the others have
-            weight 0.
+            Arrays of the same length on every rank; the first `rows` rows are actual rows, and the
+            others have weight 0.
 
         Returns
         -------
@@ -88,7 +88,7 @@ class Step:
         optimizer = self._model.optimizer
         used, sums, loss, share = self._accumulated(data)
         whole = [i for i, v in enumerate(used) if not sharded_over_ranks(v)]
-        # What crosses ranks in the backward pass comes first, on every rank alike.
+        # Collective operations of the backward pass come first, on every rank.
         with tf.control_dependencies(sums) if len(whole) < len(used) else nullcontext():
             (*means, loss), weight = self._reduce([*(sums[i] for i in whole), loss], share)
         gradients = list(sums)
@@ -105,9 +105,9 @@ class Step:
         return loss
 
     def _accumulated(self, data: Data) -> tuple[list[Any], list[Any], Any, Any]:
-        """Return the variables with gradients, these, the loss, and the weight, of all parts.
+        """Return variables with gradients, the gradients, the loss and the weight of all parts.
 
-        Gradients and loss are sums over the parts, each times its part's mean weight.
+        Gradients and loss are sums over the parts, weighted by each part's mean weight.
         """
         if self._parts == 1:
             return self._gradients(data)
@@ -116,7 +116,7 @@ class Step:
         spare = size * self._parts - weight.shape[0]
 
         def cut(array: Any) -> Any:
-            if spare:  # more rows of weight 0, which repeat others as those of a batch do
+            if spare:  # padding rows of weight 0, which repeat others as in a batch
                 array = tf.concat([array, tf.repeat(array[-1:], spare, axis=0)], 0)
             return tf.reshape(array, [self._parts, size, *array.shape[1:]])
 
@@ -127,7 +127,7 @@ class Step:
             own = keras.tree.map_structure(lambda array: array[number], stacked)
             return (*own, tf.clip_by_value(rows - number * size, 0, size))
 
-        # The first part outside the loop: it makes the variables of metrics.
+        # The first part is outside the loop, because it creates variables of metrics.
         used, *first = self._gradients(part(0))
 
         def more(number: Any, sums: list[Any], loss: Any, share: Any) -> tuple[Any, ...]:
@@ -135,7 +135,7 @@ class Step:
             added = keras.tree.map_structure(tf.add, [sums, loss, share], others)
             return (number + 1, *added)
 
-        # Every part on every rank, padding or not: layers may cross ranks.
+        # Every rank runs every part, even of padding: layers may have collective operations.
         _, sums, loss, share = tf.while_loop(
             lambda number, *_: number < self._parts,
             more,
@@ -151,7 +151,7 @@ class Step:
         with tf.GradientTape() as tape:
             y_pred = model(x, training=True)
             scaled = tf.math.divide_no_nan(weight, share)
-            with weighed_parts(model, share):
+            with weighted_parts(model, share):
                 own = tf.cast(model.compute_loss(x, y, y_pred, scaled), share.dtype)
             objective = optimizer.scale_loss(own * share)
         variables = model.trainable_variables
@@ -167,7 +167,7 @@ class Step:
     def _clipped(
         self, gradients: Sequence[Any], variables: Sequence[Any], norm: float
     ) -> list[Any]:
-        """Return gradients whose norm over all variables, those of other ranks' too, is limited."""
+        """Return gradients, clipped by their norm over all variables, on other ranks too."""
         squares = [tf.reduce_sum(tf.square(tf.cast(g, tf.float32))) for g in gradients]
         sharded = [s for s, v in zip(squares, variables, strict=True) if sharded_over_ranks(v)]
         square = tf.add_n(
@@ -186,7 +186,7 @@ class Step:
 
 
 def update_metrics(model: Any, arrays: Sequence[Any], weight: Any, rows: Any) -> None:
-    """Tell a model's metrics of the first rows of (x, y, y_pred)."""
+    """Update a model's metrics with the first rows of (x, y, y_pred)."""
     first = keras.tree.map_structure(lambda array: array[:rows], tuple(arrays))
     model.compute_metrics(*first, weight[:rows])
 
@@ -209,6 +209,6 @@ def _check_clipping(model: Any, clip_norm: float | None) -> None:
     ):
         raise ConfigurationError(
             "clipping_of_shards",
-            f"The optimizer's {own} cannot know the gradients of a table's rows on other ranks.",
+            f"The optimizer's {own} ignores the gradients of a table's rows on other ranks.",
             "Use clipNorm of the estimator, which is the norm over all ranks.",
         )

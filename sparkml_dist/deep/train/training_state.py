@@ -1,4 +1,4 @@
-"""The variables of a training, out of a model and back into one."""
+"""Reads the state of a training from a model, and restores it."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ Array = npt.NDArray[Any]
 
 
 class TrainingState:
-    """What changes while a model is trained.
+    """The state of a training.
 
-    Weights and the optimizer's variables are the same on every rank, so that one rank's suffice.
-    Tables that are sharded over the ranks are the exception: each rank has its part.
-    Each rank also has for itself the sums of the metrics over the rows that it saw in the epoch so
-    far, and the state of the generators that its dropout draws from.
+    Weights and the optimizer's variables are equal on all ranks, so that one copy suffices, except
+    for tables that are sharded over the ranks. Each rank also has its own sums of the metrics over
+    the rows of the epoch so far, and the state of its dropout's random generators.
 
     Parameters
     ----------
@@ -45,7 +44,7 @@ class TrainingState:
 
     @property
     def _metrics(self) -> dict[str, Any]:
-        # Some metrics make their variables when they see their first batch.
+        # Some metrics create their variables with their first batch.
         return _numbered("metrics", self._model.metrics_variables)
 
     def is_finite(self) -> bool:
@@ -55,22 +54,22 @@ class TrainingState:
         )
 
     def shared(self) -> dict[str, Array]:
-        """Return copies of what all ranks have in common."""
+        """Return copies of the variables that are equal on all ranks."""
         return {key: _storable(v.numpy()) for key, v in self._shared.items()}
 
     def load_shared(self, arrays: Mapping[str, Array]) -> None:
-        """Set what `shared` returned."""
+        """Restore the values of `shared`."""
         for key, variable in self._shared.items():
             _assign(variable, arrays[key])
 
     @property
     def shards(self) -> dict[str, list[int]]:
-        """Of each variable of which this rank holds a part, the table's rows, index and owners."""
+        """Rows of the table, index and owners, for each variable that is a part of a table."""
         found = {key: shard_of(v) for key, v in self._parts.items()}
         return {key: [s.rows, s.index, s.owners] for key, s in found.items() if s is not None}
 
     def parts(self) -> dict[str, Array]:
-        """Return copies of the parts that this rank holds of tables."""
+        """Return copies of this rank's parts of tables."""
         return {key: _storable(v.numpy()) for key, v in self._parts.items()}
 
     def load_parts(
@@ -78,19 +77,19 @@ class TrainingState:
         shards: Sequence[Mapping[str, list[int]]],
         read: Callable[[int], Mapping[str, Array]],
     ) -> None:
-        """Set the parts that this rank holds of tables, from those that all ranks had.
+        """Restore this rank's parts of tables, from the parts of all former ranks.
 
         Parameters
         ----------
         shards : sequence of dict
-            What `shards` returned on each rank.
+            Value of `shards` on each former rank.
         read : callable
-            ``read(rank)`` returns what `parts` returned on a rank; called for one after the other.
+            ``read(rank)`` returns the value of `parts` on a former rank; called for one at a time.
         """
         targets = {key: _storable(v.numpy()) for key, v in self._parts.items()}
         seen: set[tuple[str, int]] = set()
         for rank, stored in enumerate(shards):
-            # Groups of ranks may hold the same parts.
+            # Groups of ranks may hold equal parts.
             fresh = [k for k, (_, i, _) in stored.items() if k in targets and (k, i) not in seen]
             if not fresh:
                 continue
@@ -106,14 +105,14 @@ class TrainingState:
             _assign(variable, targets[key])
 
     def own(self, counts: Mapping[str, int], *, metrics: bool) -> dict[str, Array]:
-        """Return what each rank has for itself, those of all ranks; every rank must call it.
+        """Return the state that differs between ranks, of all ranks; every rank must call it.
 
         Parameters
         ----------
         counts : mapping of str to int
-            Counts of this rank that travel with it.
+            Further counts of this rank to include.
         metrics : bool
-            Whether the sums of the metrics are wanted: not so at the beginning of an epoch.
+            Whether to include the sums of the metrics; False at the start of an epoch.
 
         Returns
         -------
@@ -133,16 +132,16 @@ class TrainingState:
         return found
 
     def load_generators(self, arrays: Mapping[str, Array], rank: int) -> None:
-        """Set this rank's generators; a rank that is new keeps those that it was built with."""
+        """Restore this rank's random generators; an additional rank keeps its initial ones."""
         for key, variable in self._seeds.items():
             if rank < len(arrays[key]):
                 _assign(variable, arrays[key][rank])
 
     def load_metrics(self, arrays: Mapping[str, Array], rank: int, size: int) -> None:
-        """Set the sums of this rank's metrics; begins anew where there are none.
+        """Restore the sums of this rank's metrics; resets them if there are none.
 
-        With another number of ranks the first one takes over the sums of all: only their total
-        counts.
+        With another number of ranks, rank 0 gets the sums of all ranks, since only their total
+        matters.
 
         Raises
         ------
@@ -160,7 +159,7 @@ class TrainingState:
                 "plan_differs",
                 "The checkpoint is of a model with other metrics: their variables differ in "
                 "number or shape.",
-                "Resume with the metrics that the training began with.",
+                "Resume with the metrics of the first run.",
             )
         for key, variable in variables.items():
             if len(stored[key]) == size:
@@ -171,7 +170,7 @@ class TrainingState:
 
     @staticmethod
     def count(arrays: Mapping[str, Array], name: str, rank: int, size: int) -> int:
-        """Return one of this rank's counts; with another number of ranks the first has them all."""
+        """Return a count of this rank; with another number of ranks, rank 0 gets the total."""
         counts = arrays[f"counts/{name}"]
         if len(counts) == size:
             return int(counts[rank])
@@ -183,7 +182,7 @@ def _numbered(kind: str, variables: Iterable[Any]) -> dict[str, Any]:
 
 
 def _storable(array: Array) -> Array:
-    # numpy's format has no bfloat16: such a type is stored as the unsigned numbers of its bits.
+    # numpy's format has no bfloat16: its bits are saved as unsigned integers.
     return array.view(f"u{array.dtype.itemsize}") if array.dtype.kind == "V" else array
 
 

@@ -1,4 +1,4 @@
-"""Scores the rows kept from training with all ranks: every row once, metrics by counts."""
+"""Evaluates the held-out rows on all ranks: every row once, metrics from sums and counts."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from sparkml_dist.deep.backend.with_horovod import keras, tf
 from sparkml_dist.deep.input.pipeline import Batch, BatchStream
 from sparkml_dist.deep.train.coupling import Coupling
 from sparkml_dist.deep.train.loop import tensors
-from sparkml_dist.deep.train.loss_parts import weighed_parts
+from sparkml_dist.deep.train.loss_parts import weighted_parts
 
 __all__ = ["Validator"]
 
 
 class Validator:
-    """Computes the loss and the metrics of the kept rows at the end of an epoch.
+    """Computes the loss and the metrics of the held-out rows at the end of an epoch.
 
-    The loss is the mean over row weights, the penalties of regularisers included, as in training;
-    metrics are those that the model was compiled with, over the rows of all ranks. Class weights
-    do not hold here.
+    The loss is the mean over row weights plus the regularization penalties, as in training; the
+    metrics are those that the model was compiled with, over the rows of all ranks. Class weights do
+    not apply here.
 
     Parameters
     ----------
     coupling : Coupling
     stream : callable
-        ``stream()`` returns this rank's batches of kept rows.
+        ``stream()`` returns this rank's batches of held-out rows.
     arrays : callable
-        ``arrays(batch)`` returns what the network takes and what its loss takes.
+        ``arrays(batch)`` returns the inputs of the network and of its loss.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Validator:
         self._run = step if eager else tf.function(step, autograph=False, jit_compile=False)
 
     def __call__(self) -> dict[str, Any]:
-        """Return the metrics of the kept rows, the same on every rank."""
+        """Return the metrics of the held-out rows, the same on every rank."""
         with self._stream() as batches:
             for batch in batches:
                 self._run(tensors(batch, self._arrays))
@@ -57,7 +57,7 @@ class Validator:
         y_pred = model(x, training=False)
         share = tf.reduce_mean(weight)
         scaled = tf.math.divide_no_nan(weight, share)
-        with weighed_parts(model, share):
+        with weighted_parts(model, share):
             loss = model.compute_loss(x, y, y_pred, scaled, training=False)
         counted = share * tf.cast(tf.shape(weight)[0], share.dtype)
         self._loss.update_state(loss, sample_weight=counted)

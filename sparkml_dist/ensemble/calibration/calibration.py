@@ -21,7 +21,7 @@ from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import HasClassColumns, HasModelDir, constructor, param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import Home, begin_fit
+from sparkml_dist.persistence.saved_folder import SavedFolder, begin_fit
 from sparkml_dist.persistence.workspace import temporary_folder
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class CalibratedClassifier(
             own = self.hasParam(output.name) and self.isSet(self.getParam(output.name))
             source: Any = self if own else base
             model._set(**{output.name: source.getOrDefault(source.getParam(output.name))})
-        model._settle(home)
+        model._save_manifest(home)
         return model
 
     def _check_params(self, dataset: Any) -> None:
@@ -234,9 +234,9 @@ class CalibratedClassifier(
         inside.setParams(modelDir=folder.child(BASE).location, resume=resume, overwrite=False)
         return inside.fit(train)
 
-    def _open_home(self, dataset: DataFrame) -> Home:
+    def _open_home(self, dataset: DataFrame) -> SavedFolder:
         if not self.isSet(self.modelDir):
-            return Home(temporary_folder(dataset.sparkSession, "model", "modelDir"))
+            return SavedFolder(temporary_folder(dataset.sparkSession, "model", "modelDir"))
         folder, model = Folder.at(self.getOrDefault(self.modelDir)), self._value(self.model)
         if model is not None and (folder.same_place(model.folder) or folder.contains(model.folder)):
             raise StorageError(

@@ -22,7 +22,7 @@ from sparkml_dist.mining.neighbors.neighbors_model import METRICS, NearestNeighb
 from sparkml_dist.mining.point_columns import PointColumns
 from sparkml_dist.mining.point_survey import survey
 from sparkml_dist.params import constructor, param
-from sparkml_dist.persistence.home import Home
+from sparkml_dist.persistence.saved_folder import SavedFolder
 from sparkml_dist.persistence.workspace import empty_folder
 from sparkml_dist.session import SessionInfo
 from sparkml_dist.sizes import parse_size
@@ -177,7 +177,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
                 names = model._table_files("points")
                 blocks = Blocks(folder.child("points"), names, width, n, memory // _BLOCK_SHARE)
                 content |= self._tuned(points, centres, blocks, info)
-            model._settle(Home(folder))
+            model._save_manifest(SavedFolder(folder))
         except BaseException:
             folder.delete()
             raise

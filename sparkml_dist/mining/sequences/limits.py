@@ -44,9 +44,9 @@ class Limits:
         for name in ("min_gap", "max_gap", "max_span"):
             value = getattr(self, name)
             if value is not None and not value >= 0:
-                spelled = name.replace("_g", "G").replace("_s", "S")
+                canonical = name.replace("_g", "G").replace("_s", "S")
                 raise ConfigurationError(
-                    "invalid_param", f"{spelled} must be at least 0. Got {value!r}."
+                    "invalid_param", f"{canonical} must be at least 0. Got {value!r}."
                 )
         if self.min_gap is not None:
             for name, most in (("maxGap", self.max_gap), ("maxSpan", self.max_span)):

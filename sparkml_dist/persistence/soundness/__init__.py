@@ -1,4 +1,4 @@
-"""What a loaded learner holds, checked before compiled code follows its indices."""
+"""Checks the indices in a loaded learner before compiled code uses them."""
 
 from sparkml_dist.persistence.soundness.check import check_learner
 

@@ -1,4 +1,4 @@
-"""Checks a learner that was loaded, before anything asks it."""
+"""Checks a loaded learner before its first use."""
 
 from __future__ import annotations
 
@@ -20,13 +20,12 @@ Check = Callable[[Any], None]
 
 
 def check_learner(learner: Any) -> None:
-    """Raise unless what a learner is made of can be followed by compiled code.
+    """Raise unless compiled code can safely use the indices in a learner.
 
-    Python and numpy look where they read; compiled code in scikit-learn does not. So that a
-    crafted file cannot end the process or read beside its arrays, whatever holds indices for such
-    code is checked wherever it is: in members of ensembles, steps of pipelines, results of
-    searches.
-    Names of places on a machine's disk are dropped.
+    Python and numpy check bounds; compiled code in scikit-learn does not. So that a crafted file
+    can neither crash the process nor read outside its arrays, all indices for such code are checked
+    wherever they occur: in members of ensembles, steps of pipelines, results of searches. Paths of
+    caches on a local disk are removed.
 
     Parameters
     ----------
@@ -35,7 +34,7 @@ def check_learner(learner: Any) -> None:
     Raises
     ------
     Exception
-        Of any kind, where something is missing or does not fit.
+        Of any type, when something is missing or does not match.
     """
     parts = list(parts_of(learner))
     trees: list[Any] = []
@@ -50,14 +49,14 @@ def check_learner(learner: Any) -> None:
         later += [(check, part) for check in _checks(kind)]
     if trees:
         check_trees(trees, widths)
-    # What lies deeper first: some checks ask what they hold.
+    # Inner parts first: some checks call methods of the parts they hold.
     for check, part in reversed(later):
         check(part)
 
 
 @lru_cache(maxsize=512)
 def _checks(kind: Any) -> tuple[Check, ...]:
-    """Return what is to be checked of objects of a class."""
+    """Return the checks for objects of a class."""
     names = {f"{base.__module__}.{base.__name__}" for base in kind.__mro__}
     return tuple(check for name, check in _BY_CLASS.items() if name in names)
 
@@ -69,11 +68,11 @@ def _is_tree(value: Any) -> bool:
 def _check_forest(forest: Any) -> None:
     """Raise unless a forest's trees take rows as wide as the forest's.
 
-    They are asked without a look at the rows.
+    The trees predict without checking the rows.
     """
     for tree in forest.__dict__.get("estimators_", ()):
         if tree.tree_.n_features != forest.n_features_in_:
-            raise ValueError("a tree of a forest is of other features than the forest")
+            raise ValueError("a tree of a forest has another number of features than the forest")
 
 
 def _check_isolation_forest(forest: Any) -> None:
@@ -83,26 +82,26 @@ def _check_isolation_forest(forest: Any) -> None:
     for tree, features in zip(forest.estimators_, forest.estimators_features_, strict=True):
         width = forest.n_features_in_ if whole else len(features)
         if tree.tree_.n_features != width:
-            raise ValueError("a tree of a forest is of other features than the forest")
+            raise ValueError("a tree of a forest has another number of features than the forest")
 
 
 def _check_gradient_boosting(boosting: Any) -> None:
-    """Raise unless a boosting has as many trees in a stage as it has scores of a row."""
+    """Raise unless each stage of a boosting has as many trees as a row has scores."""
     stages = boosting.__dict__.get("estimators_")
     if stages is None:
         return
     _check_forest_width(stages, boosting.n_features_in_)
     row = np.zeros((1, int(boosting.n_features_in_)), np.float32)
     if boosting._raw_predict_init(row).shape != (1, stages.shape[1]):
-        raise ValueError("it has other trees in a stage than scores of a row")
+        raise ValueError("the trees of a stage do not match the scores of a row")
 
 
 def _check_forest_width(stages: Any, n_features: int) -> None:
     if not isinstance(stages, np.ndarray) or stages.ndim != 2 or not stages.size:
-        raise ValueError("its stages are no table of trees")
+        raise ValueError("its stages are not a 2-D array of trees")
     if any(tree.tree_.n_features != n_features for tree in stages.flat):
-        raise ValueError("a tree of a stage is of other features than the boosting")
-    # What is read of a tree's values is the first number of each node.
+        raise ValueError("a tree of a stage has another number of features than the boosting")
+    # Compiled code reads the first value of each node.
     if any(tree.tree_.n_outputs != 1 or tree.tree_.max_n_classes != 1 for tree in stages.flat):
         raise ValueError("a tree of a stage has more than one output")
 
@@ -110,11 +109,11 @@ def _check_forest_width(stages: Any, n_features: int) -> None:
 def _check_centers(clusters: Any) -> None:
     centers = clusters.__dict__.get("cluster_centers_")
     if centers is not None and np.shape(centers)[1:] != (clusters.n_features_in_,):
-        raise ValueError("its centres have other features than it says")
+        raise ValueError("its centres do not match its number of features")
 
 
 def _check_bisected(clusters: Any) -> None:
-    """Raise unless the centres of clusters in clusters are as wide as the rows."""
+    """Raise unless the centres of nested clusters are as wide as the rows."""
     _check_centers(clusters)
     seen: set[int] = set()
     stack = [clusters.__dict__.get("_bisecting_tree")]
@@ -123,27 +122,27 @@ def _check_bisected(clusters: Any) -> None:
         if node is None or id(node) in seen:
             continue
         seen.add(id(node))
-        # The root, which nobody is compared with, has none before it is split.
+        # The root has no centre before it is split, and is never compared.
         if node.center is not None and np.shape(node.center) != (clusters.n_features_in_,):
-            raise ValueError("its centres have other features than it says")
+            raise ValueError("its centres do not match its number of features")
         stack += [node.left, node.right]
 
 
 def _check_spline(spline: Any) -> None:
     knots, weights, degree = np.asarray(spline.t), np.asarray(spline.c), spline.k
     if knots.ndim != 1 or not weights.ndim or type(degree) is not int or degree < 0:
-        raise ValueError("a spline has no form")
+        raise ValueError("a spline has invalid knots, weights or degree")
     count = len(knots) - degree - 1
     if count < degree + 1 or len(weights) < count or not np.isfinite(knots).all():
-        raise ValueError("a spline has other knots than weights")
+        raise ValueError("the knots of a spline do not match its weights")
     if (np.diff(knots) < 0).any() or not knots[degree] < knots[count]:
-        raise ValueError("the knots of a spline do not follow each other")
+        raise ValueError("the knots of a spline are not sorted")
 
 
 def _check_sparse(matrix: Any) -> None:
-    """Raise unless a sparse matrix has its values inside of itself.
+    """Raise unless the indices of a sparse matrix are within its shape.
 
-    scipy's own check takes differences of 32 bits, which a crafted matrix lets overflow.
+    scipy's own check subtracts 32-bit numbers, which overflow for a crafted matrix.
     """
     if matrix.format == "coo":
         bounds = list(zip(matrix.coords, matrix.shape, strict=True))
@@ -151,7 +150,7 @@ def _check_sparse(matrix: Any) -> None:
         matrix.check_format(full_check=False)
         begin = matrix.indptr
         if (begin[1:] < begin[:-1]).any() or begin[0] != 0 or begin[-1] > len(matrix.indices):
-            raise ValueError("the rows of a sparse matrix do not follow each other")
+            raise ValueError("the row pointers of a sparse matrix are invalid")
         minor = matrix.shape[0 if matrix.format == "csc" else 1]
         width = matrix.blocksize[1] if matrix.format == "bsr" else 1
         bounds = [(matrix.indices, minor // width)]
@@ -159,29 +158,29 @@ def _check_sparse(matrix: Any) -> None:
         raise ValueError(f"a sparse matrix has the format {matrix.format}")
     for indices, size in bounds:
         if len(indices) and (indices.min() < 0 or indices.max() >= size):
-            raise ValueError("a sparse matrix has a value outside of itself")
+            raise ValueError("a sparse matrix has an index outside its shape")
 
 
 def _check_generator(generator: Any) -> None:
-    """Raise unless a generator's place among its own numbers is one."""
+    """Raise unless the position of a random generator is within its state."""
     if hasattr(generator, "bit_generator"):
         state = generator.bit_generator.state
     else:
         state = generator.get_state(legacy=False)
     inner = state.get("state", {})
     if not 0 <= inner.get("pos", 0) <= 624 or not 0 <= state.get("buffer_pos", 0) <= 4:
-        raise ValueError("a generator of random numbers is at no place of its own")
+        raise ValueError("a random generator has an invalid position")
 
 
 def _drop_cache(step: Any) -> None:
-    """Forget where results were cached: what lies there is not a part of the file."""
+    """Drop the path of a cache: its content is not a part of the file."""
     if step.__dict__.get("memory") is not None:
         step.memory = None
 
 
 def _check_text(reader: Any) -> None:
     if reader.__dict__.get("input", "content") != "content":
-        raise ValueError("it reads files that rows name")
+        raise ValueError("it reads files whose names come from the rows")
 
 
 _BY_CLASS: dict[str, Check] = {

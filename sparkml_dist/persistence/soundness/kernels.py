@@ -1,4 +1,4 @@
-"""Support vector machines: arrays that compiled code takes for as large as each other."""
+"""Checks support vector machines, whose compiled code assumes matching array sizes."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CLASSIFIES = ("c_svc", "nu_svc")
 
 
 def check_support_vectors(learner: Any) -> None:
-    """Raise unless the arrays of a learner of libsvm's fit each other.
+    """Raise unless the arrays of a libsvm learner match.
 
     Parameters
     ----------
@@ -34,28 +34,28 @@ def check_support_vectors(learner: Any) -> None:
         fitted["shape_fit_"],
     )
     if sp.issparse(vectors) is not sparse or sp.issparse(weights) is not sparse:
-        raise ValueError("its support vectors are of another form than it says")
+        raise ValueError("its support vectors are sparse where it is dense, or the reverse")
     n, classes = len(support), len(counts)
     pairs = classes * (classes - 1) // 2
     if support.ndim != 1 or counts.ndim != 1 or classes < 2 or len(shape) != 2:
-        raise ValueError("its support vectors are not counted")
+        raise ValueError("the counts of its support vectors are invalid")
     if n and (support.min() < 0 or support.max() >= shape[0]):
-        raise ValueError("a support vector is a row that there was not")
+        raise ValueError("a support vector has an index beyond the training rows")
     precomputed = learner.kernel == "precomputed" or callable(learner.kernel)
     width = shape[1] if not precomputed else vectors.shape[1]
     if not precomputed and width != fitted.get("n_features_in_"):
-        raise ValueError("its support vectors have other features than it says")
-    # A kernel that is computed beforehand needs their numbers only.
+        raise ValueError("its support vectors do not match its number of features")
+    # A precomputed kernel needs only their indices.
     if not (precomputed and not vectors.shape[0]) and vectors.shape != (n, width):
-        raise ValueError("it has other support vectors than it says")
+        raise ValueError("its support vectors do not match their indices")
     if weights.shape != (classes - 1, n) or (sparse and weights.nnz != weights.shape[0] * n):
-        raise ValueError("it has other weights than support vectors")
+        raise ValueError("its weights do not match its support vectors")
     if (counts < 0).any():
-        raise ValueError("its support vectors are not counted")
+        raise ValueError("the counts of its support vectors are invalid")
     if learner._impl in _CLASSIFIES and counts.sum() != n:
-        raise ValueError("it counts other support vectors than it has")
+        raise ValueError("the counts of its support vectors do not add up")
     if np.asarray(fitted["_intercept_"]).shape != (pairs,):
-        raise ValueError("it has other intercepts than pairs of classes")
+        raise ValueError("its intercepts do not match its pairs of classes")
     for name in ("_probA", "_probB"):
         if np.asarray(fitted[name]).size not in (0, pairs):
-            raise ValueError("it has other probabilities than pairs of classes")
+            raise ValueError("its probabilities do not match its pairs of classes")

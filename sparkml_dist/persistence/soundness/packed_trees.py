@@ -1,7 +1,7 @@
-"""The hundreds of trees of a histogram boosting as a few arrays, for the time that it is stored.
+"""Packs the hundreds of trees of a histogram boosting into a few arrays while it is saved.
 
-skops describes every tree of it in several files and a page of JSON, in Python: 0.4 s for 400
-trees, which is much beside the seconds of the fit. Packed, it is a hundredth of that.
+skops saves each tree as several files and a page of JSON, in Python: 0.4 s for 400 trees, a lot
+compared with the seconds of the fit. Packed trees take a hundredth of that.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ _BOOSTING = "sklearn.ensemble._hist_gradient_boosting.gradient_boosting"
 
 
 class PackedTrees(Sequence[list[Any]]):
-    """Stands in for the list of trees that scikit-learn keeps in ``_predictors``.
+    """Replaces the list of trees in scikit-learn's ``_predictors``.
 
-    A learner with it predicts as before, so that its file can be used without this package's
-    help, beside its import.
+    A learner with it predicts as before, so that its file can be loaded with skops alone when this
+    package is importable.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ class PackedTrees(Sequence[list[Any]]):
     widths : ndarray of int64, shape (n_iterations,)
         Trees of each iteration.
     nodes : ndarray of scikit-learn's record of a node
-        Of all trees, one after the other.
+        Nodes of all trees, one tree after the other.
     n_nodes, n_splits : ndarray of int64, shape (n_trees,)
-        Nodes, and splits on categories, of each tree.
+        Number of nodes, and of splits on categories, of each tree.
     binned_bitsets, raw_bitsets : ndarray of uint32, shape (n_categorical_splits, 8)
     """
 
@@ -58,7 +58,7 @@ class PackedTrees(Sequence[list[Any]]):
     def __getitem__(self, index: slice) -> list[list[Any]]: ...
 
     def __getitem__(self, index: int | slice) -> list[Any] | list[list[Any]]:
-        """Return the trees of an iteration, or of some."""
+        """Return the trees of one iteration, or of several."""
         if isinstance(index, slice):
             return [self[i] for i in range(*index.indices(len(self)))]
         at = range(len(self))[index]
@@ -66,7 +66,7 @@ class PackedTrees(Sequence[list[Any]]):
         return list(self._trees(first, first + int(self.widths[at])))
 
     def lists(self) -> list[list[Any]]:
-        """Return the trees as scikit-learn keeps them; their arrays are views of the packed."""
+        """Return scikit-learn's lists of trees; their arrays are views of the packed arrays."""
         trees = self._trees(0, len(self.n_nodes))
         return [[next(trees) for _ in range(width)] for width in self.widths]
 
@@ -82,7 +82,7 @@ class PackedTrees(Sequence[list[Any]]):
 
 
 def packed(learner: Any) -> Any:
-    """Return a learner to store: a shallow copy with packed trees, or the learner itself.
+    """Return the learner to save: a shallow copy with packed trees, or the learner itself.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ def packed(learner: Any) -> Any:
 
 
 def unpacked(learner: Any) -> Any:
-    """Return a learner that was loaded, its trees as scikit-learn keeps them."""
+    """Return a loaded learner with its trees in scikit-learn's form."""
     if _is_pipeline(learner):
         unpacked(learner.steps[-1][1])
     elif isinstance(trees := getattr(learner, "_predictors", None), PackedTrees):

@@ -1,8 +1,7 @@
-"""scikit-learn's trees: nodes whose children and features are there, with an end to every way.
+"""Checks scikit-learn's trees: children and features exist, and every path ends.
 
-Compiled code follows a node's children and reads the features that it names without a look at
-how many there are. A file that says otherwise ends the process, or has it read what lies beside
-the array.
+Compiled code follows a node's children and reads its feature without checking bounds. A file with
+invalid indices could crash the process, or make it read memory beyond the array.
 """
 
 from __future__ import annotations
@@ -19,13 +18,13 @@ _LEAF = -1
 
 
 def check_trees(trees: Sequence[Any], n_features: Sequence[int]) -> None:
-    """Raise unless trees are sound; all of them are looked at in one go.
+    """Raise unless trees are valid; all are checked together.
 
     Parameters
     ----------
     trees : sequence of sklearn.tree._tree.Tree
     n_features : sequence of int
-        Features of the rows that each tree will be asked about.
+        Number of features of each tree's input rows.
 
     Raises
     ------
@@ -33,11 +32,11 @@ def check_trees(trees: Sequence[Any], n_features: Sequence[int]) -> None:
     """
     states = []
     for tree, width in zip(trees, n_features, strict=True):
-        # Before anything is read of its nodes: how many there are is the file's word.
+        # Before reading nodes: their number comes from the file.
         if not 1 <= tree.node_count <= tree.capacity:
             raise ValueError(f"a tree declares {tree.node_count} nodes and has {tree.capacity}")
         if tree.n_features != width:
-            raise ValueError(f"a tree of {tree.n_features} features is asked about {width}")
+            raise ValueError(f"a tree of {tree.n_features} features gets rows of {width}")
         if tree.n_outputs < 1 or min(tree.n_classes) < 1:
             raise ValueError("a tree has no output")
         states.append(tree.__getstate__()["nodes"])
@@ -67,21 +66,21 @@ def check_nodes(
     n_features: npt.NDArray[Any] | int,
     max_depth: npt.NDArray[Any] | None = None,
 ) -> None:
-    """Raise unless the nodes of trees, one tree after the other, make trees.
+    """Raise unless concatenated nodes form valid trees.
 
-    Every child is a later node of its own tree, and every node but the first is the child of one.
+    Every child is a later node of its own tree, and every node but the root has one parent.
 
     Parameters
     ----------
     sizes : ndarray of int, shape (trees,)
-        Nodes of each tree; each has one at least.
+        Number of nodes of each tree, at least one.
     leaf : ndarray of bool, shape (nodes,)
     left, right : ndarray of int, shape (nodes,)
-        Children, counted from a tree's first node; not looked at in leaves.
+        Children, counted from a tree's first node; ignored in leaves.
     feature : ndarray of int, shape (nodes,)
     n_features : int or ndarray of int, shape (nodes,)
     max_depth : ndarray of int, shape (trees,), optional
-        How deep each tree says that it is.
+        Depth that each tree declares.
 
     Raises
     ------
@@ -96,22 +95,23 @@ def check_nodes(
         raise ValueError("a node of a tree has a child that is not a later node of the tree")
     width = n_features if isinstance(n_features, int) else n_features[inner]
     if (feature[inner] < 0).any() or (feature[inner] >= width).any():
-        raise ValueError("a node of a tree looks at a feature that there is not")
+        raise ValueError("a node of a tree splits on a feature that does not exist")
     first = begin[tree]
     parent = np.full(len(leaf), -1)
     parent[first + a], parent[first + b] = inner, inner
-    # As many are children as there are places for children, and all but the first of each tree.
+    # Each inner node has two children, and every node but the root of each tree is one.
     wanted = len(leaf) - len(sizes)
     if 2 * len(inner) != wanted or np.count_nonzero(parent >= 0) != wanted:
-        raise ValueError("a node of a tree has not one parent")
+        raise ValueError("a node of a tree does not have exactly one parent")
     if max_depth is not None and (_depths(parent, begin) > max_depth).any():
-        raise ValueError("a tree is deeper than it says")
+        raise ValueError("a tree is deeper than it declares")
 
 
 def _depths(parent: npt.NDArray[Any], begin: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """Return the depth of each tree, from nodes whose parents come before them.
+    """Return the depth of each tree; the parents of nodes come before them.
 
-    Every node looks twice as far up each time: as many rounds as the depth has digits.
+    Pointer jumping: each pass doubles the distance to the ancestor, so that the number of passes is
+    the logarithm of the depth.
     """
     depth = np.ones(len(parent), np.int64)
     depth[begin], parent[begin] = 0, begin

@@ -1,4 +1,4 @@
-"""Goes through everything that a learner is made of."""
+"""Visits all objects that a learner consists of."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ _PLAIN = frozenset({str, int, float, bool, complex, bytes, bytearray, slice, typ
 
 
 def parts_of(learner: Any) -> Iterator[Any]:
-    """Yield every object below a learner once, itself first, but for plain values.
+    """Yield every object below a learner once, itself first, except plain values.
 
     Parameters
     ----------
     learner : object
-        Followed through lists, mappings, arrays of objects and attributes, however deep.
+        Followed through lists, mappings, object arrays and attributes, at any depth.
     """
     seen: set[int] = set()
     stack = [learner]

@@ -15,8 +15,8 @@ from sparkml_dist.deep.checkpoint.model_signature import first_difference
 from sparkml_dist.deep.checkpoint.progress_point import ProgressPoint
 from sparkml_dist.deep.checkpoint.store import CheckpointId, CheckpointStore
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.checksums import with_checksum
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.seal import sealed
 
 ID = CheckpointId(1, 40)
 LAYER = {
@@ -53,7 +53,7 @@ def rewrite(store, change):
     value = folder.read_json("manifest.json")
     value.pop("sha256")
     change(value)
-    folder.write_json("manifest.json", sealed(value))
+    folder.write_json("manifest.json", with_checksum(value))
 
 
 def test_an_honest_checkpoint_passes(store):

@@ -68,8 +68,8 @@ def test_a_killed_rank_changes_nothing_in_the_end(data, undisturbed, tmp_path, c
     assert why["rank"] == 1
     assert "Rank 1 on" in why["message"]
     assert "was killed by SIGKILL" in caplog.text
-    assert "launched anew (1 of at most 2 times), from the checkpoint of step 12" in caplog.text
-    assert "goes on from the checkpoint launch-001-step-000000012: epoch 2, step 4" in caplog.text
+    assert "launched again (restart 1 of at most 2), from the checkpoint of step 12" in caplog.text
+    assert "resumes from the checkpoint launch-001-step-000000012: epoch 2, step 4" in caplog.text
     # The logs of the rank that died stay, and no checkpoint does.
     assert (tmp_path / "b/logs/rank-1.log").exists()
     assert (tmp_path / "b/logs/launch-002/rank-1.log").exists()
@@ -84,7 +84,7 @@ def test_a_stopped_rank_is_told_in_time_and_launched_anew(data, tmp_path, caplog
     assert (why["code"], why["rank"]) == ("rank_silent", 1)
     assert why["seconds"] < 120  # far below the 300 s of no choice
     assert "Rank 1 on" in caplog.text
-    assert "gave no sign of life for 5 s" in caplog.text
+    assert "sent no heartbeat for 5 s" in caplog.text
     assert each_row_once_in_every_epoch(model.history)
 
 
@@ -95,7 +95,7 @@ def test_another_run_at_another_number_of_ranks_goes_on(data, tmp_path, caplog):
     doom = killed(tmp_path / "first", rank=0, call=8, checkpoint=(folder, 6))
     with pytest.raises(TrainingError, match="rank_died") as died:
         learner(folder, network(doom=doom), maxRestarts=0).fit(data)
-    assert "resume to go on from the checkpoint of step 6" in died.value.hint
+    assert "resume to continue from the checkpoint of step 6" in died.value.hint
     assert died.value.rank == 0
 
     with pytest.raises(ConfigurationError, match="plan_differs") as other:
@@ -113,7 +113,7 @@ def test_another_run_at_another_number_of_ranks_goes_on(data, tmp_path, caplog):
     (newest / "state.npz").write_bytes(content[: len(content) // 2])
     with caplog.at_level(logging.INFO, "sparkml_dist"):
         model = learner(folder, network(), resume=True).fit(data)
-    assert f"{newest.name} is passed over" in caplog.text
+    assert f"{newest.name} is skipped" in caplog.text
     assert "is damaged: state.npz has" in caplog.text
 
     assert each_row_once_in_every_epoch(model.history)

@@ -10,7 +10,7 @@ import pytest
 
 import sparkml_dist.deep.checkpoint.recovery as recovery
 from sparkml_dist.cluster.gang_errors import failure
-from sparkml_dist.deep.checkpoint.continuation import continued
+from sparkml_dist.deep.checkpoint.continuation import resumed_job
 from sparkml_dist.deep.checkpoint.recovery import is_retryable, run_with_restarts
 from sparkml_dist.deep.checkpoint.store import CheckpointId, CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
@@ -99,8 +99,8 @@ def test_a_lost_rank_is_launched_anew(store, no_wait, caplog):
     first, second = (r.getMessage() for r in caplog.records)
     assert first.startswith("Rank 1 on a was killed by SIGKILL.")
     assert "its last line" not in first
-    assert "anew (1 of at most 2 times), from the checkpoint of step 10." in first
-    assert "anew (2 of at most 2 times), from the checkpoint of step 20." in second
+    assert "again (restart 1 of at most 2), from the checkpoint of step 10." in first
+    assert "again (restart 2 of at most 2), from the checkpoint of step 20." in second
     # A later run of the same training counts on.
     run_with_restarts(None, 2, again := Launches(store), store, CheckpointSettings())
     assert again.numbers == [3]
@@ -112,9 +112,9 @@ def test_not_more_often_than_asked(store, no_wait):
         run_with_restarts(None, 2, launches, store, CheckpointSettings(max_restarts=1))
     assert launches.numbers == [1, 2]
     head = caught.value.message.partition("\n")[0]
-    assert head.endswith("SIGKILL. The gang had been launched anew once (maxRestarts).")
+    assert head.endswith("SIGKILL. The gang was launched again once (maxRestarts).")
     assert "its last line" in caught.value.message
-    assert caught.value.hint.endswith("resume to go on from the checkpoint of step 20.")
+    assert caught.value.hint.endswith("resume to continue from the checkpoint of step 20.")
     assert caught.value.rank == 1
     assert caught.value.log_tail == ["its last line"]
 
@@ -124,7 +124,7 @@ def test_what_would_come_again_is_raised_at_once(store, no_wait):
     with pytest.raises(TrainingError, match="diverged") as caught:
         run_with_restarts(None, 2, launches, store, CheckpointSettings())
     assert launches.numbers == [1]
-    assert "The last good checkpoint, of step 10, stays in " in caught.value.hint
+    assert "The last good checkpoint, of step 10, is kept in " in caught.value.hint
 
 
 def test_slots_that_do_not_come_back(store, monkeypatch):
@@ -136,7 +136,7 @@ def test_slots_that_do_not_come_back(store, monkeypatch):
     launches = Launches(store, KILLED)
     with pytest.raises(ResourceError, match="too_few_slots") as caught:
         run_with_restarts(None, 2, launches, store, CheckpointSettings(), slot_timeout=7)
-    assert "none has come in its place" in caught.value.message
+    assert "was not replaced" in caught.value.message
     assert "resume=True" in caught.value.hint
 
 
@@ -156,19 +156,19 @@ def job(tmp_path):
 
 
 def test_a_training_goes_on_with_the_batches_it_began_with(job, store):
-    assert continued(job, 3, store) is job
+    assert resumed_job(job, 3, store) is job
     store.write(CheckpointId(1, 5), {}, {"plan": {"lanes": 4, "batch_size": 64, "rate_batches": 2}})
     for ranks in (1, 3, 4):
-        again = continued(job, ranks, store)
+        again = resumed_job(job, ranks, store)
         assert (again.lanes, again.batch_size, again.coupling.rate_batches) == (4, 64, 2)
     with pytest.raises(ConfigurationError, match="ranks_do_not_fit") as caught:
-        continued(job, 5, store)
-    assert "4 lanes and can go on with at most 4 ranks. Got 5." in caught.value.message
+        resumed_job(job, 5, store)
+    assert "4 lanes and can resume with at most 4 ranks. Got 5." in caught.value.message
 
 
 def test_a_manifest_that_cannot_be_read_is_passed_over(job, store, caplog):
     store.write(CheckpointId(1, 5), {}, {"plan": {"lanes": 4, "batch_size": 64, "rate_batches": 2}})
     store.write(CheckpointId(1, 9), {}, {"plan": {"lanes": 2, "batch_size": 6, "rate_batches": 2}})
     store.folder.child(str(CheckpointId(1, 9))).write_bytes("manifest.json", b"{")
-    assert continued(job, 2, store).lanes == 4
-    assert "launch-001-step-000000009 is passed over" in caplog.text
+    assert resumed_job(job, 2, store).lanes == 4
+    assert "launch-001-step-000000009 is skipped" in caplog.text

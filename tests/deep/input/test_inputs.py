@@ -36,7 +36,7 @@ def test_one_input_of_all_features():
 
 @pytest.mark.parametrize("wrong", [[6], [0, 7], [], [-1, -7], [7, 2]])
 def test_a_shape_that_does_not_hold_a_row(wrong):
-    with pytest.raises(ConfigurationError, match=r"input_shape_differs.*the 7 features"):
+    with pytest.raises(ConfigurationError, match=r"input_shape_differs.*all 7 features"):
         InputSpec.build(SCHEMA, shape=wrong)
 
 

@@ -22,7 +22,7 @@ def test_the_params_reach_the_gang(tmp_path, monkeypatch):
         raise Launched(*(options[f"{n}_timeout"] for n in ("stall", "silence", "slot")))
 
     monkeypatch.setattr(training, "run_gang", run_gang)
-    monkeypatch.setattr(training, "continued", lambda job, ranks, store: job)
+    monkeypatch.setattr(training, "resumed_job", lambda job, ranks, store: job)
     monkeypatch.setattr(training, "replace", lambda job, **changes: job)
     job = SimpleNamespace(
         folder=Folder.at(str(tmp_path)), epochs=1, checkpoint=None, coupling=CouplingSettings()

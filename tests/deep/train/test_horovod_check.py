@@ -50,7 +50,7 @@ def checks(spark, tmp_path_factory):
 def test_cpus_reduce_with_gloo(checks):
     found, log = checks
     assert (found["auto"], found["gloo"], found["made-up GPU, auto"]) == ("gloo", "gloo", "gloo")
-    assert "does not see GPU 7 of its task. It computes on the CPU." in log
+    assert "does not see GPU 7 of its task. It trains on the CPU." in log
 
 
 @pytest.mark.parametrize(

@@ -137,7 +137,7 @@ def test_ranks_join_where_processes_of_this_user_throng(first, anew):
 def test_ranks_that_do_not_come_are_not_waited_for_for_ever(monkeypatch):
     monkeypatch.setattr(shared_join, "_JOIN_SECONDS", 0.5)
     before = len(os.listdir("/proc/self/fd"))
-    with pytest.raises(TimeoutError, match="2 ranks have not come"):
+    with pytest.raises(TimeoutError, match="2 ranks have not connected"):
         join(0, 3, lambda data: data, block=64)
     assert len(os.listdir("/proc/self/fd")) == before
 

@@ -156,7 +156,7 @@ def test_a_regression_is_saved_and_continued(shards, regression, tmp_path):
     loaded = load_model(str(tmp_path / "copy"))
     pairs = [m.transform(shards[0]).select("prediction").collect() for m in (model, loaded)]
     assert pairs[0] == pairs[1]
-    with pytest.raises(ConfigurationError, match="validationFraction: 0.3 stored, 0.4 now"):
+    with pytest.raises(ConfigurationError, match="validationFraction: 0.3 before, 0.4 now"):
         learner.copy().setParams(resume=True, validationFraction=0.4).fit(shards[1])
 
 

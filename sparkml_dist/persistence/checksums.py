@@ -1,4 +1,4 @@
-"""JSON documents that carry their form, their protocol number and a hash of themselves."""
+"""JSON documents with a format, a protocol number and a checksum or signature of their content."""
 
 from __future__ import annotations
 
@@ -12,10 +12,17 @@ from typing import Any
 
 from sparkml_dist.errors import ConfigurationError, StorageError
 
-__all__ = ["check_sealed", "check_signed", "reading_fields", "sealed", "signed", "signing_key"]
+__all__ = [
+    "check_document",
+    "check_signature",
+    "reading_fields",
+    "signing_key",
+    "with_checksum",
+    "with_signature",
+]
 
 _LEAST_KEY_BYTES = 16
-# What is left out of the hash of a document.
+# Fields that checksums and signatures do not cover.
 _OUTSIDE = ("sha256", "hmac")
 
 
@@ -24,18 +31,18 @@ def _canonical(value: dict[str, Any]) -> bytes:
     return json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
 
 
-def sealed(value: dict[str, Any]) -> dict[str, Any]:
-    """Return `value` with a ``sha256`` of its own content, for `check_sealed`."""
+def with_checksum(value: dict[str, Any]) -> dict[str, Any]:
+    """Return `value` with a ``sha256`` checksum of its content, for `check_document`."""
     return {**value, "sha256": hashlib.sha256(_canonical(value)).hexdigest()}
 
 
-def signed(value: dict[str, Any], key: bytes) -> dict[str, Any]:
-    """Return `value` sealed, and with an ``hmac`` (HMAC-SHA256) of its content under a key."""
-    return {**sealed(value), "hmac": hmac.digest(key, _canonical(value), "sha256").hex()}
+def with_signature(value: dict[str, Any], key: bytes) -> dict[str, Any]:
+    """Return `value` with a checksum and an ``hmac`` (HMAC-SHA256) of its content under a key."""
+    return {**with_checksum(value), "hmac": hmac.digest(key, _canonical(value), "sha256").hex()}
 
 
 def signing_key(variable: str) -> bytes:
-    """Return the key that an environment variable holds.
+    """Return the key in an environment variable.
 
     Raises
     ------
@@ -48,13 +55,13 @@ def signing_key(variable: str) -> bytes:
             "no_key",
             f"The environment variable {variable!r} "
             + ("holds no key." if not key else f"holds a key of {len(key)} bytes only."),
-            f"Set it to {_LEAST_KEY_BYTES} random bytes at least, such as the output of "
+            f"Set it to at least {_LEAST_KEY_BYTES} random bytes, such as the output of "
             "'openssl rand -hex 32', where models are saved and where they are loaded.",
         )
     return key
 
 
-def check_signed(value: dict[str, Any], key: bytes, where: str) -> None:
+def check_signature(value: dict[str, Any], key: bytes, where: str) -> None:
     """Raise unless a document is signed with a key.
 
     Raises
@@ -68,14 +75,14 @@ def check_signed(value: dict[str, Any], key: bytes, where: str) -> None:
         raise StorageError(
             "not_signed",
             f"{where!r} is not signed with this key"
-            + (": it is not signed at all." if found is None else "."),
-            "It was saved by somebody else, or altered since: do not load it unless you know where "
-            "it comes from.",
+            + (": it has no signature." if found is None else "."),
+            "It was saved by somebody else, or altered since: do not load it unless you know its "
+            "source.",
         )
 
 
-def check_sealed(value: Any, form: str, protocol: int, where: str) -> None:
-    """Raise unless a JSON document is of this form and protocol, and unaltered.
+def check_document(value: Any, form: str, protocol: int, where: str) -> None:
+    """Raise unless a JSON document has this format and protocol, and a matching checksum.
 
     Raises
     ------
@@ -87,7 +94,7 @@ def check_sealed(value: Any, form: str, protocol: int, where: str) -> None:
         raise StorageError(
             "not_a_manifest",
             f"{where!r} must have the format {form!r}. Got {found!r}.",
-            "Is this the folder of something else?",
+            "Check that this is the right folder.",
         )
     found = value.get("protocol")
     if type(found) is not int or not 1 <= found <= protocol:
@@ -100,23 +107,23 @@ def check_sealed(value: Any, form: str, protocol: int, where: str) -> None:
     if value.get("sha256") != hashlib.sha256(_canonical(value)).hexdigest():
         raise StorageError(
             "altered_manifest",
-            f"{where!r} was altered: its content does not match its SHA-256.",
-            "Restore it, or write it anew.",
+            f"{where!r} was altered: its content does not match its SHA-256 checksum.",
+            "Restore it, or write it again.",
         )
 
 
 @contextmanager
 def reading_fields(where: str, remedy: str) -> Iterator[None]:
-    """Report a field that a document lacks, or that is of another kind, as an altered manifest.
+    """Report a missing or invalid field of a document as an altered manifest.
 
-    A seal only proves that a document is as somebody sealed it, not that it is whole.
+    A matching checksum does not prove that a document is complete.
 
     Parameters
     ----------
     where : str
         The document's location.
     remedy : str
-        What to do about it.
+        Hint of the error.
 
     Raises
     ------
@@ -127,5 +134,5 @@ def reading_fields(where: str, remedy: str) -> Iterator[None]:
         yield
     except (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise StorageError(
-            "altered_manifest", f"{where!r} lacks or misnames a field: {error}.", remedy
+            "altered_manifest", f"{where!r} has a missing or invalid field: {error}.", remedy
         ) from error

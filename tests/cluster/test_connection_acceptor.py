@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from sparkml_dist.cluster.waiting_room import WaitingRoom
+from sparkml_dist.cluster.connection_acceptor import ConnectionAcceptor
 from tests.cluster.strangers import HOST, hung_up
 
 
@@ -23,7 +23,7 @@ def room():
     def opened(take, **options):
         listener = socket.create_server((HOST, 0))
         address = listener.getsockname()
-        rooms.append(WaitingRoom(listener, take, **{"seconds": 5, "limit": 4, **options}))
+        rooms.append(ConnectionAcceptor(listener, take, **{"seconds": 5, "limit": 4, **options}))
 
         def knock(said=b""):
             guests.append(socket.create_connection(address, 5))
@@ -51,11 +51,11 @@ def test_who_has_said_all_is_taken_out_of_the_room(room):
     waiting, knock = room(taken.append)
     slow, quick = knock(b"ab"), knock(b"1234")
     steps(waiting, lambda: taken)
-    assert [bytes(v.said) for v in taken] == [b"1234"]
+    assert [bytes(v.received) for v in taken] == [b"1234"]
     slow.sendall(b"cd and more")
     steps(waiting, lambda: len(taken) == 2)
-    assert bytes(taken[1].said) == b"abcd"
-    assert not waiting._visitors
+    assert bytes(taken[1].received) == b"abcd"
+    assert not waiting._pending
     # The connection is the callee's: what comes is not read here.
     quick.sendall(b"x")
     waiting.step(0.1)
@@ -67,11 +67,11 @@ def test_who_has_said_all_is_taken_out_of_the_room(room):
 
 def test_a_full_room_takes_no_more_memory_and_still_serves(room):
     taken = []
-    waiting, knock = room(taken.append, places=3)
+    waiting, knock = room(taken.append, max_pending=3)
     for _ in range(20):
         knock(b"a")
         waiting.step(0.1)
-        assert len(waiting._visitors) <= 3
+        assert len(waiting._pending) <= 3
     # Each of those that come goes on coming until it is served.
     for _ in range(50):
         knock(b"1234")
@@ -90,7 +90,7 @@ def test_what_raises_hangs_up_on_one_only(room):
     waiting, knock = room(take)
     other = knock(b"ab")
     bad = knock(b"1234")
-    steps(waiting, lambda: len(waiting._visitors) == 1 and hung_up(bad, 0.01))
+    steps(waiting, lambda: len(waiting._pending) == 1 and hung_up(bad, 0.01))
     assert not hung_up(other, 0.05)
 
 
@@ -98,7 +98,7 @@ def test_who_spoke_in_time_is_heard_by_a_server_that_was_busy(room):
     taken = []
     waiting, knock = room(taken.append, seconds=0.3)
     guest = knock(b"ab")
-    steps(waiting, lambda: waiting._visitors)
+    steps(waiting, lambda: waiting._pending)
     reader, writer = socket.socketpair()
 
     def busy():
@@ -110,8 +110,8 @@ def test_who_spoke_in_time_is_heard_by_a_server_that_was_busy(room):
         waiting.selector.register(reader, selectors.EVENT_READ, busy)
         writer.send(b"x")
         waiting.step()
-        steps(waiting, lambda: not waiting._visitors)
-    assert [bytes(v.said) for v in taken] == [b"abcd"]
+        steps(waiting, lambda: not waiting._pending)
+    assert [bytes(v.received) for v in taken] == [b"abcd"]
     taken[0].connection.close()
 
 
@@ -119,7 +119,7 @@ def test_a_server_without_descriptors_goes_on(room):
     taken = []
     waiting, knock = room(taken.append)
     knock(b"ab")
-    steps(waiting, lambda: waiting._visitors)
+    steps(waiting, lambda: waiting._pending)
 
     class Exhausted:
         def accept(self):
@@ -129,7 +129,7 @@ def test_a_server_without_descriptors_goes_on(room):
     waiting._listener = Exhausted()
     knock(b"1234")
     waiting.step(1)
-    assert not waiting._visitors  # its place was needed
+    assert not waiting._pending  # its place was needed
     waiting._listener = listener
     steps(waiting, lambda: taken)
     taken[0].connection.close()

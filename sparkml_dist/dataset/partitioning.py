@@ -1,4 +1,4 @@
-"""Cuts a DataFrame into shards that are fair random samples."""
+"""Partitions a DataFrame into shards that are fair random samples."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from sparkml_dist.dataset.survey import Survey, survey
 from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEIGHT, ShardWriter
 from sparkml_dist.errors import DataError, ResourceError, SparkMLDistError
 from sparkml_dist.persistence.filesystem import Folder, is_uri
-from sparkml_dist.persistence.home import check_replaceable
+from sparkml_dist.persistence.saved_folder import check_replaceable
 from sparkml_dist.session import SessionInfo
 from sparkml_dist.sizes import parse_size
 from sparkml_dist.version import __version__
@@ -40,7 +40,7 @@ _logger = logging.getLogger(__name__)
 
 _DRAW, _COPIES = "_draw", "_copies"
 _SHARD_BITS = 31
-# Beyond these, equal rows would bunch in one shard, because equal rows have equal draws.
+# Above these, equal rows would bunch in one shard, because equal rows have equal draws.
 _DUPLICATES_ALLOWED = 0.01
 _RUN_ALLOWED = 16
 
@@ -60,11 +60,11 @@ def partition(
     seed: int = 0,
     overwrite: bool = False,
 ) -> PartitionedDataset:
-    """Cut `df` into i.i.d. random shards in Parquet, with a manifest.
+    """Partition `df` into i.i.d. random shards in Parquet, with a manifest.
 
-    Every row draws its shard and its place in it from a hash of its content, so that the cut is
-    the same however `df` is partitioned, recomputed or retried. The data is read once for the
-    label (and once for each kind of vector column and for categories), then shuffled once;
+    A hash of each row's content decides its shard and its position there, so that the shards do not
+    depend on the partitions of `df`, on recomputation or on retries. The data is read once for
+    the label (and once for each kind of vector column and for categories), then shuffled once;
     it never passes through the driver. Cache `df` first when computing it is expensive.
 
     Parameters
@@ -72,31 +72,31 @@ def partition(
     df : pyspark.sql.DataFrame
         The data, Classic or Connect.
     path : str or path-like
-        Folder for the data set: a local path or URI that the driver and all workers see.
+        Folder for the data set: a local path or URI that the driver and all workers can read.
     label : str
         Label column: numbers, strings or booleans; a number for a regression.
     features : str or sequence of str, optional
         Feature columns, by name or glob; every other column by default. Numeric and boolean
-        columns, arrays of numbers, ML vectors (dense or sparse). Nulls are kept as NaN.
+        columns, arrays of numbers, ML vectors (dense or sparse). Nulls become NaN.
     weight : str, optional
         Column of row weights, >= 0.
     key : str or sequence of str, optional
         Columns that identify a row, or a group of rows that folds must keep together. By default
         a row's content identifies it.
     categorical : sequence of str
-        Feature columns (names or globs) that hold categories: strings, numbers or booleans. Each
-        has one spelling whatever the source: ``1``, ``1.0`` and ``1.00`` are one category, and so
-        are ``True`` and ``true``.
+        Feature columns (names or globs) that hold categories: strings, numbers or booleans. The
+        canonical form does not depend on the source: ``1``, ``1.0`` and ``1.00`` are one category,
+        and so are ``True`` and ``true``.
     task : {"classification", "regression"}, default="classification"
     shards : int, optional
         Number of shards.
     memory_per_task : int or str, optional
-        Size the shards so that a task that learns from one needs no more than this beyond its
-        interpreter, in bytes or like ``"512m"`` (the default).
+        Choose the number of shards so that a task that learns from one needs at most this memory
+        beyond its interpreter, in bytes or like ``"512m"`` (the default).
     seed : int, default=0
-        Seed of the cut.
+        Seed of the random draws.
     overwrite : bool, default=False
-        Replace a data set that is there already, once the new one is complete.
+        Replace an existing data set, once the new one is complete.
 
     Returns
     -------
@@ -105,7 +105,7 @@ def partition(
     Raises
     ------
     DataError, ConfigurationError, ResourceError, StorageError
-        As the data, the arguments, the cluster or the folder have it. Nothing is left behind.
+        For invalid data, arguments, cluster or folder. Nothing is left behind.
 
     References
     ----------
@@ -140,15 +140,15 @@ def partition(
             rows = _keyed(df, known)
             written = _write(_drawn(rows, seed), writer, sizing.shards)
             if _bunched(written):
-                _logger.info("the data has many equal rows: giving each its own draw")
+                _logger.info("the data has many equal rows: each gets a draw of its own")
                 home.delete()
                 written = _write(_drawn(_separated(rows, known.plan), seed), writer, sizing.shards)
         manifest = _manifest(known, seed, home, written)
         if manifest.rows != known.rows:
             raise DataError(
                 "rows_changed",
-                f"{manifest.rows:,} rows were written of {known.rows:,} counted before.",
-                "The data changes while it is read; cache it or write it out first.",
+                f"{manifest.rows:,} rows were written, but {known.rows:,} were counted before.",
+                "The data changes while it is read; cache it or write it to files first.",
             )
         manifest.write(folder)
     except BaseException:
@@ -157,7 +157,9 @@ def partition(
             folder.delete()
         raise
     _delete_others(folder, home)
-    _logger.info("cut %d rows into %d shards in %s", manifest.rows, sizing.shards, folder.location)
+    _logger.info(
+        "partitioned %d rows into %d shards in %s", manifest.rows, sizing.shards, folder.location
+    )
     return PartitionedDataset(folder, manifest)
 
 
@@ -165,7 +167,7 @@ def _check_place(spark: SparkSession, folder: Folder, *, overwrite: bool) -> Non
     info = SessionInfo.of(spark)
     if info.kind in ("standalone", "yarn", "k8s") and not is_uri(folder.location):
         _logger.warning(
-            "%s is a local path on a %s cluster: every worker must see the same folder there",
+            "%s is a local path on a %s cluster: all workers must share this folder",
             folder.location,
             info.kind,
         )
@@ -180,13 +182,13 @@ def _refuse_reserved_names(schema: FeatureSchema) -> None:
     if clash:
         raise DataError(
             "column_name",
-            f"The feature column {clash[0]!r} has a name that shards use themselves.",
+            f"The feature column {clash[0]!r} has a name that shards use internally.",
             "Rename it.",
         )
 
 
 def _keyed(df: DataFrame, known: Survey) -> DataFrame:
-    """Return the rows as they travel: content hash, key, label, weight if any, features."""
+    """Return the rows to shuffle: content hash, key, label, weight if any, features."""
     from pyspark.sql import functions as F
 
     plan = known.plan
@@ -219,8 +221,8 @@ def _drawn(rows: DataFrame, seed: int) -> DataFrame:
 def _separated(rows: DataFrame, plan: ColumnPlan) -> DataFrame:
     """Give each copy of equal rows a content hash (and a key) of its own.
 
-    Copies are counted and made anew, not numbered where they lie: which copy is which does not
-    matter, so that the outcome does not depend on the order of rows.
+    Equal rows are grouped, counted and then multiplied again: numbering them in place would depend
+    on the order of rows.
     """
     from pyspark.sql import functions as F
 
@@ -251,12 +253,12 @@ def _write(rows: DataFrame, writer: ShardWriter, shards: int) -> list[dict[str, 
         try:
             outcome = writer.write(index, batches)
         except SparkMLDistError as error:
-            # A row of its own, not an exception: trying again would not help.
+            # A result row, not an exception, because a retry would not help.
             outcome = {"error": [type(error).__name__, error.code, error.message, error.hint]}
         yield pa.RecordBatch.from_pydict({"outcome": [json.dumps(outcome)]})
 
     placed = rows.repartitionById(shards, shard).sortWithinPartitions(_DRAW)
-    with progress(shards, f"cut {shards} shards", lambda: len(writer.folder.names(".parquet"))):
+    with progress(shards, f"write {shards} shards", lambda: len(writer.folder.names(".parquet"))):
         collected = placed.mapInArrow(write, "outcome string").collect()
     outcomes = [json.loads(r["outcome"]) for r in collected]
     for outcome in outcomes:
@@ -268,7 +270,7 @@ def _write(rows: DataFrame, writer: ShardWriter, shards: int) -> list[dict[str, 
     if sorted(o["shard"]["index"] for o in outcomes) != list(range(shards)):
         raise ResourceError(
             "shards_lost",
-            f"Spark ran {len(outcomes)} tasks where {shards} shards were to be written.",
+            f"Spark ran {len(outcomes)} tasks for {shards} shards.",
             "Is a rule of adaptive execution coalescing partitions? See spark-defaults.conf.",
         )
     return sorted(outcomes, key=lambda o: o["shard"]["index"])

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 import pyarrow as pa
 import pytest
 
-from sparkml_dist.cluster.worker_garbage import in_spark_worker
+from sparkml_dist.cluster.worker_gc import in_spark_worker
 
 PROGRAM = """
 import gc, sys, weakref
 import sparkml_dist
-from sparkml_dist.cluster import worker_garbage
+from sparkml_dist.cluster import worker_gc
 
 assert not gc.callbacks, "not outside of Spark's workers"
-worker_garbage.keep_collections_short()
-worker_garbage.keep_collections_short()
+worker_gc.keep_collections_short()
+worker_gc.keep_collections_short()
 assert len(gc.callbacks) == 1
 
 class Thing:

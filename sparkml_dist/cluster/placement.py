@@ -1,4 +1,4 @@
-"""Who sits where in a gang: ranks, local ranks and cross ranks, and the interface between them."""
+"""The place of each task in a gang: rank, local rank, cross rank, and network interface."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from dataclasses import dataclass
 
 from sparkml_dist.errors import ResourceError
 
-__all__ = ["Peer", "Seat", "interface_of", "own_address", "seats"]
+__all__ = ["Peer", "RankPlace", "interface_of", "own_address", "rank_places"]
 
 LOOPBACK = "127.0.0.1"
 
 
 @dataclass(frozen=True)
 class Peer:
-    """What a task tells the others about itself.
+    """What a task reports about itself to the other tasks.
 
     Attributes
     ----------
     host : str
         Name of its host.
     address : str
-        IPv4 address at which the others reach it.
+        IPv4 address at which the other tasks reach it.
     pid : int
-        Process of its task.
+        Process id of its task.
     gpus : tuple of str
-        Addresses of the GPUs that Spark gave to it.
+        Addresses of the GPUs that Spark assigned to it.
     """
 
     host: str
@@ -37,7 +37,7 @@ class Peer:
 
 
 @dataclass(frozen=True)
-class Seat:
+class RankPlace:
     """A task's place in the gang; see `sparkml_dist.cluster.rank_context.RankContext`."""
 
     rank: int
@@ -47,8 +47,8 @@ class Seat:
     cross_size: int
 
 
-def seats(hosts: Sequence[str]) -> list[Seat]:
-    """Seat tasks so that the ranks of one host follow each other.
+def rank_places(hosts: Sequence[str]) -> list[RankPlace]:
+    """Assign ranks to tasks so that the ranks of one host follow each other.
 
     Parameters
     ----------
@@ -57,17 +57,17 @@ def seats(hosts: Sequence[str]) -> list[Seat]:
 
     Returns
     -------
-    list of Seat
-        The seat of each task. Hosts come in the order of their first task, so that task 0 always
-        is rank 0, and a host's tasks keep their order.
+    list of RankPlace
+        The place of each task. Hosts come in the order of their first task, so that task 0 is
+        always rank 0; the tasks of a host keep their order.
     """
     order = list(dict.fromkeys(hosts))
     members = {host: [i for i, h in enumerate(hosts) if h == host] for host in order}
-    found: dict[int, Seat] = {}
+    found: dict[int, RankPlace] = {}
     for host in order:
         for local_rank, task in enumerate(members[host]):
             level = [h for h in order if len(members[h]) > local_rank]
-            found[task] = Seat(
+            found[task] = RankPlace(
                 rank=len(found),
                 local_rank=local_rank,
                 local_size=len(members[host]),
@@ -83,9 +83,9 @@ def own_address(task_hosts: Sequence[str], own: int) -> str:
     Parameters
     ----------
     task_hosts : sequence of str
-        Host or address of each task's executor, as Spark knows it.
+        Host or address of each task's executor, as reported by Spark.
     own : int
-        Which of them is this one.
+        Index of this task.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def own_address(task_hosts: Sequence[str], own: int) -> str:
         address = socket.gethostbyname(task_hosts[own])
         if not ipaddress.ip_address(address).is_loopback:
             return address
-        # Debian maps the host's own name to 127.0.1.1: ask which way leads to the others.
+        # Debian maps the host's own name to 127.0.1.1: ask the kernel for the outgoing address.
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
             probe.connect((others[0], 9))
             return str(probe.getsockname()[0])

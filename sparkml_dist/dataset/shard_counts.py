@@ -1,4 +1,4 @@
-"""What is noticed of a shard's rows while they pass: its classes, gaps and size in memory."""
+"""Counts of a shard's rows while they are written: classes, missing values, bytes in memory."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from sparkml_dist.dataset.manifest import ShardInfo
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
 from sparkml_dist.errors import DataError
 
-__all__ = ["ShardNotes"]
+__all__ = ["ShardCounts"]
 
 
-class ShardNotes:
-    """Counts what a shard's entry in the manifest tells of its rows, and refuses infinities.
+class ShardCounts:
+    """Counts for a shard's entry in the manifest; refuses infinities.
 
     Parameters
     ----------
@@ -25,7 +25,7 @@ class ShardNotes:
     n_classes : int
         Number of classes; 0 for a regression.
     where : str
-        What is taken at a time, for messages.
+        What one call of `add` covers, for messages.
     """
 
     def __init__(self, schema: FeatureSchema, n_classes: int, where: str) -> None:
@@ -36,8 +36,8 @@ class ShardNotes:
         self._block_bytes = 0
         self._missing_by_feature = np.zeros(schema.n_features, bool)
 
-    def take(self, label: npt.NDArray[Any], matrix: Matrix) -> None:
-        """Note some rows.
+    def add(self, label: npt.NDArray[Any], matrix: Matrix) -> None:
+        """Count some rows.
 
         Parameters
         ----------
@@ -54,8 +54,8 @@ class ShardNotes:
             self._class_rows += np.bincount(label, minlength=len(self._class_rows))
         self._block_bytes += matrix_bytes(matrix)
         values = matrix if isinstance(matrix, np.ndarray) else matrix.data
-        # One sum tells: it is not finite if and only if there is an infinity, a NaN or an
-        # overflow; only then is it worth looking closer.
+        # The sum is finite unless there is an infinity, a NaN or an overflow; only then check
+        # each value.
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(values.sum(dtype=np.float64)):
                 return
@@ -69,8 +69,8 @@ class ShardNotes:
         else:
             self._missing_by_feature[matrix.indices[nan]] = True
 
-    def added_to(self, info: ShardInfo) -> ShardInfo:
-        """Return a shard's entry with what was noticed of all its rows."""
+    def fill(self, info: ShardInfo) -> ShardInfo:
+        """Return a shard's entry with the counts filled in."""
         return replace(
             info,
             block_bytes=self._block_bytes,
@@ -91,7 +91,7 @@ class ShardNotes:
             feature = int(matrix.indices[np.flatnonzero(infinite)[0]])
         return DataError(
             "infinite_feature",
-            f"The feature {self._schema.feature_names[feature]!r} is infinite, or beyond the "
-            f"range of float32: there are {int(infinite.sum()):,} such values in {self._where}.",
-            "Clip it or turn it into null before; nulls are kept as missing values.",
+            f"The feature {self._schema.feature_names[feature]!r} is infinite or outside the "
+            f"range of float32: {int(infinite.sum()):,} such values in {self._where}.",
+            "Clip it or set it to null; nulls become missing values.",
         )

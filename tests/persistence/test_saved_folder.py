@@ -14,9 +14,9 @@ from sparkml_dist import BaggingClassifier, KMeans, VotingClassifier
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.persistence import filesystem
+from sparkml_dist.persistence.checksums import with_checksum
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.home import PLAN, begin_fit, check_replaceable, contents
-from sparkml_dist.persistence.seal import sealed
+from sparkml_dist.persistence.saved_folder import PLAN, begin_fit, check_replaceable, contents
 
 TREE = BaggingClassifier(estimator=DecisionTreeClassifier(max_depth=3), numMembers=3)
 LINE = BaggingClassifier(estimator=LogisticRegression(C=7.0), numMembers=5)
@@ -123,7 +123,11 @@ def test_a_failure_leaves_the_old_and_nothing_else(tmp_path, monkeypatch):
         {"manifest.json": "{}"},
         {"manifest.json": "not JSON", "precious.csv": "1,2"},
         {"manifest.json": json.dumps({"name": "a web app", "icons": []})},
-        {"manifest.json": json.dumps(sealed({"format": "sparkml_dist.dataset", "protocol": 1}))},
+        {
+            "manifest.json": json.dumps(
+                with_checksum({"format": "sparkml_dist.dataset", "protocol": 1})
+            )
+        },
         {"plan.json": json.dumps({"holiday": "June"})},
         {"thesis.tex": "…"},
     ],
@@ -172,7 +176,7 @@ def test_a_fit_goes_on_only_with_its_own_plan(tmp_path):
     (tmp_path / "m" / "members" / "one").write_text("fitted")
     assert begin_fit(folder, {"seed": 1}, overwrite=False, resume=True).root == ""
     error = refused("plan_differs", begin_fit, folder, {"seed": 2}, overwrite=False, resume=True)
-    assert "seed: 1 stored, 2 now" in error.message
+    assert "seed: 1 before, 2 now" in error.message
     assert isinstance(error, ConfigurationError)
     assert (tmp_path / "m" / "members" / "one").exists()
     begin_fit(folder, {"seed": 2}, overwrite=True, resume=False)
@@ -202,7 +206,7 @@ def test_a_signed_one_is_told_from_another(tmp_path, monkeypatch):
     manifest = tmp_path / "signed" / "manifest.json"
     value = json.loads(manifest.read_text())
     value["params"]["numMembers"] = 4
-    manifest.write_text(json.dumps(sealed(value)))
+    manifest.write_text(json.dumps(with_checksum(value)))
     assert BaggingClassifier.load(str(tmp_path / "signed")).getNumMembers() == 4
     refused("not_signed", BaggingClassifier.load, str(tmp_path / "signed"), verify="OUR_KEY")
     for variable in ("SHORT_KEY", "NO_SUCH_KEY"):
@@ -216,14 +220,14 @@ def test_names_stay_inside_the_folder(tmp_path):
     for name in ("../evil.pth", str(tmp_path / "evil.pth"), "a/../../evil.pth", "file:///x", ""):
         value = json.loads(manifest.read_text())
         value["files"] = [dict(value["files"][0], name=name)]
-        manifest.write_text(json.dumps(sealed(value)))
+        manifest.write_text(json.dumps(with_checksum(value)))
         refused("name_outside_folder", BaggingClassifier.load, str(tmp_path / "e"))
     for root in ("..", "/tmp", "version-1/..", "version-0", "x"):
         value = json.loads(manifest.read_text()) | {"root": root}
-        manifest.write_text(json.dumps(sealed(value)))
+        manifest.write_text(json.dumps(with_checksum(value)))
         refused("altered_manifest", BaggingClassifier.load, str(tmp_path / "e"))
     value = json.loads(manifest.read_text()) | {"root": "", "files": []}
-    manifest.write_text(json.dumps(sealed(value | {"leftover": ["../evil.pth"]})))
+    manifest.write_text(json.dumps(with_checksum(value | {"leftover": ["../evil.pth"]})))
     refused("name_outside_folder", LINE.write().overwrite().save, str(tmp_path / "e"))
     assert (tmp_path / "evil.pth").exists()
 

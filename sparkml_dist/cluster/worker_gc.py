@@ -1,4 +1,4 @@
-"""Keeps the collection of garbage short in Spark's Python workers, which outlive many tasks.
+"""Keeps garbage collections short in Spark's Python workers, which run many tasks.
 
 PySpark collects all garbage after every task, before the worker takes the next one. With
 scikit-learn, pandas and Arrow imported that is a walk over 150,000 objects that stay for good:
@@ -17,8 +17,8 @@ import sys
 __all__ = ["in_spark_worker", "keep_collections_short"]
 
 _OLDEST = 2
-# Modules whose import makes freezing anew worth while. What is frozen and becomes a cycle of
-# garbage later is never collected, so that it should not happen often.
+# Number of newly imported modules that justifies freezing again. A frozen object that becomes
+# cyclic garbage later is never collected, so that freezing should be rare.
 _MANY_MODULES = 50
 
 
@@ -29,16 +29,16 @@ def in_spark_worker() -> bool:
 
 
 def keep_collections_short() -> None:
-    """From now on, exempt what a full collection has left whenever modules were imported since.
+    """After each full collection, freeze its survivors if many modules were imported since.
 
-    Only what has survived a collection that has just ended is exempted: no garbage.
+    Only survivors of a collection that has just ended are frozen: no garbage.
     """
     if not any(isinstance(known, _Freezing) for known in gc.callbacks):
         gc.callbacks.append(_Freezing())
 
 
 class _Freezing:
-    """Called before and after collections."""
+    """Callback of the garbage collector."""
 
     modules = 0
 

@@ -1,9 +1,9 @@
-"""Where something saved lies, and how what is new takes the place of what is old.
+"""The folder of a saved object, and the atomic replacement of its content.
 
-A saved model (or estimator) is a folder with a manifest. Its files lie beside the manifest at
-first. What replaces it is written to a folder inside, ``version-2`` and so on, and the one file
-that is replaced, in one step, is the manifest: until then the old model is whole, and from then on
-the new one is, on object stores too. Files of the old model go afterwards.
+A saved model (or estimator) is a folder with a manifest. At first its files are beside the
+manifest. A replacement is written to a folder inside, ``version-2`` and so on; then the manifest
+alone is replaced, in one step. Until then the old model is complete, and from then on the new one,
+on object stores too. The old model's files are deleted afterwards.
 """
 
 from __future__ import annotations
@@ -13,44 +13,51 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.persistence.checksums import check_document, reading_fields, with_checksum
 from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder, is_unfinished
 from sparkml_dist.persistence.model_folder import FORMAT, MANIFEST, SavedManifest
 from sparkml_dist.persistence.names import check_names
-from sparkml_dist.persistence.seal import check_sealed, reading_fields, sealed
 
-__all__ = ["PLAN", "Home", "begin_fit", "check_free_for_fit", "check_replaceable", "contents"]
+__all__ = [
+    "PLAN",
+    "SavedFolder",
+    "begin_fit",
+    "check_free_for_fit",
+    "check_replaceable",
+    "contents",
+]
 
-#: What decides a fit that has begun, so that another like it can go on.
+#: The settings that decide a fit's outcome; a fit with an equal plan may resume it.
 PLAN = "plan.json"
 METADATA = "metadata"
 _PLAN_FORMAT = "sparkml_dist.fit"
 _PLAN_PROTOCOL = 1
 _DATASET_FORMAT = "sparkml_dist.dataset"
-# What a cut that was killed leaves: whole shards, and no manifest.
-_CUT = re.compile(r"shards-[0-9a-f]{8}/shard-[0-9]{5}\.parquet")
+# Files of a partitioning that was killed: whole shards without a manifest.
+_SHARDS = re.compile(r"shards-[0-9a-f]{8}/shard-[0-9]{5}\.parquet")
 _VERSION = re.compile(r"version-([1-9][0-9]{0,8})")
 _HOLDS = {
     "model": "holds a saved model",
     "estimator": "holds a saved estimator",
     "transformer": "holds a saved transformer",
     "dataset": "holds a partitioned data set",
-    "fit": "holds the beginning of a fit",
-    "other": "is not empty, and holds nothing of sparkml_dist's that could be replaced",
+    "fit": "holds an unfinished fit",
+    "other": "is not empty, and holds nothing that sparkml_dist could replace",
 }
 
 
 def contents(folder: Folder) -> str:
-    """Tell what a folder holds.
+    """Return the kind of content of a folder.
 
     Returns
     -------
     str
-        ``"model"``, ``"estimator"``, ``"transformer"``, ``"dataset"``, ``"fit"`` (one that has
-        begun, and has not ended), ``"other"``, or the empty string for an empty folder, and for
-        one with nothing but shards of a cut that was killed.
+        ``"model"``, ``"estimator"``, ``"transformer"``, ``"dataset"``, ``"fit"`` (an unfinished
+        one), ``"other"``, or an empty string for an empty folder and for one with nothing but
+        shards of a partitioning that was killed.
     """
     names = [n for n in folder.walk() if not (n.startswith(LOCK_PREFIX) or is_unfinished(n))]
-    if all(map(_CUT.fullmatch, names)):
+    if all(map(_SHARDS.fullmatch, names)):
         return ""
     if folder.exists(MANIFEST):
         value = _json_of(folder, MANIFEST)
@@ -63,13 +70,13 @@ def contents(folder: Folder) -> str:
 
 
 def check_replaceable(folder: Folder, kind: str, *, overwrite: bool) -> None:
-    """Raise unless something of a kind may be written to a folder.
+    """Raise unless an object of a kind may be written to a folder.
 
     Parameters
     ----------
     folder : Folder
     kind : {"model", "estimator", "transformer", "dataset"}
-        What is to be written. It replaces its own kind only, whatever `overwrite` says.
+        Kind of the object. It never replaces another kind, even with `overwrite`.
     overwrite : bool
 
     Raises
@@ -77,16 +84,16 @@ def check_replaceable(folder: Folder, kind: str, *, overwrite: bool) -> None:
     StorageError
         ``output_exists``.
     """
-    there = contents(folder)
-    if not there or (overwrite and there == kind):
+    present = contents(folder)
+    if not present or (overwrite and present == kind):
         return
     raise StorageError(
         "output_exists",
-        f"{folder.location!r} {_HOLDS[there]}.",
+        f"{folder.location!r} {_HOLDS[present]}.",
         "Save elsewhere, or use write().overwrite().save(path)."
-        if there == kind != "dataset"
+        if present == kind != "dataset"
         else "Open it with open_partitioned, or pass overwrite=True."
-        if there == kind
+        if present == kind
         else "Choose another folder; it will not be overwritten.",
     )
 
@@ -99,97 +106,99 @@ def check_free_for_fit(folder: Folder, *, overwrite: bool, resume: bool) -> None
     folder : Folder
         The Param ``modelDir``.
     overwrite, resume : bool
-        Whether a model there is to be replaced, or a fit that was begun there is to go on.
+        Whether to replace an existing model, or to resume a fit.
 
     Raises
     ------
     StorageError
-        ``output_exists``: something else lies there, or a model that is neither to be replaced
-        nor completed.
+        ``output_exists``: the folder has other content, or a model and neither `overwrite` nor
+        `resume` is set.
     """
-    there = contents(folder)
-    if not there:
+    present = contents(folder)
+    if not present:
         return
-    if there not in ("model", "fit"):
+    if present not in ("model", "fit"):
         raise StorageError(
             "output_exists",
-            f"modelDir {folder.location!r} {_HOLDS[there]}.",
+            f"modelDir {folder.location!r} {_HOLDS[present]}.",
             "Choose another folder; it will not be overwritten.",
         )
     if not (overwrite or resume):
         raise StorageError(
             "output_exists",
-            f"modelDir {folder.location!r} {_HOLDS[there]}.",
+            f"modelDir {folder.location!r} {_HOLDS[present]}.",
             "Pass overwrite=True to replace it or resume=True to complete it.",
         )
 
 
-def begin_fit(folder: Folder, plan: dict[str, Any], *, overwrite: bool, resume: bool) -> Home:
-    """Return where a fit is to write its model, with what an equal fit has left there.
+def begin_fit(
+    folder: Folder, plan: dict[str, Any], *, overwrite: bool, resume: bool
+) -> SavedFolder:
+    """Return the folder for a fit's model, with the results of an equal fit when resuming.
 
     Parameters
     ----------
     folder : Folder
         The Param ``modelDir``.
     plan : dict
-        JSON values that decide the outcome.
+        JSON values that decide the outcome of the fit.
     overwrite, resume : bool
-        As for `check_free_for_fit`. A fit that goes on deletes nothing.
+        As for `check_free_for_fit`. A resumed fit deletes nothing.
 
     Raises
     ------
     StorageError
-        As `check_free_for_fit`, and ``nothing_to_resume`` for a model that was saved there, but
+        Those of `check_free_for_fit`, and ``nothing_to_resume`` for a model that was saved there,
         not fitted there.
     ConfigurationError
         ``plan_differs``.
     """
     check_free_for_fit(folder, overwrite=overwrite, resume=resume)
-    there = contents(folder)
-    previous = SavedManifest.read(folder) if there == "model" else None
-    if there and resume:
-        return _gone_on(folder, previous, plan)
-    if there == "fit":  # nothing of it is whole
+    present = contents(folder)
+    previous = SavedManifest.read(folder) if present == "model" else None
+    if present and resume:
+        return _resumed(folder, previous, plan)
+    if present == "fit":  # nothing in it is complete
         for name in {n.partition("/")[0] for n in folder.walk() if "/" in n}:
             folder.child(name).delete()
         for name in folder.names():
             if not name.startswith(LOCK_PREFIX):
                 folder.delete_file(name)
-    home = Home(folder, _next_root(folder) if previous else "", previous)
+    home = SavedFolder(folder, _next_root(folder) if previous else "", previous)
     for name in _versions(folder):
         if previous is None or name != previous.root:
-            folder.child(name).delete()  # left by fits that did not come to their end
+            folder.child(name).delete()  # of unfinished fits
     home.content.create()
     value = {"format": _PLAN_FORMAT, "protocol": _PLAN_PROTOCOL, "plan": plan}
-    home.content.write_json(PLAN, sealed(value))
+    home.content.write_json(PLAN, with_checksum(value))
     return home
 
 
-def _gone_on(folder: Folder, previous: SavedManifest | None, plan: dict[str, Any]) -> Home:
+def _resumed(folder: Folder, previous: SavedManifest | None, plan: dict[str, Any]) -> SavedFolder:
     current = previous.root if previous else ""
     roots = [*(v for v in _versions(folder) if v != current), current]
     stored = {root: _stored_plan(folder.child(root) if root else folder) for root in roots}
     for root, found in stored.items():
         if found == plan:
-            return Home(folder, root, previous)
+            return SavedFolder(folder, root, previous)
     known = next((found for found in stored.values() if found is not None), None)
     if known is None:
         raise StorageError(
             "nothing_to_resume",
-            f"The model in {folder.location!r} was saved there, not fitted: there is no fit to go "
-            "on with.",
+            f"The model in {folder.location!r} was saved there, not fitted there: there is no fit "
+            "to resume.",
             "Choose another folder, or pass overwrite=True, without resume, to replace it.",
         )
     differing = [
-        f"{k}: {known.get(k)!r} stored, {plan.get(k)!r} now"
+        f"{k}: {known.get(k)!r} before, {plan.get(k)!r} now"
         for k in sorted({*known, *plan})
         if known.get(k) != plan.get(k)
     ]
     raise ConfigurationError(
         "plan_differs",
-        f"The fit begun in {folder.location!r} had another plan: {'; '.join(differing)}.",
-        "Resume with the same settings and data, or pass overwrite=True, without resume, to begin "
-        "anew.",
+        f"The fit in {folder.location!r} was started with other settings: {'; '.join(differing)}.",
+        "Resume with the same settings and data, or pass overwrite=True, without resume, to start "
+        "again.",
     )
 
 
@@ -197,8 +206,8 @@ def _stored_plan(folder: Folder) -> dict[str, Any] | None:
     if not folder.exists(PLAN):
         return None
     value = folder.read_json(PLAN)
-    check_sealed(value, _PLAN_FORMAT, _PLAN_PROTOCOL, folder.uri(PLAN))
-    with reading_fields(folder.uri(PLAN), "Begin the fit anew with overwrite=True."):
+    check_document(value, _PLAN_FORMAT, _PLAN_PROTOCOL, folder.uri(PLAN))
+    with reading_fields(folder.uri(PLAN), "Start the fit again with overwrite=True."):
         return dict(value["plan"])
 
 
@@ -223,17 +232,17 @@ def _next_root(folder: Folder) -> str:
 
 
 @dataclass(frozen=True)
-class Home:
-    """Where something saved lies.
+class SavedFolder:
+    """The folder of a saved object.
 
     Attributes
     ----------
     top : Folder
-        The folder that its user names, with the manifest.
+        The folder that the user names; it has the manifest.
     root : str
-        Folder inside in which its files lie; empty where they lie beside the manifest.
+        Folder inside `top` that has the files; empty when they are beside the manifest.
     previous : SavedManifest or None
-        Of what it replaces.
+        Manifest of the object that it replaces.
     """
 
     top: Folder
@@ -241,8 +250,8 @@ class Home:
     previous: SavedManifest | None = None
 
     @classmethod
-    def to_save(cls, folder: Folder, kind: str, *, overwrite: bool) -> Home:
-        """Return where to write something whole; raises as `check_replaceable`."""
+    def to_save(cls, folder: Folder, kind: str, *, overwrite: bool) -> SavedFolder:
+        """Return the folder for a complete new object; raises as `check_replaceable`."""
         check_replaceable(folder, kind, overwrite=overwrite)
         if folder.is_empty():
             return cls(folder)
@@ -250,39 +259,39 @@ class Home:
 
     @property
     def content(self) -> Folder:
-        """Where the files lie."""
+        """The folder of the files."""
         return self.top.child(self.root) if self.root else self.top
 
     def commit(self, manifest: SavedManifest, *, key: bytes | None = None) -> SavedManifest:
-        """Put a manifest in place, then delete what it no longer names of what was there.
+        """Write the manifest, then delete files of the replaced object.
 
         Parameters
         ----------
         manifest : SavedManifest
             Its `root` and `leftover` are filled in.
         key : bytes, optional
-            To sign it with.
+            Key to sign it with.
 
         Returns
         -------
         SavedManifest
-            As it was written.
+            The manifest as written.
         """
         manifest = replace(manifest, root=self.root)
-        there = [n for n in self.top.walk() if n != MANIFEST and not _is_passing(n)]
+        present = [n for n in self.top.walk() if n != MANIFEST and not _is_transient(n)]
         kept = {*manifest.names()}
         before: set[str] = set()
         if self.previous:
             before = {*self.previous.names(), *check_names(self.previous.leftover, self.top)}
         if self.root:
-            leftover = [n for n in there if n in before]
+            leftover = [n for n in present if n in before]
         else:
-            # The folder was empty when it was taken, so that what else lies there is this one's.
+            # The folder was empty at first, so that all other files belong to this object.
             heads = {n.partition("/")[0] for n in kept if "/" in n} | {PLAN}
             own = self.previous is None
             leftover = [
                 n
-                for n in there
+                for n in present
                 if n not in kept
                 and not _VERSION.fullmatch(n.partition("/")[0])
                 and (own or n in before or n.partition("/")[0] in heads)
@@ -290,11 +299,11 @@ class Home:
         manifest = replace(manifest, leftover=tuple(leftover))
         manifest.write(self.top, key=key)
         if self.previous is not None and self.previous.root != self.root:
-            self._sweep(before)
+            self._delete_replaced(before)
         return manifest
 
-    def _sweep(self, old: set[str]) -> None:
-        """Delete files of what was replaced, and versions that are not this one."""
+    def _delete_replaced(self, old: set[str]) -> None:
+        """Delete the files of the replaced object, and all other versions."""
         heads = {name.partition("/")[0] for name in old}
         for name in sorted(old):
             if _VERSION.fullmatch(name.partition("/")[0]) is None:
@@ -307,10 +316,10 @@ class Home:
                 self.top.child(version).delete()
 
     def discard(self) -> None:
-        """Delete what was written and not committed."""
+        """Delete uncommitted files."""
         self.content.delete()
 
 
-def _is_passing(name: str) -> bool:
-    """Tell whether a file is Spark's metadata, a lock, or one that is being written."""
+def _is_transient(name: str) -> bool:
+    """Tell whether a file is Spark's metadata, a lock or a temporary file."""
     return name.partition("/")[0] == METADATA or name.startswith(LOCK_PREFIX) or is_unfinished(name)

@@ -1,4 +1,4 @@
-"""Who sits where in a gang."""
+"""The places of ranks: local and cross ranks, addresses and interfaces."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkml_dist.cluster.addressbook import Seat, interface_of, own_address, seats
+from sparkml_dist.cluster.placement import RankPlace, interface_of, own_address, rank_places
 from sparkml_dist.errors import ResourceError
 
 
 def test_two_hosts():
-    assert seats(["a", "b", "a"]) == [
-        Seat(rank=0, local_rank=0, local_size=2, cross_rank=0, cross_size=2),
-        Seat(rank=2, local_rank=0, local_size=1, cross_rank=1, cross_size=2),
-        Seat(rank=1, local_rank=1, local_size=2, cross_rank=0, cross_size=1),
+    assert rank_places(["a", "b", "a"]) == [
+        RankPlace(rank=0, local_rank=0, local_size=2, cross_rank=0, cross_size=2),
+        RankPlace(rank=2, local_rank=0, local_size=1, cross_rank=1, cross_size=2),
+        RankPlace(rank=1, local_rank=1, local_size=2, cross_rank=0, cross_size=1),
     ]
 
 
 @given(st.lists(st.sampled_from("abcd"), min_size=1, max_size=12))
 def test_any_hosts(hosts):
-    found = seats(hosts)
+    found = rank_places(hosts)
     assert sorted(s.rank for s in found) == list(range(len(hosts)))
     assert found[0].rank == 0
     sizes = Counter(hosts)
@@ -54,7 +54,7 @@ for sizes in {cases}:
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     for sizes, line in zip(cases, run.stdout.splitlines(), strict=True):
         hosts = [str(i) for i, n in enumerate(sizes) for _ in range(n)]
-        assert [list(astuple(seat)) for seat in seats(hosts)] == json.loads(line)
+        assert [list(astuple(seat)) for seat in rank_places(hosts)] == json.loads(line)
 
 
 def test_one_host_needs_no_network():
