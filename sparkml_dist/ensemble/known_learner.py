@@ -1,4 +1,4 @@
-"""A learner and all that is known of it before members are made of it."""
+"""A learner, and what is known of it before members are fitted."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ __all__ = ["KnownLearner"]
 
 @dataclass(frozen=True)
 class KnownLearner:
-    """What members are made of; travels to tasks.
+    """A learner to copy for each member, with its input form; sent to tasks.
 
-    Learners see arrays of numbers, categories and classes as codes. Those that name a column, a
-    category or a class are told by name, through a `ToldLearner`.
+    Members get numeric arrays, in which categories and classes are codes. A `ToldLearner`
+    translates for learners that refer to a column, a category or a class by name.
 
     Attributes
     ----------
     learner : scikit-learn estimator
-        Unfitted; what it says of classes it says of their codes.
+        Unfitted; its parameters refer to classes by code.
     traits : Traits
     schema : FeatureSchema
         Of the features.
     form : {"array", "frame", "text", "category"}
-        What it is given: an array, or a data frame, with categories as codes, as texts or as
-        pandas categories.
-    by_class : bool
-        Whether it names classes; by their codes now.
+            Input form: an array, or a data frame whose categories are codes ("frame"), strings
+            ("text") or pandas categories ("category").
+        by_class : bool
+            Whether its parameters refer to classes (by code).
     """
 
     learner: Any
@@ -50,7 +50,7 @@ class KnownLearner:
 
     @classmethod
     def of(cls, learner: Any, schema: FeatureSchema, classes: Sequence[Any] = ()) -> KnownLearner:
-        """Look at a learner and at what it is going to learn from.
+        """Examine a learner, given the features and classes that it is going to learn from.
 
         Parameters
         ----------
@@ -75,7 +75,7 @@ class KnownLearner:
         return cls(learner, traits, schema, form, by_class)._settled()
 
     def given(self, form: str) -> KnownLearner:
-        """Return the same, given another form."""
+        """Return the same learner with another input form."""
         return replace(self, form=form)._settled()
 
     def _settled(self) -> KnownLearner:
@@ -92,7 +92,7 @@ class KnownLearner:
         random_state : int
         cores : int
         features : sequence of int, optional
-            Which features it is going to see; all by default.
+            Features that the member gets; all by default.
         """
         counts = self.schema.category_counts(features)
         told = counts if self.form in ("array", "frame") else ()

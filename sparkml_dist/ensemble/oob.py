@@ -1,4 +1,4 @@
-"""Out-of-bag predictions: every row judged by the members that did not learn from it."""
+"""Out-of-bag predictions: each row is predicted by the members that did not learn from it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def out_of_bag(
     combiner: Combiner,
     draws: Sequence[tuple[tuple[int, ...], Draw]],
 ) -> tuple[list[ModelFile], dict[str, Any]]:
-    """Judge every row by the members whose bag does not hold it, one task to a shard.
+    """Predict every row by the members whose bags do not hold it, with one task per shard.
 
-    A member that learnt from other shards has not seen the rows of this one: with one member to
-    each of n shards, n - 1 of them judge a row. (Rows with equal keys in different shards count
+    A member that learnt from other shards has not seen the rows of this one: with one member for
+    each of n shards, n - 1 of them predict a row. (Rows with equal keys in different shards count
     as different rows.)
 
     Parameters
@@ -48,23 +48,23 @@ def out_of_bag(
     spark : pyspark.sql.SparkSession
     data : PartitionedDataset
     folder : Folder
-        The model's; files are committed in ``oob/``.
+        The model's; the predictions are committed in ``oob/``.
     combiner : Combiner
     draws : sequence of (shards, Draw)
-        What each member's bag was drawn from, and by what.
+        The shards of each member, and how its bag was drawn from them.
 
     Returns
     -------
     files : list of ModelFile
-        One to a shard: ``key``, ``label``, ``prediction``, ``probability`` and ``members`` (how
-        many judged the row).
-    summary : dict
-        ``metrics``, and ``rows`` that had a judge.
+            One per shard: ``key``, ``label``, ``prediction``, ``probability`` and ``members`` (how
+            many members predicted the row).
+        summary : dict
+            ``metrics``, and ``rows``, the number of rows with a prediction.
 
     Raises
     ------
     DataError
-        ``no_oob_rows`` where no member leaves out a row.
+        ``no_oob_rows`` if no member leaves out a row.
 
     References
     ----------
@@ -82,8 +82,8 @@ def out_of_bag(
     if judged.isEmpty():
         raise DataError(
             "no_oob_rows",
-            "Every member learnt from every row: there is nothing to judge out of bag.",
-            "Cut more shards, or set maxSamples so that members learn from bootstraps.",
+            "Every member learnt from every row, so that no row is out of bag.",
+            "Make more shards, or set maxSamples so that members learn from bootstraps.",
         )
     label = data.manifest.label
     metrics: Any
@@ -95,14 +95,14 @@ def out_of_bag(
 
 
 def read_out_of_bag(spark: SparkSession, folder: Folder, files: Sequence[ModelFile]) -> DataFrame:
-    """Return the out-of-bag predictions of a model's folder; rows without a judge are left out.
+    """Return a model's out-of-bag predictions, without the rows that every member learnt from.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     folder : Folder
     files : sequence of ModelFile
-        The model's; of others nothing is read.
+        The model's files; no others are read.
     """
     names = [f.name for f in files if f.name.startswith(f"{OOB}/")]
     return spark.read.parquet(*map(folder.spark_path, names)).where("members > 0")
@@ -114,7 +114,7 @@ def _stem(shard: int) -> str:
 
 @dataclass(frozen=True)
 class _Judging:
-    """Judges the rows of one shard, one row group at a time."""
+    """Predicts the rows of one shard out of bag, one row group at a time."""
 
     data: PartitionedDataset
     home: Folder

@@ -1,4 +1,4 @@
-"""A learner behind codes and arrays that is itself told classes and columns by their names."""
+"""Translates codes and arrays into class, column and category names for a learner."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _NEW = "(new category)"
 
 
 class ToldLearner(BaseEstimator):
-    """Stands between a member and a learner that names classes or columns; see `KnownLearner`.
+    """Wraps a learner that refers to classes or columns by name; see `KnownLearner`.
 
-    To the outside it is a learner like any other, which sees arrays and class codes.
+    Like any other learner it takes arrays and class codes.
 
     Parameters
     ----------
     learner : scikit-learn estimator
     by_class : bool, default=False
-        Whether parameters of the learner name classes, by their codes. It is then given their
-        ranks among the classes that there are: learners of learners, which make those of codes
-        unasked, would take the weight of one class for another's where a shard lacks a class.
+        Whether parameters of the learner name classes, by their codes. The learner then gets ranks
+        among the classes present: meta-estimators encode classes as ranks themselves, and would mix
+        up the weights of classes if a shard lacks one.
     names : list of str, optional
-        Name of each feature; the learner is given arrays where there are none.
+        Name of each feature; without names the learner gets arrays.
     texts : list of list of str, optional
-        Categories of each feature, empty for numbers: the learner is given the categories
-        themselves and not their codes. A category beyond them is one that none of them is.
+        Categories of each feature, empty for numeric ones: the learner gets the categories
+        themselves instead of codes. Codes beyond the list become one additional, new category.
     as_category : bool, default=False
-        Whether these columns are pandas categories and not texts.
+        Whether these columns are pandas categories instead of strings.
     """
 
     def __init__(
@@ -52,14 +52,14 @@ class ToldLearner(BaseEstimator):
         self.as_category = as_category
 
     def fit(self, X: Any, y: npt.NDArray[Any], **params: Any) -> ToldLearner:
-        """Fit the learner; `y` are codes, or numbers.
+        """Fit the learner; `y` holds class codes, or numbers.
 
         Parameters
         ----------
         X : ndarray of shape (n, d)
         y : ndarray of shape (n,)
         **params
-            As the learner's own ``fit`` takes them.
+            Passed to the learner's own ``fit``.
         """
         if self.by_class:
             self.present_, y = np.unique(y, return_inverse=True)
@@ -68,7 +68,7 @@ class ToldLearner(BaseEstimator):
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return class codes, or numbers, of shape (n,)."""
+        """Return class codes, or numbers, shape (n,)."""
         return self._codes(self.learner.predict(self._told(X)))
 
     def predict_proba(self, X: Any) -> npt.NDArray[Any]:
@@ -77,7 +77,7 @@ class ToldLearner(BaseEstimator):
         return found
 
     def decision_function(self, X: Any) -> npt.NDArray[Any]:
-        """Return what the learner's own gives."""
+        """Return the learner's decision function."""
         found: npt.NDArray[Any] = self.learner.decision_function(self._told(X))
         return found
 
@@ -88,7 +88,7 @@ class ToldLearner(BaseEstimator):
 
     @property
     def feature_importances_(self) -> npt.NDArray[Any]:
-        """As the learner tells them."""
+        """The learner's importances."""
         found: npt.NDArray[Any] = self.learner.feature_importances_
         return found
 
@@ -116,7 +116,7 @@ class ToldLearner(BaseEstimator):
         return frame.assign(**words) if words else frame
 
     def _words(self, codes: npt.NDArray[Any], known: list[str]) -> Any:
-        """Return a column of categories; a missing value stays one."""
+        """Return a column of categories; missing values stay missing."""
         import pandas as pd
 
         new = _NEW

@@ -1,4 +1,4 @@
-"""Anytime ensembles: members are added in waves until a score on kept rows stops improving."""
+"""Anytime ensembles: waves of members are added until a score on held-out rows stops improving."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Stopping", "evaluation_shards", "fit_in_waves"]
 _logger = logging.getLogger(__name__)
 
 WAVES = "waves"
-# Rows that tell a score to about 0.005; more shards are read until there are as many.
+# With this many rows a score is exact to about 0.005; shards are read until there are enough.
 _ENOUGH_ROWS = 10_000
 
 
@@ -40,13 +40,13 @@ class Stopping:
     metric : str
         One of `sparkml_dist.metrics.scores`.
     tol : float
-        Least improvement that counts, in the metric's unit.
+        Smallest improvement that counts, in the metric's unit.
     patience : int
-        Waves without one before the end.
+        Waves without such an improvement before the fit stops.
     wave : int
-        Members of a wave.
+        Number of members of a wave.
     kept : Validation
-        Rows that members do not see.
+        Rows held out from the members.
     """
 
     metric: str
@@ -61,27 +61,28 @@ def fit_in_waves(
     stopping: Stopping,
     combine: Callable[[Sequence[dict[str, Any]]], Combiner],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Fit members of an engine wave by wave until they no longer help.
+    """Fit members of an engine wave by wave until the score stops improving.
 
-    The score is taken on kept rows of the first few shards, which are read again for every wave;
-    the votes of earlier members are kept beside the model and not asked for again.
+    The score is computed on the held-out rows of the first few shards, which are read again for
+    every wave. The votes of earlier members are stored and not computed again.
 
     Parameters
     ----------
     engine : Engine
-        Its plans leave out ``stopping.kept``.
+        Its plans exclude the rows of ``stopping.kept``.
     stopping : Stopping
     combine : callable
-        From the records of members to what scores with them.
+        Makes a combiner of members, given their records.
 
     Returns
     -------
     records : list of dict
-        Of all members that were fitted.
+        Of all fitted members.
     curve : dict
         ``metric``, ``rows``, ``shards`` (read for the score), ``scores`` (of the first 1, 2, …
-        members), ``stopped`` (whether members were left out), ``best`` (number of members with
-        the best score), ``predict_seconds`` (of the members, for the kept rows).
+        members), ``stopped`` (whether the fit stopped before the last member), ``best`` (number of
+        members with the best score), ``predict_seconds`` (seconds that members took to predict the
+        held-out rows).
 
     References
     ----------
@@ -106,7 +107,7 @@ def fit_in_waves(
         )
         found = votes.scored
         if found is None:
-            # Members are asked side by side; one task adds up what they say.
+            # Members predict in parallel; then one task adds up their votes.
             done = run_tasks(engine.spark, wave, votes, description=f"ask {len(wave)} members")
             done += run_tasks(
                 engine.spark, [0], _Evaluation(votes), description=f"score {len(records)} members"
@@ -145,7 +146,7 @@ def _rank(metric: str, score: float) -> float:
 
 
 def evaluation_shards(data: PartitionedDataset, fraction: float) -> tuple[int, ...]:
-    """Return as few shards as have enough kept rows, or all."""
+    """Return the first shards, as few as hold enough held-out rows, or all."""
     expected = 0.0
     for shard in data.shards:
         expected += shard.rows * fraction
@@ -156,20 +157,20 @@ def evaluation_shards(data: PartitionedDataset, fraction: float) -> tuple[int, .
 
 @dataclass(frozen=True)
 class _Votes:
-    """Asks one member of a wave about kept rows, in a task.
+    """Computes the votes of one member of a wave on the held-out rows, in a task.
 
     Attributes
     ----------
     data : PartitionedDataset
     home : Folder
-        Where votes and scores lie.
+        Folder of the votes and scores.
     combiner : Combiner
         Of the wave's members.
     shards : tuple of int
-        Where the kept rows are read.
+        Shards whose held-out rows are read.
     stopping : Stopping
     before, after : int
-        Members before the wave, and after it.
+        Number of members before and after the wave.
     """
 
     data: PartitionedDataset
@@ -187,18 +188,18 @@ class _Votes:
 
     @property
     def scored(self) -> dict[str, Any] | None:
-        """The wave's scores where an earlier fit came to them."""
+        """The wave's scores, if an earlier fit computed them."""
         if not self.home.exists(f"{self.name}.json"):
             return None
         found: dict[str, Any] = self.home.read_json(f"{self.name}.json")
         return found
 
     def member_name(self, member: int) -> str:
-        """Return the name of the file with what a member says."""
+        """Return the name of the file with a member's votes."""
         return f"votes-{member:05d}.npy"
 
     def kept_rows(self, shard: int) -> Block | None:
-        """Return the kept rows of a shard, if any."""
+        """Return the held-out rows of a shard, or None if it has none."""
         block = self.data.read_block(shard)
         rows = np.flatnonzero(self.stopping.kept.mask(block.key))
         if not len(rows):
@@ -207,7 +208,7 @@ class _Votes:
         return Block(block.X[rows], block.y[rows], weight, block.key[rows])
 
     def __call__(self, member: int) -> dict[str, Any]:
-        """Write what a member says of the kept rows."""
+        """Write the votes of a member on the held-out rows."""
         bank = self.combiner.bank
         own = replace(bank, members=(bank.members[member - self.before],))
         staged = replace(self.combiner, bank=own).load_staged()
@@ -226,7 +227,7 @@ class _Votes:
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """Scores the first 1, 2, … members on kept rows, in one task."""
+    """Scores the first 1, 2, … members on the held-out rows, in one task."""
 
     votes: _Votes
 
@@ -236,8 +237,8 @@ class _Evaluation:
         if not blocks:
             raise DataError(
                 "no_validation_rows",
-                f"No row was kept for the score {metric!r}.",
-                "Raise validationFraction, or give fewer columns as the key.",
+                f"No row is held out for the score {metric!r}.",
+                "Raise validationFraction, or use fewer columns as the key.",
             )
         y = np.concatenate([b.y for b in blocks])
         weight = np.concatenate([np.ones(len(b)) if b.weight is None else b.weight for b in blocks])
@@ -245,7 +246,7 @@ class _Evaluation:
         home, votes = asked.home, None
         if asked.before:
             votes = read_array(home, f"wave-{asked.before:05d}.npy", rows=len(y))
-        # The mean of a regression must be one; of votes any multiple will do.
+        # A regression is scored by its mean; the scores of votes do not depend on their scale.
         regression = asked.combiner.voting == "mean"
         scores = []
         for member in range(asked.before, asked.after):
@@ -253,7 +254,7 @@ class _Evaluation:
             votes = added if votes is None else votes + added
             shown = votes / (member + 1) if regression else votes
             scores.append(score_rows(metric, y, shown, weight))
-        assert votes is not None  # a wave has a member at least
+        assert votes is not None  # a wave has at least one member
         write_array(home, f"{asked.name}.npy", votes)
         result = {"scores": scores, "rows": len(y)}
         home.write_json(f"{asked.name}.json", result)
