@@ -60,9 +60,9 @@ def parts(learner: Any) -> Iterator[tuple[Any, str, Any]]:
     Includes the grids of a search and the arguments of scorers.
 
     Yields
-    The innermost estimator that has the parameter.
+    ------
     owner : object
-        The innermost estimator that has it.
+        The innermost estimator that has the parameter.
     name : str
     value : object
     """
@@ -370,7 +370,7 @@ def refuse_unreachable(learner: Any) -> None:
             "not_in_a_module",
             f"{type(learner).__name__} uses the {what} {name!r}, which is defined {where}: a model "
             "with it could not be loaded again.",
-            "Define it at the top level of a module such as my_module.py, import it from there, and "
+            "Define it at the top of a module such as my_module.py, import it from there, and "
             "send the module to the workers: spark.addArtifact('my_module.py', pyfile=True), or "
             f"--py-files my_module.py. Then trustedTypes=['my_module.{name.rpartition('.')[2]}'].",
         )

@@ -71,7 +71,7 @@ class OneLearnerClassifier(LearnerParams, ShardClassifier):
     def _making(
         self, spark: SparkSession, data: PartitionedDataset, folder: Folder
     ) -> dict[str, Any]:
-        """Return the fields of a `MemberMaker`, after a check that workers can import the learner."""
+        """Return the fields of a `MemberMaker`, after checking that workers can import it."""
         learner = self._known(data)[0]
         check_workers(spark, sorted(modules_of(learner.learner)))
         return {

@@ -74,8 +74,7 @@ class MemberGraphs:
                 "onnx_not_supported",
                 f"Member {member} ({stored.file}), a {Traits.of(learner).name}, cannot be "
                 f"converted to ONNX: {reason}",
-                "skl2onnx.supported_converters() lists what can be; model.to_sklearn() hands over any "
-                "model.",
+                "See skl2onnx.supported_converters(), or hand the model over with model.to_sklearn().",
             ) from error
 
     # -- kinds of learners ----------------------------------------------------------------

@@ -41,7 +41,7 @@ class StoredMember:
 
     @classmethod
     def from_record(cls, record: dict[str, Any], weight: float = 1.0) -> StoredMember:
-        """Return the member that a record describes; raises KeyError or TypeError if it is invalid."""
+        """Return the member that a record describes; raises KeyError or TypeError if invalid."""
         features, missing = record["features"], record["allows_missing"]
         member = cls(
             record["file"],

@@ -192,7 +192,7 @@ def _check(models: Sequence[ShardModel], weights: list[float]) -> None:
         if any("members" not in base for base in model.content.get("bases", ())):
             raise ConfigurationError(
                 "spark_bases",
-                f"Model {i} of the vote, a {type(model).__name__}, has Spark ML base learners, which "
+                f"Model {i} of the vote, a {type(model).__name__}, has Spark ML bases, which "
                 "predict through Spark and cannot vote inside a worker.",
                 "Pass its sparkml_dist base models to vote, or stack the models.",
             )
