@@ -74,7 +74,7 @@ class MemberGraphs:
                 "onnx_not_supported",
                 f"Member {member} ({stored.file}), a {Traits.of(learner).name}, cannot be "
                 f"converted to ONNX: {reason}",
-                "See skl2onnx.supported_converters(), or hand the model over with model.to_sklearn().",
+                "See skl2onnx.supported_converters(), or use model.to_sklearn() instead.",
             ) from error
 
     # -- kinds of learners ----------------------------------------------------------------

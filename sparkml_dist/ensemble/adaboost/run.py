@@ -1,4 +1,4 @@
-"""Boosts on rows that one task holds in memory: all rounds in one go, each committed."""
+"""Boosts rows that one task holds in memory: all rounds in one task, each committed."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ __all__ = ["BoostingRun"]
 class BoostingRun:
     """Runs AdaBoost on the rows of a group of shards, inside one task.
 
-    Row weights need no file: they follow from the members and their say. A task that is run again
-    loads the members that are committed, lets them predict, and goes on with the first missing.
+    Row weights are not stored: they follow from the members and their weights. A task that is run
+    again loads the committed members, lets them predict, and goes on with the first missing one.
 
     Attributes
     ----------
     job : BoostingJob
     groups : tuple of tuple of int
-        Shards of each run; members of run i are numbered from ``i * job.rounds``.
+        Shards of each run; the members of run i are numbered from ``i * job.rounds``.
     """
 
     job: BoostingJob
     groups: tuple[tuple[int, ...], ...]
 
     def __call__(self, index: int) -> dict[str, Any]:
-        """Run the rounds of group `index`; return how many there are, and their scores."""
+        """Run the rounds of group `index`; return their number and scores."""
         job, log = self.job, RoundLog.of(self.job.folder)
         first = index * job.rounds
         if job.stopping is None and log.is_complete(first, job.rounds):
@@ -67,8 +67,8 @@ class BoostingRun:
         if learns.all():
             raise DataError(
                 "no_validation_rows",
-                f"No row was kept for the score {job.stopping.metric!r}.",
-                "Raise validationFraction, or give fewer columns as the key.",
+                f"No row is held out for the score {job.stopping.metric!r}.",
+                "Raise validationFraction, or use fewer columns as the key.",
             )
         kept = _Kept(X[~learns], block.y[~learns], weight[~learns], job.n_classes)
         return WeightedRows(X[learns], block.y[learns], weight[learns], block.key[learns]), kept
@@ -86,7 +86,7 @@ class BoostingRun:
             raise DataError(
                 "weight_zero",
                 f"The rows of shard(s) {', '.join(map(str, self.groups[index]))} that members "
-                "may learn from have no weight.",
+                "may learn from all have weight 0.",
             )
         done = 0
         for number in range(first, first + job.rounds):
@@ -120,7 +120,7 @@ class BoostingRun:
 
 
 class _Kept:
-    """Rows that no member learns from, and what the members say of them."""
+    """Held-out rows, and the members' votes on them."""
 
     def __init__(
         self, X: Any, y: npt.NDArray[Any], weight: npt.NDArray[np.float64], n_classes: int

@@ -1,4 +1,4 @@
-"""The exact weights of a shard's rows, kept in files beside the model while it is boosted."""
+"""The exact weights of a shard's rows, stored in files beside the model during boosting."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _ROW = np.dtype([("weight", "f8"), ("code", "i4")])
 
 
 def state_folder(folder: Folder, version: int) -> Folder:
-    """Return where the state after a pass lies in a model's folder."""
+    """Return the folder of the state after a pass, inside a model's folder."""
     return folder.child(f"{STATE}/{version:05d}")
 
 
 def shard_stem(shard: int) -> str:
-    """Return what the names of a shard's files begin with."""
+    """Return the beginning of the names of a shard's files."""
     return f"shard-{shard:05d}"
 
 
 @dataclass(frozen=True)
 class ShardPass:
-    """Pass v over shards: weighs the rows for round v - 1 and lets its member predict them.
+    """Pass v over shards: weights the rows for round v - 1 and predicts them with its member.
 
-    Pass 0 has no member: its weights are the data's own. A pass goes on from the state that the
-    one before left; where that is gone, it begins anew from the members and their say, and comes
-    to the same numbers.
+    Pass 0 has no member: its weights are the data's own. A pass starts from the state that the
+    previous one stored; if that is missing, it recomputes the state from the members and their
+    weights, with identical numbers.
 
     Attributes
     ----------
@@ -47,12 +47,12 @@ class ShardPass:
     version : int
         v.
     grown : tuple of (float, float), length v
-        For each pass before: the say of its member (0 for none), and the weight of all rows once
-        those that it misses have grown by it.
+        For each earlier pass: the weight of its member in the vote (0 for none), and the total
+        weight of the rows after those that it misclassifies have grown.
     members : tuple of dict
-        Records of the members of passes 1, 2, …; the last is left out by a pass that only scores.
+        Records of the members of passes 1, 2, …; a pass that only scores omits its own.
     sizes : tuple of int
-        Rows of each shard in the sample for the next round; 0 for none.
+        Rows of each shard in the sample for the next round; 0 for no sample.
     """
 
     job: BoostingJob
@@ -62,14 +62,14 @@ class ShardPass:
     sizes: tuple[int, ...]
 
     def __call__(self, shard: int) -> dict[str, Any]:
-        """Do the pass over one shard; return sums.
+        """Process one shard; return sums.
 
         Returns
         -------
         dict
-            ``right`` and ``missed`` (weight of the rows that the member gets right, or misses);
-            ``score`` of the members before it on the kept rows times their weight, and that
-            weight, ``kept``.
+            ``right`` and ``missed`` (weight of the rows that the member classifies correctly and
+            incorrectly); ``kept`` (weight of the held-out rows) and ``score`` (of the earlier
+            members on the held-out rows, times ``kept``).
         """
         job, home, stem = self.job, state_folder(self.job.folder, self.version), shard_stem(shard)
         if home.exists(f"{stem}.json"):
@@ -97,7 +97,7 @@ class ShardPass:
         return result
 
     def _state(self, shard: int, block: Block, learns: npt.NDArray[np.bool_]) -> _State:
-        """Return the state after this pass, from the newest one that is there."""
+        """Return the state after this pass, computed from the newest stored one."""
         job, stem = self.job, shard_stem(shard)
         version, state = 0, _State.first(block, learns, job.n_classes)
         home = state_folder(job.folder, self.version - 1)
@@ -130,9 +130,9 @@ class ShardPass:
 
 @dataclass(frozen=True)
 class _State:
-    """Of each row its weight in a round and what the round's member predicts (-1: nothing).
+    """Each row's weight in a round, and the prediction of the round's member (-1 for none).
 
-    Of the rows that no member learns from, the votes of the members before as well.
+    For held-out rows also the votes of the earlier members.
     """
 
     rows: npt.NDArray[Any]
@@ -157,7 +157,7 @@ class _State:
         total: float,
         codes: npt.NDArray[np.int32] | None,
     ) -> _State:
-        """Return the state once the say of the last member is known and the next predicted."""
+        """Return the next state, given the last member's weight and the next predictions."""
         rows = np.empty(len(block), _ROW)
         grown = boosted(self.rows["weight"], say, self.missed(block, learns))
         rows["weight"] = normalised(grown, total)
