@@ -88,7 +88,7 @@ class MergedVote(MemberVote):
     def _merging(
         self, members: LoadedMembers, X: Matrix
     ) -> Iterator[tuple[npt.NDArray[np.float64], float, bool]]:
-        """Yield after each member its hypothesis's votes, its weight, and whether it is complete."""
+        """Yield after each member its hypothesis's votes, weight, and whether it is complete."""
         outputs = members.outputs(X, "predict")
         weights = [m.weight for m in self.bank.members]
         rows = np.arange(X.shape[0])

@@ -1,4 +1,4 @@
-"""Fits calibrators out of core: executors add up histograms in one pass, the driver fits them."""
+"""Fits calibrators out of core: executors add up histograms, the driver fits curves to them."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def fit_calibration(
     *,
     weight_col: str | None = None,
 ) -> tuple[Calibration, dict[str, Any]]:
-    """Fit calibrators to what a model says of labelled rows that it was not fitted on.
+    """Fit calibrators to a model's scores for labelled rows that it was not fitted on.
 
-    Scores are binned as narrowly as `ProbabilityBins` does, and each bin has its real mean.
+    Scores are binned as finely as in `ProbabilityBins`; each bin is represented by its mean score.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
-        Rows whose label is null, or unknown to the model, are left out.
+        Rows with a null label, or one that the model does not know, are ignored.
     scorer : Scorer
         Of the model.
     schema : FeatureSchema
@@ -63,7 +63,7 @@ def fit_calibration(
     -------
     calibration : Calibration
     summary : dict
-        ``rows``, ``class_rows`` (in the order of the classes), ``log_loss`` before.
+        ``rows``, ``class_rows`` (in the order of the classes), ``log_loss`` before calibration.
 
     Raises
     ------
@@ -92,7 +92,7 @@ def fit_calibration(
 
 
 def _judged(n_classes: int) -> list[int]:
-    """Return the classes that have a histogram: one tells two classes."""
+    """Return the classes with a histogram; for two classes, the second one suffices."""
     return [1] if n_classes == 2 else list(range(n_classes))
 
 
@@ -150,15 +150,15 @@ def _finish(sums: Arrays, label: Label, method: str) -> tuple[Calibration, dict[
     if bad := int(sums["not_finite"]):
         raise DataError(
             "prediction_not_finite",
-            f"The model gives {bad:,} of the rows to calibrate on no finite probabilities.",
-            "Did the model diverge, or do the features hold infinities?",
+            f"The model's probabilities are not finite for {bad:,} of the rows to calibrate on.",
+            "Check whether the model diverged, or whether features are infinite.",
         )
     rows = sums["rows"]
     if not rows.sum():
         raise DataError(
             "unknown_label",
             f"No row to calibrate on has a label in {label.column!r} that the model knows.",
-            "Give more rows, or raise validationFraction.",
+            "Pass more rows, or raise validationFraction.",
         )
     summary = {
         "rows": int(rows.sum()),

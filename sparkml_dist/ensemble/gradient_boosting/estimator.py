@@ -59,9 +59,9 @@ class GradientBoosting(LearnerParams):
     )
     lineSearch: Any = param(
         "lineSearch",
-        "what gets a step length of its own: 'leaf' (each leaf of a tree), 'row' (each row; learners "
-        "are fitted to these steps), 'stage' (each output of a stage) or 'none'; the first that the "
-        "learner and the loss allow when not set",
+        "what gets a step length of its own: 'leaf' (each leaf of a tree), 'row' (each row; "
+        "learners are fitted to these steps), 'stage' (each output of a stage) or 'none'; the "
+        "first that the learner and the loss allow when not set",
         TypeConverters.toString,
     )
     shardsPerMember: Any = param(

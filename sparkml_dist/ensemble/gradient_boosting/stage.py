@@ -164,7 +164,7 @@ class StageTask:
     def _learners(
         self, stage: int, position: int, block: Block, F: Array
     ) -> tuple[list[Any], Bag, float, list[str]]:
-        """Fit a learner to each output's gradient; return them, their bag, seconds, and warnings."""
+        """Fit a learner to each output's gradient; return them, their bag, seconds, warnings."""
         plan = self.plan
         w = row_weights(plan, block)
         slope = plan.loss.slope(block.y, F, w)

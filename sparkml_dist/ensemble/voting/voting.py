@@ -46,7 +46,7 @@ __all__ = [
 
 
 class VotingClassificationModel(EnsembleClassificationModel):
-    """Members that vote, softly or hard, each with its say."""
+    """Members that vote, softly or hard, each with its weight."""
 
 
 class VotingRegressionModel(EnsembleRegressionModel):
@@ -54,7 +54,7 @@ class VotingRegressionModel(EnsembleRegressionModel):
 
 
 class NamedLearners(Ensemble):
-    """Base of the ensembles that have several learners, each with a name."""
+    """Base of the ensembles with several named learners."""
 
     estimators: Any = param("estimators", "list of (name, scikit-learn learner)", GridValue.of)
 
@@ -83,7 +83,7 @@ class NamedLearners(Ensemble):
         super()._check_params(spark)
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
-        """Plan each learner on every group of shards."""
+        """Plan a member for each learner and each group of shards."""
         everything = Sampling.of("pasting")
         per_member, n = self.getOrDefault(self.shardsPerMember), len(data.shards)
         groups = [tuple(range(s, min(s + per_member, n))) for s in range(0, n, per_member)]
@@ -102,16 +102,16 @@ class NamedLearners(Ensemble):
 
 
 class _Voting(NamedLearners):
-    """What voting is for classes and for numbers."""
+    """Voting for classification and regression."""
 
-    weights: Any = param("weights", "each learner's say in the vote", TypeConverters.toListFloat)
+    weights: Any = param("weights", "each learner's weight in the vote", TypeConverters.toListFloat)
     learnWeights: Any = param(
         "learnWeights",
-        "whether to learn each learner's say from validation rows",
+        "whether to learn each learner's weight from validation rows",
         TypeConverters.toBoolean,
     )
     validationFraction: Any = param(
-        "validationFraction", "share of the rows kept for learnWeights", TypeConverters.toFloat
+        "validationFraction", "share of rows held out for learnWeights", TypeConverters.toFloat
     )
 
     def _check_params(self, spark: SparkSession) -> None:
@@ -179,8 +179,8 @@ class _Voting(NamedLearners):
 class VotingClassifier(_Voting, EnsembleClassifier):
     """Learners of different kinds that vote.
 
-    Each learner is fitted on every shard (or group of ``shardsPerMember`` shards), so that the
-    ensemble has as many members as learners times groups.
+    Each learner is fitted on every shard (or group of ``shardsPerMember`` shards). The number of
+    members is the number of learners times that of groups.
 
     Parameters
     ----------
@@ -189,12 +189,12 @@ class VotingClassifier(_Voting, EnsembleClassifier):
     voting : {"soft", "hard"}, default="soft"
         Mean of the members' probabilities, or share of their votes.
     weights : list of float, optional
-        Each learner's say; equal by default.
+        Each learner's weight; equal by default.
     learnWeights : bool, default=False
-        Learn each learner's say: the convex weights of least log loss on validation rows, which
-        no member sees.
+        Learn each learner's weight: the convex weights with the least log loss on validation rows,
+        which are held out from all members.
     validationFraction : float, default=0.1
-        Share of the rows kept for that.
+        Share of the rows held out for ``learnWeights``.
     shardsPerMember : int, default=1
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
@@ -259,12 +259,12 @@ class VotingRegressor(_Voting, EnsembleRegressor):
     estimators : list of (str, scikit-learn regressor)
         Learners with their names.
     weights : list of float, optional
-        Each learner's say; equal by default.
+        Each learner's weight; equal by default.
     learnWeights : bool, default=False
-        Learn each learner's say: the convex weights of least squared error on validation rows,
-        which no member sees.
+        Learn each learner's weight: the convex weights with the least squared error on validation
+        rows, which are held out from all members.
     validationFraction : float, default=0.1
-        Share of the rows kept for that.
+        Share of the rows held out for ``learnWeights``.
     shardsPerMember : int, default=1
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, trustedTypes
