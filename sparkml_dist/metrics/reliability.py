@@ -1,4 +1,4 @@
-"""How far predicted probabilities are frequencies: the reliability curve, in one pass."""
+"""The reliability curve: how well predicted probabilities match observed frequencies."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ __all__ = ["Reliability", "reliability"]
 
 @dataclass(frozen=True)
 class Reliability:
-    """A reliability curve and what it comes to.
+    """A reliability curve and its summary scores.
 
     Attributes
     ----------
     edges : ndarray of shape (bins + 1,)
-        Ends of the bins of probability.
+        Edges of the probability bins.
     predicted : ndarray of shape (bins,)
-        Mean predicted probability of a bin's rows; NaN where it has none.
+        Mean predicted probability of a bin's rows; NaN if it is empty.
     observed : ndarray of shape (bins,)
-        Share of them for which the prediction came true; NaN where there are none.
+        Share of a bin's rows whose prediction came true; NaN if it is empty.
     rows : ndarray of int, shape (bins,)
     ece : float
-        Expected calibration error: mean distance of `observed` from `predicted` over rows.
+        Expected calibration error: mean absolute difference of `observed` and `predicted`, weighted
+        by rows.
     brier : float
-        Brier score: the mean squared error of the probability of the second class of two, or of
-        all classes' probabilities, summed over the classes.
+        Brier score: mean squared error of the probability of the second class of two, or for more
+        classes the sum over all classes.
     of : object
-        The class whose probability it is about; None for that of the predicted class.
+        The class whose probability is evaluated; None for the predicted class of each row.
     """
 
     edges: npt.NDArray[np.float64]
@@ -49,7 +50,7 @@ class Reliability:
     of: Any
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the two scores, and the bins that have rows, as JSON values."""
+        """Return the two scores and the non-empty bins as JSON values."""
         bins = [
             {"predicted": float(p), "observed": float(o), "rows": int(n)}
             for p, o, n in zip(self.predicted, self.observed, self.rows, strict=True)
@@ -67,24 +68,24 @@ def reliability(
     of: Any = None,
     probability_col: str = "probability",
 ) -> Reliability:
-    """Compare predicted probabilities with how often they came true.
+    """Compare predicted probabilities with observed frequencies.
 
-    One pass in the JVM; a row for each bin reaches the driver.
+    Takes one pass in the JVM; one row per bin reaches the driver.
 
     Parameters
     ----------
     predictions : pyspark.sql.DataFrame
-        What a model's ``transform`` returned, labels still in it.
+        Output of a model's ``transform``, including the labels.
     label_col : str
     classes : sequence
         The model's class list, in the order of the probabilities.
     bins : int, default=15
         Bins of equal width.
     of : object, optional
-        A class, whose probability is then judged against all others. By default the second class
-        of two; for more classes, the probability of whichever class is predicted.
+        A class whose probability is evaluated against all others. By default the second class of
+        two; for more classes, the probability of each row's predicted class.
     probability_col : str, default="probability"
-        ML vector or array with a probability for each class.
+        ML vector or array with one probability per class.
 
     Returns
     -------
@@ -95,7 +96,7 @@ def reliability(
     ConfigurationError
         ``invalid_param`` or ``unknown_class``.
     DataError
-        ``column_not_found``, ``unknown_label`` when no row has a known label, or
+        ``column_not_found``, ``unknown_label`` if no row has a known label, or
         ``prediction_not_finite``.
 
     References
@@ -108,7 +109,7 @@ def reliability(
 
     of = _checked(predictions, (label_col, probability_col), classes, bins, of)
     known = F.array(*map(F.lit, class_values(classes)))
-    # Positions in SQL begin with 1.
+    # Positions in SQL start at 1.
     rows = predictions.select(
         F.array_position(known, label_column(label_col, classes)).alias("code"),
         array_column(predictions, probability_col).alias("p"),
@@ -144,13 +145,13 @@ def reliability(
         raise DataError(
             "unknown_label",
             f"No row has a label in {label_col!r} that is among the {len(classes)} classes.",
-            "Check the data, and that the column is the one that the model was fitted on.",
+            "Check that the column is the label that the model was fitted on, and check its values.",
         )
     if bad := sum(r["bad"] for r in counted):
         raise DataError(
             "prediction_not_finite",
             f"{bad:,} rows do not have {len(classes)} finite probabilities.",
-            "Did the model diverge, or do the features hold infinities?",
+            "Check whether the model diverged, or whether features are infinite.",
         )
     return _curve(counted, bins, of)
 
