@@ -145,7 +145,7 @@ def reliability(
         raise DataError(
             "unknown_label",
             f"No row has a label in {label_col!r} that is among the {len(classes)} classes.",
-            "Check that the column is the label that the model was fitted on, and check its values.",
+            "Check that the column is the label that the model was fitted on, and its values.",
         )
     if bad := sum(r["bad"] for r in counted):
         raise DataError(

@@ -417,7 +417,7 @@ def test_a_learner_that_fails_names_its_member(cuts):
 
 
 def test_kept_rows_must_be_there(cuts):
-    with pytest.raises(DataError, match="No row was kept"):
+    with pytest.raises(DataError, match="No row is held out"):
         fitted(cuts["iris", 1], stopMetric="auc", validationFraction=1e-9)
 
 

@@ -75,7 +75,7 @@ def test_a_fitted_ensemble(spark_ml):
         "features": "2, 1 of them categories",
         "members": "3 × Tree(<x>)",
         "voting": "soft",
-        "rows to a member": "1,000 to 1,002",
+        "rows per member": "1,000 to 1,002",
         "out of bag": "accuracy 0.9123, log loss 0.3 (12,345 rows)",
         "stopping curve": " log loss 0.4000 with 3 of 4 members (999 kept rows)",
         "importances": "<b>& 0.750x 0.250",
