@@ -104,7 +104,7 @@ class Bag:
                 Of the learner. If it takes weights, counts become weights; otherwise rows are
                 repeated.
         """
-        draw = _settled(block, draw, traits)
+        draw = _completed(block, draw, traits)
         counts = draw.counts(block)
         X: Any = block.X
         if sp.issparse(X) and not traits.allows_sparse:
@@ -120,7 +120,7 @@ class Bag:
         return cls(X[chosen], y[chosen], None if weight is None else weight[chosen], rows, draw)
 
 
-def _settled(block: Block, draw: Draw, traits: Traits) -> Draw:
+def _completed(block: Block, draw: Draw, traits: Traits) -> Draw:
     """Fill in the fields that depend on the rows that a bag is drawn from."""
     allowed = np.ones(len(block), bool) if draw.without is None else ~draw.without.mask(block.key)
     if not allowed.any():
@@ -135,9 +135,9 @@ def _settled(block: Block, draw: Draw, traits: Traits) -> Draw:
         rates = None if found is None else tuple(found.tolist())
     if block.weight is not None and not traits.weight_parameter:
         mean = float(block.weight[allowed].mean()) or None
-    settled = Draw(draw.member, draw.seed, draw.sampling, draw.without, rates, mean)
-    counts = settled.counts(block)
+    completed = Draw(draw.member, draw.seed, draw.sampling, draw.without, rates, mean)
+    counts = completed.counts(block)
     if counts is not None and not counts.any():
         # A bag of few rows may come out empty; the member then takes all rows.
         return Draw(draw.member, draw.seed, draw.sampling, draw.without, everything=True)
-    return settled
+    return completed

@@ -20,7 +20,7 @@ from sparkml_dist.errors import DataError, StorageError, TrainingError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import load_learner
 
-__all__ = ["LoadedMembers", "MemberBank", "OfMembers", "StreamedLearners"]
+__all__ = ["BankScorer", "LoadedMembers", "MemberBank", "StreamedLearners"]
 
 
 @dataclass(frozen=True)
@@ -153,7 +153,7 @@ class MemberBank:
         return load_learner(content, where, trusted=self.trusted)
 
 
-class OfMembers:
+class BankScorer:
     """Base of the scorers that use the members of one bank; see `BoundedScorer`.
 
     Attributes
@@ -238,23 +238,23 @@ class LoadedMembers:
         DataError
             ``missing_values`` if a member does not accept them.
         """
-        for _, result in self._asked(X, method):
+        for _, result in self._results(X, method):
             yield result
 
-    def _asked(self, X: Matrix, method: str) -> Iterator[tuple[Any, Any]]:
+    def _results(self, X: Matrix, method: str) -> Iterator[tuple[Any, Any]]:
         """Yield each learner and the output of its method on a block."""
         from sklearn import config_context
 
-        forms = _Forms(X, self.bank.categories)
+        forms = _InputForms(X, self.bank.categories)
         self.bank.refuse_missing(X)
         for member, learner in zip(self.bank.members, self.learners, strict=True):
             block = forms.for_member(member)
-            ask = None if sp.issparse(block) else direct(learner, method, block.shape[1])
-            if ask is not None:
-                result = ask(block)
+            call = None if sp.issparse(block) else direct(learner, method, block.shape[1])
+            if call is not None:
+                result = call(block)
             else:
                 # The block is checked for missing values once, above, and not for each member.
-                with config_context(assume_finite=True), _told_of_categories(member):
+                with config_context(assume_finite=True), _explain_unknown_category(member):
                     result = getattr(learner, method)(block)
             yield learner, result
 
@@ -274,7 +274,7 @@ class LoadedMembers:
         TrainingError
             ``output_width`` if the number of columns is not the member's number of classes.
         """
-        found = self._asked(X, "predict_proba")
+        found = self._results(X, "predict_proba")
         for member, (learner, proba) in zip(self.bank.members, found, strict=True):
             codes = _class_codes(learner, self.bank.n_classes)
             _check_width(member, proba, self.bank.n_classes if codes is None else len(codes))
@@ -316,7 +316,7 @@ class LoadedMembers:
 
 
 @contextmanager
-def _told_of_categories(member: StoredMember) -> Iterator[None]:
+def _explain_unknown_category(member: StoredMember) -> Iterator[None]:
     """Replace an encoder's error about an unknown category by one with a hint."""
     try:
         yield
@@ -349,7 +349,7 @@ def _check_width(member: StoredMember, proba: npt.NDArray[Any], expected: int) -
         )
 
 
-class _Forms:
+class _InputForms:
     """The forms of one block that members take, each made once."""
 
     def __init__(self, X: Matrix, categories: Sequence[int]) -> None:

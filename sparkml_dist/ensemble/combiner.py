@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank, OfMembers
+from sparkml_dist.ensemble.bank import BankScorer, LoadedMembers, MemberBank
 from sparkml_dist.models.scoring import Predict
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ __all__ = ["Combiner", "MemberVote", "Voting"]
 Voting = Literal["soft", "hard", "mean"]
 
 
-class MemberVote(OfMembers):
+class MemberVote(BankScorer):
     """Base of the scorers that combine members by a vote.
 
     Attributes
@@ -118,8 +118,8 @@ class Combiner(MemberVote):
                 width = graph.constant(self.bank.n_classes, np.int64)
                 terms.append(graph.node("OneHot", [members.codes(i), width, values], axis=1))
                 continue
-            said = members.values(i) if self.voting == "mean" else members.probabilities(i)
-            terms.append(graph.node("Mul", [said, graph.constant(share, np.float32)]))
+            output = members.values(i) if self.voting == "mean" else members.probabilities(i)
+            terms.append(graph.node("Mul", [output, graph.constant(share, np.float32)]))
         total = graph.node("Sum", terms)
         if self.voting == "mean":
             return graph.node("Reshape", [total, graph.constant([-1])])

@@ -30,7 +30,7 @@ __all__ = ["Candidate", "dry_fit"]
 _ROWS = 200
 _ROWS_OF_A_CLASS = 10
 # With at most this many features, each is tried on its own.
-_FEATURES_ASKED = 64
+_FEATURES_TRIED = 64
 # Limits for the trial: smaller values answer the same questions.
 _ENOUGH = {"n_estimators": 3, "max_iter": 10}
 _FORMS = ("array", "frame", "text")
@@ -73,7 +73,7 @@ def _is_number(value: Any) -> bool:
 
 
 # Results of the latest trials: a grid search tries the same learners again and again.
-_answers: OrderedDict[Any, dict[str, Any]] = OrderedDict()
+_results: OrderedDict[Any, dict[str, Any]] = OrderedDict()
 _KEPT = 64
 
 
@@ -110,28 +110,28 @@ def dry_fit(
     """
     source = (data.location, data.manifest.content_sha256, *trusted)
     keys = [(*source, c.kind) for c in candidates]
-    asked = {k: c for k, c in zip(keys, candidates, strict=True) if k not in _answers}
-    found = {k: _answers[k] for k in keys if k in _answers}
-    if asked:
-        modules = {m for c in asked.values() for m in modules_of(c.known.learner)}
+    untried = {k: c for k, c in zip(keys, candidates, strict=True) if k not in _results}
+    found = {k: _results[k] for k in keys if k in _results}
+    if untried:
+        modules = {m for c in untried.values() for m in modules_of(c.known.learner)}
         check_workers(spark, sorted(modules))
-        task = _Asking(data, tuple(asked.values()), tuple(trusted))
-        indices = range(len(asked))
+        task = _TrialTask(data, tuple(untried.values()), tuple(trusted))
+        indices = range(len(untried))
         outcomes = run_tasks(spark, indices, task, description="try learners on a few rows")
-        found |= {k: o.result for k, o in zip(asked, outcomes, strict=True) if o.error is None}
-        _answers.update({k: found[k] for k in asked if k in found})
-        while len(_answers) > _KEPT:
-            _answers.popitem(last=False)
+        found |= {k: o.result for k, o in zip(untried, outcomes, strict=True) if o.error is None}
+        _results.update({k: found[k] for k in untried if k in found})
+        while len(_results) > _KEPT:
+            _results.popitem(last=False)
     answers = [found.get(k, {}) for k in keys]
     _refuse(data, candidates, answers, trusted)
-    return [_with(c.known, a) for c, a in zip(candidates, answers, strict=True)]
+    return [_updated(c.known, a) for c, a in zip(candidates, answers, strict=True)]
 
 
-def _with(known: KnownLearner, answer: dict[str, Any]) -> KnownLearner:
+def _updated(known: KnownLearner, answer: dict[str, Any]) -> KnownLearner:
     """Return a learner's description, updated by the results of its trial."""
     if not answer.get("fits"):
         return known
-    known = known.given(answer["form"])
+    known = known.with_form(answer["form"])
     missing = answer["missing"]
     traits = replace(
         known.traits,
@@ -180,7 +180,7 @@ def missing_values(name: str, data: PartitionedDataset) -> DataError:
 
 
 @dataclass(frozen=True)
-class _Asking:
+class _TrialTask:
     """Fits the candidates, one per task."""
 
     data: PartitionedDataset
@@ -239,8 +239,8 @@ class _Trial:
             later = ()
         for form in (known.form, *later):
             if known.traits.weight_parameter:
-                yield known.given(form), True
-            yield known.given(form), False
+                yield known.with_form(form), True
+            yield known.with_form(form), False
 
     def _fitted(self, known: KnownLearner, X: Any, weighted: bool) -> Any:
         """Return the fitted learner, or None if fitting or predicting fails."""
@@ -267,9 +267,9 @@ class _Trial:
         """Raise unless the fitted learner predicts finite numbers or classes."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ask = "predict_proba" if self.candidate.known.traits.probabilistic else "predict"
-            said = np.asarray(getattr(fitted, ask)(X), dtype=np.float64)
-        if not np.isfinite(said).all():
+            method = "predict_proba" if self.candidate.known.traits.probabilistic else "predict"
+            predicted = np.asarray(getattr(fitted, method)(X), dtype=np.float64)
+        if not np.isfinite(predicted).all():
             raise ValueError("the prediction is not a number")
 
     def _predicts_missing(self, fitted: Any, whole: Any, holes: Sequence[int]) -> bool | list[int]:
@@ -294,7 +294,7 @@ class _Trial:
         width = whole.shape[1]
         if takes(range(first, width)):
             return True
-        each = width - first <= _FEATURES_ASKED
+        each = width - first <= _FEATURES_TRIED
         found = [i for i in (range(first, width) if each else holes) if takes([i])]
         return found or False
 
@@ -325,10 +325,10 @@ def _some_rows(data: PartitionedDataset, candidate: Candidate) -> tuple[Any, npt
         y = rng.normal(size=len(rows))
     X: Any = block.X[rows]
     if candidate.outputs:
-        said = rng.uniform(size=(len(rows), candidate.outputs)).astype(np.float32)
+        outputs = rng.uniform(size=(len(rows), candidate.outputs)).astype(np.float32)
         if not candidate.features:
-            return said, y
-        X = sp.csr_matrix(sp.hstack([said, X])) if sp.issparse(X) else np.hstack([said, X])
+            return outputs, y
+        X = sp.csr_matrix(sp.hstack([outputs, X])) if sp.issparse(X) else np.hstack([outputs, X])
     return X, y
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.ensemble.learner import Traits, prepare
 from sparkml_dist.ensemble.naming import (
-    by_code,
     encodes_categories,
     named_columns,
     names_categories,
     names_classes,
-    unknown_columns,
+    refuse_unknown_columns,
+    with_class_codes,
 )
 from sparkml_dist.ensemble.told_learner import ToldLearner
 
@@ -68,17 +68,17 @@ class KnownLearner:
         wanted = names_categories(learner) if schema.categorical_features else ""
         if wanted or named_columns(learner):
             form = wanted or "frame"
-            unknown_columns(learner, schema.feature_names)
+            refuse_unknown_columns(learner, schema.feature_names)
         if classes and names_classes(learner, classes):
-            learner, by_class = by_code(learner, classes), True
+            learner, by_class = with_class_codes(learner, classes), True
         traits = replace(Traits.of(learner), encodes=encodes_categories(learner))
-        return cls(learner, traits, schema, form, by_class)._settled()
+        return cls(learner, traits, schema, form, by_class)._with_traits()
 
-    def given(self, form: str) -> KnownLearner:
+    def with_form(self, form: str) -> KnownLearner:
         """Return the same learner with another input form."""
-        return replace(self, form=form)._settled()
+        return replace(self, form=form)._with_traits()
 
-    def _settled(self) -> KnownLearner:
+    def _with_traits(self) -> KnownLearner:
         if self.form == "array":
             return self
         encodes = self.traits.encodes or self.form != "frame"
@@ -95,8 +95,8 @@ class KnownLearner:
             Features that the member gets; all by default.
         """
         counts = self.schema.category_counts(features)
-        told = counts if self.form in ("array", "frame") else ()
-        fresh = prepare(self.learner, random_state, cores, categories=told)
+        categories = counts if self.form in ("array", "frame") else ()
+        fresh = prepare(self.learner, random_state, cores, categories=categories)
         if self.form == "array" and not self.by_class:
             return fresh
         names, texts = None, None

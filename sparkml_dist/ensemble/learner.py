@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from sparkml_dist.dataset.columns import Task
-from sparkml_dist.ensemble.naming import changed, parts, refuse_unreachable
+from sparkml_dist.ensemble.naming import changed, parts, refuse_unimportable
 from sparkml_dist.errors import ConfigurationError, nearest
 
 __all__ = ["Traits", "learner_from_path", "modules_of", "prepare", "refuse_unusable"]
@@ -251,7 +251,7 @@ def refuse_unusable(learner: Any, *, voting: str, task: Task = "classification")
             learner._validate_params()
         except ValueError as error:
             raise ConfigurationError("invalid_estimator_parameter", str(error)) from error
-    refuse_unreachable(learner)
+    refuse_unimportable(learner)
     traits = Traits.of(learner)
     if task == "classification" and voting == "soft" and not traits.probabilistic:
         raise ConfigurationError(
@@ -301,7 +301,7 @@ def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence
             settings[name] = cores  # None already means one job, and is deprecated in some learners
         elif (name == "memory" or name.endswith("__memory")) and value is not None:
             settings[name] = None
-    told = [i for i, n in enumerate(categories) if 0 < n <= _MOST_CATEGORIES]
-    if told and fresh.get_params(deep=False).get("categorical_features") == "from_dtype":
-        settings["categorical_features"] = told
+    categorical = [i for i, n in enumerate(categories) if 0 < n <= _MOST_CATEGORIES]
+    if categorical and fresh.get_params(deep=False).get("categorical_features") == "from_dtype":
+        settings["categorical_features"] = categorical
     return fresh.set_params(**settings) if settings else fresh

@@ -10,16 +10,16 @@ from typing import Any
 from sparkml_dist.errors import ConfigurationError, nearest
 
 __all__ = [
-    "among_present",
-    "by_code",
     "changed",
     "encodes_categories",
     "named_columns",
     "names_categories",
     "names_classes",
     "parts",
-    "refuse_unreachable",
-    "unknown_columns",
+    "refuse_unimportable",
+    "refuse_unknown_columns",
+    "with_class_codes",
+    "with_present_ranks",
 ]
 
 # Parameters whose value is keyed by class, is one class, or is several classes.
@@ -102,7 +102,7 @@ def names_classes(learner: Any, classes: Sequence[Any]) -> bool:
     return False
 
 
-def by_code(learner: Any, classes: Sequence[Any]) -> Any:
+def with_class_codes(learner: Any, classes: Sequence[Any]) -> Any:
     """Return a learner whose parameters refer to classes by code.
 
     Class weights get an entry of 1 for every class without one, because scikit-learn then accepts a
@@ -125,7 +125,7 @@ def by_code(learner: Any, classes: Sequence[Any]) -> Any:
     def class_of(owner: Any, name: str, value: Any) -> Any:
         for shown, known in enumerate(classes):
             if known == value or (
-                isinstance(value, str) and not isinstance(known, str) and _spells(value, known)
+                isinstance(value, str) and not isinstance(known, str) and _denotes(value, known)
             ):
                 return shown
         raise ConfigurationError(
@@ -166,18 +166,18 @@ def _with_positive(scoring: Any, seen: Any) -> Any:
     asked = "pos_label" in kwargs or kwargs.get("average", "binary") != "binary"
     if taken is None or taken.default != 1 or asked:
         return scoring
-    told = copy.copy(scorer)
-    told._kwargs = {**kwargs, "pos_label": seen}
-    return told
+    copied = copy.copy(scorer)
+    copied._kwargs = {**kwargs, "pos_label": seen}
+    return copied
 
 
-def among_present(learner: Any, present: Sequence[int]) -> Any:
+def with_present_ranks(learner: Any, present: Sequence[int]) -> Any:
     """Return a learner whose parameters refer to classes by rank among the classes present.
 
     Parameters
     ----------
     learner : scikit-learn estimator
-        Its parameters refer to classes by code, as `by_code` returns it.
+        Its parameters refer to classes by code, as `with_class_codes` returns it.
     present : sequence of int
         Codes of the classes in the member's training rows, sorted.
     """
@@ -195,7 +195,7 @@ def among_present(learner: Any, present: Sequence[int]) -> Any:
     return changed(learner, "", learner, change)
 
 
-def _spells(text: str, known: Any) -> bool:
+def _denotes(text: str, known: Any) -> bool:
     """Tell whether a string, such as a JSON key, stands for a class that is not a string."""
     if isinstance(known, bool):
         return text.casefold() == str(known).casefold()
@@ -269,7 +269,7 @@ def _texts(columns: Any) -> list[str]:
     return []
 
 
-def unknown_columns(learner: Any, names: Sequence[str]) -> None:
+def refuse_unknown_columns(learner: Any, names: Sequence[str]) -> None:
     """Raise if a learner, or a part that gets the same features, names an unknown column.
 
     Parameters
@@ -349,7 +349,7 @@ def encodes_categories(learner: Any) -> bool:
 # -- classes and functions that cannot be imported ---------------------------------------------
 
 
-def refuse_unreachable(learner: Any) -> None:
+def refuse_unimportable(learner: Any) -> None:
     """Raise if a class or function in a learner cannot be imported by its name.
 
     Raises

@@ -68,7 +68,7 @@ class OneLearnerClassifier(LearnerParams, ShardClassifier):
             "seed": self.getOrDefault(self.seed),
         }
 
-    def _making(
+    def _maker_fields(
         self, spark: SparkSession, data: PartitionedDataset, folder: Folder
     ) -> dict[str, Any]:
         """Return the fields of a `MemberMaker`, after checking that workers can import it."""

@@ -84,18 +84,18 @@ class MemberGraphs:
         if getattr(learner, "strategy", "") in ("stratified", "uniform"):
             raise ValueError(f"its strategy {learner.strategy!r} is random")
         graph = self.graph
-        said = np.asarray(getattr(learner, method)(np.zeros((1, 1))))
+        output = np.asarray(getattr(learner, method)(np.zeros((1, 1))))
         if not self.bank.n_classes:
             shape = graph.node("Concat", [graph.rows(), graph.constant([1])], axis=0)
-            said = said.reshape(1, 1).astype(np.float32)
+            output = output.reshape(1, 1).astype(np.float32)
         elif method == "predict":
-            shape, said = graph.rows(), said.astype(np.int64)
+            shape, output = graph.rows(), output.astype(np.int64)
         else:
             full = np.zeros((1, self.bank.n_classes), np.float32)
-            full[:, _codes(learner)] = said
+            full[:, _codes(learner)] = output
             shape = graph.node("Concat", [graph.rows(), graph.constant([full.shape[1]])], axis=0)
-            said = full
-        return graph.node("Expand", [graph.constant(said), shape])
+            output = full
+        return graph.node("Expand", [graph.constant(output), shape])
 
     def _trees(self, learner: Any, features: Sequence[int] | None, method: str) -> str:
         graph, n_classes = self.graph, self.bank.n_classes

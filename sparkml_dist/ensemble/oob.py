@@ -70,7 +70,7 @@ def out_of_bag(
     ----------
     Breiman (1996), "Out-of-bag estimation".
     """
-    task = _Judging(data, folder.child(OOB), combiner, tuple(draws))
+    task = _OutOfBagTask(data, folder.child(OOB), combiner, tuple(draws))
     shards = range(len(data.shards))
     done = set(folder.child(OOB).names(".parquet"))
     missing = [s for s in shards if f"{_stem(s)}.parquet" not in done]
@@ -78,8 +78,8 @@ def out_of_bag(
         if outcome.error:
             raise outcome.error
     files = [ModelFile.of(folder, f"{OOB}/{_stem(s)}.parquet") for s in shards]
-    judged = read_out_of_bag(spark, folder, files)
-    if judged.isEmpty():
+    predicted = read_out_of_bag(spark, folder, files)
+    if predicted.isEmpty():
         raise DataError(
             "no_oob_rows",
             "Every member learnt from every row, so that no row is out of bag.",
@@ -88,9 +88,9 @@ def out_of_bag(
     label = data.manifest.label
     metrics: Any
     if label.is_regression:
-        metrics = evaluate_regression(judged, label_col="label")
+        metrics = evaluate_regression(predicted, label_col="label")
     else:
-        metrics = evaluate_classification(judged, label_col="label", classes=label.classes)
+        metrics = evaluate_classification(predicted, label_col="label", classes=label.classes)
     return files, {"metrics": metrics.to_dict(), "rows": metrics.rows}
 
 
@@ -113,7 +113,7 @@ def _stem(shard: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Judging:
+class _OutOfBagTask:
     """Predicts the rows of one shard out of bag, one row group at a time."""
 
     data: PartitionedDataset
@@ -131,14 +131,14 @@ class _Judging:
         ):
             for group in range(len(groups)):
                 block = self.data.read_block(shard, [group])
-                writer.write_table(self._judged(block, shard, staged, schema))
+                writer.write_table(self._predicted(block, shard, staged, schema))
         return {}
 
-    def _judged(self, block: Block, shard: int, staged: Any, schema: pa.Schema) -> pa.Table:
+    def _predicted(self, block: Block, shard: int, staged: Any, schema: pa.Schema) -> pa.Table:
         n = len(block)
         k = self.combiner.bank.n_classes
         votes = np.zeros((n, k) if k else n)
-        judges = np.zeros(n, np.int32)
+        voters = np.zeros(n, np.int32)
         weight = np.zeros(n)
         before = np.zeros_like(votes)
         members = self.combiner.bank.members
@@ -146,20 +146,20 @@ class _Judging:
             outside = _outside(block, shard, shards, draw)
             votes[outside] += (total - before)[outside]
             weight[outside] += member.weight
-            judges += outside
+            voters += outside
             before = total.copy()
         scale = np.maximum(weight, np.finfo(float).tiny)
         label = self.data.manifest.label
         key = pa.array(block.key)
         if not k:
-            values = [key, pa.array(block.y), pa.array(votes / scale), pa.array(judges)]
+            values = [key, pa.array(block.y), pa.array(votes / scale), pa.array(voters)]
             return pa.Table.from_arrays(values, schema=schema)
         proba = votes / scale[:, None]
         true = pa.array(label.classes, schema.field("label").type).take(pa.array(block.y))
         prediction = pa.array(label.class_values()[proba.argmax(axis=1)])
         lists = pa.FixedSizeListArray.from_arrays(pa.array(proba.ravel()), k)
         values = [key, true, prediction, lists.cast(schema.field("probability").type)]
-        return pa.Table.from_arrays([*values, pa.array(judges)], schema=schema)
+        return pa.Table.from_arrays([*values, pa.array(voters)], schema=schema)
 
     def _schema(self) -> pa.Schema:
         label = self.data.manifest.label

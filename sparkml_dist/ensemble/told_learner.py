@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
-from sparkml_dist.ensemble.naming import among_present
+from sparkml_dist.ensemble.naming import with_present_ranks
 
 __all__ = ["ToldLearner"]
 
@@ -63,22 +63,22 @@ class ToldLearner(BaseEstimator):
         """
         if self.by_class:
             self.present_, y = np.unique(y, return_inverse=True)
-            self.learner = among_present(self.learner, self.present_.tolist())
-        self.learner.fit(self._told(X), y, **params)
+            self.learner = with_present_ranks(self.learner, self.present_.tolist())
+        self.learner.fit(self._frame(X), y, **params)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
         """Return class codes, or numbers, shape (n,)."""
-        return self._codes(self.learner.predict(self._told(X)))
+        return self._codes(self.learner.predict(self._frame(X)))
 
     def predict_proba(self, X: Any) -> npt.NDArray[Any]:
         """Return probabilities in the order of ``classes_``, shape (n, n_classes)."""
-        found: npt.NDArray[Any] = self.learner.predict_proba(self._told(X))
+        found: npt.NDArray[Any] = self.learner.predict_proba(self._frame(X))
         return found
 
     def decision_function(self, X: Any) -> npt.NDArray[Any]:
         """Return the learner's decision function."""
-        found: npt.NDArray[Any] = self.learner.decision_function(self._told(X))
+        found: npt.NDArray[Any] = self.learner.decision_function(self._frame(X))
         return found
 
     @property
@@ -101,21 +101,21 @@ class ToldLearner(BaseEstimator):
         codes: npt.NDArray[Any] = self.present_[np.asarray(found).astype(np.int64)]
         return codes
 
-    def _told(self, X: Any) -> Any:
+    def _frame(self, X: Any) -> Any:
         if self.names is None:
             return X
         import pandas as pd
 
         frame = pd.DataFrame(X, columns=self.names, copy=False)
         texts: Sequence[list[str]] = self.texts or ()
-        words = {
-            name: self._words(X[:, i], known)
+        categories = {
+            name: self._category_column(X[:, i], known)
             for i, (name, known) in enumerate(zip(self.names, texts, strict=False))
             if known
         }
-        return frame.assign(**words) if words else frame
+        return frame.assign(**categories) if categories else frame
 
-    def _words(self, codes: npt.NDArray[Any], known: list[str]) -> Any:
+    def _category_column(self, codes: npt.NDArray[Any], known: list[str]) -> Any:
         """Return a column of categories; missing values stay missing."""
         import pandas as pd
 

@@ -36,8 +36,8 @@ class VotedScorer:
     @property
     def cache_key(self) -> str:
         """A key that identifies the models within a worker."""
-        said = [f"{s.cache_key} {w!r}" for s, w in zip(self.scorers, self.weights, strict=True)]
-        return f"voted/{hashlib.sha256(chr(10).join(said).encode()).hexdigest()}"
+        parts = [f"{s.cache_key} {w!r}" for s, w in zip(self.scorers, self.weights, strict=True)]
+        return f"voted/{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()}"
 
     @property
     def raw_scale(self) -> float:
@@ -152,8 +152,8 @@ def vote(
     >>> both.transform(iris).columns[-1]
     'predictedLabel'
     """
-    says = [1.0] * len(models) if weights is None else [float(w) for w in weights]
-    _check(models, says)
+    shares = [1.0] * len(models) if weights is None else [float(w) for w in weights]
+    _check(models, shares)
     where = None if modelDir is None else str(modelDir)
     folder = empty_folder(get_session(), where, "model", "modelDir")
     files: list[ModelFile] = []
@@ -166,7 +166,7 @@ def vote(
         first.schema,
         first.label,
         files,
-        {"models": [{"weight": say} for say in says]},
+        {"models": [{"weight": weight} for weight in shares]},
         {"models": [m.summary for m in models]},
     )
     found.trusted = tuple(dict.fromkeys(t for m in models for t in m.trusted))

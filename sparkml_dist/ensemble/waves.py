@@ -45,7 +45,7 @@ class Stopping:
         Waves without such an improvement before the fit stops.
     wave : int
         Number of members of a wave.
-    kept : Validation
+    held_out : Validation
         Rows held out from the members.
     """
 
@@ -53,7 +53,7 @@ class Stopping:
     tol: float
     patience: int
     wave: int
-    kept: Validation
+    held_out: Validation
 
 
 def fit_in_waves(
@@ -69,7 +69,7 @@ def fit_in_waves(
     Parameters
     ----------
     engine : Engine
-        Its plans exclude the rows of ``stopping.kept``.
+        Its plans exclude the rows of ``stopping.held_out``.
     stopping : Stopping
     combine : callable
         Makes a combiner of members, given their records.
@@ -89,7 +89,7 @@ def fit_in_waves(
     Salloum, Huang, He, Chen (2019), "An asymptotic ensemble learning framework for big data
     analysis", doi:10.1109/ACCESS.2018.2889355.
     """
-    shards = evaluation_shards(engine.data, stopping.kept.fraction)
+    shards = evaluation_shards(engine.data, stopping.held_out.fraction)
     records: list[dict[str, Any]] = []
     scores: list[float] = []
     best, idle, rows, seconds = math.nan, 0, 0, 0.0
@@ -198,10 +198,10 @@ class _Votes:
         """Return the name of the file with a member's votes."""
         return f"votes-{member:05d}.npy"
 
-    def kept_rows(self, shard: int) -> Block | None:
+    def held_out_rows(self, shard: int) -> Block | None:
         """Return the held-out rows of a shard, or None if it has none."""
         block = self.data.read_block(shard)
-        rows = np.flatnonzero(self.stopping.kept.mask(block.key))
+        rows = np.flatnonzero(self.stopping.held_out.mask(block.key))
         if not len(rows):
             return None
         weight = None if block.weight is None else block.weight[rows]
@@ -214,7 +214,7 @@ class _Votes:
         staged = replace(self.combiner, bank=own).load_staged()
         parts, seconds = [], 0.0
         for shard in self.shards:
-            block = self.kept_rows(shard)
+            block = self.held_out_rows(shard)
             if block is None:
                 continue
             start = time.perf_counter()
@@ -233,7 +233,7 @@ class _Evaluation:
 
     def __call__(self, _: int) -> dict[str, Any]:
         asked, metric = self.votes, self.votes.stopping.metric
-        blocks = [b for b in map(asked.kept_rows, asked.shards) if b is not None]
+        blocks = [b for b in map(asked.held_out_rows, asked.shards) if b is not None]
         if not blocks:
             raise DataError(
                 "no_validation_rows",

@@ -143,9 +143,9 @@ def label_column(name: str, classes: Sequence[Any]) -> Column:
         text = column.cast("string")
         return F.lower(text) if isinstance(classes[0], bool) else text
     # Other data may contain a word among numbers: that is an unknown label, not a null one.
-    stranger = F.lit(math.inf if kind == "double" else next(i for i in count() if i not in classes))
+    unlisted = F.lit(math.inf if kind == "double" else next(i for i in count() if i not in classes))
     number = column.try_cast(kind)
-    number = F.when(column.isNotNull() & number.isNull(), stranger).otherwise(number)
+    number = F.when(column.isNotNull() & number.isNull(), unlisted).otherwise(number)
     return number + F.lit(0.0) if kind == "double" else number  # -0.0 is 0.0
 
 
@@ -162,12 +162,12 @@ def array_column(df: DataFrame, name: str) -> Column:
 
 def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
     k = len(classes.classes)
-    judged = np.array([1] if k == 2 else range(k))
-    bins = ProbabilityBins(len(judged))
-    offsets = np.arange(len(judged), dtype=np.int64) * bins.size
-    sums = dict.fromkeys(("rows", "null", "unknown", "strange", "not_finite"), 0)
+    binned = np.array([1] if k == 2 else range(k))
+    bins = ProbabilityBins(len(binned))
+    offsets = np.arange(len(binned), dtype=np.int64) * bins.size
+    sums = dict.fromkeys(("rows", "null", "unknown", "invalid", "not_finite"), 0)
     weight = known_weight = loss = 0.0
-    confusion, positive, negative = np.zeros((k, k)), *np.zeros((2, len(judged) * bins.size))
+    confusion, positive, negative = np.zeros((k, k)), *np.zeros((2, len(binned) * bins.size))
     for batch in batches:
         label, prediction, probability = batch.column(0), batch.column(1), batch.column(2)
         n = batch.num_rows
@@ -182,19 +182,19 @@ def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
         true, guess = classes.codes(label), classes.predicted(prediction)
         known = true >= 0
         sums["unknown"] += int(np.count_nonzero(~known))
-        sums["strange"] += int(np.count_nonzero(guess < 0))
+        sums["invalid"] += int(np.count_nonzero(guess < 0))
         flat = probability.flatten().to_numpy(zero_copy_only=False)
         proba = flat.reshape(n, k) if len(flat) == n * k else np.full((n, k), np.nan)
         sums["not_finite"] += int(np.count_nonzero(~np.isfinite(proba).all(axis=1)))
-        if sums["strange"] or sums["not_finite"]:
+        if sums["invalid"] or sums["not_finite"]:
             continue
         true, guess, proba, w = true[known], guess[known], proba[known], w[known]
         given = np.clip(proba[np.arange(len(true)), true], _EPSILON, 1 - _EPSILON)
         loss += float(np.sum(-np.log(given) * w))
         known_weight += float(w.sum())
         np.add.at(confusion, (true, guess), w)
-        keys = bins.index(proba[:, judged]) + offsets
-        of_class = (true[:, None] == judged) * w[:, None]
+        keys = bins.index(proba[:, binned]) + offsets
+        of_class = (true[:, None] == binned) * w[:, None]
         np.add.at(positive, keys, of_class)
         np.add.at(negative, keys, w[:, None] - of_class)
     return sums | {
@@ -202,8 +202,8 @@ def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
         "known_weight": known_weight,
         "loss": loss,
         "confusion": confusion,
-        "positive": positive.reshape(len(judged), bins.size),
-        "negative": negative.reshape(len(judged), bins.size),
+        "positive": positive.reshape(len(binned), bins.size),
+        "negative": negative.reshape(len(binned), bins.size),
     }
 
 
@@ -224,8 +224,8 @@ def _finish(sums: Arrays, classes: tuple[Any, ...], label_col: str) -> Classific
             f"({', '.join(repr(c) for c in classes[:8])}{', …' if k > 8 else ''}).",
             "Check that the column is right, and that labels are written as in the training data.",
         )
-    if strange := int(sums["strange"]):
-        raise DataError("invalid_prediction", f"{strange:,} predictions are not a class.")
+    if invalid := int(sums["invalid"]):
+        raise DataError("invalid_prediction", f"{invalid:,} predictions are not a class.")
     if bad := int(sums["not_finite"]):
         raise DataError(
             "prediction_not_finite",

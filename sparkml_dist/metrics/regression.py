@@ -79,12 +79,12 @@ def evaluate_regression(
     p = named_column(prediction_col).cast("double")
     w = named_column(weight_col).cast("double") if weight_col else F.lit(1.0)
     unknown = y.isNull() | F.isnan(y)
-    strange = p.isNull() | F.isnan(p) | (F.abs(p) == float("inf"))
+    invalid = p.isNull() | F.isnan(p) | (F.abs(p) == float("inf"))
     # Centred values: the difference of uncentred sums loses all digits for large targets.
     mean = predictions.select(
         F.count(F.lit(1)).alias("n"),
         F.sum(F.when(unknown, 1).otherwise(0)).alias("unknown"),
-        F.sum(F.when(strange, 1).otherwise(0)).alias("strange"),
+        F.sum(F.when(invalid, 1).otherwise(0)).alias("invalid"),
         (F.sum(w * y) / F.sum(w)).alias("mean"),
     ).first()
     assert mean is not None
@@ -97,10 +97,10 @@ def evaluate_regression(
             f"{mean['n']:,} rows.",
             "Drop those rows or fill them in.",
         )
-    if mean["strange"]:
+    if mean["invalid"]:
         raise DataError(
             "prediction_not_finite",
-            f"{mean['strange']:,} rows do not have a finite prediction.",
+            f"{mean['invalid']:,} rows do not have a finite prediction.",
             "Check whether the model diverged, or whether features are infinite.",
         )
     sums = predictions.select(

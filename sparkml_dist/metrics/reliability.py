@@ -115,21 +115,21 @@ def reliability(
         array_column(predictions, probability_col).alias("p"),
     ).where("code > 0")
     if of is None:
-        judged: Column = F.array_max("p")
-        hit = F.array_position("p", judged) == F.col("code")
+        confidence: Column = F.array_max("p")
+        hit = F.array_position("p", confidence) == F.col("code")
     else:
         place = list(classes).index(of) + 1
-        judged, hit = F.element_at("p", place), F.col("code") == place
+        confidence, hit = F.element_at("p", place), F.col("code") == place
     total = F.aggregate("p", F.lit(0.0), lambda acc, x: acc + x * x)
     if len(classes) == 2:
         squares: Column = F.pow(F.lit(1.0) - F.element_at("p", F.col("code").cast("int")), 2)
     else:
         squares = total - 2 * F.element_at("p", F.col("code").cast("int")) + 1
-    place_of = F.least(F.floor(judged * bins), F.lit(bins - 1))
+    place_of = F.least(F.floor(confidence * bins), F.lit(bins - 1))
     counted = (
         rows.select(
             F.greatest(place_of, F.lit(0)).cast("int").alias("bin"),
-            judged.alias("judged"),
+            confidence.alias("confidence"),
             hit.cast("double").alias("hit"),
             squares.alias("squares"),
             (F.isnan(total) | total.isNull() | (total == float("inf"))).cast("int").alias("bad"),
@@ -137,7 +137,7 @@ def reliability(
         .groupBy("bin")
         .agg(
             F.count(F.lit(1)).alias("rows"),
-            *[F.sum(name).alias(name) for name in ("judged", "hit", "squares", "bad")],
+            *[F.sum(name).alias(name) for name in ("confidence", "hit", "squares", "bad")],
         )
         .collect()
     )
@@ -178,20 +178,20 @@ def _checked(
 
 
 def _curve(counted: Sequence[Any], bins: int, of: Any) -> Reliability:
-    sums = {name: np.zeros(bins) for name in ("rows", "judged", "hit", "squares")}
+    sums = {name: np.zeros(bins) for name in ("rows", "confidence", "hit", "squares")}
     for row in counted:
         for name, values in sums.items():
             values[row["bin"]] = row[name]
     rows = sums["rows"]
     total = rows.sum()
     with np.errstate(invalid="ignore"):
-        predicted, observed = sums["judged"] / rows, sums["hit"] / rows
+        predicted, observed = sums["confidence"] / rows, sums["hit"] / rows
     return Reliability(
         edges=np.linspace(0.0, 1.0, bins + 1),
         predicted=predicted,
         observed=observed,
         rows=rows.astype(np.int64),
-        ece=float(np.abs(sums["judged"] - sums["hit"]).sum() / total),
+        ece=float(np.abs(sums["confidence"] - sums["hit"]).sum() / total),
         brier=float(sums["squares"].sum() / total),
         of=of,
     )

@@ -80,10 +80,10 @@ def score_rows(
 def _area(y: npt.NDArray[Any], proba: npt.NDArray[np.float64], w: npt.NDArray[Any]) -> float:
     from sklearn.metrics import roc_auc_score
 
-    judged = [1] if proba.shape[1] == 2 else range(proba.shape[1])
+    positives = [1] if proba.shape[1] == 2 else range(proba.shape[1])
     areas = [
         roc_auc_score(y == k, proba[:, k], sample_weight=w)
-        for k in judged
+        for k in positives
         if 0 < (y == k).mean() < 1
     ]
     return float(np.mean(areas)) if areas else float("nan")

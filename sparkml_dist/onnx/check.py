@@ -17,7 +17,7 @@ __all__ = ["TOLERANCE", "TreeBank", "agreement", "disagreement", "has_onnxruntim
 #: Largest difference of probabilities; in a regression, relative to the largest prediction.
 TOLERANCE = 1e-5
 # Number of members whose thresholds are used for probe rows.
-_LOOKED_AT = 8
+_SAMPLED_MEMBERS = 8
 
 
 class TreeBank(Protocol):
@@ -118,7 +118,7 @@ def probe_rows(
 
 def _thresholds(bank: TreeBank) -> dict[int, npt.NDArray[np.float64]]:
     found: dict[int, list[Any]] = {}
-    for i in range(0, len(bank.members), max(1, len(bank.members) // _LOOKED_AT)):
+    for i in range(0, len(bank.members), max(1, len(bank.members) // _SAMPLED_MEMBERS)):
         learner, features = bank.learner(i), bank.members[i].features
         if not is_tree(learner):
             continue

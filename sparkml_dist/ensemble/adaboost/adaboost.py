@@ -86,7 +86,7 @@ class BoostingParams(OneLearnerClassifier):
         stopping: Stopping | None = None,
     ) -> BoostingJob:
         return BoostingJob(
-            **self._making(spark, data, folder),
+            **self._maker_fields(spark, data, folder),
             rounds=self.getOrDefault(self.numMembers),
             rate=self.getOrDefault(self.learningRate),
             stopping=stopping,

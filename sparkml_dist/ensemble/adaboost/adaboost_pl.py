@@ -39,7 +39,7 @@ class AdaBoostPLClassificationModel(EnsembleClassificationModel):
     @property
     def hypothesisWeights(self) -> list[float]:
         """Each merged hypothesis's weight in the vote: the mean of its members' weights."""
-        return self._scorer().says
+        return self._scorer().hypothesis_weights
 
     @property
     def estimatorErrors(self) -> list[float]:

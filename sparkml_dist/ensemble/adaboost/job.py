@@ -58,7 +58,7 @@ class BoostingJob(MemberMaker):
         """Return which rows members may learn from, shape (n,)."""
         if self.stopping is None:
             return np.ones(len(key), bool)
-        return ~self.stopping.kept.mask(key)
+        return ~self.stopping.held_out.mask(key)
 
     def fit_member(
         self, number: int, shards: Sequence[int], rows: WeightedRows, memory: PeakMemory

@@ -38,7 +38,7 @@ class MergedVote(MemberVote):
     voting = "merged"
 
     @property
-    def says(self) -> list[float]:
+    def hypothesis_weights(self) -> list[float]:
         """Weight of each merged hypothesis."""
         weights = iter(m.weight for m in self.bank.members)
         return [sum(next(weights) for _ in range(size)) / size for size in self.sizes]
@@ -53,16 +53,16 @@ class MergedVote(MemberVote):
     @property
     def raw_scale(self) -> float:
         """The total weight of the hypotheses: ``rawPrediction`` is the probability times it."""
-        return float(sum(self.says))
+        return float(sum(self.hypothesis_weights))
 
     def predictor(self, members: LoadedMembers) -> Predict:
         """Return the function that `load` returns, for members already in memory."""
 
         def predict(X: Matrix) -> npt.NDArray[np.float64]:
             votes = np.zeros((X.shape[0], self.bank.n_classes))
-            for merged, say, whole in self._merging(members, X):
+            for merged, weight, whole in self._merging(members, X):
                 if whole:
-                    votes[np.arange(len(votes)), merged.argmax(axis=1)] += say
+                    votes[np.arange(len(votes)), merged.argmax(axis=1)] += weight
             return samme_probabilities(votes, self.raw_scale)
 
         return predict
@@ -78,9 +78,9 @@ class MergedVote(MemberVote):
         def staged(X: Matrix) -> Iterator[npt.NDArray[np.float64]]:
             done = np.zeros((X.shape[0], self.bank.n_classes))
             rows = np.arange(len(done))
-            for merged, say, whole in self._merging(members, X):
+            for merged, weight, whole in self._merging(members, X):
                 votes = done if whole else done.copy()
-                votes[rows, merged.argmax(axis=1)] += say
+                votes[rows, merged.argmax(axis=1)] += weight
                 yield votes
 
         return staged

@@ -14,8 +14,8 @@ from sparkml_dist.ensemble.adaboost.samme import (
     Round,
     RoundLog,
     boosted,
-    judged,
     normalised,
+    round_result,
     samme_probabilities,
 )
 from sparkml_dist.ensemble.fitting import committed_members
@@ -51,10 +51,10 @@ class BoostingRun:
         if job.stopping is None and log.is_complete(first, job.rounds):
             return {"rounds": len(log.run(first, job.rounds)), "curve": None}
         with PeakMemory() as memory:
-            rows, kept = self._read(self.groups[index])
-            return self._boost(index, rows, kept, memory)
+            rows, held = self._read(self.groups[index])
+            return self._boost(index, rows, held, memory)
 
-    def _read(self, shards: tuple[int, ...]) -> tuple[WeightedRows, _Kept | None]:
+    def _read(self, shards: tuple[int, ...]) -> tuple[WeightedRows, _HeldOutRows | None]:
         job, traits = self.job, self.job.traits
         block = job.data.read_block(shards, dtype=np.dtype(traits.dtype))
         X = as_learner_takes(block.X, traits)
@@ -70,11 +70,11 @@ class BoostingRun:
                 f"No row is held out for the score {job.stopping.metric!r}.",
                 "Raise validationFraction, or use fewer columns as the key.",
             )
-        kept = _Kept(X[~learns], block.y[~learns], weight[~learns], job.n_classes)
-        return WeightedRows(X[learns], block.y[learns], weight[learns], block.key[learns]), kept
+        held = _HeldOutRows(X[~learns], block.y[~learns], weight[~learns], job.n_classes)
+        return WeightedRows(X[learns], block.y[learns], weight[learns], block.key[learns]), held
 
     def _boost(
-        self, index: int, rows: WeightedRows, kept: _Kept | None, memory: PeakMemory
+        self, index: int, rows: WeightedRows, held: _HeldOutRows | None, memory: PeakMemory
     ) -> dict[str, Any]:
         job, log, first = self.job, RoundLog.of(self.job.folder), index * self.job.rounds
         committed = committed_members(job.folder)
@@ -97,29 +97,29 @@ class BoostingRun:
                 now = replace(rows, weight=weight)
                 member = job.fit_member(number, self.groups[index], now, memory)
             missed = job.predict(member, number, self.groups[index], rows.X) != rows.y
-            found = log.get(number) or self._judged(number, missed, weight)
+            found = log.get(number) or self._round_result(number, missed, weight)
             grown = boosted(weight, found.weight, missed)
             if not found.stop and not np.isfinite(grown.sum()):
                 found = replace(found, stop="overflow")
             log.put(found)
             done += 1
-            if found.counts and kept is not None and curve is not None:
-                score = kept.score_with(member, found, curve.metric)
+            if found.counts and held is not None and curve is not None:
+                score = held.score_with(member, found, curve.metric)
                 if curve.add(score):
                     break
             if found.stop:
                 break
-        shown = None if curve is None or kept is None else curve.to_dict() | {"rows": len(kept.y)}
+        shown = None if curve is None or held is None else curve.to_dict() | {"rows": len(held.y)}
         return {"rounds": done, "curve": shown}
 
-    def _judged(
+    def _round_result(
         self, number: int, missed: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64]
     ) -> Round:
         share = float(np.multiply(missed, weight).sum())
-        return judged(number, share, float(weight.sum()), self.job.n_classes, self.job.rate)
+        return round_result(number, share, float(weight.sum()), self.job.n_classes, self.job.rate)
 
 
-class _Kept:
+class _HeldOutRows:
     """Held-out rows, and the members' votes on them."""
 
     def __init__(

@@ -18,9 +18,9 @@ __all__ = [
     "RoundLog",
     "Stop",
     "boosted",
-    "judged",
     "normalised",
     "refuse_chance",
+    "round_result",
     "samme_probabilities",
 ]
 
@@ -58,7 +58,7 @@ class Round:
         return self.stop != "chance"
 
 
-def judged(number: int, missed: float, total: float, n_classes: int, rate: float) -> Round:
+def round_result(number: int, missed: float, total: float, n_classes: int, rate: float) -> Round:
     """Return the round of a member, given the weight of the rows that it misclassifies.
 
     Parameters
@@ -99,19 +99,21 @@ def normalised(weight: npt.NDArray[np.float64], total: float) -> npt.NDArray[np.
 
 
 def boosted(
-    weight: npt.NDArray[np.float64], say: float, missed: npt.NDArray[np.bool_]
+    weight: npt.NDArray[np.float64], vote_weight: float, missed: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
     """Return unnormalised weights after a round: those of misclassified rows grow.
 
     Parameters
     ----------
     weight : ndarray of shape (n,)
-    say : float
+    vote_weight : float
         The member's weight in the vote.
     missed : ndarray of bool, shape (n,)
     """
     with np.errstate(divide="ignore", over="ignore"):
-        grown: npt.NDArray[np.float64] = np.exp(np.log(weight) + say * missed * (weight > 0))
+        grown: npt.NDArray[np.float64] = np.exp(
+            np.log(weight) + vote_weight * missed * (weight > 0)
+        )
     return grown
 
 

@@ -13,7 +13,7 @@ from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.sums.over_shards import sum_over_shards
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.ensemble.adaboost.job import BoostingJob, WeightedRows
-from sparkml_dist.ensemble.adaboost.samme import Round, judged
+from sparkml_dist.ensemble.adaboost.samme import Round, round_result
 from sparkml_dist.ensemble.adaboost.shard_weights import STATE, ShardPass, shard_stem, state_folder
 from sparkml_dist.ensemble.adaboost.weighted_sample import Candidates
 from sparkml_dist.ensemble.fitting import committed_members
@@ -37,14 +37,16 @@ class _SampleFit:
 
     job: BoostingJob
     number: int
-    say: float
+    vote_weight: float
     sizes: tuple[int, ...]
 
     def __call__(self, _: int) -> dict[str, Any]:
         home = state_folder(self.job.folder, self.number)
         with PeakMemory() as memory:
             parts = [
-                Candidates.read(home, shard_stem(s), self.job.data.n_features).drawn(size, self.say)
+                Candidates.read(home, shard_stem(s), self.job.data.n_features).drawn(
+                    size, self.vote_weight
+                )
                 for s, size in enumerate(self.sizes)
             ]
             rows = _joined(parts, self.job.traits)
@@ -121,7 +123,7 @@ class SampledBoosting:
             self._fit_member(t)
             found = self._pass(t + 1)
             total = found["right"] + found["missed"]
-            now = judged(t, found["missed"], total, job.n_classes, job.rate)
+            now = round_result(t, found["missed"], total, job.n_classes, job.rate)
             with np.errstate(over="ignore"):
                 grown = found["right"] + float(np.exp(now.weight)) * found["missed"]
             if not now.stop and not math.isfinite(grown):

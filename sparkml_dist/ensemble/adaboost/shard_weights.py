@@ -109,12 +109,12 @@ class ShardPass:
             state = _State(read_array(home, f"{stem}.npy", rows=len(block)), votes)
         X = as_learner_takes(block.X, job.traits)
         for v in range(version + 1, self.version + 1):
-            say, total = self.grown[v - 1]
+            vote_weight, total = self.grown[v - 1]
             codes = None
             if v <= len(self.members):
                 member = job.load_member(self.members[v - 1])
                 codes = job.predict(member, v - 1, [shard], X)
-            state = state.after(block, learns, say, total, codes)
+            state = state.after(block, learns, vote_weight, total, codes)
         return state
 
     def _score(self, block: Block, kept: npt.NDArray[np.bool_], state: _State) -> dict[str, float]:
@@ -153,17 +153,17 @@ class _State:
         self,
         block: Block,
         learns: npt.NDArray[np.bool_],
-        say: float,
+        vote_weight: float,
         total: float,
         codes: npt.NDArray[np.int32] | None,
     ) -> _State:
         """Return the next state, given the last member's weight and the next predictions."""
         rows = np.empty(len(block), _ROW)
-        grown = boosted(self.rows["weight"], say, self.missed(block, learns))
+        grown = boosted(self.rows["weight"], vote_weight, self.missed(block, learns))
         rows["weight"] = normalised(grown, total)
         rows["code"] = -1 if codes is None else codes
         votes = self.votes.copy()
-        said = self.rows["code"][~learns]
-        voting = np.flatnonzero(said >= 0)
-        votes[voting, said[voting]] += say
+        predicted = self.rows["code"][~learns]
+        voting = np.flatnonzero(predicted >= 0)
+        votes[voting, predicted[voting]] += vote_weight
         return _State(rows, votes)

@@ -82,14 +82,14 @@ class Candidates:
         rows["y"], rows["key"] = block.y[at], block.key[at]
         return cls(rows, block.X[at])
 
-    def drawn(self, size: int, say: float) -> WeightedRows:
+    def drawn(self, size: int, vote_weight: float) -> WeightedRows:
         """Return the sample, weighted so that it represents the shard.
 
         Parameters
         ----------
         size : int
             The `size` that the candidates were stored for.
-        say : float
+        vote_weight : float
             The last member's weight in the vote.
 
         Returns
@@ -99,10 +99,10 @@ class Candidates:
             is divided by its inclusion probability, so that weighted sums are unbiased.
         """
         rows = self.rows
-        weight = boosted(rows["weight"], say, rows["missed"])
+        weight = boosted(rows["weight"], vote_weight, rows["missed"])
         if len(rows) <= size:
             return WeightedRows(self.X, rows["y"], weight, rows["key"])
-        race = np.where(rows["missed"], rows["race"] / np.exp(say), rows["race"])
+        race = np.where(rows["missed"], rows["race"] / np.exp(vote_weight), rows["race"])
         order = np.argsort(race, kind="stable")
         last = race[order[size]]
         at = np.sort(order[:size])

@@ -155,14 +155,14 @@ class _Bagging(Ensemble):
                 )
         super()._check_params(spark)
 
-    def _kept(self) -> Validation | None:
+    def _validation(self) -> Validation | None:
         """Return the rows held out from every member."""
         if not self.isSet(self.stopMetric):
             return None
         return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
-        sampling, kept = self._sampling(), self._kept()
+        sampling, held_out = self._sampling(), self._validation()
         per_member, n = self.getOrDefault(self.shardsPerMember), len(data.shards)
         # A shard is a random sample already: a bootstrap of it would lose a third of its rows.
         # Later members that learn from the same shard need bags of their own.
@@ -174,7 +174,7 @@ class _Bagging(Ensemble):
             shards = tuple(sorted((i * per_member + j) % n for j in range(per_member)))
             own = first if i < untouched else sampling
             rows = sum(data.shards[j].rows for j in shards)
-            plans.append(MemberPlan(i, 0, shards, own.sized(rows), kept))
+            plans.append(MemberPlan(i, 0, shards, own.sized(rows), held_out))
         return plans
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
@@ -185,15 +185,15 @@ class _Bagging(Ensemble):
         return plan
 
     def _fit_members(self, engine: Engine) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        kept = self._kept()
-        if kept is None:
+        held_out = self._validation()
+        if held_out is None:
             return engine.fit(), {}
         stopping = Stopping(
             self.getOrDefault(self.stopMetric),
             self.getOrDefault(self.tol),
             self.getOrDefault(self.patience),
             self._value(self.waveSize) or max(4, SessionInfo.of(engine.spark).slots or 4),
-            kept,
+            held_out,
         )
 
         def combine(records: Sequence[dict[str, Any]]) -> Combiner:

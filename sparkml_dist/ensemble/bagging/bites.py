@@ -79,24 +79,24 @@ class OutOfBag:
         """Add the predictions of a member that learnt from `rows`."""
         outside = np.ones(len(self.y), bool)
         outside[rows] = False
-        judges = np.flatnonzero(outside)
-        self.votes[judges, codes[judges]] += 1.0
-        judged = self.judged
-        weight = self.weight[judged].sum()
-        error = float(self.weight[judged & self.wrong].sum() / weight) if weight else 0.0
+        voters = np.flatnonzero(outside)
+        self.votes[voters, codes[voters]] += 1.0
+        has_votes = self.has_votes
+        weight = self.weight[has_votes].sum()
+        error = float(self.weight[has_votes & self.wrong].sum() / weight) if weight else 0.0
         self.errors.append(error)
         before = error if math.isnan(self.smooth) else self.smooth
         self.smooth = _MEMORY * before + (1 - _MEMORY) * error
 
     @property
-    def judged(self) -> npt.NDArray[np.bool_]:
+    def has_votes(self) -> npt.NDArray[np.bool_]:
         """Rows with at least one vote."""
         return np.asarray(self.votes.any(axis=1))
 
     @property
     def wrong(self) -> npt.NDArray[np.bool_]:
         """Rows that the vote predicts wrongly; rows without a vote do not count."""
-        found: npt.NDArray[np.bool_] = self.judged & (self.votes.argmax(axis=1) != self.y)
+        found: npt.NDArray[np.bool_] = self.has_votes & (self.votes.argmax(axis=1) != self.y)
         return found
 
     def chances(self) -> npt.NDArray[np.float64]:

@@ -165,7 +165,7 @@ modelDir, overwrite, resume, trustedTypes
         start = time.perf_counter()
         members, n = self.getOrDefault(self.numMembers), len(data.shards)
         task = BiteSequence(
-            **self._making(spark, data, folder),
+            **self._maker_fields(spark, data, folder),
             members=tuple((members + n - 1 - s) // n for s in range(n)),
             size=self.getOrDefault(self.biteSize),
             important=self.getOrDefault(self.method) == "ivotes",

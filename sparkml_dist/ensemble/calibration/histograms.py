@@ -91,7 +91,7 @@ def fit_calibration(
     return _finish(sum_over_partitions(rows, work, description="calibrate"), label, method)
 
 
-def _judged(n_classes: int) -> list[int]:
+def _binned_classes(n_classes: int) -> list[int]:
     """Return the classes with a histogram; for two classes, the second one suffices."""
     return [1] if n_classes == 2 else list(range(n_classes))
 
@@ -103,15 +103,15 @@ def _add_up(
     method: str,
     batches: Iterator[pa.RecordBatch],
 ) -> Summands:
-    judged = np.array(_judged(len(label.classes)))
-    bins = ProbabilityBins(len(judged))
-    offsets = np.arange(len(judged), dtype=np.int64) * bins.size
+    binned = np.array(_binned_classes(len(label.classes)))
+    bins = ProbabilityBins(len(binned))
+    offsets = np.arange(len(binned), dtype=np.int64) * bins.size
     model = loaded(scorer.cache_key, scorer.load)
     not_finite, loss = 0, 0.0
     rows, weights = np.zeros((2, len(label.classes)))
     slopes = np.zeros((2, len(Temperature.GRID)))
     of_class, total, scored = np.zeros(
-        (3, 0 if method == "temperature" else len(judged) * bins.size)
+        (3, 0 if method == "temperature" else len(binned) * bins.size)
     )
     structs = (batch.to_struct_array() for batch in batches if batch.num_rows)
     for struct in joined_batches(structs, block_rows(scorer, schema)):
@@ -129,9 +129,9 @@ def _add_up(
         if method == "temperature":
             slopes += Temperature.slopes(proba, codes, weight)
             continue
-        scores = proba[:, judged]
+        scores = proba[:, binned]
         keys = bins.index(scores) + offsets
-        np.add.at(of_class, keys, (codes[:, None] == judged) * weight[:, None])
+        np.add.at(of_class, keys, (codes[:, None] == binned) * weight[:, None])
         np.add.at(total, keys, np.broadcast_to(weight[:, None], keys.shape))
         np.add.at(scored, keys, scores * weight[:, None])
     return {
@@ -140,9 +140,9 @@ def _add_up(
         "weights": weights,
         "loss": loss,
         "slopes": slopes,
-        "of_class": of_class.reshape(len(judged), -1),
-        "total": total.reshape(len(judged), -1),
-        "scored": scored.reshape(len(judged), -1),
+        "of_class": of_class.reshape(len(binned), -1),
+        "total": total.reshape(len(binned), -1),
+        "scored": scored.reshape(len(binned), -1),
     }
 
 

@@ -188,7 +188,7 @@ class GradientBoosting(LearnerParams):
             width = min(SessionInfo.of(get_session()).slots or 1, _WIDEST, len(data.shards))
         return width
 
-    def _kept(self) -> Validation | None:
+    def _validation(self) -> Validation | None:
         """Return the rows held out from every learner."""
         if not self.isSet(self.stopMetric):
             return None
@@ -211,7 +211,7 @@ class GradientBoosting(LearnerParams):
         start = time.perf_counter()
         learner = self._known(data)[0]
         check_workers(spark, sorted(modules_of(learner.learner)))
-        kept = self._kept()
+        held_out = self._validation()
         plan = GradientPlan(
             data,
             folder,
@@ -225,18 +225,18 @@ class GradientBoosting(LearnerParams):
             self._line_search(),
             self._width(data),
             self.getOrDefault(self.maxSamples),
-            kept,
+            held_out,
             self.getOrDefault(self.seed),
             self._trusted(),
             SessionInfo.of(spark).task_cpus,
         )
         stopping = None
-        if kept is not None:
+        if held_out is not None:
             stopping = StageStopping(
                 self.getOrDefault(self.stopMetric),
                 self.getOrDefault(self.tol),
                 self.getOrDefault(self.patience),
-                evaluation_shards(data, kept.fraction),
+                evaluation_shards(data, held_out.fraction),
             )
         run = GradientRun(spark, plan, self.getOrDefault(self.numMembers), stopping)
         stages = run.run()

@@ -94,12 +94,12 @@ class GradientRun:
 
     def run(self) -> int:
         """Fit the stages; return how many of them the model keeps."""
-        while len(self.records) < self._n_stages and not self._exhausted():
+        while len(self.records) < self._n_stages and not self._should_stop():
             stage = len(self.records)
             for records in self._fit(stage):
                 self.records.append(records)
                 self._settle([r["search"] for r in records])
-        if not self._exhausted():
+        if not self._should_stop():
             self._close()
         self.plan.folder.child(STATE).delete()
         if self._stopping is None:
@@ -160,7 +160,7 @@ class GradientRun:
         outcomes = run_tasks(self._spark, indices, task, description=what)
         _raise_first(outcomes, f"in stage {stage}", list(self.plan.shards_of(stage)))
         if validation:
-            self._heed(outcomes.pop().result)
+            self._add_scores(outcomes.pop().result)
         return [o.result for o in outcomes]
 
     def _settle(self, searches: list[Any]) -> None:
@@ -177,7 +177,7 @@ class GradientRun:
             results = self._job(stage, stage, range(self.plan.width))
             searches = [r["search"] for r in results]
             self.settled.append(self.plan.settle(stage - 1, self.records[-1], searches))
-        if self._validation() and not self._exhausted():
+        if self._validation() and not self._should_stop():
             self._job(stage, stage, [])
 
     def _validation(self) -> StageValidation | None:
@@ -191,16 +191,16 @@ class GradientRun:
             len(self.settled),
         )
 
-    def _heed(self, result: dict[str, Any]) -> None:
+    def _add_scores(self, result: dict[str, Any]) -> None:
         assert self._stopping is not None
         self.validation_rows = result["rows"]
         for score in result["scores"]:
-            if self._exhausted():
+            if self._should_stop():
                 break
             self.scores.append(score)
             _logger.info("%d stages: %s %.5f", len(self.scores), self._stopping.metric, score)
 
-    def _exhausted(self) -> bool:
+    def _should_stop(self) -> bool:
         """Return whether `patience` stages in a row did not improve the score."""
         if self._stopping is None:
             return False

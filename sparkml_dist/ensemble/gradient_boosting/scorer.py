@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank, OfMembers
+from sparkml_dist.ensemble.bank import BankScorer, LoadedMembers, MemberBank
 from sparkml_dist.ensemble.gradient_boosting.loss import Array, Loss
 from sparkml_dist.models.scoring import Predict
 
@@ -38,7 +38,7 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class AdditiveScorer(OfMembers):
+class AdditiveScorer(BankScorer):
     """Adds up the stages of a gradient boosting; picklable, loaded in workers.
 
     Attributes

@@ -102,7 +102,7 @@ class StageTask:
                 held = None
             if held is None:
                 held = shard, self._open(shard, settled)
-            records.append(self._turn(stage, position, held[1], settled, pending))
+            records.append(self._fit_stage(stage, position, held[1], settled, pending))
         if held is not None:
             held[1].save()
         return records
@@ -112,7 +112,7 @@ class StageTask:
         block = self.plan.data.read_block(shard, dtype=dtype)
         return RowScores(self.plan, f"shard-{shard:05d}", block, settled)
 
-    def _turn(
+    def _fit_stage(
         self,
         stage: int,
         position: int,
@@ -132,7 +132,7 @@ class StageTask:
                 # are advanced by the common length.
                 search = self._search(scores, pending)
                 step = plan.loss.step([search], plan.unit)
-                F = F + (plan.learning_rate * step) * scores.look_ahead(pending)
+                F = F + (plan.learning_rate * step) * scores.next_direction(pending)
                 refuse_divergence(F, stage - 1)
             learners, bag, seconds, caught = self._learners(stage, position, scores.block, F)
             block = scores.block
@@ -157,7 +157,7 @@ class StageTask:
 
     def _search(self, scores: RowScores, pending: Sequence[dict[str, Any]]) -> list[list[float]]:
         scores.catch_up(self.settled)
-        along = scores.look_ahead(pending)
+        along = scores.next_direction(pending)
         block, w = scores.block, row_weights(self.plan, scores.block)
         return self.plan.loss.search(block.y, scores.F, along, w, self.plan.unit)
 

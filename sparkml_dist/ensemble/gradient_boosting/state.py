@@ -64,13 +64,13 @@ class RowScores:
         """
         while self.stages < settled:
             record = self._plan.settled(self.stages)
-            along = self.look_ahead(record["members"])
+            along = self.next_direction(record["members"])
             advance(self.F, along, record["steps"], self._plan.learning_rate)
             self._ahead = None
             self.stages += 1
             refuse_divergence(self.F, self.stages - 1)
 
-    def look_ahead(self, members: Sequence[dict[str, Any]]) -> Array:
+    def next_direction(self, members: Sequence[dict[str, Any]]) -> Array:
         """Return the direction of the next stage, which consists of `members`, (n, n_outputs)."""
         if self._ahead is None:
             self._ahead = self._plan.direction(members, self.block.X)

@@ -10,7 +10,7 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.dataset.subsets import Subset, Validation
 from sparkml_dist.ensemble.stacking.model import BlendingClassificationModel
 from sparkml_dist.ensemble.stacking.stacked import Stacked
-from sparkml_dist.ensemble.voting.unseen import check_fraction
+from sparkml_dist.ensemble.voting.row_subsets import check_fraction
 from sparkml_dist.models.classifier import ShardClassifier
 from sparkml_dist.params import constructor, param
 

@@ -24,7 +24,7 @@ from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.dataset.writer import ShardWriter
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.stacking.level_one_columns import LevelOneColumns
-from sparkml_dist.ensemble.voting.unseen import part_of
+from sparkml_dist.ensemble.voting.row_subsets import part_of
 from sparkml_dist.errors import DataError, TrainingError
 from sparkml_dist.models.scoring import loaded
 from sparkml_dist.persistence.arrays import read_array
@@ -122,29 +122,29 @@ class LevelOneWriting:
                 X = block.X[chosen] if len(chosen) else None
                 for b in range(len(part.bases) if X is not None else 0):
                     if b in self.beside:
-                        said = self._beside(b, beside, at + chosen)
+                        output = self._stored_output(b, beside, at + chosen)
                     else:
                         base = base_of(p, b)
                         start = time.perf_counter()
-                        said = base(X)
+                        output = base(X)
                         spent[0] += time.perf_counter() - start
-                    outputs[chosen, self.columns.columns_of(b)] = self.columns.output(said)
+                    outputs[chosen, self.columns.columns_of(b)] = self.columns.output(output)
             at += n
             kept = np.flatnonzero(found >= 0)
             if len(kept):
                 yield self._batch(block, outputs, kept, at - n)
 
-    def _beside(
+    def _stored_output(
         self, base: int, arrays: dict[int, npt.NDArray[Any]], rows: npt.NDArray[Any]
     ) -> npt.NDArray[Any]:
         """Return the stored outputs of a base learner without members; raise if any is missing."""
-        if base not in arrays or np.isnan(said := arrays[base][rows]).any():
+        if base not in arrays or np.isnan(output := arrays[base][rows]).any():
             raise TrainingError(
                 "output_missing",
                 f"The base learner {self.columns.names[base]!r} has no output for some rows.",
                 "Does it drop rows that it cannot score? Make it keep them (handleInvalid).",
             )
-        return said
+        return output
 
     def _strides(self, shard: int) -> list[list[int]]:
         """Return row groups to read together: one, or many if the members do not fit in memory."""

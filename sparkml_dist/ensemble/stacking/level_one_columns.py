@@ -127,16 +127,16 @@ class LevelOneColumns:
         """Return the positions of a base learner's outputs."""
         return slice(base * self.per_base, (base + 1) * self.per_base)
 
-    def output(self, said: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    def output(self, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
         """Return a base learner's level-one columns, shape (n, per_base), given its outputs.
 
         Parameters
         ----------
-        said : ndarray of shape (n, n_classes), or (n,) for a regression
+        outputs : ndarray of shape (n, n_classes), or (n,) for a regression
         """
-        if said.ndim == 1:
-            return said.reshape(-1, 1)
-        return said[:, 1:] if len(self.classes) == 2 else said
+        if outputs.ndim == 1:
+            return outputs.reshape(-1, 1)
+        return outputs[:, 1:] if len(self.classes) == 2 else outputs
 
     def matrix(self, outputs: npt.NDArray[np.float32], X: Matrix) -> Matrix:
         """Return the features of level one.

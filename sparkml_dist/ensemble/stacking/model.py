@@ -109,12 +109,12 @@ class StackedScorer:
             at = own
             for i, base in enumerate(bases):
                 if base is None:
-                    said: Any = X[:, at : at + width]
-                    said = said if isinstance(said, np.ndarray) else said.toarray()
+                    output: Any = X[:, at : at + width]
+                    output = output if isinstance(output, np.ndarray) else output.toarray()
                     at += width
                 else:
-                    said = base(features)
-                outputs[:, columns.columns_of(i)] = columns.output(said)
+                    output = base(features)
+                outputs[:, columns.columns_of(i)] = columns.output(output)
             return final(columns.matrix(outputs, features))
 
         return predict
@@ -188,10 +188,10 @@ class StackedModel(FittedModel, ShardModel):
             return score(df, self.schema)
         check_feature_columns(df, self.schema)
         n_classes = len(self.label.classes)
-        said = [FeatureColumn(name, "array", max(1, n_classes)) for name, *_ in stages]
-        wide = replace(self.schema, columns=(*self.schema.columns, *said))
+        extra = [FeatureColumn(name, "array", max(1, n_classes)) for name, *_ in stages]
+        wide = replace(self.schema, columns=(*self.schema.columns, *extra))
         scored = score(with_outputs(df, self.schema, stages, n_classes), wide)
-        return scored.drop(*[c.name for c in said])
+        return scored.drop(*[c.name for c in extra])
 
     def _columns(self) -> LevelOneColumns:
         return LevelOneColumns(

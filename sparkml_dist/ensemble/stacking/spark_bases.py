@@ -181,7 +181,7 @@ class SparkBases:
         from pyspark.sql import functions as F
 
         n_classes = len(self.data.manifest.label.classes)
-        judged = []
+        parts_scored = []
         for part in range(len(self.parts)):
             kind = f"part-{part}"
             files = self._files(name, kind)
@@ -189,9 +189,9 @@ class SparkBases:
             model = load_stage(self.home(name), kind, files, self.trusted)
             scored = model.transform(rows.where(F.col(PART) == part))
             codes = self._record(name, kind)["codes"]
-            said = output(scored, name, codes, n_classes).alias("said")
-            judged.append(scored.select(SHARD, ROW, said))
-        together = reduce(lambda a, b: a.unionByName(b), judged)
+            outputs = output(scored, name, codes, n_classes).alias("outputs")
+            parts_scored.append(scored.select(SHARD, ROW, outputs))
+        together = reduce(lambda a, b: a.unionByName(b), parts_scored)
         shards = len(self.data.shards)
         placed = together.repartitionById(shards, F.col(SHARD))
         writing = _OutputWriting(
@@ -204,8 +204,8 @@ class SparkBases:
             collected = placed.mapInArrow(writing, "outcome string").collect()
         for outcome in (json.loads(r["outcome"]) for r in collected):
             if outcome["error"]:
-                name, *told = outcome["error"]
-                raise getattr(errors, name)(*told)
+                name, *details = outcome["error"]
+                raise getattr(errors, name)(*details)
         self.outputs(name).write_json(_COMPLETE, {"rows": self.data.n_rows})
 
 
@@ -224,7 +224,7 @@ class _OutputWriting:
         context = TaskContext.get()
         assert context is not None
         shard = context.partitionId()
-        said = np.full((self.rows[shard], self.width), np.nan, np.float32)
+        outputs = np.full((self.rows[shard], self.width), np.nan, np.float32)
         error: SparkMLDistError | None = None
         for batch in batches:
             if (batch.column(0).to_numpy() != shard).any():
@@ -247,7 +247,7 @@ class _OutputWriting:
                 )
                 continue
             values = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.width)
-            said[batch.column(1).to_numpy()] = values
+            outputs[batch.column(1).to_numpy()] = values
             if error is None and np.isnan(values).any():
                 error = TrainingError(
                     "output_missing",
@@ -255,9 +255,9 @@ class _OutputWriting:
                     "Does the data have missing values? Put an Imputer before it, in a Pipeline.",
                 )
         if error is None:
-            write_array(self.home, f"shard-{shard:05d}.npy", said)
-        told = error and [type(error).__name__, error.code, error.message, error.hint]
-        yield pa.RecordBatch.from_pydict({"outcome": [json.dumps({"error": told})]})
+            write_array(self.home, f"shard-{shard:05d}.npy", outputs)
+        details = error and [type(error).__name__, error.code, error.message, error.hint]
+        yield pa.RecordBatch.from_pydict({"outcome": [json.dumps({"error": details})]})
 
 
 def with_outputs(
@@ -288,7 +288,7 @@ def with_outputs(
     made: list[str] = []
     for column, model, codes in bases:
         scored = model.transform(packed)
-        said = output(scored, column, codes, n_classes).alias(column)
-        packed = scored.select(ROW, FEATURES, *made, said)
+        outputs = output(scored, column, codes, n_classes).alias(column)
+        packed = scored.select(ROW, FEATURES, *made, outputs)
         made.append(column)
     return packed.select(f"{ROW}.*", *made)

@@ -13,7 +13,7 @@ from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.dataset.subsets import Subset
-from sparkml_dist.ensemble.voting.unseen import part_of
+from sparkml_dist.ensemble.voting.row_subsets import part_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession

@@ -44,7 +44,7 @@ from sparkml_dist.ensemble.stacking.spark_stage import (
     save_stages,
     stored_stages,
 )
-from sparkml_dist.ensemble.voting.unseen import kept_from
+from sparkml_dist.ensemble.voting.row_subsets import with_held_out
 from sparkml_dist.ensemble.voting.voting import NamedLearners
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.grid_value import GridValue
@@ -163,7 +163,7 @@ class Stacked(NamedLearners):
         """Plan first the base learners that the model keeps, then those of each part."""
         whole = super()._member_plans(data)
         rounds: list[Subset | None] = [*([None] if self._refits else []), *self._parts()]
-        plans = [plan for without in rounds for plan in kept_from(whole, without)]
+        plans = [plan for without in rounds for plan in with_held_out(whole, without)]
         return [replace(plan, index=i) for i, plan in enumerate(plans)]
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
@@ -258,13 +258,13 @@ class Stacked(NamedLearners):
         learner = self._known(engine.data)[-1]
         check_learner(learner.traits, level_one)
         groups = meta_groups(level_one.shards, memory)
-        everything = Sampling.of("pasting")
+        all_rows = Sampling.of("pasting")
         final = Engine(
             engine.spark,
             level_one,
             engine.folder.child(META),
             [learner],
-            [MemberPlan(i, 0, group, everything) for i, group in enumerate(groups)],
+            [MemberPlan(i, 0, group, all_rows) for i, group in enumerate(groups)],
             engine.seed,
             engine.trusted,
         )

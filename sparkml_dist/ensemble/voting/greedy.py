@@ -65,13 +65,13 @@ def select(rows: HeldOutRows, selection: Selection) -> tuple[list[int], list[lis
     Caruana, Niculescu-Mizil, Crew, Ksikes (2004), "Ensemble selection from libraries of models".
     """
     n_members = rows.outputs.shape[1]
-    judge = _Judge(rows, selection.metric)
-    alone = judge.scores(judge.empty, 0, range(n_members))
+    scorer = _VoteScorer(rows, selection.metric)
+    alone = scorer.scores(scorer.empty, 0, range(n_members))
     counts = np.zeros(n_members, np.int64)
     curves = []
     for bag in range(selection.bags):
         library = _library(n_members, selection, bag)
-        path, curve = _climb(judge, library, alone, selection)
+        path, curve = _greedy_path(scorer, library, alone, selection)
         counts += np.bincount(path, minlength=n_members)
         curves.append(curve)
     return counts.tolist(), curves
@@ -86,24 +86,24 @@ def _library(n_members: int, selection: Selection, bag: int) -> list[int]:
     return sorted(np.argsort(draws, kind="stable")[:count].tolist())
 
 
-def _climb(
-    judge: _Judge, library: list[int], alone: list[float], selection: Selection
+def _greedy_path(
+    scorer: _VoteScorer, library: list[int], alone: list[float], selection: Selection
 ) -> tuple[list[int], list[float]]:
     """Return the members of the best ensemble found, in order, and the scores up to it."""
     metric = selection.metric
     ranked = sorted(library, key=lambda m: (_loss(metric, alone[m]), m))
-    votes = np.zeros_like(judge.empty)
+    votes = np.zeros_like(scorer.empty)
     path: list[int] = []
     curve: list[float] = []
     for step in range(selection.steps):
         if step < min(selection.initial, len(ranked)):
             best = ranked[step]
-            score = judge.scores(votes, step, [best])[0]
+            score = scorer.scores(votes, step, [best])[0]
         else:
-            scores = judge.scores(votes, step, library)
+            scores = scorer.scores(votes, step, library)
             at = min(range(len(library)), key=lambda i: (_loss(metric, scores[i]), i))
             best, score = library[at], scores[at]
-        votes += judge.outputs(best)
+        votes += scorer.outputs(best)
         path.append(best)
         curve.append(score)
     # The first of equally good ensembles is the shortest.
@@ -118,7 +118,7 @@ def _loss(metric: str, score: float) -> float:
     return -score if is_better(metric, 1.0, 0.0) else score
 
 
-class _Judge:
+class _VoteScorer:
     """Scores an ensemble with one more member."""
 
     def __init__(self, rows: HeldOutRows, metric: str) -> None:

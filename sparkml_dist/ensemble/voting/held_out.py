@@ -55,7 +55,7 @@ class HeldOut:
     home : Folder
         Folder of the arrays.
     bank : MemberBank
-    kept : Validation
+    validation : Validation
         The validation rows, held out from every member.
     share : float
         Share of them to use, by hashed key.
@@ -67,7 +67,7 @@ class HeldOut:
     data: PartitionedDataset
     home: Folder
     bank: MemberBank
-    kept: Validation
+    validation: Validation
     share: float
     together: bool = False
 
@@ -77,7 +77,7 @@ class HeldOut:
         data: PartitionedDataset,
         home: Folder,
         bank: MemberBank,
-        kept: Validation,
+        validation: Validation,
         memory: int,
     ) -> HeldOut:
         """Use as many validation rows as one task can hold, with all members' outputs.
@@ -90,10 +90,12 @@ class HeldOut:
         """
         together = bank.size() <= memory // 3
         if not bank.n_classes:
-            return cls(data, home, bank, kept, 1.0, together)
+            return cls(data, home, bank, validation, 1.0, together)
         row_bytes = 4 * len(bank.members) * bank.n_classes
-        expected = data.n_rows * kept.fraction * row_bytes
-        return cls(data, home, bank, kept, min(1.0, memory / 3 / max(expected, 1.0)), together)
+        expected = data.n_rows * validation.fraction * row_bytes
+        return cls(
+            data, home, bank, validation, min(1.0, memory / 3 / max(expected, 1.0)), together
+        )
 
     def __call__(self, shard: int) -> dict[str, Any]:
         """Write the members' outputs on a shard's validation rows, in a task."""
@@ -104,9 +106,9 @@ class HeldOut:
         parts, labels, weights = [], [], []
         for group in range(len(self.data.shards[shard].row_groups)):
             block = self.data.read_block(shard, [group])
-            chosen = self.kept.mask(block.key)
+            chosen = self.validation.mask(block.key)
             if self.share < 1.0:
-                chosen &= uniform(block.key, self.kept.seed, "held out") < self.share
+                chosen &= uniform(block.key, self.validation.seed, "held out") < self.share
             rows = np.flatnonzero(chosen)
             if len(rows):
                 parts.append(block.X[rows])
@@ -143,10 +145,10 @@ class HeldOut:
         bank = replace(self.bank, members=(self.bank.members[index],))
         if not self.together:
             return bank.load()
-        kept: dict[int, LoadedMembers] = loaded(f"held out {self.bank.cache_key}", dict)
-        if index not in kept:
-            kept[index] = bank.load()
-        return kept[index]
+        members: dict[int, LoadedMembers] = loaded(f"held out {self.bank.cache_key}", dict)
+        if index not in members:
+            members[index] = bank.load()
+        return members[index]
 
     def read(self, shards: int | None = None) -> HeldOutRows:
         """Return the validation rows of all shards, or of one."""

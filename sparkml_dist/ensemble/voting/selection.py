@@ -18,7 +18,7 @@ from sparkml_dist.ensemble.fitting import MEMBERS
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.voting.greedy import Selection, select
 from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut, write_held_out
-from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
+from sparkml_dist.ensemble.voting.row_subsets import check_fraction, with_held_out
 from sparkml_dist.ensemble.voting.voting import NamedLearners, VotingClassificationModel
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
@@ -138,7 +138,7 @@ resume, trustedTypes
     def _voting(self) -> str:
         return "soft"
 
-    def _kept(self) -> Validation:
+    def _validation(self) -> Validation:
         return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
 
     def _memory(self) -> int:
@@ -172,7 +172,7 @@ resume, trustedTypes
         super()._check_params(spark)
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
-        return kept_from(super()._member_plans(data), self._kept())
+        return with_held_out(super()._member_plans(data), self._validation())
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         return super()._plan(data) | {
@@ -188,7 +188,7 @@ resume, trustedTypes
         records = engine.fit()
         home = engine.folder.child(HELD_OUT)
         bank = engine.bank(records)
-        held_out = HeldOut.of(engine.data, home, bank, self._kept(), self._memory())
+        held_out = HeldOut.of(engine.data, home, bank, self._validation(), self._memory())
         _, predicting = write_held_out(engine.spark, held_out)
         task = _Selecting(held_out, self._selection())
         outcome = run_tasks(engine.spark, [0], task, description="select members")[0]

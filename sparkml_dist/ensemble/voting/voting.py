@@ -25,7 +25,7 @@ from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.sampling import Sampling
 from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut
 from sparkml_dist.ensemble.voting.learned_weights import RESULT, learn_weights
-from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
+from sparkml_dist.ensemble.voting.row_subsets import check_fraction, with_held_out
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
@@ -84,11 +84,11 @@ class NamedLearners(Ensemble):
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
         """Plan a member for each learner and each group of shards."""
-        everything = Sampling.of("pasting")
+        all_rows = Sampling.of("pasting")
         per_member, n = self.getOrDefault(self.shardsPerMember), len(data.shards)
         groups = [tuple(range(s, min(s + per_member, n))) for s in range(0, n, per_member)]
         pairs = [(k, group) for k in range(len(self._learners())) for group in groups]
-        return [MemberPlan(i, k, group, everything) for i, (k, group) in enumerate(pairs)]
+        return [MemberPlan(i, k, group, all_rows) for i, (k, group) in enumerate(pairs)]
 
     def _save_object(self, folder: Folder, name: str) -> None:
         super()._save_object(folder, name)
@@ -143,12 +143,13 @@ class _Voting(NamedLearners):
         weights = self._value(self.weights) or [1.0] * len(self._learners())
         return [float(weights[p.learner]) for p in plans]
 
-    def _kept(self) -> Validation:
+    def _validation(self) -> Validation:
         return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
         plans = super()._member_plans(data)
-        return kept_from(plans, self._kept()) if self.getOrDefault(self.learnWeights) else plans
+        learns = self.getOrDefault(self.learnWeights)
+        return with_held_out(plans, self._validation()) if learns else plans
 
     def _fit_members(self, engine: Engine) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         records = engine.fit()
@@ -159,7 +160,8 @@ class _Voting(NamedLearners):
         else:
             home = engine.folder.child(HELD_OUT)
             memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
-            held_out = HeldOut.of(engine.data, home, engine.bank(records), self._kept(), memory)
+            bank = engine.bank(records)
+            held_out = HeldOut.of(engine.data, home, bank, self._validation(), memory)
             learners = [r["learner_index"] for r in records]
             learned = learn_weights(engine, held_out, learners)
         names = self._names()

@@ -12,7 +12,7 @@ from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.errors import ConfigurationError
 
-__all__ = ["check_fraction", "kept_from", "part_of"]
+__all__ = ["check_fraction", "part_of", "with_held_out"]
 
 
 def check_fraction(fraction: float) -> None:
@@ -29,7 +29,7 @@ def check_fraction(fraction: float) -> None:
         )
 
 
-def kept_from(plans: Sequence[MemberPlan], rows: Subset | None) -> list[MemberPlan]:
+def with_held_out(plans: Sequence[MemberPlan], rows: Subset | None) -> list[MemberPlan]:
     """Return the plans with `rows` held out from every member."""
     return [replace(plan, without=rows) for plan in plans]
 
