@@ -13,7 +13,7 @@ from sparkml_dist.errors import ConfigurationError, TrainingError
 from tests.deep.doomed import BATCH, ROWS, each_row_its_target, killed, network, weights_of
 
 EPOCHS, EVERY = 3, 3
-WATCHED = {"metric": "loss", "patience": EPOCHS}
+WATCHED = {"stopMetric": "loss", "patience": EPOCHS}
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +113,7 @@ def test_another_run_at_another_number_of_ranks_goes_on(data, tmp_path, caplog):
     (newest / "state.npz").write_bytes(content[: len(content) // 2])
     with caplog.at_level(logging.INFO, "sparkml_dist"):
         model = learner(folder, network(), resume=True).fit(data)
-    assert f"{newest.name} is skipped" in caplog.text
+    assert f"{newest.name} is passed over" in caplog.text
     assert "is damaged: state.npz has" in caplog.text
 
     assert each_row_once_in_every_epoch(model.history)
