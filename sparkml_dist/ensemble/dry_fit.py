@@ -40,7 +40,7 @@ Target = Literal["label", "gradient"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A learner to try, and what it is going to learn.
+    """A learner to try, and what it will learn.
 
     Attributes
     ----------
@@ -225,7 +225,7 @@ class _Trial:
         found["missing"] = self._predicts_missing(fitted, whole, holes)
         try:
             content = skops_bytes(fitted)
-        except Exception as error:  # noqa: BLE001 - whatever a learner's state raises
+        except Exception as error:  # noqa: BLE001 - a learner's state may raise anything
             return found | {"not_storable": str(error)}
         return found | {"untrusted": untrusted_types(content, trusted)}
 

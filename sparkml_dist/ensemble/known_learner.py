@@ -50,7 +50,7 @@ class KnownLearner:
 
     @classmethod
     def of(cls, learner: Any, schema: FeatureSchema, classes: Sequence[Any] = ()) -> KnownLearner:
-        """Examine a learner, given the features and classes that it is going to learn from.
+        """Examine a learner, given the features and classes that it will learn from.
 
         Parameters
         ----------

@@ -163,8 +163,8 @@ def _with_positive(scoring: Any, seen: Any) -> Any:
         return scoring
     taken = inspect.signature(scorer._score_func).parameters.get("pos_label")
     kwargs = scorer._kwargs
-    asked = "pos_label" in kwargs or kwargs.get("average", "binary") != "binary"
-    if taken is None or taken.default != 1 or asked:
+    given = "pos_label" in kwargs or kwargs.get("average", "binary") != "binary"
+    if taken is None or taken.default != 1 or given:
         return scoring
     copied = copy.copy(scorer)
     copied._kwargs = {**kwargs, "pos_label": seen}

@@ -74,7 +74,7 @@ def out_of_bag(
     shards = range(len(data.shards))
     done = set(folder.child(OOB).names(".parquet"))
     missing = [s for s in shards if f"{_stem(s)}.parquet" not in done]
-    for outcome in run_tasks(spark, missing, task, description="judge rows out of bag"):
+    for outcome in run_tasks(spark, missing, task, description="predict rows out of bag"):
         if outcome.error:
             raise outcome.error
     files = [ModelFile.of(folder, f"{OOB}/{_stem(s)}.parquet") for s in shards]

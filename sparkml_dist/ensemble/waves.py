@@ -108,7 +108,7 @@ def fit_in_waves(
         found = votes.scored
         if found is None:
             # Members predict in parallel; then one task adds up their votes.
-            done = run_tasks(engine.spark, wave, votes, description=f"ask {len(wave)} members")
+            done = run_tasks(engine.spark, wave, votes, description=f"apply {len(wave)} members")
             done += run_tasks(
                 engine.spark, [0], _Evaluation(votes), description=f"score {len(records)} members"
             )
@@ -232,8 +232,8 @@ class _Evaluation:
     votes: _Votes
 
     def __call__(self, _: int) -> dict[str, Any]:
-        asked, metric = self.votes, self.votes.stopping.metric
-        blocks = [b for b in map(asked.held_out_rows, asked.shards) if b is not None]
+        wave, metric = self.votes, self.votes.stopping.metric
+        blocks = [b for b in map(wave.held_out_rows, wave.shards) if b is not None]
         if not blocks:
             raise DataError(
                 "no_validation_rows",
@@ -243,21 +243,21 @@ class _Evaluation:
         y = np.concatenate([b.y for b in blocks])
         weight = np.concatenate([np.ones(len(b)) if b.weight is None else b.weight for b in blocks])
         del blocks
-        home, votes = asked.home, None
-        if asked.before:
-            votes = read_array(home, f"wave-{asked.before:05d}.npy", rows=len(y))
+        home, votes = wave.home, None
+        if wave.before:
+            votes = read_array(home, f"wave-{wave.before:05d}.npy", rows=len(y))
         # A regression is scored by its mean; the scores of votes do not depend on their scale.
-        regression = asked.combiner.voting == "mean"
+        regression = wave.combiner.voting == "mean"
         scores = []
-        for member in range(asked.before, asked.after):
-            added = read_array(home, asked.member_name(member), rows=len(y))
+        for member in range(wave.before, wave.after):
+            added = read_array(home, wave.member_name(member), rows=len(y))
             votes = added if votes is None else votes + added
             shown = votes / (member + 1) if regression else votes
             scores.append(score_rows(metric, y, shown, weight))
         assert votes is not None  # a wave has at least one member
-        write_array(home, f"{asked.name}.npy", votes)
+        write_array(home, f"{wave.name}.npy", votes)
         result = {"scores": scores, "rows": len(y)}
-        home.write_json(f"{asked.name}.json", result)
-        for member in range(asked.before, asked.after):
-            home.delete_file(asked.member_name(member))
+        home.write_json(f"{wave.name}.json", result)
+        for member in range(wave.before, wave.after):
+            home.delete_file(wave.member_name(member))
         return result

@@ -77,7 +77,7 @@ def test_a_fitted_ensemble(spark_ml):
         "voting": "soft",
         "rows per member": "1,000 to 1,002",
         "out of bag": "accuracy 0.9123, log loss 0.3 (12,345 rows)",
-        "stopping curve": " log loss 0.4000 with 3 of 4 members (999 kept rows)",
+        "stopping curve": " log loss 0.4000 with 3 of 4 members (999 held-out rows)",
         "importances": "<b>& 0.750x 0.250",
         "seconds": "member fit 1.5, fit 1,234.6",
         "peak memory": "210 MiB in a worker",

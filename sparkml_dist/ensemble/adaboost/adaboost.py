@@ -225,28 +225,28 @@ modelDir, overwrite, resume, trustedTypes
 
     def _sample_rows(self, data: PartitionedDataset) -> int | None:
         """Return how many rows a member learns from; None for all."""
-        asked = self._value(self.maxSamples)
-        if asked is None:
+        wanted = self._value(self.maxSamples)
+        if wanted is None:
             traits = Traits.of(self._learners()[0])
             features = data.n_features * 4.0
             if data.layout == "sparse" and traits.allows_sparse:
                 features = sum(s.block_bytes for s in data.shards) / data.n_rows
             features *= np.dtype(traits.dtype).itemsize / 4
             memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
-            asked = max(1, int(memory / (features * _BLOCKS_IN_MEMORY + _ROW_BYTES)))
-        rows = max(1, round(share_of(asked, data.n_rows) * data.n_rows))
+            wanted = max(1, int(memory / (features * _BLOCKS_IN_MEMORY + _ROW_BYTES)))
+        rows = max(1, round(share_of(wanted, data.n_rows) * data.n_rows))
         return None if rows >= data.n_rows else rows
 
     def _stopping(self) -> Stopping | None:
         if not self.isSet(self.stopMetric):
             return None
-        kept = Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
+        held = Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
         return Stopping(
             self.getOrDefault(self.stopMetric),
             self.getOrDefault(self.tol),
             self.getOrDefault(self.patience),
             1,
-            kept,
+            held,
         )
 
     def _fit_shards(

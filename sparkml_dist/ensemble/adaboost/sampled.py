@@ -191,4 +191,4 @@ class SampledBoosting:
 
 def _score(found: dict[str, Any]) -> float:
     """Return the weighted mean of the shards' scores; each shard is a random sample."""
-    return found["score"] / found["kept"] if found["kept"] else math.nan
+    return found["score"] / found["held_out"] if found["held_out"] else math.nan

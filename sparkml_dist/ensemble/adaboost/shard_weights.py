@@ -68,8 +68,8 @@ class ShardPass:
         -------
         dict
             ``right`` and ``missed`` (weight of the rows that the member classifies correctly and
-            incorrectly); ``kept`` (weight of the held-out rows) and ``score`` (of the earlier
-            members on the held-out rows, times ``kept``).
+            incorrectly); ``held_out`` (weight of the held-out rows) and ``score`` (of the earlier
+            members on the held-out rows, times ``held_out``).
         """
         job, home, stem = self.job, state_folder(self.job.folder, self.version), shard_stem(shard)
         if home.exists(f"{stem}.json"):
@@ -117,15 +117,15 @@ class ShardPass:
             state = state.after(block, learns, vote_weight, total, codes)
         return state
 
-    def _score(self, block: Block, kept: npt.NDArray[np.bool_], state: _State) -> dict[str, float]:
-        none = {"score": 0.0, "kept": 0.0}
-        if self.job.stopping is None or self.version < 2 or not kept.any():
+    def _score(self, block: Block, held: npt.NDArray[np.bool_], state: _State) -> dict[str, float]:
+        none = {"score": 0.0, "held_out": 0.0}
+        if self.job.stopping is None or self.version < 2 or not held.any():
             return none
         weight = np.ones(len(block)) if block.weight is None else block.weight
         proba = samme_probabilities(state.votes)
-        score = score_rows(self.job.stopping.metric, block.y[kept], proba, weight[kept])
-        total = float(weight[kept].sum(dtype=np.float64))
-        return none if np.isnan(score) else {"score": score * total, "kept": total}
+        score = score_rows(self.job.stopping.metric, block.y[held], proba, weight[held])
+        total = float(weight[held].sum(dtype=np.float64))
+        return none if np.isnan(score) else {"score": score * total, "held_out": total}
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,9 @@ class StageValidation:
         parts = []
         for shard in self.shards:
             block = self.plan.data.read_block(shard, dtype=np.dtype(self.plan.traits.dtype))
-            kept = self.plan.without.mask(block.key)
-            weight = None if block.weight is None else block.weight[kept]
-            parts.append(Block(block.X[kept], block.y[kept], weight, block.key[kept]))
+            held_out = self.plan.without.mask(block.key)
+            weight = None if block.weight is None else block.weight[held_out]
+            parts.append(Block(block.X[held_out], block.y[held_out], weight, block.key[held_out]))
         y = np.concatenate([p.y for p in parts])
         if not len(y):
             raise DataError(
