@@ -113,7 +113,7 @@ def test_another_run_at_another_number_of_ranks_goes_on(data, tmp_path, caplog):
     (newest / "state.npz").write_bytes(content[: len(content) // 2])
     with caplog.at_level(logging.INFO, "sparkml_dist"):
         model = learner(folder, network(), resume=True).fit(data)
-    assert f"{newest.name} is passed over" in caplog.text
+    assert f"{newest.name} is skipped" in caplog.text
     assert "is damaged: state.npz has" in caplog.text
 
     assert each_row_once_in_every_epoch(model.history)

@@ -171,4 +171,4 @@ def test_a_manifest_that_cannot_be_read_is_passed_over(job, store, caplog):
     store.write(CheckpointId(1, 9), {}, {"plan": {"lanes": 2, "batch_size": 6, "rate_batches": 2}})
     store.folder.child(str(CheckpointId(1, 9))).write_bytes("manifest.json", b"{")
     assert resumed_job(job, 2, store).lanes == 4
-    assert "launch-001-step-000000009 is passed over" in caplog.text
+    assert "launch-001-step-000000009 is skipped" in caplog.text
