@@ -238,7 +238,7 @@ def test_memory_decides_whether_members_see_all_rows(cuts):
 
 
 def test_samples_stand_for_their_shard():
-    """Expected sums are the shard's, whatever say the last member gets."""
+    """Expected sums are the shard's, for any weight of the last member."""
     rng = np.random.default_rng(0)
     n, draws = 400, 300
     weight = rng.exponential(size=n) ** 3

@@ -335,7 +335,7 @@ def test_missing_values_name_learner_and_column(spark):
     frame = spark.range(50).selectExpr(
         "IF(id = 3, NULL, id) AS x", "id * 2 AS z", "id % 2 AS label"
     )
-    with pytest.raises(DataError, match="LogisticRegression does not take missing values.*: x"):
+    with pytest.raises(DataError, match="LogisticRegression does not accept missing values.*: x"):
         BaggingClassifier(estimator=LogisticRegression(), numShards=1).fit(frame)
     model = BaggingClassifier(estimator=DecisionTreeClassifier(), numShards=1, numMembers=1).fit(
         frame

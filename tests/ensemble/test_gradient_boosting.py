@@ -359,7 +359,7 @@ def test_missing_values_where_the_learner_takes_them(spark, home):
     frame = three_classes(300)
     frame.loc[::7, "a"] = np.nan
     data = partition(spark.createDataFrame(frame), home / "missing", label="label", shards=1)
-    with pytest.raises(DataError, match="Ridge does not take missing values.*: a"):
+    with pytest.raises(DataError, match="Ridge does not accept missing values.*: a"):
         GradientBoostingClassifier(estimator=Ridge()).fit(data)
     for learner in (HISTOGRAM, make_pipeline(SimpleImputer(), Ridge())):
         model = GradientBoostingClassifier(estimator=learner, numMembers=3).fit(data)

@@ -69,13 +69,13 @@ def data(*, layout="columns", missing=(), rows=10, features=3):
 
 def test_missing_values_name_learner_and_columns():
     error = missing_values("GaussianNB", data(missing=(0, 2)))
-    assert "GaussianNB does not take missing" in error.message
+    assert "GaussianNB does not accept missing" in error.message
     assert error.message.endswith("2 feature(s): f0, f2.")
 
 
 def test_a_sparse_shard_that_is_too_large_made_dense():
     wide = data(layout="sparse", rows=100_000, features=10_000)
-    with pytest.raises(ConfigurationError, match="GaussianNB takes no sparse") as caught:
+    with pytest.raises(ConfigurationError, match="GaussianNB does not accept sparse") as caught:
         check_learner(Traits.of(GaussianNB()), wide)
     assert caught.value.code == "sparse_not_supported"
     check_learner(Traits.of(DecisionTreeClassifier()), wide)

@@ -175,7 +175,7 @@ def test_a_base_that_says_nan(spark, tmp_path):
     rows = [(0.0, 1.0 + i % 3, "a") if i % 2 else (1.0 + i % 3, 1.0, "b") for i in range(60)]
     frame = spark.createDataFrame(rows, "x double, y double, label string")
     data = partition(frame, tmp_path / "d", label="label", shards=2)
-    with pytest.raises(TrainingError, match="'counts' gave NaN.*Imputer") as caught:
+    with pytest.raises(TrainingError, match="'counts' returned NaN.*Imputer") as caught:
         StackingClassifier(estimators=[("counts", NaiveBayes(smoothing=0.0))], numFolds=2).fit(data)
     assert caught.value.code == "output_missing"
 

@@ -68,7 +68,9 @@ def _one_thread():
 
 
 def compared(made, label, X):
-    return agreement(made.load(), runtime(onnx_bytes(made, label, SCHEMA, "Model"), label, 1), X)
+    plain, exported = made.load(), runtime(onnx_bytes(made, label, SCHEMA, "Model"), label, 1)
+    equal = int((plain(X).argmax(axis=-1) == exported(X).argmax(axis=-1)).sum())
+    return agreement(plain, exported, X) | {"equal": equal}
 
 
 def session_of(content):
