@@ -8,7 +8,7 @@ from sparkml_dist.cli.itemsets import BASKET_FORMATS, mine_itemsets
 from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
-    add_presence_options,
+    add_existing_output_options,
     at_least,
     share,
     size,
@@ -106,7 +106,7 @@ def options() -> JobParser:
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for itemsets/, rules/, metrics.json"
     )
-    add_presence_options(output)
+    add_existing_output_options(output)
     add_common_options(parser, seed=False)
     return parser
 

@@ -80,10 +80,11 @@ def main(args: argparse.Namespace, job: Job) -> None:
         job.document.peak_worker_rss_mb = summary["peak_worker_rss_mb"]
         if args.members is None:
             job.document.seconds["train"] = summary["seconds"]["train"]
-            job.document.more.update(_told(summary))
+            job.document.more.update(_network_summary(summary))
         else:
             job.document.more["networks"] = [
-                {"seed": member["seed"], **_told(member)} for member in summary["members"]
+                {"seed": member["seed"], **_network_summary(member)}
+                for member in summary["members"]
             ]
         return model
 
@@ -126,7 +127,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
     )
 
 
-def _told(summary: dict[str, Any]) -> dict[str, Any]:
+def _network_summary(summary: dict[str, Any]) -> dict[str, Any]:
     """Return what the document says of one network."""
     history = summary["history"]
     found = {

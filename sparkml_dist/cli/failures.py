@@ -87,12 +87,12 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
         if pattern.search(text):
             return kind(code, message, hint)
     if found := _UNREADABLE.search(text):
-        told = found.group(1) or found.group(2) or ""
+        reported = found.group(1) or found.group(2) or ""
         cause = re.search(r"^Caused by: [\w.$]+: (.+)$", text, re.MULTILINE)
         reason = f" ({cause.group(1).strip()[:200]})" if cause else ""
         return StorageError(
             "file_not_read",
-            f"Spark could not read a file: {told.partition(' SQLSTATE')[0]}{reason}",
+            f"Spark could not read a file: {reported.partition(' SQLSTATE')[0]}{reason}",
             "Is it whole, and of the format that its name or --format says?",
         )
     if found := _UNFIT.search(text):

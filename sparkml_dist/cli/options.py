@@ -20,7 +20,7 @@ from sparkml_dist.tables.schema import MISSING_VALUES
 __all__ = [
     "JobParser",
     "add_common_options",
-    "add_presence_options",
+    "add_existing_output_options",
     "add_reading_options",
     "add_training_options",
     "at_least",
@@ -323,10 +323,10 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder or URI for model/, shards/, plots/ and metrics.json",
     )
-    add_presence_options(output, kept="its shards and members are kept")
+    add_existing_output_options(output, kept="its shards and members are kept")
 
 
-def add_presence_options(
+def add_existing_output_options(
     group: argparse._ArgumentGroup, *, kept: str = "what is complete is left as it is"
 ) -> None:
     """Add ``--overwrite`` and ``--resume``: what to do with an output that is there.

@@ -84,17 +84,17 @@ def add_agreement(document: MetricsDocument, scored: DataFrame, label: str, outl
     if outlier is None:
         return
     truth = named_column(label)
-    told = scored.where(truth.isNotNull()).select(
+    labelled = scored.where(truth.isNotNull()).select(
         "outlierScore", (truth == F.lit(outlier)).cast("double").alias("truth")
     )
-    counts = {r["truth"]: r["count"] for r in told.groupBy("truth").count().collect()}
+    counts = {r["truth"]: r["count"] for r in labelled.groupBy("truth").count().collect()}
     document.more["labelled_outliers"] = counts.get(1.0, 0)
     document.more["unlabelled_rows"] = (document.rows or 0) - sum(counts.values())
     if len(counts) == 2:
         evaluator = BinaryClassificationEvaluator(
             rawPredictionCol="outlierScore", labelCol="truth", numBins=0
         )
-        document.metrics["roc_auc"] = float(evaluator.evaluate(told))
+        document.metrics["roc_auc"] = float(evaluator.evaluate(labelled))
 
 
 def _same(value: Any, text: str) -> bool:

@@ -150,7 +150,7 @@ class JobOutput:
             ``plan_differs`` when the run to resume had another plan.
         """
         self._staged = False
-        self._end_replacing()
+        self._finish_replacing()
         if self._is_free():
             return False
         if not self._is_ours(self.home):
@@ -196,10 +196,10 @@ class JobOutput:
         found = read_job(self.folder).get("outcome")
         if not isinstance(found, dict):
             return None
-        told = read_object(self.folder, self.METRICS)  # with the total of seconds, too
-        return told if told.get("run_id") == found.get("run_id") else found
+        recorded = read_object(self.folder, self.METRICS)  # with the total of seconds, too
+        return recorded if recorded.get("run_id") == found.get("run_id") else found
 
-    def lend_shards(self, plan: dict[str, Any]) -> PartitionedDataset:
+    def shards_for(self, plan: dict[str, Any]) -> PartitionedDataset:
         """Return the shards of this output for a job with another output.
 
         Parameters
@@ -255,10 +255,10 @@ class JobOutput:
             rooms = [room for room in self._ROOMS if self.folder.child(room).exists()]
             content = {"rooms": [*rooms, *self.kept], "files": self.folder.names()}
             self.folder.write_json(self._COMPLETE, content)
-            self._end_replacing()
+            self._finish_replacing()
             self._staged = False
         else:
-            self._forget_others()
+            self._delete_leftovers()
 
     def record(self, document: MetricsDocument) -> str | None:
         """Write the metrics of a run into the folder, where they have a place there.
@@ -277,7 +277,7 @@ class JobOutput:
             except StorageError:
                 return None
         if document.error is not None and document.error["exit_status"] == DataError.exit_status:
-            self._drop_beginning()
+            self._delete_unusable()
         own = self._claimed and not self._staged and not self._is_good()
         if document.status == "ok" or own or self._is_free():
             name = self.METRICS
@@ -290,7 +290,7 @@ class JobOutput:
 
     # -- what lies there -----------------------------------------------------------------------
 
-    def _end_replacing(self) -> None:
+    def _finish_replacing(self) -> None:
         """Put in place what a complete run left in ``next/``, if there is one."""
         new = self.home.child(self.NEXT)
         if not new.exists(self._COMPLETE):
@@ -308,9 +308,9 @@ class JobOutput:
                 self.home.delete_file(name)
             elif new.exists(name):
                 new.move(name, name, self.home)
-        self._forget_others()
+        self._delete_leftovers()
 
-    def _drop_beginning(self) -> None:
+    def _delete_unusable(self) -> None:
         """Delete what a new run made of data that cannot be used; a complete model stays."""
         if not self._claimed or self._resumed or self.model.exists(MANIFEST):
             return
@@ -321,7 +321,7 @@ class JobOutput:
             self.folder.child(room).delete()
         self.folder.delete_file(self.JOB)
 
-    def _forget_others(self) -> None:
+    def _delete_leftovers(self) -> None:
         """Delete what runs left that failed or were killed, now that one has ended well."""
         self.home.child(self.NEXT).delete()
         self.home.delete_file(self.FAILED)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sparkml_dist.cli.indicators import with_indicators
 from sparkml_dist.cli.options import (
-    add_presence_options,
+    add_existing_output_options,
     add_reading_options,
     plan_of,
     reading,
@@ -99,7 +99,7 @@ def add_point_options(
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
     )
-    add_presence_options(output, kept="its model is kept")
+    add_existing_output_options(output, kept="its model is kept")
 
 
 def claimed_output(args: argparse.Namespace, job: Job) -> tuple[JobOutput, bool]:

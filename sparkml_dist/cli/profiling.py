@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
-    add_presence_options,
+    add_existing_output_options,
     add_reading_options,
     at_least,
     plan_of,
@@ -64,7 +64,7 @@ def options() -> JobParser:
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for the pages and metrics.json"
     )
-    add_presence_options(output)
+    add_existing_output_options(output)
     add_common_options(parser)
     return parser
 
@@ -117,7 +117,7 @@ def profile_table(args: argparse.Namespace, job: Job) -> None:
     document.rows = found.rows
     document.peak_worker_rss_mb = round(peak / 2**20, 1)
     document.more["columns"] = len(found.columns)
-    document.more["remarks"] = sum(len(c["remarks"]) for c in found.columns)
+    document.more["alerts"] = sum(len(c["alerts"]) for c in found.columns)
     if report is not None:
         document.more["drifted"] = [c["name"] for c in report.columns if c["level"] != "none"]
     written = _FILES if report is not None else _FILES[:2]

@@ -88,8 +88,8 @@ def _started(name: str) -> SparkSession:
         raise
     except Exception as error:
         # Java's exception stands in the second line, after a colon; it says what is wrong.
-        told = [line.strip(": ") for line in str(error).splitlines() if line.strip(": ")]
-        reason = next((line for line in told if "Exception: " in line), (told or ["?"])[0])
+        lines = [line.strip(": ") for line in str(error).splitlines() if line.strip(": ")]
+        reason = next((line for line in lines if "Exception: " in line), (lines or ["?"])[0])
         raise ConfigurationError(
             "session_not_started",
             f"Spark did not start: {reason[:400]}",
@@ -123,7 +123,7 @@ def run_job(
     argv : sequence of str, optional
         Arguments; those of the process by default.
     writes_folder : bool, default=True
-        Whether ``--output`` is a folder that holds the metrics unless told otherwise.
+        Whether ``--output`` is a folder that holds the metrics unless lines otherwise.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def run_job(
     document = job.document
     metrics_out, status = None, 0
     try:
-        metrics_out, output = _places(argv)
+        metrics_out, output = _output_arguments(argv)
         if output and writes_folder:
             job.output = JobOutput(Folder.at(output), tells_metrics=not metrics_out)
         args = parser.parse_args(argv)
@@ -198,7 +198,7 @@ def _report(name: str, error: SparkMLDistError) -> None:
     print_to_stderr(f"{name}: error: {one_line}")
 
 
-def _places(argv: Sequence[str]) -> tuple[str | None, str | None]:
+def _output_arguments(argv: Sequence[str]) -> tuple[str | None, str | None]:
     """Return ``--metrics-out`` and ``--output`` even from a command line wrong elsewhere."""
     lenient = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     lenient.add_argument("--metrics-out", nargs="?")

@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from sparkml_dist.cli.options import reading
-from sparkml_dist.cli.other_scoring import kept_columns, other_scores
 from sparkml_dist.cli.runner import Job
+from sparkml_dist.cli.unsupervised_scoring import kept_columns, unsupervised_scores
 from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.metrics.evaluation import evaluate_classification
@@ -65,8 +65,8 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
                 label = table.label
                 scored = _scored(model, table.df, args.keep, label)
             else:
-                scored = other_scores(args, spark, model)
-        temporary = _beside(target)
+                scored = unsupervised_scores(args, spark, model)
+        temporary = _temporary_folder(target)
         temporary.delete()  # left by a run that was killed
         try:
             with job.stage("score"):
@@ -199,7 +199,7 @@ def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str
     return scored.select(*quoted(kept), *added)
 
 
-def _beside(target: Folder) -> Folder:
+def _temporary_folder(target: Folder) -> Folder:
     """Return where to write before the commit."""
     parent, _, name = target.location.rpartition("/")
     return Folder.at(f"{parent}/.{name}.next")

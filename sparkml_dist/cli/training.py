@@ -104,7 +104,7 @@ def train(
     lent = None
     if args.shards_from is not None:
         lender = JobOutput(Folder.at(args.shards_from))
-        lent = lender.lend_shards(plan)
+        lent = lender.shards_for(plan)
         if lender.home.same_place(output.home):
             output.kept.add("shards")
     spark = job.spark

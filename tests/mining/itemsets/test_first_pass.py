@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkml_dist.mining.itemsets.encoding import ITEM, encode
-from sparkml_dist.mining.itemsets.first_look import _look, _Request
+from sparkml_dist.mining.itemsets.first_pass import _look, _Request
 from sparkml_dist.mining.itemsets.item_counts import Threshold
 
 CHUNK = st.lists(st.lists(st.sampled_from("abcdefg"), max_size=5) | st.none(), max_size=12)

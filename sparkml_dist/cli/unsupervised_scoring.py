@@ -17,10 +17,10 @@ from sparkml_dist.tables.read import read_table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["kept_columns", "other_scores"]
+__all__ = ["kept_columns", "unsupervised_scores"]
 
 
-def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> DataFrame:
+def unsupervised_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> DataFrame:
     """Return the input's columns that are to be kept, and those that the model adds.
 
     Parameters
