@@ -47,7 +47,7 @@ class QuantileSketch:
             self._sketch.merge(other._sketch)
 
     def points(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """Return the sketch's distinct numbers, ascending, and the count of numbers at most each."""
+        """Return the sketch's distinct numbers, ascending, and the counts of numbers up to each."""
         if not self.n:
             return np.empty(0), np.empty(0)
         # The iterator's weights are not used: after a merge they do not add up to the count.
