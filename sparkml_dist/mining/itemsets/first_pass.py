@@ -127,7 +127,7 @@ def first_pass(
         f"if({few}, codes, null) codes",
         f"if(size(totals) <= {_CHUNK_TOTALS}, totals, null) totals",
     )
-    look = partial(_look, _Request(threshold, target, max_length, _TOTALS, _ENTRIES))
+    look = partial(_count_and_mine, _Request(threshold, target, max_length, _TOTALS, _ENTRIES))
     return parts.repartition(1).mapInArrow(look, f"{PACKED}, totals {totals_type(item_type)}")
 
 
@@ -162,7 +162,7 @@ class _Seen:
         return added_totals(self._parts)
 
 
-def _look(request: _Request, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _count_and_mine(request: _Request, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(1):
         seen, kind = _Seen(request.most_totals, request.most_entries), None
         for batch in batches:

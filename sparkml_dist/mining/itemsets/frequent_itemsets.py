@@ -172,7 +172,7 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
             encoded.persist()
         try:
             with job_description(spark, "sparkml_dist: count items, and mine what is small"):
-                packed, counted, look = self._first_look(encoded, item_type)
+                packed, counted, look = self._first_pass(encoded, item_type)
             counting = time.perf_counter() - start - look.seconds
             vocabulary = Vocabulary.of(counted.items, counted.counts)
             more: dict[str, Any] = {"groups": 1, "peak_worker_rss": look.peak_rss}
@@ -208,7 +208,7 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
         model._resetUid(self.uid)
         return self._copyValues(model)
 
-    def _first_look(
+    def _first_pass(
         self, encoded: DataFrame, item_type: str
     ) -> tuple[DataFrame, ItemCounts, FirstPass]:
         """Count the items; mine small data at once, into Spark's storage."""

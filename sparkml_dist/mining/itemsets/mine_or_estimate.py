@@ -48,9 +48,9 @@ def mine_or_estimate(encoded: DataFrame, mining: Mining, *, mine_small: bool = T
     share = min(1.0, SAMPLE_ENTRIES / max(1, total))
     if share == 1.0:
         # One task and one Python worker encode and mine small data.
-        return encoded.coalesce(1).mapInArrow(partial(_look_at_all, mining, mine_small), PACKED)
+        return encoded.coalesce(1).mapInArrow(partial(_from_all_baskets, mining, mine_small), PACKED)
     sampled = encoded.mapInArrow(partial(_sampled, mining, share), _SAMPLE).repartition(1)
-    return sampled.mapInArrow(partial(_look_at_sample, mining, share), PACKED)
+    return sampled.mapInArrow(partial(_from_sample, mining, share), PACKED)
 
 
 def _sampled(
@@ -72,7 +72,7 @@ def _sampled(
         )
 
 
-def _look_at_all(
+def _from_all_baskets(
     mining: Mining, mine_small: bool, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(1):
@@ -85,7 +85,7 @@ def _look_at_all(
             yield _expectation(mining, rows, 1.0, memory)
 
 
-def _look_at_sample(
+def _from_sample(
     mining: Mining, share: float, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(1):

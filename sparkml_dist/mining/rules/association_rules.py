@@ -217,7 +217,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         spark = dataset.sparkSession
         check_workers(spark)
         hashed = hashed_itemsets(dataset, self._value(self.itemsCol), self._value(self.countCol))
-        family = ItemsetFamily.look(
+        family = ItemsetFamily.survey(
             hashed,
             n_baskets=self._value(self.numBaskets),
             memory=parse_size(self._value(self.memoryPerTask)),

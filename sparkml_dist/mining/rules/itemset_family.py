@@ -45,7 +45,7 @@ class ItemsetFamily:
         return total
 
     @classmethod
-    def look(cls, hashed: DataFrame, *, n_baskets: int | None, memory: int) -> ItemsetFamily:
+    def survey(cls, hashed: DataFrame, *, n_baskets: int | None, memory: int) -> ItemsetFamily:
         """Count the itemsets by size, in one pass.
 
         Parameters

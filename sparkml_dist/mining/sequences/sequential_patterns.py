@@ -156,7 +156,7 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         sequences, item_type = self._sequences(dataset)
         spark = dataset.sparkSession
         check_workers(spark)
-        n = self._look(sequences)
+        n = self._count_sequences(sequences)
         given = self._value(self.minCount)
         support = self._value(self.minSupport)
         least = given if given is not None else max(1, math.ceil(support * n - 1e-9))
@@ -226,7 +226,7 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         rows = df.select(events.alias("events"), times.alias("times"))
         return rows.where(F.col("events").isNotNull()), item_type
 
-    def _look(self, sequences: DataFrame) -> int:
+    def _count_sequences(self, sequences: DataFrame) -> int:
         """Count the sequences; raise for invalid times."""
         from pyspark.sql import functions as F
 
