@@ -108,7 +108,8 @@ class AccessibleParams(Params):
         super().__init_subclass__(**kwargs)
         for name, declared in _declared(cls).items():
             capital = name[0].upper() + name[1:]
-            if not hasattr(cls, f"get{capital}"):
+            # PySpark's own getters raise KeyError for a Param without a value.
+            if getattr(cls, f"get{capital}", Params).__module__.startswith("pyspark."):
                 setattr(cls, f"get{capital}", _getter(name, declared.doc))
             if not hasattr(cls, f"set{capital}"):
                 setattr(cls, f"set{capital}", _setter(name, declared.doc))
@@ -182,10 +183,10 @@ def _declared(cls: type) -> dict[str, Any]:
 
 
 def _getter(name: str, doc: str) -> Any:
-    def get(self: Params) -> Any:
-        return self.getOrDefault(self.getParam(name))
+    def get(self: Any) -> Any:
+        return self._value(self.getParam(name))
 
-    get.__doc__ = f"Return {name}: {doc}"
+    get.__doc__ = f"Return {name}, or None where it is not set: {doc}"
     get.__name__ = f"get{name[0].upper()}{name[1:]}"
     return get
 

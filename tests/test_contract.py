@@ -155,6 +155,8 @@ def _get_and_set(instance):
         get, set_ = getattr(instance, f"get{capital}"), getattr(instance, f"set{capital}")
         if instance.isDefined(declared):
             assert get() == instance.getOrDefault(declared)
+        else:
+            assert get() is None
         value = VALUES.get(declared.typeConverter, "value")
         before = instance.extractParamMap()
         copied = instance.copy({declared: value})

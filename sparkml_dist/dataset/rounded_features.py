@@ -56,7 +56,9 @@ def warn_of_rounding(df: DataFrame, features: Sequence[str]) -> None:
             }
         )
 
-    sample = df.select(*quoted(names)).limit(_ROWS).coalesce(1)
+    # PySpark's `mapInArrow` takes columns by names that it does not quote.
+    numbered = [f"{name} AS c{i}" for i, name in enumerate(quoted(names))]
+    sample = df.selectExpr(*numbered).limit(_ROWS).coalesce(1)
     for row in sample.mapInArrow(look, "name string, values long, left long").collect():
         if row["left"] < _FEWER * row["values"]:
             _logger.warning(

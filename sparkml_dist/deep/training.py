@@ -204,11 +204,11 @@ def rows_per_step(n_rows: int, ranks: int) -> int:
 
 
 def _log_checkpoints(event: dict[str, Any]) -> None:
-    """Log an event of rank 0 about checkpoints; others are left alone."""
+    """Log an event of rank 0 about checkpoints; ignore others."""
     match event["event"]:
         case "resumed":
             _logger.info(
-                "goes on from the checkpoint %s: epoch %d, step %d",
+                "resumes from the checkpoint %s: epoch %d, step %d",
                 event["checkpoint"],
                 event["epoch"] + 1,
                 event["step"],
@@ -222,14 +222,13 @@ def _log_checkpoints(event: dict[str, Any]) -> None:
             )
         case "checkpoint_skipped":
             _logger.warning(
-                "the checkpoint %s is passed over, and the one before it used where there is one: "
-                "%s",
+                "the checkpoint %s is skipped, the previous one is used if there is one: %s",
                 event["checkpoint"],
                 event["problem"],
             )
         case "checkpoint_failed":
             _logger.warning(
-                "no checkpoint could be written at step %d, the training goes on: %s",
+                "no checkpoint was written at step %d, the training continues: %s",
                 event["steps"],
                 event["problem"],
             )

@@ -1,4 +1,4 @@
-"""Ensembles of any scikit-learn learner, fitted on shards; one method to a file."""
+"""Ensembles of any scikit-learn learner, fitted on shards; one method per file or folder."""
 
 from sparkml_dist.ensemble.adaboost.adaboost import AdaBoostClassificationModel, AdaBoostClassifier
 from sparkml_dist.ensemble.adaboost.adaboost_pl import (

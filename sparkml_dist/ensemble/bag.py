@@ -1,4 +1,4 @@
-"""One bag: the rows of a block that a member learns from, and how often."""
+"""A bag: the rows of a block that one member learns from, and how often each occurs."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ __all__ = ["Bag", "Draw"]
 class Draw:
     """How often a member's bag holds a row: a function of the row's key, class and weight.
 
-    Everything that depends on other rows is fixed here, so that the bag of a member can be told
-    again later, of any block, without the rows that it was drawn from.
+    Everything that depends on other rows is fixed here, so that a member's bag can be computed
+    again later for any block, without the rows that it was drawn from.
 
     Attributes
     ----------
     member, seed : int
     sampling : Sampling
     without : Subset or None
-        Rows that the member never sees.
+        Rows excluded from the member's bag.
     class_rates : tuple of float or None
         Expected count of a row of each class, for balanced bags.
     mean_weight : float or None
         Mean weight of the rows, where weights become repetitions.
     everything : bool
-        Whether the draws came out empty and all rows are taken.
+        Whether all rows are taken, because the draw came out empty.
     """
 
     member: int
@@ -72,7 +72,7 @@ class Draw:
 
 @dataclass(frozen=True)
 class Bag:
-    """What is given to a learner's ``fit``.
+    """The rows that a learner's ``fit`` gets.
 
     Attributes
     ----------
@@ -80,9 +80,9 @@ class Bag:
     y : ndarray of shape (m,)
     weight : ndarray of shape (m,), or None
     rows : int
-        Rows in the bag, those drawn twice counted twice.
+        Rows in the bag; a row drawn twice counts twice.
     draw : Draw
-        What it was drawn by.
+        How the bag was drawn.
     """
 
     X: Any
@@ -93,18 +93,18 @@ class Bag:
 
     @classmethod
     def of(cls, block: Block, draw: Draw, traits: Traits) -> Bag:
-        """Draw a bag from a block in the form that a learner takes.
+        """Draw a bag from a block, in the form that a learner takes.
 
         Parameters
         ----------
         block : Block
         draw : Draw
-            Without what depends on the block's rows, which is filled in.
-        traits : Traits
-            Of the learner: one that takes weights gets counts as weights, another one repeated
-            rows.
+                Without the fields that depend on the block's rows; they are filled in.
+            traits : Traits
+                Of the learner. If it takes weights, counts become weights; otherwise rows are
+                repeated.
         """
-        draw = _settled(block, draw, traits)
+        draw = _completed(block, draw, traits)
         counts = draw.counts(block)
         X: Any = block.X
         if sp.issparse(X) and not traits.allows_sparse:
@@ -120,14 +120,14 @@ class Bag:
         return cls(X[chosen], y[chosen], None if weight is None else weight[chosen], rows, draw)
 
 
-def _settled(block: Block, draw: Draw, traits: Traits) -> Draw:
-    """Fill in what depends on the rows that a bag is drawn from."""
+def _completed(block: Block, draw: Draw, traits: Traits) -> Draw:
+    """Fill in the fields that depend on the rows that a bag is drawn from."""
     allowed = np.ones(len(block), bool) if draw.without is None else ~draw.without.mask(block.key)
     if not allowed.any():
         raise DataError(
             "no_training_rows",
-            f"All {len(block):,} rows that member {draw.member} could learn from are kept from it.",
-            "Cut fewer shards, keep fewer rows, or use folds of a key with more values.",
+            f"All {len(block):,} rows that member {draw.member} could learn from are held out.",
+            "Make fewer shards, hold out fewer rows, or use folds of a key with more values.",
         )
     rates, mean = None, None
     if draw.sampling.method == "balanced":
@@ -135,9 +135,9 @@ def _settled(block: Block, draw: Draw, traits: Traits) -> Draw:
         rates = None if found is None else tuple(found.tolist())
     if block.weight is not None and not traits.weight_parameter:
         mean = float(block.weight[allowed].mean()) or None
-    settled = Draw(draw.member, draw.seed, draw.sampling, draw.without, rates, mean)
-    counts = settled.counts(block)
+    completed = Draw(draw.member, draw.seed, draw.sampling, draw.without, rates, mean)
+    counts = completed.counts(block)
     if counts is not None and not counts.any():
-        # A bag of a few rows may come out empty; the rows themselves will do.
+        # A bag of few rows may come out empty; the member then takes all rows.
         return Draw(draw.member, draw.seed, draw.sampling, draw.without, everything=True)
-    return settled
+    return completed

@@ -1,4 +1,4 @@
-"""The members of a model at rest, and how they come into a worker's memory."""
+"""The stored members of a model, and how workers load them."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from sparkml_dist.errors import DataError, StorageError, TrainingError
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import load_learner
 
-__all__ = ["LoadedMembers", "MemberBank", "OfMembers", "StreamedLearners"]
+__all__ = ["BankScorer", "LoadedMembers", "MemberBank", "StreamedLearners"]
 
 
 @dataclass(frozen=True)
 class MemberBank:
-    """The members of a model as they travel to workers: small, picklable, loaded there.
+    """The members of a model as sent to workers: small and picklable; workers load the files.
 
     Attributes
     ----------
@@ -35,14 +35,14 @@ class MemberBank:
     n_classes : int
         0 for a regression.
     feature_names : tuple of str
-        For messages.
+        Used in messages.
     trusted : tuple of str
-        Types that member files may contain beside the allow-list.
+        Types that member files may contain in addition to the allow-list.
     memory : int, optional
-        Bytes that members may take in a worker at once; those that do not fit are read anew for
-        each block. A member takes about as much as its file.
+        Bytes that members may take in a worker at once; those that do not fit are read again for
+        each block. A member takes about as much memory as its file has bytes.
     categories : tuple of int
-        Number of categories of each feature, 0 for numbers; empty where all are numbers.
+        Number of categories of each feature, 0 for numeric ones; empty if all are numeric.
     """
 
     folder: Folder
@@ -55,13 +55,13 @@ class MemberBank:
 
     @property
     def cache_key(self) -> str:
-        """Changes with every member, and with what is trusted."""
+        """A key that changes with every member and with the trusted types."""
         trusted = repr(sorted(set(self.trusted)))
         parts = [self.folder.location, repr(self.memory), trusted, *map(repr, self.members)]
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def size(self) -> int:
-        """Return the bytes of the members' files."""
+        """Return the total size of the members' files in bytes."""
         return sum(self._sizes)
 
     @cached_property
@@ -70,11 +70,11 @@ class MemberBank:
 
     @property
     def streams(self) -> bool:
-        """Whether members are read anew for each block, since memory does not hold them all."""
+        """Whether members are read again for each block, because memory does not hold them all."""
         return self.memory is not None and len(self.members) > 1 and self.size() > self.memory
 
     def load(self) -> LoadedMembers:
-        """Read the members' files, checked against their hashes; where they stream, those that fit.
+        """Read the members' files and verify their checksums; if they stream, only those that fit.
 
         Raises
         ------
@@ -86,11 +86,11 @@ class MemberBank:
         return LoadedMembers(self, StreamedLearners(self) if self.streams else self.learners())
 
     def learners(self, number: int | None = None) -> list[Any]:
-        """Read the members' files, or the first of them; raises as `load` does."""
+        """Read the members' files, or the first `number` of them; raises as `load` does."""
         return [self._learner(m) for m in self.members[:number]]
 
     def fitting(self) -> int:
-        """Return how many of the members, from the first, `memory` holds beside one more."""
+        """Return how many members, from the first on, fit into `memory` beside the largest one."""
         room = (self.memory or 0) - max(self._sizes, default=0)
         number = 0
         for size in self._sizes:
@@ -101,17 +101,17 @@ class MemberBank:
         return number
 
     def learner(self, index: int) -> Any:
-        """Read one member's file, checked against its hash; raises as `load` does."""
+        """Read one member's file and verify its checksum; raises as `load` does."""
         return self._learner(self.members[index])
 
     def refuse_missing(self, X: Matrix) -> None:
-        """Raise where a block has missing values that a member does not take.
+        """Raise if a block has missing values that a member does not accept.
 
         Raises
         ------
         DataError
-            ``missing_values``, or ``unseen_category`` where a category that is not on the list
-            would be taken for one.
+            ``missing_values``, or ``unseen_category`` if a category that was not in the training
+            data would count as a missing value.
         """
         if all(m.allows_missing is True for m in self.members):
             return
@@ -126,16 +126,16 @@ class MemberBank:
                 raise DataError(
                     "missing_values",
                     f"The data to score has missing values in {self._named(bad)}, which the "
-                    "ensemble's learners do not take.",
+                    "ensemble's learners do not accept.",
                     "Fill them in, or fit a pipeline that imputes.",
                 )
             if not encodes and (bad := [i for i in unseen if i not in takes]):
                 raise DataError(
                     "unseen_category",
-                    f"The data to score has categories in {self._named(bad)} that the training "
-                    "data had not, and the ensemble's learners have no place for them.",
+                    f"The data to score has categories in {self._named(bad)} that were not in the "
+                    "training data, and the ensemble's learners cannot handle them.",
                     "Fit a pipeline with an encoder: OneHotEncoder(handle_unknown='ignore'), or a "
-                    "learner that takes missing values.",
+                    "learner that accepts missing values.",
                 )
 
     def _named(self, features: list[int]) -> str:
@@ -148,13 +148,13 @@ class MemberBank:
             raise StorageError(
                 "file_altered",
                 f"The model's file {where!r} does not match its manifest.",
-                "It was cut or altered; restore it, or fit the model anew.",
+                "It was truncated or altered; restore it, or fit the model again.",
             )
         return load_learner(content, where, trusted=self.trusted)
 
 
-class OfMembers:
-    """Base of the scorers that ask the members of one bank; see `BoundedScorer`.
+class BankScorer:
+    """Base of the scorers that use the members of one bank; see `BoundedScorer`.
 
     Attributes
     ----------
@@ -165,17 +165,17 @@ class OfMembers:
 
     @property
     def streams(self) -> bool:
-        """Whether members are read anew for each block."""
+        """Whether members are read again for each block."""
         return self.bank.streams
 
     def within(self, memory: int) -> Self:
-        """Return the scorer with at most so many bytes of members in memory at once."""
+        """Return the scorer with at most `memory` bytes of members loaded at once."""
         bank = replace(self.bank, memory=memory)
         return replace(self, bank=bank)  # type: ignore[type-var]
 
 
 class StreamedLearners:
-    """Learners in the order of a bank's members: some in memory, the others read when asked for.
+    """Learners in the order of a bank's members: some in memory, the others read on demand.
 
     Parameters
     ----------
@@ -193,7 +193,7 @@ class StreamedLearners:
 
 
 def _missing(X: Any) -> tuple[list[int], list[int]]:
-    """Return the features of a block that have missing values, and those with unseen categories."""
+    """Return the features of a block with missing values, and those with unseen categories."""
     values = X.data if sp.issparse(X) else X
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isnan(values.sum(dtype=np.float64)):
@@ -207,13 +207,13 @@ def _missing(X: Any) -> tuple[list[int], list[int]]:
 
 
 class LoadedMembers:
-    """Learners in a worker, asked for their outputs on blocks.
+    """Learners in a worker that compute their outputs on blocks.
 
     Parameters
     ----------
     bank : MemberBank
     learners : iterable of fitted scikit-learn estimators
-        In the order of ``bank.members``; gone through once for each block.
+        In the order of ``bank.members``; iterated over once for each block.
     """
 
     def __init__(self, bank: MemberBank, learners: Iterable[Any]) -> None:
@@ -221,7 +221,7 @@ class LoadedMembers:
         self.learners = learners
 
     def outputs(self, X: Matrix, method: str) -> Iterator[Any]:
-        """Yield what each member's method says of a block, in the members' order.
+        """Yield the output of each member's method on a block, in the members' order.
 
         Parameters
         ----------
@@ -231,37 +231,37 @@ class LoadedMembers:
         Yields
         ------
         ndarray
-            As the learner returns it: its own classes only, not padded.
+            As the learner returns it: columns of its own classes only, not padded.
 
         Raises
         ------
         DataError
-            ``missing_values`` where a member does not take them.
+            ``missing_values`` if a member does not accept them.
         """
-        for _, result in self._asked(X, method):
+        for _, result in self._results(X, method):
             yield result
 
-    def _asked(self, X: Matrix, method: str) -> Iterator[tuple[Any, Any]]:
-        """Yield each learner and what its method says of a block."""
+    def _results(self, X: Matrix, method: str) -> Iterator[tuple[Any, Any]]:
+        """Yield each learner and the output of its method on a block."""
         from sklearn import config_context
 
-        forms = _Forms(X, self.bank.categories)
+        forms = _InputForms(X, self.bank.categories)
         self.bank.refuse_missing(X)
         for member, learner in zip(self.bank.members, self.learners, strict=True):
             block = forms.for_member(member)
-            ask = None if sp.issparse(block) else direct(learner, method, block.shape[1])
-            if ask is not None:
-                result = ask(block)
+            call = None if sp.issparse(block) else direct(learner, method, block.shape[1])
+            if call is not None:
+                result = call(block)
             else:
-                # Missing values have been looked for once, above, and not for each member.
-                with config_context(assume_finite=True), _told_of_categories(member):
+                # The block is checked for missing values once, above, and not for each member.
+                with config_context(assume_finite=True), _explain_unknown_category(member):
                     result = getattr(learner, method)(block)
             yield learner, result
 
     def add_probabilities(self, X: Matrix, votes: npt.NDArray[np.float64]) -> Iterator[None]:
-        """Add each member's weighted probabilities to `votes`, one member at a step.
+        """Add each member's weighted probabilities to `votes`, one member per step.
 
-        A member that saw only some of the classes gives the others no probability.
+        Classes that a member did not see get no probability from it.
 
         Parameters
         ----------
@@ -272,9 +272,9 @@ class LoadedMembers:
         Raises
         ------
         TrainingError
-            ``output_width`` where a member gives another number of columns than it has classes.
+            ``output_width`` if the number of columns is not the member's number of classes.
         """
-        found = self._asked(X, "predict_proba")
+        found = self._results(X, "predict_proba")
         for member, (learner, proba) in zip(self.bank.members, found, strict=True):
             codes = _class_codes(learner, self.bank.n_classes)
             _check_width(member, proba, self.bank.n_classes if codes is None else len(codes))
@@ -286,7 +286,7 @@ class LoadedMembers:
             yield
 
     def add_votes(self, X: Matrix, votes: npt.NDArray[np.float64]) -> Iterator[None]:
-        """Add each member's weight to the class that it predicts, one member at a step.
+        """Add each member's weight to the class that it predicts, one member per step.
 
         Parameters
         ----------
@@ -301,7 +301,7 @@ class LoadedMembers:
             yield
 
     def add_values(self, X: Matrix, values: npt.NDArray[np.float64]) -> Iterator[None]:
-        """Add each regressor's weighted prediction to `values`, one member at a step.
+        """Add each regressor's weighted prediction to `values`, one member per step.
 
         Parameters
         ----------
@@ -316,8 +316,8 @@ class LoadedMembers:
 
 
 @contextmanager
-def _told_of_categories(member: StoredMember) -> Iterator[None]:
-    """Say what an encoder means that refuses a category."""
+def _explain_unknown_category(member: StoredMember) -> Iterator[None]:
+    """Replace an encoder's error about an unknown category by one with a hint."""
     try:
         yield
     except ValueError as error:
@@ -325,13 +325,13 @@ def _told_of_categories(member: StoredMember) -> Iterator[None]:
             raise
         raise DataError(
             "unseen_category",
-            f"An encoder in {member.file!r} refuses a category that its shards had not: {error}.",
-            "Fit it with handle_unknown='ignore', or another that its encoder has.",
+            f"An encoder in {member.file!r} refuses a category not in its shards: {error}.",
+            "Fit the encoder with handle_unknown='ignore', or another such option.",
         ) from error
 
 
 def _class_codes(learner: Any, n_classes: int) -> npt.NDArray[np.int64] | None:
-    """Return the class codes of a learner's columns; None where they are all, in order."""
+    """Return the class codes of a learner's columns, or None if it has all classes in order."""
     classes = getattr(learner, "classes_", None)
     if classes is None or not n_classes:
         return None
@@ -343,14 +343,14 @@ def _check_width(member: StoredMember, proba: npt.NDArray[Any], expected: int) -
     if proba.ndim != 2 or proba.shape[1] != expected:
         raise TrainingError(
             "output_width",
-            f"predict_proba of {member.file!r} must give {expected} columns, one for each class "
+            f"predict_proba of {member.file!r} must return {expected} columns, one for each class "
             f"that it was fitted on. Got an array of shape {proba.shape}.",
-            "A learner must tell its classes in classes_, and keep to them.",
+            "A learner must list its classes in classes_ and return one column for each.",
         )
 
 
-class _Forms:
-    """The forms of one block that members ask for, each made once."""
+class _InputForms:
+    """The forms of one block that members take, each made once."""
 
     def __init__(self, X: Matrix, categories: Sequence[int]) -> None:
         self._X: Any = X

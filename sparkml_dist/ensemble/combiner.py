@@ -1,4 +1,4 @@
-"""Members voting on blocks: softly, hard, or by the mean of what regressors say."""
+"""Members voting on blocks: soft, hard, or the mean of regressors' predictions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank, OfMembers
+from sparkml_dist.ensemble.bank import BankScorer, LoadedMembers, MemberBank
 from sparkml_dist.models.scoring import Predict
 
 if TYPE_CHECKING:
@@ -22,25 +22,25 @@ __all__ = ["Combiner", "MemberVote", "Voting"]
 Voting = Literal["soft", "hard", "mean"]
 
 
-class MemberVote(OfMembers):
-    """Base of the scorers that let members vote.
+class MemberVote(BankScorer):
+    """Base of the scorers that combine members by a vote.
 
     Attributes
     ----------
     voting : str
-        How; as a manifest names it.
+        How members vote, as named in the manifest.
     """
 
     voting: str
 
     @property
     def cache_key(self) -> str:
-        """Changes with every member, weight and way of voting."""
+        """A key that changes with every member, weight and way of voting."""
         return hashlib.sha256(f"{self.voting}/{self.bank.cache_key}".encode()).hexdigest()
 
     @property
     def raw_scale(self) -> float:
-        """``rawPrediction`` is the probability times the weight of all members."""
+        """The total weight of the members: ``rawPrediction`` is the probability times it."""
         return float(sum(m.weight for m in self.bank.members))
 
     def load(self) -> Predict:
@@ -51,7 +51,7 @@ class MemberVote(OfMembers):
         return self.predictor(self.bank.load())
 
     def predictor(self, members: LoadedMembers) -> Predict:
-        """Return the function that `load` returns, for members in memory."""
+        """Return the function that `load` returns, for members already in memory."""
         raise NotImplementedError
 
 
@@ -70,12 +70,12 @@ class Combiner(MemberVote):
     voting: Voting
 
     def __post_init__(self) -> None:
-        """Raise where the way of voting is none, as a manifest may say."""
+        """Raise if `voting` is not known: a manifest may hold any value."""
         if self.voting not in get_args(Voting):
             raise ValueError(f"voting must be one of {get_args(Voting)}. Got {self.voting!r}")
 
     def predictor(self, members: LoadedMembers) -> Predict:
-        """Return the function that `load` returns, for members in memory."""
+        """Return the function that `load` returns, for members already in memory."""
         add = self._add(members)
 
         def predict(X: Matrix) -> npt.NDArray[np.float64]:
@@ -88,10 +88,10 @@ class Combiner(MemberVote):
         return predict
 
     def load_staged(self) -> Callable[[Matrix], Iterator[npt.NDArray[np.float64]]]:
-        """Load the members and return a function that yields an array after each of them.
+        """Load the members and return a function that yields the partial vote after each of them.
 
-        The m-th is the weighted sum of what the first m say, of the shape that `load` tells; it
-        is changed in place by the next.
+        The m-th array is the weighted sum of the outputs of the first m members, in the shape that
+        `load` describes; the next step changes it in place.
         """
         add = self._add(self.bank.load())
 
@@ -103,9 +103,9 @@ class Combiner(MemberVote):
         return staged
 
     def onnx_combine(self, graph: OnnxGraph) -> str:
-        """Add the vote to an ONNX graph; return the name of what it gives.
+        """Add the vote to an ONNX graph and return the name of its output.
 
-        Probabilities, float32 (N, n_classes), or predictions (N,) of a regression.
+        The output is probabilities, float32 (N, n_classes), or a regression's predictions (N,).
         """
         from sparkml_dist.ensemble.onnx_members import MemberGraphs
 
@@ -118,8 +118,8 @@ class Combiner(MemberVote):
                 width = graph.constant(self.bank.n_classes, np.int64)
                 terms.append(graph.node("OneHot", [members.codes(i), width, values], axis=1))
                 continue
-            said = members.values(i) if self.voting == "mean" else members.probabilities(i)
-            terms.append(graph.node("Mul", [said, graph.constant(share, np.float32)]))
+            output = members.values(i) if self.voting == "mean" else members.probabilities(i)
+            terms.append(graph.node("Mul", [output, graph.constant(share, np.float32)]))
         total = graph.node("Sum", terms)
         if self.voting == "mean":
             return graph.node("Reshape", [total, graph.constant([-1])])

@@ -1,8 +1,8 @@
-"""Asks fitted trees and forests of scikit-learn for their outputs, without what surrounds them.
+"""Calls the compiled code of scikit-learn's fitted trees and forests directly.
 
-``predict_proba`` looks at the whole block again for each member: its type, its finiteness, the
-learner's tags. Blocks that come from Parquet have 4,096 rows; on those, that is a third of the
-time of a tree of depth 12.
+Through ``predict_proba``, scikit-learn validates the whole block again for each member: type,
+finiteness, the learner's tags. For blocks of 4,096 rows, as read from Parquet, that is a third of
+the time of a tree of depth 12.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ Method = Callable[[npt.NDArray[np.float32]], npt.NDArray[Any]]
 
 
 def direct(learner: Any, method: str, width: int) -> Method | None:
-    """Return a function that gives what a learner's method does, to the bit, or None.
+    """Return a function with the same output as a learner's method, to the bit, or None.
 
     Parameters
     ----------
     learner : fitted scikit-learn estimator
-        Decision trees, extremely randomised trees and forests of either have one; subclasses,
-        which may do something else, do not.
+        Decision trees, extremely randomised trees and forests of either are supported; subclasses,
+        whose methods may differ, are not.
     method : {"predict", "predict_proba", "decision_function"}
     width : int
-        Features of the blocks. Compiled code does not count them: where they are not those of the
-        learner, it is scikit-learn that says so.
+        Number of features of the blocks. Compiled code does not check it; if it is not the
+        learner's, the result is None and scikit-learn raises its own error.
 
     Returns
     -------
     callable or None
-        From a dense float32 block (n, d) whose missing values have been looked for.
+        Takes a dense float32 block (n, d) that was already checked for missing values.
     """
     kind = type(learner)
     if kind.__module__ not in _MODULES or getattr(learner, "n_outputs_", 1) != 1:
@@ -75,7 +75,7 @@ def _forest(learner: Any) -> Method:
 
     def outputs(X: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         total = np.zeros((len(X), *shape))
-        for tree in trees:  # in scikit-learn's order: sums of floats depend on it
+        for tree in trees:  # in scikit-learn's order, on which the rounding of the sum depends
             total += tree(X)
         total /= len(trees)
         return total

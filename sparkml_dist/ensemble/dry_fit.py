@@ -1,4 +1,4 @@
-"""A fit on a few rows before all others: what a learner takes, and whether it can be stored."""
+"""A trial fit on a few rows: what a learner accepts, and whether it can be stored."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ __all__ = ["Candidate", "dry_fit"]
 
 _ROWS = 200
 _ROWS_OF_A_CLASS = 10
-# A feature after the other is asked about up to this many.
-_FEATURES_ASKED = 64
-# A fit is as good an answer with less of these.
+# With at most this many features, each is tried on its own.
+_FEATURES_TRIED = 64
+# Limits for the trial: smaller values answer the same questions.
 _ENOUGH = {"n_estimators": 3, "max_iter": 10}
 _FORMS = ("array", "frame", "text")
 
@@ -40,17 +40,18 @@ Target = Literal["label", "gradient"]
 
 @dataclass(frozen=True)
 class Candidate:
-    """A learner that is asked, and what it is going to learn.
+    """A learner to try, and what it will learn.
 
     Attributes
     ----------
     known : KnownLearner
     outputs : int, optional
-        Features that come from base learners, before those of the data; for a final learner.
+        Number of features that are outputs of base learners and precede the data's; for a final
+        learner.
     features : bool, default=True
-        Whether it sees the data's features.
+        Whether it gets the data's features.
     target : {"label", "gradient"}, default="label"
-        A gradient is a number, whatever the label is.
+        "gradient" is a number, whatever the label is.
     """
 
     known: KnownLearner
@@ -60,7 +61,7 @@ class Candidate:
 
     @property
     def kind(self) -> str:
-        """Equal for candidates that one fit answers for: they differ in numbers only."""
+        """A key that is equal for candidates that differ in numbers only; they share a trial."""
         params = self.known.learner.get_params(deep=True).items()
         shown = {k: type(v).__name__ if _is_number(v) else repr(v) for k, v in sorted(params)}
         own = [type(self.known.learner).__qualname__, self.known.form, self.outputs, self.features]
@@ -71,8 +72,8 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, int | float | np.number) and not isinstance(value, bool)
 
 
-# What the last fits were told, by what they asked: a grid asks the same again and again.
-_answers: OrderedDict[Any, dict[str, Any]] = OrderedDict()
+# Results of the latest trials: a grid search tries the same learners again and again.
+_results: OrderedDict[Any, dict[str, Any]] = OrderedDict()
 _KEPT = 64
 
 
@@ -82,9 +83,9 @@ def dry_fit(
     candidates: Sequence[Candidate],
     trusted: Sequence[str] = (),
 ) -> list[KnownLearner]:
-    """Fit learners to some rows of the first shard, in tasks; return what is known of them then.
+    """Fit learners to a few rows of the first shard, in tasks, and return what was learnt of them.
 
-    A learner that fails on so few rows is taken as its tags describe it: it may need more.
+    If a learner fails on so few rows, its tags are trusted: it may need more rows.
 
     Parameters
     ----------
@@ -92,7 +93,7 @@ def dry_fit(
     data : PartitionedDataset
     candidates : sequence of Candidate
     trusted : sequence of str
-        Types that members may contain beside the allow-list.
+        Types that members may contain in addition to the allow-list.
 
     Returns
     -------
@@ -101,7 +102,7 @@ def dry_fit(
     Raises
     ------
     StorageError
-        ``untrusted_type``, with all such types of all learners.
+        ``untrusted_type``, naming all such types of all learners.
     TrainingError
         ``not_storable``.
     DataError
@@ -109,28 +110,28 @@ def dry_fit(
     """
     source = (data.location, data.manifest.content_sha256, *trusted)
     keys = [(*source, c.kind) for c in candidates]
-    asked = {k: c for k, c in zip(keys, candidates, strict=True) if k not in _answers}
-    found = {k: _answers[k] for k in keys if k in _answers}
-    if asked:
-        modules = {m for c in asked.values() for m in modules_of(c.known.learner)}
+    untried = {k: c for k, c in zip(keys, candidates, strict=True) if k not in _results}
+    found = {k: _results[k] for k in keys if k in _results}
+    if untried:
+        modules = {m for c in untried.values() for m in modules_of(c.known.learner)}
         check_workers(spark, sorted(modules))
-        task = _Asking(data, tuple(asked.values()), tuple(trusted))
-        indices = range(len(asked))
+        task = _TrialTask(data, tuple(untried.values()), tuple(trusted))
+        indices = range(len(untried))
         outcomes = run_tasks(spark, indices, task, description="try learners on a few rows")
-        found |= {k: o.result for k, o in zip(asked, outcomes, strict=True) if o.error is None}
-        _answers.update({k: found[k] for k in asked if k in found})
-        while len(_answers) > _KEPT:
-            _answers.popitem(last=False)
+        found |= {k: o.result for k, o in zip(untried, outcomes, strict=True) if o.error is None}
+        _results.update({k: found[k] for k in untried if k in found})
+        while len(_results) > _KEPT:
+            _results.popitem(last=False)
     answers = [found.get(k, {}) for k in keys]
     _refuse(data, candidates, answers, trusted)
-    return [_with(c.known, a) for c, a in zip(candidates, answers, strict=True)]
+    return [_updated(c.known, a) for c, a in zip(candidates, answers, strict=True)]
 
 
-def _with(known: KnownLearner, answer: dict[str, Any]) -> KnownLearner:
-    """Return what is known of a learner once it has answered."""
+def _updated(known: KnownLearner, answer: dict[str, Any]) -> KnownLearner:
+    """Return a learner's description, updated by the results of its trial."""
     if not answer.get("fits"):
         return known
-    known = known.given(answer["form"])
+    known = known.with_form(answer["form"])
     missing = answer["missing"]
     traits = replace(
         known.traits,
@@ -168,19 +169,19 @@ def _refuse(
 
 
 def missing_values(name: str, data: PartitionedDataset) -> DataError:
-    """Return the error for a learner that does not take the missing values of the data."""
+    """Return the error for a learner that does not accept the missing values of the data."""
     missing = [data.feature_names[i] for i in data.manifest.missing_features]
     shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
     return DataError(
         "missing_values",
-        f"{name} does not take missing values, which are in {len(missing)} feature(s): {shown}.",
-        "Put an imputer before it: make_pipeline(SimpleImputer(), learner); --impute.",
+        f"{name} does not accept missing values, which are in {len(missing)} feature(s): {shown}.",
+        "Put an imputer before it: make_pipeline(SimpleImputer(), learner); in jobs, use --impute.",
     )
 
 
 @dataclass(frozen=True)
-class _Asking:
-    """Fits the candidates, each in a task."""
+class _TrialTask:
+    """Fits the candidates, one per task."""
 
     data: PartitionedDataset
     candidates: tuple[Candidate, ...]
@@ -195,7 +196,7 @@ class _Asking:
 
 @dataclass(frozen=True)
 class _Trial:
-    """Rows, and a learner that is asked about them."""
+    """A few rows, and a learner to try on them."""
 
     candidate: Candidate
     X: Any
@@ -203,7 +204,7 @@ class _Trial:
     missing: tuple[int, ...]
 
     def answer(self, trusted: Sequence[str]) -> dict[str, Any]:
-        """Return what the learner takes, and what its file would name."""
+        """Return what the learner accepts, and which types its file would contain."""
         outputs = self.candidate.outputs
         holes = [h + outputs for h in self.missing] if self.candidate.features else []
         whole = _without_missing(self.X)
@@ -219,17 +220,17 @@ class _Trial:
                 found |= {"fits": True, "form": known.form, "weighted": weighted}
                 break
         if fitted is None:
-            # As its tags tell: on more rows it may well succeed.
+            # Trust the tags: with more rows the fit may succeed.
             return {"fits": False}
         found["missing"] = self._predicts_missing(fitted, whole, holes)
         try:
             content = skops_bytes(fitted)
-        except Exception as error:  # noqa: BLE001 - whatever a learner's state raises
+        except Exception as error:  # noqa: BLE001 - a learner's state may raise anything
             return found | {"not_storable": str(error)}
         return found | {"untrusted": untrusted_types(content, trusted)}
 
     def _ways(self) -> Iterator[tuple[KnownLearner, bool]]:
-        """Yield the forms in which the learner may want its rows, the likeliest first."""
+        """Yield the input forms that the learner may need, the likeliest first."""
         known = self.candidate.known
         later = _FORMS[_FORMS.index(known.form) + 1 :] if known.form in _FORMS else ()
         if "text" in later and not known.schema.categorical_features:
@@ -238,11 +239,11 @@ class _Trial:
             later = ()
         for form in (known.form, *later):
             if known.traits.weight_parameter:
-                yield known.given(form), True
-            yield known.given(form), False
+                yield known.with_form(form), True
+            yield known.with_form(form), False
 
     def _fitted(self, known: KnownLearner, X: Any, weighted: bool) -> Any:
-        """Return the learner fitted, or None where it cannot be, or does not take what it sees."""
+        """Return the fitted learner, or None if fitting or predicting fails."""
         learner = known.prepared(0, 1)
         params = learner.get_params(deep=True)
         less = {
@@ -263,16 +264,16 @@ class _Trial:
         return fitted
 
     def _predicted(self, fitted: Any, X: Any) -> None:
-        """Raise unless a learner predicts numbers, or classes, for rows."""
+        """Raise unless the fitted learner predicts finite numbers or classes."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            ask = "predict_proba" if self.candidate.known.traits.probabilistic else "predict"
-            said = np.asarray(getattr(fitted, ask)(X), dtype=np.float64)
-        if not np.isfinite(said).all():
+            method = "predict_proba" if self.candidate.known.traits.probabilistic else "predict"
+            predicted = np.asarray(getattr(fitted, method)(X), dtype=np.float64)
+        if not np.isfinite(predicted).all():
             raise ValueError("the prediction is not a number")
 
     def _predicts_missing(self, fitted: Any, whole: Any, holes: Sequence[int]) -> bool | list[int]:
-        """Return whether a learner predicts rows with missing values: all, none, or of which."""
+        """Return whether it predicts rows with missing values: in all features, none, or a list."""
         first, rows = self.candidate.outputs, np.arange(min(5, len(self.y)))
         few = whole[rows]
 
@@ -293,7 +294,7 @@ class _Trial:
         width = whole.shape[1]
         if takes(range(first, width)):
             return True
-        each = width - first <= _FEATURES_ASKED
+        each = width - first <= _FEATURES_TRIED
         found = [i for i in (range(first, width) if each else holes) if takes([i])]
         return found or False
 
@@ -305,7 +306,7 @@ def _as_taken(X: Any, traits: Traits) -> Any:
 
 
 def _some_rows(data: PartitionedDataset, candidate: Candidate) -> tuple[Any, npt.NDArray[Any]]:
-    """Return features and targets of a few rows, enough of the frequent classes for any folds."""
+    """Return features and targets of a few rows; frequent classes have enough for any folds."""
     shard = next(s for s in data.shards if s.rows)
     block = data.read_block(shard.index, [0])
     label, rng = block.y, np.random.default_rng(0)
@@ -324,15 +325,15 @@ def _some_rows(data: PartitionedDataset, candidate: Candidate) -> tuple[Any, npt
         y = rng.normal(size=len(rows))
     X: Any = block.X[rows]
     if candidate.outputs:
-        said = rng.uniform(size=(len(rows), candidate.outputs)).astype(np.float32)
+        outputs = rng.uniform(size=(len(rows), candidate.outputs)).astype(np.float32)
         if not candidate.features:
-            return said, y
-        X = sp.csr_matrix(sp.hstack([said, X])) if sp.issparse(X) else np.hstack([said, X])
+            return outputs, y
+        X = sp.csr_matrix(sp.hstack([outputs, X])) if sp.issparse(X) else np.hstack([outputs, X])
     return X, y
 
 
 def _without_missing(X: Any) -> Any:
-    """Return rows with each missing value replaced by one of its feature, or by 0."""
+    """Return rows with each missing value replaced by a value of its feature, or by 0."""
     if sp.issparse(X):
         filled = X.copy()
         filled.data = np.nan_to_num(filled.data)
@@ -346,7 +347,7 @@ def _without_missing(X: Any) -> Any:
 
 
 def _with_missing(whole: Any, X: Any, holes: Sequence[int]) -> Any:
-    """Return rows with missing values wherever the data has some, be it not in these rows."""
+    """Return rows with missing values in all features `holes`, even if these rows have none."""
     if not holes:
         return whole
     made = X.copy()

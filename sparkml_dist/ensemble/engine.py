@@ -1,4 +1,4 @@
-"""Fits independent members in Spark tasks, keeps those that are committed, reports the rest."""
+"""Fits independent members in Spark tasks, skips those already committed, reports failures."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Engine:
         The model's folder.
     learners : sequence of KnownLearner
     plans : sequence of MemberPlan
-        Of all members there may be; ``plans[i].index`` is i.
+        Of all possible members; ``plans[i].index`` is i.
     seed : int
     trusted : sequence of str
-        Types that member files may contain beside the allow-list.
+        Types that member files may contain in addition to the allow-list.
     fitted : int
-        How many members were fitted, and not found committed.
+        How many members were fitted, rather than found committed.
     """
 
     spark: SparkSession
@@ -62,12 +62,12 @@ class Engine:
         check_workers(self.spark, sorted({m for x in self.learners for m in modules_of(x.learner)}))
 
     def fit(self, indices: Sequence[int] | None = None) -> list[dict[str, Any]]:
-        """Fit those members of `indices` that are not committed; return all their records.
+        """Fit those members of `indices` that are not committed, and return the records of all.
 
         Parameters
         ----------
         indices : sequence of int, optional
-            Which of the plans; all by default.
+            Indices of the plans; all by default.
 
         Returns
         -------
@@ -77,7 +77,7 @@ class Engine:
         Raises
         ------
         TrainingError
-            ``member_failed``: some failed; the others are committed.
+            ``member_failed`` if some failed; the others are committed.
         """
         wanted = list(range(len(self.plans)) if indices is None else indices)
         done = committed_members(self.folder)
@@ -107,7 +107,7 @@ class Engine:
         return [records[i] for i in wanted]
 
     def bank(self, records: Sequence[dict[str, Any]], weight: float = 1.0) -> MemberBank:
-        """Return members of equal say, for scoring while the fit goes on."""
+        """Return members of equal weight, for scoring while the fit goes on."""
         return MemberBank(
             self.folder,
             tuple(StoredMember.from_record(r, weight) for r in records),
@@ -119,7 +119,7 @@ class Engine:
 
 
 def member_files(folder: Folder, records: Sequence[dict[str, Any]]) -> list[ModelFile]:
-    """Return the files of members for a model's manifest: the learners and their records."""
+    """Return the members' files for a model's manifest: learners and records."""
     files = [ModelFile(r["file"], r["bytes"], r["sha256"]) for r in records]
     return files + [
         ModelFile.of(folder, r["file"].removesuffix(".skops") + ".json") for r in records
@@ -127,18 +127,18 @@ def member_files(folder: Folder, records: Sequence[dict[str, Any]]) -> list[Mode
 
 
 def raise_failures(outcomes: Sequence[TaskOutcome], plans: Sequence[MemberPlan]) -> None:
-    """Raise where tasks failed, telling which members, on which shards, and why.
+    """Raise if tasks failed, naming the members, their shards and the first cause.
 
     Parameters
     ----------
     outcomes : sequence of TaskOutcome
     plans : sequence of MemberPlan
-        Of all members; ``outcome.index`` tells which.
+        Of all members; ``outcome.index`` is the position.
 
     Raises
     ------
     SparkMLDistError
-        ``member_failed`` (a `TrainingError`), or the toolkit's own error of the first that failed.
+        ``member_failed`` (a `TrainingError`), or the first failure's own code and class.
     """
     failed = [o for o in outcomes if o.error is not None]
     if not failed:
@@ -164,7 +164,7 @@ def raise_failures(outcomes: Sequence[TaskOutcome], plans: Sequence[MemberPlan])
 
 
 def _barren_shards(outcomes: Sequence[TaskOutcome], plans: Sequence[MemberPlan]) -> list[int]:
-    """Return the shards where all of several members failed, while others succeeded elsewhere."""
+    """Return shards on which every member failed, if members on other shards succeeded."""
     good: set[int] = set()
     bad: dict[int, int] = {}
     for outcome in outcomes:

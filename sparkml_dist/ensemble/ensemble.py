@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 
 __all__ = ["Ensemble", "EnsembleClassifier", "EnsembleRegressor", "LearnerParams"]
 
-# A sparse shard is made dense for a learner that takes no sparse matrices up to this size.
+# Largest sparse shard that is made dense for a learner without support for sparse matrices.
 _MAX_DENSIFIED_BYTES = 1 << 30
 
 
 class LearnerParams(ShardEstimator):
-    """Base of the estimators that are made of scikit-learn learners."""
+    """Base of the estimators that take scikit-learn learners."""
 
     trustedTypes: Any = param(
         "trustedTypes",
-        "dotted names of types that members may contain beside the allow-list",
+        "dotted names of types that members may contain in addition to the allow-list",
         TypeConverters.toListString,
     )
 
@@ -50,7 +50,7 @@ class LearnerParams(ShardEstimator):
 
     @abstractmethod
     def _learners(self) -> list[Any]:
-        """Return the unfitted learners that members are made of."""
+        """Return the unfitted learners that members are copies of."""
 
     def _voting(self) -> str:
         """Return how members are combined: ``"soft"``, ``"hard"`` or ``"mean"``."""
@@ -65,16 +65,16 @@ class LearnerParams(ShardEstimator):
             check_learner(known.traits, data)
 
     def _trusted(self) -> tuple[str, ...]:
-        """Return the types that members may contain beside the allow-list."""
+        """Return the types that members may contain in addition to the allow-list."""
         return (*self.getOrDefault(self.trustedTypes), *trusted_in_session())
 
     def _candidates(self, data: PartitionedDataset) -> list[Candidate]:
-        """Return what a dry fit asks about, the learners first."""
+        """Return the candidates of the dry fit, the learners first."""
         classes = data.manifest.label.classes
         return [Candidate(KnownLearner.of(x, data.schema, classes)) for x in self._learners()]
 
     def _known(self, data: PartitionedDataset) -> list[KnownLearner]:
-        """Return the learners, and the others that are asked about, as a dry fit found them."""
+        """Return the learners, and the other candidates, as described by a dry fit."""
         return dry_fit(get_session(), data, self._candidates(data), self._trusted())
 
     def _shard_memory(self) -> int | str | None:
@@ -82,11 +82,11 @@ class LearnerParams(ShardEstimator):
         wide = any(Traits.of(x).dtype == "float64" for x in self._learners())
         if not wide or self.isSet(self.numShards):
             return given
-        # Such a learner needs twice the block that shards are sized for.
+        # A float64 block is twice as large as the float32 block that shards are sized for.
         return parse_size(given or DEFAULT_MEMORY_PER_TASK) // 2
 
     def _save_object(self, folder: Folder, name: str) -> None:
-        """Write learners as skops files; see `_object_params`."""
+        """Write the learners as skops files; see `_object_params`."""
         for i, learner in enumerate(self._learners()):
             content = dump_learner(learner, trusted=self._trusted())
             folder.write_bytes(f"learner-{i:05d}.skops", content)
@@ -107,7 +107,7 @@ class Ensemble(LearnerParams):
 
     @abstractmethod
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
-        """Return what decides each member."""
+        """Return the plan of each member."""
 
     def _member_weights(self, plans: Sequence[MemberPlan]) -> list[float]:
         return [1.0] * len(plans)
@@ -126,7 +126,7 @@ class Ensemble(LearnerParams):
             raise ConfigurationError(
                 "invalid_param",
                 f"shardsPerMember={per_member}, but the data has {len(data.shards)} shards.",
-                "Cut it into more shards, or ask for fewer per member.",
+                "Make more shards, or use fewer per member.",
             )
         for known in self._known(data):
             check_learner(known.traits, data, shards=per_member)
@@ -175,11 +175,11 @@ class Ensemble(LearnerParams):
         return model
 
     def _fit_members(self, engine: Engine) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Fit members; return the records of those that count, and more for the summary."""
+        """Fit members; return the records of those in the model, and entries for the summary."""
         return engine.fit(), {}
 
     def _after_fit(self, spark: SparkSession, data: PartitionedDataset, model: Any) -> None:
-        """Do what needs the fitted model and the shards; may add to its files and summary."""
+        """Extend the fitted model, whose files and summary may change, using the shards."""
 
 
 class EnsembleClassifier(Ensemble, ShardClassifier):
@@ -221,7 +221,7 @@ _SUMMARY_FIELDS = (
 
 
 def member_summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return how the fits of members went, for a model's summary."""
+    """Return how the members' fits went, for a model's summary."""
     return {
         "members": [{k: v for k, v in r.items() if k in _SUMMARY_FIELDS} for r in records],
         **fit_totals(records),
@@ -229,13 +229,13 @@ def member_summary(records: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def fit_totals(records: Sequence[dict[str, Any]], predict_seconds: float = 0.0) -> dict[str, Any]:
-    """Return what a fit cost over all members, those that do not stay in the model among them.
+    """Return the cost of a fit over all members, including those that the model does not keep.
 
     Parameters
     ----------
     records : sequence of dict
     predict_seconds : float
-        Of the members, for rows that the fit asked them about.
+        Seconds that the members took to predict rows during the fit.
     """
     return {
         "seconds": {
@@ -247,13 +247,13 @@ def fit_totals(records: Sequence[dict[str, Any]], predict_seconds: float = 0.0) 
 
 
 def learner_plan(learner: Any) -> dict[str, Any]:
-    """Return what tells a learner apart in the plan of a fit."""
+    """Return what identifies a learner in the plan of a fit."""
     params = {k: repr(v) for k, v in sorted(learner.get_params(deep=True).items())}
     return {"type": type(learner).__name__, "params": params}
 
 
 def check_learner(traits: Traits, data: PartitionedDataset, *, shards: int = 1) -> None:
-    """Raise where a learner cannot learn from a data set, told from its manifest.
+    """Raise if a learner cannot learn from a data set, judging by the manifest alone.
 
     Parameters
     ----------
@@ -261,7 +261,7 @@ def check_learner(traits: Traits, data: PartitionedDataset, *, shards: int = 1) 
         Of the learner.
     data : PartitionedDataset
     shards : int, default=1
-        How many shards it learns from at a time.
+        How many shards it learns from at once.
 
     Raises
     ------
@@ -272,7 +272,7 @@ def check_learner(traits: Traits, data: PartitionedDataset, *, shards: int = 1) 
     if data.layout == "sparse" and not traits.allows_sparse and largest > _MAX_DENSIFIED_BYTES:
         raise ConfigurationError(
             "sparse_not_supported",
-            f"{traits.name} takes no sparse matrices, and a shard made dense would need "
+            f"{traits.name} does not accept sparse matrices, and a shard made dense would need "
             f"{largest / 2**20:,.0f} MiB.",
-            "Use a learner that takes sparse input, or cut the data into more shards.",
+            "Use a learner that accepts sparse input, or make more shards.",
         )

@@ -1,4 +1,4 @@
-"""What fitted ensembles have in common: members in a folder, and who may ask them."""
+"""Base of the fitted ensembles: members stored in a folder that vote."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def voting_content(
     records : list of dict
         Of the members, as `store_member` returned them.
     weights : list of float
-        Each member's say.
+        Each member's weight in the vote.
     voting : {"soft", "hard", "mean"}
     """
     members = [
@@ -66,10 +66,10 @@ def voting_content(
 
 
 class EnsembleModel(FittedModel, ShardModel):
-    """Members, stored one file each.
+    """Members, stored in one file each.
 
-    A subclass that combines them in another way returns its own scorer from ``_scorer``;
-    it can be exported to ONNX when that scorer has ``onnx_combine``.
+    A subclass that combines them in another way returns its own scorer from ``_scorer``. The model
+    can be exported to ONNX if that scorer has ``onnx_combine``.
     """
 
     _packages: ClassVar[tuple[str, ...]] = ("joblib", "threadpoolctl")
@@ -81,20 +81,20 @@ class EnsembleModel(FittedModel, ShardModel):
 
     @property
     def weights(self) -> list[float]:
-        """Each member's say in the vote."""
+        """Each member's weight in the vote."""
         return [m["weight"] for m in self.content["members"]]
 
     @property
     def featureImportances(self) -> dict[str, float]:
-        """Importance of each feature by its name, adding up to 1.
+        """Importance of each feature by name; the sum is 1.
 
-        The weighted mean of the members' ``feature_importances_``, of those that have them. It is
-        computed on executors when it is first asked for.
+        The weighted mean of ``feature_importances_`` over the members that have it. Executors
+        compute it at the first access.
 
         Raises
         ------
         ConfigurationError
-            ``no_importances`` where no member has them; `permutationImportance` always works.
+            ``no_importances`` if no member has them; `permutationImportance` always works.
         """
         if "_importances" not in vars(self):
             found = member_importances(get_session(), self._bank())
@@ -124,9 +124,9 @@ class EnsembleClassificationModel(EnsembleModel, ShardClassificationModel):
     """Members that vote."""
 
     def stagedAccuracy(self, df: DataFrame) -> list[float]:
-        """Return the accuracy of the first 1, 2, … members on `df`, which has the label.
+        """Return the accuracy of the first 1, 2, … members on `df`, which has the label column.
 
-        One pass over the data; only counts reach the driver.
+        Takes one pass over the data; only counts reach the driver.
 
         Parameters
         ----------

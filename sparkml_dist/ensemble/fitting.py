@@ -1,4 +1,4 @@
-"""Fits one learner and commits it: what every method does inside its tasks."""
+"""Fits one learner and commits it: what all ensemble methods do inside their tasks."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ def fit_learner(
     weight: npt.NDArray[Any] | None,
     traits: Traits,
 ) -> tuple[Any, float, list[str]]:
-    """Fit a learner that `prepare` made ready.
+    """Fit a learner that `prepare` returned.
 
     Parameters
     ----------
     learner : scikit-learn estimator
-        Fitted in place, unless it is a classifier and all rows that count have one class: then a
-        constant takes its place, because many classifiers refuse that.
+        Fitted in place. A classifier whose rows with positive weight all have one class is replaced
+        by a constant, because many classifiers refuse a single class.
     X : ndarray or csr_matrix, shape (n, d)
     y : ndarray of shape (n,)
     weight : ndarray of shape (n,), or None
-        A class whose rows all weigh 0 is left out.
+        A class whose rows all have weight 0 is dropped.
     traits : Traits
 
     Returns
@@ -47,7 +47,7 @@ def fit_learner(
     seconds : float
         Of the fit alone.
     texts : list of str
-        The first warnings that it gave.
+        Texts of the first warnings.
     """
     from sklearn.dummy import DummyClassifier
 
@@ -56,7 +56,7 @@ def fit_learner(
     if not traits.is_regressor:
         seen = np.unique(y if weight is None else y[weight > 0])
         if weight is not None and len(seen) < len(np.unique(y)):
-            # Some learners drop such a class, and then take the columns of the others for its own.
+            # Some learners drop such a class silently, so that their columns would be misaligned.
             counts = np.flatnonzero(np.isin(y, seen))
             X, y, weight = X[counts], y[counts], weight[counts]
     if traits.bins:
@@ -80,8 +80,8 @@ def fit_learner(
 def _without_empty_features(X: Any) -> Any:
     """Return features with 0 in place of those that have no value at all.
 
-    What bins features finds no bounds among no values. It never splits on a constant, so that the
-    feature says nothing, as it should.
+    A learner that bins features cannot find bins for a feature without values. It never splits on a
+    constant, so the feature is ignored, as it should be.
     """
     if not isinstance(X, np.ndarray) or not len(X):
         return X
@@ -96,7 +96,7 @@ def _without_empty_features(X: Any) -> Any:
 
 
 def member_traits(traits: Traits, features: npt.NDArray[np.int64] | None) -> dict[str, Any]:
-    """Return what a record must have so that the member can be fed when it is loaded."""
+    """Return the fields of a record that determine the input of the member when it is loaded."""
     return {
         "features": None if features is None else features.tolist(),
         "dtype": traits.dtype,
@@ -119,15 +119,15 @@ def store_member(
         Name of the member's files, without suffix.
     fitted : scikit-learn estimator
     record : dict
-        JSON values to keep beside it.
+        JSON values to store beside it.
     trusted : sequence of str
-        Types that the file may contain beside the allow-list.
+        Types that the file may contain in addition to the allow-list.
 
     Returns
     -------
     dict
-        The record, with ``file``, ``bytes`` and ``sha256``. A member whose record is written is
-        committed.
+        The record, with ``file``, ``bytes`` and ``sha256``. A member is committed once its record
+        is written.
     """
     content = dump_learner(fitted, trusted=trusted)
     home = folder.child(MEMBERS)
@@ -142,7 +142,7 @@ def store_member(
 
 
 def committed_members(folder: Folder) -> dict[int, dict[str, Any]]:
-    """Return the records of the members that are committed in a model's folder, by position."""
+    """Return the records of the members committed in a model's folder, by position."""
     home = folder.child(MEMBERS)
     records = {}
     for name in home.names(".json"):

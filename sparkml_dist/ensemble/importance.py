@@ -1,4 +1,4 @@
-"""Feature importances that members have of themselves, averaged over an ensemble."""
+"""The members' own feature importances, averaged over an ensemble."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ __all__ = ["learner_importances", "member_importances"]
 def member_importances(spark: SparkSession, bank: MemberBank) -> npt.NDArray[np.float64]:
     """Return the weighted mean of the members' ``feature_importances_``.
 
-    Members are loaded one at a time, in tasks. Each one's importances are brought to the sum of 1
-    and put where its features stand among all; those of members without any (a constant, or a
-    tree that never split) do not count.
+    Tasks load the members one at a time. The importances of each member are normalised to a sum of
+    1 and assigned to its features; members without any (a constant, or a tree that never split) do
+    not count.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ def member_importances(spark: SparkSession, bank: MemberBank) -> npt.NDArray[np.
     Returns
     -------
     ndarray of shape (n_features,)
-        Not negative, with the sum of 1; all 0 where no member ever used a feature.
+        Non-negative, with sum 1; all 0 if no member ever used a feature.
 
     Raises
     ------
     ConfigurationError
-        ``no_importances`` where no member has them.
+        ``no_importances`` if no member has them.
     """
     work = partial(_of_member, bank)
     sums = sum_over_shards(spark, len(bank.members), work, description="feature importances")
@@ -61,14 +61,14 @@ def learner_importances(learner: Any, n_features: int) -> npt.NDArray[np.float64
     Parameters
     ----------
     learner : fitted scikit-learn estimator
-        The last step of a pipeline counts if every column that it was given is one of the
-        pipeline's, or a scaled or filled one.
-    n_features : int
-        Features that it was fitted on.
+            For a pipeline, the last step's are used if each of its input columns is one of the
+            pipeline's columns, possibly scaled or imputed.
+        n_features : int
+            Number of features that it was fitted on.
 
     Returns
     -------
-    ndarray of shape (n_features,), or None where it has none
+    ndarray of shape (n_features,), or None if it has no importances
     """
     from sklearn.pipeline import Pipeline
 
@@ -79,7 +79,7 @@ def learner_importances(learner: Any, n_features: int) -> npt.NDArray[np.float64
         last = learner.steps[-1][1]
         try:
             kept = [str(n) for n in learner[:-1].get_feature_names_out(names)]
-        except (AttributeError, ValueError):  # a step that does not tell
+        except (AttributeError, ValueError):  # a step without feature names
             return None
     try:
         found = getattr(last, "feature_importances_", None)

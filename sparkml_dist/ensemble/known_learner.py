@@ -1,4 +1,4 @@
-"""A learner and all that is known of it before members are made of it."""
+"""A learner, and what is known of it before members are fitted."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.ensemble.learner import Traits, prepare
 from sparkml_dist.ensemble.naming import (
-    by_code,
     encodes_categories,
     named_columns,
     names_categories,
     names_classes,
-    unknown_columns,
+    refuse_unknown_columns,
+    with_class_codes,
 )
 from sparkml_dist.ensemble.told_learner import ToldLearner
 
@@ -23,23 +23,23 @@ __all__ = ["KnownLearner"]
 
 @dataclass(frozen=True)
 class KnownLearner:
-    """What members are made of; travels to tasks.
+    """A learner to copy for each member, with its input form; sent to tasks.
 
-    Learners see arrays of numbers, categories and classes as codes. Those that name a column, a
-    category or a class are told by name, through a `ToldLearner`.
+    Members get numeric arrays, in which categories and classes are codes. A `ToldLearner`
+    translates for learners that refer to a column, a category or a class by name.
 
     Attributes
     ----------
     learner : scikit-learn estimator
-        Unfitted; what it says of classes it says of their codes.
+        Unfitted; its parameters refer to classes by code.
     traits : Traits
     schema : FeatureSchema
         Of the features.
     form : {"array", "frame", "text", "category"}
-        What it is given: an array, or a data frame, with categories as codes, as texts or as
-        pandas categories.
-    by_class : bool
-        Whether it names classes; by their codes now.
+            Input form: an array, or a data frame whose categories are codes ("frame"), strings
+            ("text") or pandas categories ("category").
+        by_class : bool
+            Whether its parameters refer to classes (by code).
     """
 
     learner: Any
@@ -50,7 +50,7 @@ class KnownLearner:
 
     @classmethod
     def of(cls, learner: Any, schema: FeatureSchema, classes: Sequence[Any] = ()) -> KnownLearner:
-        """Look at a learner and at what it is going to learn from.
+        """Examine a learner, given the features and classes that it will learn from.
 
         Parameters
         ----------
@@ -68,17 +68,17 @@ class KnownLearner:
         wanted = names_categories(learner) if schema.categorical_features else ""
         if wanted or named_columns(learner):
             form = wanted or "frame"
-            unknown_columns(learner, schema.feature_names)
+            refuse_unknown_columns(learner, schema.feature_names)
         if classes and names_classes(learner, classes):
-            learner, by_class = by_code(learner, classes), True
+            learner, by_class = with_class_codes(learner, classes), True
         traits = replace(Traits.of(learner), encodes=encodes_categories(learner))
-        return cls(learner, traits, schema, form, by_class)._settled()
+        return cls(learner, traits, schema, form, by_class)._with_traits()
 
-    def given(self, form: str) -> KnownLearner:
-        """Return the same, given another form."""
-        return replace(self, form=form)._settled()
+    def with_form(self, form: str) -> KnownLearner:
+        """Return the same learner with another input form."""
+        return replace(self, form=form)._with_traits()
 
-    def _settled(self) -> KnownLearner:
+    def _with_traits(self) -> KnownLearner:
         if self.form == "array":
             return self
         encodes = self.traits.encodes or self.form != "frame"
@@ -92,11 +92,11 @@ class KnownLearner:
         random_state : int
         cores : int
         features : sequence of int, optional
-            Which features it is going to see; all by default.
+            Features that the member gets; all by default.
         """
         counts = self.schema.category_counts(features)
-        told = counts if self.form in ("array", "frame") else ()
-        fresh = prepare(self.learner, random_state, cores, categories=told)
+        categories = counts if self.form in ("array", "frame") else ()
+        fresh = prepare(self.learner, random_state, cores, categories=categories)
         if self.form == "array" and not self.by_class:
             return fresh
         names, texts = None, None

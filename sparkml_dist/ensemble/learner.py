@@ -1,4 +1,4 @@
-"""What an ensemble must know of a scikit-learn learner before it fits many of them."""
+"""The properties of a scikit-learn learner that an ensemble needs before it fits copies of it."""
 
 from __future__ import annotations
 
@@ -11,43 +11,43 @@ from typing import Any
 import numpy as np
 
 from sparkml_dist.dataset.columns import Task
-from sparkml_dist.ensemble.naming import changed, parts, refuse_unreachable
+from sparkml_dist.ensemble.naming import changed, parts, refuse_unimportable
 from sparkml_dist.errors import ConfigurationError, nearest
 
 __all__ = ["Traits", "learner_from_path", "modules_of", "prepare", "refuse_unusable"]
 
 _HISTOGRAMS = "sklearn.ensemble._hist_gradient_boosting."
-# More categories than this do not fit its bins; they are taken as numbers.
+# Histogram boosting has at most this many bins; features with more categories stay numeric.
 _MOST_CATEGORIES = 255
 
 
 @dataclass(frozen=True)
 class Traits:
-    """What a learner can do.
+    """Properties of a learner.
 
     Attributes
     ----------
     name : str
-        Class name, with that of the last step for a pipeline.
+        Class name; for a pipeline, with that of the last step.
     weight_parameter : str or None
         Keyword of ``fit`` that takes sample weights.
     allows_missing : bool or tuple of int
-        Whether NaN may stand in the features, or in which. From the tags; a dry fit knows better.
+        Whether features may be NaN, or which may. Derived from the tags; a dry fit corrects it.
     allows_sparse : bool
-        Whether CSR matrices may be given.
+        Whether it accepts CSR matrices.
     probabilistic : bool
         Whether it has ``predict_proba``.
     dtype : str
-        Type in which it uses dense features without copying them.
+        Type of dense features that it uses without copying.
     is_regressor : bool
         Whether it predicts numbers and not classes.
     prefers_rows : bool
-        Whether repeated rows cost it less than weights do.
+        Whether repeated rows are cheaper for it than weights.
     encodes : bool
-        Whether it has a part of its own for categories that it has not seen; to others they are
-        missing values.
+        Whether it has a step that handles unseen categories; to other learners they are missing
+        values.
     bins : bool
-        Whether something in it bins features, which it cannot where one is missing throughout.
+        Whether a part of it bins features, which fails for a feature without any value.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Traits:
 
     @classmethod
     def of(cls, learner: Any) -> Traits:
-        """Look at an unfitted learner."""
+        """Examine an unfitted learner."""
         from sklearn.base import is_regressor
         from sklearn.pipeline import Pipeline
         from sklearn.utils import get_tags
@@ -85,19 +85,19 @@ class Traits:
             allows_missing=_allows_missing(learner),
             allows_sparse=bool(tags.sparse),
             probabilistic=_is_probabilistic(learner),
-            # Histogram boosting copies float32 to float64: read as that, the copy is never made.
+            # Histogram boosting copies float32 to float64; float64 blocks avoid the copy.
             dtype="float64" if histograms else "float32",
             is_regressor=is_regressor(learner),
-            # With weights it can no longer share one hessian, and takes 3 to 5 times as long.
+            # With weights it needs a hessian per row, and takes 3 to 5 times as long.
             prefers_rows=histograms,
             bins=any(type(v).__module__.startswith(_HISTOGRAMS) for _, _, v in parts(learner)),
         )
 
 
 def _is_probabilistic(learner: Any) -> bool:
-    """Tell whether a learner is going to have ``predict_proba`` once it is fitted.
+    """Tell whether a learner will have ``predict_proba`` once it is fitted.
 
-    A stacking whose final estimator is left to scikit-learn does not say so before.
+    An unfitted `StackingClassifier` with the default final estimator does not show it.
     """
     from sklearn.ensemble import StackingClassifier
     from sklearn.linear_model import LogisticRegression
@@ -110,9 +110,9 @@ def _is_probabilistic(learner: Any) -> bool:
 
 
 def _allows_missing(learner: Any) -> bool:
-    """Tell whether NaN may stand in the features, or is filled in before it does harm.
+    """Tell whether features may be NaN, or are imputed before any step that cannot take NaN.
 
-    A pipeline's own tags do not tell: an imputer may stand behind steps that let NaN through.
+    A pipeline's own tags do not tell: an imputer may come after steps that let NaN through.
     """
     from sklearn.pipeline import Pipeline
     from sklearn.utils import get_tags
@@ -133,7 +133,7 @@ def _allows_missing(learner: Any) -> bool:
 def learner_from_path(
     path: str, params: dict[str, Any] | None = None, *, task: Task = "classification"
 ) -> Any:
-    """Return the learner of a dotted path, built with `params`.
+    """Return an instance of the class with a dotted path.
 
     Parameters
     ----------
@@ -141,7 +141,7 @@ def learner_from_path(
         For example ``"sklearn.tree.DecisionTreeClassifier"``; a bare class name is looked up
         among scikit-learn's classifiers, or regressors.
     params : dict, optional
-        Its parameters.
+        Arguments of its constructor.
     task : {"classification", "regression"}, default="classification"
 
     Raises
@@ -192,7 +192,7 @@ def _import(path: str, module: str, name: str) -> Any:
     except ImportError as error:
         raise ConfigurationError(
             "unknown_estimator",
-            f"There is no module {module!r} for the estimator {path!r} ({error}).",
+            f"The module {module!r} of the estimator {path!r} cannot be imported ({error}).",
             "Give a dotted path such as sklearn.tree.DecisionTreeClassifier.",
         ) from error
     if not hasattr(found, name):
@@ -205,13 +205,13 @@ def _import(path: str, module: str, name: str) -> Any:
 
 
 def refuse_unusable(learner: Any, *, voting: str, task: Task = "classification") -> Traits:
-    """Return a learner's traits, or raise for what cannot be a member.
+    """Return a learner's traits; raise if it cannot be a member.
 
     Parameters
     ----------
     learner : scikit-learn estimator
     voting : {"soft", "hard"}
-        Soft voting needs probabilities; not used for a regression.
+        Soft voting needs probabilities; ignored for a regression.
     task : {"classification", "regression"}, default="classification"
 
     Raises
@@ -251,7 +251,7 @@ def refuse_unusable(learner: Any, *, voting: str, task: Task = "classification")
             learner._validate_params()
         except ValueError as error:
             raise ConfigurationError("invalid_estimator_parameter", str(error)) from error
-    refuse_unreachable(learner)
+    refuse_unimportable(learner)
     traits = Traits.of(learner)
     if task == "classification" and voting == "soft" and not traits.probabilistic:
         raise ConfigurationError(
@@ -263,7 +263,7 @@ def refuse_unusable(learner: Any, *, voting: str, task: Task = "classification")
 
 
 def modules_of(learner: Any) -> set[str]:
-    """Return the packages that a learner and all that it is made of come from."""
+    """Return the top-level packages of a learner and of everything it is made of."""
     found = set()
     for *_, value in parts(learner):
         kind = value if inspect.isroutine(value) or inspect.isclass(value) else type(value)
@@ -274,18 +274,18 @@ def modules_of(learner: Any) -> set[str]:
 def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence[int] = ()) -> Any:
     """Return an unfitted copy with every ``random_state`` and ``n_jobs`` in it set.
 
-    A ``memory`` is left out: it would pickle what it caches to disk.
+    ``memory`` is removed: it would pickle what it caches to disk.
 
     Parameters
     ----------
     learner : scikit-learn estimator
     random_state : int
     cores : int
-        For every ``n_jobs`` that is set.
+        Value for every ``n_jobs`` that is set.
     categories : sequence of int, length n_features
-        Categories of each feature, 0 for numbers. A learner with a parameter
-        ``categorical_features`` that nobody set is told which they are, as far as they fit its
-        bins.
+        Number of categories of each feature, 0 for numeric ones. They are passed to a learner whose
+        parameter ``categorical_features`` has its default, for features with at most 255
+        categories.
     """
     from sklearn.base import clone
 
@@ -298,10 +298,10 @@ def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence
         elif name.endswith("__random_state"):
             settings[name] = int(rng.randint(np.iinfo(np.int32).max))
         elif (name == "n_jobs" or name.endswith("__n_jobs")) and value is not None:
-            settings[name] = cores  # None is one job already, and deprecated in some learners
+            settings[name] = cores  # None already means one job, and is deprecated in some learners
         elif (name == "memory" or name.endswith("__memory")) and value is not None:
             settings[name] = None
-    told = [i for i, n in enumerate(categories) if 0 < n <= _MOST_CATEGORIES]
-    if told and fresh.get_params(deep=False).get("categorical_features") == "from_dtype":
-        settings["categorical_features"] = told
+    categorical = [i for i, n in enumerate(categories) if 0 < n <= _MOST_CATEGORIES]
+    if categorical and fresh.get_params(deep=False).get("categorical_features") == "from_dtype":
+        settings["categorical_features"] = categorical
     return fresh.set_params(**settings) if settings else fresh

@@ -1,4 +1,4 @@
-"""One member of an ensemble of independent ones: fitted in a task on its shards, committed."""
+"""One member of an ensemble of independent members: a task fits it on its shards and commits it."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ __all__ = ["MemberFit", "MemberPlan"]
 
 @dataclass(frozen=True)
 class MemberPlan:
-    """What decides a member.
+    """Everything that determines a member.
 
     Attributes
     ----------
     index : int
         Position in the ensemble.
     learner : int
-        Which of the ensemble's learners.
+        Index among the ensemble's learners.
     shards : tuple of int
         Shards that it learns from.
     sampling : Sampling
-        Rows and features that it sees of them.
+        How its rows and features are drawn from them.
     without : Subset or None
-        Rows that it never sees.
+        Rows excluded from the member's bag.
     """
 
     index: int
@@ -64,9 +64,9 @@ class MemberFit:
     plans : tuple of MemberPlan
     seed : int
     trusted : tuple of str
-        Types that member files may contain beside the allow-list.
+        Types that member files may contain in addition to the allow-list.
     cores : int
-        Cores of a task.
+        Number of cores of a task.
     """
 
     data: PartitionedDataset
@@ -79,7 +79,7 @@ class MemberFit:
 
     def __call__(self, index: int) -> dict[str, Any]:
         """Fit and commit member `index`; return its record."""
-        import skops.io  # noqa: F401 - what the members are written with belongs to the base
+        import skops.io  # noqa: F401 - its memory counts as the base, not as the member's
 
         start = time.perf_counter()
         drop_loaded()
@@ -92,7 +92,7 @@ class MemberFit:
             block = self.data.read_block(plan.shards, features=chosen, dtype=np.dtype(traits.dtype))
             bag = Bag.of(block, Draw(plan.index, self.seed, plan.sampling, plan.without), traits)
             rows, block_bytes = len(block), block.nbytes
-            del block  # a bag of repeated rows is a copy: both at a time are one too many
+            del block  # a bag of repeated rows is a copy: free the original before the fit
             ready = learner.prepared(member_seed(self.seed, plan.index), self.cores, chosen)
             fitted, seconds, caught = fit_learner(ready, bag.X, bag.y, bag.weight, traits)
             record = {

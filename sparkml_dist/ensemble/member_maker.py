@@ -1,4 +1,4 @@
-"""Fits, keeps and asks the members of a sequence, inside the task that needs them in turn."""
+"""Fits, stores and applies the members of a sequence, inside the task that needs them in turn."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["MemberMaker"]
 
 @dataclass(frozen=True)
 class MemberMaker:
-    """What it takes to make members of one learner; travels to tasks.
+    """Makes copies of one learner into members; sent to tasks.
 
     Attributes
     ----------
@@ -35,9 +35,9 @@ class MemberMaker:
     learner : KnownLearner
     seed : int
     trusted : tuple of str
-        Types that member files may contain beside the allow-list.
+        Types that member files may contain in addition to the allow-list.
     cores : int
-        Cores of a task.
+        Number of cores of a task.
     """
 
     data: PartitionedDataset
@@ -49,12 +49,12 @@ class MemberMaker:
 
     @property
     def traits(self) -> Traits:
-        """What the learner can do."""
+        """The properties of the learner."""
         return self.learner.traits
 
     @property
     def n_classes(self) -> int:
-        """Number of classes in the whole data set."""
+        """Number of classes of the whole data set."""
         return len(self.data.manifest.label.classes)
 
     def fit(
@@ -68,29 +68,29 @@ class MemberMaker:
         rows: int,
         memory: PeakMemory,
     ) -> Any:
-        """Fit and commit a member; return it.
+        """Fit and commit a member; return the fitted learner.
 
         Parameters
         ----------
         number : int
-            Which member.
+            Number of the member.
         shards : sequence of int
-            Where its rows come from.
+            Shards of its rows.
         X : ndarray or csr_matrix, shape (n, d)
-            As the learner takes it.
+            In the form that the learner takes.
         y : ndarray of shape (n,)
         weight : ndarray of shape (n,), or None
         rows : int
-            How many rows there were to choose from.
+            How many rows it was drawn from.
         memory : PeakMemory
             Of the task.
 
         Raises
         ------
         TrainingError
-            ``member_failed``, naming the member.
+            ``member_failed``, naming the member and its shards.
         """
-        import skops.io  # noqa: F401 - what the members are written with belongs to the base
+        import skops.io  # noqa: F401 - its memory counts as the base, not as the member's
 
         start = time.perf_counter()
         traits = self.traits
@@ -126,7 +126,7 @@ class MemberMaker:
         Raises
         ------
         TrainingError
-            ``member_failed``, naming the round.
+            ``member_failed``, naming the member and its shards.
         """
         try:
             return np.asarray(member.predict(X)).astype(np.int32)
@@ -141,7 +141,7 @@ class MemberMaker:
         return found
 
     def load_member(self, record: dict[str, Any]) -> Any:
-        """Return a committed member."""
+        """Load a committed member."""
         name = record["file"]
         content = self.folder.read_bytes(name)
         return load_learner(content, self.folder.uri(name), trusted=self.trusted)
@@ -152,7 +152,7 @@ def _failed(number: int, shards: Sequence[int], error: Exception) -> TrainingErr
         "member_failed",
         f"Member {number} on shard(s) {', '.join(map(str, shards))} failed: "
         f"{type(error).__name__}: {error}",
-        "The members before it are committed: with modelDir and resume=True they stay.",
+        "Earlier members are committed: with modelDir and resume=True they are kept.",
     )
 
 

@@ -1,4 +1,4 @@
-"""What learners name, however deep inside them: classes, columns, categories, own functions."""
+"""Parameters, at any depth of a learner, that name classes, columns, categories or functions."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from sparkml_dist.errors import ConfigurationError, nearest
 
 __all__ = [
-    "among_present",
-    "by_code",
     "changed",
     "encodes_categories",
     "named_columns",
     "names_categories",
     "names_classes",
     "parts",
-    "refuse_unreachable",
-    "unknown_columns",
+    "refuse_unimportable",
+    "refuse_unknown_columns",
+    "with_class_codes",
+    "with_present_ranks",
 ]
 
-# Parameters that are keyed by class, that hold one, and that hold several.
+# Parameters whose value is keyed by class, is one class, or is several classes.
 _BY_CLASS = ("class_weight", "class_weights", "sampling_strategy")
 _ONE_CLASS = ("pos_label",)
 _CLASSES = ("labels", "classes")
@@ -35,7 +35,7 @@ def _is_learner(value: Any) -> bool:
 
 
 def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
-    """Yield what a parameter's value is made of, each with the name of a parameter."""
+    """Yield the parts of a parameter's value, each with a parameter name."""
     if _is_learner(value):
         yield from value.get_params(deep=False).items()
     elif isinstance(value, list | tuple):
@@ -47,7 +47,7 @@ def _inside(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def _scorer_kwargs(value: Any) -> dict[str, Any]:
-    """Return what a scorer of scikit-learn passes on to its function."""
+    """Return the arguments that a scikit-learn scorer passes to its function."""
     if type(value).__module__ != "sklearn.metrics._scorer":
         return {}
     found: dict[str, Any] = vars(value).get("_kwargs", {})
@@ -55,14 +55,14 @@ def _scorer_kwargs(value: Any) -> dict[str, Any]:
 
 
 def parts(learner: Any) -> Iterator[tuple[Any, str, Any]]:
-    """Yield every parameter in a learner and in all that it is made of.
+    """Yield every parameter of a learner and of all estimators inside it.
 
-    Grids of a search and what scorers pass on are among them.
+    Includes the grids of a search and the arguments of scorers.
 
     Yields
     ------
     owner : object
-        The innermost estimator that has it.
+        The innermost estimator that has the parameter.
     name : str
     value : object
     """
@@ -80,7 +80,7 @@ def parts(learner: Any) -> Iterator[tuple[Any, str, Any]]:
 
 
 def names_classes(learner: Any, classes: Sequence[Any]) -> bool:
-    """Tell whether something in a learner means the classes themselves and not their codes.
+    """Tell whether a parameter of a learner refers to classes by value rather than by code.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ def names_classes(learner: Any, classes: Sequence[Any]) -> bool:
     classes : sequence
         In the order of their codes.
     """
-    # A score such as F1 takes the class 1 for the positive one unless it is told otherwise.
+    # A score such as F1 takes the class 1 for the positive one by default.
     one_elsewhere = 1 in classes and list(classes).index(1) != 1
     for _, name, value in parts(learner):
         if name in _BY_CLASS and isinstance(value, dict):
@@ -102,10 +102,11 @@ def names_classes(learner: Any, classes: Sequence[Any]) -> bool:
     return False
 
 
-def by_code(learner: Any, classes: Sequence[Any]) -> Any:
-    """Return a learner whose parameters name classes by their codes.
+def with_class_codes(learner: Any, classes: Sequence[Any]) -> Any:
+    """Return a learner whose parameters refer to classes by code.
 
-    A weight for each class that has none, 1, is added, for a shard may lack those that have one.
+    Class weights get an entry of 1 for every class without one, because scikit-learn then accepts a
+    shard that lacks some of the weighted classes.
 
     Parameters
     ----------
@@ -117,20 +118,20 @@ def by_code(learner: Any, classes: Sequence[Any]) -> Any:
     Raises
     ------
     ConfigurationError
-        ``unknown_class`` for a class that the labels have not.
+        ``unknown_class`` for a class that is not among the labels.
     """
     one_elsewhere = 1 in classes and list(classes).index(1) != 1
 
     def class_of(owner: Any, name: str, value: Any) -> Any:
         for shown, known in enumerate(classes):
             if known == value or (
-                isinstance(value, str) and not isinstance(known, str) and _spells(value, known)
+                isinstance(value, str) and not isinstance(known, str) and _denotes(value, known)
             ):
                 return shown
         raise ConfigurationError(
             "unknown_class",
-            f"{name} of {type(owner).__name__} names the class {value!r}, which the labels have "
-            f"not.{nearest(str(value), map(str, classes))}",
+            f"{name} of {type(owner).__name__} names the class {value!r}, which is not among the "
+            f"labels.{nearest(str(value), map(str, classes))}",
             f"Classes are: {', '.join(repr(c) for c in classes[:20])}.",
         )
 
@@ -151,7 +152,7 @@ def by_code(learner: Any, classes: Sequence[Any]) -> Any:
 
 
 def _with_positive(scoring: Any, seen: Any) -> Any:
-    """Return a score whose positive class is `seen` where it takes 1 for it unasked."""
+    """Return a score whose positive class is `seen`, if its default would be 1."""
     from sklearn.metrics import get_scorer, get_scorer_names
 
     if isinstance(scoring, str) and scoring in get_scorer_names():
@@ -162,23 +163,23 @@ def _with_positive(scoring: Any, seen: Any) -> Any:
         return scoring
     taken = inspect.signature(scorer._score_func).parameters.get("pos_label")
     kwargs = scorer._kwargs
-    asked = "pos_label" in kwargs or kwargs.get("average", "binary") != "binary"
-    if taken is None or taken.default != 1 or asked:
+    given = "pos_label" in kwargs or kwargs.get("average", "binary") != "binary"
+    if taken is None or taken.default != 1 or given:
         return scoring
-    told = copy.copy(scorer)
-    told._kwargs = {**kwargs, "pos_label": seen}
-    return told
+    copied = copy.copy(scorer)
+    copied._kwargs = {**kwargs, "pos_label": seen}
+    return copied
 
 
-def among_present(learner: Any, present: Sequence[int]) -> Any:
-    """Return a learner whose parameters name classes by their ranks among those that there are.
+def with_present_ranks(learner: Any, present: Sequence[int]) -> Any:
+    """Return a learner whose parameters refer to classes by rank among the classes present.
 
     Parameters
     ----------
     learner : scikit-learn estimator
-        Its parameters name classes by their codes, as `by_code` leaves them.
+        Its parameters refer to classes by code, as `with_class_codes` returns it.
     present : sequence of int
-        Codes of the classes in what it is going to learn from, sorted.
+        Codes of the classes in the member's training rows, sorted.
     """
     rank = {code: i for i, code in enumerate(present)}
 
@@ -194,8 +195,8 @@ def among_present(learner: Any, present: Sequence[int]) -> Any:
     return changed(learner, "", learner, change)
 
 
-def _spells(text: str, known: Any) -> bool:
-    """Tell whether a text, such as a key of JSON, stands for a class that is none."""
+def _denotes(text: str, known: Any) -> bool:
+    """Tell whether a string, such as a JSON key, stands for a class that is not a string."""
     if isinstance(known, bool):
         return text.casefold() == str(known).casefold()
     try:
@@ -205,17 +206,17 @@ def _spells(text: str, known: Any) -> bool:
 
 
 def changed(owner: Any, name: str, value: Any, change: Callable[[Any, str, Any], Any]) -> Any:
-    """Return a value with its parameters changed; what holds none that is changed is not copied.
+    """Return a value with its parameters changed; parts without a change are not copied.
 
     Parameters
     ----------
     owner : object
-        The innermost estimator that has it.
+        The innermost estimator that has the parameter.
     name : str
         Of the parameter.
     value : object
     change : callable
-        From an owner, a name and a value to the value in its place.
+        ``change(owner, name, value)`` returns the new value.
     """
     new = change(owner, name, value)
     if new is not value:
@@ -243,7 +244,7 @@ def changed(owner: Any, name: str, value: Any, change: Callable[[Any, str, Any],
 
 
 def named_columns(learner: Any) -> bool:
-    """Tell whether something in a learner names columns, or selects them by what they are."""
+    """Tell whether a parameter of a learner names columns, or selects them by type."""
     for _, name, value in parts(learner):
         if name == "transformers" and isinstance(value, tuple) and len(value) == 3:
             if callable(value[2]) or _texts(value[2]):
@@ -256,7 +257,7 @@ def named_columns(learner: Any) -> bool:
 
 
 def _texts(columns: Any) -> list[str]:
-    """Return the names in what stands for columns."""
+    """Return the column names in a column specification."""
     if isinstance(columns, str):
         return [columns]
     if isinstance(columns, slice):
@@ -268,8 +269,8 @@ def _texts(columns: Any) -> list[str]:
     return []
 
 
-def unknown_columns(learner: Any, names: Sequence[str]) -> None:
-    """Raise where a learner that is given the features names one that there is not.
+def refuse_unknown_columns(learner: Any, names: Sequence[str]) -> None:
+    """Raise if a learner, or a part that gets the same features, names an unknown column.
 
     Parameters
     ----------
@@ -297,14 +298,14 @@ def unknown_columns(learner: Any, names: Sequence[str]) -> None:
             if column not in names:
                 raise ConfigurationError(
                     "unknown_feature",
-                    f"{key} of {type(owner).__name__} names the column {column!r}, which is no "
+                    f"{key} of {type(owner).__name__} names the column {column!r}, which is not a "
                     f"feature.{nearest(column, names)}",
                     f"Features are: {', '.join(names[:12])}{', …' if len(names) > 12 else ''}.",
                 )
 
 
 def _given_features(learner: Any) -> Iterator[Any]:
-    """Yield a learner and those inside it that are given the very features that it is."""
+    """Yield a learner, and the learners inside it that get the same features."""
     if not _is_learner(learner):
         return
     yield learner
@@ -319,10 +320,10 @@ def _given_features(learner: Any) -> Iterator[Any]:
 
 
 def names_categories(learner: Any) -> str:
-    """Return ``"text"`` or ``"category"`` where a learner wants categories themselves, or ``""``.
+    """Return ``"text"`` or ``"category"`` if a learner needs category values, ``""`` if codes do.
 
-    It does where it lists them, or tells columns apart by their types; as pandas categories where
-    it asks for that type.
+    It needs values if its parameters list them, or if it selects columns by type; pandas categories
+    if it selects that type.
     """
     found = ""
     for _, name, value in parts(learner):
@@ -338,24 +339,24 @@ def names_categories(learner: Any) -> str:
 
 
 def encodes_categories(learner: Any) -> bool:
-    """Tell whether a learner has a part of its own for categories that it has not seen."""
+    """Tell whether a part of a learner handles categories that it has not seen."""
     return any(
         name == "handle_unknown" or type(value).__name__.endswith("Encoder")
         for _, name, value in parts(learner)
     )
 
 
-# -- what nobody else can find ----------------------------------------------------------------
+# -- classes and functions that cannot be imported ---------------------------------------------
 
 
-def refuse_unreachable(learner: Any) -> None:
-    """Raise where a learner has a class or function that is not found by its name elsewhere.
+def refuse_unimportable(learner: Any) -> None:
+    """Raise if a class or function in a learner cannot be imported by its name.
 
     Raises
     ------
     ConfigurationError
-        ``not_in_a_module``: it is defined in the script or notebook that runs, or inside a
-        function, so that neither workers nor whoever loads the model can import it.
+        ``not_in_a_module``: it is defined in the running script or notebook, or inside a function,
+        so that neither workers nor a program that loads the model can import it.
     """
     for _, _, value in parts(learner):
         kind = value if inspect.isroutine(value) or inspect.isclass(value) else type(value)
@@ -369,7 +370,7 @@ def refuse_unreachable(learner: Any) -> None:
             "not_in_a_module",
             f"{type(learner).__name__} uses the {what} {name!r}, which is defined {where}: a model "
             "with it could not be loaded again.",
-            "Define it at the top of a module of its own, my_module.py, import it from there, and "
-            "give the module to the workers: spark.addArtifact('my_module.py', pyfile=True), or "
+            "Define it at the top of a module such as my_module.py, import it from there, and "
+            "send the module to the workers: spark.addArtifact('my_module.py', pyfile=True), or "
             f"--py-files my_module.py. Then trustedTypes=['my_module.{name.rpartition('.')[2]}'].",
         )

@@ -1,4 +1,4 @@
-"""Base of the classifiers that are made of many copies of one learner, in a sequence."""
+"""Base of the classifiers that fit copies of one learner in a sequence."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ __all__ = [
 
 
 class OneLearnerClassifier(LearnerParams, ShardClassifier):
-    """Base of the estimators with one learner whose copies vote; see `LearnerParams`."""
+    """Base of the classifiers with one learner whose copies vote; see `LearnerParams`."""
 
     estimator: Any = param("estimator", "a scikit-learn classifier", GridValue.of)
     numMembers: Any = param("numMembers", "number of members, at most (>= 1)", TypeConverters.toInt)
@@ -68,10 +68,10 @@ class OneLearnerClassifier(LearnerParams, ShardClassifier):
             "seed": self.getOrDefault(self.seed),
         }
 
-    def _making(
+    def _maker_fields(
         self, spark: SparkSession, data: PartitionedDataset, folder: Folder
     ) -> dict[str, Any]:
-        """Return the fields of a `MemberMaker`, once the workers are known to fit."""
+        """Return the fields of a `MemberMaker`, after checking that workers can import it."""
         learner = self._known(data)[0]
         check_workers(spark, sorted(modules_of(learner.learner)))
         return {
@@ -97,7 +97,7 @@ def sequence_model(
     weights: list[float],
     voting: str,
 ) -> Any:
-    """Return an estimator's model of committed members.
+    """Return an estimator's model, made of committed members.
 
     Parameters
     ----------
@@ -108,9 +108,9 @@ def sequence_model(
     records : list of dict
         Of the members, in the order of the model.
     weights : list of float
-        Each member's say.
+        Each member's weight in the vote.
     voting : str
-        As the model's content names it.
+        As in the model's content.
     """
     model = estimator._model_class(
         folder,
@@ -125,12 +125,12 @@ def sequence_model(
 
 
 def raise_shard_failures(outcomes: Sequence[TaskOutcome]) -> None:
-    """Raise where tasks of one shard each have failed: how many, and why the first.
+    """Raise if tasks failed, each of one shard, with their number and the first cause.
 
     Raises
     ------
     SparkMLDistError
-        Of the first failure's class and code; what the other shards committed stays.
+        With the class and code of the first failure; what other shards committed is kept.
     """
     failed = [o for o in outcomes if o.error is not None]
     if not failed or failed[0].error is None:
@@ -140,12 +140,12 @@ def raise_shard_failures(outcomes: Sequence[TaskOutcome]) -> None:
     raise type(error)(
         error.code,
         f"{len(failed)} of {len(outcomes)} shards failed ({shards}). {error.message}",
-        error.hint or "The others are committed: with modelDir and resume=True they stay.",
+        error.hint or "The others are committed: with modelDir and resume=True they are kept.",
     )
 
 
 def check_at_least_one(estimator: Any, *names: str) -> None:
-    """Raise where one of an estimator's Params is set and less than 1.
+    """Raise if one of an estimator's Params is set and less than 1.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""The members of a model as parts of an ONNX graph."""
+"""The members of a model as subgraphs of an ONNX graph."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["MemberGraphs"]
 
 
 class MemberGraphs:
-    """Adds members to a graph, each when it is asked for.
+    """Adds members to a graph, each on request.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class MemberGraphs:
         return self._add(member, "predict")
 
     def columns(self, member: int) -> str:
-        """Add a list of regressors; return the name of their predictions, (N, their number)."""
+        """Add a list of regressors; return the name of their predictions, float32 (N, k)."""
         learners = self.bank.learner(member)
         parts = [
             self._add(member, "predict", learner, f"m{member}_{k}_")
@@ -74,29 +74,28 @@ class MemberGraphs:
                 "onnx_not_supported",
                 f"Member {member} ({stored.file}), a {Traits.of(learner).name}, cannot be "
                 f"converted to ONNX: {reason}",
-                "See skl2onnx.supported_converters() for what can; model.to_sklearn() hands over "
-                "any.",
+                "See skl2onnx.supported_converters(), or use model.to_sklearn() instead.",
             ) from error
 
     # -- kinds of learners ----------------------------------------------------------------
 
     def _constant(self, learner: Any, method: str) -> str:
-        """Add a dummy: what it says of one row, it says of all."""
+        """Add a dummy estimator: its output is the same for every row."""
         if getattr(learner, "strategy", "") in ("stratified", "uniform"):
             raise ValueError(f"its strategy {learner.strategy!r} is random")
         graph = self.graph
-        said = np.asarray(getattr(learner, method)(np.zeros((1, 1))))
+        output = np.asarray(getattr(learner, method)(np.zeros((1, 1))))
         if not self.bank.n_classes:
             shape = graph.node("Concat", [graph.rows(), graph.constant([1])], axis=0)
-            said = said.reshape(1, 1).astype(np.float32)
+            output = output.reshape(1, 1).astype(np.float32)
         elif method == "predict":
-            shape, said = graph.rows(), said.astype(np.int64)
+            shape, output = graph.rows(), output.astype(np.int64)
         else:
             full = np.zeros((1, self.bank.n_classes), np.float32)
-            full[:, _codes(learner)] = said
+            full[:, _codes(learner)] = output
             shape = graph.node("Concat", [graph.rows(), graph.constant([full.shape[1]])], axis=0)
-            said = full
-        return graph.node("Expand", [graph.constant(said), shape])
+            output = full
+        return graph.node("Expand", [graph.constant(output), shape])
 
     def _trees(self, learner: Any, features: Sequence[int] | None, method: str) -> str:
         graph, n_classes = self.graph, self.bank.n_classes
@@ -108,7 +107,7 @@ class MemberGraphs:
         codes = _codes(learner)
         if is_boosted(learner):
             if getattr(learner, "_preprocessor", None) is not None:
-                raise ValueError("it splits by categories, for which ONNX has no tree")
+                raise ValueError("it splits by categories, which ONNX trees do not support")
             width = 1 if len(codes) == 2 else len(codes)
             raw = tree_outputs(graph, learner, features, range(width), width)
             found = self._padded(self.probabilities_of(raw, width), codes)
@@ -119,9 +118,9 @@ class MemberGraphs:
         return found
 
     def probabilities_of(self, raw: str, width: int) -> str:
-        """Add the link of a log loss: from scores (N, width) to probabilities.
+        """Add the inverse link of the log loss: from scores (N, width) to probabilities.
 
-        One column of scores is the log odds of the second class of two.
+        With two classes, there is one column of scores: the log odds of the second class.
         """
         graph = self.graph
         if width > 1:
@@ -151,7 +150,7 @@ class MemberGraphs:
         return self._padded(outputs[1], _codes(learner))
 
     def _skl2onnx(self, learner: Any, features: Sequence[int] | None, prefix: str) -> list[str]:
-        """Add what skl2onnx makes of a learner; return the names of its outputs."""
+        """Add the graph that skl2onnx makes from a learner; return the names of its outputs."""
         skl2onnx = require("skl2onnx")
         compose = require("onnx.compose")
         types = require("skl2onnx.common.data_types")

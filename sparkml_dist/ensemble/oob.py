@@ -1,4 +1,4 @@
-"""Out-of-bag predictions: every row judged by the members that did not learn from it."""
+"""Out-of-bag predictions: each row is predicted by the members that did not learn from it."""
 
 from __future__ import annotations
 
@@ -37,10 +37,10 @@ def out_of_bag(
     combiner: Combiner,
     draws: Sequence[tuple[tuple[int, ...], Draw]],
 ) -> tuple[list[ModelFile], dict[str, Any]]:
-    """Judge every row by the members whose bag does not hold it, one task to a shard.
+    """Predict every row by the members whose bags do not hold it, with one task per shard.
 
-    A member that learnt from other shards has not seen the rows of this one: with one member to
-    each of n shards, n - 1 of them judge a row. (Rows with equal keys in different shards count
+    A member that learnt from other shards has not seen the rows of this one: with one member for
+    each of n shards, n - 1 of them predict a row. (Rows with equal keys in different shards count
     as different rows.)
 
     Parameters
@@ -48,61 +48,61 @@ def out_of_bag(
     spark : pyspark.sql.SparkSession
     data : PartitionedDataset
     folder : Folder
-        The model's; files are committed in ``oob/``.
+        The model's; the predictions are committed in ``oob/``.
     combiner : Combiner
     draws : sequence of (shards, Draw)
-        What each member's bag was drawn from, and by what.
+        The shards of each member, and how its bag was drawn from them.
 
     Returns
     -------
     files : list of ModelFile
-        One to a shard: ``key``, ``label``, ``prediction``, ``probability`` and ``members`` (how
-        many judged the row).
-    summary : dict
-        ``metrics``, and ``rows`` that had a judge.
+            One per shard: ``key``, ``label``, ``prediction``, ``probability`` and ``members`` (how
+            many members predicted the row).
+        summary : dict
+            ``metrics``, and ``rows``, the number of rows with a prediction.
 
     Raises
     ------
     DataError
-        ``no_oob_rows`` where no member leaves out a row.
+        ``no_oob_rows`` if no member leaves out a row.
 
     References
     ----------
     Breiman (1996), "Out-of-bag estimation".
     """
-    task = _Judging(data, folder.child(OOB), combiner, tuple(draws))
+    task = _OutOfBagTask(data, folder.child(OOB), combiner, tuple(draws))
     shards = range(len(data.shards))
     done = set(folder.child(OOB).names(".parquet"))
     missing = [s for s in shards if f"{_stem(s)}.parquet" not in done]
-    for outcome in run_tasks(spark, missing, task, description="judge rows out of bag"):
+    for outcome in run_tasks(spark, missing, task, description="predict rows out of bag"):
         if outcome.error:
             raise outcome.error
     files = [ModelFile.of(folder, f"{OOB}/{_stem(s)}.parquet") for s in shards]
-    judged = read_out_of_bag(spark, folder, files)
-    if judged.isEmpty():
+    predicted = read_out_of_bag(spark, folder, files)
+    if predicted.isEmpty():
         raise DataError(
             "no_oob_rows",
-            "Every member learnt from every row: there is nothing to judge out of bag.",
-            "Cut more shards, or set maxSamples so that members learn from bootstraps.",
+            "Every member learnt from every row, so that no row is out of bag.",
+            "Make more shards, or set maxSamples so that members learn from bootstraps.",
         )
     label = data.manifest.label
     metrics: Any
     if label.is_regression:
-        metrics = evaluate_regression(judged, label_col="label")
+        metrics = evaluate_regression(predicted, label_col="label")
     else:
-        metrics = evaluate_classification(judged, label_col="label", classes=label.classes)
+        metrics = evaluate_classification(predicted, label_col="label", classes=label.classes)
     return files, {"metrics": metrics.to_dict(), "rows": metrics.rows}
 
 
 def read_out_of_bag(spark: SparkSession, folder: Folder, files: Sequence[ModelFile]) -> DataFrame:
-    """Return the out-of-bag predictions of a model's folder; rows without a judge are left out.
+    """Return a model's out-of-bag predictions, without the rows that every member learnt from.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     folder : Folder
     files : sequence of ModelFile
-        The model's; of others nothing is read.
+        The model's files; no others are read.
     """
     names = [f.name for f in files if f.name.startswith(f"{OOB}/")]
     return spark.read.parquet(*map(folder.spark_path, names)).where("members > 0")
@@ -113,8 +113,8 @@ def _stem(shard: int) -> str:
 
 
 @dataclass(frozen=True)
-class _Judging:
-    """Judges the rows of one shard, one row group at a time."""
+class _OutOfBagTask:
+    """Predicts the rows of one shard out of bag, one row group at a time."""
 
     data: PartitionedDataset
     home: Folder
@@ -131,14 +131,14 @@ class _Judging:
         ):
             for group in range(len(groups)):
                 block = self.data.read_block(shard, [group])
-                writer.write_table(self._judged(block, shard, staged, schema))
+                writer.write_table(self._predicted(block, shard, staged, schema))
         return {}
 
-    def _judged(self, block: Block, shard: int, staged: Any, schema: pa.Schema) -> pa.Table:
+    def _predicted(self, block: Block, shard: int, staged: Any, schema: pa.Schema) -> pa.Table:
         n = len(block)
         k = self.combiner.bank.n_classes
         votes = np.zeros((n, k) if k else n)
-        judges = np.zeros(n, np.int32)
+        voters = np.zeros(n, np.int32)
         weight = np.zeros(n)
         before = np.zeros_like(votes)
         members = self.combiner.bank.members
@@ -146,20 +146,20 @@ class _Judging:
             outside = _outside(block, shard, shards, draw)
             votes[outside] += (total - before)[outside]
             weight[outside] += member.weight
-            judges += outside
+            voters += outside
             before = total.copy()
         scale = np.maximum(weight, np.finfo(float).tiny)
         label = self.data.manifest.label
         key = pa.array(block.key)
         if not k:
-            values = [key, pa.array(block.y), pa.array(votes / scale), pa.array(judges)]
+            values = [key, pa.array(block.y), pa.array(votes / scale), pa.array(voters)]
             return pa.Table.from_arrays(values, schema=schema)
         proba = votes / scale[:, None]
         true = pa.array(label.classes, schema.field("label").type).take(pa.array(block.y))
         prediction = pa.array(label.class_values()[proba.argmax(axis=1)])
         lists = pa.FixedSizeListArray.from_arrays(pa.array(proba.ravel()), k)
         values = [key, true, prediction, lists.cast(schema.field("probability").type)]
-        return pa.Table.from_arrays([*values, pa.array(judges)], schema=schema)
+        return pa.Table.from_arrays([*values, pa.array(voters)], schema=schema)
 
     def _schema(self) -> pa.Schema:
         label = self.data.manifest.label

@@ -1,4 +1,4 @@
-"""Bags: which rows and features a member sees, as functions of row key, seed and member."""
+"""Bags: which rows and features a member gets, as functions of row key, seed and member."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METHODS: tuple[Method, ...] = ("bagging", "pasting", "subspaces", "patches", "ba
 
 _DEFAULT_SAMPLES = {"patches": 0.7}
 _DEFAULT_FEATURES = {"subspaces": 0.5, "patches": 0.5}
-# A class of fewer rows than this is drawn more often than once, so that a bag is no handful.
+# Rows of a smaller class are drawn several times, so that a balanced bag is not too small.
 _LEAST_BALANCED = 128
 
 
@@ -32,13 +32,13 @@ class Sampling:
     ----------
     method : {"bagging", "pasting", "subspaces", "patches", "balanced"}
         With replacement (Breiman 1996); without (Breiman 1999); all rows and some features (Ho
-        1998); some rows and some features (Louppe and Geurts 2012); with replacement, as many of
-        each class (Chen, Liaw and Breiman 2004).
+        1998); some rows and some features (Louppe and Geurts 2012); with replacement, equally many
+        rows of each class (Chen, Liaw and Breiman 2004).
     max_samples : float or int
-        Expected rows of a bag as a share of the shards' rows; a number of rows only until
-        `sized` makes a share of it.
+        Expected rows of a bag, as a share (float) or a number (int) of the shards' rows; `sized`
+        converts a number to a share.
     max_features : float or int
-        Features of a member as a share of all, or their number.
+        Features of a member, as a share of all or as a number.
     """
 
     method: Method
@@ -49,7 +49,7 @@ class Sampling:
     def of(
         cls, method: str, max_samples: float | None = None, max_features: float | None = None
     ) -> Sampling:
-        """Check the settings and fill in what a method takes by default.
+        """Check the settings and fill in the defaults of a method.
 
         Raises
         ------
@@ -73,12 +73,12 @@ class Sampling:
             raise ConfigurationError(
                 "invalid_param",
                 f"With method='balanced', maxSamples must be a share in (0, 1]. Got {samples!r}.",
-                "Such a bag is as large as its rarest class allows.",
+                "A balanced bag is as large as its rarest class allows.",
             )
         return cls(method, samples, features)
 
     def sized(self, rows: int) -> Sampling:
-        """Return how bags are drawn from shards of so many rows, as shares."""
+        """Return the sampling for shards with `rows` rows, with `max_samples` as a share."""
         return replace(self, max_samples=share_of(self.max_samples, rows))
 
     @property
@@ -87,7 +87,7 @@ class Sampling:
         return self.method in ("bagging", "balanced")
 
     def class_rates(self, class_rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64] | None:
-        """Return how often a bag is to hold a row of each class; None where classes do not matter.
+        """Return how often a bag holds a row of each class on average; None if not balanced.
 
         Parameters
         ----------
@@ -97,8 +97,8 @@ class Sampling:
         Returns
         -------
         ndarray of shape (n_classes,) or None
-            So that each class is expected as often as the rarest one is there, or 128 times where
-            that is more; 0 for classes that are not there.
+            Rates that give each class as many expected rows as the rarest one has, or 128 if that
+            is more; 0 for classes without rows.
         """
         if self.method != "balanced":
             return None
@@ -107,7 +107,7 @@ class Sampling:
         return np.divide(wanted, class_rows, out=np.zeros(len(class_rows)), where=class_rows > 0)
 
     def features(self, n_features: int, seed: int, member: int) -> npt.NDArray[np.int64] | None:
-        """Return the features of a member, sorted, shape (k,); None for all of them."""
+        """Return the features of a member, sorted, shape (k,); None for all."""
         count = max(1, round(share_of(self.max_features, n_features) * n_features))
         if count == n_features:
             return None
@@ -116,7 +116,7 @@ class Sampling:
     def kept(
         self, key: npt.NDArray[np.int64], seed: int, member: int
     ) -> npt.NDArray[np.bool_] | None:
-        """Return which rows a member keeps without replacement, shape (n,); None for all."""
+        """Return which rows a member draws without replacement, shape (n,); None for all."""
         if self.replaces or self.max_samples == 1.0:
             return None
         return uniform(key, seed, "paste", member) < self.max_samples
@@ -127,7 +127,7 @@ def poisson_counts(
 ) -> npt.NDArray[np.int64]:
     """Return how often a bag holds each row: independent Poisson draws.
 
-    The limit of the bootstrap for many rows, which needs no knowledge of other rows (Oza and
+    The limit of the bootstrap for many rows; it does not depend on other rows (Oza and
     Russell 2001, "Online bagging and boosting").
 
     Parameters

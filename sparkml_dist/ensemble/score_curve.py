@@ -1,4 +1,4 @@
-"""The score of a growing ensemble, round by round, and when it has stopped improving."""
+"""The score of a growing ensemble after each member, and when it has stopped improving."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ class ScoreCurve:
     ----------
     metric : str
     tol : float
-        Least improvement that counts.
+        Smallest improvement that counts.
     patience : int
-        Members without one before the end.
+        Members without such an improvement before the sequence stops.
     scores : list of float
     """
 
@@ -33,7 +33,7 @@ class ScoreCurve:
     _idle: int = 0
 
     def add(self, score: float) -> bool:
-        """Add the score of one more member; tell whether it is time to end."""
+        """Add the score after one more member; return whether to stop."""
         self.scores.append(score)
         if math.isnan(self._best) or is_better(self.metric, score, self._best, self.tol):
             self._best, self._idle = score, 0
@@ -43,7 +43,7 @@ class ScoreCurve:
 
     @property
     def best(self) -> int:
-        """How many members have the best score; 0 where there is none."""
+        """Number of members with the best score; 0 if there is no score."""
         found = 0
         for i, score in enumerate(self.scores):
             known = not math.isnan(score)

@@ -1,4 +1,4 @@
-"""One member of a model at rest."""
+"""One stored member of a model."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ __all__ = ["StoredMember"]
 
 @dataclass(frozen=True)
 class StoredMember:
-    """A member at rest, and how to feed it.
+    """A stored member, and the form of its input.
 
     Attributes
     ----------
     file : str
-        Name in the model's folder.
+        Name of the file in the model's folder.
     sha256 : str
     weight : float
-        Its say in the vote.
+        Its weight in the vote.
     features : tuple of int or None
         Features that it was fitted on; None for all.
     dtype : str
-        Type in which it takes dense features without copying.
+        Type of dense features that it uses without copying.
     allows_missing : bool or tuple of int
-        Whether it takes missing values, or in which features.
+        Whether it accepts missing values, or in which features.
     allows_sparse : bool
     encodes : bool
-        Whether a category that is not on the list reaches it as one; or else it is missing.
+        Whether an unseen category reaches it as a category of its own, rather than as missing.
     """
 
     file: str
@@ -41,7 +41,7 @@ class StoredMember:
 
     @classmethod
     def from_record(cls, record: dict[str, Any], weight: float = 1.0) -> StoredMember:
-        """Return the member that a fit recorded; raises KeyError or TypeError for what is none."""
+        """Return the member that a record describes; raises KeyError or TypeError if invalid."""
         features, missing = record["features"], record["allows_missing"]
         member = cls(
             record["file"],
@@ -54,5 +54,5 @@ class StoredMember:
             bool(record.get("encodes", False)),
         )
         if not (isinstance(member.file, str) and member.dtype in ("float32", "float64")):
-            raise TypeError(f"{record!r} is no record of a member")
+            raise TypeError(f"{record!r} is not the record of a member")
         return member

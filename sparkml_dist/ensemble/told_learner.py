@@ -1,4 +1,4 @@
-"""A learner behind codes and arrays that is itself told classes and columns by their names."""
+"""Translates codes and arrays into class, column and category names for a learner."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
-from sparkml_dist.ensemble.naming import among_present
+from sparkml_dist.ensemble.naming import with_present_ranks
 
 __all__ = ["ToldLearner"]
 
@@ -17,24 +17,24 @@ _NEW = "(new category)"
 
 
 class ToldLearner(BaseEstimator):
-    """Stands between a member and a learner that names classes or columns; see `KnownLearner`.
+    """Wraps a learner that refers to classes or columns by name; see `KnownLearner`.
 
-    To the outside it is a learner like any other, which sees arrays and class codes.
+    Like any other learner it takes arrays and class codes.
 
     Parameters
     ----------
     learner : scikit-learn estimator
     by_class : bool, default=False
-        Whether parameters of the learner name classes, by their codes. It is then given their
-        ranks among the classes that there are: learners of learners, which make those of codes
-        unasked, would take the weight of one class for another's where a shard lacks a class.
+        Whether parameters of the learner name classes, by their codes. The learner then gets ranks
+        among the classes present: meta-estimators encode classes as ranks themselves, and would mix
+        up the weights of classes if a shard lacks one.
     names : list of str, optional
-        Name of each feature; the learner is given arrays where there are none.
+        Name of each feature; without names the learner gets arrays.
     texts : list of list of str, optional
-        Categories of each feature, empty for numbers: the learner is given the categories
-        themselves and not their codes. A category beyond them is one that none of them is.
+        Categories of each feature, empty for numeric ones: the learner gets the categories
+        themselves instead of codes. Codes beyond the list become one additional, new category.
     as_category : bool, default=False
-        Whether these columns are pandas categories and not texts.
+        Whether these columns are pandas categories instead of strings.
     """
 
     def __init__(
@@ -52,33 +52,33 @@ class ToldLearner(BaseEstimator):
         self.as_category = as_category
 
     def fit(self, X: Any, y: npt.NDArray[Any], **params: Any) -> ToldLearner:
-        """Fit the learner; `y` are codes, or numbers.
+        """Fit the learner; `y` holds class codes, or numbers.
 
         Parameters
         ----------
         X : ndarray of shape (n, d)
         y : ndarray of shape (n,)
         **params
-            As the learner's own ``fit`` takes them.
+            Passed to the learner's own ``fit``.
         """
         if self.by_class:
             self.present_, y = np.unique(y, return_inverse=True)
-            self.learner = among_present(self.learner, self.present_.tolist())
-        self.learner.fit(self._told(X), y, **params)
+            self.learner = with_present_ranks(self.learner, self.present_.tolist())
+        self.learner.fit(self._frame(X), y, **params)
         return self
 
     def predict(self, X: Any) -> npt.NDArray[Any]:
-        """Return class codes, or numbers, of shape (n,)."""
-        return self._codes(self.learner.predict(self._told(X)))
+        """Return class codes, or numbers, shape (n,)."""
+        return self._codes(self.learner.predict(self._frame(X)))
 
     def predict_proba(self, X: Any) -> npt.NDArray[Any]:
         """Return probabilities in the order of ``classes_``, shape (n, n_classes)."""
-        found: npt.NDArray[Any] = self.learner.predict_proba(self._told(X))
+        found: npt.NDArray[Any] = self.learner.predict_proba(self._frame(X))
         return found
 
     def decision_function(self, X: Any) -> npt.NDArray[Any]:
-        """Return what the learner's own gives."""
-        found: npt.NDArray[Any] = self.learner.decision_function(self._told(X))
+        """Return the learner's decision function."""
+        found: npt.NDArray[Any] = self.learner.decision_function(self._frame(X))
         return found
 
     @property
@@ -88,7 +88,7 @@ class ToldLearner(BaseEstimator):
 
     @property
     def feature_importances_(self) -> npt.NDArray[Any]:
-        """As the learner tells them."""
+        """The learner's importances."""
         found: npt.NDArray[Any] = self.learner.feature_importances_
         return found
 
@@ -101,22 +101,22 @@ class ToldLearner(BaseEstimator):
         codes: npt.NDArray[Any] = self.present_[np.asarray(found).astype(np.int64)]
         return codes
 
-    def _told(self, X: Any) -> Any:
+    def _frame(self, X: Any) -> Any:
         if self.names is None:
             return X
         import pandas as pd
 
         frame = pd.DataFrame(X, columns=self.names, copy=False)
         texts: Sequence[list[str]] = self.texts or ()
-        words = {
-            name: self._words(X[:, i], known)
+        categories = {
+            name: self._category_column(X[:, i], known)
             for i, (name, known) in enumerate(zip(self.names, texts, strict=False))
             if known
         }
-        return frame.assign(**words) if words else frame
+        return frame.assign(**categories) if categories else frame
 
-    def _words(self, codes: npt.NDArray[Any], known: list[str]) -> Any:
-        """Return a column of categories; a missing value stays one."""
+    def _category_column(self, codes: npt.NDArray[Any], known: list[str]) -> Any:
+        """Return a column of categories; missing values stay missing."""
         import pandas as pd
 
         new = _NEW

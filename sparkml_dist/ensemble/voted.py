@@ -1,4 +1,4 @@
-"""A vote of fitted models of any kind: ensembles and networks side by side."""
+"""A vote of fitted models of any kind, such as ensembles and networks together."""
 
 from __future__ import annotations
 
@@ -28,34 +28,34 @@ __all__ = ["VotedClassificationModel", "VotedRegressionModel", "vote"]
 
 @dataclass(frozen=True)
 class VotedScorer:
-    """Scorers of models as they travel to the workers, each with its share of the vote."""
+    """Scorers of models as sent to workers, each with its weight in the vote."""
 
     scorers: tuple[Scorer, ...]
     weights: tuple[float, ...]
 
     @property
     def cache_key(self) -> str:
-        """Tells models apart within a worker."""
-        said = [f"{s.cache_key} {w!r}" for s, w in zip(self.scorers, self.weights, strict=True)]
-        return f"voted/{hashlib.sha256(chr(10).join(said).encode()).hexdigest()}"
+        """A key that identifies the models within a worker."""
+        parts = [f"{s.cache_key} {w!r}" for s, w in zip(self.scorers, self.weights, strict=True)]
+        return f"voted/{hashlib.sha256(chr(10).join(parts).encode()).hexdigest()}"
 
     @property
     def raw_scale(self) -> float:
-        """``rawPrediction`` is the weighted number of votes."""
+        """The total weight of the votes: ``rawPrediction`` is the probability times it."""
         return float(sum(self.weights))
 
     @property
     def streams(self) -> bool:
-        """Whether members of a model are read anew for each block."""
+        """Whether members of a model are read again for each block."""
         return any(map(streams, self.scorers))
 
     def within(self, memory: int) -> VotedScorer:
-        """Return the scorer with at most so many bytes of members in memory at once."""
+        """Return the scorer with at most `memory` bytes of members loaded at once."""
         share = memory // len(self.scorers)
         return replace(self, scorers=tuple(within(s, share) for s in self.scorers))
 
     def load(self) -> Predict:
-        """Load all models; return a function from features (n, d) to the mean of what they say."""
+        """Load all models; return a function from features (n, d) to their mean output."""
         predicts = [scorer.load() for scorer in self.scorers]
         shares = np.asarray(self.weights, np.float64) / sum(self.weights)
 
@@ -69,7 +69,7 @@ class VotedScorer:
 
 
 class _Voted(FittedModel, ShardModel):
-    """Models in folders of their own below the vote's."""
+    """Models in folders inside the vote's own folder."""
 
     @property
     def models(self) -> list[ShardModel]:
@@ -83,8 +83,8 @@ class _Voted(FittedModel, ShardModel):
         if not isinstance(model, ShardModel) or model.label.classes != self.label.classes:
             raise StorageError(
                 "altered_manifest",
-                f"{self.folder.uri(_home(index))!r} holds no model that can vote here.",
-                "The vote was altered: restore it, or make it anew.",
+                f"{self.folder.uri(_home(index))!r} does not hold a model that fits this vote.",
+                "The saved vote was altered: restore it, or call vote again.",
             )
         return model
 
@@ -97,7 +97,7 @@ class _Voted(FittedModel, ShardModel):
 
     @property
     def weights(self) -> list[float]:
-        """Each model's say in the vote."""
+        """Each model's weight in the vote."""
         return [record["weight"] for record in self.content["models"]]
 
     def _scorer(self) -> VotedScorer:
@@ -121,20 +121,20 @@ def vote(
     weights: Sequence[float] | None = None,
     modelDir: str | None = None,
 ) -> VotedClassificationModel | VotedRegressionModel:
-    """Return the vote of fitted models, of whatever kind, as one model; nothing is fitted.
+    """Combine fitted models of any kind into one model that votes; nothing is fitted.
 
-    Their files are copied, so that the vote is saved and loaded as a whole.
+    The models' files are copied, so that the vote is saved and loaded as a whole.
 
     Parameters
     ----------
     models : sequence of ShardModel
         Fitted on the same columns, with the same classes: ensembles, `KerasClassificationModel`,
-        other votes, … Of classifiers the probabilities are averaged, of regressors the
+        other votes, … The vote averages the classifiers' probabilities, or the regressors'
         predictions.
     weights : sequence of float, optional
-        Each model's say (>= 0, not all zero); equal by default.
+        Each model's weight (>= 0, not all zero); equal by default.
     modelDir : str, optional
-        Empty folder for the files, seen by all workers; a temporary one by default.
+        Empty folder for the files, visible to all workers; a temporary one by default.
 
     Returns
     -------
@@ -143,8 +143,8 @@ def vote(
     Raises
     ------
     ConfigurationError
-        ``no_models``, ``invalid_param``, ``not_fitted``, ``spark_bases``, or ``models_differ``
-        in their features or classes.
+        ``no_models``, ``invalid_param``, ``not_fitted``, ``spark_bases``, or ``models_differ`` if
+        their features or classes differ.
 
     Examples
     --------
@@ -152,8 +152,8 @@ def vote(
     >>> both.transform(iris).columns[-1]
     'predictedLabel'
     """
-    says = [1.0] * len(models) if weights is None else [float(w) for w in weights]
-    _check(models, says)
+    shares = [1.0] * len(models) if weights is None else [float(w) for w in weights]
+    _check(models, shares)
     where = None if modelDir is None else str(modelDir)
     folder = empty_folder(get_session(), where, "model", "modelDir")
     files: list[ModelFile] = []
@@ -166,7 +166,7 @@ def vote(
         first.schema,
         first.label,
         files,
-        {"models": [{"weight": say} for say in says]},
+        {"models": [{"weight": weight} for weight in shares]},
         {"models": [m.summary for m in models]},
     )
     found.trusted = tuple(dict.fromkeys(t for m in models for t in m.trusted))
@@ -187,14 +187,14 @@ def _check(models: Sequence[ShardModel], weights: list[float]) -> None:
                 "not_fitted",
                 f"Model {i} of the vote is a {type(model).__name__}, not a fitted model of "
                 "sparkml_dist.",
-                "Pass what fit returned; for learners yet to be fitted there is VotingClassifier.",
+                "Pass models that fit returned; to fit learners that vote, use VotingClassifier.",
             )
         if any("members" not in base for base in model.content.get("bases", ())):
             raise ConfigurationError(
                 "spark_bases",
-                f"Model {i} of the vote, a {type(model).__name__}, has Spark ML bases, which ask "
-                "Spark themselves and cannot vote beside others in a worker.",
-                "Let its sparkml_dist bases vote, or stack the models.",
+                f"Model {i} of the vote, a {type(model).__name__}, has Spark ML bases, which "
+                "predict through Spark and cannot vote inside a worker.",
+                "Pass its sparkml_dist base models to vote, or stack the models.",
             )
     if len(weights) != len(models) or min(weights) < 0 or not 0 < sum(weights) < float("inf"):
         raise ConfigurationError(
@@ -206,7 +206,7 @@ def _check(models: Sequence[ShardModel], weights: list[float]) -> None:
         if model.label.classes != first.label.classes or model.label.kind != first.label.kind:
             raise ConfigurationError(
                 "models_differ",
-                f"Models 0 and {i} of the vote know other classes: {_shown(first)} and "
+                f"Models 0 and {i} of the vote have different classes: {_shown(first)} and "
                 f"{_shown(model)}.",
                 "Fit them on the same labels.",
             )
@@ -215,8 +215,8 @@ def _check(models: Sequence[ShardModel], weights: list[float]) -> None:
             odd = [n for n in (*names[0], *names[1]) if (n in names[0]) != (n in names[1])]
             raise ConfigurationError(
                 "models_differ",
-                f"Models 0 and {i} of the vote take other features"
-                + (f", such as {', '.join(odd[:5])}." if odd else ", or in another form."),
+                f"Models 0 and {i} of the vote have different features"
+                + (f", such as {', '.join(odd[:5])}." if odd else ", or features of other forms."),
                 "Fit them on the same partitioned data set.",
             )
 

@@ -1,4 +1,4 @@
-"""Anytime ensembles: members are added in waves until a score on kept rows stops improving."""
+"""Anytime ensembles: waves of members are added until a score on held-out rows stops improving."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ __all__ = ["Stopping", "evaluation_shards", "fit_in_waves"]
 _logger = logging.getLogger(__name__)
 
 WAVES = "waves"
-# Rows that tell a score to about 0.005; more shards are read until there are as many.
+# With this many rows a score is exact to about 0.005; shards are read until there are enough.
 _ENOUGH_ROWS = 10_000
 
 
@@ -40,20 +40,20 @@ class Stopping:
     metric : str
         One of `sparkml_dist.metrics.scores`.
     tol : float
-        Least improvement that counts, in the metric's unit.
+        Smallest improvement that counts, in the metric's unit.
     patience : int
-        Waves without one before the end.
+        Waves without such an improvement before the fit stops.
     wave : int
-        Members of a wave.
-    kept : Validation
-        Rows that members do not see.
+        Number of members of a wave.
+    held_out : Validation
+        Rows held out from the members.
     """
 
     metric: str
     tol: float
     patience: int
     wave: int
-    kept: Validation
+    held_out: Validation
 
 
 def fit_in_waves(
@@ -61,34 +61,35 @@ def fit_in_waves(
     stopping: Stopping,
     combine: Callable[[Sequence[dict[str, Any]]], Combiner],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Fit members of an engine wave by wave until they no longer help.
+    """Fit members of an engine wave by wave until the score stops improving.
 
-    The score is taken on kept rows of the first few shards, which are read again for every wave;
-    the votes of earlier members are kept beside the model and not asked for again.
+    The score is computed on the held-out rows of the first few shards, which are read again for
+    every wave. The votes of earlier members are stored and not computed again.
 
     Parameters
     ----------
     engine : Engine
-        Its plans leave out ``stopping.kept``.
+        Its plans exclude the rows of ``stopping.held_out``.
     stopping : Stopping
     combine : callable
-        From the records of members to what scores with them.
+        Makes a combiner of members, given their records.
 
     Returns
     -------
     records : list of dict
-        Of all members that were fitted.
+        Of all fitted members.
     curve : dict
         ``metric``, ``rows``, ``shards`` (read for the score), ``scores`` (of the first 1, 2, …
-        members), ``stopped`` (whether members were left out), ``best`` (number of members with
-        the best score), ``predict_seconds`` (of the members, for the kept rows).
+        members), ``stopped`` (whether the fit stopped before the last member), ``best`` (number of
+        members with the best score), ``predict_seconds`` (seconds that members took to predict the
+        held-out rows).
 
     References
     ----------
     Salloum, Huang, He, Chen (2019), "An asymptotic ensemble learning framework for big data
     analysis", doi:10.1109/ACCESS.2018.2889355.
     """
-    shards = evaluation_shards(engine.data, stopping.kept.fraction)
+    shards = evaluation_shards(engine.data, stopping.held_out.fraction)
     records: list[dict[str, Any]] = []
     scores: list[float] = []
     best, idle, rows, seconds = math.nan, 0, 0, 0.0
@@ -106,8 +107,8 @@ def fit_in_waves(
         )
         found = votes.scored
         if found is None:
-            # Members are asked side by side; one task adds up what they say.
-            done = run_tasks(engine.spark, wave, votes, description=f"ask {len(wave)} members")
+            # Members predict in parallel; then one task adds up their votes.
+            done = run_tasks(engine.spark, wave, votes, description=f"apply {len(wave)} members")
             done += run_tasks(
                 engine.spark, [0], _Evaluation(votes), description=f"score {len(records)} members"
             )
@@ -145,7 +146,7 @@ def _rank(metric: str, score: float) -> float:
 
 
 def evaluation_shards(data: PartitionedDataset, fraction: float) -> tuple[int, ...]:
-    """Return as few shards as have enough kept rows, or all."""
+    """Return the first shards, as few as hold enough held-out rows, or all."""
     expected = 0.0
     for shard in data.shards:
         expected += shard.rows * fraction
@@ -156,20 +157,20 @@ def evaluation_shards(data: PartitionedDataset, fraction: float) -> tuple[int, .
 
 @dataclass(frozen=True)
 class _Votes:
-    """Asks one member of a wave about kept rows, in a task.
+    """Computes the votes of one member of a wave on the held-out rows, in a task.
 
     Attributes
     ----------
     data : PartitionedDataset
     home : Folder
-        Where votes and scores lie.
+        Folder of the votes and scores.
     combiner : Combiner
         Of the wave's members.
     shards : tuple of int
-        Where the kept rows are read.
+        Shards whose held-out rows are read.
     stopping : Stopping
     before, after : int
-        Members before the wave, and after it.
+        Number of members before and after the wave.
     """
 
     data: PartitionedDataset
@@ -187,33 +188,33 @@ class _Votes:
 
     @property
     def scored(self) -> dict[str, Any] | None:
-        """The wave's scores where an earlier fit came to them."""
+        """The wave's scores, if an earlier fit computed them."""
         if not self.home.exists(f"{self.name}.json"):
             return None
         found: dict[str, Any] = self.home.read_json(f"{self.name}.json")
         return found
 
     def member_name(self, member: int) -> str:
-        """Return the name of the file with what a member says."""
+        """Return the name of the file with a member's votes."""
         return f"votes-{member:05d}.npy"
 
-    def kept_rows(self, shard: int) -> Block | None:
-        """Return the kept rows of a shard, if any."""
+    def held_out_rows(self, shard: int) -> Block | None:
+        """Return the held-out rows of a shard, or None if it has none."""
         block = self.data.read_block(shard)
-        rows = np.flatnonzero(self.stopping.kept.mask(block.key))
+        rows = np.flatnonzero(self.stopping.held_out.mask(block.key))
         if not len(rows):
             return None
         weight = None if block.weight is None else block.weight[rows]
         return Block(block.X[rows], block.y[rows], weight, block.key[rows])
 
     def __call__(self, member: int) -> dict[str, Any]:
-        """Write what a member says of the kept rows."""
+        """Write the votes of a member on the held-out rows."""
         bank = self.combiner.bank
         own = replace(bank, members=(bank.members[member - self.before],))
         staged = replace(self.combiner, bank=own).load_staged()
         parts, seconds = [], 0.0
         for shard in self.shards:
-            block = self.kept_rows(shard)
+            block = self.held_out_rows(shard)
             if block is None:
                 continue
             start = time.perf_counter()
@@ -226,37 +227,37 @@ class _Votes:
 
 @dataclass(frozen=True)
 class _Evaluation:
-    """Scores the first 1, 2, … members on kept rows, in one task."""
+    """Scores the first 1, 2, … members on the held-out rows, in one task."""
 
     votes: _Votes
 
     def __call__(self, _: int) -> dict[str, Any]:
-        asked, metric = self.votes, self.votes.stopping.metric
-        blocks = [b for b in map(asked.kept_rows, asked.shards) if b is not None]
+        wave, metric = self.votes, self.votes.stopping.metric
+        blocks = [b for b in map(wave.held_out_rows, wave.shards) if b is not None]
         if not blocks:
             raise DataError(
                 "no_validation_rows",
-                f"No row was kept for the score {metric!r}.",
-                "Raise validationFraction, or give fewer columns as the key.",
+                f"No row is held out for the score {metric!r}.",
+                "Raise validationFraction, or use fewer columns as the key.",
             )
         y = np.concatenate([b.y for b in blocks])
         weight = np.concatenate([np.ones(len(b)) if b.weight is None else b.weight for b in blocks])
         del blocks
-        home, votes = asked.home, None
-        if asked.before:
-            votes = read_array(home, f"wave-{asked.before:05d}.npy", rows=len(y))
-        # The mean of a regression must be one; of votes any multiple will do.
-        regression = asked.combiner.voting == "mean"
+        home, votes = wave.home, None
+        if wave.before:
+            votes = read_array(home, f"wave-{wave.before:05d}.npy", rows=len(y))
+        # A regression is scored by its mean; the scores of votes do not depend on their scale.
+        regression = wave.combiner.voting == "mean"
         scores = []
-        for member in range(asked.before, asked.after):
-            added = read_array(home, asked.member_name(member), rows=len(y))
+        for member in range(wave.before, wave.after):
+            added = read_array(home, wave.member_name(member), rows=len(y))
             votes = added if votes is None else votes + added
             shown = votes / (member + 1) if regression else votes
             scores.append(score_rows(metric, y, shown, weight))
-        assert votes is not None  # a wave has a member at least
-        write_array(home, f"{asked.name}.npy", votes)
+        assert votes is not None  # a wave has at least one member
+        write_array(home, f"{wave.name}.npy", votes)
         result = {"scores": scores, "rows": len(y)}
-        home.write_json(f"{asked.name}.json", result)
-        for member in range(asked.before, asked.after):
-            home.delete_file(asked.member_name(member))
+        home.write_json(f"{wave.name}.json", result)
+        for member in range(wave.before, wave.after):
+            home.delete_file(wave.member_name(member))
         return result

@@ -1,4 +1,4 @@
-"""Rows with weights in the form that a learner takes: as weights, or as repeated rows."""
+"""Weighted rows in the form that a learner takes: with weights, or as repeated rows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["as_learner_takes", "weighted_rows"]
 
 
 def as_learner_takes(X: Any, traits: Traits) -> Any:
-    """Return features of a block in the type and layout that a learner uses without copying."""
+    """Return features in the type and layout that a learner uses without copying."""
     import scipy.sparse as sp
 
     if sp.issparse(X):
@@ -31,19 +31,19 @@ def weighted_rows(
     seed: int,
     member: int,
 ) -> tuple[Any, npt.NDArray[Any], npt.NDArray[np.float64] | None]:
-    """Return what is given to ``fit`` so that rows count as much as their weights say.
+    """Return the arguments of ``fit`` that give rows the influence of their weights.
 
     Parameters
     ----------
     X : ndarray or csr_matrix, shape (n, d)
     y : ndarray of shape (n,)
     weight : ndarray of shape (n,)
-        Of any sum.
+        Need not add up to anything.
     key : ndarray of int64, shape (n,)
     traits : Traits
-        A learner that takes no weights gets as many rows as there are, drawn by weight.
-    seed, member : int
-        What the draw is a function of, beside the key.
+            A learner without support for weights gets as many rows as have weight, drawn by weight.
+        seed, member : int
+            Seed of the draw, beside the rows' keys.
 
     Returns
     -------
@@ -66,10 +66,10 @@ def weighted_rows(
 def _counts(
     key: npt.NDArray[np.int64], rate: npt.NDArray[np.float64], seed: int, member: int
 ) -> npt.NDArray[np.int64]:
-    """Return whole numbers with the rates as their means, and as little spread as may be.
+    """Return whole numbers with the rates as means and the smallest possible variance.
 
-    A row's rate is rounded up or down at random. Poisson draws would add noise of their own: of
-    two rows of rate 1, they leave out one in three.
+    A row's rate is rounded up or down at random. Poisson draws would add noise: of rows with rate
+    1, they leave out more than one in three.
     """
     whole = np.floor(rate)
     up = uniform(key, seed, "boosting rows", member) < rate - whole

@@ -1,1 +1,1 @@
-"""Scores of predictions, each formed in one distributed pass."""
+"""Scores of predictions, each computed in one distributed pass."""

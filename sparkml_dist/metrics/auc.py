@@ -8,7 +8,7 @@ import numpy.typing as npt
 __all__ = ["ProbabilityBins", "area_under_roc"]
 
 _MANTISSA = 11
-_NEAR_ONE = 53  # probabilities within 2**-53 of 1 share a bin: a double tells no more
+_NEAR_ONE = 53  # probabilities within 2**-53 of 1 share a bin: doubles are no finer
 _MAX_TOTAL = 1 << 22
 _FLOAT32_MANTISSA = 23
 
@@ -22,13 +22,13 @@ class ProbabilityBins:
     Parameters
     ----------
     n_histograms : int
-        How many histograms are kept at the same time. There are 11 bits for up to 11 of them,
-        and fewer beyond, so that all together never have more than 4M bins.
+        Number of histograms kept at the same time. There are 11 bits for up to 11 of them, and
+        fewer beyond, so that all histograms together have at most 4M bins.
 
     Attributes
     ----------
     bits : int
-        Mantissa bits that tell bins apart.
+        Mantissa bits that distinguish bins.
     size : int
         Number of bins of a histogram.
     """
@@ -45,12 +45,12 @@ class ProbabilityBins:
         return half + 1 + ((_NEAR_ONE - 1) << self.bits) + 1
 
     def index(self, p: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-        """Return the bin of each probability, in their order.
+        """Return the bin of each probability; bins ascend with it.
 
         Parameters
         ----------
         p : ndarray of float
-            Values in [0, 1]; those outside are taken as the nearer end.
+            Values in [0, 1]; others are clipped.
 
         Returns
         -------
@@ -63,7 +63,7 @@ class ProbabilityBins:
         return np.where(p < 0.5, self._prefix(p), self.size - 1 - from_one)
 
     def _prefix(self, distance: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
-        """Return the leading bits of float32 numbers, which are in the numbers' order."""
+        """Return the leading bits of non-negative float32 numbers, which have the same order."""
         prefix = distance.astype(np.float32).view(np.uint32) >> (_FLOAT32_MANTISSA - self.bits)
         return prefix.astype(np.int64)
 
@@ -81,7 +81,7 @@ def area_under_roc(
     Returns
     -------
     float or None
-        None where there are only positive or only negative rows.
+        None if all rows are positive, or all negative.
     """
     total = positive.sum() * negative.sum()
     if not total > 0:

@@ -1,4 +1,4 @@
-"""Evaluates predictions in one pass over the DataFrame: workers add up, the driver divides."""
+"""Evaluates predictions in one pass over the DataFrame: workers compute sums, the driver ratios."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ def evaluate_classification(
     Parameters
     ----------
     predictions : pyspark.sql.DataFrame
-        What a model's ``transform`` returned, labels still in it. Classic or Connect.
+        Output of a model's ``transform``, including the labels; classic Spark or Connect.
     label_col : str
         True labels: numbers, strings or booleans.
     classes : sequence
         The model's class list, in the order of the probabilities.
     prediction_col : str, default="prediction"
-        Predicted class as ``transform`` gives it: its value where a double holds that, or its
-        position.
+        Predicted class as in ``transform``: the class itself if a double can hold it, otherwise its
+        position in `classes`.
     probability_col : str, default="probability"
-        ML vector or array with a probability for each class.
+        ML vector or array with one probability per class.
     weight_col : str, optional
         Row weights.
 
@@ -64,8 +64,8 @@ def evaluate_classification(
     Raises
     ------
     DataError
-        ``column_not_found``, ``empty_data``, ``label_null``, ``unknown_label`` when no label at
-        all is among the classes, ``invalid_prediction``, ``prediction_not_finite``.
+        ``column_not_found``, ``empty_data``, ``label_null``, ``unknown_label`` if none of the
+        labels is among the classes, ``invalid_prediction``, ``prediction_not_finite``.
 
     Notes
     -----
@@ -98,19 +98,19 @@ def evaluate_classification(
 
 @dataclass(frozen=True)
 class _Classes:
-    """The class list, able to turn labels and predictions into codes."""
+    """The class list, which converts labels and predictions to codes."""
 
     classes: tuple[Any, ...]
 
     @property
     def kind(self) -> str:
-        """Spark's type in which labels are compared with the classes."""
+        """Spark type for comparing labels with the classes."""
         if isinstance(self.classes[0], str | bool):
             return "string"
         return "bigint" if by_position(self.classes) else "double"
 
     def values(self) -> list[Any]:
-        """Return the classes as `label_column` has them."""
+        """Return the classes in the type of `label_column`."""
         if self.kind == "double":
             return [float(c) for c in self.classes]
         return [str(c).lower() if isinstance(c, bool) else c for c in self.classes]
@@ -121,7 +121,7 @@ class _Classes:
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int64)
 
     def predicted(self, predictions: pa.Array) -> npt.NDArray[np.int64]:
-        """Return positions in the class list; -1 for predictions that name no class."""
+        """Return positions in the class list; -1 for predictions that are not a class."""
         if not by_position(self.classes):
             return self.codes(predictions)
         values = pc.fill_null(predictions, -1.0).to_numpy(zero_copy_only=False)
@@ -130,22 +130,22 @@ class _Classes:
 
 
 def class_values(classes: Sequence[Any]) -> list[Any]:
-    """Return a class list in the type in which `label_column` has labels."""
+    """Return a class list in the type of `label_column`."""
     return _Classes(tuple(classes)).values()
 
 
 def label_column(name: str, classes: Sequence[Any]) -> Column:
-    """Return a label column in a type in which it can be compared with the classes."""
+    """Return a label column in a type that can be compared with the classes."""
     from pyspark.sql import functions as F
 
     column, kind = named_column(name), _Classes(tuple(classes)).kind
     if kind == "string":
         text = column.cast("string")
         return F.lower(text) if isinstance(classes[0], bool) else text
-    # A file of other rows may hold a word among numbers: an unknown label, not a null one.
-    stranger = F.lit(math.inf if kind == "double" else next(i for i in count() if i not in classes))
+    # Other data may contain a word among numbers: that is an unknown label, not a null one.
+    unlisted = F.lit(math.inf if kind == "double" else next(i for i in count() if i not in classes))
     number = column.try_cast(kind)
-    number = F.when(column.isNotNull() & number.isNull(), stranger).otherwise(number)
+    number = F.when(column.isNotNull() & number.isNull(), unlisted).otherwise(number)
     return number + F.lit(0.0) if kind == "double" else number  # -0.0 is 0.0
 
 
@@ -162,12 +162,12 @@ def array_column(df: DataFrame, name: str) -> Column:
 
 def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
     k = len(classes.classes)
-    judged = np.array([1] if k == 2 else range(k))
-    bins = ProbabilityBins(len(judged))
-    offsets = np.arange(len(judged), dtype=np.int64) * bins.size
-    sums = dict.fromkeys(("rows", "null", "unknown", "strange", "not_finite"), 0)
+    binned = np.array([1] if k == 2 else range(k))
+    bins = ProbabilityBins(len(binned))
+    offsets = np.arange(len(binned), dtype=np.int64) * bins.size
+    sums = dict.fromkeys(("rows", "null", "unknown", "invalid", "not_finite"), 0)
     weight = known_weight = loss = 0.0
-    confusion, positive, negative = np.zeros((k, k)), *np.zeros((2, len(judged) * bins.size))
+    confusion, positive, negative = np.zeros((k, k)), *np.zeros((2, len(binned) * bins.size))
     for batch in batches:
         label, prediction, probability = batch.column(0), batch.column(1), batch.column(2)
         n = batch.num_rows
@@ -182,19 +182,19 @@ def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
         true, guess = classes.codes(label), classes.predicted(prediction)
         known = true >= 0
         sums["unknown"] += int(np.count_nonzero(~known))
-        sums["strange"] += int(np.count_nonzero(guess < 0))
+        sums["invalid"] += int(np.count_nonzero(guess < 0))
         flat = probability.flatten().to_numpy(zero_copy_only=False)
         proba = flat.reshape(n, k) if len(flat) == n * k else np.full((n, k), np.nan)
         sums["not_finite"] += int(np.count_nonzero(~np.isfinite(proba).all(axis=1)))
-        if sums["strange"] or sums["not_finite"]:
+        if sums["invalid"] or sums["not_finite"]:
             continue
         true, guess, proba, w = true[known], guess[known], proba[known], w[known]
         given = np.clip(proba[np.arange(len(true)), true], _EPSILON, 1 - _EPSILON)
         loss += float(np.sum(-np.log(given) * w))
         known_weight += float(w.sum())
         np.add.at(confusion, (true, guess), w)
-        keys = bins.index(proba[:, judged]) + offsets
-        of_class = (true[:, None] == judged) * w[:, None]
+        keys = bins.index(proba[:, binned]) + offsets
+        of_class = (true[:, None] == binned) * w[:, None]
         np.add.at(positive, keys, of_class)
         np.add.at(negative, keys, w[:, None] - of_class)
     return sums | {
@@ -202,8 +202,8 @@ def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
         "known_weight": known_weight,
         "loss": loss,
         "confusion": confusion,
-        "positive": positive.reshape(len(judged), bins.size),
-        "negative": negative.reshape(len(judged), bins.size),
+        "positive": positive.reshape(len(binned), bins.size),
+        "negative": negative.reshape(len(binned), bins.size),
     }
 
 
@@ -222,15 +222,15 @@ def _finish(sums: Arrays, classes: tuple[Any, ...], label_col: str) -> Classific
             "unknown_label",
             f"None of the labels in {label_col!r} is among the model's {k} classes "
             f"({', '.join(repr(c) for c in classes[:8])}{', …' if k > 8 else ''}).",
-            "Is it the right column, in the way the training data has it?",
+            "Check that the column is right, and that labels are written as in the training data.",
         )
-    if strange := int(sums["strange"]):
-        raise DataError("invalid_prediction", f"{strange:,} predictions name none of the classes.")
+    if invalid := int(sums["invalid"]):
+        raise DataError("invalid_prediction", f"{invalid:,} predictions are not a class.")
     if bad := int(sums["not_finite"]):
         raise DataError(
             "prediction_not_finite",
             f"{bad:,} rows do not have {k} finite probabilities.",
-            "Did the model diverge, or do the features hold infinities?",
+            "Check whether the model diverged, or whether features are infinite.",
         )
     confusion, weight, known_weight = (
         sums[name] for name in ("confusion", "weight", "known_weight")

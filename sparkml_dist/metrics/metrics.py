@@ -1,4 +1,4 @@
-"""The numbers that tell how good a classifier is."""
+"""Metrics of a classifier."""
 
 from __future__ import annotations
 
@@ -13,28 +13,28 @@ __all__ = ["ClassificationMetrics", "f1_macro"]
 
 @dataclass(frozen=True, eq=False)
 class ClassificationMetrics:
-    """Metrics of a classifier on rows whose labels are known.
+    """Metrics of a classifier on labelled rows.
 
     Attributes
     ----------
     accuracy : float
-        Share of the rows predicted right; rows with a label that the model does not know count
-        as wrong.
+        Share of the rows predicted correctly; rows with a label that the model does not know count
+        as errors.
     log_loss : float or None
-        Mean negative logarithm (natural) of the probability given to the true class.
+        Mean negative natural logarithm of the predicted probability of the true class.
     roc_auc : float or None
         Area under the ROC curve of the second class of two; for more classes, the mean over the
-        classes of one against the rest. None where a single class occurs.
+        classes, each against the rest. None if only one class occurs.
     f1_macro : float
         Mean F1 over the classes that occur as label or prediction.
     rows : int
         All rows.
     unknown_label_rows : int
-        Rows whose label is not among the classes; left out of all but `accuracy`.
+        Rows whose label is not among the classes; excluded from all metrics except `accuracy`.
     classes : tuple
         The class list.
     confusion : ndarray of shape (n_classes, n_classes)
-        Weight of the rows (their number, without weights) of each true class (row) that were
+        Weight (without weights, the number) of the rows of each true class (row) that were
         predicted as each class (column).
     """
 
@@ -48,7 +48,7 @@ class ClassificationMetrics:
     confusion: npt.NDArray[np.float64]
 
     def to_dict(self) -> dict[str, float | None]:
-        """Return the four metrics as they stand in ``metrics.json``."""
+        """Return the four metrics, as in ``metrics.json``."""
         return {
             "accuracy": self.accuracy,
             "log_loss": self.log_loss,

@@ -1,4 +1,4 @@
-"""Permutation importance: how much worse a model is when a feature's values are shuffled."""
+"""Permutation importance: how much a model's score drops when a feature's values are shuffled."""
 
 from __future__ import annotations
 
@@ -39,18 +39,19 @@ _BASELINE = -1
 
 @dataclass(frozen=True)
 class PermutationImportance:
-    """What each feature is worth to a model on some rows.
+    """The permutation importance of each feature on some rows.
 
     Attributes
     ----------
     metric : str
     baseline : float
-        The metric with all features as they are.
+        The metric without shuffling.
     rows : int
         Rows that were scored.
     features : tuple of str
     drops : ndarray of shape (n_features, repeats)
-        By how much the metric gets worse, greater being worse, whichever way the metric goes.
+        How much the metric worsens; positive means worse, whether the metric is to be large or
+        small.
     """
 
     metric: str
@@ -86,7 +87,7 @@ class PermutationImportance:
 
 
 class ScoredModel(Protocol):
-    """A fitted model whose scorer can be asked on executors."""
+    """A fitted model whose scorer can run on executors."""
 
     schema: FeatureSchema
     label: Label
@@ -95,7 +96,7 @@ class ScoredModel(Protocol):
 
 
 class HasPermutationImportance:
-    """Mixin of the models that tell what their features are worth."""
+    """Mixin of the models with permutation importance."""
 
     def permutationImportance(
         self: ScoredModel,
@@ -107,7 +108,7 @@ class HasPermutationImportance:
         maxRows: int = 20_000,
         features: Sequence[str] | None = None,
     ) -> PermutationImportance:
-        """Return how much worse the model is on `df` when a feature's values are shuffled.
+        """Return how much the score on `df` worsens when a feature's values are shuffled.
 
         Computed on executors; see `permutation_importance`.
 
@@ -120,7 +121,7 @@ class HasPermutationImportance:
         repeats : int, default=5
         seed : int, default=0
         maxRows : int, default=20000
-            Rows that are scored, once for every feature and repeat.
+            Number of rows to score, once for every feature and repeat.
         features : sequence of str, optional
             Names of the features to shuffle; all by default.
         """
@@ -149,16 +150,16 @@ def permutation_importance(
     max_rows: int = 20_000,
     features: Sequence[str] | None = None,
 ) -> PermutationImportance:
-    """Shuffle one feature at a time among rows, and see how much worse the metric gets.
+    """Shuffle one feature at a time among rows, and measure how much the metric worsens.
 
-    Rows are put by hashed key into blocks of about 5,000, each a fair sample, within which values
-    are shuffled; the outcome does not depend on how `df` is partitioned. A feature that another
-    one can stand in for has little importance of its own.
+    Rows are assigned by hashed key to blocks of about 5,000, each a random sample, and values are
+    shuffled within blocks; the result does not depend on the partitions of `df`. A feature that
+    other features can replace has little importance of its own.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
-        Rows that the model was not fitted on. Those with a null or unknown label are left out.
+        Rows that the model was not fitted on. Those with a null or unknown label are ignored.
     scorer : Scorer
         Of the model.
     schema : FeatureSchema
@@ -169,8 +170,8 @@ def permutation_importance(
     repeats : int, default=5
     seed : int, default=0
     max_rows : int, default=20000
-        Rows that are scored, about: a sample by hashed key of those of `df`. Each one is scored
-        once for every feature and repeat.
+        Approximate number of rows to score: a sample of `df` by hashed key. Each row is scored once
+        for every feature and repeat.
     features : sequence of str, optional
         Names of the features to shuffle; all by default.
 
@@ -207,7 +208,7 @@ def permutation_importance(
             f"There must be 2 or more rows with a known label in {label.column!r}. Got {rows}.",
             "Values of a single row cannot be shuffled.",
         )
-    # The draws that choose rows, and those that place them, are functions of the key alone.
+    # The rows are selected, and assigned to blocks, by functions of the key alone.
     key = F.col("_key")
     if rows > max_rows:
         known = known.where(spark_uniform(key, seed, "importance") < max_rows / rows)
@@ -273,7 +274,7 @@ def _score_block(
     seed: int,
     table: pa.Table,
 ) -> Summands:
-    """Return the metric of a block, as it is and with each feature shuffled, times its rows."""
+    """Return a block's metric, unshuffled and with each feature shuffled, times its rows."""
     table = table.combine_chunks()
     order = np.argsort(table.column("_key").to_numpy(), kind="stable")
     table = table.take(pa.array(order)).combine_chunks()
@@ -294,7 +295,7 @@ def _score_block(
             shuffled[i, repeat] = _summed(metric, y, predicted)
     found = {}
     for name, scores in (("baseline", np.array(baseline)), ("shuffled", shuffled)):
-        defined = np.isfinite(scores)  # the AUC of a block with one class is not
+        defined = np.isfinite(scores)  # the AUC of a block with a single class is not
         found[name] = np.where(defined, scores, 0.0) * len(y)
         found[f"{name}_rows"] = defined * len(y)
     return found
@@ -305,7 +306,7 @@ def _one(column: pa.ChunkedArray) -> pa.Array:
 
 
 def _summed(metric: str, y: npt.NDArray[Any], predicted: npt.NDArray[Any]) -> float:
-    """Return a score that may be averaged over blocks."""
+    """Return a score whose mean over blocks is meaningful."""
     score = score_rows(metric, y, np.asarray(predicted, dtype=np.float64))
     return score**2 if metric == "rmse" else score
 
@@ -341,7 +342,7 @@ class _Shuffle:
     ----------
     X : ndarray, which is changed and restored, or csr_matrix, shape (n, n_features)
     model : callable
-        From features to predictions.
+        Maps features to predictions.
     """
 
     def __init__(self, X: Matrix, model: Predict) -> None:
@@ -350,14 +351,14 @@ class _Shuffle:
         self._model = model
 
     def is_constant(self, feature: int) -> bool:
-        """Tell whether shuffling changes nothing."""
+        """Return whether shuffling the feature changes nothing."""
         if self._columns is not None:
             return bool(self._columns.indptr[feature] == self._columns.indptr[feature + 1])
         values = self._X[:, feature]
         return bool((values == values[0]).all() or np.isnan(values).all())
 
     def predict(self, feature: int, order: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
-        """Return what the model says when row i has the feature of row ``order[i]``."""
+        """Return the predictions when row i has the feature value of row ``order[i]``."""
         if self._columns is None:
             values = self._X[:, feature].copy()
             self._X[:, feature] = values[order]

@@ -1,4 +1,4 @@
-"""Evaluates a regression in one pass: Spark adds up, the driver divides."""
+"""Evaluates a regression: Spark computes sums, the driver ratios."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["RegressionMetrics", "evaluate_regression"]
 
 @dataclass(frozen=True)
 class RegressionMetrics:
-    """Metrics of a regressor on rows whose targets are known.
+    """Metrics of a regressor on rows with known targets.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class RegressionMetrics:
     mae : float
         Mean absolute error, in the target's unit.
     r2 : float or None
-        Share of the target's variance that is explained; None where it does not vary.
+        Share of the target's variance that is explained; None if the target is constant.
     rows : int
     """
 
@@ -36,7 +36,7 @@ class RegressionMetrics:
     rows: int
 
     def to_dict(self) -> dict[str, float | None]:
-        """Return the metrics as they stand in ``metrics.json``."""
+        """Return the metrics, as in ``metrics.json``."""
         return {"rmse": self.rmse, "mae": self.mae, "r2": self.r2}
 
 
@@ -52,7 +52,7 @@ def evaluate_regression(
     Parameters
     ----------
     predictions : pyspark.sql.DataFrame
-        What a model's ``transform`` returned, targets still in it. Classic or Connect.
+        Output of a model's ``transform``, including the targets; classic Spark or Connect.
     label_col, prediction_col : str
     weight_col : str, optional
         Row weights; equal by default.
@@ -79,12 +79,12 @@ def evaluate_regression(
     p = named_column(prediction_col).cast("double")
     w = named_column(weight_col).cast("double") if weight_col else F.lit(1.0)
     unknown = y.isNull() | F.isnan(y)
-    strange = p.isNull() | F.isnan(p) | (F.abs(p) == float("inf"))
-    # Sums of products of centred values: the naive ones lose all digits for large targets.
+    invalid = p.isNull() | F.isnan(p) | (F.abs(p) == float("inf"))
+    # Centred values: the difference of uncentred sums loses all digits for large targets.
     mean = predictions.select(
         F.count(F.lit(1)).alias("n"),
         F.sum(F.when(unknown, 1).otherwise(0)).alias("unknown"),
-        F.sum(F.when(strange, 1).otherwise(0)).alias("strange"),
+        F.sum(F.when(invalid, 1).otherwise(0)).alias("invalid"),
         (F.sum(w * y) / F.sum(w)).alias("mean"),
     ).first()
     assert mean is not None
@@ -97,11 +97,11 @@ def evaluate_regression(
             f"{mean['n']:,} rows.",
             "Drop those rows or fill them in.",
         )
-    if mean["strange"]:
+    if mean["invalid"]:
         raise DataError(
             "prediction_not_finite",
-            f"{mean['strange']:,} rows do not have a finite prediction.",
-            "Did the model diverge, or do the features hold infinities?",
+            f"{mean['invalid']:,} rows do not have a finite prediction.",
+            "Check whether the model diverged, or whether features are infinite.",
         )
     sums = predictions.select(
         F.sum(w).alias("w"),

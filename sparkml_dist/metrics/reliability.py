@@ -1,4 +1,4 @@
-"""How far predicted probabilities are frequencies: the reliability curve, in one pass."""
+"""The reliability curve: how well predicted probabilities match observed frequencies."""
 
 from __future__ import annotations
 
@@ -20,24 +20,25 @@ __all__ = ["Reliability", "reliability"]
 
 @dataclass(frozen=True)
 class Reliability:
-    """A reliability curve and what it comes to.
+    """A reliability curve and its summary scores.
 
     Attributes
     ----------
     edges : ndarray of shape (bins + 1,)
-        Ends of the bins of probability.
+        Edges of the probability bins.
     predicted : ndarray of shape (bins,)
-        Mean predicted probability of a bin's rows; NaN where it has none.
+        Mean predicted probability of a bin's rows; NaN if it is empty.
     observed : ndarray of shape (bins,)
-        Share of them for which the prediction came true; NaN where there are none.
+        Share of a bin's rows whose prediction came true; NaN if it is empty.
     rows : ndarray of int, shape (bins,)
     ece : float
-        Expected calibration error: mean distance of `observed` from `predicted` over rows.
+        Expected calibration error: mean absolute difference of `observed` and `predicted`, weighted
+        by rows.
     brier : float
-        Brier score: the mean squared error of the probability of the second class of two, or of
-        all classes' probabilities, summed over the classes.
+        Brier score: mean squared error of the probability of the second class of two, or for more
+        classes the sum over all classes.
     of : object
-        The class whose probability it is about; None for that of the predicted class.
+        The class whose probability is evaluated; None for the predicted class of each row.
     """
 
     edges: npt.NDArray[np.float64]
@@ -49,7 +50,7 @@ class Reliability:
     of: Any
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the two scores, and the bins that have rows, as JSON values."""
+        """Return the two scores and the non-empty bins as JSON values."""
         bins = [
             {"predicted": float(p), "observed": float(o), "rows": int(n)}
             for p, o, n in zip(self.predicted, self.observed, self.rows, strict=True)
@@ -67,24 +68,24 @@ def reliability(
     of: Any = None,
     probability_col: str = "probability",
 ) -> Reliability:
-    """Compare predicted probabilities with how often they came true.
+    """Compare predicted probabilities with observed frequencies.
 
-    One pass in the JVM; a row for each bin reaches the driver.
+    Takes one pass in the JVM; one row per bin reaches the driver.
 
     Parameters
     ----------
     predictions : pyspark.sql.DataFrame
-        What a model's ``transform`` returned, labels still in it.
+        Output of a model's ``transform``, including the labels.
     label_col : str
     classes : sequence
         The model's class list, in the order of the probabilities.
     bins : int, default=15
         Bins of equal width.
     of : object, optional
-        A class, whose probability is then judged against all others. By default the second class
-        of two; for more classes, the probability of whichever class is predicted.
+        A class whose probability is evaluated against all others. By default the second class of
+        two; for more classes, the probability of each row's predicted class.
     probability_col : str, default="probability"
-        ML vector or array with a probability for each class.
+        ML vector or array with one probability per class.
 
     Returns
     -------
@@ -95,7 +96,7 @@ def reliability(
     ConfigurationError
         ``invalid_param`` or ``unknown_class``.
     DataError
-        ``column_not_found``, ``unknown_label`` when no row has a known label, or
+        ``column_not_found``, ``unknown_label`` if no row has a known label, or
         ``prediction_not_finite``.
 
     References
@@ -108,27 +109,27 @@ def reliability(
 
     of = _checked(predictions, (label_col, probability_col), classes, bins, of)
     known = F.array(*map(F.lit, class_values(classes)))
-    # Positions in SQL begin with 1.
+    # Positions in SQL start at 1.
     rows = predictions.select(
         F.array_position(known, label_column(label_col, classes)).alias("code"),
         array_column(predictions, probability_col).alias("p"),
     ).where("code > 0")
     if of is None:
-        judged: Column = F.array_max("p")
-        hit = F.array_position("p", judged) == F.col("code")
+        confidence: Column = F.array_max("p")
+        hit = F.array_position("p", confidence) == F.col("code")
     else:
         place = list(classes).index(of) + 1
-        judged, hit = F.element_at("p", place), F.col("code") == place
+        confidence, hit = F.element_at("p", place), F.col("code") == place
     total = F.aggregate("p", F.lit(0.0), lambda acc, x: acc + x * x)
     if len(classes) == 2:
         squares: Column = F.pow(F.lit(1.0) - F.element_at("p", F.col("code").cast("int")), 2)
     else:
         squares = total - 2 * F.element_at("p", F.col("code").cast("int")) + 1
-    place_of = F.least(F.floor(judged * bins), F.lit(bins - 1))
+    place_of = F.least(F.floor(confidence * bins), F.lit(bins - 1))
     counted = (
         rows.select(
             F.greatest(place_of, F.lit(0)).cast("int").alias("bin"),
-            judged.alias("judged"),
+            confidence.alias("confidence"),
             hit.cast("double").alias("hit"),
             squares.alias("squares"),
             (F.isnan(total) | total.isNull() | (total == float("inf"))).cast("int").alias("bad"),
@@ -136,7 +137,7 @@ def reliability(
         .groupBy("bin")
         .agg(
             F.count(F.lit(1)).alias("rows"),
-            *[F.sum(name).alias(name) for name in ("judged", "hit", "squares", "bad")],
+            *[F.sum(name).alias(name) for name in ("confidence", "hit", "squares", "bad")],
         )
         .collect()
     )
@@ -144,13 +145,13 @@ def reliability(
         raise DataError(
             "unknown_label",
             f"No row has a label in {label_col!r} that is among the {len(classes)} classes.",
-            "Check the data, and that the column is the one that the model was fitted on.",
+            "Check that the column is the label that the model was fitted on, and its values.",
         )
     if bad := sum(r["bad"] for r in counted):
         raise DataError(
             "prediction_not_finite",
             f"{bad:,} rows do not have {len(classes)} finite probabilities.",
-            "Did the model diverge, or do the features hold infinities?",
+            "Check whether the model diverged, or whether features are infinite.",
         )
     return _curve(counted, bins, of)
 
@@ -177,20 +178,20 @@ def _checked(
 
 
 def _curve(counted: Sequence[Any], bins: int, of: Any) -> Reliability:
-    sums = {name: np.zeros(bins) for name in ("rows", "judged", "hit", "squares")}
+    sums = {name: np.zeros(bins) for name in ("rows", "confidence", "hit", "squares")}
     for row in counted:
         for name, values in sums.items():
             values[row["bin"]] = row[name]
     rows = sums["rows"]
     total = rows.sum()
     with np.errstate(invalid="ignore"):
-        predicted, observed = sums["judged"] / rows, sums["hit"] / rows
+        predicted, observed = sums["confidence"] / rows, sums["hit"] / rows
     return Reliability(
         edges=np.linspace(0.0, 1.0, bins + 1),
         predicted=predicted,
         observed=observed,
         rows=rows.astype(np.int64),
-        ece=float(np.abs(sums["judged"] - sums["hit"]).sum() / total),
+        ece=float(np.abs(sums["confidence"] - sums["hit"]).sum() / total),
         brier=float(sums["squares"].sum() / total),
         of=of,
     )

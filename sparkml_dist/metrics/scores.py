@@ -1,4 +1,4 @@
-"""Scores of predictions in memory, by name, greater or smaller being better."""
+"""Scores of predictions in memory, by name; for some a larger value is better."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 
 def check_score(name: str, param: str, *, regression: bool) -> None:
-    """Raise unless a score of this name fits the task.
+    """Raise unless a score with this name exists for the task.
 
     Raises
     ------
@@ -44,13 +44,13 @@ def score_rows(
     predicted: npt.NDArray[np.float64],
     weight: npt.NDArray[Any] | None = None,
 ) -> float:
-    """Return a score.
+    """Compute a score.
 
     Parameters
     ----------
     name : {"auc", "log_loss", "accuracy", "rmse", "mae", "r2"}
-        ``auc`` is that of the second class of two; for more, the mean of one against the rest
-        over the classes that occur.
+        ``auc`` is that of the second class of two; for more, the mean over the classes that occur,
+        each against the rest.
     y : ndarray of shape (n,)
         Class codes, or targets.
     predicted : ndarray of shape (n, n_classes), or (n,) for a regression
@@ -60,7 +60,7 @@ def score_rows(
     Returns
     -------
     float
-        NaN where there is nothing to compare, such as the AUC of one class.
+        NaN if it is not defined, such as the AUC of a single class.
     """
     w = np.ones(len(y)) if weight is None else np.asarray(weight, np.float64)
     if name in REGRESSION_SCORES:
@@ -80,10 +80,10 @@ def score_rows(
 def _area(y: npt.NDArray[Any], proba: npt.NDArray[np.float64], w: npt.NDArray[Any]) -> float:
     from sklearn.metrics import roc_auc_score
 
-    judged = [1] if proba.shape[1] == 2 else range(proba.shape[1])
+    positives = [1] if proba.shape[1] == 2 else range(proba.shape[1])
     areas = [
         roc_auc_score(y == k, proba[:, k], sample_weight=w)
-        for k in judged
+        for k in positives
         if 0 < (y == k).mean() < 1
     ]
     return float(np.mean(areas)) if areas else float("nan")

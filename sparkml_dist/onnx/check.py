@@ -1,4 +1,4 @@
-"""Compares what a graph predicts with what the model predicts."""
+"""Compares the predictions of an ONNX graph with those of its model."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from sparkml_dist.onnx.trees import is_tree, tree_tables
 
 __all__ = ["TOLERANCE", "TreeBank", "agreement", "disagreement", "has_onnxruntime", "probe_rows"]
 
-#: How far probabilities may be apart; for a regression, a share of the largest prediction.
+#: Largest difference of probabilities; in a regression, relative to the largest prediction.
 TOLERANCE = 1e-5
-# Members whose thresholds are looked up for probes.
-_LOOKED_AT = 8
+# Number of members whose thresholds are used for probe rows.
+_SAMPLED_MEMBERS = 8
 
 
 class TreeBank(Protocol):
-    """Members of a model, each read when it is asked for."""
+    """Members of a model, each read on demand."""
 
     members: Any
 
@@ -30,12 +30,12 @@ class TreeBank(Protocol):
 
 
 def has_onnxruntime() -> bool:
-    """Tell whether ONNX Runtime is installed here."""
+    """Return whether ONNX Runtime is installed here."""
     return find_spec("onnxruntime") is not None
 
 
 def agreement(plain: Predict, exported: Predict, X: Matrix) -> dict[str, Any]:
-    """Return how two ways to score a block agree.
+    """Compare two ways to score a block.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def agreement(plain: Predict, exported: Predict, X: Matrix) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``rows``, ``different`` (rows further apart than `TOLERANCE`), ``max_difference``.
+        ``rows``, ``different`` (rows that differ by more than `TOLERANCE`), ``max_difference``.
     """
     expected, found = (np.asarray(predict(X), dtype=np.float64) for predict in (plain, exported))
     apart = np.abs(found - expected)
@@ -60,19 +60,19 @@ def agreement(plain: Predict, exported: Predict, X: Matrix) -> dict[str, Any]:
 
 
 def disagreement(found: dict[str, Any], *, share: float = 0.001) -> str:
-    """Return why an agreement does not suffice; empty where it does.
+    """Return why an agreement is not sufficient; empty if it is.
 
     Parameters
     ----------
     found : dict
-        As from `agreement`.
+        Result of `agreement`.
     share : float, default=0.001
-        Share of the rows that may be further apart than `TOLERANCE`.
+        Share of the rows that may differ by more than `TOLERANCE`.
     """
     if found["different"] <= share * found["rows"]:
         return ""
     return (
-        f"{found['different']:,} of {found['rows']:,} rows are further apart than {TOLERANCE:g}, "
+        f"{found['different']:,} of {found['rows']:,} rows differ by more than {TOLERANCE:g}, "
         f"the worst by {found['max_difference']:.2g}"
     )
 
@@ -80,15 +80,15 @@ def disagreement(found: dict[str, Any], *, share: float = 0.001) -> str:
 def probe_rows(
     bank: TreeBank | None, n_features: int, rows: int, *, missing: bool = True, seed: int = 0
 ) -> npt.NDArray[np.float32]:
-    """Return rows that are likely to show a difference.
+    """Return rows that are likely to reveal a difference.
 
-    Half of the values lie on thresholds of the members' trees or one float beside them, the
-    others are normal; where all members take missing values, some are missing.
+    Half of the values of a feature are thresholds of the members' trees or adjacent floats, the
+    others are random. If all members accept missing values, some values are missing.
 
     Parameters
     ----------
     bank : TreeBank or None
-        None where there are no scikit-learn members.
+        None if there are no scikit-learn members.
     n_features : int
     rows : int
     missing : bool, default=True
@@ -118,7 +118,7 @@ def probe_rows(
 
 def _thresholds(bank: TreeBank) -> dict[int, npt.NDArray[np.float64]]:
     found: dict[int, list[Any]] = {}
-    for i in range(0, len(bank.members), max(1, len(bank.members) // _LOOKED_AT)):
+    for i in range(0, len(bank.members), max(1, len(bank.members) // _SAMPLED_MEMBERS)):
         learner, features = bank.learner(i), bank.members[i].features
         if not is_tree(learner):
             continue

@@ -27,14 +27,14 @@ __all__ = ["ExportsOnnx", "OnnxModel", "onnx_bytes"]
 
 _logger = logging.getLogger(__name__)
 
-# Rows to compare on, and the share of them that may differ: a scaler before a tree computes in
-# float32 there and in float64 here, and rows on a threshold may then go the other way.
+# Number of rows to compare, and the share that may differ: a scaler before a tree computes in
+# float32 in ONNX and in float64 here, so that rows at a threshold may take the other branch.
 _PROBES = 1000
 _SHARE = 0.01
 
 
 class OnnxModel(Protocol):
-    """A fitted model that can be written as ONNX, as far as its scorer can."""
+    """A fitted model that can be exported to ONNX if its scorer can."""
 
     schema: FeatureSchema
     label: Label
@@ -43,33 +43,33 @@ class OnnxModel(Protocol):
 
 
 class ExportsOnnx:
-    """Mixin of the models that may be written as ONNX."""
+    """Mixin of the models that can be exported to ONNX."""
 
     def export_onnx(self: OnnxModel, path: str | os.PathLike[str]) -> None:
         """Write the model as one ONNX graph, which predicts without Spark or scikit-learn.
 
-        Its input is ``features``, float32 (N, n_features); its outputs are ``label`` (N,), the
-        class itself as int64 or string, and ``probability``, float32 (N, n_classes), or
-        ``prediction``, float32 (N,), for a regression. The members are loaded in this process,
-        one after the other.
+        Its input is ``features``, float32 (N, n_features). Its outputs are ``label`` (N,), the
+        class itself as int64 or string, and ``probability``, float32 (N, n_classes); for a
+        regression, the output is ``prediction``, float32 (N,). The members are loaded in this
+        process, one after the other.
 
         Parameters
         ----------
         path : str or path-like
-            The file: a local path or URI.
+            The file, as a local path or a URI.
 
         Raises
         ------
         ConfigurationError
-            ``onnx_not_supported`` (names the member that cannot be converted), ``onnx_missing``
-            or ``onnx_too_large``.
+            ``onnx_not_supported`` (naming the member that cannot be converted), ``onnx_missing`` or
+            ``onnx_too_large``.
         TrainingError
-            ``onnx_differs``: what the graph predicts is not what the model predicts.
+            ``onnx_differs`` if the graph's predictions differ from the model's.
         """
-        # A scorer that can be written has ``onnx_combine(graph)``, which adds the model to an
-        # `OnnxGraph` and returns the name of the probabilities, float32 (N, n_classes), or of the
-        # predictions of a regression, float32 (N,). It may have ``probe_rows(n_features, rows)``:
-        # rows to compare on.
+        # A scorer that can be exported has ``onnx_combine(graph)``, which adds the model to an
+        # `OnnxGraph` and returns the name of the probabilities, float32 (N, n_classes), or of a
+        # regression's predictions, float32 (N,). It may have ``probe_rows(n_features, rows)``,
+        # which returns rows to compare.
         scorer = self._scorer()
         content = onnx_bytes(scorer, self.label, self.schema, type(self).__name__)
         if has_onnxruntime():
@@ -80,7 +80,7 @@ class ExportsOnnx:
 
 
 def _check(scorer: Any, exported: Predict, n_features: int) -> None:
-    """Raise where a graph predicts something else; warn where only missing values show it."""
+    """Raise if the graph predicts differently; warn if it differs for missing values only."""
     bank, plain = getattr(scorer, "bank", None), scorer.load()
     for missing in (False, True):
         if hasattr(scorer, "probe_rows"):
@@ -91,15 +91,15 @@ def _check(scorer: Any, exported: Predict, n_features: int) -> None:
         if problem and not missing:
             raise TrainingError(
                 "onnx_differs",
-                f"The model as ONNX does not predict what the model does: {problem}.",
-                "model.to_sklearn() hands it over as it is.",
+                f"The ONNX graph does not predict the same as the model: {problem}.",
+                "Use model.to_sklearn() instead, which predicts exactly what the model does.",
             )
         if problem:
-            _logger.warning("the ONNX file treats missing values otherwise: %s", problem)
+            _logger.warning("the ONNX file treats missing values differently: %s", problem)
 
 
 def onnx_bytes(scorer: Scorer, label: Label, schema: FeatureSchema, name: str) -> bytes:
-    """Return a model as the bytes of an ONNX file.
+    """Return a model as the content of an ONNX file.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def onnx_bytes(scorer: Scorer, label: Label, schema: FeatureSchema, name: str) -
     label : Label
     schema : FeatureSchema
     name : str
-        Of the model's class, for messages.
+        Name of the model's class, for messages.
 
     Returns
     -------
@@ -119,14 +119,14 @@ def onnx_bytes(scorer: Scorer, label: Label, schema: FeatureSchema, name: str) -
     Raises
     ------
     ConfigurationError
-        As from `ExportsOnnx.export_onnx`.
+        As in `ExportsOnnx.export_onnx`.
     """
     combine = getattr(scorer, "onnx_combine", None)
     if combine is None:
         raise ConfigurationError(
             "onnx_not_supported",
-            f"A {name} cannot be exported to ONNX: its way to combine members is not covered.",
-            "Bagging and voting of scikit-learn learners are.",
+            f"A {name} cannot be exported to ONNX: its way of combining members is not supported.",
+            "Bagging and voting of scikit-learn learners are supported.",
         )
     graph = OnnxGraph(schema.n_features, len(label.classes))
     types = require("onnx").TensorProto

@@ -1,4 +1,4 @@
-"""One ONNX graph in the making."""
+"""Builds one ONNX graph."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ __all__ = ["FEATURES", "OPSETS", "OnnxGraph", "require"]
 
 FEATURES = "features"
 ML = "ai.onnx.ml"
-# Of 2022 and 2021: what runs models has known them for long.
+# From 2022 and 2021: runtimes have supported them for long.
 OPSETS = {"": 18, ML: 3}
 _IR_VERSION = 8
-# Protobuf writes no longer messages; a margin is left for what surrounds the nodes.
+# Limit of a protobuf message, with a margin for what surrounds the nodes.
 _MAX_BYTES = 2**31 - 2**20
 
 
 def require(package: str) -> Any:
-    """Import one of the packages of the extra ``onnx``.
+    """Import a package of the extra ``onnx``.
 
     Raises
     ------
@@ -41,7 +41,7 @@ def require(package: str) -> Any:
 
 
 class OnnxGraph:
-    """Nodes and constants, with a name for each tensor.
+    """Nodes and constants, with a unique name for each tensor.
 
     Parameters
     ----------
@@ -91,11 +91,11 @@ class OnnxGraph:
         Parameters
         ----------
         operator : str
-            Of ``OPSETS``.
+            An operator of ``OPSETS``.
         inputs : sequence of str
-            Names of tensors.
+            Names of the input tensors.
         attributes : sequence of onnx.AttributeProto
-            Long ones, made by the caller.
+            Long attributes, which the caller creates.
         domain : str, default=""
         **more
             Short attributes.
@@ -107,7 +107,7 @@ class OnnxGraph:
         return output
 
     def add(self, nodes: Sequence[Any], constants: Sequence[Any] = ()) -> None:
-        """Add nodes and constants as they are.
+        """Add nodes and constants without changes.
 
         Raises
         ------
@@ -118,20 +118,20 @@ class OnnxGraph:
         if self._bytes > _MAX_BYTES:
             raise ConfigurationError(
                 "onnx_too_large",
-                f"The model as ONNX is larger than {_MAX_BYTES / 2**30:.1f} GiB, the most that one "
-                "ONNX file can hold.",
+                f"The model as ONNX is larger than {_MAX_BYTES / 2**30:.1f} GiB, the limit of an "
+                "ONNX file.",
                 "Use fewer or smaller members.",
             )
         self.nodes.extend(nodes)
         self.constants.extend(constants)
 
     def rows(self) -> str:
-        """Return the name of the number of rows of ``features``, of shape (1,)."""
+        """Add and return the name of the number of rows of ``features``, shape (1,)."""
         shape = self.node("Shape", [FEATURES])
         return self.node("Slice", [shape, self.constant([0]), self.constant([1])])
 
     def columns(self, features: Sequence[int] | None) -> str:
-        """Return the name of some columns of ``features``; all of them for None."""
+        """Return the name of some columns of ``features``; None selects all."""
         if features is None:
             return FEATURES
         return self.node("Gather", [FEATURES, self.constant(features, np.int64)], axis=1)
@@ -142,9 +142,9 @@ class OnnxGraph:
         Parameters
         ----------
         outputs : dict of (str, int, list)
-            For each output its tensor, ONNX type and shape.
+            Tensor, ONNX type and shape of each output.
         **metadata
-            Texts to keep in the file.
+            Texts to store in the file.
 
         Returns
         -------

@@ -15,7 +15,7 @@ from sparkml_dist.onnx.graph import FEATURES, require
 
 __all__ = ["runtime"]
 
-# A sparse block is made dense in parts of about this size.
+# A sparse block is converted to dense parts of about this size.
 _DENSE_BYTES = 1 << 26
 
 
@@ -25,15 +25,15 @@ def runtime(content: bytes, label: Label, cores: int) -> Predict:
     Parameters
     ----------
     content : bytes
-        As from `onnx_bytes`.
+        Result of `onnx_bytes`.
     label : Label
     cores : int
-        Threads to use.
+        Number of threads.
 
     Returns
     -------
     callable
-        Gives probabilities (n, n_classes), or predictions (n,) for a regression, float32.
+        Returns probabilities (n, n_classes), or predictions (n,) for a regression, float32.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def runtime(content: bytes, label: Label, cores: int) -> Predict:
     options.intra_op_num_threads = cores
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    # Idle threads that spin take the cores of other tasks.
+    # Spinning idle threads would use the cores of other tasks.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
     wanted = ["prediction" if label.is_regression else "probability"]

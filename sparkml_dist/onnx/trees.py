@@ -1,8 +1,7 @@
-"""scikit-learn's trees as nodes of an ONNX graph that decide as they do, to the bit.
+"""scikit-learn's trees as nodes of an ONNX graph, with the same decisions to the bit.
 
-skl2onnx 1.20 converts trees too, but loses which way missing values go in decision trees, rounds
-the thresholds of histogram boosting up as well as down, and takes its splits by categories for
-splits by numbers.
+skl2onnx 1.20 converts trees too, but loses the direction of missing values in decision trees, may
+round the thresholds of histogram boosting up, and treats its categorical splits as numeric ones.
 """
 
 from __future__ import annotations
@@ -38,10 +37,10 @@ class TreeTable:
     feature, left, right : ndarray of int64, shape (nodes,)
         Not used in leaves.
     threshold : ndarray of float64, shape (nodes,)
-        Rows go left where feature <= threshold.
+        Rows with feature <= threshold go left.
     value : ndarray of float64, shape (nodes, targets)
     targets : tuple of int
-        What the columns of `value` are added to.
+        Output positions to which the columns of `value` are added.
     """
 
     leaf: npt.NDArray[np.bool_]
@@ -55,7 +54,7 @@ class TreeTable:
 
 
 def is_tree(learner: Any) -> bool:
-    """Tell whether a learner is one of scikit-learn's trees, forests or boosted histograms."""
+    """Return whether a learner is a tree, forest or histogram boosting of scikit-learn."""
     kind = type(learner)
     starts = _KINDS.get(kind.__module__, ())
     known = kind.__name__ in {f"{s}{k}" for s in starts for k in ("Classifier", "Regressor")}
@@ -63,17 +62,17 @@ def is_tree(learner: Any) -> bool:
 
 
 def is_boosted(learner: Any) -> bool:
-    """Tell whether a learner of `is_tree` is boosted: its trees add up to a raw prediction."""
+    """Return whether an `is_tree` learner is boosted: its trees add up to a raw prediction."""
     return type(learner).__module__ == _BOOSTED
 
 
 def tree_tables(learner: Any) -> Iterator[TreeTable]:
-    """Yield the trees of a learner of `is_tree`; their values add up to its (raw) prediction.
+    """Yield the trees of an `is_tree` learner, whose values add up to its (raw) prediction.
 
     Raises
     ------
     ValueError
-        Where a histogram boosting splits by categories.
+        If a histogram boosting splits by categories.
     """
     if is_boosted(learner):
         for trees in learner._predictors:
@@ -99,7 +98,7 @@ def tree_tables(learner: Any) -> Iterator[TreeTable]:
 def _boosted_table(nodes: Any, target: int) -> TreeTable:
     leaf = nodes["is_leaf"].astype(bool)
     if (nodes["is_categorical"].astype(bool) & ~leaf).any():
-        raise ValueError("it splits by categories, for which ONNX has no tree")
+        raise ValueError("it splits by categories, which ONNX trees do not support")
     return TreeTable(
         leaf,
         nodes["missing_go_to_left"].astype(bool),
@@ -113,7 +112,7 @@ def _boosted_table(nodes: Any, target: int) -> TreeTable:
 
 
 def round_down(threshold: npt.NDArray[np.float64]) -> npt.NDArray[np.float32]:
-    """Return the largest float32 <= each threshold: ``x <= t`` stays the same for float32 x."""
+    """Return the largest float32 <= each threshold, so that ``x <= t`` is equal for float32 x."""
     with np.errstate(over="ignore"):
         nearest = np.asarray(threshold).astype(np.float32)
     lower = np.nextafter(nearest, np.float32(-np.inf))
@@ -127,23 +126,23 @@ def tree_outputs(
     codes: Sequence[int],
     n_targets: int,
 ) -> str:
-    """Add a learner of `is_tree` to a graph.
+    """Add an `is_tree` learner to a graph.
 
     Parameters
     ----------
     graph : OnnxGraph
     learner : fitted scikit-learn estimator
     features : sequence of int or None
-        Columns that it was fitted on.
+        Columns that it was fitted on; None for all.
     codes : sequence of int
-        The column of the output for each of the learner's own.
+        Output column of each of the learner's own outputs.
     n_targets : int
-        Columns of the output.
+        Number of output columns.
 
     Returns
     -------
     str
-        Name of the sum of its trees, float32 of shape (N, n_targets).
+        Name of the sum of the trees, float32 of shape (N, n_targets).
     """
     columns: dict[str, list[npt.NDArray[Any]]] = {k: [] for k in (*_INTEGERS, *_FLOATS, *_MODES)}
     where = None if features is None else np.asarray(features)
@@ -205,7 +204,7 @@ def _attributes(
 
 
 def _attribute(name: str, values: npt.NDArray[Any]) -> Any:
-    """Return a long attribute, without a look at each of its values."""
+    """Return a long attribute, without `onnx.helper`'s check of each of its values."""
     from onnx import AttributeProto
 
     attribute = AttributeProto(name=name)

@@ -1,1 +1,1 @@
-"""Metrics in one distributed pass, and plots that can be read."""
+"""Plots and HTML pages."""

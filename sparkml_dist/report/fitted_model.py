@@ -1,4 +1,4 @@
-"""What fitted models of ensembles and networks offer beside scoring."""
+"""What fitted ensembles and networks offer besides scoring."""
 
 from __future__ import annotations
 
@@ -10,4 +10,4 @@ __all__ = ["FittedModel"]
 
 
 class FittedModel(ExportsOnnx, HasPermutationImportance, HasHtmlSummary):
-    """Mixin of the fitted models: export to ONNX, permutation importance, a summary as HTML."""
+    """Mixin of the fitted models: ONNX export, permutation importance, HTML summary."""

@@ -1,4 +1,4 @@
-"""HTML from templates: everything that is filled in is escaped."""
+"""HTML from templates, with autoescaping."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["render", "write_page"]
 
 
 def render(template: str, package: str = "sparkml_dist.report", **values: Any) -> str:
-    """Return a template filled in, in ASCII: a fragment cannot say how it is encoded.
+    """Return a rendered template in ASCII, because a fragment cannot declare its encoding.
 
     Parameters
     ----------
     template : str
-        Name of a file in the folder ``templates`` of the package, or of `sparkml_dist.report`.
+        Name of a file in the folder ``templates`` of `package` or of `sparkml_dist.report`.
     package : str
-        Package that has the template.
+        Package with the template.
     **values
-        What to fill in.
+        Values for the template.
     """
     text = _environment(package).get_template(template).render(values)
     return text.encode("ascii", "xmlcharrefreplace").decode()
@@ -57,7 +57,7 @@ def write_page(path: str, content: str) -> None:
     Raises
     ------
     StorageError
-        When it cannot be written.
+        If the page cannot be written.
     """
     head, _, name = Folder.at(path).location.rpartition("/")
     folder = Folder.at(head or "/")

@@ -1,4 +1,4 @@
-"""A fitted model at a glance: a small table that notebooks show, without scripts or links."""
+"""A summary of a fitted model: a small HTML table for notebooks, without scripts or links."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _SHOWN_FEATURES = 6
 
 
 class HasHtmlSummary:
-    """Mixin of the models that notebooks show as a small table."""
+    """Mixin of the models that notebooks show as a table."""
 
     def _repr_html_(self: Any) -> str:
-        """Return what notebooks show in place of `repr`."""
+        """Return the HTML that notebooks show instead of `repr`."""
         return html_summary(self)
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A line of the table, each of its parts shown where it is not empty.
+    """A row of the table; only parts that are not empty are shown.
 
     Attributes
     ----------
@@ -37,13 +37,13 @@ class _Row:
     code : sequence of str
         Names shown as code before the text.
     values : sequence of float
-        Drawn as a line before the text.
+        Drawn as a sparkline before the text.
     marked : int
-        The value that has a dot.
+        Index of the value that gets the dot.
     axes : str
-        What the line shows.
+        Description of the sparkline.
     shares : sequence of (str, float)
-        Names with bars below the text, the greatest first.
+        Names with bars below the text, the largest first.
     """
 
     name: str
@@ -57,9 +57,9 @@ class _Row:
 
 
 def html_summary(model: ShardModel) -> str:
-    """Return what is known of a fitted model as an HTML fragment.
+    """Return a summary of a fitted model as an HTML fragment.
 
-    Nothing is computed for it, and everything that stands in it is escaped.
+    Uses only what is stored in the model, and escapes everything.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def html_summary(model: ShardModel) -> str:
     Returns
     -------
     str
-        A ``div`` that holds all its style.
+        A ``div`` with inline style.
     """
     rows = [row for row in _rows(model) if row.text or row.code or row.shares]
     return render("model.html", name=type(model).__name__, rows=rows)
@@ -80,7 +80,7 @@ def _rows(model: ShardModel) -> Iterator[_Row]:
     yield _Row("features", _features(model))
     yield _Row("members", _members(summary, content))
     yield _Row("voting", str(content.get("voting", "")))
-    yield _Row("rows to a member", _rows_to_a_member(summary))
+    yield _Row("rows per member", _rows_to_a_member(summary))
     if isinstance(summary.get("ranks"), list):
         yield _Row("ranks", f"{len(summary['ranks'])}")
     if "parameters" in summary:
@@ -170,7 +170,7 @@ def _curve(curve: Mapping[str, Any]) -> _Row:
         "stopping curve",
         f"{curve['metric'].replace('_', ' ')} {scores[best - 1]:.4f} with {best}"
         f" of {len(scores)} members",
-        f"({curve['rows']:,} kept rows)",
+        f"({curve['rows']:,} held-out rows)",
         values=scores,
         marked=best - 1,
         axes="score against number of members",
@@ -178,7 +178,7 @@ def _curve(curve: Mapping[str, Any]) -> _Row:
 
 
 def _history(summary: Mapping[str, Any]) -> _Row:
-    """Return the loss by epoch, validation's where there is one, and the epoch that was kept."""
+    """Return the loss by epoch (if available, that of the validation) and the kept epoch."""
     history = summary["history"]
     name = "val_loss" if history.get("val_loss") else "loss"
     values = history.get(name) or []

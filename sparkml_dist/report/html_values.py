@@ -1,4 +1,4 @@
-"""Numbers, dates, shares and texts as pages show them: the filters of the templates."""
+"""Filters of the templates: numbers, dates, shares and texts as shown on pages."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ __all__ = ["decimals", "number", "place", "share", "shortened"]
 
 
 def shortened(text: str, most: int) -> str:
-    """Return a text, cut where it is longer than `most` letters."""
+    """Return a text, truncated if it is longer than `most` characters."""
     return text if len(text) <= most else text[:most] + "…"
 
 
 def decimals(value: float) -> str:
-    """Return a distance or a score to three decimals; only 0 looks like 0."""
+    """Return a distance or a score with three decimals; small positive values become "<0.001"."""
     return "<0.001" if 0 < value < 0.0005 else f"{value:.3f}"
 
 
 def number(value: float | None) -> str:
-    """Return a number in few digits, or a dash where there is none."""
+    """Return a number with few digits, or a dash if there is none."""
     if value is None or not math.isfinite(value):
         return "–"
     size = abs(value)
@@ -29,7 +29,7 @@ def number(value: float | None) -> str:
 
 
 def place(value: float | None, kind: str) -> str:
-    """Return a value of a column of numbers, dates or times, the latter two as ISO 8601."""
+    """Return a value of a numeric, date or time column, the latter two as ISO 8601."""
     if value is not None and kind in ("date", "timestamp"):
         epoch = datetime.datetime(1970, 1, 1)
         try:
@@ -42,7 +42,7 @@ def place(value: float | None, kind: str) -> str:
 
 
 def share(part: float, whole: float = 1.0) -> str:
-    """Return a share in per cent; only none looks like 0% and only all like 100%."""
+    """Return a share in per cent; only exact 0 and 1 are shown as 0% and 100%."""
     if not whole:
         return "–"
     if not part:

@@ -102,6 +102,6 @@ def test_outputs_that_cannot_be_told_apart(joined):
     model = sd.BaggingClassifier(
         estimator=DecisionTreeClassifier(), labelCol="Prediction", **SETTINGS
     ).fit(named)
-    with pytest.raises(ConfigurationError, match="place of the label 'Prediction'"):
+    with pytest.raises(ConfigurationError, match="would replace the label column 'Prediction'"):
         model.transform(named)
     assert "prediction" in model.transform(named.select("x")).columns

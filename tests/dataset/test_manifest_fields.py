@@ -162,5 +162,5 @@ def test_a_row_with_a_feature_that_there_is_not_is_refused(spark, tmp_path):
     value.pop("sha256")
     value["features"] = json.loads(json.dumps(value["features"]).replace("5000", "4000"))
     (tmp_path / "s" / "manifest.json").write_text(json.dumps(with_checksum(value)))
-    with pytest.raises(StorageError, match="beyond the 4,000"):
+    with pytest.raises(StorageError, match="beyond the manifest's 4,000"):
         open_partitioned(tmp_path / "s").read_block(0)

@@ -32,7 +32,7 @@ def test_the_user_is_told_of_ids_and_times(spark, tmp_path, caplog):
     with caplog.at_level(logging.WARNING, "sparkml_dist"):
         partition(df, tmp_path / "d", label="label", shards=1)
     told = [r.getMessage() for r in caplog.records if "float32" in r.getMessage()]
-    assert [m.split("values of ")[1].split(" ")[0] for m in told] == [
+    assert [m.split("values of ")[1].split(":")[0] for m in told] == [
         *("'account'", "'seconds'", "'exact'")
     ]
     assert "categorical" in told[0]

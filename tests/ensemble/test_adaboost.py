@@ -18,7 +18,12 @@ from sparkml_dist import load_model, partition
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.ensemble.adaboost.adaboost import AdaBoostClassifier
-from sparkml_dist.ensemble.adaboost.samme import boosted, judged, normalised, samme_probabilities
+from sparkml_dist.ensemble.adaboost.samme import (
+    boosted,
+    normalised,
+    round_result,
+    samme_probabilities,
+)
 from sparkml_dist.ensemble.adaboost.shard_weights import ShardPass
 from sparkml_dist.ensemble.adaboost.weighted_sample import Candidates
 from sparkml_dist.ensemble.learner import Traits
@@ -215,7 +220,7 @@ def test_row_weights_are_exact_beside_samples(cuts, tmp_path):
     for m, learner in enumerate(model._bank().load().learners):
         weight = normalised(weight, weight.sum())
         missed = learner.predict(block.X) != block.y
-        now = judged(m, (missed * weight).sum(), weight.sum(), 10, 1.0)
+        now = round_result(m, (missed * weight).sum(), weight.sum(), 10, 1.0)
         assert model.estimatorErrors[m] == pytest.approx(now.error, abs=1e-13)
         assert model.estimatorWeights[m] == pytest.approx(now.weight, abs=1e-12)
         weight = boosted(weight, now.weight, missed)
@@ -417,7 +422,7 @@ def test_a_learner_that_fails_names_its_member(cuts):
 
 
 def test_kept_rows_must_be_there(cuts):
-    with pytest.raises(DataError, match="No row was kept"):
+    with pytest.raises(DataError, match="No row is held out"):
         fitted(cuts["iris", 1], stopMetric="auc", validationFraction=1e-9)
 
 

@@ -68,7 +68,7 @@ def test_out_of_bag_is_what_the_bags_say(shards, spark):
 
 def test_no_row_out_of_bag_is_an_error(digits, tmp_path):
     one = partition(digits, tmp_path / "one", label="label", shards=1)
-    with pytest.raises(DataError, match="nothing to judge") as error:
+    with pytest.raises(DataError, match="no row is out of bag") as error:
         BaggingClassifier(estimator=TREE, numMembers=1, oob=True).fit(one)
     assert error.value.code == "no_oob_rows"
 
@@ -213,7 +213,7 @@ def test_rows_kept_from_members_are_never_learnt_from(shards):
         counts = bag.draw.counts(block)
         assert counts[kept.mask(block.key)].sum() == 0
         assert counts.sum() == bag.rows > 0
-    with pytest.raises(DataError, match="kept from it") as error:
+    with pytest.raises(DataError, match="are held out") as error:
         Bag.of(block, Draw(5, 3, Sampling.of("pasting"), Validation(1.0, 3)), traits)
     assert error.value.code == "no_training_rows"
 

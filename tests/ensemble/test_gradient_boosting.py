@@ -376,7 +376,7 @@ def test_missing_values_where_the_learner_takes_them(spark, home):
         (
             {"estimator": KNeighborsRegressor(), "lineSearch": "row"},
             "invalid_param",
-            "take sample weights",
+            "support for sample weights",
         ),
         ({"numMembers": 0}, "invalid_param", "numMembers must be >= 1. Got 0."),
         ({"learningRate": 0.0}, "invalid_param", "must be > 0"),

@@ -119,8 +119,8 @@ def test_regressors_learn_their_weights(spark, tmp_path):
 @pytest.mark.parametrize(
     ("settings", "code"),
     [
-        ({"weights": [1.0, 1.0]}, "invalid_param"),
-        ({"voting": "hard"}, "invalid_param"),
+        ({"weights": [1.0, 1.0]}, "conflicting_params"),
+        ({"voting": "hard"}, "conflicting_params"),
         ({"validationFraction": 0.0}, "invalid_param"),
     ],
 )

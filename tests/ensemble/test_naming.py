@@ -17,15 +17,15 @@ from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist.ensemble.naming import (
-    among_present,
-    by_code,
     encodes_categories,
     named_columns,
     names_categories,
     names_classes,
     parts,
-    refuse_unreachable,
-    unknown_columns,
+    refuse_unimportable,
+    refuse_unknown_columns,
+    with_class_codes,
+    with_present_ranks,
 )
 from sparkml_dist.errors import ConfigurationError
 
@@ -49,7 +49,7 @@ TREE = DecisionTreeClassifier(class_weight={"yes": 8})
 def test_weights_of_classes_are_found_and_completed(learner):
     before = repr(learner)
     assert names_classes(learner, ["no", "yes"])
-    told = by_code(learner, ["no", "yes"])
+    told = with_class_codes(learner, ["no", "yes"])
     found = [v for _, name, v in parts(told) if name == "class_weight" and isinstance(v, dict)]
     assert found == [{0: 1, 1: 8}]
     assert repr(learner) == before
@@ -58,7 +58,7 @@ def test_weights_of_classes_are_found_and_completed(learner):
 def test_what_names_no_class_stays_the_same_object():
     learner = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced"))
     assert not names_classes(learner, [1, 2])
-    assert by_code(learner, [1, 2]) is learner
+    assert with_class_codes(learner, [1, 2]) is learner
 
 
 @pytest.mark.parametrize(
@@ -74,14 +74,14 @@ def test_what_names_no_class_stays_the_same_object():
     ],
 )
 def test_a_class_has_the_spellings_of_json_and_of_numpy(classes, key, code):
-    told = by_code(LogisticRegression(class_weight={key: 5}), classes)
+    told = with_class_codes(LogisticRegression(class_weight={key: 5}), classes)
     assert told.class_weight[code] == 5
 
 
 def test_an_unknown_class_is_refused_with_those_there_are():
     learner = make_pipeline(LogisticRegression(class_weight={"ye": 5}))
     with pytest.raises(ConfigurationError, match="LogisticRegression.*'ye'.*'yes'") as caught:
-        by_code(learner, ["no", "yes"])
+        with_class_codes(learner, ["no", "yes"])
     assert caught.value.code == "unknown_class"
     assert "'no', 'yes'" in caught.value.hint
 
@@ -89,15 +89,15 @@ def test_an_unknown_class_is_refused_with_those_there_are():
 def test_positive_classes_of_scores_and_thresholds():
     score = make_scorer(f1_score, pos_label="yes")
     search = GridSearchCV(TREE, {}, scoring=score)
-    told = by_code(search, ["no", "yes"])
+    told = with_class_codes(search, ["no", "yes"])
     assert told.scoring._kwargs["pos_label"] == 1
     assert score._kwargs["pos_label"] == "yes"
-    fixed = by_code(FixedThresholdClassifier(TREE, pos_label="no"), ["no", "yes"])
+    fixed = with_class_codes(FixedThresholdClassifier(TREE, pos_label="no"), ["no", "yes"])
     assert fixed.pos_label == 0
     # The F1 of scikit-learn is that of class 1, which is not the one with code 1.
     unasked = GridSearchCV(LogisticRegression(), {}, scoring="f1")
     assert names_classes(unasked, [1, 2])
-    assert by_code(unasked, [1, 2]).scoring._kwargs["pos_label"] == 0
+    assert with_class_codes(unasked, [1, 2]).scoring._kwargs["pos_label"] == 0
     assert not names_classes(GridSearchCV(LogisticRegression(), {}, scoring="f1"), [0, 1])
 
 
@@ -124,7 +124,7 @@ def test_columns_by_name():
 )
 def test_a_column_that_there_is_not(learner):
     with pytest.raises(ConfigurationError, match="'agee'.*Did you mean 'age'") as caught:
-        unknown_columns(learner, ["age", "pay"])
+        refuse_unknown_columns(learner, ["age", "pay"])
     assert caught.value.code == "unknown_feature"
 
 
@@ -145,23 +145,23 @@ def own_function(X):
 
 
 def test_what_no_worker_could_import(monkeypatch):
-    refuse_unreachable(make_pipeline(FunctionTransformer(own_function), LogisticRegression()))
-    refuse_unreachable(make_pipeline(FunctionTransformer(np.log1p), LogisticRegression()))
+    refuse_unimportable(make_pipeline(FunctionTransformer(own_function), LogisticRegression()))
+    refuse_unimportable(make_pipeline(FunctionTransformer(np.log1p), LogisticRegression()))
     learner = make_pipeline(FunctionTransformer(lambda X: X), LogisticRegression())
     with pytest.raises(ConfigurationError, match="lambda") as caught:
-        refuse_unreachable(learner)
+        refuse_unimportable(learner)
     assert caught.value.code == "not_in_a_module"
     monkeypatch.setattr(own_function, "__module__", "__main__")
     with pytest.raises(ConfigurationError, match="own_function.*in the script itself") as caught:
-        refuse_unreachable(make_pipeline(FunctionTransformer(own_function), LogisticRegression()))
+        refuse_unimportable(make_pipeline(FunctionTransformer(own_function), LogisticRegression()))
     assert "addArtifact" in caught.value.hint and "--py-files" in caught.value.hint
 
 
 def test_a_shard_without_a_class_has_other_ranks():
     heavy = DecisionTreeClassifier(class_weight={"c": 5})
-    told = by_code(make_pipeline(StandardScaler(), heavy), ["a", "b", "c"])
-    there = among_present(told, [1, 2])
+    told = with_class_codes(make_pipeline(StandardScaler(), heavy), ["a", "b", "c"])
+    there = with_present_ranks(told, [1, 2])
     assert there[-1].class_weight == {0: 1, 1: 5}
     assert told[-1].class_weight == {0: 1, 1: 1, 2: 5}
-    fixed = by_code(FixedThresholdClassifier(TREE, pos_label="no"), ["no", "yes"])
-    assert among_present(fixed, [1]).pos_label == 1
+    fixed = with_class_codes(FixedThresholdClassifier(TREE, pos_label="no"), ["no", "yes"])
+    assert with_present_ranks(fixed, [1]).pos_label == 1

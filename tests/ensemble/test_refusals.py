@@ -101,7 +101,7 @@ def test_a_learner_that_changes_its_width(tmp_path, n_classes):
     members = loaded(Fickle().fit(X, [0, 1, 0, 1, 0, 1]), n_classes, tmp_path)
     for _ in members.add_probabilities(X, np.zeros((6, n_classes))):
         pass
-    with pytest.raises(TrainingError, match="member-00000.*must give 2 columns") as caught:
+    with pytest.raises(TrainingError, match="member-00000.*must return 2 columns") as caught:
         next(members.add_probabilities(X[:2], np.zeros((2, n_classes))))
     assert caught.value.code == "output_width"
 

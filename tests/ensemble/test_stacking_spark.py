@@ -154,7 +154,7 @@ def test_a_class_that_a_fold_lacks_is_told(spark, tmp_path):
     frame["key"] = np.where(y == 2, -1, np.arange(n))
     df = spark.createDataFrame(frame)
     data = partition(df, tmp_path / "d", label="label", features="a", key="key", shards=1)
-    with pytest.raises(TrainingError, match="'bayes' gave 2 probabilities where there are 3") as e:
+    with pytest.raises(TrainingError, match="'bayes' returned 2 probabilities for 3") as e:
         StackingClassifier(estimators=[("bayes", NaiveBayes())], numFolds=2).fit(data)
     assert e.value.code == "output_width"
 

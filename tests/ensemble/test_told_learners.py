@@ -310,7 +310,7 @@ def test_missing_values_where_nothing_fills_them_in(spark):
         ColumnTransformer([("fill", SimpleImputer(), ["pay"])], remainder="passthrough"),
         LogisticRegression(),
     )
-    with pytest.raises(DataError, match="does not take missing values.*: age") as caught:
+    with pytest.raises(DataError, match="does not accept missing values.*: age") as caught:
         BaggingClassifier(estimator=half, numShards=1).fit(df)
     assert caught.value.code == "missing_values"
     whole = df.na.fill(0.0)

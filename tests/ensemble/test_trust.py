@@ -18,7 +18,7 @@ from sparkml_dist import (
     load_model,
 )
 from sparkml_dist.ensemble.bank import MemberBank
-from sparkml_dist.ensemble.dry_fit import _answers
+from sparkml_dist.ensemble.dry_fit import _results
 from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.persistence.filesystem import Folder
@@ -46,7 +46,7 @@ def estimators(marks=None):
 
 @pytest.mark.parametrize("name", list(estimators()))
 def test_types_are_asked_for_before_a_member_is_fitted(table, tmp_path, name):
-    _answers.clear()
+    _results.clear()
     marks = tmp_path / "marks"
     marks.mkdir()
     with pytest.raises(StorageError, match="not on the allow-list") as caught:

@@ -233,7 +233,7 @@ def test_a_learner_that_cannot_be_converted_is_named(learner, name, voting, tmp_
 def test_a_graph_that_would_be_too_large(tmp_path, monkeypatch):
     made = combiner(tmp_path, [DecisionTreeClassifier()])
     monkeypatch.setattr(onnx_graph, "_MAX_BYTES", 2_000)
-    with pytest.raises(ConfigurationError, match="the most that one ONNX file can hold") as caught:
+    with pytest.raises(ConfigurationError, match="the limit of an ONNX file") as caught:
         onnx_bytes(made, LETTERS, SCHEMA, "Model")
     assert caught.value.code == "onnx_too_large"
 
@@ -279,7 +279,7 @@ def test_only_missing_values_differ(tmp_path, caplog):
     made = combiner(tmp_path, [BaggingClassifier(random_state=0)], plain=True)
     with caplog.at_level(logging.WARNING):
         model_of(made).export_onnx(tmp_path / "model.onnx")
-    assert "treats missing values otherwise" in caplog.text
+    assert "treats missing values differently" in caplog.text
     assert compared(made, LETTERS, data()[0])["different"] == 0
 
 

@@ -202,7 +202,7 @@ def test_stopping_curve(folder, figures, metric, scores, best):
     written = " ".join(texts(figures[0]))
     assert f"best with {best}: {scores[best - 1]:.4f}" in written
     assert (f"stopped at {len(scores)}" in written) == (best > 2)
-    assert "10,000 kept rows" in written
+    assert "10,000 held-out rows" in written
 
 
 def test_pyplot_stays_out(folder):

@@ -1,4 +1,4 @@
-"""AdaBoost over shards: every row has its exact weight, wherever it lies."""
+"""AdaBoost over shards, with the exact weight of every row."""
 
 from __future__ import annotations
 
@@ -39,23 +39,23 @@ if TYPE_CHECKING:
 
 __all__ = ["AdaBoostClassificationModel", "AdaBoostClassifier"]
 
-# A task holds the rows once, and a learner up to twice more of them.
+# A task holds its rows once, and a learner may hold them up to two times more.
 _BLOCKS_IN_MEMORY = 3
-# Beside its features a row has a class, a key, and weights before and after a round.
+# Besides its features a row has a class, a key, and its weights before and after a round.
 _ROW_BYTES = 48
 
 
 class AdaBoostClassificationModel(EnsembleClassificationModel):
-    """Members fitted one after the other, that vote with a say of their own."""
+    """Members fitted one after the other, each with its own weight in the vote."""
 
     @property
     def estimatorWeights(self) -> list[float]:
-        """Each member's say in the vote."""
+        """Each member's weight in the vote."""
         return self.weights
 
     @property
     def estimatorErrors(self) -> list[float]:
-        """Weighted share of the rows that each member missed when it was fitted."""
+        """Weighted share of the rows that each member misclassified when it was fitted."""
         return list(self.content["errors"])
 
     def _scorer(self) -> SammeVote:
@@ -63,10 +63,10 @@ class AdaBoostClassificationModel(EnsembleClassificationModel):
 
 
 class BoostingParams(OneLearnerClassifier):
-    """What both forms of AdaBoost have."""
+    """Params of both forms of AdaBoost."""
 
     learningRate: Any = param(
-        "learningRate", "factor of each member's say (> 0)", TypeConverters.toFloat
+        "learningRate", "factor of each member's weight in the vote (> 0)", TypeConverters.toFloat
     )
 
     def _check_params(self, spark: SparkSession) -> None:
@@ -86,7 +86,7 @@ class BoostingParams(OneLearnerClassifier):
         stopping: Stopping | None = None,
     ) -> BoostingJob:
         return BoostingJob(
-            **self._making(spark, data, folder),
+            **self._maker_fields(spark, data, folder),
             rounds=self.getOrDefault(self.numMembers),
             rate=self.getOrDefault(self.learningRate),
             stopping=stopping,
@@ -94,35 +94,34 @@ class BoostingParams(OneLearnerClassifier):
 
 
 class AdaBoostClassifier(BoostingParams):
-    """Copies of one learner, each fitted with more weight on the rows that those before it missed.
+    """Copies of one learner, each with more weight on rows that earlier ones misclassified.
 
-    SAMME, the AdaBoost for any number of classes, with exact global weights: the rows of all
-    shards make one training set. While they fit into one task's memory, the result is that of
-    scikit-learn's ``AdaBoostClassifier`` on the same rows, to the last bit, however many shards
-    there are. Beyond that, each round is one parallel pass over the shards, in which every row
-    is predicted and weighed, and each member learns from a sample drawn by weight.
+    SAMME, the AdaBoost for any number of classes, with exact global weights: the rows of all shards
+    form one training set. If they fit into one task's memory, the result equals that of
+    scikit-learn's ``AdaBoostClassifier`` on the same rows to the last bit, for any number of
+    shards. Otherwise each round is one parallel pass over the shards, which predicts and weights
+    every row, and each member learns from a sample drawn by weight.
 
     Parameters
     ----------
     estimator : scikit-learn classifier
-        The learner; a pipeline works as well. One that takes no weights gets rows drawn by
+        The learner; a pipeline works as well. Without support for weights it gets rows drawn by
         weight.
     numMembers : int, default=50
         Rounds, at most.
     learningRate : float, default=1.0
-        Factor of each member's say.
+        Factor of each member's weight in the vote.
     maxSamples : float or int, optional
-        Rows that each member sees, as a share of all (a float) or their number. By default all of
-        them, or as many as fit into ``memoryPerTask`` (512 MiB where it is not set).
+        Rows that each member learns from, as a share of all (a float) or as a number. By default
+        all, or as many as fit into ``memoryPerTask`` (512 MiB by default).
     stopMetric : {"auc", "log_loss", "accuracy"}, optional
-        End when this score, on rows kept from the members, stops improving; the model keeps the
-        members up to the best score. Where members see samples, the score is the mean over the
-        shards.
+        Stop when this score on held-out rows stops improving; the model keeps the members up to the
+        best score. If members learn from samples, the score is the mean over the shards.
     tol : float, default=0.0001
     patience : int, default=10
-        Rounds without an improvement of more than ``tol`` before the end.
+        Rounds without an improvement of more than ``tol`` before the fit stops.
     validationFraction : float, default=0.1
-        Share of the rows kept for ``stopMetric``.
+        Share of the rows held out for ``stopMetric``.
     seed : int, default=0
     featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
@@ -145,22 +144,22 @@ modelDir, overwrite, resume, trustedTypes
 
     maxSamples: Any = param(
         "maxSamples",
-        "rows that each member sees: a share in (0, 1], or a number; all that fit into "
+        "rows that each member learns from: a share in (0, 1], or a number; all that fit into "
         "memoryPerTask when not set",
         share_or_count,
     )
     stopMetric: Any = param(
         "stopMetric",
-        "score on kept rows that must improve for boosting to go on: 'auc', 'log_loss', "
+        "score on held-out rows that must improve for boosting to go on: 'auc', 'log_loss', "
         "'accuracy'; all rounds are run when not set",
         TypeConverters.toString,
     )
     tol: Any = param("tol", "least improvement of stopMetric that counts", TypeConverters.toFloat)
     patience: Any = param(
-        "patience", "rounds without improvement before the end (>= 1)", TypeConverters.toInt
+        "patience", "rounds without improvement before the fit stops (>= 1)", TypeConverters.toInt
     )
     validationFraction: Any = param(
-        "validationFraction", "share of the rows kept for stopMetric", TypeConverters.toFloat
+        "validationFraction", "share of rows held out for stopMetric", TypeConverters.toFloat
     )
 
     _model_class = AdaBoostClassificationModel
@@ -225,29 +224,29 @@ modelDir, overwrite, resume, trustedTypes
         return plan
 
     def _sample_rows(self, data: PartitionedDataset) -> int | None:
-        """Return how many rows a member sees; None for all."""
-        asked = self._value(self.maxSamples)
-        if asked is None:
+        """Return how many rows a member learns from; None for all."""
+        wanted = self._value(self.maxSamples)
+        if wanted is None:
             traits = Traits.of(self._learners()[0])
             features = data.n_features * 4.0
             if data.layout == "sparse" and traits.allows_sparse:
                 features = sum(s.block_bytes for s in data.shards) / data.n_rows
             features *= np.dtype(traits.dtype).itemsize / 4
             memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
-            asked = max(1, int(memory / (features * _BLOCKS_IN_MEMORY + _ROW_BYTES)))
-        rows = max(1, round(share_of(asked, data.n_rows) * data.n_rows))
+            wanted = max(1, int(memory / (features * _BLOCKS_IN_MEMORY + _ROW_BYTES)))
+        rows = max(1, round(share_of(wanted, data.n_rows) * data.n_rows))
         return None if rows >= data.n_rows else rows
 
     def _stopping(self) -> Stopping | None:
         if not self.isSet(self.stopMetric):
             return None
-        kept = Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
+        held = Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
         return Stopping(
             self.getOrDefault(self.stopMetric),
             self.getOrDefault(self.tol),
             self.getOrDefault(self.patience),
             1,
-            kept,
+            held,
         )
 
     def _fit_shards(

@@ -1,4 +1,4 @@
-"""AdaBoost.PL: every shard is boosted on its own, and the sequences are merged; one pass."""
+"""AdaBoost.PL: boosts each shard on its own and merges the sequences, in one pass."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["AdaBoostPLClassificationModel", "AdaBoostPLClassifier"]
 
 
 class AdaBoostPLClassificationModel(EnsembleClassificationModel):
-    """Members of all shards' sequences, merged into hypotheses that vote.
+    """The members of all shards' sequences, merged into hypotheses that vote.
 
-    Members stand in the order of the hypotheses, those of one hypothesis one after the other.
+    Members are ordered by hypothesis.
     """
 
     @property
@@ -38,12 +38,12 @@ class AdaBoostPLClassificationModel(EnsembleClassificationModel):
 
     @property
     def hypothesisWeights(self) -> list[float]:
-        """Each merged hypothesis's say in the vote: the mean of its members'."""
-        return self._scorer().says
+        """Each merged hypothesis's weight in the vote: the mean of its members' weights."""
+        return self._scorer().hypothesis_weights
 
     @property
     def estimatorErrors(self) -> list[float]:
-        """Weighted share of its shard's rows that each member missed when it was fitted."""
+        """Weighted share of its shard's rows that each member misclassified when it was fitted."""
         return list(self.content["errors"])
 
     def _scorer(self) -> MergedVote:
@@ -51,22 +51,22 @@ class AdaBoostPLClassificationModel(EnsembleClassificationModel):
 
 
 class AdaBoostPLClassifier(BoostingParams):
-    """AdaBoost on every shard by itself, without communication, and the results merged.
+    """AdaBoost on each shard by itself, without communication; the results are merged.
 
-    Each shard's sequence is sorted by the members' say; the t-th of all shards together are the
-    t-th merged hypothesis, which predicts what most of them do and has the mean of their say. A
-    shard whose sequence ends early takes no part in the later hypotheses. With one shard this is
-    AdaBoost (SAMME) itself.
+    Each shard's sequence is sorted by the members' weights. The t-th members of all shards form the
+    t-th merged hypothesis, which predicts their majority class and has the mean of their weights. A
+    shard whose sequence stops early takes no part in later hypotheses. With one shard this is plain
+    AdaBoost (SAMME).
 
     Parameters
     ----------
     estimator : scikit-learn classifier
-        The learner; a pipeline works as well. One that takes no weights gets rows drawn by
+        The learner; a pipeline works as well. Without support for weights it gets rows drawn by
         weight.
     numMembers : int, default=50
         Rounds on each shard, at most.
     learningRate : float, default=1.0
-        Factor of each member's say.
+        Factor of each member's weight in the vote.
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
 modelDir, overwrite, resume, trustedTypes
@@ -154,7 +154,7 @@ modelDir, overwrite, resume, trustedTypes
 
 
 def merged_rounds(sequences: list[list[Round]]) -> list[list[Round]]:
-    """Return the rounds of shards hypothesis by hypothesis, those with the most say first."""
+    """Return the shards' rounds grouped into hypotheses, the largest weights first."""
     ranked = [
         sorted((r for r in rounds if r.counts), key=lambda r: (-r.weight, r.number))
         for rounds in sequences

@@ -1,4 +1,4 @@
-"""What all tasks of a boosting fit need to know, and how they fit one round's member."""
+"""What all tasks of a boosting fit need, and how they fit the member of a round."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ __all__ = ["BoostingJob", "WeightedRows"]
 
 @dataclass(frozen=True)
 class WeightedRows:
-    """Rows that a round's member learns from.
+    """Rows that the member of a round learns from.
 
     Attributes
     ----------
     X : ndarray or csr_matrix, shape (n, d)
-        As the learner takes it.
+        In the form that the learner takes.
     y : ndarray of shape (n,)
     weight : ndarray of float64, shape (n,)
     key : ndarray of int64, shape (n,)
@@ -38,16 +38,16 @@ class WeightedRows:
 
 @dataclass(frozen=True)
 class BoostingJob(MemberMaker):
-    """A boosting fit as it travels to tasks; see `MemberMaker` for the other attributes.
+    """A boosting fit, as sent to tasks; see `MemberMaker` for the other attributes.
 
     Attributes
     ----------
     rounds : int
-        Most members of one sequence.
+        Largest number of members of one sequence.
     rate : float
         Learning rate.
     stopping : Stopping or None
-        When to stop before all rounds are done, and the rows kept for it.
+        When to stop before all rounds are done, and which rows are held out for it.
     """
 
     rounds: int
@@ -55,15 +55,15 @@ class BoostingJob(MemberMaker):
     stopping: Stopping | None = None
 
     def learns(self, key: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
-        """Tell which rows members may learn from, shape (n,)."""
+        """Return which rows members may learn from, shape (n,)."""
         if self.stopping is None:
             return np.ones(len(key), bool)
-        return ~self.stopping.kept.mask(key)
+        return ~self.stopping.held_out.mask(key)
 
     def fit_member(
         self, number: int, shards: Sequence[int], rows: WeightedRows, memory: PeakMemory
     ) -> Any:
-        """Fit and commit the member of a round; return it."""
+        """Fit and commit the member of a round; return the fitted learner."""
         X, y, weight = weighted_rows(
             rows.X, rows.y, rows.weight, rows.key, self.traits, self.seed, number
         )

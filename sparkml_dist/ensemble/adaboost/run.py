@@ -1,4 +1,4 @@
-"""Boosts on rows that one task holds in memory: all rounds in one go, each committed."""
+"""Boosts rows that one task holds in memory: all rounds in one task, each committed."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from sparkml_dist.ensemble.adaboost.samme import (
     Round,
     RoundLog,
     boosted,
-    judged,
     normalised,
+    round_result,
     samme_probabilities,
 )
 from sparkml_dist.ensemble.fitting import committed_members
@@ -31,30 +31,30 @@ __all__ = ["BoostingRun"]
 class BoostingRun:
     """Runs AdaBoost on the rows of a group of shards, inside one task.
 
-    Row weights need no file: they follow from the members and their say. A task that is run again
-    loads the members that are committed, lets them predict, and goes on with the first missing.
+    Row weights are not stored: they follow from the members and their weights. A task that is run
+    again loads the committed members, lets them predict, and goes on with the first missing one.
 
     Attributes
     ----------
     job : BoostingJob
     groups : tuple of tuple of int
-        Shards of each run; members of run i are numbered from ``i * job.rounds``.
+        Shards of each run; the members of run i are numbered from ``i * job.rounds``.
     """
 
     job: BoostingJob
     groups: tuple[tuple[int, ...], ...]
 
     def __call__(self, index: int) -> dict[str, Any]:
-        """Run the rounds of group `index`; return how many there are, and their scores."""
+        """Run the rounds of group `index`; return their number and scores."""
         job, log = self.job, RoundLog.of(self.job.folder)
         first = index * job.rounds
         if job.stopping is None and log.is_complete(first, job.rounds):
             return {"rounds": len(log.run(first, job.rounds)), "curve": None}
         with PeakMemory() as memory:
-            rows, kept = self._read(self.groups[index])
-            return self._boost(index, rows, kept, memory)
+            rows, held = self._read(self.groups[index])
+            return self._boost(index, rows, held, memory)
 
-    def _read(self, shards: tuple[int, ...]) -> tuple[WeightedRows, _Kept | None]:
+    def _read(self, shards: tuple[int, ...]) -> tuple[WeightedRows, _HeldOutRows | None]:
         job, traits = self.job, self.job.traits
         block = job.data.read_block(shards, dtype=np.dtype(traits.dtype))
         X = as_learner_takes(block.X, traits)
@@ -67,14 +67,14 @@ class BoostingRun:
         if learns.all():
             raise DataError(
                 "no_validation_rows",
-                f"No row was kept for the score {job.stopping.metric!r}.",
-                "Raise validationFraction, or give fewer columns as the key.",
+                f"No row is held out for the score {job.stopping.metric!r}.",
+                "Raise validationFraction, or use fewer columns as the key.",
             )
-        kept = _Kept(X[~learns], block.y[~learns], weight[~learns], job.n_classes)
-        return WeightedRows(X[learns], block.y[learns], weight[learns], block.key[learns]), kept
+        held = _HeldOutRows(X[~learns], block.y[~learns], weight[~learns], job.n_classes)
+        return WeightedRows(X[learns], block.y[learns], weight[learns], block.key[learns]), held
 
     def _boost(
-        self, index: int, rows: WeightedRows, kept: _Kept | None, memory: PeakMemory
+        self, index: int, rows: WeightedRows, held: _HeldOutRows | None, memory: PeakMemory
     ) -> dict[str, Any]:
         job, log, first = self.job, RoundLog.of(self.job.folder), index * self.job.rounds
         committed = committed_members(job.folder)
@@ -86,7 +86,7 @@ class BoostingRun:
             raise DataError(
                 "weight_zero",
                 f"The rows of shard(s) {', '.join(map(str, self.groups[index]))} that members "
-                "may learn from have no weight.",
+                "may learn from all have weight 0.",
             )
         done = 0
         for number in range(first, first + job.rounds):
@@ -97,30 +97,30 @@ class BoostingRun:
                 now = replace(rows, weight=weight)
                 member = job.fit_member(number, self.groups[index], now, memory)
             missed = job.predict(member, number, self.groups[index], rows.X) != rows.y
-            found = log.get(number) or self._judged(number, missed, weight)
+            found = log.get(number) or self._round_result(number, missed, weight)
             grown = boosted(weight, found.weight, missed)
             if not found.stop and not np.isfinite(grown.sum()):
                 found = replace(found, stop="overflow")
             log.put(found)
             done += 1
-            if found.counts and kept is not None and curve is not None:
-                score = kept.score_with(member, found, curve.metric)
+            if found.counts and held is not None and curve is not None:
+                score = held.score_with(member, found, curve.metric)
                 if curve.add(score):
                     break
             if found.stop:
                 break
-        shown = None if curve is None or kept is None else curve.to_dict() | {"rows": len(kept.y)}
+        shown = None if curve is None or held is None else curve.to_dict() | {"rows": len(held.y)}
         return {"rounds": done, "curve": shown}
 
-    def _judged(
+    def _round_result(
         self, number: int, missed: npt.NDArray[np.bool_], weight: npt.NDArray[np.float64]
     ) -> Round:
         share = float(np.multiply(missed, weight).sum())
-        return judged(number, share, float(weight.sum()), self.job.n_classes, self.job.rate)
+        return round_result(number, share, float(weight.sum()), self.job.n_classes, self.job.rate)
 
 
-class _Kept:
-    """Rows that no member learns from, and what the members say of them."""
+class _HeldOutRows:
+    """Held-out rows, and the members' votes on them."""
 
     def __init__(
         self, X: Any, y: npt.NDArray[Any], weight: npt.NDArray[np.float64], n_classes: int

@@ -1,4 +1,4 @@
-"""SAMME, the arithmetic of AdaBoost for several classes, in the very steps of scikit-learn."""
+"""SAMME, the arithmetic of AdaBoost for several classes, in the same steps as scikit-learn."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ __all__ = [
     "RoundLog",
     "Stop",
     "boosted",
-    "judged",
     "normalised",
     "refuse_chance",
+    "round_result",
     "samme_probabilities",
 ]
 
 Stop = Literal["", "perfect", "chance", "overflow"]
 
-# Weights that count never fall below it, so that a row may come back (scikit-learn #20320).
+# Lower bound of positive weights, so that a row can regain weight (scikit-learn #20320).
 _LEAST = float(np.finfo(np.float64).eps)
 
 
 @dataclass(frozen=True)
 class Round:
-    """What a round of boosting came to.
+    """The result of a round of boosting.
 
     Attributes
     ----------
     number : int
-        The member that the round fitted.
+        Number of the member that the round fitted.
     error : float
-        Weighted share of the rows that it misses.
+        Weighted share of the rows that it misclassifies.
     weight : float
-        Its say in the vote.
+        Its weight in the vote.
     stop : {"", "perfect", "chance", "overflow"}
-        Why boosting ends here: no row is missed; the member is no better than chance and is left
-        out; weights grew beyond all numbers.
+        Why boosting stops here: no row is misclassified; the member is no better than chance and is
+        left out; row weights overflowed.
     """
 
     number: int
@@ -58,14 +58,14 @@ class Round:
         return self.stop != "chance"
 
 
-def judged(number: int, missed: float, total: float, n_classes: int, rate: float) -> Round:
-    """Return the round of a member, from the weight of the rows that it misses.
+def round_result(number: int, missed: float, total: float, n_classes: int, rate: float) -> Round:
+    """Return the round of a member, given the weight of the rows that it misclassifies.
 
     Parameters
     ----------
     number : int
     missed, total : float
-        Weight of the rows that the member misses, and of all rows.
+        Weight of the rows that the member misclassifies, and of all rows.
     n_classes : int
     rate : float
         Learning rate.
@@ -84,14 +84,14 @@ def judged(number: int, missed: float, total: float, n_classes: int, rate: float
 
 
 def normalised(weight: npt.NDArray[np.float64], total: float) -> npt.NDArray[np.float64]:
-    """Return weights as a round begins with: of sum 1 but for the least that a row keeps.
+    """Return the weights at the start of a round, with sum 1 up to the lower bound of a weight.
 
     Parameters
     ----------
     weight : ndarray of shape (n,)
-        Rows of weight 0 keep it.
+        Weights of 0 stay 0.
     total : float
-        Sum over all rows, also those elsewhere.
+        Sum over all rows, including those of other shards.
     """
     found = np.clip(weight / total, _LEAST, None)
     found[weight == 0.0] = 0.0
@@ -99,19 +99,21 @@ def normalised(weight: npt.NDArray[np.float64], total: float) -> npt.NDArray[np.
 
 
 def boosted(
-    weight: npt.NDArray[np.float64], say: float, missed: npt.NDArray[np.bool_]
+    weight: npt.NDArray[np.float64], vote_weight: float, missed: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.float64]:
-    """Return weights after a round, not normalised: those of missed rows grow.
+    """Return unnormalised weights after a round: those of misclassified rows grow.
 
     Parameters
     ----------
     weight : ndarray of shape (n,)
-    say : float
-        The member's say in the vote.
+    vote_weight : float
+        The member's weight in the vote.
     missed : ndarray of bool, shape (n,)
     """
     with np.errstate(divide="ignore", over="ignore"):
-        grown: npt.NDArray[np.float64] = np.exp(np.log(weight) + say * missed * (weight > 0))
+        grown: npt.NDArray[np.float64] = np.exp(
+            np.log(weight) + vote_weight * missed * (weight > 0)
+        )
     return grown
 
 
@@ -125,7 +127,7 @@ def samme_probabilities(
     votes : ndarray of shape (n, n_classes)
         Sum of the weights of the members that vote for each class.
     total : float, optional
-        Weight of all members; each row's own sum by default.
+        Weight of all members; the sum of each row by default.
 
     Returns
     -------
@@ -141,7 +143,7 @@ def samme_probabilities(
     if k == 1:
         return np.ones_like(votes)
     whole: Any = votes.sum(axis=1, keepdims=True) if total is None else total
-    # A member says 1 of its class and -1 / (k - 1) of the others.
+    # A member outputs 1 for its class and -1 / (k - 1) for the others.
     decision = (votes - (whole - votes) / (k - 1)) / whole
     proba: npt.NDArray[np.float64] = softmax(decision / (k - 1), copy=False)
     return proba
@@ -149,7 +151,7 @@ def samme_probabilities(
 
 @dataclass(frozen=True)
 class RoundLog:
-    """The rounds that are committed in a model's folder, one JSON file each."""
+    """The rounds committed in a model's folder, in one JSON file each."""
 
     folder: Folder
 
@@ -159,7 +161,7 @@ class RoundLog:
         return cls(model_folder.child("rounds"))
 
     def get(self, number: int) -> Round | None:
-        """Return a round, or None where it is not committed."""
+        """Return a round, or None if it is not committed."""
         name = self._name(number)
         return Round(**self.folder.read_json(name)) if self.folder.exists(name) else None
 
@@ -173,7 +175,7 @@ class RoundLog:
         return len(self.folder.names(".json"))
 
     def run(self, first: int, most: int) -> list[Round]:
-        """Return the committed rounds from `first` on, up to the first gap or end of boosting."""
+        """Return the committed rounds from `first` on, up to a gap or the end of boosting."""
         rounds: list[Round] = []
         while len(rounds) < most and (found := self.get(first + len(rounds))) is not None:
             rounds.append(found)
@@ -182,7 +184,7 @@ class RoundLog:
         return rounds
 
     def is_complete(self, first: int, most: int) -> bool:
-        """Tell whether boosting from `first` on needs no further round."""
+        """Return whether boosting from `first` on needs no further round."""
         rounds = self.run(first, most)
         return len(rounds) == most or bool(rounds and rounds[-1].stop)
 
@@ -192,7 +194,7 @@ class RoundLog:
 
 
 def refuse_chance(rounds: Sequence[Round], n_classes: int, where: str = "") -> None:
-    """Raise where not even the first round found a member better than chance.
+    """Raise if no round found a member better than chance.
 
     Raises
     ------
@@ -204,7 +206,7 @@ def refuse_chance(rounds: Sequence[Round], n_classes: int, where: str = "") -> N
     error = rounds[0].error if rounds else math.nan
     raise TrainingError(
         "worse_than_chance",
-        f"The learner is no better than chance{where}: it misses {error:.1%} of the weight, "
-        f"where guessing among {n_classes} classes misses {1 - 1 / n_classes:.1%}.",
-        "Boost a stronger learner (a deeper tree), or look whether the features tell anything.",
+        f"The learner is no better than chance{where}: it misclassifies {error:.1%} of the "
+        f"weight; guessing among {n_classes} classes misclassifies {1 - 1 / n_classes:.1%}.",
+        "Boost a stronger learner (a deeper tree), or check whether the features are informative.",
     )

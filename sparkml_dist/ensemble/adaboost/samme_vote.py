@@ -1,4 +1,4 @@
-"""Members of a boosted ensemble voting on blocks, as SAMME lets them."""
+"""Members of a boosted ensemble voting on blocks, by the rule of SAMME."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ __all__ = ["SammeVote"]
 
 @dataclass(frozen=True)
 class SammeVote(MemberVote):
-    """Adds up the members' votes, each with its say; picklable, loaded in workers.
+    """Adds up the members' weighted votes; picklable, loaded in workers.
 
     Attributes
     ----------
     bank : MemberBank
-        Members with their say as weight.
+        Members with their weights.
     """
 
     bank: MemberBank
     voting = "samme"
 
     def predictor(self, members: LoadedMembers) -> Predict:
-        """Return the function that `load` returns, for members in memory."""
+        """Return the function that `load` returns, for members already in memory."""
 
         def predict(X: Matrix) -> npt.NDArray[np.float64]:
             votes = self._zeros(X)
@@ -46,10 +46,10 @@ class SammeVote(MemberVote):
         return predict
 
     def load_staged(self) -> Callable[[Matrix], Iterator[npt.NDArray[np.float64]]]:
-        """Load the members; return a function that yields an array after each of them.
+        """Load the members and return a function that yields an array after each of them.
 
-        The m-th has the weighted votes of the first m, shape (n, k); its greatest entry is what
-        they predict. It is changed in place by the next.
+        The m-th array has the weighted votes of the first m members, shape (n, k); its largest
+        entry is their prediction. The next step changes it in place.
         """
         members = self.bank.load()
 
@@ -63,7 +63,7 @@ class SammeVote(MemberVote):
     def onnx_combine(self, graph: OnnxGraph) -> str:
         """Add the vote to an ONNX graph; return the name of the probabilities, (N, n_classes)."""
         shares = Combiner(self.bank, "hard").onnx_combine(graph)
-        # `samme_probabilities` without what its softmax cancels.
+        # `samme_probabilities` without the constant that its softmax cancels.
         k = self.bank.n_classes
         scaled = graph.node("Mul", [shares, graph.constant(k / (k - 1) ** 2, np.float32)])
         return graph.node("Softmax", [scaled], axis=1)

@@ -1,4 +1,4 @@
-"""Boosts on data larger than a task's memory: exact weights, members fitted on samples."""
+"""Boosts data larger than a task's memory: weights are exact, members learn from samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.sums.over_shards import sum_over_shards
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.ensemble.adaboost.job import BoostingJob, WeightedRows
-from sparkml_dist.ensemble.adaboost.samme import Round, judged
+from sparkml_dist.ensemble.adaboost.samme import Round, round_result
 from sparkml_dist.ensemble.adaboost.shard_weights import STATE, ShardPass, shard_stem, state_folder
 from sparkml_dist.ensemble.adaboost.weighted_sample import Candidates
 from sparkml_dist.ensemble.fitting import committed_members
@@ -37,14 +37,16 @@ class _SampleFit:
 
     job: BoostingJob
     number: int
-    say: float
+    vote_weight: float
     sizes: tuple[int, ...]
 
     def __call__(self, _: int) -> dict[str, Any]:
         home = state_folder(self.job.folder, self.number)
         with PeakMemory() as memory:
             parts = [
-                Candidates.read(home, shard_stem(s), self.job.data.n_features).drawn(size, self.say)
+                Candidates.read(home, shard_stem(s), self.job.data.n_features).drawn(
+                    size, self.vote_weight
+                )
                 for s, size in enumerate(self.sizes)
             ]
             rows = _joined(parts, self.job.traits)
@@ -53,7 +55,7 @@ class _SampleFit:
 
 
 def _joined(parts: list[WeightedRows], traits: Traits) -> WeightedRows:
-    """Return samples as one, of weight 1 in all; takes the parts apart."""
+    """Concatenate samples, scale their weights to sum 1, and empty the list to free memory."""
     import scipy.sparse as sp
 
     y = np.concatenate([p.y for p in parts])
@@ -73,17 +75,18 @@ def _joined(parts: list[WeightedRows], traits: Traits) -> WeightedRows:
 
 
 class SampledBoosting:
-    """AdaBoost where a round's member sees a sample, and every row has its exact weight.
+    """AdaBoost whose members learn from samples, with an exact weight for every row.
 
-    Each round is two Spark jobs: one task fits the member, then one task to a shard lets it
-    predict the shard, weighs its rows, and puts aside the shard's share of the next sample.
+    Each round is two Spark jobs. In the first, one task fits the member. In the second, one task
+    per shard predicts the shard with it, updates the weights, and stores the shard's part of the
+    next sample.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     job : BoostingJob
     sample : int
-        Rows that a round's member sees.
+        Number of rows that each member learns from.
     """
 
     def __init__(self, spark: SparkSession, job: BoostingJob, sample: int) -> None:
@@ -103,7 +106,7 @@ class SampledBoosting:
         -------
         rounds : list of Round
         curve : dict or None
-            As `ScoreCurve` tells, with ``stopping``.
+            As returned by `ScoreCurve.to_dict`; None without ``stopping``.
         """
         job, stopping = self.job, self.job.stopping
         curve = None
@@ -111,7 +114,7 @@ class SampledBoosting:
             curve = ScoreCurve(stopping.metric, stopping.tol, stopping.patience)
         found = self._pass(0)
         if not found["right"] > 0:
-            raise DataError("weight_zero", "The rows that members may learn from have no weight.")
+            raise DataError("weight_zero", "All rows that members may learn from have weight 0.")
         self._grown = [(0.0, found["right"])]
         rounds: list[Round] = []
         ended = False
@@ -120,7 +123,7 @@ class SampledBoosting:
             self._fit_member(t)
             found = self._pass(t + 1)
             total = found["right"] + found["missed"]
-            now = judged(t, found["missed"], total, job.n_classes, job.rate)
+            now = round_result(t, found["missed"], total, job.n_classes, job.rate)
             with np.errstate(over="ignore"):
                 grown = found["right"] + float(np.exp(now.weight)) * found["missed"]
             if not now.stop and not math.isfinite(grown):
@@ -145,7 +148,8 @@ class SampledBoosting:
     def _fit_member(self, number: int) -> None:
         if number in self._members:
             return
-        # Samples that an earlier run put aside may be gone: the pass sees to it that they are.
+        # Samples that an earlier run stored may have been deleted; if so, the pass draws them
+        # again.
         self._pass(number, again=True)
         task = _SampleFit(self.job, number, self._grown[number][0], self.sizes)
         outcome = run_tasks(self.spark, [0], task, description=f"fit member {number}")[0]
@@ -154,7 +158,7 @@ class SampledBoosting:
         self._members[number] = outcome.result
 
     def _pass(self, version: int, *, again: bool = False, last: bool = False) -> dict[str, Any]:
-        """Return the sums of a pass over all shards, from its record if it is committed."""
+        """Return the sums of a pass over all shards, read from its record if committed."""
         name = f"pass-{version:05d}.json"
         if self._passes.exists(name) and not (again and self._state_gone(version)):
             found: dict[str, Any] = self._passes.read_json(name)
@@ -167,7 +171,7 @@ class SampledBoosting:
             (0,) * len(self.sizes) if version >= self.job.rounds else self.sizes,
         )
         sums = sum_over_shards(
-            self.spark, len(self.sizes), task, description=f"weigh rows, pass {version}"
+            self.spark, len(self.sizes), task, description=f"weight rows, pass {version}"
         )
         found = {what: float(value) for what, value in sums.items()}
         self._passes.write_json(name, found)
@@ -178,7 +182,7 @@ class SampledBoosting:
         return any(f"{shard_stem(s)}.json" not in names for s in range(len(self.sizes)))
 
     def _forget(self, round_done: int | None) -> None:
-        """Delete states that no later pass needs, all of them at the end."""
+        """Delete states that no later pass needs; all of them if `round_done` is None."""
         if round_done is None:
             self.job.folder.child(STATE).delete()
         elif round_done >= 1:
@@ -186,5 +190,5 @@ class SampledBoosting:
 
 
 def _score(found: dict[str, Any]) -> float:
-    """Return the mean of the shards' scores; each shard is a fair sample of all rows."""
-    return found["score"] / found["kept"] if found["kept"] else math.nan
+    """Return the weighted mean of the shards' scores; each shard is a random sample."""
+    return found["score"] / found["held_out"] if found["held_out"] else math.nan

@@ -1,4 +1,4 @@
-"""The exact weights of a shard's rows, kept in files beside the model while it is boosted."""
+"""The exact weights of a shard's rows, stored in files beside the model during boosting."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ _ROW = np.dtype([("weight", "f8"), ("code", "i4")])
 
 
 def state_folder(folder: Folder, version: int) -> Folder:
-    """Return where the state after a pass lies in a model's folder."""
+    """Return the folder of the state after a pass, inside a model's folder."""
     return folder.child(f"{STATE}/{version:05d}")
 
 
 def shard_stem(shard: int) -> str:
-    """Return what the names of a shard's files begin with."""
+    """Return the beginning of the names of a shard's files."""
     return f"shard-{shard:05d}"
 
 
 @dataclass(frozen=True)
 class ShardPass:
-    """Pass v over shards: weighs the rows for round v - 1 and lets its member predict them.
+    """Pass v over shards: weights the rows for round v - 1 and predicts them with its member.
 
-    Pass 0 has no member: its weights are the data's own. A pass goes on from the state that the
-    one before left; where that is gone, it begins anew from the members and their say, and comes
-    to the same numbers.
+    Pass 0 has no member: its weights are the data's own. A pass starts from the state that the
+    previous one stored; if that is missing, it recomputes the state from the members and their
+    weights, with identical numbers.
 
     Attributes
     ----------
@@ -47,12 +47,12 @@ class ShardPass:
     version : int
         v.
     grown : tuple of (float, float), length v
-        For each pass before: the say of its member (0 for none), and the weight of all rows once
-        those that it misses have grown by it.
+        For each earlier pass: the weight of its member in the vote (0 for none), and the total
+        weight of the rows after those that it misclassifies have grown.
     members : tuple of dict
-        Records of the members of passes 1, 2, …; the last is left out by a pass that only scores.
+        Records of the members of passes 1, 2, …; a pass that only scores omits its own.
     sizes : tuple of int
-        Rows of each shard in the sample for the next round; 0 for none.
+        Rows of each shard in the sample for the next round; 0 for no sample.
     """
 
     job: BoostingJob
@@ -62,14 +62,14 @@ class ShardPass:
     sizes: tuple[int, ...]
 
     def __call__(self, shard: int) -> dict[str, Any]:
-        """Do the pass over one shard; return sums.
+        """Process one shard; return sums.
 
         Returns
         -------
         dict
-            ``right`` and ``missed`` (weight of the rows that the member gets right, or misses);
-            ``score`` of the members before it on the kept rows times their weight, and that
-            weight, ``kept``.
+            ``right`` and ``missed`` (weight of the rows that the member classifies correctly and
+            incorrectly); ``held_out`` (weight of the held-out rows) and ``score`` (of the earlier
+            members on the held-out rows, times ``held_out``).
         """
         job, home, stem = self.job, state_folder(self.job.folder, self.version), shard_stem(shard)
         if home.exists(f"{stem}.json"):
@@ -97,7 +97,7 @@ class ShardPass:
         return result
 
     def _state(self, shard: int, block: Block, learns: npt.NDArray[np.bool_]) -> _State:
-        """Return the state after this pass, from the newest one that is there."""
+        """Return the state after this pass, computed from the newest stored one."""
         job, stem = self.job, shard_stem(shard)
         version, state = 0, _State.first(block, learns, job.n_classes)
         home = state_folder(job.folder, self.version - 1)
@@ -109,30 +109,30 @@ class ShardPass:
             state = _State(read_array(home, f"{stem}.npy", rows=len(block)), votes)
         X = as_learner_takes(block.X, job.traits)
         for v in range(version + 1, self.version + 1):
-            say, total = self.grown[v - 1]
+            vote_weight, total = self.grown[v - 1]
             codes = None
             if v <= len(self.members):
                 member = job.load_member(self.members[v - 1])
                 codes = job.predict(member, v - 1, [shard], X)
-            state = state.after(block, learns, say, total, codes)
+            state = state.after(block, learns, vote_weight, total, codes)
         return state
 
-    def _score(self, block: Block, kept: npt.NDArray[np.bool_], state: _State) -> dict[str, float]:
-        none = {"score": 0.0, "kept": 0.0}
-        if self.job.stopping is None or self.version < 2 or not kept.any():
+    def _score(self, block: Block, held: npt.NDArray[np.bool_], state: _State) -> dict[str, float]:
+        none = {"score": 0.0, "held_out": 0.0}
+        if self.job.stopping is None or self.version < 2 or not held.any():
             return none
         weight = np.ones(len(block)) if block.weight is None else block.weight
         proba = samme_probabilities(state.votes)
-        score = score_rows(self.job.stopping.metric, block.y[kept], proba, weight[kept])
-        total = float(weight[kept].sum(dtype=np.float64))
-        return none if np.isnan(score) else {"score": score * total, "kept": total}
+        score = score_rows(self.job.stopping.metric, block.y[held], proba, weight[held])
+        total = float(weight[held].sum(dtype=np.float64))
+        return none if np.isnan(score) else {"score": score * total, "held_out": total}
 
 
 @dataclass(frozen=True)
 class _State:
-    """Of each row its weight in a round and what the round's member predicts (-1: nothing).
+    """Each row's weight in a round, and the prediction of the round's member (-1 for none).
 
-    Of the rows that no member learns from, the votes of the members before as well.
+    For held-out rows also the votes of the earlier members.
     """
 
     rows: npt.NDArray[Any]
@@ -153,17 +153,17 @@ class _State:
         self,
         block: Block,
         learns: npt.NDArray[np.bool_],
-        say: float,
+        vote_weight: float,
         total: float,
         codes: npt.NDArray[np.int32] | None,
     ) -> _State:
-        """Return the state once the say of the last member is known and the next predicted."""
+        """Return the next state, given the last member's weight and the next predictions."""
         rows = np.empty(len(block), _ROW)
-        grown = boosted(self.rows["weight"], say, self.missed(block, learns))
+        grown = boosted(self.rows["weight"], vote_weight, self.missed(block, learns))
         rows["weight"] = normalised(grown, total)
         rows["code"] = -1 if codes is None else codes
         votes = self.votes.copy()
-        said = self.rows["code"][~learns]
-        voting = np.flatnonzero(said >= 0)
-        votes[voting, said[voting]] += say
+        predicted = self.rows["code"][~learns]
+        voting = np.flatnonzero(predicted >= 0)
+        votes[voting, predicted[voting]] += vote_weight
         return _State(rows, votes)

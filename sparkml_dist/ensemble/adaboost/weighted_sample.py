@@ -1,4 +1,4 @@
-"""A sample of a shard's rows by weight, drawn before the last round's say is known."""
+"""A weighted sample of a shard's rows, prepared before the last member's weight is known."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _ROW = np.dtype([("race", "f8"), ("weight", "f8"), ("missed", "?"), ("y", "i4"),
 
 @dataclass(frozen=True)
 class Candidates:
-    """Rows of a shard among which a sample is, whatever say the last member is given.
+    """Rows of a shard that contain the sample for any weight of the last member.
 
-    Rows run a race: one of weight w arrives after an exponential time of rate w, and the first
-    are the sample (Efraimidis and Spirakis 2006). A member's say speeds up the rows that it
-    misses, all by the same factor: the first of them remain the first of them. So the first of
-    the missed rows and the first of the others can be put aside before the say is known, and the
-    sample for a round takes no pass over the data beside that of the round before.
+    Each row of weight w gets an arrival time, exponential with rate w; the sample is the rows that
+    arrive first (Efraimidis and Spirakis 2006). The member's weight divides the arrival times of
+    all rows that it misclassifies by one factor, which keeps their order. The earliest
+    misclassified rows and the earliest other rows can therefore be stored before that weight is
+    known, and a round's sample needs no further pass over the data.
 
     Attributes
     ----------
     rows : structured ndarray, shape (m,)
-        ``race`` (time of arrival), ``weight``, ``missed``, ``y``, ``key``.
+        ``race`` (arrival time), ``weight``, ``missed``, ``y``, ``key``.
     X : ndarray or csr_matrix, shape (m, d)
 
     References
@@ -56,7 +56,7 @@ class Candidates:
         seed: int,
         index: int,
     ) -> Candidates:
-        """Put aside rows for a sample of up to `size` rows.
+        """Store the candidates for a sample of up to `size` rows.
 
         Parameters
         ----------
@@ -64,16 +64,17 @@ class Candidates:
         weight : ndarray of shape (n,)
             Rows of weight 0 are never drawn.
         missed : ndarray of bool, shape (n,)
-            Rows whose weight is going to grow by one factor.
+            Misclassified rows, whose weight is going to grow by one factor.
         size, seed, index : int
-            `index` tells the draws of different rounds apart.
+            `index` gives different rounds different draws.
         """
         with np.errstate(divide="ignore", invalid="ignore"):
             race = -np.log1p(-uniform(block.key, seed, "boosting sample", index)) / weight
         chosen = []
         for group in (missed, ~missed):
             there = np.flatnonzero(group & (weight > 0))
-            # One more than the sample: the first that does not get in tells who was likely to.
+            # One more than the sample: the inclusion probabilities depend on the first row left
+            # out.
             chosen.append(there[np.argsort(race[there], kind="stable")[: size + 1]])
         at = np.sort(np.concatenate(chosen))
         rows = np.empty(len(at), _ROW)
@@ -81,28 +82,27 @@ class Candidates:
         rows["y"], rows["key"] = block.y[at], block.key[at]
         return cls(rows, block.X[at])
 
-    def drawn(self, size: int, say: float) -> WeightedRows:
-        """Return the sample, its rows weighted so that they stand for the shard's.
+    def drawn(self, size: int, vote_weight: float) -> WeightedRows:
+        """Return the sample, weighted so that it represents the shard.
 
         Parameters
         ----------
         size : int
-            As the candidates were put aside for.
-        say : float
-            Of the last member in the vote.
+            The `size` that the candidates were stored for.
+        vote_weight : float
+            The last member's weight in the vote.
 
         Returns
         -------
         WeightedRows
-            All rows with their own weights where there are no more than `size`; else each row's
-            weight is divided by its chance to get in, so that sums are expected to be the
-            shard's.
+            All rows with their own weights if there are at most `size`. Otherwise each row's weight
+            is divided by its inclusion probability, so that weighted sums are unbiased.
         """
         rows = self.rows
-        weight = boosted(rows["weight"], say, rows["missed"])
+        weight = boosted(rows["weight"], vote_weight, rows["missed"])
         if len(rows) <= size:
             return WeightedRows(self.X, rows["y"], weight, rows["key"])
-        race = np.where(rows["missed"], rows["race"] / np.exp(say), rows["race"])
+        race = np.where(rows["missed"], rows["race"] / np.exp(vote_weight), rows["race"])
         order = np.argsort(race, kind="stable")
         last = race[order[size]]
         at = np.sort(order[:size])
@@ -110,7 +110,7 @@ class Candidates:
         return WeightedRows(self.X[at], rows["y"][at], standing, rows["key"][at])
 
     def write(self, folder: Folder, stem: str) -> None:
-        """Write the rows to files of a folder whose names begin with `stem`."""
+        """Write the rows to files in a folder, with names that begin with `stem`."""
         write_array(folder, f"{stem}-rows.npy", self.rows)
         if sp.issparse(self.X):
             for part in ("data", "indices", "indptr"):
@@ -120,7 +120,7 @@ class Candidates:
 
     @classmethod
     def read(cls, folder: Folder, stem: str, n_features: int) -> Candidates:
-        """Return what `write` wrote."""
+        """Return the candidates that `write` stored."""
         rows = read_array(folder, f"{stem}-rows.npy")
         if folder.exists(f"{stem}-X.npy"):
             return cls(rows, read_array(folder, f"{stem}-X.npy", rows=len(rows)))

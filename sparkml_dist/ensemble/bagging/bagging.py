@@ -44,7 +44,7 @@ __all__ = [
 
 
 class _OutOfBag:
-    """What models know of the rows that members did not see."""
+    """Out-of-bag predictions of a model."""
 
     summary: dict[str, Any]
     folder: Folder
@@ -52,7 +52,7 @@ class _OutOfBag:
 
     @property
     def oobScore(self) -> dict[str, float | None]:
-        """Metrics of the out-of-bag predictions, when ``oob`` was set."""
+        """Metrics of the out-of-bag predictions; needs ``oob=True``."""
         if "oob" not in self.summary:
             raise ConfigurationError(
                 "not_kept", "The model was fitted without oob.", "Fit it with oob=True."
@@ -62,21 +62,21 @@ class _OutOfBag:
 
     @property
     def oobPredictions(self) -> DataFrame:
-        """Rows with ``key``, ``label``, ``prediction`` and ``members`` (how many judged it)."""
+        """Rows with ``key``, ``label``, ``prediction`` and ``members`` (how many predicted it)."""
         _ = self.oobScore
         return read_out_of_bag(get_session(), self.folder, self.files)
 
 
 class BaggingClassificationModel(_OutOfBag, VotingClassificationModel):
-    """What `BaggingClassifier` fits: members that vote with equal say."""
+    """Fitted by `BaggingClassifier`: members that vote with equal weight."""
 
 
 class BaggingRegressionModel(_OutOfBag, VotingRegressionModel):
-    """What `BaggingRegressor` fits: members whose mean is the prediction."""
+    """Fitted by `BaggingRegressor`: members whose mean is the prediction."""
 
 
 class _Bagging(Ensemble):
-    """What bagging is for classes and for numbers."""
+    """Bagging for classification and regression."""
 
     estimator: Any = param("estimator", "a scikit-learn learner", GridValue.of)
     numMembers: Any = param("numMembers", "number of members, at most (>= 1)", TypeConverters.toInt)
@@ -91,18 +91,16 @@ class _Bagging(Ensemble):
     maxFeatures: Any = param(
         "maxFeatures", "features of a member: a share in (0, 1], or a number", share_or_count
     )
-    oob: Any = param(
-        "oob", "whether to judge every row by members that did not see it", TypeConverters.toBoolean
-    )
+    oob: Any = param("oob", "whether to predict every row out of bag", TypeConverters.toBoolean)
     stopMetric: Any = param(
         "stopMetric",
-        "score on kept rows that must improve for more members to be added: 'auc', 'log_loss', "
-        "'accuracy', for numbers 'rmse', 'mae', 'r2'; all members are fitted when not set",
+        "score on held-out rows that must improve for more members to be added: 'auc', 'log_loss', "
+        "'accuracy', in a regression 'rmse', 'mae', 'r2'; all members are fitted when not set",
         TypeConverters.toString,
     )
     tol: Any = param("tol", "least improvement of stopMetric that counts", TypeConverters.toFloat)
     patience: Any = param(
-        "patience", "waves without improvement before the end (>= 1)", TypeConverters.toInt
+        "patience", "waves without improvement before the fit stops (>= 1)", TypeConverters.toInt
     )
     waveSize: Any = param(
         "waveSize",
@@ -111,7 +109,7 @@ class _Bagging(Ensemble):
         TypeConverters.toInt,
     )
     validationFraction: Any = param(
-        "validationFraction", "share of the rows kept for stopMetric", TypeConverters.toFloat
+        "validationFraction", "share of rows held out for stopMetric", TypeConverters.toFloat
     )
 
     _object_params: ClassVar[tuple[str, ...]] = ("estimator",)
@@ -157,17 +155,17 @@ class _Bagging(Ensemble):
                 )
         super()._check_params(spark)
 
-    def _kept(self) -> Validation | None:
-        """Return the rows that no member sees."""
+    def _validation(self) -> Validation | None:
+        """Return the rows held out from every member."""
         if not self.isSet(self.stopMetric):
             return None
         return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
-        sampling, kept = self._sampling(), self._kept()
+        sampling, held_out = self._sampling(), self._validation()
         per_member, n = self.getOrDefault(self.shardsPerMember), len(data.shards)
-        # A shard is a fair sample already: drawing from it with replacement would only lose a
-        # third of its rows. Members that share it with an earlier one need bags of their own.
+        # A shard is a random sample already: a bootstrap of it would lose a third of its rows.
+        # Later members that learn from the same shard need bags of their own.
         first = Sampling.of("pasting", max_features=sampling.max_features)
         whole = sampling.method == "bagging" and not self.isSet(self.maxSamples)
         untouched = n // per_member if whole else 0
@@ -176,7 +174,7 @@ class _Bagging(Ensemble):
             shards = tuple(sorted((i * per_member + j) % n for j in range(per_member)))
             own = first if i < untouched else sampling
             rows = sum(data.shards[j].rows for j in shards)
-            plans.append(MemberPlan(i, 0, shards, own.sized(rows), kept))
+            plans.append(MemberPlan(i, 0, shards, own.sized(rows), held_out))
         return plans
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
@@ -187,15 +185,15 @@ class _Bagging(Ensemble):
         return plan
 
     def _fit_members(self, engine: Engine) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        kept = self._kept()
-        if kept is None:
+        held_out = self._validation()
+        if held_out is None:
             return engine.fit(), {}
         stopping = Stopping(
             self.getOrDefault(self.stopMetric),
             self.getOrDefault(self.tol),
             self.getOrDefault(self.patience),
             self._value(self.waveSize) or max(4, SessionInfo.of(engine.spark).slots or 4),
-            kept,
+            held_out,
         )
 
         def combine(records: Sequence[dict[str, Any]]) -> Combiner:
@@ -237,8 +235,8 @@ class _Bagging(Ensemble):
 class BaggingClassifier(_Bagging, EnsembleClassifier):
     """Many copies of one learner, each fitted on a random part of one or a few shards.
 
-    Member *i* learns from shard *i* modulo the number of shards, so that memory is the shard's
-    and not the data set's, and members beyond the number of shards see other bags of them.
+    Member *i* learns from shard *i* modulo the number of shards. A task therefore needs memory for
+    one shard, not for the data set; members beyond the number of shards get new bags.
 
     Parameters
     ----------
@@ -246,42 +244,42 @@ class BaggingClassifier(_Bagging, EnsembleClassifier):
         The learner; a pipeline works as well.
     numMembers : int, default=10
     method : {"bagging", "pasting", "subspaces", "patches", "balanced"}, default="bagging"
-        Rows with replacement (as Poisson weights, or by resampling for learners that take no
-        weights), rows without replacement, a random part of the features, or of both; or rows
-        with replacement, as many of each class as of the rarest (at least 128). With bagging, the
-        first member on each shard learns from the shard itself, which is a fair sample of the
-        whole already; those that come back to it, from bootstraps of it. Balanced bags make
-        probabilities those of equally frequent classes; calibrate them if that matters.
+        Rows with replacement (as Poisson weights, or by resampling for learners without support for
+        weights), rows without replacement, a random part of the features, or of both; or rows with
+        replacement, equally many of each class (those of the rarest class, or 128 if that is more).
+        With bagging, the first member on each shard learns from the shard itself, which is a random
+        sample of the whole already; later members on it learn from bootstraps. Balanced bags give
+        probabilities for equally frequent classes; calibrate them if that matters.
     maxSamples : float or int, optional
-        Expected rows of a bag: a share of its shards (a float), or a number of rows (an int; all
-        where there are fewer). By default 1.0, for patches 0.7; a share for balanced bags. When it
-        is set, every member of a bagging learns from a bootstrap.
+        Expected rows of a bag: a share of its shards (a float), or a number of rows (an int; all if
+        there are fewer). By default 1.0, for patches 0.7; must be a share for balanced bags. If
+        set, every member of bagging learns from a bootstrap.
     maxFeatures : float or int, optional
-        Features of a member, as a share of all or their number; 1.0, for subspaces and patches
-        0.5.
+        Features of a member, as a share of all or as a number; by default 1.0, for subspaces and
+        patches 0.5.
     shardsPerMember : int, default=1
     voting : {"soft", "hard"}, default="soft"
     oob : bool, default=False
-        Judge every row by the members that did not learn from it; see ``model.oobScore``.
+        Predict every row by the members that did not learn from it; see ``model.oobScore``.
     stopMetric : {"auc", "log_loss", "accuracy"}, optional
-        Add members in waves until this score, on rows kept from them, stops improving.
+        Add members in waves until this score on held-out rows stops improving.
     tol : float, default=0.001
     patience : int, default=2
-        Waves without an improvement of more than ``tol`` before the end.
+        Waves without an improvement of more than ``tol`` before the fit stops.
     waveSize : int, optional
     validationFraction : float, default=0.1
-        Share of the rows kept for ``stopMetric``.
+        Share of the rows held out for ``stopMetric``.
     seed : int, default=0
     featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol
         Roles of columns; by default ``label``, and ``features`` or else all other columns.
     predictionCol, probabilityCol, rawPredictionCol, predictedLabelCol : str
         Names of the columns that the model adds.
     numShards, memoryPerTask, shardsDir
-        How a DataFrame is cut; not used when `fit` is given a `PartitionedDataset`.
+        How a DataFrame is partitioned; ignored if `fit` gets a `PartitionedDataset`.
     modelDir, overwrite, resume
         Where the members are committed.
     trustedTypes : list of str, optional
-        Types that members may contain beside the allow-list.
+        Types that members may contain in addition to the allow-list.
 
     References
     ----------
@@ -345,7 +343,7 @@ class BaggingClassifier(_Bagging, EnsembleClassifier):
 class BaggingRegressor(_Bagging, EnsembleRegressor):
     """Many copies of one regressor, each fitted on a random part of one or a few shards.
 
-    The prediction is the mean of theirs.
+    The prediction is the mean of the members' predictions.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Small votes on one shard: bites of its rows, each drawn where the votes so far go wrong."""
+"""Small votes on one shard: bites of its rows, drawn preferably where the vote so far is wrong."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from sparkml_dist.errors import DataError
 
 __all__ = ["BiteSequence", "OutOfBag", "bite"]
 
-# How much of the estimated error is that of earlier ensembles (Breiman 1999, p = 0.75).
+# Weight of earlier errors in the running average of the error (Breiman 1999, p = 0.75).
 _MEMORY = 0.75
-# At most this share of a shard goes into one bite, so that rows stay out to judge it.
+# A bite holds at most this share of a shard, so that some rows stay out of bag.
 _LARGEST_BITE = 2 / 3
 
 
@@ -31,11 +31,11 @@ def bite(
     seed: int,
     member: int,
 ) -> npt.NDArray[np.int64]:
-    """Draw rows without replacement, each with its chance of being accepted.
+    """Draw rows without replacement, each with its probability of being accepted.
 
-    Rows are looked at in random order again and again, and accepted with their chance, until
-    there are `size` of them. That is a race in which a row arrives after an exponential time
-    whose rate is its chance, which one sort decides.
+    Conceptually, rows are visited in random order again and again and accepted with their
+    probability, until there are `size` of them. Equivalently, each row arrives after an exponential
+    time with the probability as its rate, and the first `size` arrivals win; one sort finds them.
 
     Parameters
     ----------
@@ -64,9 +64,9 @@ class OutOfBag:
     weight : ndarray of float64, shape (n,)
     votes : ndarray of float64, shape (n, n_classes)
     errors : list of float
-        Error of the first 1, 2, … members together, out of bag.
+        Out-of-bag error of the first 1, 2, … members together.
     smooth : float
-        The error, averaged over the sequence as Breiman does.
+        Exponential moving average of the error over the sequence, as in Breiman.
     """
 
     y: npt.NDArray[Any]
@@ -79,29 +79,29 @@ class OutOfBag:
         """Add the predictions of a member that learnt from `rows`."""
         outside = np.ones(len(self.y), bool)
         outside[rows] = False
-        judges = np.flatnonzero(outside)
-        self.votes[judges, codes[judges]] += 1.0
-        judged = self.judged
-        weight = self.weight[judged].sum()
-        error = float(self.weight[judged & self.wrong].sum() / weight) if weight else 0.0
+        voters = np.flatnonzero(outside)
+        self.votes[voters, codes[voters]] += 1.0
+        has_votes = self.has_votes
+        weight = self.weight[has_votes].sum()
+        error = float(self.weight[has_votes & self.wrong].sum() / weight) if weight else 0.0
         self.errors.append(error)
         before = error if math.isnan(self.smooth) else self.smooth
         self.smooth = _MEMORY * before + (1 - _MEMORY) * error
 
     @property
-    def judged(self) -> npt.NDArray[np.bool_]:
+    def has_votes(self) -> npt.NDArray[np.bool_]:
         """Rows with at least one vote."""
         return np.asarray(self.votes.any(axis=1))
 
     @property
     def wrong(self) -> npt.NDArray[np.bool_]:
-        """Rows that the vote gets wrong; those without a vote are not among them."""
-        found: npt.NDArray[np.bool_] = self.judged & (self.votes.argmax(axis=1) != self.y)
+        """Rows that the vote predicts wrongly; rows without a vote do not count."""
+        found: npt.NDArray[np.bool_] = self.has_votes & (self.votes.argmax(axis=1) != self.y)
         return found
 
     def chances(self) -> npt.NDArray[np.float64]:
-        """Return how likely each row is to get into the next bite: wrong ones surely."""
-        # Where nothing is wrong any more, one row's worth of error keeps bites from ending.
+        """Return the probability that a row is accepted into the next bite: 1 for wrong ones."""
+        # If no row is wrong any more, an error of one row keeps the bites from running empty.
         error = min(max(self.smooth, 1.0 / len(self.y)), 0.5)
         return np.where(self.wrong, 1.0, error / (1.0 - error)) * self.weight
 
@@ -110,21 +110,21 @@ class OutOfBag:
 class BiteSequence(MemberMaker):
     """Fits the sequence of members of one shard, inside a task; see also `MemberMaker`.
 
-    A task that is run again loads the members that are committed, lets them vote, and goes on
-    with the first missing.
+    A task that is run again loads the committed members, lets them vote, and goes on with the first
+    missing one.
 
     Attributes
     ----------
     members : tuple of int
-        Most members of each shard; they are numbered through, shard by shard.
+        Largest number of members of each shard; numbers continue from shard to shard.
     size : int
         Rows of a bite.
     important : bool
-        Whether bites are drawn where the votes go wrong (IVotes), or anywhere (RVotes).
+        Whether bites prefer rows that the vote gets wrong (IVotes), or are random (RVotes).
     tol : float
-        Least fall of the averaged out-of-bag error that counts.
+        Smallest decrease of the averaged out-of-bag error that counts.
     patience : int
-        Members without one before the end.
+        Members without such a decrease before the sequence stops.
     """
 
     members: tuple[int, ...]
@@ -139,8 +139,8 @@ class BiteSequence(MemberMaker):
         Returns
         -------
         dict
-            ``members`` (their numbers), ``errors`` (out of bag, of the first 1, 2, … of them) and
-            ``rows`` (of the shard).
+            ``members`` (their numbers), ``errors`` (out-of-bag error of the first 1, 2, … of them)
+            and ``rows`` (of the shard).
         """
         with PeakMemory() as memory:
             traits = self.traits
@@ -149,7 +149,7 @@ class BiteSequence(MemberMaker):
             weight = np.ones(len(block)) if block.weight is None else block.weight
             weight = weight.astype(np.float64)
             if not weight.sum() > 0:
-                raise DataError("weight_zero", f"The rows of shard {shard} have no weight.")
+                raise DataError("weight_zero", f"All rows of shard {shard} have weight 0.")
             bag = OutOfBag(block.y, weight, np.zeros((len(block), self.n_classes)))
             size = max(1, min(self.size, int(len(block) * _LARGEST_BITE)))
             committed = committed_members(self.folder)

@@ -33,13 +33,13 @@ METHODS = ("ivotes", "rvotes")
 
 
 class IVotesClassificationModel(VotingClassificationModel):
-    """Members fitted on small bites of the shards, that vote with equal say."""
+    """Members fitted on small bites of the shards, which vote with equal weight."""
 
     @property
     def oobError(self) -> float:
-        """Share of a shard's rows that its own members, each on rows it did not see, miss.
+        """Share of rows that the out-of-bag vote of their shard's own members predicts wrongly.
 
-        Weighted by rows over the shards. All shards' members together do better than that.
+        The mean over the shards, weighted by rows. The vote of all shards' members does better.
         """
         shards = [s for s in self.summary["shards"] if s["errors"]]
         rows = sum(s["rows"] for s in shards)
@@ -47,33 +47,32 @@ class IVotesClassificationModel(VotingClassificationModel):
 
 
 class IVotesClassifier(OneLearnerClassifier):
-    """Many members on small bites of data, drawn where the votes so far are wrong.
+    """Many members on small bites of data, drawn preferably where the vote so far is wrong.
 
-    Each shard has a sequence of its own (DIVotes): its first bite is random; into each further
-    one goes every row that the vote of the members that have not seen it gets wrong, and of the
-    others as many as to make half of the bite. A sequence ends when its out-of-bag error stops
-    falling. All shards' members vote together.
+    Each shard has a sequence of its own (DIVotes). Its first bite is random. Each further bite
+    takes the rows that the out-of-bag vote gets wrong, and about as many of the others. A sequence
+    stops when its out-of-bag error stops falling. The members of all shards vote together.
 
     Parameters
     ----------
     estimator : scikit-learn classifier
-        The learner; a pipeline works as well. It need not take weights.
+        The learner; a pipeline works as well. It need not support weights.
     numMembers : int, default=100
         Members of all shards together, at most.
     biteSize : int, default=800
-        Rows of a bite; at most two thirds of a shard, so that rows stay out to judge by.
+        Rows of a bite; at most two thirds of a shard, so that some rows stay out of bag.
     method : {"ivotes", "rvotes"}, default="ivotes"
-        Bites drawn by importance, or random ones.
+        Bites drawn by importance, or random bites.
     voting : {"hard", "soft"}, default="hard"
-        How the model combines members. Out-of-bag votes are hard ones.
+        How the model combines members. Out-of-bag votes are always hard.
     tol : float, default=0.0005
-        Least fall of a shard's out-of-bag error, averaged over its sequence, that counts.
+        Smallest decrease of a shard's averaged out-of-bag error that counts.
     patience : int, default=10
-        Members without one before a shard's sequence ends.
+        Members without such a decrease before a shard's sequence stops.
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
 modelDir, overwrite, resume, trustedTypes
-        As for `BaggingClassifier`. Rows of weight w are drawn and judged like w rows.
+        As for `BaggingClassifier`. A row of weight w counts like w rows.
 
     References
     ----------
@@ -97,11 +96,11 @@ modelDir, overwrite, resume, trustedTypes
         "voting", "'hard' (majority) or 'soft' (mean of probabilities)", TypeConverters.toString
     )
     tol: Any = param(
-        "tol", "least fall of the out-of-bag error that counts", TypeConverters.toFloat
+        "tol", "smallest decrease of the out-of-bag error that counts", TypeConverters.toFloat
     )
     patience: Any = param(
         "patience",
-        "members without a lower out-of-bag error before a shard's sequence ends (>= 1)",
+        "members without a lower out-of-bag error before a shard's sequence stops (>= 1)",
         TypeConverters.toInt,
     )
 
@@ -166,7 +165,7 @@ modelDir, overwrite, resume, trustedTypes
         start = time.perf_counter()
         members, n = self.getOrDefault(self.numMembers), len(data.shards)
         task = BiteSequence(
-            **self._making(spark, data, folder),
+            **self._maker_fields(spark, data, folder),
             members=tuple((members + n - 1 - s) // n for s in range(n)),
             size=self.getOrDefault(self.biteSize),
             important=self.getOrDefault(self.method) == "ivotes",
@@ -178,7 +177,7 @@ modelDir, overwrite, resume, trustedTypes
             spark,
             [s for s in range(n) if task.members[s]],
             task,
-            description=f"vote on bites of {n} shards",
+            description=f"fit bites of {n} shards",
             count=lambda: (len(home.names(".json")) - before) // max(task.members),
         )
         raise_shard_failures(outcomes)

@@ -1,1 +1,1 @@
-"""Probabilities that are frequencies, fitted out of core."""
+"""Calibration of class probabilities, fitted out of core."""

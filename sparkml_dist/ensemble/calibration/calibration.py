@@ -1,4 +1,4 @@
-"""Calibration of any classifier's probabilities, on rows that it was not fitted on."""
+"""Calibration of any classifier's probabilities, on held-out rows."""
 
 from __future__ import annotations
 
@@ -41,37 +41,37 @@ class CalibratedClassifier(
     HasSeed,
     Estimator,
 ):
-    """Corrects a classifier's probabilities so that they are frequencies.
+    """Calibrates a classifier's probabilities, so that they match observed frequencies.
 
-    Either a fitted ``model`` is calibrated on the rows given to `fit`, which it must not have
-    seen, or an ``estimator`` is fitted on one part of them and calibrated on the other. One pass
-    over those rows adds up histograms of the scores; the curves are fitted to these, so that the
-    rows may be more than fit in memory. Classes are calibrated one against the rest and
-    normalised, as `sklearn.calibration.CalibratedClassifierCV` does.
+    Either a fitted ``model`` is calibrated on the rows given to `fit`, which it must not have seen;
+    or an ``estimator`` is fitted on one part of the rows and calibrated on the other. One pass over
+    the calibration rows adds up histograms of the scores; the curves are fitted to the histograms,
+    so that the rows need not fit in memory. Classes are calibrated one against the rest and
+    normalised, as in `sklearn.calibration.CalibratedClassifierCV`.
 
     Parameters
     ----------
     model : ShardClassificationModel, optional
         A fitted classifier of any kind.
     estimator : estimator, optional
-        A classifier to fit, such as a `BaggingClassifier`, in place of ``model``.
+        A classifier to fit, such as a `BaggingClassifier`, instead of ``model``.
     method : {"sigmoid", "isotonic", "temperature"}, default="sigmoid"
-        A sigmoid of the probability; a step-like curve, for a thousand rows or more; or one
-        power for all probabilities, which keeps every prediction.
+        A sigmoid of the probability; an isotonic curve, for a thousand rows or more; or one
+        temperature for all probabilities, which does not change predictions.
     validationFraction : float, default=0.2
         With ``estimator``: share of the rows to calibrate on.
     keyCol : str, optional
-        With ``estimator``: column that identifies a row, or a group of rows that must not be
-        parted; that of the estimator by default, or else a hash of the row's content.
+        With ``estimator``: column that identifies a row, or a group of rows that must stay
+        together; the estimator's own by default, or else a hash of the row's content.
     weightCol : str, optional
         Row weights for the calibration; those of the estimator by default.
     seed : int, default=0
-        Decides which rows those are. They are drawn apart from those of `sparkml_dist.split`.
+        Determines the rows to calibrate on. The draw is independent of `sparkml_dist.split`.
     predictionCol, probabilityCol, rawPredictionCol, predictedLabelCol : str, optional
         Names of the columns that the model adds; those of the calibrated model by default.
     modelDir, overwrite, resume
-        Where the model is committed, the calibrated one in ``base/``. A fit that is resumed keeps
-        the members of the estimator.
+        Where the model is committed; the calibrated model is in ``base/``. A resumed fit keeps the
+        committed members of the estimator.
 
     References
     ----------
@@ -89,7 +89,7 @@ class CalibratedClassifier(
     """
 
     model: Any = param("model", "fitted classifier to calibrate")
-    estimator: Any = param("estimator", "classifier to fit and calibrate, in place of model")
+    estimator: Any = param("estimator", "classifier to fit and calibrate, instead of model")
     method: Any = param("method", "'sigmoid', 'isotonic' or 'temperature'", TypeConverters.toString)
     validationFraction: Any = param(
         "validationFraction",
@@ -166,7 +166,7 @@ class CalibratedClassifier(
         return model
 
     def _check_params(self, dataset: Any) -> None:
-        """Raise for Params and data that cannot work; no job has run yet."""
+        """Raise for invalid Params and data, before the first job."""
         model, estimator = self._value(self.model), self._value(self.estimator)
         if (model is None) == (estimator is None):
             raise ConfigurationError(
@@ -221,8 +221,8 @@ class CalibratedClassifier(
                 )
 
     def _split_seed(self) -> int:
-        # Not the seed itself: a caller who split the data by the same seed and took the larger
-        # part would otherwise leave no row to calibrate on.
+        # Not the seed itself: a caller who split the data with the same seed and passes the larger
+        # part would leave no row to calibrate on.
         mixed = xxhash64(self.getOrDefault(self.seed), salt("calibration"))
         return int(mixed[0] >> 1)
 
@@ -241,7 +241,7 @@ class CalibratedClassifier(
         if model is not None and (folder.same_place(model.folder) or folder.contains(model.folder)):
             raise StorageError(
                 "output_is_input",
-                f"modelDir {folder.location!r} holds the very model that is to be calibrated.",
+                f"modelDir {folder.location!r} holds the model that is to be calibrated.",
                 "Choose another folder.",
             )
         return begin_fit(
@@ -282,6 +282,6 @@ def _is_classifier(estimator: Any) -> bool:
 
 
 def _value_of(estimator: Any, name: str) -> Any:
-    """Return the value of another estimator's Param; None where it has none."""
+    """Return the value of another estimator's Param, or None if it has none."""
     known = estimator.hasParam(name) and estimator.isDefined(estimator.getParam(name))
     return estimator.getOrDefault(estimator.getParam(name)) if known else None

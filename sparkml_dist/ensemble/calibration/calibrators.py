@@ -15,21 +15,21 @@ __all__ = ["Calibration", "Isotonic", "ScoreHistogram", "Sigmoid", "Temperature"
 Array = npt.NDArray[np.float64]
 
 _NEWTON_STEPS = 100
-_DIGITS = 12  # sums over partitions are the same to fewer than a double's 16
+_DIGITS = 12  # sums over partitions agree to fewer than a double's 16 digits
 
 
 @dataclass(frozen=True)
 class ScoreHistogram:
-    """What a one-dimensional calibrator learns from: rows by score.
+    """The input of a one-dimensional calibrator: rows, binned by score.
 
     Attributes
     ----------
     score : ndarray of shape (n_bins,)
         Mean score of each bin, ascending.
     positive, total : ndarray of shape (n_bins,)
-        Weight of the rows of the class, and of all rows.
+        Weight of the rows of the class, and of all rows, in each bin.
     rows : float
-        Number of rows in all.
+        Total number of rows.
     """
 
     score: Array
@@ -56,7 +56,7 @@ class Sigmoid:
     def fit(cls, found: ScoreHistogram) -> Sigmoid:
         """Fit by Newton's method, with Platt's smoothed targets.
 
-        They keep the curve finite where the scores separate the classes.
+        The targets keep the curve finite if the scores separate the classes.
         """
         positives = float(found.positive.sum())
         negatives = float(found.total.sum()) - positives
@@ -78,7 +78,7 @@ class Sigmoid:
 
 @dataclass(frozen=True)
 class Isotonic:
-    """Non-decreasing and piecewise linear through the points (x, y), constant beyond them.
+    """Non-decreasing, piecewise linear through the points (x, y), and constant outside them.
 
     References
     ----------
@@ -93,8 +93,8 @@ class Isotonic:
     def fit(cls, found: ScoreHistogram) -> Isotonic:
         """Fit by pooling adjacent violators.
 
-        No row is given 0 or 1, which n rows cannot tell and a single error would make an infinite
-        loss of: the ends are ``1 / (n + 2)`` away from them.
+        No row gets probability 0 or 1, which n rows cannot support and for which a single error has
+        infinite log loss: the bounds are ``1 / (n + 2)`` away from them.
         """
         from sklearn.isotonic import IsotonicRegression
 
@@ -116,7 +116,7 @@ class Isotonic:
 class Temperature:
     """Probabilities proportional to ``p ** beta``; beta is the inverse of the temperature.
 
-    It never changes which class is the most probable.
+    The most probable class never changes.
 
     References
     ----------
@@ -125,7 +125,7 @@ class Temperature:
 
     beta: float
 
-    #: Inverse temperatures at which a pass over the data takes the slope of the loss.
+    #: Inverse temperatures at which a pass over the data computes the loss's derivatives.
     GRID = tuple(2.0 ** (j / 4) for j in range(-32, 33))
 
     @staticmethod
@@ -150,11 +150,11 @@ class Temperature:
 
     @classmethod
     def fit(cls, first: Array, second: Array) -> Temperature:
-        """Find where the loss's slope, known on the grid with its own slope, is zero."""
+        """Find the zero of the loss's derivative, interpolated between the points of the grid."""
         from scipy.interpolate import CubicHermiteSpline
 
         grid = np.log(cls.GRID)
-        if first[0] >= 0 or first[-1] <= 0:  # the loss is convex: its least value is at an end
+        if first[0] >= 0 or first[-1] <= 0:  # the loss is convex: its minimum is at an end
             return cls(_rounded(cls.GRID[0] if first[0] >= 0 else cls.GRID[-1]))
         spline = CubicHermiteSpline(grid, first, second * np.asarray(cls.GRID))
         after = int(np.argmax(first > 0))
@@ -169,13 +169,13 @@ class Temperature:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Calibrators for all classes: one against the rest each, or one temperature.
+    """Calibrators for all classes: one per class against the rest, or one temperature.
 
     Attributes
     ----------
     method : {"sigmoid", "isotonic", "temperature"}
     curves : tuple of Sigmoid, Isotonic or Temperature
-        One for the second class of two, or one for each class; a single temperature.
+        One for the second class of two, or one per class; for a temperature a single one.
     """
 
     method: str
@@ -196,11 +196,11 @@ class Calibration:
             positive = self.curves[0](scores[:, 1])
             return np.stack([1.0 - positive, positive], axis=1)
         each = np.stack([f(scores[:, k]) for k, f in enumerate(self.curves)], axis=1)
-        # Never 0: no curve reaches it.
+        # The sum is never 0, because no curve is.
         return np.asarray(each / each.sum(axis=1, keepdims=True))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the calibrators as they stand in a manifest."""
+        """Return the calibrators as JSON values for a manifest."""
         curves = []
         for curve in self.curves:
             values = {k: getattr(curve, k) for k in curve.__dataclass_fields__}
@@ -223,7 +223,7 @@ class Calibration:
 
 
 def _newton(X: Array, weight: Array, wanted: Array, at: Array) -> Array:
-    """Minimise the logistic loss of ``X @ at`` against targets of which `wanted` are the sums."""
+    """Minimise the logistic loss of ``X @ at``; `wanted` is the sum of targets in each bin."""
 
     def loss(theta: Array) -> float:
         z = X @ theta

@@ -1,4 +1,4 @@
-"""Fits calibrators out of core: executors add up histograms in one pass, the driver fits them."""
+"""Fits calibrators out of core: executors add up histograms, the driver fits curves to them."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ def fit_calibration(
     *,
     weight_col: str | None = None,
 ) -> tuple[Calibration, dict[str, Any]]:
-    """Fit calibrators to what a model says of labelled rows that it was not fitted on.
+    """Fit calibrators to a model's scores for labelled rows that it was not fitted on.
 
-    Scores are binned as narrowly as `ProbabilityBins` does, and each bin has its real mean.
+    Scores are binned as finely as in `ProbabilityBins`; each bin is represented by its mean score.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
-        Rows whose label is null, or unknown to the model, are left out.
+        Rows with a null label, or one that the model does not know, are ignored.
     scorer : Scorer
         Of the model.
     schema : FeatureSchema
@@ -63,7 +63,7 @@ def fit_calibration(
     -------
     calibration : Calibration
     summary : dict
-        ``rows``, ``class_rows`` (in the order of the classes), ``log_loss`` before.
+        ``rows``, ``class_rows`` (in the order of the classes), ``log_loss`` before calibration.
 
     Raises
     ------
@@ -91,8 +91,8 @@ def fit_calibration(
     return _finish(sum_over_partitions(rows, work, description="calibrate"), label, method)
 
 
-def _judged(n_classes: int) -> list[int]:
-    """Return the classes that have a histogram: one tells two classes."""
+def _binned_classes(n_classes: int) -> list[int]:
+    """Return the classes with a histogram; for two classes, the second one suffices."""
     return [1] if n_classes == 2 else list(range(n_classes))
 
 
@@ -103,15 +103,15 @@ def _add_up(
     method: str,
     batches: Iterator[pa.RecordBatch],
 ) -> Summands:
-    judged = np.array(_judged(len(label.classes)))
-    bins = ProbabilityBins(len(judged))
-    offsets = np.arange(len(judged), dtype=np.int64) * bins.size
+    binned = np.array(_binned_classes(len(label.classes)))
+    bins = ProbabilityBins(len(binned))
+    offsets = np.arange(len(binned), dtype=np.int64) * bins.size
     model = loaded(scorer.cache_key, scorer.load)
     not_finite, loss = 0, 0.0
     rows, weights = np.zeros((2, len(label.classes)))
     slopes = np.zeros((2, len(Temperature.GRID)))
     of_class, total, scored = np.zeros(
-        (3, 0 if method == "temperature" else len(judged) * bins.size)
+        (3, 0 if method == "temperature" else len(binned) * bins.size)
     )
     structs = (batch.to_struct_array() for batch in batches if batch.num_rows)
     for struct in joined_batches(structs, block_rows(scorer, schema)):
@@ -129,9 +129,9 @@ def _add_up(
         if method == "temperature":
             slopes += Temperature.slopes(proba, codes, weight)
             continue
-        scores = proba[:, judged]
+        scores = proba[:, binned]
         keys = bins.index(scores) + offsets
-        np.add.at(of_class, keys, (codes[:, None] == judged) * weight[:, None])
+        np.add.at(of_class, keys, (codes[:, None] == binned) * weight[:, None])
         np.add.at(total, keys, np.broadcast_to(weight[:, None], keys.shape))
         np.add.at(scored, keys, scores * weight[:, None])
     return {
@@ -140,9 +140,9 @@ def _add_up(
         "weights": weights,
         "loss": loss,
         "slopes": slopes,
-        "of_class": of_class.reshape(len(judged), -1),
-        "total": total.reshape(len(judged), -1),
-        "scored": scored.reshape(len(judged), -1),
+        "of_class": of_class.reshape(len(binned), -1),
+        "total": total.reshape(len(binned), -1),
+        "scored": scored.reshape(len(binned), -1),
     }
 
 
@@ -150,15 +150,15 @@ def _finish(sums: Arrays, label: Label, method: str) -> tuple[Calibration, dict[
     if bad := int(sums["not_finite"]):
         raise DataError(
             "prediction_not_finite",
-            f"The model gives {bad:,} of the rows to calibrate on no finite probabilities.",
-            "Did the model diverge, or do the features hold infinities?",
+            f"The model's probabilities are not finite for {bad:,} of the rows to calibrate on.",
+            "Check whether the model diverged, or whether features are infinite.",
         )
     rows = sums["rows"]
     if not rows.sum():
         raise DataError(
             "unknown_label",
             f"No row to calibrate on has a label in {label.column!r} that the model knows.",
-            "Give more rows, or raise validationFraction.",
+            "Pass more rows, or raise validationFraction.",
         )
     summary = {
         "rows": int(rows.sum()),

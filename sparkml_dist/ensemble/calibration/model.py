@@ -1,4 +1,4 @@
-"""A fitted classifier with calibrators behind it."""
+"""A fitted classifier with calibrated probabilities."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class CalibratedScorer:
 
     @property
     def cache_key(self) -> str:
-        """Changes with the model and with every number of its calibrators."""
+        """A key that changes with the model and with its calibrators."""
         text = f"{self.base.cache_key}/{json.dumps(self.calibration.to_dict())}"
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -45,11 +45,11 @@ class CalibratedScorer:
 
     @property
     def streams(self) -> bool:
-        """Whether members are read anew for each block."""
+        """Whether members are read again for each block."""
         return streams(self.base)
 
     def within(self, memory: int) -> CalibratedScorer:
-        """Return the scorer with at most so many bytes of members in memory at once."""
+        """Return the scorer with at most `memory` bytes of members loaded at once."""
         return replace(self, base=within(self.base, memory))
 
     def load(self) -> Predict:
@@ -70,9 +70,9 @@ class CalibratedClassificationModel(FittedModel, ShardClassificationModel):
     Attributes
     ----------
     calibration : Calibration
-        The curves.
-    base : ShardClassificationModel
-        The model whose probabilities they correct; its files lie in ``base/``.
+            The calibrators.
+        base : ShardClassificationModel
+            The model whose probabilities are calibrated; its files are in ``base/``.
     """
 
     @property
@@ -82,7 +82,7 @@ class CalibratedClassificationModel(FittedModel, ShardClassificationModel):
 
     @property
     def base(self) -> Any:
-        """The model that is calibrated."""
+        """The model whose probabilities are calibrated."""
         if "_base" not in vars(self):
             self._base = saved_inside(self.folder, BASE, self.files, self.trusted)
         return self._base

@@ -1,4 +1,4 @@
-"""What gradient boosting of classes and of numbers have in common: Params, plan, and fit."""
+"""What gradient boosting for classification and regression share: Params, plan and fit."""
 
 from __future__ import annotations
 
@@ -34,59 +34,59 @@ if TYPE_CHECKING:
 
 __all__ = ["GradientBoosting"]
 
-# The mean of more learners than this is hardly a better direction, but costs as many times more
-# to store and to score.
+# With more learners the mean direction hardly improves, while storage and scoring grow in
+# proportion.
 _WIDEST = 8
 
 
 class GradientBoosting(LearnerParams):
-    """Base of the gradient boostings; see `GradientBoostingClassifier`."""
+    """Base of the gradient boosting estimators; see `GradientBoostingClassifier`."""
 
     estimator: Any = param("estimator", "a scikit-learn regressor", GridValue.of)
     numMembers: Any = param("numMembers", "number of stages, at most (>= 1)", TypeConverters.toInt)
     learningRate: Any = param(
-        "learningRate", "factor that shortens every step (> 0)", TypeConverters.toFloat
+        "learningRate", "factor that shrinks every step (> 0)", TypeConverters.toFloat
     )
     loss: Any = param(
         "loss",
-        "'log_loss' for classes; 'squared_error', 'absolute_error' or 'huber' for numbers",
+        "'log_loss' for classes; 'squared_error', 'absolute_error' or 'huber' for regression",
         TypeConverters.toString,
     )
     alpha: Any = param(
         "alpha",
-        "share of the residuals that are small, for loss='huber', in (0, 1)",
+        "share of the residuals that count as small, for loss='huber', in (0, 1)",
         TypeConverters.toFloat,
     )
     lineSearch: Any = param(
         "lineSearch",
-        "what has a step of its own: 'leaf' (each leaf of a tree), 'row' (each row, which learners "
-        "are fitted to), 'stage' (each stage, for every output) or 'none'; the first that the "
-        "learner and the loss allow when not set",
+        "what gets a step length of its own: 'leaf' (each leaf of a tree), 'row' (each row; "
+        "learners are fitted to these steps), 'stage' (each output of a stage) or 'none'; the "
+        "first that the learner and the loss allow when not set",
         TypeConverters.toString,
     )
     shardsPerMember: Any = param(
         "shardsPerMember",
-        "shards that each fit a learner in a stage, at the same time (>= 1); as many as tasks run "
-        f"at a time, and at most {_WIDEST}, when not set",
+        "shards that each fit a learner in a stage, in parallel (>= 1); as many as tasks run at a "
+        f"time, and at most {_WIDEST}, when not set",
         TypeConverters.toInt,
     )
     maxSamples: Any = param(
         "maxSamples",
-        "rows of a shard that a stage sees: a share in (0, 1], or a number",
+        "rows of a shard that a stage learns from: a share in (0, 1], or a number",
         share_or_count,
     )
     stopMetric: Any = param(
         "stopMetric",
-        "score on kept rows that must improve for more stages to be added: 'auc', 'log_loss', "
-        "'accuracy', for numbers 'rmse', 'mae', 'r2'; all stages are fitted when not set",
+        "score on held-out rows that must improve for more stages to be added: 'auc', 'log_loss', "
+        "'accuracy', in a regression 'rmse', 'mae', 'r2'; all stages are fitted when not set",
         TypeConverters.toString,
     )
     tol: Any = param("tol", "least improvement of stopMetric that counts", TypeConverters.toFloat)
     patience: Any = param(
-        "patience", "stages without improvement before the end (>= 1)", TypeConverters.toInt
+        "patience", "stages without improvement before the fit stops (>= 1)", TypeConverters.toInt
     )
     validationFraction: Any = param(
-        "validationFraction", "share of the rows kept for stopMetric", TypeConverters.toFloat
+        "validationFraction", "share of rows held out for stopMetric", TypeConverters.toFloat
     )
 
     _model_class: ClassVar[type[Any]]
@@ -129,12 +129,12 @@ class GradientBoosting(LearnerParams):
                     f"validationFraction must be between 0 and 1. Got {fraction}.",
                 )
         for learner in self._learners():
-            # Gradients are numbers, whatever the labels are.
+            # Gradients are numbers, so even a classifier's learners are regressors.
             refuse_unusable(learner, voting="mean", task="regression")
         self._line_search()
 
     def _candidates(self, data: PartitionedDataset) -> list[Candidate]:
-        # Gradients are numbers: no learner sees a class.
+        # Gradients are numbers: learners never see classes.
         return [
             Candidate(KnownLearner.of(x, data.schema), target="gradient") for x in self._learners()
         ]
@@ -146,7 +146,7 @@ class GradientBoosting(LearnerParams):
             raise ConfigurationError(
                 "invalid_param",
                 f"shardsPerMember={width}, but the data has {len(data.shards)} shards.",
-                "Cut it into more shards, or ask for fewer in a stage.",
+                "Make more shards, or use fewer per stage.",
             )
 
     def _line_search(self) -> LineSearch:
@@ -171,7 +171,7 @@ class GradientBoosting(LearnerParams):
         if not usable[found]:
             what = {
                 "leaf": "single trees",
-                "row": "loss='log_loss' and learners that take sample weights",
+                "row": "loss='log_loss' and learners with support for sample weights",
             }[found]
             raise ConfigurationError(
                 "invalid_param",
@@ -182,14 +182,14 @@ class GradientBoosting(LearnerParams):
         return line_search
 
     def _width(self, data: PartitionedDataset) -> int:
-        """Return how many shards a stage has; what it is told by belongs to the plan."""
+        """Return the number of shards of a stage; the number of slots becomes part of the plan."""
         width: int | None = self._value(self.shardsPerMember)
         if width is None:
             width = min(SessionInfo.of(get_session()).slots or 1, _WIDEST, len(data.shards))
         return width
 
-    def _kept(self) -> Validation | None:
-        """Return the rows that no learner sees."""
+    def _validation(self) -> Validation | None:
+        """Return the rows held out from every learner."""
         if not self.isSet(self.stopMetric):
             return None
         return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
@@ -211,7 +211,7 @@ class GradientBoosting(LearnerParams):
         start = time.perf_counter()
         learner = self._known(data)[0]
         check_workers(spark, sorted(modules_of(learner.learner)))
-        kept = self._kept()
+        held_out = self._validation()
         plan = GradientPlan(
             data,
             folder,
@@ -225,18 +225,18 @@ class GradientBoosting(LearnerParams):
             self._line_search(),
             self._width(data),
             self.getOrDefault(self.maxSamples),
-            kept,
+            held_out,
             self.getOrDefault(self.seed),
             self._trusted(),
             SessionInfo.of(spark).task_cpus,
         )
         stopping = None
-        if kept is not None:
+        if held_out is not None:
             stopping = StageStopping(
                 self.getOrDefault(self.stopMetric),
                 self.getOrDefault(self.tol),
                 self.getOrDefault(self.patience),
-                evaluation_shards(data, kept.fraction),
+                evaluation_shards(data, held_out.fraction),
             )
         run = GradientRun(spark, plan, self.getOrDefault(self.numMembers), stopping)
         stages = run.run()

@@ -23,13 +23,13 @@ __all__ = [
 
 
 class GradientBoostingClassifier(GradientBoosting, ShardClassifier):
-    """Stages of regressors, each fitted to what the stages before it got wrong about the classes.
+    """Stages of regressors, each fitted to the gradient of the loss at the sum of earlier stages.
 
-    In every stage some shards, which take turns, each fit the learner to the negative gradient of
-    the log loss on their own rows, one regressor to each class (one in all for two classes), at
-    the same time. The stage's direction is the mean of theirs. Where a whole stage takes one step,
-    its length is found on the shards of the next stage, which look at it anyway: so a stage is one
-    Spark job. The raw scores of all rows stay beside the shards.
+    The shards take turns. In every stage several shards fit the learner in parallel, each to the
+    negative gradient of the log loss on its own rows: one regressor per class, or one in all for
+    two classes. The stage's direction is the mean of their predictions. If the whole stage takes
+    one step, the tasks of the next stage find its length, since they read their shards anyway: so a
+    stage is one Spark job. The raw scores of all rows are stored beside the shards.
 
     Parameters
     ----------
@@ -40,30 +40,31 @@ class GradientBoostingClassifier(GradientBoosting, ShardClassifier):
     learningRate : float, default=0.1
     loss : {"log_loss"}, default="log_loss"
     lineSearch : {"leaf", "row", "stage", "none"}, optional
-        Where the length of a step is told. ``"leaf"``: each leaf of a tree takes a Newton step
+        How the length of a step is found. ``"leaf"``: each leaf of a tree takes a Newton step
         (Friedman's TreeBoost). ``"row"``: the learner is fitted to the Newton step of each row,
         weighted by the loss's curvature (LogitBoost). ``"stage"``: the learner is fitted to the
-        gradient, and each stage takes one Newton step for every class. ``"none"``: steps of 1.
-        When not set the first of them that is possible: for single trees, for other learners
-        that take weights, and for the rest.
+        gradient, and each stage takes one Newton step per class. ``"none"``: steps of length 1. By
+        default the first that is possible: ``"leaf"`` for single trees, ``"row"`` for other
+        learners that support weights, ``"stage"`` for the rest.
     shardsPerMember : int, optional
-        As many as tasks run at a time, and at most 8, when not set. Scoring takes time in
-        proportion.
+        Shards per stage. By default as many as tasks run at a time, and at most 8. Scoring takes
+        time in proportion.
     maxSamples : float or int, default=1.0
-        Rows of a shard that a stage sees, others in each: a share (a float), or their number.
+        Rows of a shard that a stage learns from, drawn again in each: a share (a float), or a
+        number.
     stopMetric : {"auc", "log_loss", "accuracy"}, optional
-        Add stages until this score, on rows kept from them, stops improving, and keep those up to
-        the best one.
+        Add stages until this score on held-out rows stops improving, and keep those up to the best
+        score.
     tol : float, default=0.0
     patience : int, default=10
-        Stages without an improvement of more than ``tol`` before the end.
+        Stages without an improvement of more than ``tol`` before the fit stops.
     validationFraction : float, default=0.1
-        Share of the rows kept for ``stopMetric``.
+        Share of the rows held out for ``stopMetric``.
     seed : int, default=0
     featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
 modelDir, overwrite, resume, trustedTypes
-        As for `BaggingClassifier`. ``rawPrediction`` has the log odds.
+        As for `BaggingClassifier`. ``rawPrediction`` holds the log odds.
 
     References
     ----------
@@ -121,7 +122,7 @@ modelDir, overwrite, resume, trustedTypes
 
 
 class GradientBoostingRegressor(GradientBoosting, ShardRegressor):
-    """Stages of regressors, each fitted to what the stages before it left over.
+    """Stages of regressors, each fitted to the gradient of the loss at the sum of earlier stages.
 
     Parameters
     ----------

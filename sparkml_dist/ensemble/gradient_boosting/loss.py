@@ -1,4 +1,4 @@
-"""What gradient boosting asks of a loss."""
+"""The interface of a loss for gradient boosting."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ __all__ = ["LONGEST_STEP", "Array", "Loss", "RegressionLoss", "Slope"]
 
 Array = npt.NDArray[np.float64]
 
-#: A step that changes log odds by more, before shrinkage, has left the region where the parabola
-#: that it goes by resembles the loss.
+#: Longest step in log odds, before shrinkage. Beyond it the quadratic approximation behind Newton
+#: steps no longer resembles the loss.
 LONGEST_STEP = 10.0
 
 
 @dataclass(frozen=True)
 class Slope:
-    """How a loss falls at the present scores.
+    """First and second derivatives of a loss at the current scores.
 
     Attributes
     ----------
     gradient : ndarray of shape (n, n_outputs)
-        Negative gradient of the loss by the scores.
+        Negative gradient with respect to the scores.
     curvature : ndarray of shape (n, n_outputs), or None
-        Diagonal of the second derivatives; None where the loss has none to speak of.
+        Diagonal of the second derivatives; None if the loss has no useful ones.
     """
 
     gradient: Array
@@ -42,7 +42,7 @@ class Loss(ABC):
     ----------
     name : str
     n_outputs : int
-        Scores of a row: 1 for a regression or two classes, else one for each class.
+        Scores per row: 1 for a regression or two classes, otherwise one per class.
     """
 
     name: str
@@ -50,16 +50,16 @@ class Loss(ABC):
 
     @abstractmethod
     def moments(self, y: npt.NDArray[Any], w: Array) -> list[float]:
-        """Return what `start` must know of some rows; few numbers."""
+        """Return the few numbers about some rows that `start` needs."""
 
     @abstractmethod
     def start(self, moments: Sequence[Sequence[float]]) -> tuple[Array, float]:
-        """Return the scores that all rows begin with, and the unit of steps.
+        """Return the initial scores of all rows, and the unit of steps.
 
         Parameters
         ----------
         moments : sequence of sequence of float
-            What `moments` returned for each shard.
+            The result of `moments` for each shard.
 
         Returns
         -------
@@ -69,7 +69,7 @@ class Loss(ABC):
 
     @abstractmethod
     def slope(self, y: npt.NDArray[Any], F: Array, w: Array) -> Slope:
-        """Return the negative gradient, and the curvature, at scores F."""
+        """Return the negative gradient and the curvature at scores F."""
 
     def leaves(
         self, leaf: npt.NDArray[np.int64], n_nodes: int, y: Array, F: Array, slope: Slope, w: Array
@@ -79,18 +79,18 @@ class Loss(ABC):
         Parameters
         ----------
         leaf : ndarray of int64, shape (n,)
-            Node that each row ends in.
+            Leaf of each row, as a node number.
         n_nodes : int
         y, F : ndarray of shape (n,)
         slope : Slope
-            Of that output, arrays of shape (n,).
+            Of that output; arrays of shape (n,).
         w : ndarray of shape (n,)
             Row weights.
 
         Returns
         -------
         ndarray of shape (n_nodes,) or None
-            None where the leaves' means are the best steps already.
+            None if the leaf means are the best steps already.
         """
         assert slope.curvature is not None
         up = np.bincount(leaf, w * slope.gradient, n_nodes)
@@ -100,17 +100,17 @@ class Loss(ABC):
     def search(
         self, y: npt.NDArray[Any], F: Array, along: Array, w: Array, unit: float
     ) -> list[list[float]]:
-        """Return what the length of a step depends on, told by some rows; few numbers.
+        """Return the few numbers about some rows that determine the length of a step.
 
-        Here the first and second derivative of the loss, and the greatest absolute value of the
-        direction, each of length n_outputs.
+        In this class: the first and second derivative of the loss along the direction, and the
+        direction's greatest absolute value, each of length n_outputs.
 
         Parameters
         ----------
         y, w : ndarray of shape (n,)
             Class codes or targets, and row weights.
         F, along : ndarray of shape (n, n_outputs)
-            Scores, and the direction in which they are to go.
+            Scores, and the direction of the step.
         unit : float
             As `start` returned it.
         """
@@ -121,12 +121,12 @@ class Loss(ABC):
         return [falls.tolist(), bends.tolist(), np.abs(along).max(axis=0, initial=0.0).tolist()]
 
     def step(self, searches: Sequence[list[list[float]]], unit: float) -> Array:
-        """Return the length of a step for each output: one Newton step, never backwards.
+        """Return the step length of each output: one Newton step, never negative.
 
         Parameters
         ----------
         searches : sequence
-            What `search` returned for each shard.
+            The result of `search` for each shard.
         unit : float
             As `start` returned it.
 
@@ -148,7 +148,7 @@ class Loss(ABC):
 
 
 class RegressionLoss(Loss):
-    """A loss of one score that is the prediction itself."""
+    """A loss whose only score is the prediction itself."""
 
     def link(self, F: Array) -> Array:
         """Return predictions, shape (n,)."""

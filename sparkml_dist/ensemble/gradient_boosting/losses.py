@@ -36,7 +36,7 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class LogLoss(Loss):
-    """Log loss of two classes (one score, the log odds) or more (one score each).
+    """Log loss for two classes (one score, the log odds) or more (one score per class).
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class LogLoss(Loss):
 
     @property
     def n_outputs(self) -> int:  # type: ignore[override]
-        """Scores of a row."""
+        """Scores per row."""
         return 1 if self.n_classes == 2 else self.n_classes
 
     def moments(self, y: npt.NDArray[Any], w: Array) -> list[float]:
@@ -78,7 +78,7 @@ class LogLoss(Loss):
     def leaves(
         self, leaf: npt.NDArray[np.int64], n_nodes: int, y: Array, F: Array, slope: Slope, w: Array
     ) -> Array | None:
-        """Return Newton steps, shortened as Friedman does it where classes share a sum."""
+        """Return Newton steps, scaled as in Friedman for more than two classes."""
         values = super().leaves(leaf, n_nodes, y, F, slope, w)
         assert values is not None
         return values if self.n_classes == 2 else values * (1 - 1 / self.n_classes)
@@ -118,7 +118,7 @@ class SquaredError(RegressionLoss):
 
 
 def loss_of(name: str, *, n_classes: int = 0, alpha: float = 0.9) -> Loss:
-    """Return the loss of a name.
+    """Return the loss with a name.
 
     Parameters
     ----------

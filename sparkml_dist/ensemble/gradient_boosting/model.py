@@ -1,4 +1,4 @@
-"""What gradient boosting fits: regressors whose sum is a score."""
+"""Models fitted by gradient boosting: regressors whose sum is a score."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def additive_content(plan: GradientPlan, stages: Sequence[dict[str, Any]]) -> di
     ----------
     plan : GradientPlan
     stages : sequence of dict
-        As `GradientPlan.settle` returned them.
+        As returned by `GradientPlan.settle`.
     """
     traits = member_traits(plan.traits, None)
     weight = plan.learning_rate / plan.width
@@ -45,8 +45,8 @@ def additive_content(plan: GradientPlan, stages: Sequence[dict[str, Any]]) -> di
 class _AdditiveModel(EnsembleModel):
     """Stages that add up to a score.
 
-    ``content["members"]`` are the members' files, each a list of regressors, one for every
-    output; ``content["stages"]`` tells how many in turn make up a stage, and how far it goes.
+    ``content["members"]`` holds the members' files, each a list of regressors, one per output.
+    ``content["stages"]`` holds, for each stage in turn, its number of members and its step lengths.
     """
 
     @property
@@ -66,8 +66,8 @@ class _AdditiveModel(EnsembleModel):
 
 
 class GradientBoostingClassificationModel(_AdditiveModel, EnsembleClassificationModel):
-    """What `GradientBoostingClassifier` fits."""
+    """Fitted by `GradientBoostingClassifier`."""
 
 
 class GradientBoostingRegressionModel(_AdditiveModel, EnsembleRegressionModel):
-    """What `GradientBoostingRegressor` fits."""
+    """Fitted by `GradientBoostingRegressor`."""

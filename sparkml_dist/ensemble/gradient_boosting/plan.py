@@ -1,4 +1,4 @@
-"""What decides a gradient boosting, and where its parts lie."""
+"""Everything that determines a gradient boosting fit, and where its parts are stored."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATE = "state"
 
 @dataclass(frozen=True)
 class GradientPlan:
-    """Everything that decides the stages; travels to the tasks.
+    """Everything that determines the stages; sent to the tasks.
 
     Attributes
     ----------
@@ -39,21 +39,21 @@ class GradientPlan:
     loss : Loss
     learning_rate : float
     line_search : {"leaf", "row", "stage", "none"}
-        What has a step of its own: each leaf of a tree; each row, which learners are then fitted
-        to; each stage, one for every output; or nothing, all steps being 1.
+        What gets a step length of its own: each leaf of a tree; each row, to whose step the
+        learners are fitted; each output of a stage; or nothing, so that all steps are 1.
     width : int
-        Shards of a stage.
+        Number of shards per stage.
     max_samples : float or int
-        Share of a shard's rows that learners see, or their number.
+        Rows of a shard that learners get, as a share or a number.
     without : Validation or None
-        Rows that they never see.
+        Rows held out from them.
     seed : int
     trusted : tuple of str
-        Types that member files may contain beside the allow-list.
+        Types that member files may contain in addition to the allow-list.
     cores : int
-        Cores of a task.
+        Number of cores of a task.
     initial : tuple of float, length n_outputs
-        Scores that every row begins with.
+        Initial scores of every row.
     unit : float
         Unit of steps, see `Loss.start`.
     """
@@ -75,16 +75,16 @@ class GradientPlan:
 
     @property
     def traits(self) -> Traits:
-        """What the learner can do."""
+        """The properties of the learner."""
         return self.learner.traits
 
     def shards_of(self, stage: int) -> tuple[int, ...]:
-        """Return the shards that a stage learns from: they take turns."""
+        """Return the shards that a stage learns from; the shards take turns."""
         n = len(self.data.shards)
         return tuple(sorted((stage * self.width + j) % n for j in range(self.width)))
 
     def member(self, stage: int, position: int) -> int:
-        """Return the number of the member that a stage fits on its shard at a position."""
+        """Return the number of the member that a stage fits on the shard at a position."""
         return stage * self.width + position
 
     def settle(
@@ -93,15 +93,15 @@ class GradientPlan:
         members: Sequence[dict[str, Any]],
         searches: Sequence[list[list[float]]],
     ) -> dict[str, Any]:
-        """Commit how far a stage goes; from then on it can be applied to any rows.
+        """Commit the step lengths of a stage; after that it can be applied to any rows.
 
         Parameters
         ----------
         stage : int
         members : sequence of dict
-            Records of what it fitted, in the order of its shards.
+            Records of the stage's members, in the order of its shards.
         searches : sequence
-            What the line search found on each shard; not used where every step is 1.
+            Results of the line search on each shard; ignored if every step is 1.
         """
         steps = np.ones(self.loss.n_outputs)
         if self.line_search == "stage":
@@ -115,12 +115,12 @@ class GradientPlan:
         return record
 
     def settled(self, stage: int) -> dict[str, Any]:
-        """Return what `settle` committed."""
+        """Return the record that `settle` committed."""
         record: dict[str, Any] = self.folder.child(STAGES).read_json(self._file(stage))
         return record
 
     def direction(self, members: Sequence[dict[str, Any]], X: Any) -> Array:
-        """Return where a stage's members point, on rows X, shape (n, n_outputs)."""
+        """Return the direction of a stage's members for rows X, shape (n, n_outputs)."""
         traits = member_traits(self.traits, None)
         bank = MemberBank(
             self.folder,

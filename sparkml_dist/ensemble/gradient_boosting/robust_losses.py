@@ -1,4 +1,4 @@
-"""Losses of a regression that outliers do not rule: absolute error and Huber's."""
+"""Regression losses that are robust to outliers: absolute error and Huber's."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from sparkml_dist.ensemble.gradient_boosting.loss import Array, RegressionLoss, 
 
 __all__ = ["AbsoluteError", "Huber", "weighted_quantile"]
 
-# Steps that are tried, in the loss's own unit: half an octave apart.
+# Step lengths that are tried, in the loss's own unit: half an octave apart.
 _TRIED = np.concatenate([[0.0], 2.0 ** np.arange(-8, 3.5, 0.5)])
 
 
 class _RobustLoss(RegressionLoss):
-    """A loss about the median, whose steps are tried because no parabola tells them."""
+    """A loss around the median whose step lengths are tried, as it has no useful curvature."""
 
     def moments(self, y: npt.NDArray[Any], w: Array) -> list[float]:
         """Return the weight, the weighted median, and the mean distance from it."""
@@ -27,7 +27,7 @@ class _RobustLoss(RegressionLoss):
         return [float(w.sum()), median, float(np.average(np.abs(y - median), weights=w))]
 
     def start(self, moments: Sequence[Sequence[float]]) -> tuple[Array, float]:
-        """Return the mean of the shards' medians, each shard being a fair sample."""
+        """Return the mean of the shards' medians, since each shard is a random sample."""
         weight, median, spread = np.transpose(moments)
         unit = self._unit(float(np.average(spread, weights=weight)))
         return np.array([np.average(median, weights=weight)]), unit
@@ -48,13 +48,13 @@ class _RobustLoss(RegressionLoss):
     def search(
         self, y: npt.NDArray[Any], F: Array, along: Array, w: Array, unit: float
     ) -> list[list[float]]:
-        """Return the loss after each of the steps that are tried, in one list."""
+        """Return the loss for each of the step lengths that are tried, in one list."""
         residual = y - F[:, 0]
         limit = self._limit(residual, w)
         return [[float(w @ self._loss(residual - s * along[:, 0], limit)) for s in unit * _TRIED]]
 
     def step(self, searches: Sequence[list[list[float]]], unit: float) -> Array:
-        """Return the step that was best of those tried."""
+        """Return the best of the step lengths that were tried."""
         return np.array([unit * _TRIED[np.argmin(np.sum([s[0] for s in searches], axis=0))]])
 
     @abstractmethod
@@ -63,7 +63,7 @@ class _RobustLoss(RegressionLoss):
 
     @abstractmethod
     def _limit(self, residual: Array, w: Array) -> float:
-        """Return the size of residuals beyond which the loss is linear."""
+        """Return the absolute residual beyond which the loss is linear."""
 
     @abstractmethod
     def _loss(self, residual: Array, limit: float) -> Array:
@@ -71,7 +71,7 @@ class _RobustLoss(RegressionLoss):
 
     @abstractmethod
     def _centre(self, residual: Array, w: Array, limit: float) -> float:
-        """Return the constant nearest to residuals."""
+        """Return the constant that minimises the loss of the residuals."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class AbsoluteError(_RobustLoss):
         return Slope(np.sign(y[:, None] - F), None)
 
     def _unit(self, spread: float) -> float:
-        return spread or 1.0  # gradients have no unit; scores have that of the targets
+        return spread or 1.0  # gradients are signs without a unit; scores have the targets' unit
 
     def _limit(self, residual: Array, w: Array) -> float:
         return 0.0
@@ -104,14 +104,14 @@ class Huber(_RobustLoss):
     Attributes
     ----------
     alpha : float
-        Share of the residuals that count as small; told anew at every stage and shard.
+        Share of the residuals that count as small; the limit is found for every stage and shard.
     """
 
     alpha: float
     name = "huber"
 
     def slope(self, y: npt.NDArray[Any], F: Array, w: Array) -> Slope:
-        """Return the residuals, cut at the limit."""
+        """Return the residuals, clipped at the limit."""
         residual = y[:, None] - F
         limit = self._limit(residual[:, 0], w)
         return Slope(np.clip(residual, -limit, limit), None)
@@ -132,9 +132,9 @@ class Huber(_RobustLoss):
 
 
 def weighted_quantile(values: Array, w: Array, share: float) -> float:
-    """Return a quantile of values that each count w times.
+    """Return the quantile of values with weights w.
 
-    Where two neighbours fit equally well, as with the median of an even number, their mean.
+    If two neighbours fit equally well, as for the median of an even number, return their mean.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Fits the stages of a gradient boosting, one after the other, until they are enough."""
+"""Fits the stages of a gradient boosting, one after the other, until it should stop."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ class StageStopping:
     metric : str
         One of `sparkml_dist.metrics.scores`.
     tol : float
-        Least improvement that counts, in the metric's unit.
+        Smallest improvement that counts, in the metric's unit.
     patience : int
-        Stages without one before the end.
+        Stages without such an improvement before the fit stops.
     shards : tuple of int
-        Whose kept rows are scored.
+        Shards whose held-out rows are scored.
     """
 
     metric: str
@@ -49,31 +49,30 @@ class StageStopping:
 class GradientRun:
     """One run over the stages.
 
-    A stage is one Spark job: its tasks bring the scores of their shards up to date, make the line
-    search for the stage before it on the way, and fit. What is committed by an earlier run is
-    taken as it is.
+    A stage is one Spark job. Its tasks update the scores of their shards, do the line search of the
+    previous stage, and fit their learners. What an earlier run committed is used without change.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
     plan : GradientPlan
-        Without ``initial`` and ``unit``, which are found here.
+        Without ``initial`` and ``unit``, which the run computes.
     n_stages : int
-        At most.
+        Largest number of stages.
     stopping : StageStopping or None
 
     Attributes
     ----------
     plan : GradientPlan
-        Complete.
+        With ``initial`` and ``unit``.
     records : list of list of dict
-        Of the members, by stage and then by shard.
+        Records of the members, by stage and then by shard.
     settled : list of dict
-        The stages whose steps are known.
+        Stages whose step lengths are known.
     scores : list of float
-        Of the first 1, 2, … stages.
+        Scores of the first 1, 2, … stages.
     validation_rows, fitted : int
-        Rows scored; members fitted, and not found committed.
+        Rows scored; members fitted, rather than found committed.
     """
 
     def __init__(
@@ -94,13 +93,13 @@ class GradientRun:
         self.plan = self._begin(plan)
 
     def run(self) -> int:
-        """Fit the stages; return how many of them the model is to have."""
-        while len(self.records) < self._n_stages and not self._exhausted():
+        """Fit the stages; return how many of them the model keeps."""
+        while len(self.records) < self._n_stages and not self._should_stop():
             stage = len(self.records)
             for records in self._fit(stage):
                 self.records.append(records)
                 self._settle([r["search"] for r in records])
-        if not self._exhausted():
+        if not self._should_stop():
             self._close()
         self.plan.folder.child(STATE).delete()
         if self._stopping is None:
@@ -108,7 +107,7 @@ class GradientRun:
         return self.best() + 1
 
     def best(self) -> int:
-        """Return the stage after which the score was best."""
+        """Return the stage with the best score."""
         assert self._stopping is not None
         best = 0
         for i, score in enumerate(self.scores):
@@ -122,20 +121,20 @@ class GradientRun:
 
     def _begin(self, plan: GradientPlan) -> GradientPlan:
         shards = range(len(plan.data.shards))
-        outcomes = run_tasks(self._spark, shards, _Moments(plan), description="begin boosting")
+        outcomes = run_tasks(self._spark, shards, _Moments(plan), description="start boosting")
         _raise_first(outcomes, "before the first stage", list(shards))
         moments = [o.result["moments"] for o in outcomes if o.result["moments"]]
         if not moments:
             raise DataError(
                 "no_training_rows",
-                "No row with a weight is left to learn from.",
-                "Lower validationFraction, or look at the weights.",
+                "No row with a positive weight is left to learn from.",
+                "Lower validationFraction, or check the weights.",
             )
         initial, unit = plan.loss.start(moments)
         return replace(plan, initial=tuple(initial.tolist()), unit=unit)
 
     def _fit(self, stage: int) -> list[list[dict[str, Any]]]:
-        """Return the records of a stage, and of some that follow it where they came with it."""
+        """Return the records of a stage, and of later stages that the same task fitted."""
         plan = self.plan
         found = [self._done.get(plan.member(stage, p)) for p in range(plan.width)]
         missing = [p for p, record in enumerate(found) if record is None]
@@ -152,7 +151,7 @@ class GradientRun:
         return [[record for record in found if record is not None]]
 
     def _job(self, stage: int, last: int, positions: Sequence[int]) -> list[dict[str, Any]]:
-        """Run the tasks of a stage, and the validation beside them where there is news for it."""
+        """Run the tasks of a stage, and its validation if there are stages to score."""
         pending = self.records[-1] if len(self.settled) < len(self.records) else []
         validation = self._validation()
         task = StageTask(self.plan, stage, last, len(self.settled), tuple(pending), validation)
@@ -161,24 +160,24 @@ class GradientRun:
         outcomes = run_tasks(self._spark, indices, task, description=what)
         _raise_first(outcomes, f"in stage {stage}", list(self.plan.shards_of(stage)))
         if validation:
-            self._heed(outcomes.pop().result)
+            self._add_scores(outcomes.pop().result)
         return [o.result for o in outcomes]
 
     def _settle(self, searches: list[Any]) -> None:
-        """Settle the stages that can be, with what the newest records know of the one before."""
+        """Settle all stages that can be, using the line searches in the newest records."""
         searched = self.plan.line_search == "stage"
         while len(self.settled) < len(self.records) - searched:
             stage = len(self.settled)
             self.settled.append(self.plan.settle(stage, self.records[stage], searches))
 
     def _close(self) -> None:
-        """Settle the last stage, and score what has no score yet."""
+        """Settle the last stage, and score the stages without a score."""
         stage = len(self.records)
         if len(self.settled) < stage:
             results = self._job(stage, stage, range(self.plan.width))
             searches = [r["search"] for r in results]
             self.settled.append(self.plan.settle(stage - 1, self.records[-1], searches))
-        if self._validation() and not self._exhausted():
+        if self._validation() and not self._should_stop():
             self._job(stage, stage, [])
 
     def _validation(self) -> StageValidation | None:
@@ -192,17 +191,17 @@ class GradientRun:
             len(self.settled),
         )
 
-    def _heed(self, result: dict[str, Any]) -> None:
+    def _add_scores(self, result: dict[str, Any]) -> None:
         assert self._stopping is not None
         self.validation_rows = result["rows"]
         for score in result["scores"]:
-            if self._exhausted():
+            if self._should_stop():
                 break
             self.scores.append(score)
             _logger.info("%d stages: %s %.5f", len(self.scores), self._stopping.metric, score)
 
-    def _exhausted(self) -> bool:
-        """Tell whether the last stages that were scored did not help."""
+    def _should_stop(self) -> bool:
+        """Return whether `patience` stages in a row did not improve the score."""
         if self._stopping is None:
             return False
         best, idle = math.nan, 0
@@ -218,7 +217,7 @@ class GradientRun:
 
 @dataclass(frozen=True)
 class _Moments:
-    """Finds what the first scores depend on, in one shard."""
+    """Computes a shard's contribution to the initial scores."""
 
     plan: GradientPlan
 
@@ -229,7 +228,7 @@ class _Moments:
 
 
 def _raise_first(outcomes: Sequence[TaskOutcome], when: str, shards: Sequence[int]) -> None:
-    """Raise the first error, saying which shard it came from."""
+    """Raise the first error, naming the shard that it came from."""
     for outcome in outcomes:
         if outcome.error is None:
             continue
@@ -243,5 +242,5 @@ def _raise_first(outcomes: Sequence[TaskOutcome], when: str, shards: Sequence[in
             "member_failed",
             message,
             error.hint
-            or "What came before is committed: with modelDir and resume=True the fit goes on.",
+            or "Earlier stages are committed: with modelDir and resume=True the fit goes on.",
         )

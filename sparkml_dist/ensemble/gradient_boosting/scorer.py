@@ -1,4 +1,4 @@
-"""Scores rows with boosted regressors: a sum of stages, through the loss's link."""
+"""Scores rows with boosted regressors: the sum of the stages, transformed by the loss's link."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank, OfMembers
+from sparkml_dist.ensemble.bank import BankScorer, LoadedMembers, MemberBank
 from sparkml_dist.ensemble.gradient_boosting.loss import Array, Loss
 from sparkml_dist.models.scoring import Predict
 
@@ -23,14 +23,14 @@ __all__ = ["AdditiveScorer", "Stage", "advance", "load_stage"]
 
 @dataclass(frozen=True)
 class Stage:
-    """How one stage goes into the sum.
+    """The contribution of one stage to the sum.
 
     Attributes
     ----------
     steps : tuple of float, length n_outputs
-        Length of its step, before shrinkage.
+        Its step length for each output, before shrinkage.
     width : int
-        Members whose mean is its direction.
+        Number of members whose mean is its direction.
     """
 
     steps: tuple[float, ...]
@@ -38,13 +38,13 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class AdditiveScorer(OfMembers):
-    """Sums up the stages of a gradient boosting; picklable, loaded in workers.
+class AdditiveScorer(BankScorer):
+    """Adds up the stages of a gradient boosting; picklable, loaded in workers.
 
     Attributes
     ----------
     bank : MemberBank
-        One file to a stage and shard, each with a regressor for every output.
+        One file per stage and shard, each with one regressor per output.
     stages : tuple of Stage
     loss : Loss
     initial : tuple of float, length n_outputs
@@ -59,7 +59,7 @@ class AdditiveScorer(OfMembers):
 
     @property
     def cache_key(self) -> str:
-        """Changes with every member and step."""
+        """A key that changes with every member and step."""
         parts = [self.stages, self.loss, self.initial, self.learning_rate, self.bank.cache_key]
         return hashlib.sha256("\n".join(map(repr, parts)).encode()).hexdigest()
 
@@ -69,7 +69,7 @@ class AdditiveScorer(OfMembers):
         return 1.0
 
     def raw(self, probability: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the scores behind probabilities.
+        """Return the scores that belong to probabilities.
 
         Parameters
         ----------
@@ -78,8 +78,8 @@ class AdditiveScorer(OfMembers):
         Returns
         -------
         ndarray of shape (n, n_classes)
-            Of two classes minus and plus the log odds, as Spark's own classifiers give them; of
-            more the logarithms less their mean.
+            For two classes minus and plus the log odds, as in Spark's own classifiers; for more,
+            the logarithms less their mean.
         """
         logs = np.log(np.maximum(probability, np.finfo(probability.dtype).tiny))
         if probability.shape[1] == 2:
@@ -103,9 +103,9 @@ class AdditiveScorer(OfMembers):
         return predict
 
     def load_staged(self) -> Callable[[Matrix], Iterator[Array]]:
-        """Load the members and return a function that yields what `load` tells, by stages.
+        """Load the members and return a function that yields what `load` returns after each stage.
 
-        The m-th array is what the first m stages say.
+        The m-th array is the output of the first m stages.
         """
         scores = self._scores()
 
@@ -117,13 +117,13 @@ class AdditiveScorer(OfMembers):
         return staged
 
     def onnx_combine(self, graph: OnnxGraph) -> str:
-        """Add the stages to an ONNX graph; return the name of what it gives.
+        """Add the stages to an ONNX graph; return the name of the output.
 
-        Probabilities, float32 (N, n_classes), or predictions (N,) of a regression.
+        The output is probabilities, float32 (N, n_classes), or a regression's predictions (N,).
         """
         from sparkml_dist.ensemble.onnx_members import MemberGraphs
 
-        # Its members are regressors whatever the ensemble is.
+        # The members are regressors, even in a classifier.
         members = MemberGraphs(graph, replace(self.bank, n_classes=0))
         terms, member = [], 0
         for stage in self.stages:
@@ -150,7 +150,7 @@ class AdditiveScorer(OfMembers):
 
 
 def advance(F: Array, direction: Array, steps: Any, learning_rate: float) -> None:
-    """Add a stage to scores F in place; the one way to do it, so that all sums are the same."""
+    """Add a stage to scores F in place; used everywhere, so that all sums are rounded alike."""
     F += (learning_rate * np.asarray(steps)) * direction
 
 
@@ -161,7 +161,7 @@ def load_stage(bank: MemberBank, *widths: int) -> Callable[[Matrix], Iterator[Ar
     ----------
     bank : MemberBank
     *widths : int
-        How many of the members make up each stage, in turn.
+        Number of members of each stage, in turn.
 
     Returns
     -------
@@ -182,7 +182,7 @@ def load_stage(bank: MemberBank, *widths: int) -> Callable[[Matrix], Iterator[Ar
 
 
 class _Stages:
-    """Members of stages, as learners that answer for all outputs."""
+    """Members of stages, as learners with all outputs."""
 
     def __init__(self, members: Iterable[list[Any]]) -> None:
         self._members = members
@@ -192,13 +192,13 @@ class _Stages:
 
 
 class _Columns:
-    """Regressors side by side, one for each output."""
+    """Regressors as columns, one per output."""
 
     def __init__(self, learners: list[Any]) -> None:
         self._learners = learners
 
     def predict(self, X: Matrix) -> Array:
-        """Return what they predict, shape (n, n_outputs)."""
+        """Return their predictions, shape (n, n_outputs)."""
         columns = np.empty((X.shape[0], len(self._learners)))
         for k, learner in enumerate(self._learners):
             columns[:, k] = _values(learner, X)
@@ -209,7 +209,7 @@ def _values(learner: Any, X: Matrix) -> Array:
     tree = getattr(learner, "tree_", None)
     plain = isinstance(X, np.ndarray) and X.dtype == np.float32
     if tree is not None and plain and X.shape[1] == learner.n_features_in_:
-        # What the tree's predict ends in, without looking at every row first: with thousands of
-        # small trees that would take longer than the trees themselves.
+        # The last step of the tree's own predict, without its validation of every row, which takes
+        # longer than the prediction itself for thousands of small trees.
         return np.asarray(tree.predict(X)).reshape(-1)
     return np.asarray(learner.predict(X), dtype=np.float64).reshape(-1)

@@ -26,34 +26,34 @@ from sparkml_dist.ensemble.sampling import Sampling, member_seed
 
 __all__ = ["VALIDATION", "StageTask", "row_weights"]
 
-#: The index that asks for the validation in place of a shard.
+#: The index of the task that validates instead of fitting a shard.
 VALIDATION = -1
-# A task that fits one stage after the other hands back what it has after this time, so that the
-# driver can tell whether to go on.
+# A task that fits several stages in a row returns its results after this time, so that the driver
+# can decide whether to go on.
 _SECONDS = 20.0
-# Rows of less curvature are as good as certain.
+# Rows of smaller curvature are practically certain.
 _LEAST_CURVATURE = 1e-8
 
 
 @dataclass(frozen=True)
 class StageTask:
-    """Fits stages inside tasks, one task to a shard of the stage.
+    """Fits stages inside tasks, one task per shard of the stage.
 
-    A stage of several shards needs all of them before the next can begin. Stages of one shard do
-    not wait for anybody: one task fits many of them.
+    A stage of several shards needs all of them before the next can begin. Stages of one shard
+    depend on no other task: one task fits many of them.
 
     Attributes
     ----------
     plan : GradientPlan
     first, last : int
-        Stages to fit, `last` not among them; more than one where a stage has one shard. With
-        none, only the line search of the stage before `first` is done.
+        Stages to fit, without `last`; several only if a stage has one shard. If there are none,
+        only the line search of the stage before `first` is done.
     settled : int
-        Stages whose steps are known: all before `first`, or all but one.
+        Number of stages whose steps are known: all before `first`, or all but one.
     pending : tuple of dict
-        Records of the members of the stage whose steps are not known.
+        Records of the members of the stage whose steps are not known yet.
     validation : StageValidation or None
-        What `VALIDATION` is to do.
+        Run by the task with index `VALIDATION`.
     """
 
     plan: GradientPlan
@@ -64,8 +64,8 @@ class StageTask:
     validation: StageValidation | None
 
     def __call__(self, position: int) -> dict[str, Any]:
-        """Do the work of the shard at a position of the stage; return its records."""
-        import skops.io  # noqa: F401 - what the members are written with belongs to the base
+        """Fit the shard at a position of the stage; return its records."""
+        import skops.io  # noqa: F401 - its memory counts as the base, not as the members'
 
         if position == VALIDATION:
             assert self.validation is not None
@@ -85,7 +85,7 @@ class StageTask:
             if stage > self.first:
                 if time.perf_counter() - start > _SECONDS:
                     break
-                # Nobody else has a part in these stages; the driver will come to the same.
+                # No other task takes part in these stages; the driver computes the same steps.
                 if plan.line_search == "stage":
                     if pending:
                         plan.settle(stage - 2, pending, [records[-1]["search"]])
@@ -102,7 +102,7 @@ class StageTask:
                 held = None
             if held is None:
                 held = shard, self._open(shard, settled)
-            records.append(self._turn(stage, position, held[1], settled, pending))
+            records.append(self._fit_stage(stage, position, held[1], settled, pending))
         if held is not None:
             held[1].save()
         return records
@@ -112,7 +112,7 @@ class StageTask:
         block = self.plan.data.read_block(shard, dtype=dtype)
         return RowScores(self.plan, f"shard-{shard:05d}", block, settled)
 
-    def _turn(
+    def _fit_stage(
         self,
         stage: int,
         position: int,
@@ -120,19 +120,19 @@ class StageTask:
         settled: int,
         pending: Sequence[dict[str, Any]],
     ) -> dict[str, Any]:
-        """Bring the scores up to date, fit the stage's learner on them, and commit it."""
+        """Update the scores, fit the stage's learner to them, and commit it."""
         start = time.perf_counter()
         plan = self.plan
         with PeakMemory() as memory:
             scores.catch_up(settled)
             F, search = scores.F, None
             if pending:
-                # How far the last stage is to go is only known when all shards have been asked.
-                # For a gradient the answer of this one, a fair sample, will do meanwhile; the
-                # scores themselves are advanced by the answer of all.
+                # The step length of the last stage depends on all its shards. For the gradient, the
+                # length found on this shard, a random sample, is good enough; the scores themselves
+                # are advanced by the common length.
                 search = self._search(scores, pending)
                 step = plan.loss.step([search], plan.unit)
-                F = F + (plan.learning_rate * step) * scores.look_ahead(pending)
+                F = F + (plan.learning_rate * step) * scores.next_direction(pending)
                 refuse_divergence(F, stage - 1)
             learners, bag, seconds, caught = self._learners(stage, position, scores.block, F)
             block = scores.block
@@ -157,18 +157,18 @@ class StageTask:
 
     def _search(self, scores: RowScores, pending: Sequence[dict[str, Any]]) -> list[list[float]]:
         scores.catch_up(self.settled)
-        along = scores.look_ahead(pending)
+        along = scores.next_direction(pending)
         block, w = scores.block, row_weights(self.plan, scores.block)
         return self.plan.loss.search(block.y, scores.F, along, w, self.plan.unit)
 
     def _learners(
         self, stage: int, position: int, block: Block, F: Array
     ) -> tuple[list[Any], Bag, float, list[str]]:
-        """Fit a learner to each output's gradient; return them, their rows, seconds, warnings."""
+        """Fit a learner to each output's gradient; return them, their bag, seconds, warnings."""
         plan = self.plan
         w = row_weights(plan, block)
         slope = plan.loss.slope(block.y, F, w)
-        # The bag's "labels" are the rows that are in it.
+        # The "labels" of the bag are the positions of its rows.
         rows_of = Block(block.X, np.arange(len(block)), block.weight, block.key)
         sampling = Sampling.of("pasting", plan.max_samples).sized(len(block))
         bag = Bag.of(rows_of, Draw(stage, plan.seed, sampling, plan.without), plan.traits)
@@ -180,8 +180,8 @@ class StageTask:
             ready = plan.learner.prepared(seed, plan.cores)
             target, weight = np.ascontiguousarray(slope.gradient[rows, k]), bag.weight
             if plan.line_search == "row" and slope.curvature is not None:
-                # Where the curvature vanishes it is taken for more, so that no row asks for too
-                # long a step; step times weight is the gradient in any case.
+                # A lower bound on the curvature limits the step of each row; step times weight is
+                # the gradient in any case.
                 least = np.maximum(np.abs(target) / LONGEST_STEP, _LEAST_CURVATURE)
                 bend = np.maximum(slope.curvature[rows, k], least)
                 target = target / bend
@@ -198,7 +198,7 @@ class StageTask:
 
 
 def row_weights(plan: GradientPlan, block: Block) -> Array:
-    """Return the weight of each row, 0 for rows that are kept for validation, shape (n,)."""
+    """Return the weight of each row, 0 for held-out rows, shape (n,)."""
     w = np.ones(len(block)) if block.weight is None else block.weight.astype(np.float64)
     return w if plan.without is None else np.where(plan.without.mask(block.key), 0.0, w)
 
@@ -206,7 +206,7 @@ def row_weights(plan: GradientPlan, block: Block) -> Array:
 def _step_leaves(
     plan: GradientPlan, fitted: Any, bag: Bag, y: Array, F: Array, slope: Slope
 ) -> None:
-    """Put the best step of each leaf in the place of its mean."""
+    """Replace the mean in each leaf by the leaf's best step."""
     w = np.ones(len(y)) if bag.weight is None else np.asarray(bag.weight, np.float64)
     tree = fitted.tree_
     leaf = fitted.apply(bag.X)

@@ -1,4 +1,4 @@
-"""The raw scores of a shard's rows, kept beside the model while it is boosted."""
+"""The raw scores of a shard's rows, stored beside the model during boosting."""
 
 from __future__ import annotations
 
@@ -18,32 +18,32 @@ __all__ = ["RowScores", "refuse_divergence"]
 
 
 class RowScores:
-    """Scores of rows after some stages, brought up to date when they are asked for.
+    """Scores of rows after some stages, updated on demand.
 
-    Scores are a function of the stages, added in their order: whether they were kept, or are made
-    anew because the files are gone, gives the same bits.
+    Scores are a function of the stages, added in order: stored scores, and scores recomputed
+    because the files are missing, are equal to the bit.
 
     Parameters
     ----------
     plan : GradientPlan
     name : str
-        Tells the rows apart from others.
+        Identifies the rows.
     block : Block
     at_most : int
-        Stages that the scores may have been through already.
+        Largest number of stages that stored scores may include.
 
     Attributes
     ----------
     F : ndarray of shape (n, n_outputs)
     stages : int
-        Stages that F has been through.
+        Number of stages that F includes.
     """
 
     def __init__(self, plan: GradientPlan, name: str, block: Block, at_most: int) -> None:
         self.block = block
         self._plan = plan
         self._home = plan.folder.child(STATE).child(name)
-        # The direction of stage `stages`, where it is known before the length of its step.
+        # The direction of stage `stages`, if it is known before the length of its step.
         self._ahead: Array | None = None
         self.F, self.stages = np.tile(plan.initial, (len(block), 1)), 0
         kept = [s for s in map(_stages, self._home.names(".npy")) if s <= at_most]
@@ -55,29 +55,29 @@ class RowScores:
             self._ahead = np.ascontiguousarray(found[:, width:]) if found.shape[1] > width else None
 
     def catch_up(self, settled: int) -> None:
-        """Go through the stages up to a number of them, all settled.
+        """Add the stages up to number `settled`, whose steps are all known.
 
         Raises
         ------
         TrainingError
-            ``diverged`` where scores are no longer numbers.
+            ``diverged`` if scores are no longer finite.
         """
         while self.stages < settled:
             record = self._plan.settled(self.stages)
-            along = self.look_ahead(record["members"])
+            along = self.next_direction(record["members"])
             advance(self.F, along, record["steps"], self._plan.learning_rate)
             self._ahead = None
             self.stages += 1
             refuse_divergence(self.F, self.stages - 1)
 
-    def look_ahead(self, members: Sequence[dict[str, Any]]) -> Array:
-        """Return the direction of the next stage, made of `members`, shape (n, n_outputs)."""
+    def next_direction(self, members: Sequence[dict[str, Any]]) -> Array:
+        """Return the direction of the next stage, which consists of `members`, (n, n_outputs)."""
         if self._ahead is None:
             self._ahead = self._plan.direction(members, self.block.X)
         return self._ahead
 
     def save(self) -> None:
-        """Keep the scores for the next task that needs them, and forget older ones."""
+        """Store the scores for the next task that needs them, and delete older ones."""
         columns = [self.F] if self._ahead is None else [self.F, self._ahead]
         write_array(self._home, _name(self.stages), np.hstack(columns))
         for name in self._home.names(".npy"):
@@ -86,7 +86,7 @@ class RowScores:
 
 
 def refuse_divergence(F: Array, stage: int) -> None:
-    """Raise where scores are no longer numbers.
+    """Raise if scores are no longer finite.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Scores the stages of a gradient boosting on rows that no learner sees."""
+"""Scores the stages of a gradient boosting on rows held out from every learner."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ _NAME = "validation"
 
 @dataclass(frozen=True)
 class StageValidation:
-    """Scores stages on kept rows of a few shards, in one task.
+    """Scores stages on the held-out rows of a few shards, in one task.
 
     Attributes
     ----------
     plan : GradientPlan
-        Its ``without`` are the rows.
+        Its ``without`` selects the held-out rows.
     metric : str
         One of `sparkml_dist.metrics.scores`.
     shards : tuple of int
-        Whose kept rows are taken.
+        Shards whose held-out rows are used.
     known : int
-        Stages whose score is known.
+        Number of stages whose score is known.
     settled : int
-        Stages that can be scored.
+        Number of stages that can be scored.
     """
 
     plan: GradientPlan
@@ -64,15 +64,15 @@ class StageValidation:
         parts = []
         for shard in self.shards:
             block = self.plan.data.read_block(shard, dtype=np.dtype(self.plan.traits.dtype))
-            kept = self.plan.without.mask(block.key)
-            weight = None if block.weight is None else block.weight[kept]
-            parts.append(Block(block.X[kept], block.y[kept], weight, block.key[kept]))
+            held_out = self.plan.without.mask(block.key)
+            weight = None if block.weight is None else block.weight[held_out]
+            parts.append(Block(block.X[held_out], block.y[held_out], weight, block.key[held_out]))
         y = np.concatenate([p.y for p in parts])
         if not len(y):
             raise DataError(
                 "no_validation_rows",
-                f"No row was kept for the score {self.metric!r}.",
-                "Raise validationFraction, or give fewer columns as the key.",
+                f"No row is held out for the score {self.metric!r}.",
+                "Raise validationFraction, or use fewer columns as the key.",
             )
         X: Any = [p.X for p in parts]
         X = sp.vstack(X, format="csr") if sp.issparse(X[0]) else np.concatenate(X)

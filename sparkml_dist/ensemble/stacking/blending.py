@@ -1,4 +1,4 @@
-"""Blending over shards: a final estimator learns from predictions on a hold-out."""
+"""Blending over shards: a final estimator learns from predictions on held-out rows."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.dataset.subsets import Subset, Validation
 from sparkml_dist.ensemble.stacking.model import BlendingClassificationModel
 from sparkml_dist.ensemble.stacking.stacked import Stacked
-from sparkml_dist.ensemble.voting.unseen import check_fraction
+from sparkml_dist.ensemble.voting.row_subsets import check_fraction
 from sparkml_dist.models.classifier import ShardClassifier
 from sparkml_dist.params import constructor, param
 
@@ -21,19 +21,19 @@ __all__ = ["BlendingClassificationModel", "BlendingClassifier"]
 
 
 class BlendingClassifier(Stacked, ShardClassifier):
-    """Stacking's cheap form: the final estimator learns from a hold-out.
+    """A cheaper form of stacking: the final estimator learns from held-out rows.
 
-    Bases are fitted once, without a random part of the rows; what they say of those rows is what
-    the final estimator learns from. Bases are not fitted again.
+    Base learners are fitted once, with a random part of the rows held out. The final estimator
+    learns from their predictions for those rows. Base learners are not fitted again.
 
     Parameters
     ----------
     estimators : list of (str, scikit-learn classifier)
-        Base learners with their names. One without ``predict_proba`` gives its votes.
+        Base learners with their names. One without ``predict_proba`` contributes its votes.
     finalEstimator : scikit-learn classifier, optional
         `LogisticRegression` by default.
     validationFraction : float, default=0.1
-        Share of the rows kept from the bases for the final estimator.
+        Share of the rows held out from the base learners, for the final estimator.
     passthrough, shardsPerMember, keepLevelOne, memoryPerTask, seed, featuresCol, featuresCols, \
 categoricalCols, labelCol, weightCol, keyCol, predictionCol, probabilityCol, rawPredictionCol, \
 predictedLabelCol, numShards, shardsDir, modelDir, overwrite, resume, trustedTypes
@@ -56,7 +56,7 @@ predictedLabelCol, numShards, shardsDir, modelDir, overwrite, resume, trustedTyp
 
     validationFraction: Any = param(
         "validationFraction",
-        "share of the rows kept from the bases for the final estimator",
+        "share of rows held out from the base learners, for the final estimator",
         TypeConverters.toFloat,
     )
 

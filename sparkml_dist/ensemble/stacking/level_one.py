@@ -1,4 +1,4 @@
-"""Level-one data: what base learners say of rows that they did not see, as a data set."""
+"""Level-one data: base learners' predictions for rows held out from them, as a data set."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.dataset.writer import ShardWriter
 from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.stacking.level_one_columns import LevelOneColumns
-from sparkml_dist.ensemble.voting.unseen import part_of
+from sparkml_dist.ensemble.voting.row_subsets import part_of
 from sparkml_dist.errors import DataError, TrainingError
 from sparkml_dist.models.scoring import loaded
 from sparkml_dist.persistence.arrays import read_array
@@ -39,13 +39,13 @@ __all__ = ["LevelOneWriting", "Part", "meta_groups", "write_level_one"]
 
 @dataclass(frozen=True)
 class Part:
-    """Rows, and bases that have not seen them.
+    """Rows, and base learners that have not seen them.
 
     Attributes
     ----------
     rows : Subset
     bases : tuple of Combiner or None
-        None where a base's outputs lie in a file beside the shard.
+        None if a base learner's outputs are in a file beside the shard.
     """
 
     rows: Subset
@@ -54,21 +54,20 @@ class Part:
 
 @dataclass(frozen=True)
 class LevelOneWriting:
-    """Writes one shard of level one, in a task: same rows and order as the shard it comes from.
+    """Writes one shard of level one, in a task, with the rows and order of the source shard.
 
-    A row's features come from the bases of the part that the row is in; rows in no part are left
-    out.
+    A row's features are the outputs of the base learners of its part; rows in no part are left out.
 
     Attributes
     ----------
     data : PartitionedDataset
     home : Folder
-        Of level one.
+        Folder of level one.
     columns : LevelOneColumns
     parts : tuple of Part
     beside : dict of int to Folder
-        For bases without members: where ``shard-00000.npy``, … with their outputs of shape
-        (rows, n_classes), or (rows,), lie.
+        For base learners without members: the folder of ``shard-00000.npy``, … with their outputs
+        of shape (rows, n_classes) or (rows,).
     memory : int
         Bytes that members and rows may take.
     """
@@ -81,7 +80,7 @@ class LevelOneWriting:
     memory: int
 
     def __call__(self, shard: int) -> dict[str, Any]:
-        """Write and commit a shard, or find it committed."""
+        """Write and commit a shard, or return its committed record."""
         note = f"shard-{shard:05d}.json"
         if self.home.exists(note):
             done: dict[str, Any] = self.home.read_json(note)
@@ -123,32 +122,32 @@ class LevelOneWriting:
                 X = block.X[chosen] if len(chosen) else None
                 for b in range(len(part.bases) if X is not None else 0):
                     if b in self.beside:
-                        said = self._beside(b, beside, at + chosen)
+                        output = self._stored_output(b, beside, at + chosen)
                     else:
                         base = base_of(p, b)
                         start = time.perf_counter()
-                        said = base(X)
+                        output = base(X)
                         spent[0] += time.perf_counter() - start
-                    outputs[chosen, self.columns.columns_of(b)] = self.columns.output(said)
+                    outputs[chosen, self.columns.columns_of(b)] = self.columns.output(output)
             at += n
             kept = np.flatnonzero(found >= 0)
             if len(kept):
                 yield self._batch(block, outputs, kept, at - n)
 
-    def _beside(
+    def _stored_output(
         self, base: int, arrays: dict[int, npt.NDArray[Any]], rows: npt.NDArray[Any]
     ) -> npt.NDArray[Any]:
-        """Return what a base without members says of rows; of each of them it must."""
-        if base not in arrays or np.isnan(said := arrays[base][rows]).any():
+        """Return the stored outputs of a base learner without members; raise if any is missing."""
+        if base not in arrays or np.isnan(output := arrays[base][rows]).any():
             raise TrainingError(
                 "output_missing",
-                f"The base {self.columns.names[base]!r} says nothing of some rows.",
-                "Does it drop rows that it cannot score? Let it keep them (handleInvalid).",
+                f"The base learner {self.columns.names[base]!r} has no output for some rows.",
+                "Does it drop rows that it cannot score? Make it keep them (handleInvalid).",
             )
-        return said
+        return output
 
     def _strides(self, shard: int) -> list[list[int]]:
-        """Return row groups to read together: one, or as many as fit where members do not."""
+        """Return row groups to read together: one, or many if the members do not fit in memory."""
         groups = self.data.shards[shard].row_groups
         if self._members_fit:
             return [[g] for g in range(len(groups))]
@@ -174,7 +173,7 @@ class LevelOneWriting:
         return "level one " + hashlib.sha256("".join(keys).encode()).hexdigest()
 
     def _loader(self) -> Callable[[int, int], Callable[[Matrix], npt.NDArray[Any]]]:
-        # Where all members fit, a worker loads them once for all the shards that it writes.
+        # If all members fit, a worker loads them once for all shards that it writes.
         kept: dict[tuple[int, int], Any] = (
             loaded(self._cache_key, dict) if self._members_fit else {}
         )
@@ -194,7 +193,7 @@ class LevelOneWriting:
     def _batch(
         self, block: Block, outputs: npt.NDArray[np.float32], kept: npt.NDArray[Any], at: int
     ) -> pa.RecordBatch:
-        """Return rows as `ShardWriter` takes them."""
+        """Return rows in the form that `ShardWriter` takes."""
         features = self.columns.matrix(outputs[kept], block.X[kept])
         arrays = [pa.array(at + kept), pa.array(block.key[kept]), pa.array(block.y[kept])]
         if block.weight is not None:
@@ -217,7 +216,7 @@ class LevelOneWriting:
 def write_level_one(
     spark: SparkSession, writing: LevelOneWriting
 ) -> tuple[PartitionedDataset, float]:
-    """Write level one, one task to a shard; shards that are committed stay.
+    """Write level one, with one task per shard; committed shards are kept.
 
     Parameters
     ----------
@@ -227,10 +226,10 @@ def write_level_one(
     Returns
     -------
     PartitionedDataset
-        Its shards have the rows, order, keys, labels and weights of those they come from. It can
-        be opened again with `open_partitioned`.
+        Its shards have the rows, order, keys, labels and weights of their source shards.
+        `open_partitioned` opens it again.
     float
-        Seconds that the bases took to predict, over all tasks.
+        Seconds that the base learners took to predict, over all tasks.
 
     Raises
     ------
@@ -251,8 +250,8 @@ def write_level_one(
     if not sum(s.rows for s in shards):
         raise DataError(
             "no_validation_rows",
-            "No row was kept from the bases for the final estimator.",
-            "Raise validationFraction, or give fewer columns as the key.",
+            "No row is held out from the base learners for the final estimator.",
+            "Raise validationFraction, or use fewer columns as the key.",
         )
     missing = sorted({f for o in outcomes for f in o.result["missing_features"]})
     manifest = Manifest(
@@ -271,13 +270,13 @@ def write_level_one(
 
 
 def meta_groups(shards: Sequence[ShardInfo], memory: int) -> list[tuple[int, ...]]:
-    """Return groups of level-one shards, as few as fit the memory of a task.
+    """Return groups of level-one shards that each fit the memory of a task, as few as possible.
 
     Parameters
     ----------
     shards : sequence of ShardInfo
     memory : int
-        Bytes; a task holds a block and up to twice as much for the learner.
+        Bytes of a task, which holds a block and up to twice as much for the learner.
     """
     filled = [s for s in shards if s.rows]
     total = sum(s.block_bytes for s in filled)

@@ -1,4 +1,4 @@
-"""The features of level one: what bases say of a row, and the original features."""
+"""The features of level one: base learners' outputs, and optionally the original features."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _RESERVED = frozenset({KEY, LABEL, WEIGHT, VECTOR, INDICES, VALUES})
 
 
 def check_names(names: Sequence[Any]) -> None:
-    """Raise where the name of a base could not stand in those of features and files.
+    """Raise if a base learner's name cannot be part of the names of features and files.
 
     Raises
     ------
@@ -33,19 +33,19 @@ def check_names(names: Sequence[Any]) -> None:
         if not isinstance(name, str) or not name or any(c in name for c in _FORBIDDEN):
             raise ConfigurationError(
                 "invalid_param",
-                f"A name of estimators must be a text without {', '.join(_FORBIDDEN)}. "
+                f"Names of estimators must be strings without {', '.join(_FORBIDDEN)}. "
                 f"Got {name!r}.",
             )
 
 
 @dataclass(frozen=True)
 class LevelOneColumns:
-    """The features of level one: the bases' outputs, and the original features if passed through.
+    """The features of level one: base learners' outputs, then passed-through features, if any.
 
     Attributes
     ----------
     names : tuple of str
-        Of the bases.
+        Names of the base learners.
     source : FeatureSchema
         Of the original data.
     classes : tuple
@@ -60,17 +60,17 @@ class LevelOneColumns:
 
     @property
     def per_base(self) -> int:
-        """Columns of one base: one for each class; a single one for two classes or a number."""
+        """Columns of one base learner: one per class, or one for two classes or a regression."""
         return len(self.classes) if len(self.classes) > 2 else 1
 
     @property
     def n_outputs(self) -> int:
-        """Columns of all bases."""
+        """Columns of all base learners."""
         return self.per_base * len(self.names)
 
     @cached_property
     def feature_names(self) -> list[str]:
-        """Such as ``tree:versicolor``, base by base; then the original features."""
+        """Such as ``tree:versicolor``, by base learner; then the original features."""
         if not self.classes:
             outputs = list(self.names)
         else:
@@ -80,7 +80,7 @@ class LevelOneColumns:
 
     @property
     def sparse(self) -> bool:
-        """Whether level one is kept in CSR."""
+        """Whether level one is stored as CSR."""
         return self.passthrough and self.source.layout == "sparse"
 
     def schema(self, *, stored: bool = False) -> FeatureSchema:
@@ -89,7 +89,7 @@ class LevelOneColumns:
         Parameters
         ----------
         stored : bool, default=False
-            As it travels to the writer: categories are codes already, so that all are numbers.
+            As passed to the writer: categories are already codes, so that all features are numeric.
         """
         names = self.feature_names
         if self.sparse:
@@ -106,7 +106,7 @@ class LevelOneColumns:
         return FeatureSchema.build(columns, sparse=False)
 
     def check(self) -> None:
-        """Raise where names clash.
+        """Raise if names clash.
 
         Raises
         ------
@@ -119,24 +119,24 @@ class LevelOneColumns:
                 raise ConfigurationError(
                     "duplicate_names",
                     f"Level one would have two features named {name!r}.",
-                    "Give that base another name, or rename the feature.",
+                    "Give that base learner another name, or rename the feature.",
                 )
             seen.add(name)
 
     def columns_of(self, base: int) -> slice:
-        """Return where the outputs of a base stand."""
+        """Return the positions of a base learner's outputs."""
         return slice(base * self.per_base, (base + 1) * self.per_base)
 
-    def output(self, said: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        """Return the columns that a base gives, shape (n, per_base).
+    def output(self, outputs: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        """Return a base learner's level-one columns, shape (n, per_base), given its outputs.
 
         Parameters
         ----------
-        said : ndarray of shape (n, n_classes), or (n,) for a regression
+        outputs : ndarray of shape (n, n_classes), or (n,) for a regression
         """
-        if said.ndim == 1:
-            return said.reshape(-1, 1)
-        return said[:, 1:] if len(self.classes) == 2 else said
+        if outputs.ndim == 1:
+            return outputs.reshape(-1, 1)
+        return outputs[:, 1:] if len(self.classes) == 2 else outputs
 
     def matrix(self, outputs: npt.NDArray[np.float32], X: Matrix) -> Matrix:
         """Return the features of level one.

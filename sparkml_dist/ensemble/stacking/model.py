@@ -1,4 +1,4 @@
-"""What stacking and blending fit: bases, and a final estimator on what they say."""
+"""Models fitted by stacking and blending: base learners, and a final estimator."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ LEVEL_ONE = "level-one"
 
 @dataclass(frozen=True)
 class StackedScorer:
-    """Bases and final estimator as they travel to workers; see `Scorer`.
+    """Base learners and final estimator, as sent to workers; see `Scorer`.
 
     Attributes
     ----------
     columns : LevelOneColumns
     bases : tuple of Combiner or None
-        None for those whose outputs come with the rows, as columns after the features.
+        None for those whose outputs come with the rows, in columns after the features.
     final : Combiner
     """
 
@@ -73,20 +73,21 @@ class StackedScorer:
 
     @property
     def cache_key(self) -> str:
-        """Changes with every member and every Param that matters."""
+        """A key that changes with every member and every relevant Param."""
         parts = ["" if b is None else b.cache_key for b in (*self.bases, self.final)]
         parts += [repr(self.columns.passthrough), *self.columns.names]
         return hashlib.sha256("/".join(parts).encode()).hexdigest()
 
     @property
     def streams(self) -> bool:
-        """Whether members of a base are read anew for each block."""
+        """Whether members of a base learner are read again for each block."""
         return any(b is not None and b.streams for b in self.bases)
 
     def within(self, memory: int) -> StackedScorer:
-        """Return the scorer with at most so many bytes of the bases' members in memory at once.
+        """Return the scorer with at most `memory` bytes of the base learners' members loaded at
+        once.
 
-        The final estimator is small.
+        The final estimator is small and not counted.
         """
         share = memory // max(1, sum(b is not None for b in self.bases))
         bases = tuple(None if b is None else b.within(share) for b in self.bases)
@@ -95,7 +96,7 @@ class StackedScorer:
     def load(self) -> Predict:
         """Load all members and return a function of blocks.
 
-        Blocks have shape (n, n_features + outputs that come with the rows).
+        Blocks have shape (n, n_features + number of outputs that come with the rows).
         """
         bases = [None if b is None else b.load() for b in self.bases]
         final = self.final.load()
@@ -108,12 +109,12 @@ class StackedScorer:
             at = own
             for i, base in enumerate(bases):
                 if base is None:
-                    said: Any = X[:, at : at + width]
-                    said = said if isinstance(said, np.ndarray) else said.toarray()
+                    output: Any = X[:, at : at + width]
+                    output = output if isinstance(output, np.ndarray) else output.toarray()
                     at += width
                 else:
-                    said = base(features)
-                outputs[:, columns.columns_of(i)] = columns.output(said)
+                    output = base(features)
+                outputs[:, columns.columns_of(i)] = columns.output(output)
             return final(columns.matrix(outputs, features))
 
         return predict
@@ -126,7 +127,7 @@ class StackedModel(FittedModel, ShardModel):
 
     @property
     def numMembers(self) -> int:
-        """Number of fitted learners, those of the final level included."""
+        """Number of fitted learners, including those of the final estimator."""
         bases = (len(b.get("members", "1")) for b in self.content["bases"])
         return sum(bases) + len(self.content["final"]["members"])
 
@@ -142,7 +143,7 @@ class StackedModel(FittedModel, ShardModel):
 
     @property
     def levelOne(self) -> PartitionedDataset:
-        """The level-one data, when ``keepLevelOne`` was set."""
+        """The level-one data; needs ``keepLevelOne=True``."""
         if not self.content["level_one"]:
             raise ConfigurationError(
                 "not_kept", "The level-one data was not kept.", "Fit with keepLevelOne=True."
@@ -150,7 +151,7 @@ class StackedModel(FittedModel, ShardModel):
         return open_partitioned(self.folder.uri(LEVEL_ONE))
 
     def finalLearners(self) -> list[Any]:
-        """Load the fitted final estimator: one learner, or one for each group of shards."""
+        """Load the fitted final estimator: one learner, or one per group of shards."""
         return list(self._final().bank.load().learners)
 
     @classmethod
@@ -165,7 +166,7 @@ class StackedModel(FittedModel, ShardModel):
         return model
 
     def _stages(self) -> list[tuple[str, Any, list[int] | None]]:
-        """Return a column's name, the fitted stage and its class codes for each Spark ML base."""
+        """Return a column name, the fitted stage and its class codes, for each Spark ML base."""
         if "_loaded_stages" not in self.__dict__:
             found = [b["stage"] for b in self.content["bases"] if "stage" in b]
             self._loaded_stages = [
@@ -181,16 +182,16 @@ class StackedModel(FittedModel, ShardModel):
     def _scored(
         self, df: DataFrame, score: Callable[[DataFrame, FeatureSchema], DataFrame]
     ) -> DataFrame:
-        """Score rows to which Spark ML bases have added what they say, in columns that pass."""
+        """Score rows after Spark ML bases have added their outputs in temporary columns."""
         stages = self._stages()
         if not stages:
             return score(df, self.schema)
         check_feature_columns(df, self.schema)
         n_classes = len(self.label.classes)
-        said = [FeatureColumn(name, "array", max(1, n_classes)) for name, *_ in stages]
-        wide = replace(self.schema, columns=(*self.schema.columns, *said))
+        extra = [FeatureColumn(name, "array", max(1, n_classes)) for name, *_ in stages]
+        wide = replace(self.schema, columns=(*self.schema.columns, *extra))
         scored = score(with_outputs(df, self.schema, stages, n_classes), wide)
-        return scored.drop(*[c.name for c in said])
+        return scored.drop(*[c.name for c in extra])
 
     def _columns(self) -> LevelOneColumns:
         return LevelOneColumns(
@@ -224,7 +225,7 @@ class StackedModel(FittedModel, ShardModel):
 
 
 class StackingClassificationModel(StackedModel, ShardClassificationModel):
-    """What `StackingClassifier` fits."""
+    """Fitted by `StackingClassifier`."""
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         outputs = OutputColumns(
@@ -242,7 +243,7 @@ class StackingClassificationModel(StackedModel, ShardClassificationModel):
 
 
 class StackingRegressionModel(StackedModel, ShardRegressionModel):
-    """What `StackingRegressor` fits."""
+    """Fitted by `StackingRegressor`."""
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         cpus = SessionInfo.of(dataset.sparkSession).task_cpus
@@ -253,4 +254,4 @@ class StackingRegressionModel(StackedModel, ShardRegressionModel):
 
 
 class BlendingClassificationModel(StackingClassificationModel):
-    """What `BlendingClassifier` fits."""
+    """Fitted by `BlendingClassifier`."""

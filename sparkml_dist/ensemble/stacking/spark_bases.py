@@ -1,4 +1,4 @@
-"""Base learners that are Spark ML stages: fitted on the rows of the shards, asked out of fold."""
+"""Spark ML stages as base learners: fitted on the shards' rows, with predictions out of fold."""
 
 from __future__ import annotations
 
@@ -49,22 +49,22 @@ _WHOLE = "whole"
 
 @dataclass
 class SparkBases:
-    """Fits Spark ML stages without each part of the rows, and on all of them.
+    """Fits Spark ML stages with each part of the rows held out, and on all rows.
 
     Attributes
     ----------
     spark : pyspark.sql.SparkSession
     data : PartitionedDataset
     folder : Folder
-        The model's; a base lies in ``spark-NAME/``.
+        The model's folder; a base learner is stored in ``spark-NAME/``.
     stages : dict of str to Estimator
-        By name.
+        The base learners by name.
     parts : sequence of Subset
     refits : bool
         Whether they are fitted on all rows as well.
     trusted : sequence of str
     fitted : int
-        How many fits there were.
+        Number of fits done.
     """
 
     spark: SparkSession
@@ -77,12 +77,12 @@ class SparkBases:
     fitted: int = 0
 
     def fit(self, *, level_one: bool) -> None:
-        """Fit what is not committed, and write what bases say of the parts that they did not see.
+        """Fit what is not committed, and write the base learners' outputs on their held-out parts.
 
         Parameters
         ----------
         level_one : bool
-            Whether level one is needed, or only the bases that stay.
+            Whether level one is needed, or only the base learners that the model keeps.
         """
         rounds = [_WHOLE] if self.refits else []
         rounds += [f"part-{p}" for p in range(len(self.parts) if level_one else 0)]
@@ -106,20 +106,20 @@ class SparkBases:
             rows.unpersist()
 
     def home(self, name: str) -> Folder:
-        """Return where a base lies."""
+        """Return the folder of a base learner."""
         return self.folder.child(f"spark-{name}")
 
     def outputs(self, name: str) -> Folder:
-        """Return where what a base says of the rows of each shard lies."""
+        """Return the folder of a base learner's outputs for the rows of each shard."""
         return self.home(name).child("outputs")
 
     def content(self, name: str) -> dict[str, Any]:
-        """Return what is needed to load the base that stays."""
+        """Return the manifest's content for the base learner that the model keeps."""
         record = self._record(name, self._staying)
         return {"path": f"spark-{name}/{self._staying}", "codes": record["codes"]}
 
     def files(self) -> list[ModelFile]:
-        """Return the files of the bases that stay."""
+        """Return the files of the base learners that the model keeps."""
         return [
             replace(file, name=f"spark-{name}/{file.name}")
             for name in self.stages
@@ -135,11 +135,11 @@ class SparkBases:
         return record
 
     def _files(self, name: str, kind: str) -> list[ModelFile]:
-        """Return the files of a base that is fitted, with names in its home."""
+        """Return the files of a fitted base learner, with names relative to its folder."""
         return [ModelFile.from_dict(f) for f in self._record(name, kind)["files"]]
 
     def clear(self) -> None:
-        """Delete what was needed for level one only."""
+        """Delete what only level one needed."""
         for name in self.stages:
             self.outputs(name).delete()
             for part in range(len(self.parts) if self.refits else 0):
@@ -158,17 +158,17 @@ class SparkBases:
         if kind != _WHOLE:
             seen = rows.where(F.col(PART) != int(kind.removeprefix("part-")))
         stage = ready(self.stages[name], weighted=self.data.manifest.weight is not None)
-        _logger.info("fitting the base %r (%s)", name, kind)
+        _logger.info("fitting the base learner %r (%s)", name, kind)
         try:
-            with job_description(self.spark, f"sparkml_dist: fit the base {name} ({kind})"):
+            with job_description(self.spark, f"sparkml_dist: fit the base learner {name} ({kind})"):
                 model = stage.fit(seen.drop(SHARD, ROW, PART))
         except Exception as error:
             message = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise TrainingError(
                 "member_failed",
-                f"The base {name!r} failed ({kind}): {message}",
+                f"The base learner {name!r} failed ({kind}): {message}",
                 getattr(error, "hint", "")
-                or "What is fitted is committed: resume=True fits only what is missing.",
+                or "Finished fits are committed: resume=True fits only what is missing.",
             ) from error
         home = self.home(name)
         files = save_stage(model, home, kind)
@@ -177,11 +177,11 @@ class SparkBases:
         self.fitted += 1
 
     def _write_outputs(self, rows: DataFrame, name: str) -> None:
-        """Write what the base of each part says of that part, in the order of the shards' rows."""
+        """Write the outputs of each part's base learner on that part, in the order of the rows."""
         from pyspark.sql import functions as F
 
         n_classes = len(self.data.manifest.label.classes)
-        judged = []
+        parts_scored = []
         for part in range(len(self.parts)):
             kind = f"part-{part}"
             files = self._files(name, kind)
@@ -189,9 +189,9 @@ class SparkBases:
             model = load_stage(self.home(name), kind, files, self.trusted)
             scored = model.transform(rows.where(F.col(PART) == part))
             codes = self._record(name, kind)["codes"]
-            said = output(scored, name, codes, n_classes).alias("said")
-            judged.append(scored.select(SHARD, ROW, said))
-        together = reduce(lambda a, b: a.unionByName(b), judged)
+            outputs = output(scored, name, codes, n_classes).alias("outputs")
+            parts_scored.append(scored.select(SHARD, ROW, outputs))
+        together = reduce(lambda a, b: a.unionByName(b), parts_scored)
         shards = len(self.data.shards)
         placed = together.repartitionById(shards, F.col(SHARD))
         writing = _OutputWriting(
@@ -200,18 +200,18 @@ class SparkBases:
             tuple(s.rows for s in self.data.shards),
             max(1, n_classes),
         )
-        with job_description(self.spark, f"sparkml_dist: ask the base {name} out of fold"):
+        with job_description(self.spark, f"sparkml_dist: predict out of fold with {name}"):
             collected = placed.mapInArrow(writing, "outcome string").collect()
         for outcome in (json.loads(r["outcome"]) for r in collected):
             if outcome["error"]:
-                name, *told = outcome["error"]
-                raise getattr(errors, name)(*told)
+                name, *details = outcome["error"]
+                raise getattr(errors, name)(*details)
         self.outputs(name).write_json(_COMPLETE, {"rows": self.data.n_rows})
 
 
 @dataclass(frozen=True)
 class _OutputWriting:
-    """Puts what a base says of a shard's rows in the rows' order, in the task of that shard."""
+    """Writes a base learner's outputs for a shard in the rows' order, in the shard's own task."""
 
     name: str
     home: Folder
@@ -224,14 +224,14 @@ class _OutputWriting:
         context = TaskContext.get()
         assert context is not None
         shard = context.partitionId()
-        said = np.full((self.rows[shard], self.width), np.nan, np.float32)
+        outputs = np.full((self.rows[shard], self.width), np.nan, np.float32)
         error: SparkMLDistError | None = None
         for batch in batches:
             if (batch.column(0).to_numpy() != shard).any():
                 error = ResourceError(
                     "shards_lost",
                     f"Spark put rows of other shards into the partition of shard {shard}.",
-                    "Is a rule of adaptive execution joining partitions? See spark-defaults.conf.",
+                    "Does adaptive execution coalesce partitions? See spark-defaults.conf.",
                 )
                 continue
             lists = batch.column(2)
@@ -240,24 +240,24 @@ class _OutputWriting:
                 found = int(lengths[lengths != self.width][0])
                 error = TrainingError(
                     "output_width",
-                    f"The base {self.name!r} gave {found} probabilities where there are "
-                    f"{self.width} classes: a fold may lack a class that this kind of stage then "
-                    "does not know of.",
-                    "Use fewer folds, more rows of that class, or another base.",
+                    f"The base learner {self.name!r} returned {found} probabilities for "
+                    f"{self.width} classes: a class that is missing from a fold is unknown to the "
+                    "stage fitted without it.",
+                    "Use fewer folds, more rows of that class, or another base learner.",
                 )
                 continue
             values = lists.flatten().to_numpy(zero_copy_only=False).reshape(-1, self.width)
-            said[batch.column(1).to_numpy()] = values
+            outputs[batch.column(1).to_numpy()] = values
             if error is None and np.isnan(values).any():
                 error = TrainingError(
                     "output_missing",
-                    f"The base {self.name!r} gave NaN for rows of shard {shard}.",
+                    f"The base learner {self.name!r} returned NaN for rows of shard {shard}.",
                     "Does the data have missing values? Put an Imputer before it, in a Pipeline.",
                 )
         if error is None:
-            write_array(self.home, f"shard-{shard:05d}.npy", said)
-        told = error and [type(error).__name__, error.code, error.message, error.hint]
-        yield pa.RecordBatch.from_pydict({"outcome": [json.dumps({"error": told})]})
+            write_array(self.home, f"shard-{shard:05d}.npy", outputs)
+        details = error and [type(error).__name__, error.code, error.message, error.hint]
+        yield pa.RecordBatch.from_pydict({"outcome": [json.dumps({"error": details})]})
 
 
 def with_outputs(
@@ -266,13 +266,13 @@ def with_outputs(
     bases: Sequence[tuple[str, Any, Sequence[int] | None]],
     n_classes: int,
 ) -> DataFrame:
-    """Return `df` with a column of what each base says; a plan, nothing runs yet.
+    """Return `df` with a column of each base learner's outputs; a plan, which does not run yet.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     schema : FeatureSchema
-        How its columns become features.
+        How the columns become features.
     bases : sequence of (column, model, codes)
         Name of the column to add, fitted Spark ML model, class codes of its probabilities.
     n_classes : int
@@ -280,7 +280,7 @@ def with_outputs(
     """
     from pyspark.sql import functions as F
 
-    # Packed, so that no column of `df` is in the way of those that bases read and write.
+    # The columns of `df` are packed, so that they do not clash with those of the base learners.
     packed = df.select(
         F.struct("*").alias(ROW),
         feature_vector(schema).alias(FEATURES),
@@ -288,7 +288,7 @@ def with_outputs(
     made: list[str] = []
     for column, model, codes in bases:
         scored = model.transform(packed)
-        said = output(scored, column, codes, n_classes).alias(column)
-        packed = scored.select(ROW, FEATURES, *made, said)
+        outputs = output(scored, column, codes, n_classes).alias(column)
+        packed = scored.select(ROW, FEATURES, *made, outputs)
         made.append(column)
     return packed.select(f"{ROW}.*", *made)

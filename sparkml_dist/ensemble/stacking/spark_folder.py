@@ -1,7 +1,7 @@
-"""A Spark ML stage at rest: in Spark's own format, read only where nothing in it is unknown.
+"""Stored Spark ML stages, in Spark's own format; loaded only if everything in them is known.
 
-Spark's readers import, or ask the JVM for, any class that a ``metadata`` file names, and read every
-file that lies in a folder. So both are looked at before they see it.
+Spark's readers import, or request from the JVM, any class that a ``metadata`` file names, and read
+every file in a folder. Both are therefore checked before Spark reads them.
 """
 
 from __future__ import annotations
@@ -23,21 +23,21 @@ from sparkml_dist.public_names import PUBLIC_NAMES
 __all__ = ["check_stage", "load_stage", "save_stage"]
 
 _MODULES = ("classification", "clustering", "feature", "fpm", "recommendation", "regression")
-# Runs any SQL, and with it any function of the JVM.
+# It runs any SQL, and through it any function of the JVM.
 _EXCLUDED = ("pyspark.ml.feature.SQLTransformer",)
-# Identifiers become names of folders.
+# Uids become names of folders.
 _UID = re.compile(r"[A-Za-z0-9_.-]{1,200}")
 
 
 def save_stage(stage: Any, folder: Folder, name: str) -> list[ModelFile]:
-    """Save a stage, fitted or not, in a folder inside another; return its files as the other's.
+    """Save a stage, fitted or not, in a subfolder; return its files, relative to the folder.
 
     Parameters
     ----------
     stage : pyspark.ml Estimator or Model
     folder : Folder
     name : str
-        Of the folder inside; what is there is replaced.
+        Name of the subfolder, which is replaced.
     """
     if isinstance(stage, Persistable):
         return save_inside(stage, folder, name)
@@ -56,11 +56,11 @@ def load_stage(
     ----------
     folder : Folder
     name : str
-        Of the folder inside.
+        Name of the subfolder.
     files : sequence of ModelFile
-        Files of the outer folder that have been checked.
+        Verified files of the outer folder.
     trusted : sequence of str
-        Dotted names of classes that it may consist of beside those of PySpark and this library.
+        Dotted names of classes that it may contain besides those of PySpark and this library.
 
     Raises
     ------
@@ -80,7 +80,7 @@ def load_stage(
             "damaged_member",
             f"Spark cannot load the {class_name} in {home.location!r}: "
             f"{type(error).__name__}: {text}",
-            "It was altered, or another version of Spark saved it: restore it, or fit it anew.",
+            "It was altered, or saved by another version of Spark: restore it, or fit it again.",
         ) from error
 
 
@@ -97,7 +97,7 @@ def check_stage(
     Returns
     -------
     str or None
-        Dotted name of the stage's class; None for one that this library saved.
+        Dotted name of the stage's class; None if this library saved the stage.
 
     Raises
     ------
@@ -110,21 +110,21 @@ def check_stage(
     if odd:
         raise StorageError(
             "unlisted_file",
-            f"{home.uri(odd[0])!r} is not among the files that the manifest vouches for, or is "
-            "missing: Spark reads every file that lies there.",
-            "It was added, renamed or lost: restore the folder, or fit the model anew.",
+            f"{home.uri(odd[0])!r} is missing, or is not among the files that the manifest lists; "
+            "Spark reads every file in that folder.",
+            "It was added, renamed or lost: restore the folder, or fit the model again.",
         )
     own = MANIFEST in listed
     places = {_parent(f) for f in listed if _parent(f).rpartition("/")[2] == "metadata"}
-    # That of the stage itself first, whether it is there or not.
+    # The stage's own metadata comes first, even if it is missing.
     kinds = [_kind(home, place, listed) for place in ["metadata", *sorted(places - {"metadata"})]]
     unknown = sorted({k for k in kinds if not _known(k, trusted)})
     if unknown:
         raise StorageError(
             "untrusted_type",
-            f"{home.location!r} is made of types that are not on the allow-list: "
+            f"{home.location!r} contains types that are not on the allow-list: "
             f"{', '.join(unknown)}.",
-            f"If you trust where it comes from, load it with trusted={unknown!r}.",
+            f"If you trust its source, load it with trusted={unknown!r}.",
         )
     return None if own else kinds[0]
 
@@ -142,12 +142,12 @@ def _kind(home: Folder, place: str, listed: Iterable[str]) -> str:
         kind, params = str(value["class"]), value.get("paramMap", {})
         uids = [value["uid"], *params.get("stageUids", ())]
         if not all(isinstance(uid, str) and _UID.fullmatch(uid) for uid in uids):
-            raise ValueError(f"{uids!r} are no identifiers of stages")
+            raise ValueError(f"{uids!r} are not valid uids of stages")
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise StorageError(
             "damaged_member",
             f"{home.uri(place)!r} does not describe a stage of Spark ML: {error}.",
-            "It was altered: restore it, or fit the model anew.",
+            "It was altered: restore it, or fit the model again.",
         ) from error
     return kind.replace("org.apache.spark.", "pyspark.", 1)
 
@@ -163,7 +163,7 @@ def _known(kind: str, trusted: Sequence[str]) -> bool:
 
 @cache
 def _spark_classes() -> frozenset[str]:
-    """Return the dotted names of PySpark's own stages, as its modules offer them."""
+    """Return the dotted names of PySpark's own stages, as listed in its modules."""
     from pyspark.ml.param import Params
 
     found = {f"pyspark.ml.{n}" for n in ("Pipeline", "PipelineModel")}

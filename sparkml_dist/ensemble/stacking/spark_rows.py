@@ -1,4 +1,4 @@
-"""Rows as Spark ML stages take them: of shards to learn from, of DataFrames to score."""
+"""Rows in the form that Spark ML stages take: from shards for fitting, from DataFrames to score."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.dataset.subsets import Subset
-from sparkml_dist.ensemble.voting.unseen import part_of
+from sparkml_dist.ensemble.voting.row_subsets import part_of
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
@@ -26,11 +26,11 @@ SHARD, ROW, PART = "_sparkml_dist_shard", "_sparkml_dist_row", "_sparkml_dist_pa
 
 
 def shard_rows(spark: SparkSession, data: PartitionedDataset, parts: Sequence[Subset]) -> DataFrame:
-    """Return the rows of all shards for Spark ML, each with its place and its part.
+    """Return the rows of all shards for Spark ML, each with its position and its part.
 
-    They come through the library's own reader, one partition to a shard: so the rows of adopted
-    files, their keys and their place in the shard are the same here as everywhere, to the bit,
-    whatever Spark does with the plan.
+    The library's own reader reads them, one partition per shard. The rows of adopted files, their
+    keys and their positions are therefore the same as elsewhere, to the bit, whatever Spark does
+    with the plan.
 
     Parameters
     ----------
@@ -41,8 +41,8 @@ def shard_rows(spark: SparkSession, data: PartitionedDataset, parts: Sequence[Su
     Returns
     -------
     pyspark.sql.DataFrame
-        ``label`` (double: class code or target), ``weight`` if the data has one, ``features``
-        (ML vector), and the row's shard, its position there, and its part (-1 for none).
+        ``label`` (double: class code or target), ``weight`` if the data has one, ``features`` (ML
+        vector), and the row's shard, its position there, and its part (-1 for none).
     """
     from pyspark.ml.functions import array_to_vector
     from pyspark.sql import functions as F
@@ -104,7 +104,7 @@ def _sparse_vector(size: int) -> Any:
 
 
 def feature_vector(schema: FeatureSchema) -> Column:
-    """Return a DataFrame's feature columns as one ML vector, the same as in `shard_rows`.
+    """Return a DataFrame's feature columns as one ML vector, as in `shard_rows`.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ def _number(column: FeatureColumn) -> Column:
         return F.coalesce(named.cast("float"), nan)
     categories = F.array(*[F.lit(c) for c in column.categories])
     text = category_column(named.cast("string"))
-    place = F.array_position(categories, text)  # from 1; 0 for a stranger
+    place = F.array_position(categories, text)  # 1-based; 0 for an unseen category
     return F.when(place > 0, (place - 1).cast("float")).otherwise(nan)
 
 

@@ -1,4 +1,4 @@
-"""A Spark ML stage as a base learner: told its columns, saved in its own format, loaded again."""
+"""A Spark ML stage as a base learner: its columns are set, and it is saved in Spark's format."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def is_stage(learner: Any) -> bool:
 
 
 def refuse_stage(name: str, stage: Any, *, regression: bool) -> None:
-    """Raise where a Spark ML estimator cannot be a base.
+    """Raise if a Spark ML estimator cannot be a base learner.
 
     Raises
     ------
@@ -58,29 +58,29 @@ def refuse_stage(name: str, stage: Any, *, regression: bool) -> None:
     if last is None or not last.hasParam(wanted):
         raise ConfigurationError(
             "no_predictions" if regression else "no_probabilities",
-            f"The base {name!r}, a {type(stage).__name__}, has no {wanted}.",
-            "Use a Spark ML estimator that gives one.",
+            f"The base learner {name!r}, a {type(stage).__name__}, has no {wanted}.",
+            "Use a Spark ML estimator that has it.",
         )
 
 
 def ready(stage: Any, *, weighted: bool) -> Any:
-    """Return a copy that reads and writes the columns that bases have here.
+    """Return a copy that reads and writes the columns of base learners.
 
-    A pipeline's stages are left as they are: its first must read ``features``, the last ``label``.
+    The stages of a pipeline are not changed: the first must read ``features``, the last ``label``.
     """
     settings = {"featuresCol": FEATURES, "labelCol": LABEL} | _OUTPUTS
     if weighted:
         settings["weightCol"] = WEIGHT
     known = {p.name for p in stage.params}
     copy = stage.copy({stage.getParam(k): v for k, v in settings.items() if k in known})
-    for name in ("modelDir", "shardsDir"):  # one fit's folder cannot be that of the next
+    for name in ("modelDir", "shardsDir"):  # each fit needs a folder of its own
         if name in known:
             copy.clear(copy.getParam(name))
     return copy
 
 
 def describe(value: Any) -> Any:
-    """Return JSON that tells a Spark ML estimator apart; the same in every process."""
+    """Return JSON values that identify a Spark ML estimator, the same in every process."""
     from pyspark.ml.param import Params
 
     if isinstance(value, Params):
@@ -96,23 +96,23 @@ def describe(value: Any) -> Any:
 
 
 def class_codes(model: Any) -> list[int] | None:
-    """Return the class codes of a model's probabilities; None where it does not tell them."""
+    """Return the class codes of a model's probabilities; None if the model does not have them."""
     if isinstance(model, ShardModel) and not model.label.is_regression:
         return [int(c) for c in model.label.classes]
     return None
 
 
 def output(scored: DataFrame, name: str, codes: Sequence[int] | None, n_classes: int) -> Column:
-    """Return what a base says as an array of floats: probabilities, or one prediction.
+    """Return a base learner's output as an array of floats: probabilities, or one prediction.
 
     Parameters
     ----------
     scored : pyspark.sql.DataFrame
-        That the base has transformed.
+        Rows that the base learner has transformed.
     name : str
-        Of the base, for messages.
+        Name of the base learner, for messages.
     codes : sequence of int or None
-        Class codes of its probabilities; a class that is not among them gets 0.
+        Class codes of its probabilities; other classes get 0.
     n_classes : int
         0 for a regression.
     """
@@ -123,8 +123,8 @@ def output(scored: DataFrame, name: str, codes: Sequence[int] | None, n_classes:
     if column not in scored.columns:
         raise ConfigurationError(
             "no_probabilities" if n_classes else "no_predictions",
-            f"The base {name!r} gives no column {column!r}.",
-            "Let its last stage write to the columns that Spark ML names by default.",
+            f"The base learner {name!r} returns no column {column!r}.",
+            "Its last stage must write to the default columns of Spark ML.",
         )
     if not n_classes:
         return F.array(F.col(column).cast("float"))
@@ -144,7 +144,7 @@ def save_stages(folder: Folder, stages: dict[str, Any]) -> None:
 
 
 def stored_stages(saved: Saved, names: Sequence[str]) -> dict[str, Any]:
-    """Return those of the named stages that `save_stages` saved."""
+    """Return the stages among `names` that `save_stages` saved."""
     return {
         name: load_stage(saved.folder, f"stage-{name}", saved.files, saved.trusted)
         for name in names

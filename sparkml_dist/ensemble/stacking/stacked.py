@@ -1,4 +1,4 @@
-"""Ensembles of two levels: bases on the data, a final estimator on what they say of unseen rows."""
+"""Two-level ensembles: a final estimator learns from base learners' held-out predictions."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ from sparkml_dist.ensemble.stacking.spark_stage import (
     save_stages,
     stored_stages,
 )
-from sparkml_dist.ensemble.voting.unseen import kept_from
+from sparkml_dist.ensemble.voting.row_subsets import with_held_out
 from sparkml_dist.ensemble.voting.voting import NamedLearners
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.grid_value import GridValue
@@ -73,30 +73,30 @@ class Stacked(NamedLearners):
     finalEstimator: Any = param("finalEstimator", "scikit-learn learner of level one", GridValue.of)
     passthrough: Any = param(
         "passthrough",
-        "whether the final estimator sees the original features too",
+        "whether the final estimator also gets the original features",
         TypeConverters.toBoolean,
     )
     keepLevelOne: Any = param(
         "keepLevelOne",
-        "whether the level-one data stays in the model's folder",
+        "whether to keep the level-one data in the model's folder",
         TypeConverters.toBoolean,
     )
 
     _object_params: ClassVar[tuple[str, ...]] = ("estimators", "finalEstimator")
 
-    #: Whether bases are fitted once more, on all rows, when level one is known.
+    #: Whether base learners are fitted again, on all rows, after level one is written.
     _refits: ClassVar[bool]
 
     @abstractmethod
     def _parts(self) -> list[Subset]:
-        """Return the subsets of rows that bases are kept from, in turn."""
+        """Return the subsets of rows that are held out from the base learners, in turn."""
 
     @abstractmethod
     def _default_final(self) -> Any:
-        """Return the final estimator where none is set."""
+        """Return the default final estimator."""
 
     def _named(self) -> list[tuple[str, Any]]:
-        super()._learners()  # raises where there are none
+        super()._learners()  # raises if there are none
         return list(self.getOrDefault(self.estimators))
 
     def _learners(self) -> list[Any]:
@@ -110,7 +110,7 @@ class Stacked(NamedLearners):
         return self._default_final() if given is None else given
 
     def _voting_of(self, learner: Any) -> Voting:
-        """Return how members of one learner are put together."""
+        """Return how the members of one learner are combined."""
         if self._task == "regression":
             return "mean"
         return "soft" if Traits.of(learner).probabilistic else "hard"
@@ -118,7 +118,7 @@ class Stacked(NamedLearners):
     # -- before the first job -------------------------------------------------------------
 
     def _voting(self) -> str:
-        # A learner without probabilities is no obstacle: its votes are level one's features.
+        # A learner without probabilities is allowed: its votes become level-one features.
         return "mean" if self._task == "regression" else "hard"
 
     def _memory(self) -> int:
@@ -143,7 +143,7 @@ class Stacked(NamedLearners):
         super()._check_data(data)
 
     def _candidates(self, data: PartitionedDataset) -> list[Candidate]:
-        """Ask about the final estimator too, with made-up outputs of the bases."""
+        """Include the final estimator, with artificial outputs of the base learners."""
         columns = self._columns(data)
         final = KnownLearner.of(
             self._final_learner(), columns.schema(), data.manifest.label.classes
@@ -160,10 +160,10 @@ class Stacked(NamedLearners):
         )
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
-        """Plan the bases that stay first, then those of each part of the rows."""
+        """Plan first the base learners that the model keeps, then those of each part."""
         whole = super()._member_plans(data)
         rounds: list[Subset | None] = [*([None] if self._refits else []), *self._parts()]
-        plans = [plan for without in rounds for plan in kept_from(whole, without)]
+        plans = [plan for without in rounds for plan in with_held_out(whole, without)]
         return [replace(plan, index=i) for i, plan in enumerate(plans)]
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
@@ -235,9 +235,9 @@ class Stacked(NamedLearners):
     def _fit_final(
         self, engine: Engine, stages: SparkBases, records: list[dict[str, Any]]
     ) -> tuple[list[dict[str, Any]], float]:
-        """Write level one and fit the final estimator on it, committing it when it is whole.
+        """Write level one, fit the final estimator on it, and commit it when complete.
 
-        Returns the records of its members, and the seconds that bases took to predict.
+        Returns the records of its members, and the seconds that base learners took to predict.
         """
         parts, memory = self._parts(), self._memory()
         size = len(records) // (len(parts) + self._refits)
@@ -258,13 +258,13 @@ class Stacked(NamedLearners):
         learner = self._known(engine.data)[-1]
         check_learner(learner.traits, level_one)
         groups = meta_groups(level_one.shards, memory)
-        everything = Sampling.of("pasting")
+        all_rows = Sampling.of("pasting")
         final = Engine(
             engine.spark,
             level_one,
             engine.folder.child(META),
             [learner],
-            [MemberPlan(i, 0, group, everything) for i, group in enumerate(groups)],
+            [MemberPlan(i, 0, group, all_rows) for i, group in enumerate(groups)],
             engine.seed,
             engine.trusted,
         )
@@ -277,7 +277,7 @@ class Stacked(NamedLearners):
         return members, predicting
 
     def _bases(self, engine: Engine, records: list[dict[str, Any]]) -> tuple[Combiner | None, ...]:
-        """Return what scores with the members of each base."""
+        """Return the scorers of the base learners' members."""
         return tuple(
             None if own is None else Combiner(engine.bank(own), self._voting_of(learner))
             for _, learner, own in self._by_base(records)
@@ -308,7 +308,7 @@ class Stacked(NamedLearners):
         return found
 
     def _complete(self, folder: Folder) -> bool:
-        """Tell whether an earlier fit came to the end of level one."""
+        """Return whether an earlier fit committed the final estimator."""
         meta = folder.child(META)
         if not meta.exists(_COMPLETE):
             return False
@@ -318,14 +318,14 @@ class Stacked(NamedLearners):
         return there and (not wanted or folder.child(LEVEL_ONE).exists("manifest.json"))
 
     def _clear(self, folder: Folder, passing: range) -> None:
-        """Delete what was needed for level one only."""
+        """Delete what only level one needed."""
         if not self.getOrDefault(self.keepLevelOne):
             folder.child(LEVEL_ONE).delete()
         for index in passing:
             for suffix in (".json", ".skops"):
                 folder.child(MEMBERS).delete_file(f"member-{index:05d}{suffix}")
 
-    # -- at rest --------------------------------------------------------------------------
+    # -- saving and loading -------------------------------------------------------------------
 
     def _save_object(self, folder: Folder, name: str) -> None:
         if name == "estimators":
@@ -348,12 +348,12 @@ class Stacked(NamedLearners):
 
 
 def _check_folder_name(name: str) -> None:
-    """Raise where the name of a Spark ML base could not be that of a folder."""
+    """Raise if the name of a Spark ML base cannot be part of a folder's name."""
     try:
         check_inside(f"spark-{name}", Folder.at("/"))
     except StorageError as error:
         raise ConfigurationError(
             "invalid_param",
-            f"The name {name!r} of a Spark ML base cannot be that of a folder.",
+            f"The name {name!r} of a Spark ML base cannot be part of a folder's name.",
             "Use letters, digits, '-' and '_'.",
         ) from error

@@ -30,7 +30,7 @@ __all__ = [
 
 
 class _Stacking(Stacked):
-    """What stacking is for classes and for numbers."""
+    """Stacking for classification and regression."""
 
     numFolds: Any = param("numFolds", "folds, hashed on the row key (>= 2)", TypeConverters.toInt)
 
@@ -49,31 +49,31 @@ class _Stacking(Stacked):
 
 
 class StackingClassifier(_Stacking, ShardClassifier):
-    """Classifiers of different kinds, and one more that learns from what they say.
+    """Classifiers of different kinds, and a final one that learns from their predictions.
 
-    For each fold, every base is fitted on the shards without the rows of that fold, and says what
-    it takes those rows for. These out-of-fold predictions are a data set of their own, *level
-    one*, of as many rows as the data and a few columns; they are written where the shards are,
-    and never pass through the driver. The final estimator learns from them, and the bases are
-    fitted once more on all rows. Folds are functions of a row's key: rows with equal keys are in
-    one fold, whatever shard they are in.
+    For each fold, every base learner is fitted on the shards without the rows of that fold, and
+    predicts those rows. These out-of-fold predictions form a data set of their own, *level one*,
+    with as many rows as the data and a few columns; they are written beside the shards and never
+    pass through the driver. The final estimator learns from them, and the base learners are fitted
+    again on all rows. Folds are functions of a row's key: rows with equal keys are in one fold,
+    even if they are in different shards.
 
     Parameters
     ----------
     estimators : list of (str, scikit-learn classifier)
-        Base learners with their names. One without ``predict_proba`` gives its votes.
+        Base learners with their names. One without ``predict_proba`` contributes its votes.
     finalEstimator : scikit-learn classifier, optional
         `LogisticRegression` by default.
     numFolds : int, default=5
     passthrough : bool, default=False
-        Whether the final estimator sees the original features too.
+        Whether the final estimator also gets the original features.
     shardsPerMember : int, default=1
-        A base has one member for each group of so many shards; their mean is what it says.
+        A base learner has one member per group of this many shards; its output is their mean.
     keepLevelOne : bool, default=False
-        Leave the level-one data in the model's folder, for ``model.levelOne``.
+        Keep the level-one data in the model's folder, for ``model.levelOne``.
     memoryPerTask : str, default="512m"
-        The final estimator learns from all of level one in one task where that fits, or else has
-        a member for each group of shards that does; their mean is the prediction.
+        The final estimator learns from all of level one in one task if that fits in this memory;
+        otherwise it has one member per group of shards that fits, and predicts their mean.
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 probabilityCol, rawPredictionCol, predictedLabelCol, numShards, shardsDir, modelDir, overwrite, \
 resume, trustedTypes
@@ -138,7 +138,7 @@ resume, trustedTypes
 
 
 class StackingRegressor(_Stacking, ShardRegressor):
-    """Regressors of different kinds, and one more that learns from what they say.
+    """Regressors of different kinds, and a final one that learns from their predictions.
 
     Parameters
     ----------

@@ -1,1 +1,1 @@
-"""Members of any kind that vote, and weights of the vote learnt from rows that they did not see."""
+"""Members of any kind that vote, with weights set or learnt from held-out rows."""

@@ -21,19 +21,19 @@ _EPSILON = float(np.finfo(np.float64).eps)
 
 @dataclass(frozen=True)
 class Selection:
-    """How to select.
+    """Settings of the selection.
 
     Attributes
     ----------
     metric : {"auc", "log_loss", "accuracy"}
     steps : int
-        Members of the ensemble at most, with repetition.
+        Largest number of members of the ensemble, with repetition.
     initial : int
-        How many of the best members it begins with, at most.
+        Largest number of best members to start with.
     bags : int
-        How often to select, each time from another random part of the library.
+        Number of selections, each from another random part of the library.
     bag_fraction : float
-        That part.
+        Share of the library in that part.
     seed : int
     """
 
@@ -46,12 +46,12 @@ class Selection:
 
 
 def select(rows: HeldOutRows, selection: Selection) -> tuple[list[int], list[list[float]]]:
-    """Return how often each member of the library is in the ensemble.
+    """Return the multiplicity of each member of the library in the selected ensemble.
 
     Parameters
     ----------
     rows : HeldOutRows
-        What all members say of rows that they have not seen.
+        Outputs of all members on held-out rows.
     selection : Selection
 
     Returns
@@ -65,20 +65,20 @@ def select(rows: HeldOutRows, selection: Selection) -> tuple[list[int], list[lis
     Caruana, Niculescu-Mizil, Crew, Ksikes (2004), "Ensemble selection from libraries of models".
     """
     n_members = rows.outputs.shape[1]
-    judge = _Judge(rows, selection.metric)
-    alone = judge.scores(judge.empty, 0, range(n_members))
+    scorer = _VoteScorer(rows, selection.metric)
+    alone = scorer.scores(scorer.empty, 0, range(n_members))
     counts = np.zeros(n_members, np.int64)
     curves = []
     for bag in range(selection.bags):
         library = _library(n_members, selection, bag)
-        path, curve = _climb(judge, library, alone, selection)
+        path, curve = _greedy_path(scorer, library, alone, selection)
         counts += np.bincount(path, minlength=n_members)
         curves.append(curve)
     return counts.tolist(), curves
 
 
 def _library(n_members: int, selection: Selection, bag: int) -> list[int]:
-    """Return the members that a bag may choose from: at least one."""
+    """Return the members that a bag may choose from, at least one."""
     if selection.bags == 1:
         return list(range(n_members))
     draws = uniform(np.arange(n_members), selection.seed, "selection", bag)
@@ -86,39 +86,39 @@ def _library(n_members: int, selection: Selection, bag: int) -> list[int]:
     return sorted(np.argsort(draws, kind="stable")[:count].tolist())
 
 
-def _climb(
-    judge: _Judge, library: list[int], alone: list[float], selection: Selection
+def _greedy_path(
+    scorer: _VoteScorer, library: list[int], alone: list[float], selection: Selection
 ) -> tuple[list[int], list[float]]:
-    """Return the members of the best ensemble on the way, in order, and the scores up to it."""
+    """Return the members of the best ensemble found, in order, and the scores up to it."""
     metric = selection.metric
     ranked = sorted(library, key=lambda m: (_loss(metric, alone[m]), m))
-    votes = np.zeros_like(judge.empty)
+    votes = np.zeros_like(scorer.empty)
     path: list[int] = []
     curve: list[float] = []
     for step in range(selection.steps):
         if step < min(selection.initial, len(ranked)):
             best = ranked[step]
-            score = judge.scores(votes, step, [best])[0]
+            score = scorer.scores(votes, step, [best])[0]
         else:
-            scores = judge.scores(votes, step, library)
+            scores = scorer.scores(votes, step, library)
             at = min(range(len(library)), key=lambda i: (_loss(metric, scores[i]), i))
             best, score = library[at], scores[at]
-        votes += judge.outputs(best)
+        votes += scorer.outputs(best)
         path.append(best)
         curve.append(score)
-    # The first of the best: no longer than it need be.
+    # The first of equally good ensembles is the shortest.
     length = 1 + min(range(len(curve)), key=lambda i: (_loss(metric, curve[i]), i))
     return path[:length], curve[:length]
 
 
 def _loss(metric: str, score: float) -> float:
-    """Return a score as something to minimise; where there is none, the worst."""
+    """Return a score as a loss to minimise; infinite if there is none."""
     if math.isnan(score):
         return math.inf
     return -score if is_better(metric, 1.0, 0.0) else score
 
 
-class _Judge:
+class _VoteScorer:
     """Scores an ensemble with one more member."""
 
     def __init__(self, rows: HeldOutRows, metric: str) -> None:
@@ -128,24 +128,24 @@ class _Judge:
         n, _, k = rows.outputs.shape
         self.empty: npt.NDArray[Any] = np.zeros((n, k))
         if metric == "log_loss":
-            # Only what is said of the true class counts: one number for a row and member.
+            # The log loss depends only on the true class: one probability per row and member.
             given = rows.outputs[np.arange(n), :, rows.y]
             self._given = np.ascontiguousarray(given.T, np.float64)  # a member's rows together
             self.empty = np.zeros(n)
 
     def outputs(self, member: int) -> npt.NDArray[Any]:
-        """Return what a member adds to the votes."""
+        """Return a member's contribution to the votes."""
         return self._rows.outputs[:, member] if self._given is None else self._given[member]
 
     def scores(self, votes: npt.NDArray[Any], size: int, members: Sequence[int]) -> list[float]:
-        """Return the score of an ensemble with each of `members` added to it.
+        """Return the scores of an ensemble after adding each of `members`.
 
         Parameters
         ----------
         votes : ndarray
-            Sum of what its members say.
+            Sum of the outputs of its members.
         size : int
-            How many they are.
+            Number of its members.
         members : sequence of int
         """
         y, weight = self._rows.y, self._rows.weight

@@ -1,4 +1,4 @@
-"""What members say of validation rows: written where the shards are, read by one task."""
+"""The members' outputs on validation rows: written beside the shards, read by one task."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HELD_OUT = "held-out"
 
 @dataclass(frozen=True)
 class HeldOutRows:
-    """Validation rows in memory.
+    """Validation rows in memory, with the members' outputs.
 
     Attributes
     ----------
@@ -47,26 +47,27 @@ class HeldOutRows:
 
 @dataclass(frozen=True)
 class HeldOut:
-    """What members say of validation rows, shard by shard.
+    """The members' outputs on validation rows, by shard.
 
     Attributes
     ----------
     data : PartitionedDataset
     home : Folder
-        Where the arrays lie.
+        Folder of the arrays.
     bank : MemberBank
-    kept : Validation
-        The rows, which no member has seen.
+    validation : Validation
+        The validation rows, held out from every member.
     share : float
-        How many of them to take, by hashed key.
+        Share of them to use, by hashed key.
     together : bool
-        Whether all members fit in a task at once; then a worker loads them once for all its tasks.
+        Whether all members fit in a task at once; if so, a worker loads them once for all its
+        tasks.
     """
 
     data: PartitionedDataset
     home: Folder
     bank: MemberBank
-    kept: Validation
+    validation: Validation
     share: float
     together: bool = False
 
@@ -76,26 +77,28 @@ class HeldOut:
         data: PartitionedDataset,
         home: Folder,
         bank: MemberBank,
-        kept: Validation,
+        validation: Validation,
         memory: int,
     ) -> HeldOut:
-        """Take as many validation rows as one task can hold what all members say of.
+        """Use as many validation rows as one task can hold, with all members' outputs.
 
         Parameters
         ----------
         memory : int
-            Bytes of a task; a third of them is for the outputs. Those of a regression are only
-            added up, shard by shard, so that all its rows are taken.
+            Bytes of a task; a third of them is for the outputs. In a regression all rows are used,
+            because their outputs are only added up, shard by shard.
         """
         together = bank.size() <= memory // 3
         if not bank.n_classes:
-            return cls(data, home, bank, kept, 1.0, together)
+            return cls(data, home, bank, validation, 1.0, together)
         row_bytes = 4 * len(bank.members) * bank.n_classes
-        expected = data.n_rows * kept.fraction * row_bytes
-        return cls(data, home, bank, kept, min(1.0, memory / 3 / max(expected, 1.0)), together)
+        expected = data.n_rows * validation.fraction * row_bytes
+        return cls(
+            data, home, bank, validation, min(1.0, memory / 3 / max(expected, 1.0)), together
+        )
 
     def __call__(self, shard: int) -> dict[str, Any]:
-        """Write what members say of a shard's validation rows, in a task."""
+        """Write the members' outputs on a shard's validation rows, in a task."""
         stem = f"shard-{shard:05d}"
         if self.home.exists(f"{stem}.json"):
             done: dict[str, Any] = self.home.read_json(f"{stem}.json")
@@ -103,9 +106,9 @@ class HeldOut:
         parts, labels, weights = [], [], []
         for group in range(len(self.data.shards[shard].row_groups)):
             block = self.data.read_block(shard, [group])
-            chosen = self.kept.mask(block.key)
+            chosen = self.validation.mask(block.key)
             if self.share < 1.0:
-                chosen &= uniform(block.key, self.kept.seed, "held out") < self.share
+                chosen &= uniform(block.key, self.validation.seed, "held out") < self.share
             rows = np.flatnonzero(chosen)
             if len(rows):
                 parts.append(block.X[rows])
@@ -123,7 +126,7 @@ class HeldOut:
         return found
 
     def _outputs(self, parts: list[Any], rows: int) -> tuple[npt.NDArray[np.float32], float]:
-        """Return what members say of rows, and the seconds that they took to say it."""
+        """Return the members' outputs on rows, and the seconds that predicting took."""
         k, seconds = self.bank.n_classes, 0.0
         outputs = np.zeros((rows, len(self.bank.members), *([k] if k else [])), np.float32)
         for m in range(len(self.bank.members)):  # one in memory at a time, unless all fit
@@ -142,13 +145,13 @@ class HeldOut:
         bank = replace(self.bank, members=(self.bank.members[index],))
         if not self.together:
             return bank.load()
-        kept: dict[int, LoadedMembers] = loaded(f"held out {self.bank.cache_key}", dict)
-        if index not in kept:
-            kept[index] = bank.load()
-        return kept[index]
+        members: dict[int, LoadedMembers] = loaded(f"held out {self.bank.cache_key}", dict)
+        if index not in members:
+            members[index] = bank.load()
+        return members[index]
 
     def read(self, shards: int | None = None) -> HeldOutRows:
-        """Return the rows of all shards, or of one."""
+        """Return the validation rows of all shards, or of one."""
         wanted = range(len(self.data.shards)) if shards is None else [shards]
         stems = [f"shard-{s:05d}" for s in wanted]
         sizes = [self.home.read_json(f"{s}.json")["rows"] for s in stems]
@@ -156,8 +159,8 @@ class HeldOut:
         if not found:
             raise DataError(
                 "no_validation_rows",
-                "No row was kept from the members.",
-                "Raise validationFraction, or give fewer columns as the key.",
+                "No row is held out from the members.",
+                "Raise validationFraction, or use fewer columns as the key.",
             )
         return HeldOutRows(
             np.concatenate([read_array(self.home, f"{s}.npy", rows=n) for s, n in found]),
@@ -167,12 +170,12 @@ class HeldOut:
 
 
 def write_held_out(spark: SparkSession, held_out: HeldOut) -> tuple[int, float]:
-    """Write what members say of validation rows, one task to a shard.
+    """Write the members' outputs on validation rows, with one task per shard.
 
-    Returns how many rows there are, and the seconds of the members' predictions over all tasks.
+    Returns the number of rows, and the seconds that the members' predictions took over all tasks.
     """
     shards = range(len(held_out.data.shards))
-    outcomes = run_tasks(spark, shards, held_out, description="judge validation rows")
+    outcomes = run_tasks(spark, shards, held_out, description="predict validation rows")
     for outcome in outcomes:
         if outcome.error:
             raise outcome.error

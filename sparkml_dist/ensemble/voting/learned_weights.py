@@ -1,4 +1,4 @@
-"""Each learner's say in a vote, learnt from validation rows."""
+"""Each learner's weight in a vote, learnt from validation rows."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ RESULT = "weights.json"
 
 
 def learn_weights(engine: Engine, held_out: HeldOut, learners: Sequence[int]) -> dict[str, Any]:
-    """Return convex weights of the learners that fit validation rows best, and commit them.
+    """Learn and commit the convex weights of learners with the least loss on validation rows.
 
-    For classes, the weights of least log loss of the mean of probabilities, found by one task.
-    For a regression, those of least squared error: each shard's task adds up products of errors,
-    and only those sums reach the driver.
+    For classification, the weights minimise the log loss of the mean probabilities; one task finds
+    them. For a regression, they minimise the squared error: each shard's task adds up products of
+    errors, and only those sums reach the driver.
 
     Parameters
     ----------
     engine : Engine
-        That fitted the members.
+        The engine that fitted the members.
     held_out : HeldOut
-        What the members say of validation rows.
+        The members' outputs on validation rows.
     learners : sequence of int, length n_members
-        Which learner each member is; members of one learner share its weight.
+        Learner of each member; members of one learner share its weight.
 
     Returns
     -------
     dict
-        ``weights`` (list of float, one for each learner), ``rows``, and ``predict_seconds`` of the
+        ``weights`` (list of float, one per learner), ``rows``, and ``predict_seconds`` of the
         members.
     """
     rows, predicting = write_held_out(engine.spark, held_out)
@@ -66,7 +66,7 @@ def _rows(held_out: HeldOut, shard: int) -> int:
 
 
 def _by_learner(values: npt.NDArray[Any], learners: tuple[int, ...]) -> npt.NDArray[np.float64]:
-    """Return the mean of the members of each learner, shape (n, n_learners)."""
+    """Return the mean over the members of each learner, shape (n, n_learners)."""
     of = np.asarray(learners)
     return np.stack(
         [values[:, of == k].mean(axis=1, dtype=np.float64) for k in range(of.max() + 1)], axis=1
@@ -75,7 +75,7 @@ def _by_learner(values: npt.NDArray[Any], learners: tuple[int, ...]) -> npt.NDAr
 
 @dataclass(frozen=True)
 class _Mixture:
-    """Finds the weights of least log loss, in one task."""
+    """Finds the weights with the least log loss, in one task."""
 
     held_out: HeldOut
     learners: tuple[int, ...]

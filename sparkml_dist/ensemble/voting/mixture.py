@@ -1,4 +1,4 @@
-"""Convex weights of an ensemble that fit held-out rows best."""
+"""Convex weights of an ensemble with the least loss on held-out rows."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ import numpy.typing as npt
 __all__ = ["mixture_weights", "simplex_least_squares"]
 
 _MAX_STEPS = 20_000
-# Mean log-likelihood, in nats, that more steps could still win at most.
+# Stop once further steps could gain at most this much mean log-likelihood, in nats.
 _TOLERANCE = 1e-9
 
 
 def mixture_weights(
     given: npt.NDArray[Any], weight: npt.NDArray[np.float64], *, steps: int = _MAX_STEPS
 ) -> npt.NDArray[np.float64]:
-    """Return the weights that give a mixture the least log loss.
+    """Return the weights of the mixture with the least log loss.
 
-    Expectation maximisation: a learner's new weight is the mean share that it has in what the
-    mixture gives the true class. The log loss is convex in the weights, and no step raises it.
+    Expectation maximisation: a learner's new weight is its mean share of the mixture's probability
+    of the true class. The log loss is convex in the weights, and no step increases it.
 
     Parameters
     ----------
     given : ndarray of shape (n, n_learners)
-        Probability that each learner gives the true class.
+        Each learner's probability of the true class.
     weight : ndarray of shape (n,)
         Row weights.
     steps : int, default=20000
-        At most.
+        Largest number of steps.
 
     Returns
     -------
     ndarray of shape (n_learners,)
-        >= 0, of sum 1.
+        Non-negative, with sum 1.
 
     References
     ----------
     Jordan, Jacobs (1994), "Hierarchical mixtures of experts and the EM algorithm"; Cover (1984),
-    "An algorithm for maximizing expected log investment return", for the bound that stops it.
+    "An algorithm for maximizing expected log investment return", for the stopping bound.
     """
     p = np.maximum(np.asarray(given, np.float64), np.finfo(float).eps)
     v = weight / weight.sum()
@@ -48,7 +48,7 @@ def mixture_weights(
         gain = (v / (p @ w)) @ p
         w = w * gain
         w /= w.sum()
-        # log(max gain) bounds how far the mean log-likelihood is from its best.
+        # log(max gain) bounds the distance of the mean log-likelihood from its maximum.
         if np.log(gain.max()) <= _TOLERANCE:
             break
     return w
@@ -57,22 +57,22 @@ def mixture_weights(
 def simplex_least_squares(
     moments: npt.NDArray[np.float64], *, steps: int = _MAX_STEPS
 ) -> npt.NDArray[np.float64]:
-    """Return the convex weights that give a mean the least squared error.
+    """Return the convex weights of the mean with the least squared error.
 
-    With weights of sum 1, the error of the mean is the mean of the errors, so that their second
-    moments are all that need be known. Accelerated projected gradient.
+    With weights of sum 1, the error of the mean is the mean of the errors, so the errors' second
+    moments suffice. The method is the accelerated projected gradient.
 
     Parameters
     ----------
     moments : ndarray of shape (n_learners, n_learners)
-        Mean product of the errors of two learners.
+        Mean product of the errors of each two learners.
     steps : int, default=20000
-        At most.
+        Largest number of steps.
 
     Returns
     -------
     ndarray of shape (n_learners,)
-        >= 0, of sum 1.
+        Non-negative, with sum 1.
 
     References
     ----------
@@ -89,7 +89,7 @@ def simplex_least_squares(
     ahead, t = w.copy(), 1.0
     for _ in range(steps):
         new = _onto_simplex(ahead - step * (c @ ahead))
-        if float((ahead - new) @ (new - w)) > 0:  # it has overshot: begin to accelerate anew
+        if float((ahead - new) @ (new - w)) > 0:  # it has overshot: restart the acceleration
             t = 1.0
         t_new = (1 + np.sqrt(1 + 4 * t * t)) / 2
         ahead = new + (t - 1) / t_new * (new - w)
@@ -101,7 +101,7 @@ def simplex_least_squares(
 
 
 def _onto_simplex(v: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Return the nearest point with coordinates >= 0 of sum 1 (Held, Wolfe, Crowder 1974)."""
+    """Return the nearest non-negative point with sum 1 (Held, Wolfe, Crowder 1974)."""
     ordered = np.sort(v)[::-1]
     excess = np.cumsum(ordered) - 1.0
     last = np.flatnonzero(ordered - excess / np.arange(1, len(v) + 1) > 0)[-1]

@@ -1,4 +1,4 @@
-"""Ensemble selection over shards: from a library of members, those that do well together."""
+"""Ensemble selection over shards: votes with those members of a library that do well together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from sparkml_dist.ensemble.fitting import MEMBERS
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.voting.greedy import Selection, select
 from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut, write_held_out
-from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
+from sparkml_dist.ensemble.voting.row_subsets import check_fraction, with_held_out
 from sparkml_dist.ensemble.voting.voting import NamedLearners, VotingClassificationModel
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.metrics.scores import check_score
@@ -36,29 +36,30 @@ _RESULT = "selection.json"
 class EnsembleSelectionClassifier(NamedLearners, EnsembleClassifier):
     """A vote of those members of a library that do well together.
 
-    The library has every learner on every group of shards, fitted without some validation rows.
-    What each member says of those rows is written where the shards are; one task then begins with
-    the best members and adds, again and again, the one that helps the vote most. A member may be
-    added many times, which is its weight. Only members with a weight are kept.
+    The library holds a member for every learner and every group of shards, fitted without some
+    validation rows. The members' outputs on these rows are written beside the shards. One task
+    starts with the best members and repeatedly adds the member that improves the vote most. A
+    member may be added several times; that number is its weight. Members without weight are
+    deleted.
 
     Parameters
     ----------
     estimators : list of (str, scikit-learn classifier)
-        The library's learners with their names: of many kinds, and with many settings.
+        The library's learners with their names: of many kinds and settings.
     stopMetric : {"log_loss", "accuracy", "auc"}, default="log_loss"
-        What the vote is to be best at, on validation rows.
+        Score of the vote on validation rows to optimise.
     numMembers : int, default=50
-        Members of the vote at most, those added twice counted twice, for each bag.
+        Largest number of members of the vote in each bag, counted with repetition.
     initialMembers : int, default=5
-        How many of the best members the vote begins with.
+        Number of best members that the vote starts with.
     numBags : int, default=1
-        How often to select, each time from another random part of the library; the votes are
-        added up. More bags make it less likely to fit the validation rows by chance.
-    bagFraction : float, default=0.5
-        That part of the library, when there is more than one bag.
+            Number of selections, each from another random part of the library; the votes are added
+            up. More bags reduce overfitting to the validation rows.
+        bagFraction : float, default=0.5
+            Share of the library in that part, if there is more than one bag.
     validationFraction : float, default=0.1
-        Share of the rows kept from members. Where what all members say of them does not fit
-        ``memoryPerTask``, part of them is taken, by hashed key.
+        Share of the rows held out from members. If the members' outputs on them do not fit into
+        ``memoryPerTask``, only a part of the rows is used, by hashed key.
     shardsPerMember : int, default=1
     memoryPerTask : str, default="512m"
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
@@ -82,21 +83,21 @@ resume, trustedTypes
 
     stopMetric: Any = param(
         "stopMetric",
-        "score on validation rows that the vote is to be best at: 'log_loss', 'accuracy', 'auc'",
+        "score of the vote on validation rows to optimise: 'log_loss', 'accuracy', 'auc'",
         TypeConverters.toString,
     )
     numMembers: Any = param(
         "numMembers", "members of the vote with repetition, at most (>= 1)", TypeConverters.toInt
     )
     initialMembers: Any = param(
-        "initialMembers", "best members that the vote begins with (>= 0)", TypeConverters.toInt
+        "initialMembers", "best members that the vote starts with (>= 0)", TypeConverters.toInt
     )
-    numBags: Any = param("numBags", "how often to select (>= 1)", TypeConverters.toInt)
+    numBags: Any = param("numBags", "number of selections (>= 1)", TypeConverters.toInt)
     bagFraction: Any = param(
         "bagFraction", "share of the library that a bag selects from", TypeConverters.toFloat
     )
     validationFraction: Any = param(
-        "validationFraction", "share of the rows kept from members", TypeConverters.toFloat
+        "validationFraction", "share of rows held out from members", TypeConverters.toFloat
     )
 
     _model_class = VotingClassificationModel
@@ -137,7 +138,7 @@ resume, trustedTypes
     def _voting(self) -> str:
         return "soft"
 
-    def _kept(self) -> Validation:
+    def _validation(self) -> Validation:
         return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
 
     def _memory(self) -> int:
@@ -171,7 +172,7 @@ resume, trustedTypes
         super()._check_params(spark)
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
-        return kept_from(super()._member_plans(data), self._kept())
+        return with_held_out(super()._member_plans(data), self._validation())
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         return super()._plan(data) | {
@@ -180,14 +181,14 @@ resume, trustedTypes
         }
 
     def _fit_members(self, engine: Engine) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-        """Fit the library, or what is chosen of it where that is known already."""
+        """Fit the library, or only the selected members if they are known already."""
         if engine.folder.exists(_RESULT):
             counts = engine.folder.read_json(_RESULT)["counts"]
             return engine.fit([m for m, n in enumerate(counts) if n]), {}
         records = engine.fit()
         home = engine.folder.child(HELD_OUT)
         bank = engine.bank(records)
-        held_out = HeldOut.of(engine.data, home, bank, self._kept(), self._memory())
+        held_out = HeldOut.of(engine.data, home, bank, self._validation(), self._memory())
         _, predicting = write_held_out(engine.spark, held_out)
         task = _Selecting(held_out, self._selection())
         outcome = run_tasks(engine.spark, [0], task, description="select members")[0]
@@ -225,7 +226,7 @@ resume, trustedTypes
 
 @dataclass(frozen=True)
 class _Selecting:
-    """Selects, in one task."""
+    """Selects members, in one task."""
 
     held_out: HeldOut
     selection: Selection

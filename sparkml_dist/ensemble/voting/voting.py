@@ -25,7 +25,7 @@ from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.sampling import Sampling
 from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut
 from sparkml_dist.ensemble.voting.learned_weights import RESULT, learn_weights
-from sparkml_dist.ensemble.voting.unseen import check_fraction, kept_from
+from sparkml_dist.ensemble.voting.row_subsets import check_fraction, with_held_out
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
@@ -46,7 +46,7 @@ __all__ = [
 
 
 class VotingClassificationModel(EnsembleClassificationModel):
-    """Members that vote, softly or hard, each with its say."""
+    """Members that vote, softly or hard, each with its weight."""
 
 
 class VotingRegressionModel(EnsembleRegressionModel):
@@ -54,7 +54,7 @@ class VotingRegressionModel(EnsembleRegressionModel):
 
 
 class NamedLearners(Ensemble):
-    """Base of the ensembles that have several learners, each with a name."""
+    """Base of the ensembles with several named learners."""
 
     estimators: Any = param("estimators", "list of (name, scikit-learn learner)", GridValue.of)
 
@@ -83,12 +83,12 @@ class NamedLearners(Ensemble):
         super()._check_params(spark)
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
-        """Plan each learner on every group of shards."""
-        everything = Sampling.of("pasting")
+        """Plan a member for each learner and each group of shards."""
+        all_rows = Sampling.of("pasting")
         per_member, n = self.getOrDefault(self.shardsPerMember), len(data.shards)
         groups = [tuple(range(s, min(s + per_member, n))) for s in range(0, n, per_member)]
         pairs = [(k, group) for k in range(len(self._learners())) for group in groups]
-        return [MemberPlan(i, k, group, everything) for i, (k, group) in enumerate(pairs)]
+        return [MemberPlan(i, k, group, all_rows) for i, (k, group) in enumerate(pairs)]
 
     def _save_object(self, folder: Folder, name: str) -> None:
         super()._save_object(folder, name)
@@ -102,16 +102,16 @@ class NamedLearners(Ensemble):
 
 
 class _Voting(NamedLearners):
-    """What voting is for classes and for numbers."""
+    """Voting for classification and regression."""
 
-    weights: Any = param("weights", "each learner's say in the vote", TypeConverters.toListFloat)
+    weights: Any = param("weights", "each learner's weight in the vote", TypeConverters.toListFloat)
     learnWeights: Any = param(
         "learnWeights",
-        "whether to learn each learner's say from validation rows",
+        "whether to learn each learner's weight from validation rows",
         TypeConverters.toBoolean,
     )
     validationFraction: Any = param(
-        "validationFraction", "share of the rows kept for learnWeights", TypeConverters.toFloat
+        "validationFraction", "share of rows held out for learnWeights", TypeConverters.toFloat
     )
 
     def _check_params(self, spark: SparkSession) -> None:
@@ -143,12 +143,13 @@ class _Voting(NamedLearners):
         weights = self._value(self.weights) or [1.0] * len(self._learners())
         return [float(weights[p.learner]) for p in plans]
 
-    def _kept(self) -> Validation:
+    def _validation(self) -> Validation:
         return Validation(self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed))
 
     def _member_plans(self, data: PartitionedDataset) -> list[MemberPlan]:
         plans = super()._member_plans(data)
-        return kept_from(plans, self._kept()) if self.getOrDefault(self.learnWeights) else plans
+        learns = self.getOrDefault(self.learnWeights)
+        return with_held_out(plans, self._validation()) if learns else plans
 
     def _fit_members(self, engine: Engine) -> tuple[list[dict[str, Any]], dict[str, Any]]:
         records = engine.fit()
@@ -159,7 +160,8 @@ class _Voting(NamedLearners):
         else:
             home = engine.folder.child(HELD_OUT)
             memory = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
-            held_out = HeldOut.of(engine.data, home, engine.bank(records), self._kept(), memory)
+            bank = engine.bank(records)
+            held_out = HeldOut.of(engine.data, home, bank, self._validation(), memory)
             learners = [r["learner_index"] for r in records]
             learned = learn_weights(engine, held_out, learners)
         names = self._names()
@@ -179,8 +181,8 @@ class _Voting(NamedLearners):
 class VotingClassifier(_Voting, EnsembleClassifier):
     """Learners of different kinds that vote.
 
-    Each learner is fitted on every shard (or group of ``shardsPerMember`` shards), so that the
-    ensemble has as many members as learners times groups.
+    Each learner is fitted on every shard (or group of ``shardsPerMember`` shards). The number of
+    members is the number of learners times that of groups.
 
     Parameters
     ----------
@@ -189,12 +191,12 @@ class VotingClassifier(_Voting, EnsembleClassifier):
     voting : {"soft", "hard"}, default="soft"
         Mean of the members' probabilities, or share of their votes.
     weights : list of float, optional
-        Each learner's say; equal by default.
+        Each learner's weight; equal by default.
     learnWeights : bool, default=False
-        Learn each learner's say: the convex weights of least log loss on validation rows, which
-        no member sees.
+        Learn each learner's weight: the convex weights with the least log loss on validation rows,
+        which are held out from all members.
     validationFraction : float, default=0.1
-        Share of the rows kept for that.
+        Share of the rows held out for ``learnWeights``.
     shardsPerMember : int, default=1
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
@@ -259,12 +261,12 @@ class VotingRegressor(_Voting, EnsembleRegressor):
     estimators : list of (str, scikit-learn regressor)
         Learners with their names.
     weights : list of float, optional
-        Each learner's say; equal by default.
+        Each learner's weight; equal by default.
     learnWeights : bool, default=False
-        Learn each learner's say: the convex weights of least squared error on validation rows,
-        which no member sees.
+        Learn each learner's weight: the convex weights with the least squared error on validation
+        rows, which are held out from all members.
     validationFraction : float, default=0.1
-        Share of the rows kept for that.
+        Share of the rows held out for ``learnWeights``.
     shardsPerMember : int, default=1
     seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, trustedTypes

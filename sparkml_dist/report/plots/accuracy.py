@@ -1,4 +1,4 @@
-"""Accuracy against the number of members of an ensemble."""
+"""Plots accuracy against the number of members of an ensemble."""
 
 from __future__ import annotations
 

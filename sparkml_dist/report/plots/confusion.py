@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture, legible for 2 classes and for 26."""
+"""Plots the confusion matrix, legibly for 2 classes and for 26."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["plot_confusion"]
 Matrix = npt.NDArray[np.floating]
 
 _COLOURS = "Blues"
-# Past this, numbers in the cells and a name for each class would not be legible.
+# Beyond these limits, numbers in the cells and names of all classes would not be legible.
 _MOST_NUMBERS = 40
 _MOST_ZEROS = 10
 _MOST_NAMES = 60
@@ -36,7 +36,7 @@ def plot_confusion(
 ) -> str:
     """Write the confusion matrix as a PNG.
 
-    Colours show the share of a true class that was predicted as each class, numbers the rows.
+    Colours show the share of each true class by predicted class; numbers show rows.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def plot_confusion(
         bar.outline.set_visible(False)
         heading = f"{title}\n{right:.1%} of {counts.sum():,.0f} rows right"
         finish_axes(axes, title="", x="predicted class", y="true class", grid="")
-        # Over the whole figure: a small matrix is narrower than its heading.
+        # Centred on the figure: a small matrix is narrower than its heading.
         figure.suptitle(heading, x=0.02, ha="left", fontsize=12, fontweight="bold")
         _name_classes(axes, [legible(c, _LONGEST_NAME) for c in classes])
         for edge in axes.spines.values():

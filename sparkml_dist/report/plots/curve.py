@@ -1,4 +1,4 @@
-"""The curve of an anytime ensemble: the score that decided when to stop adding members."""
+"""Plots the stopping curve of an anytime ensemble: its score by number of members."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _MOST_MARKS = 40
 def plot_stopping_curve(
     curve: Mapping[str, Any], folder: Folder, name: str = "stopping_curve.png"
 ) -> str:
-    """Write the score on kept rows of the first 1, 2, … members as a PNG, the best one marked.
+    """Write the held-out score of the first 1, 2, … members as a PNG, with the best marked.
 
     Parameters
     ----------
     curve : mapping
         A model's ``summary["curve"]``: ``metric``, ``rows``, ``scores``, ``best`` (a number of
-        members) and ``stopped`` (whether members were left out).
+        members) and ``stopped`` (whether the fit stopped before the last member).
     folder : Folder
         Where to write.
     name : str, default="stopping_curve.png"
@@ -54,7 +54,7 @@ def plot_stopping_curve(
             value = float(scores[best - 1])
             axes.axhline(value, color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
             axes.plot([best], [value], "o", color=COLOURS[5], markersize=8, zorder=3)
-            # Beyond the best score there is no curve that the text could hide.
+            # Above the best score (or below, if small is good) the text cannot hide the curve.
             greatest = value >= np.nanmean(scores)
             axes.annotate(
                 f"best with {best}: {value:.4f}",
@@ -67,7 +67,7 @@ def plot_stopping_curve(
             )
             axes.margins(y=0.14)
         finish_axes(
-            axes, title=heading, x="members combined", y=f"{label}, {curve['rows']:,} kept rows"
+            axes, title=heading, x="members combined", y=f"{label}, {curve['rows']:,} held-out rows"
         )
         _whole_ticks(axes, len(scores))
     return folder.uri(name)

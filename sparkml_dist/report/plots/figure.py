@@ -1,4 +1,4 @@
-"""What all plots share: colours, type, axes, and writing a PNG to any folder."""
+"""What all plots share: colours, fonts, axes, and writing a PNG to any folder."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["COLOURS", "GREY", "INK", "drawing", "finish_axes", "legible", "whole_numbers"]
 
-# Okabe and Ito (2008), "Color Universal Design": told apart by colour-blind readers too.
+# Okabe and Ito (2008), "Color Universal Design": distinguishable for colour-blind readers.
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 INK = "#222222"
 GREY = "#8A8A8A"
@@ -26,7 +26,7 @@ _DPI = 120
 _STYLE: Any = {
     "font.family": "DejaVu Sans",
     "font.size": 10,
-    # Names of classes and columns are no formulas, whatever dollars are in them.
+    # Dollar signs in names of classes and columns must not be parsed as formulas.
     "text.parse_math": False,
     "text.color": INK,
     "axes.edgecolor": GREY,
@@ -50,7 +50,7 @@ _STYLE: Any = {
 def drawing(
     width: float, height: float, folder: Folder, name: str
 ) -> Iterator[tuple[Figure, Axes]]:
-    """Give a figure and its axes to draw on, apart from pyplot's global state, then write it.
+    """Yield a figure and its axes, independent of pyplot's global state; then write the PNG.
 
     Parameters
     ----------
@@ -66,7 +66,7 @@ def drawing(
     from matplotlib.figure import Figure
 
     with rc_context(_STYLE), warnings.catch_warnings():
-        # A letter that the font lacks is drawn as a box.
+        # A glyph that the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
         figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
@@ -77,7 +77,7 @@ def drawing(
 
 
 def finish_axes(axes: Axes, *, title: str, x: str, y: str, grid: str = "y") -> None:
-    """Give axes their title and labels, and a quiet grid along ``"x"``, ``"y"`` or neither."""
+    """Set the title and labels of axes, and a light grid along ``"x"``, ``"y"`` or neither."""
     axes.set_title(title)
     axes.set_xlabel(x)
     axes.set_ylabel(y)
@@ -87,7 +87,7 @@ def finish_axes(axes: Axes, *, title: str, x: str, y: str, grid: str = "y") -> N
 
 
 def whole_numbers(axis: Axis) -> None:
-    """Write the ticks of a logarithmic axis as whole numbers, which are no formulas."""
+    """Write the ticks of a logarithmic axis as whole numbers instead of powers."""
     from matplotlib.ticker import NullFormatter, StrMethodFormatter
 
     axis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
@@ -95,17 +95,17 @@ def whole_numbers(axis: Axis) -> None:
 
 
 def legible(name: object, longest: int, *, tail: int = 6) -> str:
-    """Return a name from the data as one line of at most so many letters.
+    """Return a name from the data as one line of at most `longest` characters.
 
-    What cannot be drawn (control characters, halves of pairs) becomes a blank or "\ufffd".
+    Undrawable characters (control characters, lone surrogates) become a blank or "\ufffd".
 
     Parameters
     ----------
     name : object
     longest : int
-        Letters of the result.
+        Largest number of characters of the result.
     tail : int, default=6
-        Letters that are kept of the end of a longer name.
+        Characters kept from the end of a longer name.
     """
     text = f"{name:.12g}" if isinstance(name, float) else str(name)
     drawn = (c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)

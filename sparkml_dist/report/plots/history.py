@@ -1,4 +1,4 @@
-"""Loss and metrics against the epochs of a network."""
+"""Plots a network's loss and metrics by epoch."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ def plot_history(
     best_epoch: int | None = None,
     held_out: Mapping[str, float | None] | None = None,
 ) -> str:
-    """Write the loss and the first metrics of each epoch as a PNG, validation beside training.
+    """Write the loss and the first metrics of each epoch as a PNG, with training and validation.
 
     Parameters
     ----------
     history : mapping of str to sequence of float
-        Keras' history: ``loss``, metrics, and the same with ``val_`` before them. What is no
-        number in every epoch is left out.
+        Keras' history: ``loss``, metrics, and the same with the prefix ``val_``. Entries that are
+        not a number in every epoch are ignored.
     folder : Folder
         Where to write.
     name : str, default="metrics_by_epoch.png"
     best_epoch : int, optional
-        Number, from 0, of the epoch whose weights were kept.
+        Index, from 0, of the epoch whose weights were kept.
     held_out : mapping of str to float, optional
-        Values of metrics of the final network on held-out rows.
+        The final network's metrics on held-out rows.
 
     Returns
     -------

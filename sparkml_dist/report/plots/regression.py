@@ -1,4 +1,4 @@
-"""Predicted against true values, counted on executors, as a picture."""
+"""Plots predicted against true values, counted on executors."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def plot_regression(
     *,
     prediction_col: str = "prediction",
 ) -> str:
-    """Write a picture of predicted against true values.
+    """Write a two-dimensional histogram of predicted against true values as a PNG.
 
     Spark counts the rows in the cells of a grid; only counts reach the driver.
 
     Parameters
     ----------
     predictions : pyspark.sql.DataFrame
-        What a regressor's ``transform`` returned, targets still in it.
+        Output of a regressor's ``transform``, including the targets.
     label_col : str
     folder : Folder
         Where to write.

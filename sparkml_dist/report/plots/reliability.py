@@ -1,4 +1,4 @@
-"""The reliability diagram: how often predictions of each probability came true."""
+"""Plots the reliability diagram: observed frequency against predicted probability."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def plot_reliability(
     *,
     title: str = "Reliability",
 ) -> str:
-    """Write a reliability diagram, and the rows in each bin below it, as a PNG.
+    """Write a reliability diagram, with the rows per bin below it, as a PNG.
 
     Parameters
     ----------
     curves : Reliability, or mapping of str to Reliability
-        One curve, or several by their names, such as before and after a calibration. At most five
-        can be told apart.
+        One curve, or several by name, such as before and after calibration. At most five are
+        distinguishable.
     folder : Folder
         Where to write.
     name : str, default="reliability.png"
@@ -91,4 +91,4 @@ def plot_reliability(
 
 def _in_legend(label: str) -> str:
     text = legible(label, _LONGEST_NAME)
-    return f" {text}" if text.startswith("_") else text  # matplotlib leaves such out
+    return f" {text}" if text.startswith("_") else text  # matplotlib hides labels with "_"

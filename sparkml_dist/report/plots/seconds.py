@@ -1,4 +1,4 @@
-"""Where the seconds went: a bar for each member of an ensemble or rank of a gang."""
+"""Plots the seconds of each member of an ensemble, or each rank of a gang, as bars."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ def plot_seconds(
     Parameters
     ----------
     stages : mapping of str to sequence of float
-        For each stage (``"read"``, ``"fit"``, …) the seconds of every member or rank.
+        Seconds of every member or rank, for each stage (``"read"``, ``"fit"``, …).
     unit : {"member", "rank"}
-        What a bar stands for.
+        What a bar represents.
     folder : Folder
         Where to write.
     name : str, optional

@@ -1,4 +1,4 @@
-"""A small line that stands in a text: how a score or a loss went."""
+"""A sparkline: a small line chart of a score or a loss, for use within text."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ _DOT = 3
 
 
 def sparkline(values: Sequence[float | None], marked: int, label: str) -> Markup:
-    """Return a line as SVG to be put into a page, with a dot at one of its points.
+    """Return a line as inline SVG, with a dot at one of its points.
 
-    The text is the same for the same values, and has neither links nor scripts.
+    The result is the same for the same values, and has neither links nor scripts.
 
     Parameters
     ----------
     values : sequence of float
-        Those that are None or not finite are left out.
+        None and non-finite values are skipped.
     marked : int
         Index of the value that gets the dot.
     label : str
-        What it shows, for those who cannot see it.
+        Description, for screen readers.
     """
     from markupsafe import Markup
     from matplotlib import rc_context
@@ -45,7 +45,7 @@ def sparkline(values: Sequence[float | None], marked: int, label: str) -> Markup
     low, high = min(v for _, v in points), max(v for _, v in points)
     span, last = high - low or 1.0, max(len(values) - 1, 1)
     margin = _DOT + 1
-    # Drawn in pixels: a point of matplotlib's SVG is 1/72 inch, and so is the figure's unit here.
+    # Drawn in pixels: matplotlib's SVG uses points of 1/72 inch, and the figure has the same unit.
     drawn = {
         i: (
             margin + (_WIDTH - 2 * margin) * i / last,
@@ -69,7 +69,7 @@ def sparkline(values: Sequence[float | None], marked: int, label: str) -> Markup
 
 
 def _inline(svg: bytes, label: str) -> str:
-    """Return an SVG document as an element of a page: its paths without names and definitions."""
+    """Return an SVG document as an inline element: only its paths, without ids and definitions."""
     root = ElementTree.fromstring(svg)
     element = ElementTree.Element(
         "svg",

@@ -13,7 +13,7 @@ from sparkml_dist.errors import ConfigurationError, TrainingError
 from tests.deep.doomed import BATCH, ROWS, each_row_its_target, killed, network, weights_of
 
 EPOCHS, EVERY = 3, 3
-WATCHED = {"metric": "loss", "patience": EPOCHS}
+WATCHED = {"stopMetric": "loss", "patience": EPOCHS}
 
 
 @pytest.fixture(scope="module")

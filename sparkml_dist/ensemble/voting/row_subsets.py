@@ -1,4 +1,4 @@
-"""Rows kept from members: asked for in plans, told apart by key."""
+"""Rows held out from members: set in the members' plans, selected by key."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.errors import ConfigurationError
 
-__all__ = ["check_fraction", "kept_from", "part_of"]
+__all__ = ["check_fraction", "part_of", "with_held_out"]
 
 
 def check_fraction(fraction: float) -> None:
-    """Raise unless a share of the rows can be kept.
+    """Raise unless a validation fraction is between 0 and 1.
 
     Raises
     ------
@@ -29,13 +29,13 @@ def check_fraction(fraction: float) -> None:
         )
 
 
-def kept_from(plans: Sequence[MemberPlan], rows: Subset | None) -> list[MemberPlan]:
-    """Return the plans with `rows` kept from every member."""
+def with_held_out(plans: Sequence[MemberPlan], rows: Subset | None) -> list[MemberPlan]:
+    """Return the plans with `rows` held out from every member."""
     return [replace(plan, without=rows) for plan in plans]
 
 
 def part_of(key: npt.NDArray[np.int64], parts: Sequence[Subset]) -> npt.NDArray[np.int64]:
-    """Return the first of several subsets that each row is in, shape (n,); -1 for none."""
+    """Return the index of the first subset that contains each row, shape (n,); -1 for none."""
     found = np.full(len(key), -1)
     for index, part in enumerate(parts):
         found[part.mask(key) & (found < 0)] = index
