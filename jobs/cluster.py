@@ -22,9 +22,7 @@ def numbers(text: str) -> list[int]:
     except ValueError:
         low, high = 1, 0
     if low < 1 or high < low:
-        raise argparse.ArgumentTypeError(
-            f"must be a number from 1 on, or a range 2:9. Got {text!r}"
-        )
+        raise argparse.ArgumentTypeError(f"must be a number >= 1, or a range 2:9. Got {text!r}")
     return list(range(low, high + 1))
 
 
@@ -42,14 +40,14 @@ def options() -> JobParser:
         ],
     )
     add_point_options(
-        parser, truth="column of true clusters, no feature; adds metrics.adjusted_rand"
+        parser, truth="column of true clusters, not a feature; adds metrics.adjusted_rand"
     )
     group = parser.add_argument_group("clusters")
     group.add_argument(
         "--method",
         choices=METHODS,
         default="dbscan",
-        help="how clusters are told (default: dbscan)",
+        help="clustering method (default: dbscan)",
     )
     group.add_argument(
         "--eps", type=float, metavar="F", help="radius of a neighbourhood; dbscan needs it"
@@ -70,11 +68,11 @@ def options() -> JobParser:
         "--k",
         type=numbers,
         metavar="N|A:B",
-        help="number of clusters; kmeans also tries several, from A to B, and keeps the one with "
+        help="number of clusters; kmeans also takes a range A:B and keeps the number with "
         "the best silhouette (default: 8)",
     )
     group.add_argument(
-        "--distance-measure", choices=METRICS, help="of kmedoids (default: euclidean)"
+        "--distance-measure", choices=METRICS, help="distance of kmedoids (default: euclidean)"
     )
     add_common_options(parser)
     return parser

@@ -16,9 +16,9 @@ def options() -> JobParser:
     """Return the job's options."""
     parser = JobParser(
         NAME,
-        "Score how far rows stand apart from all others, and call the strangest outliers. Writes "
+        "Compute an outlier score for each row, and label the highest as outliers. Writes "
         "rows/ (Parquet: the input, outlierScore and prediction; robust-z adds outlierColumn, the "
-        "strangest feature) and model/.",
+        "feature with the largest z-score) and model/.",
         [
             "--input readings.parquet --contamination 0.01 --output out",
             "--train mammography.csv --label -1 --method lof --neighbors 50 --output out",
@@ -27,7 +27,7 @@ def options() -> JobParser:
     )
     add_point_options(
         parser,
-        truth="column that tells outliers, no feature (a name, or an index from 0; -1 is the "
+        truth="ground-truth column, not a feature (a name, or an index from 0; -1 is the "
         "last); adds metrics.roc_auc",
         categorical=True,
     )
@@ -43,13 +43,13 @@ def options() -> JobParser:
         "--contamination",
         type=float,
         metavar="F",
-        help="share of the rows to call outliers, up to 0.5 (default: scores above the method's "
-        "threshold: 0.5 for forests, 1.5 for lof, 3.5 for robust-z)",
+        help="share of the rows to label as outliers, up to 0.5 (default: by the method's "
+        "threshold on scores: 0.5 for forests, 1.5 for lof, 3.5 for robust-z)",
     )
     group.add_argument(
         "--outlier-label",
         metavar="VALUE",
-        help="value of --label that stands for outliers (default: the rarer of two)",
+        help="value of outliers in --label (default: the rarer of two)",
     )
     group.add_argument(
         "--members", type=at_least(1), metavar="N", help="trees of a forest (default: 100)"
@@ -58,7 +58,7 @@ def options() -> JobParser:
         "--max-samples",
         type=share_or_count,
         metavar="F|N",
-        help="rows that a tree sees, as a share (0.5) or a number (default: 256)",
+        help="rows of a tree, as a share (0.5) or a count (default: 256)",
     )
     group.add_argument(
         "--neighbors",

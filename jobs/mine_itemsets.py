@@ -8,7 +8,7 @@ from sparkml_dist.cli.itemsets import BASKET_FORMATS, mine_itemsets
 from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
-    add_presence_options,
+    add_existing_output_options,
     at_least,
     share,
     size,
@@ -22,7 +22,7 @@ def options() -> JobParser:
     """Return the job's options."""
     parser = JobParser(
         NAME,
-        "Find the itemsets that occur together in many baskets, exactly, and the rules between "
+        "Find all itemsets that occur in many baskets, exactly, and the association rules between "
         "them. Writes Parquet: itemsets/ (items, count, support) and, with --rules, rules/.",
         [
             "--input baskets.dat --min-support 0.01 --output out",
@@ -37,18 +37,18 @@ def options() -> JobParser:
     data.add_argument(
         "--format",
         choices=BASKET_FORMATS,
-        help="dat: a basket in every line, items between blanks; csv: an item in every row; "
-        "parquet: arrays, or an item in every row; libsvm: the features that are not 0 "
-        "(default: from the name)",
+        help="dat: one basket per line, items separated by blanks; csv: one item per row; "
+        "parquet: arrays, or one item per row; libsvm: the nonzero features "
+        "(default: by the name)",
     )
     data.add_argument(
         "--items", metavar="COL", help="column of items, or of arrays of items (default: items)"
     )
-    data.add_argument("--basket", metavar="COL", help="column that names the basket of a row")
+    data.add_argument("--basket", metavar="COL", help="column that identifies the basket of a row")
     data.add_argument(
         "--no-header",
         action="store_true",
-        help="a csv file has no line of names: columns are c0, c1, … or their indices",
+        help="a csv file has no header: columns are c0, c1, … or their indices",
     )
     data.add_argument(
         "--delimiter", metavar="TEXT", help="separator of a csv file's fields or a dat file's items"
@@ -57,10 +57,10 @@ def options() -> JobParser:
         "--encoding",
         metavar="NAME",
         help="encoding of a csv or dat file, such as windows-1252 or UTF-16 (default: UTF-8, and "
-        "windows-1252 for what is not)",
+        "windows-1252 for lines that are not valid UTF-8)",
     )
     data.add_argument(
-        "--label-as-item", action="store_true", help="take the label of a libsvm row as an item"
+        "--label-as-item", action="store_true", help="add the label of a libsvm row as an item"
     )
     mining = parser.add_argument_group("itemsets")
     least = mining.add_mutually_exclusive_group()
@@ -71,7 +71,10 @@ def options() -> JobParser:
         help="least share of the baskets, up to 1 (default: 0.1)",
     )
     least.add_argument(
-        "--min-count", type=at_least(1), metavar="N", help="least number of baskets instead"
+        "--min-count",
+        type=at_least(1),
+        metavar="N",
+        help="least number of baskets, in place of --min-support",
     )
     mining.add_argument(
         "--target",
@@ -80,13 +83,13 @@ def options() -> JobParser:
         help="all itemsets, or the closed or maximal ones among them (default: frequent)",
     )
     mining.add_argument(
-        "--max-length", type=at_least(1), metavar="N", help="items of the largest itemsets"
+        "--max-length", type=at_least(1), metavar="N", help="most items of an itemset"
     )
     mining.add_argument(
         "--max-itemsets",
         type=at_least(1),
         metavar="N",
-        help="refuse to begin where more are estimated (default: 20000000)",
+        help="fail before mining where more are estimated (default: 20000000)",
     )
     mining.add_argument(
         "--memory-per-task",
@@ -95,7 +98,7 @@ def options() -> JobParser:
         help="memory of a task's Python worker (default: 512m)",
     )
     rules = parser.add_argument_group("rules")
-    rules.add_argument("--rules", action="store_true", help="make association rules too")
+    rules.add_argument("--rules", action="store_true", help="generate association rules too")
     rules.add_argument(
         "--min-confidence", type=share, metavar="F", help="least confidence (default: 0.8)"
     )
@@ -106,7 +109,7 @@ def options() -> JobParser:
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for itemsets/, rules/, metrics.json"
     )
-    add_presence_options(output)
+    add_existing_output_options(output)
     add_common_options(parser, seed=False)
     return parser
 

@@ -1,12 +1,12 @@
-"""Profile a table, and compare it to another one, into pages and JSON."""
+"""Profile a table, and optionally compare it with another one, as HTML pages and JSON."""
 
 from __future__ import annotations
 
 import sys
 
 if __name__ == "profile":
-    # Who imports this means the standard library's module: cProfile does, and PySpark that, in any
-    # job beside this file, whose folder comes first on the path.
+    # Importers of `profile` want the standard library's module, which this file hides: the folder
+    # of a job comes first on the path, and PySpark imports cProfile.
     import sysconfig
     from importlib.util import module_from_spec, spec_from_file_location
 

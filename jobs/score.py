@@ -18,7 +18,7 @@ def options() -> JobParser:
         "Score a table with a saved model. Writes Parquet: the input's columns, prediction (the "
         "class, or its position for classes of strings), probability (an array in the order of "
         "the model's classes) and, for classes of strings or of numbers past 2**53, "
-        "predictedLabel; what other models (clusters, outliers, rules) add.",
+        "predictedLabel; for other models (clusters, outliers, rules) the columns they add.",
         [
             "--model out --input new.csv --output scored",
             "--model out/model --input held-out.parquet --output scored --label species",
@@ -47,7 +47,7 @@ def options() -> JobParser:
         nargs="+",
         default=[],
         metavar="TYPE",
-        help="types that the model's files may contain beside the known ones",
+        help="types outside the allow-list that the model's files may contain",
     )
     data.add_argument(
         "--verify",

@@ -32,8 +32,8 @@ def options() -> JobParser:
     """Return the job's options."""
     parser = JobParser(
         NAME,
-        "Cut a data set into random shards, train one Keras network on them with several ranks "
-        "side by side (one Spark task each), score held-out rows, and save the network.",
+        "Partition a data set into random shards, train a Keras network on them by several ranks "
+        "in parallel (one Spark task each), score held-out rows, and save the network.",
         [
             "--train mnist.parquet --output out --model cnn --input-shape 28,28,1",
             "--train table.csv --output out --model my_models.py:build --ranks 4",
@@ -49,7 +49,7 @@ def options() -> JobParser:
 
 
 def main(args: argparse.Namespace, job: Job) -> None:
-    """Train as `args` say."""
+    """Run the job."""
     from sparkml_dist.deep.network.builder_spec import resolve_builder
 
     check_network_options(args)
@@ -80,10 +80,11 @@ def main(args: argparse.Namespace, job: Job) -> None:
         job.document.peak_worker_rss_mb = summary["peak_worker_rss_mb"]
         if args.members is None:
             job.document.seconds["train"] = summary["seconds"]["train"]
-            job.document.more.update(_told(summary))
+            job.document.more.update(_network_summary(summary))
         else:
             job.document.more["networks"] = [
-                {"seed": member["seed"], **_told(member)} for member in summary["members"]
+                {"seed": member["seed"], **_network_summary(member)}
+                for member in summary["members"]
             ]
         return model
 
@@ -94,7 +95,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
 
     def plot(
         model: ShardModel,
-        test: DataFrame,  # noqa: ARG001 - jobs draw from different things
+        test: DataFrame,  # noqa: ARG001 - part of the signature of all jobs
         metrics: Any,
         folder: Folder,
     ) -> None:
@@ -126,8 +127,8 @@ def main(args: argparse.Namespace, job: Job) -> None:
     )
 
 
-def _told(summary: dict[str, Any]) -> dict[str, Any]:
-    """Return what the document says of one network."""
+def _network_summary(summary: dict[str, Any]) -> dict[str, Any]:
+    """Return the metrics of one network."""
     history = summary["history"]
     found = {
         "parameters": summary["parameters"],

@@ -31,8 +31,8 @@ def options() -> JobParser:
     """Return the job's options."""
     parser = JobParser(
         NAME,
-        "Cut a data set into random shards, fit an ensemble of scikit-learn learners on them, "
-        "score held-out rows, and save the model.",
+        "Partition a data set into random shards, fit an ensemble of scikit-learn learners on "
+        "them, score held-out rows, and save the model.",
         [
             "--train letter.svm --output out --members 100 --shards 4",
             "--train adult.data --label -1 --categorical auto --output out --oob",
@@ -48,7 +48,7 @@ def options() -> JobParser:
 
 
 def main(args: argparse.Namespace, job: Job) -> None:
-    """Train as `args` say."""
+    """Run the job."""
     choice = EnsembleChoice.of(args)
     uncalibrated: list[Any] = []
 
@@ -86,11 +86,11 @@ def main(args: argparse.Namespace, job: Job) -> None:
             job.document.more["reliability"] = {k: c.to_dict() for k, c in curves.items()}
             plot_reliability(curves, folder)
 
-    train(args, job, fit, plot, regression=args.regression, keep=bool(args.calibrate))
+    train(args, job, fit, plot, regression=args.regression, hold_out=bool(args.calibrate))
 
 
 def _note(job: Job, model: Any) -> None:
-    """Put what a fit tells of itself into the metrics document."""
+    """Add the facts of the fit to the metrics document."""
     document, summary = job.document, model.summary
     document.parts["members"] = model.numMembers
     document.peak_worker_rss_mb = summary.get("peak_worker_rss_mb")
@@ -104,10 +104,10 @@ def _note(job: Job, model: Any) -> None:
 def _calibrated(args: argparse.Namespace, model: Any, prepared: Prepared) -> Any:
     from sparkml_dist.ensemble.calibration.calibration import CalibratedClassifier
 
-    assert prepared.kept is not None
-    if prepared.kept.isEmpty():
+    assert prepared.held_out is not None
+    if prepared.held_out.isEmpty():
         raise DataError(
-            "no_validation_rows", "No row was kept to calibrate on.", "Train on more rows."
+            "no_validation_rows", "No row is held out to calibrate on.", "Train on more rows."
         )
     calibration = CalibratedClassifier(
         model=model,
@@ -116,7 +116,7 @@ def _calibrated(args: argparse.Namespace, model: Any, prepared: Prepared) -> Any
         overwrite=args.overwrite or args.resume,
     )
     _logger.info("calibrating")
-    return calibration.fit(prepared.kept)
+    return calibration.fit(prepared.held_out)
 
 
 def _reliability(model: Any, test: DataFrame) -> Any:

@@ -1,1 +1,1 @@
-"""What the jobs for spark-submit share: options, exit codes, metrics, output folders."""
+"""The parts that the spark-submit jobs share: options, exit codes, metrics, output folders."""

@@ -1,4 +1,4 @@
-"""Finds clusters in a table, and compares them with the truth where it is given."""
+"""Finds clusters in a table, and compares them with true clusters where they are given."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["METHODS", "find_clusters"]
 
 METHODS = ("dbscan", "kmeans", "minibatch-kmeans", "kmedoids")
-# What an option belongs to.
+# The methods that have an option.
 _OPTIONS = {
     "eps": ("dbscan",),
     "min_points": ("dbscan",),
@@ -34,7 +34,7 @@ _OPTIONS = {
 
 
 def find_clusters(args: argparse.Namespace, job: Job) -> None:
-    """Do the work of the job and fill in its metrics document.
+    """Run the job and fill in its metrics document.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
     Raises
     ------
     StorageError, DataError, ConfigurationError
-        As reading the table and fitting have it.
+        As raised by reading the table and by `fit`.
     """
     estimator = _estimator(args)
     estimator._check()  # before Spark starts
@@ -54,7 +54,7 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
         return
     table = read_points(args, job)
     rows, work = output.folder.child("rows"), output.folder.child("work")
-    for left in (output.model, rows, work):  # by a run that was cut off
+    for left in (output.model, rows, work):  # left by an interrupted run
         left.delete()
     estimator.setParams(featuresCols=table.features)
     if args.method == "dbscan":
@@ -98,7 +98,7 @@ def _estimator(args: argparse.Namespace) -> Any:
             raise UsageError(
                 "usage",
                 f"--{option.replace('_', '-')} does not go with --method {args.method}.",
-                f"It belongs to {', '.join(methods)}.",
+                f"It is for --method {', '.join(methods)}.",
             )
     if args.method == "dbscan":
         if args.eps is None:

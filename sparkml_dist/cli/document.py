@@ -1,4 +1,4 @@
-"""The metrics document: what a job leaves behind and prints as its last line."""
+"""The metrics document, which a job writes to a file and prints as its last line."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ __all__ = ["MetricsDocument"]
 
 @dataclass
 class MetricsDocument:
-    """What ``metrics.json`` says; filled in while the job runs, complete or not.
+    """The content of ``metrics.json``; filled in while the job runs.
 
     Attributes
     ----------
     job : str
         Name of the job.
     run_id : str
-        Tells runs apart.
+        Unique id of the run.
     status : {"running", "ok", "failed"}
     rows, features, classes : int or None
-        Rows learnt from (or scored), width of the feature matrix, number of classes.
+        Number of training (or scored) rows, of features and of classes.
     parts : dict
         ``{"members": n}`` or ``{"ranks": n}``.
     seconds : dict of str to float
         Wall seconds of each stage, and ``total``.
     metrics : dict of str to float or None
-        ``accuracy``, ``log_loss``, ``roc_auc``, ``f1_macro``; empty when nothing was evaluated.
+        Scores, such as ``accuracy`` and ``log_loss``; empty when nothing was evaluated.
     peak_worker_rss_mb : float or None
-        Largest resident memory that a worker of the job had, in MiB.
+        Largest resident memory of a worker of the job, in MiB.
     more : dict
         Further JSON values, such as ``test_rows`` and the locations of outputs.
     error : dict or None
-        Type, code, message and hint of what went wrong.
+        Type, code, message and hint of the error that ended the job.
     """
 
     job: str
@@ -53,18 +53,18 @@ class MetricsDocument:
     peak_worker_rss_mb: float | None = None
     more: dict[str, Any] = field(default_factory=dict)
     error: dict[str, Any] | None = None
-    #: The document of an earlier run that this one found complete.
+    #: The document of an earlier run, if that is complete and this one changes nothing.
     earlier: dict[str, Any] | None = None
 
     def fail(self, error: SparkMLDistError, trace: str | None = None) -> None:
-        """Record what went wrong."""
+        """Record the error that ended the job."""
         self.status = "failed"
         self.error = {**error.to_dict(), "exit_status": error.exit_status}
         if trace:
             self.error["traceback"] = trace.splitlines()
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the document as JSON holds it; what is not a finite number is null."""
+        """Return the document as JSON values; numbers that are not finite are null."""
         if self.earlier is not None and self.error is None:
             return self.earlier
         value = {
@@ -92,7 +92,7 @@ class MetricsDocument:
 
 
 def _finite(value: Any) -> Any:
-    """Replace NaN and infinities, which JSON does not know, by null."""
+    """Replace NaN and infinities, which JSON does not have, by null."""
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

@@ -1,4 +1,4 @@
-"""The ensemble that a command line asks for: its options, and the estimator they make."""
+"""The ensemble options of the command line, and the estimator that they describe."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ __all__ = ["METHODS", "EnsembleChoice", "add_ensemble_options"]
 
 @dataclass(frozen=True)
 class Method:
-    """A way of making an ensemble.
+    """An ensemble method.
 
     Attributes
     ----------
     classifier, regressor : str
-        Public names of the estimators; no regressor where there is none.
+        Public names of the estimators; an empty `regressor` where there is none.
     several : bool
-        Whether it takes learners of different kinds.
+        Whether it takes several learners of different kinds.
     weak : bool
-        Whether its learners are regressors in any case.
+        Whether its learners are regressors, for classification too.
     params : dict
-        Params that the method's name decides.
+        Params that the method's name implies.
     """
 
     classifier: str
@@ -62,7 +62,7 @@ METHODS: dict[str, Method] = {
     "voting": Method("VotingClassifier", "VotingRegressor", several=True),
 }
 
-# Options that are passed on as they are, and the Param each sets.
+# Options that set a Param to their own value, and that Param.
 _PARAMS = {
     "members": "numMembers",
     "shards_per_member": "shardsPerMember",
@@ -86,13 +86,13 @@ _TREES = {True: "sklearn.tree.DecisionTreeRegressor", False: "sklearn.tree.Decis
 
 
 def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
-    """Add what tells which ensemble is fitted, of which learners."""
+    """Add the options of the ensemble and its learners."""
     group = parser.add_argument_group("learners")
     group.add_argument(
         "--estimator",
         action="append",
         metavar="DOTTED.PATH",
-        help="learner that members are copies of; given several times for stacking, blending, "
+        help="learner of the members; repeat it for several learners of stacking, blending, "
         f"selection and voting (default: {_TREES[False]}, or its regressor)",
     )
     group.add_argument(
@@ -101,7 +101,7 @@ def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
         type=json_object,
         default=[],
         metavar="JSON",
-        help="its parameters, e.g. '{\"max_depth\": 5}'; in the order of the learners",
+        help="its parameters, e.g. '{\"max_depth\": 5}'; repeated in the order of the learners",
     )
     group.add_argument(
         "--final-estimator",
@@ -114,7 +114,7 @@ def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--impute",
         choices=("mean", "median", "most_frequent"),
-        help="fill in missing values before each learner, for those that do not take them",
+        help="impute missing values before each learner, for learners that do not accept them",
     )
     group.add_argument(
         "--scale",
@@ -126,7 +126,7 @@ def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         action="extend",
         metavar="TYPE",
-        help="types that members may contain beside the allow-list",
+        help="types outside the allow-list that members may contain",
     )
     group = parser.add_argument_group("ensemble (an option that a method does not have is refused)")
     group.add_argument(
@@ -136,29 +136,27 @@ def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
         metavar="METHOD",
         help=f"{', '.join(METHODS)} (default: %(default)s)",
     )
-    group.add_argument(
-        "--regression", action="store_true", help="take the label for a number to be predicted"
-    )
+    group.add_argument("--regression", action="store_true", help="predict the label as a number")
     group.add_argument(
         "--members",
         type=at_least(1),
         metavar="N",
-        help="members, rounds or stages, at most (default: the method's own)",
+        help="greatest number of members, rounds or stages (default: the method's own)",
     )
     group.add_argument(
-        "--shards-per-member", type=at_least(1), metavar="N", help="shards a member learns from"
+        "--shards-per-member", type=at_least(1), metavar="N", help="number of shards of a member"
     )
     group.add_argument(
         "--max-samples",
         type=share_or_count,
         metavar="F|N",
-        help="rows of a bag, as a share of its shards (0.5) or a number",
+        help="rows of a bag, as a share of its shards (0.5) or a count",
     )
     group.add_argument(
         "--max-features",
         type=share_or_count,
         metavar="F|N",
-        help="features of a member, as a share of all (0.5) or a number",
+        help="features of a member, as a share of all (0.5) or a count",
     )
     group.add_argument(
         "--voting", choices=("soft", "hard"), help="mean of probabilities, or majority"
@@ -173,51 +171,57 @@ def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
         "--passthrough",
         action="store_true",
         default=None,
-        help="give the final learner the features as well",
+        help="pass the features to the final learner too",
     )
     group.add_argument(
         "--learn-weights",
         action="store_true",
         default=None,
-        help="learn each learner's say from kept rows (voting)",
+        help="learn the weight of each learner on held-out rows (voting)",
     )
     group.add_argument(
         "--oob",
         action="store_true",
         default=None,
-        help="judge every training row by the members that did not see it",
+        help="score every training row with the members that did not train on it",
     )
     group.add_argument(
         "--stop-metric",
         choices=("auc", "log_loss", "accuracy", "rmse", "mae", "r2"),
-        help="stop when this score on kept rows no longer improves",
+        help="stop when this score on held-out rows no longer improves",
     )
     group.add_argument(
         "--tol", type=at_least(0, float), metavar="F", help="least improvement that counts"
     )
     group.add_argument(
-        "--patience", type=at_least(1), metavar="N", help="times without improvement before the end"
+        "--patience",
+        type=at_least(1),
+        metavar="N",
+        help="checks without improvement before stopping",
     )
     group.add_argument(
-        "--validation-fraction", type=fraction, metavar="F", help="share of the rows kept for that"
+        "--validation-fraction",
+        type=fraction,
+        metavar="F",
+        help="share of the rows to hold out for it",
     )
     group.add_argument(
         "--calibrate",
         choices=("sigmoid", "isotonic"),
-        help="calibrate the probabilities on rows kept from the fit",
+        help="calibrate the probabilities on held-out rows",
     )
 
 
 @dataclass(frozen=True)
 class EnsembleChoice:
-    """A method with its learners and settings, checked as far as no data is needed.
+    """A method with its learners and settings, checked as far as possible without data.
 
     Attributes
     ----------
     kind : type
         Class of the estimator.
     params : dict
-        Its Params, those of the run (seed, folders) left out.
+        Its Params, without those of the run (seed, folders).
     """
 
     kind: type[Any]
@@ -225,14 +229,14 @@ class EnsembleChoice:
 
     @classmethod
     def of(cls, args: argparse.Namespace) -> EnsembleChoice:
-        """Return what `args` of `add_ensemble_options` ask for.
+        """Return the choice that the options of `add_ensemble_options` describe.
 
         Raises
         ------
         UsageError
-            ``usage`` for options that the method does not have.
+            ``usage`` for options that the method lacks.
         ConfigurationError
-            As `named_learner`.
+            As raised by `named_learner`.
         """
         method = METHODS[args.method]
         kind = _kind(args.method, method, regression=args.regression)
@@ -245,7 +249,7 @@ class EnsembleChoice:
                 raise _not_an_option(args.method, option)
             params[name] = value
         if args.calibrate and args.regression:
-            raise UsageError("usage", "--calibrate is for classes; a regression has none.")
+            raise UsageError("usage", "--calibrate is for classification, not for --regression.")
         params |= _learners(args, method)
         if args.final_estimator or args.final_estimator_params:
             if not hasattr(kind, "finalEstimator"):
@@ -270,7 +274,7 @@ def _kind(name: str, method: Method, *, regression: bool) -> type[Any]:
     if not public:
         others = ", ".join(k for k, m in METHODS.items() if m.regressor)
         raise UsageError(
-            "usage", f"--method {name} is for classes only.", f"With --regression: {others}."
+            "usage", f"--method {name} is for classification only.", f"With --regression: {others}."
         )
     found: type[Any] = public_object(public)
     return found
@@ -278,7 +282,7 @@ def _kind(name: str, method: Method, *, regression: bool) -> type[Any]:
 
 def _not_an_option(method: str, option: str) -> UsageError:
     if option == "members":
-        hint = "Leave it out: the members are the learners that --estimator names, once or often."
+        hint = "Leave it out: the members are the learners of --estimator."
     else:
         hint = "See train_ensemble.py --help."
     return UsageError("usage", f"--method {method} has no --{option.replace('_', '-')}.", hint)
@@ -291,7 +295,7 @@ def _learners(args: argparse.Namespace, method: Method) -> dict[str, Any]:
         raise UsageError(
             "usage",
             f"--method {args.method} takes one --estimator. Got {len(paths)}.",
-            f"Several: {', '.join(k for k, m in METHODS.items() if m.several)}.",
+            f"Methods with several: {', '.join(k for k, m in METHODS.items() if m.several)}.",
         )
     if len(args.estimator_params) > len(paths):
         raise UsageError(
@@ -322,5 +326,5 @@ def _learners(args: argparse.Namespace, method: Method) -> dict[str, Any]:
 
 
 def _asks_for_probabilities(method: str) -> bool:
-    """Tell whether members must give probabilities unless they vote hard."""
+    """Return whether members must predict probabilities, unless they vote hard."""
     return method not in ("adaboost", "adaboost-pl", "ivotes", "stacking", "blending")

@@ -1,4 +1,4 @@
-"""The learner that a command line names."""
+"""The learner that a command line names by its dotted path."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def named_learner(
     scale: bool = False,
     task: Task = "classification",
 ) -> Any:
-    """Return the learner of a dotted path, perhaps behind an imputer and a scaler.
+    """Return the learner of a dotted path, in a pipeline with an imputer and a scaler if asked for.
 
     Parameters
     ----------
@@ -28,9 +28,9 @@ def named_learner(
     params : dict
         Its parameters.
     voting : {"soft", "hard"}, default="soft"
-        Whether members must give probabilities.
+        With "soft", the learner must predict probabilities.
     impute : {"mean", "median", "most_frequent"}, optional
-        What a missing value is replaced by, within each shard.
+        Statistic of the training rows of each learner that replaces missing values.
     scale : bool, default=False
         Whether to divide each feature by its standard deviation (sparse data stays sparse).
     task : {"classification", "regression"}, default="classification"
@@ -38,13 +38,13 @@ def named_learner(
     Returns
     -------
     scikit-learn estimator
-        A pipeline when anything stands before the learner.
+        A pipeline where there is an imputer or a scaler.
 
     Raises
     ------
     ConfigurationError
-        ``unknown_estimator``, ``not_an_estimator``, ``unknown_estimator_parameter``, and what
-        `refuse_unusable` raises for what is no classifier.
+        ``unknown_estimator``, ``not_an_estimator``, ``unknown_estimator_parameter``, and those that
+        `refuse_unusable` raises.
     """
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline

@@ -1,4 +1,4 @@
-"""The error that a job reports for whatever ended it."""
+"""The toolkit's error for any exception that ends a job."""
 
 from __future__ import annotations
 
@@ -34,8 +34,7 @@ _TEXT_CODES = (
     ),
 )
 
-# Conditions that Spark gives names to, where they tell of the input and not of what was asked of
-# Spark.
+# Named error conditions of Spark that are caused by the input.
 _UNREADABLE = re.compile(
     r"\[(?:FAILED_READ_FILE|CANNOT_READ|MALFORMED|PARQUET|UNABLE_TO_INFER_SCHEMA)[\w.]*\] *([^\n]*)"
     r"|org\.apache\.parquet\.[\w.]*Exception: *([^\n]*)"
@@ -49,18 +48,18 @@ _UNFIT = re.compile(
 
 
 def as_toolkit_error(error: BaseException) -> SparkMLDistError:
-    """Return the error to report for `error`, which a job could not handle.
+    """Return the toolkit's error to report for `error`.
 
     Parameters
     ----------
     error : BaseException
-        Anything. Spark hands on a worker's exception as the text of its traceback, from Classic
-        and Connect alike; one of the toolkit's own is made anew from it.
+        Any exception. Spark passes on a worker's exception as the text of its traceback, in Classic
+        and Connect; an error of the toolkit is restored from it.
 
     Returns
     -------
     SparkMLDistError
-        With code ``"unexpected"`` (exit status 1) for what nobody foresaw.
+        With code ``"unexpected"`` (exit status 1) where no other code fits.
     """
     seen: BaseException | None = error
     while seen is not None:
@@ -71,7 +70,7 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
         return ResourceError(
             "session_lost",
             "Spark's Java side ended while the job ran.",
-            "Look into its log; most likely it was killed for lack of memory.",
+            "Read its log; most likely it was killed for lack of memory.",
         )
     text = str(error)
     if isinstance(error, OSError):
@@ -87,24 +86,28 @@ def as_toolkit_error(error: BaseException) -> SparkMLDistError:
         if pattern.search(text):
             return kind(code, message, hint)
     if found := _UNREADABLE.search(text):
-        told = found.group(1) or found.group(2) or ""
+        reported = found.group(1) or found.group(2) or ""
         cause = re.search(r"^Caused by: [\w.$]+: (.+)$", text, re.MULTILINE)
         reason = f" ({cause.group(1).strip()[:200]})" if cause else ""
         return StorageError(
             "file_not_read",
-            f"Spark could not read a file: {told.partition(' SQLSTATE')[0]}{reason}",
-            "Is it whole, and of the format that its name or --format says?",
+            f"Spark could not read a file: {reported.partition(' SQLSTATE')[0]}{reason}",
+            "Check that it is complete and of the format of its name or --format.",
         )
     if found := _UNFIT.search(text):
         return DataError(
             "input_not_taken",
-            f"Spark does not take the table: {found.group(1).partition(' SQLSTATE')[0]}",
-            "Rename, leave out or cast the column.",
+            f"Spark does not accept the table: {found.group(1).partition(' SQLSTATE')[0]}",
+            "Rename, drop or cast the column.",
         )
     if isinstance(error, MemoryError):
-        return ResourceError("out_of_memory", "The driver ran out of memory.", "Give it more.")
+        return ResourceError(
+            "out_of_memory", "The driver ran out of memory.", "Give it more memory."
+        )
     if isinstance(error, KeyboardInterrupt):
-        return SparkMLDistError("interrupted", "The job was interrupted.", "Go on with --resume.")
+        return SparkMLDistError(
+            "interrupted", "The job was interrupted.", "Continue with --resume."
+        )
     first = next((line for line in text.splitlines() if line.strip()), "")
     return SparkMLDistError(
         "unexpected",

@@ -1,4 +1,4 @@
-"""Columns of categories as columns of zeros and ones, for methods that measure distances."""
+"""One-hot encoding of categorical columns, for methods that compute distances."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ MOST_CATEGORIES = 100
 
 @dataclass(frozen=True)
 class Indicators:
-    """A table whose categories have become numbers.
+    """A table with one-hot encoded categories.
 
     Attributes
     ----------
     df : pyspark.sql.DataFrame
         The table, with the indicators beside its own columns.
     features : list of str
-        The features, those of categories replaced by their indicators.
+        The features, with categorical ones replaced by their indicators.
     added : list of str
         The indicators: ``column=category``, 1.0 where the row has the category.
     """
@@ -40,15 +40,15 @@ class Indicators:
 def with_indicators(
     df: DataFrame, features: Sequence[str], categorical: Sequence[str]
 ) -> Indicators:
-    """Give each category of some features an indicator.
+    """Add an indicator column for each category of some features.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     features : sequence of str
     categorical : sequence of str
-        Those of `features` that hold categories. Their 100 most frequent ones get an indicator;
-        a missing value and any other category have zeros in all of them.
+        The categorical ones of `features`. The 100 most frequent categories of each get an
+        indicator; missing values and other categories have 0 in all of them.
     """
     from pyspark.sql import functions as F
 
@@ -60,7 +60,7 @@ def with_indicators(
             continue
         value = category_column(named_column(feature).cast("string"))
         counts = df.where(value.isNotNull()).groupBy(value.alias("value")).count()
-        # Ties by name, so that a run that is repeated makes the same columns.
+        # Ties by name, so that a repeated run makes the same columns.
         ranked = counts.orderBy(F.desc("count"), "value")
         for row in ranked.limit(MOST_CATEGORIES).collect():
             name = _unused(f"{feature}={row['value']}".replace("`", "'"), taken)
@@ -71,7 +71,7 @@ def with_indicators(
 
 
 def _unused(name: str, taken: set[str]) -> str:
-    """Return a name that Spark, to which upper and lower case are one, can tell from others."""
+    """Return a name that differs from others without regard to case, as Spark compares names."""
     number, wanted = 1, name
     while name.casefold() in taken:
         number += 1

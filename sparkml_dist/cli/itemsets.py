@@ -1,4 +1,4 @@
-"""Mines itemsets, and rules if asked for, from a file of baskets."""
+"""Mines itemsets, and optionally rules, from a file of baskets."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _PACKED = (".gz", ".bz2", ".zst")
 
 
 def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
-    """Do the work of the job and fill in its metrics document.
+    """Run the job and fill in its metrics document.
 
     Parameters
     ----------
@@ -54,11 +54,11 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
     Raises
     ------
     UsageError
-        ``usage`` for options that do not go together.
+        ``usage`` for options that exclude each other.
     StorageError
         ``output_exists``, ``file_not_found``, ``file_not_read``.
     ConfigurationError, DataError
-        What `FrequentItemsets.fit` raises.
+        As raised by `FrequentItemsets.fit`.
     """
     if args.rules and args.target != "frequent":
         raise UsageError(
@@ -78,7 +78,7 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
         baskets = _baskets(args, job, format_)
     output.claim(plan)
     itemsets = output.folder.child("itemsets")
-    for left in (itemsets, output.folder.child("rules")):  # by a run that was cut off
+    for left in (itemsets, output.folder.child("rules")):  # left by an interrupted run
         left.delete()
     with job.stage("mine"):
         model = FrequentItemsets(
@@ -140,7 +140,7 @@ def _rules(
 
 
 def _format(args: argparse.Namespace) -> str:
-    """Return the format of the input, and refuse options of another one."""
+    """Return the format of the input; raise for options of another format."""
     found: str | None = args.format
     if found is None:
         suffixes = PurePosixPath(args.input.lower()).suffixes
@@ -151,7 +151,7 @@ def _format(args: argparse.Namespace) -> str:
         raise ConfigurationError(
             "unknown_format",
             f"The name {args.input!r} does not tell the format of the data.",
-            f"Say it with --format, one of {', '.join(BASKET_FORMATS)}.",
+            f"Set --format to one of {', '.join(BASKET_FORMATS)}.",
         )
     for option, value, formats in (
         ("--items", args.items, ("csv", "parquet")),
@@ -165,13 +165,13 @@ def _format(args: argparse.Namespace) -> str:
             raise ConfigurationError(
                 "option_not_used",
                 f"{option} is for {' and '.join(formats)}; {args.input!r} is read as {found}.",
-                "Leave it out, or say the format with --format.",
+                "Leave it out, or set --format.",
             )
     if found == "csv" and not (args.items and args.basket):
         raise UsageError(
             "usage",
-            "A CSV file of baskets needs --items COL and --basket COL: a row is one item.",
-            "A file with a basket in every line is read with --format dat.",
+            "A CSV file of baskets needs --items COL and --basket COL, since a row is one item.",
+            "Use --format dat for a file with one basket per line.",
         )
     return found
 
@@ -194,7 +194,7 @@ def _baskets(args: argparse.Namespace, job: Job, format_: str) -> DataFrame:
         header=not args.no_header,
         delimiter=args.delimiter,
         encoding=args.encoding,
-        label=0,  # no column has a role here; one must be named
+        label=0,  # required, but not used here
         text=["*"],
     ).df
     columns = df.columns
@@ -203,7 +203,7 @@ def _baskets(args: argparse.Namespace, job: Job, format_: str) -> DataFrame:
 
 
 def _column(wanted: str, columns: list[str]) -> str:
-    """Return the column of a name, or of an index from 0."""
+    """Return the column with a name, or at an index from 0."""
     if wanted in columns:
         return wanted
     if wanted.isdigit() and int(wanted) < len(columns):
@@ -216,7 +216,7 @@ def _column(wanted: str, columns: list[str]) -> str:
 
 
 def _from_libsvm(args: argparse.Namespace, job: Job) -> DataFrame:
-    """Return the features that are not 0 as items, and the label as one more if asked for."""
+    """Return the nonzero features as items, and the label as one more if asked for."""
     from pyspark.sql import functions as F
 
     table = read_libsvm(job.spark, args.input)

@@ -1,4 +1,4 @@
-"""The plan of a job, in ``job.json`` of its output folder: what a run to resume must share."""
+"""The plan of a job in ``job.json`` of its output folder; only an equal plan can be resumed."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _FORMAT = "sparkml_dist.job"
 
 
 def read_job(folder: Folder) -> dict[str, Any]:
-    """Return what ``job.json`` says; empty where there is none of a job's."""
+    """Return the content of ``job.json``; empty where there is none of a job."""
     found = read_object(folder, JOB)
     known = found.get("format") == _FORMAT and isinstance(found.get("plan"), dict)
     return found if known else {}
 
 
 def write_job(folder: Folder, plan: Any, outcome: dict[str, Any] | None = None) -> None:
-    """Write the plan of a job, and its metrics where it has ended."""
+    """Write the plan of a job, and its metrics once it is complete."""
     value = {"format": _FORMAT, "protocol": _PROTOCOL, "plan": plan, "outcome": outcome}
     folder.write_json(JOB, value)
 
 
 def differing(folder: Folder, plan: dict[str, Any], ignoring: Collection[str] = ()) -> list[str]:
-    """Return in what the plan of the job in a folder differs from another."""
+    """Return the differences between the plan of the job in a folder and another plan."""
     stored = read_job(folder)["plan"]
     now = json.loads(json.dumps(plan))
     return [
@@ -60,7 +60,7 @@ def refuse_other_plan(
 
 
 def read_object(folder: Folder, name: str) -> dict[str, Any]:
-    """Return a JSON object; empty where there is none, or something else."""
+    """Return the JSON object in a file; empty where there is none."""
     if not folder.exists(name):
         return {}
     try:

@@ -1,4 +1,4 @@
-"""The options of a command line that trains a network."""
+"""The command-line options of network training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["add_network_options"]
 
 
 def add_network_options(parser: argparse.ArgumentParser) -> None:
-    """Add what tells which network is trained, and how."""
+    """Add the options of the network and its training."""
     _add_network(parser)
     _add_validation(parser)
     _add_recovery(parser)
@@ -32,7 +32,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--input-shape",
         type=shape,
         metavar="H,W,C",
-        help="shape that a row's features are given, e.g. 28,28,1 (default: one dimension)",
+        help="shape of a row's features, e.g. 28,28,1 (default: one dimension)",
     )
     group.add_argument(
         "--inputs",
@@ -41,81 +41,79 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help='the columns of each input, e.g. \'{"image": {"columns": "p*", "shape": [28, 28, 1]}, '
         '"shop": ["shop_id"]}\'',
     )
-    group.add_argument(
-        "--regression", action="store_true", help="take the label for a number to be predicted"
-    )
+    group.add_argument("--regression", action="store_true", help="predict the label as a number")
     group.add_argument(
         "--targets",
         type=_targets,
         metavar="NAMES|JSON",
-        help="train any network: the columns, or a column for each output as JSON, that its loss "
-        'compares outputs with, e.g. \'{"rating": "stars"}\' (default: a class or a number, the '
+        help="train any network: its target columns, or a JSON object of them by output, e.g. "
+        '\'{"rating": "stars"}\' (default: a class or a number, the '
         "label)",
     )
     group.add_argument(
         "--members",
         type=at_least(1),
         metavar="N",
-        help="train so many networks with seeds of their own, which vote (default: one network)",
+        help="number of networks with different seeds, which vote (default: one network)",
     )
     group.add_argument(
         "--ranks",
         type=at_least(1),
         metavar="N",
-        help="processes that train a network side by side, a Spark slot each (default: 2, of each "
-        "of --members 1)",
+        help="processes that train a network in parallel, one task slot each (default: 2; with "
+        "--members 1)",
     )
     group.add_argument(
         "--epochs",
         type=at_least(1),
         default=10,
         metavar="N",
-        help="passes over the data, at most (default: %(default)s)",
+        help="greatest number of passes over the data (default: %(default)s)",
     )
     group.add_argument(
         "--batch-size",
         type=at_least(1),
         metavar="N",
-        help="rows of one step on each rank (default: 16 to 256, about 100 steps to an epoch)",
+        help="rows of a step on each rank (default: 16 to 256, about 100 steps per epoch)",
     )
     group.add_argument(
         "--class-weight",
         type=_class_weight,
         metavar="JSON",
-        help="balanced, or a factor for the rows of each class, e.g. '{\"yes\": 5}'",
+        help="balanced, or a weight for the rows of each class, e.g. '{\"yes\": 5}'",
     )
 
 
 def _add_validation(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("validation and end")
+    group = parser.add_argument_group("validation and early stopping")
     group.add_argument(
         "--validation-fraction",
         type=fraction,
         metavar="F",
-        help="share of the training rows that is scored after each epoch, and not learnt from",
+        help="share of the training rows to hold out and score after each epoch",
     )
     group.add_argument(
         "--patience",
         type=at_least(1),
         metavar="N",
-        help="end after so many epochs without improvement, with the weights of the best one",
+        help="epochs without improvement before stopping, with the weights of the best epoch",
     )
     group.add_argument(
-        "--stop-metric", metavar="NAME", help="metric to go by (default: val_loss, or else loss)"
+        "--stop-metric", metavar="NAME", help="metric to monitor (default: val_loss, or else loss)"
     )
     group.add_argument(
         "--stop-mode",
         choices=("auto", "min", "max"),
-        help="which way it gets better (default: told by the metric)",
+        help="whether lower or higher is better (default: by the metric's name)",
     )
     group.add_argument(
-        "--tol", type=at_least(0, float), metavar="F", help="least change of it that counts"
+        "--tol", type=at_least(0, float), metavar="F", help="least improvement that counts"
     )
     group.add_argument(
         "--restore-best",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="keep the weights of the best epoch (default: with --patience)",
+        help="restore the weights of the best epoch (default: with --patience)",
     )
     group.add_argument(
         "--callbacks",
@@ -131,7 +129,7 @@ def _add_validation(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_recovery(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("checkpoints (--resume goes on from the last one)")
+    group = parser.add_argument_group("checkpoints (--resume continues from the last one)")
     group.add_argument(
         "--checkpoint-every",
         type=at_least(0),
@@ -142,34 +140,33 @@ def _add_recovery(parser: argparse.ArgumentParser) -> None:
         "--keep-checkpoints",
         type=at_least(0),
         metavar="N",
-        help="checkpoints that stay when the training has ended (default: none)",
+        help="checkpoints to keep when the training has ended (default: none)",
     )
     group.add_argument(
         "--max-restarts",
         type=at_least(0),
         metavar="N",
-        help="times that ranks are launched anew when one was lost (default: 2)",
+        help="greatest number of restarts after the loss of a rank (default: 2)",
     )
     group.add_argument(
         "--stall-timeout",
         type=at_least(0, float),
         metavar="S",
-        help="seconds without a batch on any rank after which they are lost; 0: never (default: "
+        help="seconds without a batch on any rank after which all are lost; 0: never (default: "
         "600)",
     )
     group.add_argument(
         "--silence-timeout",
         type=at_least(0, float),
         metavar="S",
-        help="seconds without a sign of life of a rank after which it is lost, as when it is "
+        help="seconds without a heartbeat of a rank after which it counts as lost, as when it is "
         "stopped; 0: never (default: 300)",
     )
     group.add_argument(
         "--slot-timeout",
         type=at_least(0, float),
         metavar="S",
-        help="seconds to wait for executors to come, and for slots that other jobs hold (default: "
-        "600)",
+        help="seconds to wait for executors and for task slots that other jobs hold (default: 600)",
     )
 
 
@@ -178,7 +175,7 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--learning-rate-scaling",
         choices=("none", "linear", "sqrt"),
-        help="raise the learning rate with the number of ranks (default: none)",
+        help="scale the learning rate with the number of ranks (default: none)",
     )
     group.add_argument(
         "--warmup-epochs",
@@ -190,18 +187,18 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
         "--clip-norm",
         type=at_least(0, float),
         metavar="F",
-        help="largest norm of all gradients together",
+        help="greatest global norm of the gradients",
     )
     group.add_argument(
         "--accumulate",
         type=at_least(1),
         metavar="N",
-        help="batches of each rank in one update (default: 1)",
+        help="batches of each rank per update (default: 1)",
     )
     group.add_argument(
         "--mixed-precision",
         choices=("none", "bfloat16", "float16"),
-        help="what layers compute in (default: none, float32)",
+        help="floating-point type of the layers' computation (default: none, float32)",
     )
     group.add_argument(
         "--compression",
@@ -212,19 +209,19 @@ def _add_step(parser: argparse.ArgumentParser) -> None:
         "--fusion-mb",
         type=at_least(0, float),
         metavar="F",
-        help="MiB of gradients that Horovod sends at once (default: its own)",
+        help="Horovod's fusion buffer in MiB (default: its own)",
     )
     group.add_argument(
         "--cycle-ms",
         type=at_least(0, float),
         metavar="F",
-        help="milliseconds for which Horovod gathers gradients (default: its own)",
+        help="Horovod's cycle time in milliseconds (default: its own)",
     )
     group.add_argument(
         "--transport",
         choices=("auto", "horovod"),
-        help="auto: ranks of one host sum gradients in shared memory; horovod: Horovod does it in "
-        "any case (default: auto)",
+        help="auto: ranks of one host sum gradients in shared memory; horovod: always use Horovod "
+        "(default: auto)",
     )
 
 

@@ -1,4 +1,4 @@
-"""The training of a network that a command line asks for: its estimator, and the Params it sets."""
+"""The network estimator that a command line describes, and its Params."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = [
     "network_ranks",
 ]
 
-# Options that are passed on as they are, and the Param each sets.
+# Options that set a Param to their own value, and that Param.
 _PARAMS = {
     "model": "builder",
     "ranks": "numRanks",
@@ -52,7 +52,7 @@ _PARAMS = {
 
 
 def check_network_options(args: argparse.Namespace) -> None:
-    """Raise for options that do not go together; no session is needed.
+    """Raise for options that exclude each other; needs no session.
 
     Raises
     ------
@@ -60,16 +60,15 @@ def check_network_options(args: argparse.Namespace) -> None:
         ``usage``.
     """
     if args.regression and args.class_weight is not None:
-        raise UsageError("usage", "--class-weight is for classes; a regression has none.")
+        raise UsageError("usage", "--class-weight is for classification, not for --regression.")
     if args.members and args.regression:
-        raise UsageError("usage", "--members vote on classes: leave out --regression.")
+        raise UsageError("usage", "--members is for classification: leave out --regression.")
     if args.targets:
         for option in ("members", "class_weight"):
             if getattr(args, option) is not None:
                 raise UsageError(
                     "usage",
-                    f"--{option.replace('_', '-')} is for a network of one class: leave out "
-                    "--targets.",
+                    f"--{option.replace('_', '-')} is for a classifier: leave out --targets.",
                 )
         if ":" not in args.model:
             raise UsageError(
@@ -79,7 +78,7 @@ def check_network_options(args: argparse.Namespace) -> None:
             )
     if args.inputs and args.input_shape:
         raise UsageError(
-            "usage", "--input-shape is for one input: give each input's shape in --inputs."
+            "usage", "--input-shape is for a single input: set each input's shape in --inputs."
         )
     if (args.stop_metric or "").startswith("val_") and args.validation_fraction is None:
         raise UsageError("usage", f"--stop-metric {args.stop_metric} needs --validation-fraction.")
@@ -92,7 +91,7 @@ def check_network_options(args: argparse.Namespace) -> None:
 
 
 def network_params(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the Params that `args` of `sparkml_dist.cli.network_options` set."""
+    """Return the Params that the options of `sparkml_dist.cli.network_options` set."""
     found = {
         name: getattr(args, option)
         for option, name in _PARAMS.items()
@@ -110,12 +109,12 @@ def network_params(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def network_ranks(args: argparse.Namespace) -> int:
-    """Return the ranks of each network."""
+    """Return the number of ranks of each network."""
     return args.ranks or (1 if args.members else 2)
 
 
 def network_estimator(args: argparse.Namespace, **more: Any) -> NetworkEstimator:
-    """Return the estimator that `args` ask for, with `more` Params."""
+    """Return the estimator that `args` describe, with the further Params `more`."""
     from sparkml_dist import deep
 
     if args.targets is not None:

@@ -20,7 +20,7 @@ from sparkml_dist.tables.schema import MISSING_VALUES
 __all__ = [
     "JobParser",
     "add_common_options",
-    "add_presence_options",
+    "add_existing_output_options",
     "add_reading_options",
     "add_training_options",
     "at_least",
@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 _WIDTH = 88
-# What says where an outcome goes, not what it is.
+# Options that decide where a result is written, and not the result.
 _NO_PLAN = ("output", "overwrite", "resume", "metrics_out", "verbose")
 _STATUSES = (
     "Exit status: 0 ok, 2 usage, 10 configuration, 11 data, 12 resources, 13 training, "
@@ -106,7 +106,7 @@ def share(text: str) -> float:
 
 
 def share_or_count(text: str) -> float:
-    """Parse a share such as 0.5 (1.0 is all), or a whole number of things."""
+    """Parse a share such as 0.5 (1.0 is all), or a count."""
     try:
         value = int(text) if text.isdecimal() else float(text)
     except ValueError:
@@ -156,46 +156,47 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def add_reading_options(parser: argparse.ArgumentParser, *, declared: bool = True) -> None:
-    """Add what tells how files are read: ``--format``, ``--header``, ``--delimiter`` and so on.
+    """Add the options of reading files: ``--format``, ``--header``, ``--delimiter`` and others.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
     declared : bool, default=True
-        Whether types, missing values and the decimal mark can be said; not where a model knows.
+        Whether to add options of types, missing values and the decimal mark; a saved model has them
+        already.
     """
-    group = parser.add_argument_group("how files are read")
+    group = parser.add_argument_group("reading files")
     group.add_argument(
-        "--format", choices=FORMATS, help="format of the data (default: from the name)"
+        "--format", choices=FORMATS, help="format of the data (default: by the name)"
     )
     group.add_argument(
         "--header",
         action=argparse.BooleanOptionalAction,
         default=None,
-        help="whether text files begin with a line of names (default: found out, and logged)",
+        help="whether text files begin with a line of names (default: inferred and logged)",
     )
     group.add_argument(
         "--delimiter",
         metavar="CHAR",
         type=_delimiter,
-        help="separator of CSV fields; ' ' is any run of blanks (default: found out)",
+        help="separator of CSV fields; ' ' is any run of blanks (default: inferred)",
     )
     group.add_argument(
         "--encoding",
         metavar="NAME",
         help="encoding of text files, such as windows-1252 or UTF-16 (default: UTF-8, and "
-        "windows-1252 for values that are not)",
+        "windows-1252 for values that are not valid UTF-8)",
     )
     group.add_argument(
         "--comment",
         metavar="CHAR",
-        help="leave out lines of text files that begin with CHAR; '' for none (default: those "
-        "before the first row that begin with # and have not as many fields)",
+        help="skip lines of text files that begin with CHAR; '' for none (default: lines "
+        "before the first row that begin with # and have another number of fields)",
     )
     group.add_argument(
         "--decimal",
         choices=(".", ","),
-        help="decimal mark of numbers in text files (default: found out)",
+        help="decimal mark of numbers in text files (default: inferred)",
     )
     if not declared:
         return
@@ -204,8 +205,8 @@ def add_reading_options(parser: argparse.ArgumentParser, *, declared: bool = Tru
         metavar="FILE",
         type=_types,
         default={},
-        help="JSON file of what columns of text files hold: a name, index or glob to number, "
-        "boolean or text (default: found out from all values)",
+        help="JSON file of column types of text files: maps a name, index or glob to number, "
+        "boolean or text (default: inferred from all values)",
     )
     group.add_argument(
         "--text",
@@ -213,7 +214,7 @@ def add_reading_options(parser: argparse.ArgumentParser, *, declared: bool = Tru
         action="extend",
         default=[],
         metavar="PATTERN",
-        help="columns of text files that hold text, whatever it looks like",
+        help="columns of text files to read as text",
     )
     group.add_argument(
         "--missing",
@@ -221,13 +222,13 @@ def add_reading_options(parser: argparse.ArgumentParser, *, declared: bool = Tru
         action="extend",
         default=[],
         metavar="TEXT",
-        help="fields of text files that mean 'no value' in any feature, beside the empty one and, "
+        help="fields of text files that are missing values of any feature, besides empty ones and, "
         f"in columns of numbers, {', '.join(filter(None, MISSING_VALUES))}",
     )
 
 
 def reading(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the reading options as `read_table` takes them."""
+    """Return the reading options as arguments of `read_table`."""
     found = {
         name: getattr(args, name)
         for name in ("format", "header", "delimiter", "encoding", "comment", "decimal")
@@ -238,7 +239,7 @@ def reading(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _types(path: str) -> dict[str, str]:
-    """Read a file of columns' types."""
+    """Read a JSON file of column types."""
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -258,7 +259,7 @@ def _delimiter(text: str) -> str:
 
 
 def add_training_options(parser: argparse.ArgumentParser) -> None:
-    """Add what the training jobs share: data, columns, shards, output."""
+    """Add the options that all training jobs have: data, columns, shards, output."""
     data = parser.add_argument_group("data")
     data.add_argument(
         "--train", required=True, metavar="URI", help="training data: a file, folder or pattern"
@@ -298,23 +299,21 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     columns.add_argument(
         "--key",
         metavar="COL",
-        help="column that identifies a row, or a group of rows that hold-outs and folds must keep "
+        help="column that identifies a row, or a group of rows that splits and folds must keep "
         "together (default: the row's content)",
     )
     shards = parser.add_argument_group("shards").add_mutually_exclusive_group()
-    shards.add_argument(
-        "--shards", type=at_least(1), metavar="N", help="number of random shards to cut"
-    )
+    shards.add_argument("--shards", type=at_least(1), metavar="N", help="number of random shards")
     shards.add_argument(
         "--memory-per-task",
         type=size,
         metavar="SIZE",
-        help="cut shards that a task of this memory can learn from (default: 512m)",
+        help="memory of a task, for which shards are made small enough (default: 512m)",
     )
     shards.add_argument(
         "--shards-from",
         metavar="DIR",
-        help="cut none: use those in the output folder of a job on the same data",
+        help="use the shards in the output folder of another job on the same data",
     )
     output = parser.add_argument_group("output")
     output.add_argument(
@@ -323,31 +322,31 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
         metavar="DIR",
         help="folder or URI for model/, shards/, plots/ and metrics.json",
     )
-    add_presence_options(output, kept="its shards and members are kept")
+    add_existing_output_options(output, kept="finished shards and members are reused")
 
 
-def add_presence_options(
-    group: argparse._ArgumentGroup, *, kept: str = "what is complete is left as it is"
+def add_existing_output_options(
+    group: argparse._ArgumentGroup, *, kept: str = "finished parts are reused"
 ) -> None:
-    """Add ``--overwrite`` and ``--resume``: what to do with an output that is there.
+    """Add ``--overwrite`` and ``--resume``, for an existing output.
 
     Parameters
     ----------
     group : argparse group
     kept : str
-        What a run that completes another one does not do again.
+        Help on what a resumed run reuses.
     """
     present = group.add_mutually_exclusive_group()
     present.add_argument(
         "--overwrite",
         action="store_true",
-        help="replace an earlier output, once the new one is complete",
+        help="replace an earlier output once the new one is complete",
     )
     present.add_argument("--resume", action="store_true", help=f"complete an earlier run: {kept}")
 
 
 def plan_of(args: argparse.Namespace) -> dict[str, Any]:
-    """Return the options that decide a job's outcome; a run to be resumed must share them."""
+    """Return the options that decide a job's result; a resumed run must have the same ones."""
     return {name: value for name, value in vars(args).items() if name not in _NO_PLAN}
 
 
@@ -363,6 +362,6 @@ def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True) ->
             type=at_least(0),
             default=0,
             metavar="N",
-            help="seed of all draws (default: 0)",
+            help="seed of all random draws (default: 0)",
         )
     group.add_argument("--verbose", action="store_true", help="log more, on stdout")

@@ -1,4 +1,4 @@
-"""Compares outlier scores with a column that tells which rows are outliers."""
+"""Compares outlier scores with a ground-truth column."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _SHOWN = 6
 
 
 def outlier_value(df: DataFrame, label: str, outlier: str | None) -> Any:
-    """Return the value of the truth that stands for outliers; None where there is but one value.
+    """Return the ground-truth value of outliers; None where there is only one value.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     label : str
-        Column of the truth. Rows without one tell nothing.
+        Column of the ground truth; null rows are ignored.
     outlier : str or None
-        The value for outliers as a person writes it, all others being inliers; the rarer of two
-        values, or the higher where there are as many of both, when None.
+        The value of outliers as given by the user, all others being inliers. None: the rarer of two
+        values, or the higher if both are equally frequent.
 
     Raises
     ------
@@ -43,15 +43,15 @@ def outlier_value(df: DataFrame, label: str, outlier: str | None) -> Any:
             some = ", ".join(sorted(str(value) for _, value in found))
             raise DataError(
                 "label_not_binary",
-                f"The truth in {label!r} must have two values. Got {some} and more.",
-                "Name the one that stands for outliers with --outlier-label, or leave --label out.",
+                f"The label {label!r} must have two values. Got {some} and more.",
+                "Name the value of outliers with --outlier-label, or leave --label out.",
             )
         if len(found) < 2:
             return None
         (first, one), (second, other) = sorted(found)
         return max(one, other) if first == second else one
     shown: list[str] = []
-    for row in values.limit(1000).collect():  # classes, not rows
+    for row in values.limit(1000).collect():  # a row per distinct value
         shown.append(str(row[0]))
         if _same(row[0], outlier):
             return row[0]
@@ -64,17 +64,17 @@ def outlier_value(df: DataFrame, label: str, outlier: str | None) -> Any:
 
 
 def add_agreement(document: MetricsDocument, scored: DataFrame, label: str, outlier: Any) -> None:
-    """Add ``metrics.roc_auc`` and what stands for outliers to a metrics document.
+    """Add ``metrics.roc_auc`` and the value of outliers to a metrics document.
 
     Parameters
     ----------
     document : MetricsDocument
     scored : pyspark.sql.DataFrame
-        With ``outlierScore`` and the truth.
+        With ``outlierScore`` and the ground truth.
     label : str
-        Column of the truth. Rows without one are not compared.
+        Column of the ground truth; null rows are ignored.
     outlier : object
-        What `outlier_value` returned.
+        The result of `outlier_value`.
     """
     from pyspark.ml.evaluation import BinaryClassificationEvaluator
     from pyspark.sql import functions as F
@@ -84,21 +84,21 @@ def add_agreement(document: MetricsDocument, scored: DataFrame, label: str, outl
     if outlier is None:
         return
     truth = named_column(label)
-    told = scored.where(truth.isNotNull()).select(
+    labelled = scored.where(truth.isNotNull()).select(
         "outlierScore", (truth == F.lit(outlier)).cast("double").alias("truth")
     )
-    counts = {r["truth"]: r["count"] for r in told.groupBy("truth").count().collect()}
+    counts = {r["truth"]: r["count"] for r in labelled.groupBy("truth").count().collect()}
     document.more["labelled_outliers"] = counts.get(1.0, 0)
     document.more["unlabelled_rows"] = (document.rows or 0) - sum(counts.values())
     if len(counts) == 2:
         evaluator = BinaryClassificationEvaluator(
             rawPredictionCol="outlierScore", labelCol="truth", numBins=0
         )
-        document.metrics["roc_auc"] = float(evaluator.evaluate(told))
+        document.metrics["roc_auc"] = float(evaluator.evaluate(labelled))
 
 
 def _same(value: Any, text: str) -> bool:
-    """Tell whether a label is what a person wrote for it."""
+    """Return whether a label equals the text that the user gave for it."""
     if str(value) == text or (isinstance(value, bool) and str(value).lower() == text.lower()):
         return True
     with contextlib.suppress(ValueError):

@@ -1,4 +1,4 @@
-"""Finds outliers in a table, and compares them with the truth where it is given."""
+"""Finds outliers in a table, and compares them with the ground truth where it is given."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _logger = logging.getLogger(__name__)
 OUTLIER_METHODS = (
     "isolation-forest",
     "extended",
-    "extended-isolation-forest",  # the longer name of the same
+    "extended-isolation-forest",  # a longer name of the same method
     "lof",
     "robust-z",
 )
 
 _FORESTS = OUTLIER_METHODS[:3]
-# Options that some methods have, with their Params.
+# Options of some methods, with their Params.
 _OPTIONS = {
     "members": ("numMembers", _FORESTS),
     "max_samples": ("maxSamples", _FORESTS),
@@ -47,7 +47,7 @@ _OPTIONS = {
 
 
 def find_outliers(args: argparse.Namespace, job: Job) -> None:
-    """Do the work of the job and fill in its metrics document.
+    """Run the job and fill in its metrics document.
 
     Parameters
     ----------
@@ -58,15 +58,15 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
     Raises
     ------
     UsageError
-        ``usage`` for an option that the method does not have.
+        ``usage`` for an option that the method lacks.
     StorageError, DataError, ConfigurationError
-        As reading the table and fitting have it; ``label_not_binary``, ``outlier_label``.
+        As raised by reading the table and by `fit`; ``label_not_binary``, ``outlier_label``.
     """
     estimator = _estimator(args)
     output, resumed = claimed_output(args, job)
     table = read_points(args, job)
     outlier = None
-    if table.label:  # before the fit, so that a mistake costs no time
+    if table.label:  # before the fit, so that an error comes early
         with job.stage("read"):
             outlier = outlier_value(table.df, table.label, args.outlier_label)
     rows, work = output.folder.child("rows"), output.folder.child("work")
@@ -114,7 +114,7 @@ def _estimator(args: argparse.Namespace) -> Any:
             )
         params[name] = value
     if args.outlier_label is not None and args.label is None:
-        raise UsageError("usage", "--outlier-label needs --label, the column that it stands in.")
+        raise UsageError("usage", "--outlier-label needs --label, the column of the value.")
     estimator: Any
     if args.method == "lof":
         estimator = LocalOutlierFactor(**params)
@@ -130,13 +130,13 @@ def _estimator(args: argparse.Namespace) -> Any:
 def _model(
     estimator: Any, table: PointTable, job: Job, output: JobOutput, work: Folder, *, resumed: bool
 ) -> Any:
-    """Return the fitted model, saved; that of the earlier run where there is one."""
+    """Return the fitted and saved model, or that of the earlier run where there is one."""
     if resumed and output.model.exists(MANIFEST):
-        _logger.info("using the model in %s again", output.model.location)
+        _logger.info("reusing the model in %s", output.model.location)
         kinds = (IsolationForestModel, LocalOutlierFactorModel, RobustZScoreModel)
         kind = next(k for k in kinds if k.__name__ == f"{type(estimator).__name__}Model")
         return kind.load(output.model.location)
-    for left in (output.model, work):  # by a run that was cut off
+    for left in (output.model, work):  # left by an interrupted run
         left.delete()
     with job.stage("fit"):
         estimator.setParams(featuresCols=table.features)
@@ -148,7 +148,7 @@ def _model(
 
 
 def _scored(model: Any, df: DataFrame) -> DataFrame:
-    """Return the rows with their scores; a row is not its own neighbour."""
+    """Return the training rows with their scores; a row is not its own neighbour."""
     if isinstance(model, LocalOutlierFactorModel):
         return model.scores(df)
     scored: DataFrame = model.transform(df)

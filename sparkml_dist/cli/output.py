@@ -1,4 +1,4 @@
-"""The output folder of a job: what lies where, and when it takes the place of an earlier one."""
+"""The output folder of a job: its layout, and the replacement of an earlier output."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def split_location(location: str) -> tuple[Folder, str]:
 class JobOutput:
     """The output folder of a job.
 
-    ``model/`` is the saved model, ``shards/`` the partitioned data, ``plots/`` the pictures,
-    ``rows/``, ``itemsets/`` and ``rules/`` are tables; ``metrics.json`` is the outcome and
+    ``model/`` is the saved model, ``shards/`` the partitioned data, ``plots/`` the plots,
+    ``rows/``, ``itemsets/`` and ``rules/`` are tables; ``metrics.json`` has the results and
     ``job.json`` the plan that a resumed run must share.
 
-    A run into a free folder works where its output will lie. One that replaces an earlier output
-    works in ``next/``, as if that were its folder, so that whatever ends it leaves the earlier
-    output as it was; `commit` puts the rooms in place one by one. ``next/complete.json`` says that
-    this has begun, and the next run at the folder ends it where a crash cut it off.
+    A run into an empty folder writes there directly. A run that replaces an earlier output writes
+    into ``next/``, so that a failure leaves the earlier output unchanged; `commit` then moves the
+    parts into place one by one. ``next/complete.json`` marks that this has begun: after a crash,
+    the next run in the folder completes the move.
 
     Attributes
     ----------
     home : Folder
-        What the user named.
+        The folder that the user named.
     overwrite, resume : bool
-        What to do where there is something already.
+        What to do with an existing output.
     """
 
     METRICS: ClassVar[str] = "metrics.json"
@@ -60,7 +60,7 @@ class JobOutput:
     JOB: ClassVar[str] = JOB
     NEXT: ClassVar[str] = "next"
     _COMPLETE: ClassVar[str] = "complete.json"
-    # All that a job writes into its folder, of whatever kind it is.
+    # All files and folders that any job writes.
     _ROOMS: ClassVar[tuple[str, ...]] = (
         *("model", "uncalibrated", "shards", "plots"),
         *("rows", "itemsets", "rules", "work"),
@@ -69,15 +69,15 @@ class JobOutput:
         *("profile.json", "profile.html", "drift.json", "drift.html"),
         *(METRICS, JOB),
     )
-    # Parts of a plan that say how rows are cut, not which.
+    # Parts of a plan that decide how rows are partitioned, not which rows.
     _CUT: ClassVar[tuple[str, ...]] = ("shards", "memory_per_task", "shards_from")
 
     home: Folder
     overwrite: bool = False
     resume: bool = False
-    # Whether the metrics have their place here, and not elsewhere.
+    # Whether the metrics are written to this folder.
     tells_metrics: bool = True
-    # Rooms of the earlier output that belong to the new one, too.
+    # Parts of the earlier output that the new one reuses.
     kept: set[str] = field(default_factory=set)
     _staged: bool = False
     _claimed: bool = False
@@ -86,32 +86,32 @@ class JobOutput:
 
     @property
     def folder(self) -> Folder:
-        """Where this run writes; see `place` for where its output will lie."""
+        """The folder that this run writes to; `place` gives the final locations."""
         return self.home.child(self.NEXT) if self._staged else self.home
 
     @property
     def model(self) -> Folder:
-        """Where this run saves the model."""
+        """The folder for the model of this run."""
         return self.folder.child("model")
 
     @property
     def shards(self) -> Folder:
-        """Where this run cuts the data into."""
+        """The folder for the shards of this run."""
         return self.folder.child("shards")
 
     @property
     def plots(self) -> Folder:
-        """Where this run draws."""
+        """The folder for the plots of this run."""
         return self.folder.child("plots")
 
     def place(self, name: str) -> str:
-        """Return the location that `name` has when the run has ended well."""
+        """Return the location of `name` after a successful run."""
         return self.home.uri(name)
 
     # -- one run at a time -------------------------------------------------------------------
 
     def lock(self, application: str) -> None:
-        """Keep other runs out of the folder until `unlock`.
+        """Lock the folder against other runs until `unlock`.
 
         Raises
         ------
@@ -123,21 +123,19 @@ class JobOutput:
         self._lock = lock
 
     def unlock(self) -> None:
-        """Let other runs in again; no error where `lock` was not called."""
+        """Release the lock; no error if `lock` was not called."""
         if self._lock is not None:
             self._lock.release()
 
     # -- begin ---------------------------------------------------------------------------------
 
     def check(self, plan: dict[str, Any]) -> bool:
-        """Raise where the folder must not be written to; needs no Spark.
+        """Raise where the folder must not be written to; runs without Spark.
 
         Parameters
         ----------
         plan : dict
-            JSON values that a run to resume must share.
-
-        Returns
+            JSON values that a resumed run must share. Returns
         -------
         bool
             Whether an earlier run is resumed.
@@ -147,29 +145,29 @@ class JobOutput:
         StorageError
             ``output_exists``.
         ConfigurationError
-            ``plan_differs`` when the run to resume had another plan.
+            ``plan_differs`` when the earlier run had another plan.
         """
         self._staged = False
-        self._end_replacing()
+        self._finish_replacing()
         if self._is_free():
             return False
         if not self._is_ours(self.home):
             raise StorageError(
                 "output_exists",
                 f"{self.home.location!r} is not empty, and no job's output.",
-                "Choose another folder; it will not be overwritten.",
+                "Choose another folder; this one will not be overwritten.",
             )
         if not (self.overwrite or self.resume):
             raise StorageError(
                 "output_exists",
-                f"{self.home.location!r} holds the output of a job already.",
+                f"{self.home.location!r} already holds the output of a job.",
                 "Pass --overwrite to replace it, --resume to complete it, or another folder.",
             )
         self._staged = self._resumes_next(plan) if self.resume else True
         return self.resume
 
     def claim(self, plan: dict[str, Any]) -> bool:
-        """Make the folder this run's own; return whether an earlier run is resumed.
+        """Claim the folder for this run; return whether an earlier run is resumed.
 
         Parameters
         ----------
@@ -179,7 +177,7 @@ class JobOutput:
         Raises
         ------
         StorageError, ConfigurationError
-            As `check`.
+            As raised by `check`.
         """
         resumed = self.check(plan)
         if not resumed:
@@ -190,35 +188,35 @@ class JobOutput:
         return resumed
 
     def outcome(self) -> dict[str, Any] | None:
-        """Return the metrics of the complete run that is resumed; None where it is incomplete."""
-        if self._staged:  # all that lacks may be its place
+        """Return the metrics of the resumed run if it is complete, else None."""
+        if self._staged:  # complete, but perhaps not in place
             return None
         found = read_job(self.folder).get("outcome")
         if not isinstance(found, dict):
             return None
-        told = read_object(self.folder, self.METRICS)  # with the total of seconds, too
-        return told if told.get("run_id") == found.get("run_id") else found
+        recorded = read_object(self.folder, self.METRICS)  # has the total seconds too
+        return recorded if recorded.get("run_id") == found.get("run_id") else found
 
-    def lend_shards(self, plan: dict[str, Any]) -> PartitionedDataset:
-        """Return the shards of this output for a job with another output.
+    def shards_for(self, plan: dict[str, Any]) -> PartitionedDataset:
+        """Return the shards of this output, for a job with another output.
 
         Parameters
         ----------
         plan : dict
-            The other job's.
+            The plan of the other job.
 
         Raises
         ------
         StorageError
-            ``not_a_dataset`` when there are none here.
+            ``not_a_dataset`` when this output has none.
         ConfigurationError
-            ``plan_differs`` when they were cut from other rows.
+            ``plan_differs`` when they were made of other rows.
         """
         if not (self._is_ours(self.home) and self.shards.exists(MANIFEST)):
             raise StorageError(
                 "not_a_dataset",
                 f"{self.home.location!r} holds no job's shards.",
-                "Name the output folder of a training job that cut its data.",
+                "Name the output folder of a training job that made shards.",
             )
         refuse_other_plan(
             self.home,
@@ -231,12 +229,12 @@ class JobOutput:
     # -- end -----------------------------------------------------------------------------------
 
     def commit(self, document: MetricsDocument) -> None:
-        """Put a complete output in place, and delete what it replaces.
+        """Move a complete output into place, and delete the output that it replaces.
 
         Parameters
         ----------
         document : MetricsDocument
-            Complete but for the total of seconds.
+            Complete except for the total seconds.
 
         Raises
         ------
@@ -255,16 +253,16 @@ class JobOutput:
             rooms = [room for room in self._ROOMS if self.folder.child(room).exists()]
             content = {"rooms": [*rooms, *self.kept], "files": self.folder.names()}
             self.folder.write_json(self._COMPLETE, content)
-            self._end_replacing()
+            self._finish_replacing()
             self._staged = False
         else:
-            self._forget_others()
+            self._delete_leftovers()
 
     def record(self, document: MetricsDocument) -> str | None:
-        """Write the metrics of a run into the folder, where they have a place there.
+        """Write the metrics of a run into the folder, if they belong there.
 
-        A run that failed does not replace the metrics of one that ended well; its own lie beside
-        them. A folder of somebody else is left as it is, and one in which another run works.
+        A failed run does not replace the metrics of a successful one; it writes its own beside
+        them. Nothing is written to a folder that is no job's, or that another run has locked.
 
         Returns
         -------
@@ -277,7 +275,7 @@ class JobOutput:
             except StorageError:
                 return None
         if document.error is not None and document.error["exit_status"] == DataError.exit_status:
-            self._drop_beginning()
+            self._delete_unusable()
         own = self._claimed and not self._staged and not self._is_good()
         if document.status == "ok" or own or self._is_free():
             name = self.METRICS
@@ -290,8 +288,8 @@ class JobOutput:
 
     # -- what lies there -----------------------------------------------------------------------
 
-    def _end_replacing(self) -> None:
-        """Put in place what a complete run left in ``next/``, if there is one."""
+    def _finish_replacing(self) -> None:
+        """Complete the move of a complete output from ``next/``, if there is one."""
         new = self.home.child(self.NEXT)
         if not new.exists(self._COMPLETE):
             return
@@ -303,15 +301,15 @@ class JobOutput:
                 replace_folder(new.child(room), self.home.child(room))
             else:
                 self.home.child(room).delete()
-        for name in self._FILES:  # the metrics and the plan come last
+        for name in self._FILES:  # metrics and plan last
             if name not in files:
                 self.home.delete_file(name)
             elif new.exists(name):
                 new.move(name, name, self.home)
-        self._forget_others()
+        self._delete_leftovers()
 
-    def _drop_beginning(self) -> None:
-        """Delete what a new run made of data that cannot be used; a complete model stays."""
+    def _delete_unusable(self) -> None:
+        """Delete the parts of a failed new run that cannot be reused; a complete model stays."""
         if not self._claimed or self._resumed or self.model.exists(MANIFEST):
             return
         if self._staged:
@@ -321,8 +319,8 @@ class JobOutput:
             self.folder.child(room).delete()
         self.folder.delete_file(self.JOB)
 
-    def _forget_others(self) -> None:
-        """Delete what runs left that failed or were killed, now that one has ended well."""
+    def _delete_leftovers(self) -> None:
+        """Delete the leftovers of failed and killed runs after a successful one."""
         self.home.child(self.NEXT).delete()
         self.home.delete_file(self.FAILED)
         for name in self.home.walk():
@@ -330,7 +328,7 @@ class JobOutput:
                 self.home.delete_file(name)
 
     def _is_free(self) -> bool:
-        """Tell whether the folder is empty but for what a run leaves that failed early."""
+        """Return whether the folder is empty except for the leftovers of runs that failed early."""
         files = {name for name in self.home.walk() if not is_unfinished(name)}
         files = {name for name in files if not name.startswith(LOCK_PREFIX)}
         if not files <= {self.JOB, self.METRICS, self.FAILED}:
@@ -340,7 +338,7 @@ class JobOutput:
         return self.JOB not in files or self._is_ours(self.home)
 
     def _is_good(self) -> bool:
-        """Tell whether a complete output lies there."""
+        """Return whether the folder holds a complete output."""
         return bool(read_job(self.home).get("outcome")) or self._metrics().get("status") == "ok"
 
     def _is_ours(self, folder: Folder) -> bool:
@@ -350,13 +348,13 @@ class JobOutput:
         return read_object(self.home, self.METRICS)
 
     def _resumes_next(self, plan: dict[str, Any]) -> bool:
-        """Tell whether to complete the run that was to replace the output, or that itself."""
+        """Return whether to resume the run in ``next/``, or else the output itself."""
         new = self.home.child(self.NEXT)
         begun = [folder for folder in (new, self.home) if self._is_ours(folder)]
         for folder in begun:
             if not differing(folder, plan):
                 return folder is new
         refuse_other_plan(
-            begun[0], plan, hint="Resume with the same options, or begin anew with --overwrite."
+            begun[0], plan, hint="Resume with the same options, or begin again with --overwrite."
         )
         return False

@@ -1,4 +1,4 @@
-"""How well a network's outputs meet what its losses compared them with, on held-out rows."""
+"""Scores of a network's outputs against their targets, on held-out rows."""
 
 from __future__ import annotations
 
@@ -20,17 +20,16 @@ __all__ = ["OutputMetrics", "evaluate_outputs"]
 
 @dataclass(frozen=True)
 class OutputMetrics:
-    """How good the outputs are of a network that is neither a classifier nor a regressor.
+    """Scores of the outputs of a network that is neither a classifier nor a regressor.
 
     Attributes
     ----------
     rows : int
-        Rows that were scored.
+        Number of scored rows.
     values : dict of str to float or None
-        After the name of the output and a slash where there are several: ``rmse`` and ``mae``, in
-        the unit of the targets, over all values of a row; ``accuracy`` of outputs that are
-        compared with classes. Missing targets, and labels that are not in the class list, are
-        left out.
+        ``rmse`` and ``mae`` in the unit of the targets, over all values of a row, and ``accuracy``
+        of outputs with classes as targets; with several outputs, prefixed by the output's name and
+        a slash. Missing targets, and labels outside the class list, are left out.
     """
 
     rows: int
@@ -42,7 +41,7 @@ class OutputMetrics:
 
 
 def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics:
-    """Compare outputs with the columns that are their targets, in one pass.
+    """Compare outputs with their target columns, in one pass.
 
     Parameters
     ----------
@@ -50,13 +49,13 @@ def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics
     test : pyspark.sql.DataFrame
         Rows with targets.
     targets : str, list of str or dict
-        As `KerasEstimator` takes them.
+        As in `KerasEstimator`.
 
     Returns
     -------
     OutputMetrics
-        Without what only its loss can compare: outputs of another width than their targets, or
-        than the class list (one output for two classes may be a probability or a logit).
+        Without outputs that only their loss can compare: those of another width than their targets
+        or the class list (one output for two classes may be a probability or a logit).
     """
     from pyspark.sql import functions as F
 
@@ -91,7 +90,7 @@ def evaluate_outputs(model: Any, test: DataFrame, targets: Any) -> OutputMetrics
 
 
 def _accuracy(label: str, classes: Sequence[Any], given: Column) -> Column:
-    """Return the share of the rows of a known class whose output is largest there."""
+    """Return the share of rows of a known class for which that class has the largest output."""
     from pyspark.sql import functions as F
 
     known = F.array(*map(F.lit, class_values(classes)))

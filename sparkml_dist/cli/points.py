@@ -1,4 +1,4 @@
-"""What the jobs over points share: the table's options, reading it, and the output folder."""
+"""Shared parts of the jobs over points: options and reading of the table, output folder."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from sparkml_dist.cli.indicators import with_indicators
 from sparkml_dist.cli.options import (
-    add_presence_options,
+    add_existing_output_options,
     add_reading_options,
     plan_of,
     reading,
@@ -36,9 +36,9 @@ class PointTable:
     features : list of str
         Columns of coordinates.
     label : str
-        Column of the truth; empty when none was named.
+        Column of the ground truth; empty when none was named.
     indicators : list of str
-        Those of `features` that tell of a category, and are no column of the input.
+        The one-hot indicators among `features`, which are no columns of the input.
     """
 
     df: DataFrame
@@ -53,15 +53,15 @@ def add_point_options(
     truth: str,
     categorical: bool = False,
 ) -> None:
-    """Add what the jobs over points share: data, columns, output.
+    """Add the options of the jobs over points: data, columns, output.
 
     Parameters
     ----------
     parser : argparse.ArgumentParser
     truth : str
-        What ``--label`` is for.
+        Help of ``--label``.
     categorical : bool, default=False
-        Whether features may hold categories.
+        Whether to add ``--categorical``.
     """
     data = parser.add_argument_group("data")
     data.add_argument(
@@ -80,7 +80,7 @@ def add_point_options(
         nargs="+",
         action="extend",
         metavar="PATTERN",
-        help="columns to take (default: all others)",
+        help="feature columns (default: all others)",
     )
     if categorical:
         columns.add_argument(
@@ -89,21 +89,21 @@ def add_point_options(
             action="extend",
             default=[],
             metavar="PATTERN",
-            help="feature columns that hold categories, each of which becomes a 0 or 1; 'auto' for "
+            help="feature columns that hold categories, which are one-hot encoded; 'auto' for "
             "all features of strings",
         )
     columns.add_argument(
-        "--key", metavar="COL", help="column that names a row; kept, and no feature"
+        "--key", metavar="COL", help="column that identifies a row; written, but no feature"
     )
     output = parser.add_argument_group("output")
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
     )
-    add_presence_options(output, kept="its model is kept")
+    add_existing_output_options(output, kept="its model is reused")
 
 
 def claimed_output(args: argparse.Namespace, job: Job) -> tuple[JobOutput, bool]:
-    """Make the output folder this run's own; tell whether an earlier run is resumed.
+    """Claim the output folder for this run; return whether an earlier run is resumed.
 
     Parameters
     ----------
@@ -130,8 +130,8 @@ def read_points(args: argparse.Namespace, job: Job) -> PointTable:
     Raises
     ------
     StorageError, DataError, ConfigurationError
-        As `read_table` has it; ``output_column_taken`` where the table has a column of the
-        result.
+        As raised by `read_table`; ``output_column_taken`` where the table has a column that the job
+        writes.
     """
     options = reading(args)
     text = format_of(args.input, args.format) in TEXT_FORMATS

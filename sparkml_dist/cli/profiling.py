@@ -1,4 +1,4 @@
-"""Profiles a table, and compares it to another one if asked for."""
+"""Profiles a table, and optionally compares it with another one."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
-    add_presence_options,
+    add_existing_output_options,
     add_reading_options,
     at_least,
     plan_of,
@@ -34,8 +34,8 @@ def options() -> JobParser:
     """Return the job's options."""
     parser = JobParser(
         "profile",
-        "Tell what a table holds in one pass: missing and distinct values, moments, quantiles, "
-        "frequent values, correlations, columns that leak the target. Writes profile.html and "
+        "Profile a table in one pass: missing and distinct values, moments, quantiles, "
+        "frequent values, correlations, columns that may leak the target. Writes profile.html and "
         "profile.json and, with --compare, drift.html and drift.json.",
         [
             "--input sales.parquet --output out",
@@ -46,31 +46,27 @@ def options() -> JobParser:
     data.add_argument(
         "--input", required=True, metavar="URI", help="the table: a file, folder or pattern"
     )
-    data.add_argument(
-        "--compare", metavar="URI", help="an earlier table, the reference that drift is told from"
-    )
-    data.add_argument(
-        "--target", metavar="COL", help="point out columns that tell this one on their own"
-    )
+    data.add_argument("--compare", metavar="URI", help="an earlier table, the reference for drift")
+    data.add_argument("--target", metavar="COL", help="report columns that may leak this one")
     data.add_argument(
         "--top",
         type=at_least(0, below=33),
         default=10,
         metavar="N",
-        help="frequent values to tell of a column, up to 32 (default: 10)",
+        help="number of frequent values of a column, up to 32 (default: 10)",
     )
     add_reading_options(parser)
     output = parser.add_argument_group("output")
     output.add_argument(
         "--output", required=True, metavar="DIR", help="folder for the pages and metrics.json"
     )
-    add_presence_options(output)
+    add_existing_output_options(output)
     add_common_options(parser)
     return parser
 
 
 def profile_table(args: argparse.Namespace, job: Job) -> None:
-    """Do the work of the job and fill in its metrics document.
+    """Run the job and fill in its metrics document.
 
     Parameters
     ----------
@@ -83,7 +79,7 @@ def profile_table(args: argparse.Namespace, job: Job) -> None:
     StorageError
         ``output_exists``, ``file_not_found``, ``file_not_read``.
     ConfigurationError, DataError
-        What `read_table` and `profile` raise.
+        As raised by `read_table` and `profile`.
     """
     assert job.output is not None
     output = job.output
@@ -117,7 +113,7 @@ def profile_table(args: argparse.Namespace, job: Job) -> None:
     document.rows = found.rows
     document.peak_worker_rss_mb = round(peak / 2**20, 1)
     document.more["columns"] = len(found.columns)
-    document.more["remarks"] = sum(len(c["remarks"]) for c in found.columns)
+    document.more["alerts"] = sum(len(c["alerts"]) for c in found.columns)
     if report is not None:
         document.more["drifted"] = [c["name"] for c in report.columns if c["level"] != "none"]
     written = _FILES if report is not None else _FILES[:2]
@@ -134,6 +130,6 @@ def _with_top(found: Profile, top: int) -> Profile:
 
 def _read(args: argparse.Namespace, job: Job, uri: str) -> DataFrame:
     if format_of(uri, args.format) == "parquet":
-        with input_errors(uri):  # any types and names, also twice
+        with input_errors(uri):  # any column types, and duplicate names
             return read_parquet(job.spark, uri)
     return read_table(job.spark, uri, without_roles=True, **reading(args)).df

@@ -1,4 +1,4 @@
-"""Runs a job: exit codes, one line on stderr, metrics to a file and as the last line of stdout."""
+"""Runs a job: exit status, error line on stderr, metrics to a file and as last line of stdout."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Job:
     Attributes
     ----------
     document : MetricsDocument
-        To be filled in.
+        The metrics document, which the main function fills in.
     output : JobOutput or None
         The output folder, where the job has one.
     """
@@ -46,7 +46,7 @@ class Job:
 
     @property
     def spark(self) -> SparkSession:
-        """The SparkSession; started on first use, so that what can be checked is checked before."""
+        """The SparkSession; started on first use, after all checks that need none."""
         if self._spark is None:
             with self.stage("start"):
                 self._spark = _started(f"sparkml_dist {self.document.job}")
@@ -54,7 +54,7 @@ class Job:
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Add the seconds of a block to a stage of the metrics document."""
+        """Add the seconds of the block to a stage of the metrics document."""
         start = time.perf_counter()
         try:
             yield
@@ -64,7 +64,7 @@ class Job:
             _logger.info("%s: %.1f s", name, spent)
 
     def already_done(self, output: JobOutput) -> bool:
-        """Tell whether the run to be resumed is complete; its document then is this run's."""
+        """Return whether the resumed run is complete; its document then is that of this run too."""
         found = output.outcome()
         if found is None or found.get("job") != self.document.job:
             return False
@@ -77,7 +77,7 @@ class Job:
         if self._spark is not None:
             try:
                 self._spark.stop()
-            except Exception:  # it may be what failed; the job's outcome is known by now
+            except Exception:  # the session may be broken; the job has ended by now
                 _logger.debug("the session did not stop cleanly", exc_info=True)
 
 
@@ -87,13 +87,13 @@ def _started(name: str) -> SparkSession:
     except SparkMLDistError:
         raise
     except Exception as error:
-        # Java's exception stands in the second line, after a colon; it says what is wrong.
-        told = [line.strip(": ") for line in str(error).splitlines() if line.strip(": ")]
-        reason = next((line for line in told if "Exception: " in line), (told or ["?"])[0])
+        # The second line has Java's exception, after a colon.
+        lines = [line.strip(": ") for line in str(error).splitlines() if line.strip(": ")]
+        reason = next((line for line in lines if "Exception: " in line), (lines or ["?"])[0])
         raise ConfigurationError(
             "session_not_started",
             f"Spark did not start: {reason[:400]}",
-            "Check the master, and the memory and cores that the settings ask of it.",
+            "Check the master, and the memory and cores in the settings.",
         ) from error
 
 
@@ -107,23 +107,23 @@ def run_job(
 ) -> int:
     """Run ``main(args, job)`` and return the exit status of the process.
 
-    Whatever happens, the metrics document is printed as the last line of stdout, and written to
-    ``--metrics-out`` or, where the output folder is the job's own, to ``metrics.json`` in it
-    (``metrics.failed.json`` where that is of a run that ended well, and this one failed).
-    No other run may write into that folder before this one has ended.
+    The metrics document is always printed as the last line of stdout, and written to
+    ``--metrics-out`` or else to ``metrics.json`` in the job's output folder
+    (``metrics.failed.json`` if this run failed and an earlier one succeeded). The output folder is
+    locked against other runs until the end.
 
     Parameters
     ----------
     name : str
         Name of the job.
     parser : argparse.ArgumentParser
-        Its options; must have ``--metrics-out``.
+        Parser of the options, which include ``--metrics-out``.
     main : callable
-        Does the work and fills in ``job.document``.
+        Runs the job and fills in ``job.document``.
     argv : sequence of str, optional
         Arguments; those of the process by default.
     writes_folder : bool, default=True
-        Whether ``--output`` is a folder that holds the metrics unless told otherwise.
+        Whether ``--output`` is a folder that gets the metrics by default.
 
     Returns
     -------
@@ -137,7 +137,7 @@ def run_job(
     document = job.document
     metrics_out, status = None, 0
     try:
-        metrics_out, output = _places(argv)
+        metrics_out, output = _output_arguments(argv)
         if output and writes_folder:
             job.output = JobOutput(Folder.at(output), tells_metrics=not metrics_out)
         args = parser.parse_args(argv)
@@ -174,7 +174,7 @@ def run_job(
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """Let a request to terminate end the job as an interruption does, so that it cleans up."""
+    """Treat SIGTERM like an interruption, so that the job cleans up."""
 
     def interrupt(*_: object) -> NoReturn:
         raise KeyboardInterrupt
@@ -190,7 +190,7 @@ def _ended_by_signals() -> Iterator[None]:
 
 
 def _report(name: str, error: SparkMLDistError) -> None:
-    """Say in one line on stderr what is wrong; further lines (a rank's log) go to stdout."""
+    """Print the error in one line on stderr; further lines (a rank's log) go to stdout."""
     first, *rest = error.message.splitlines() or [""]
     for line in rest:
         _logger.info("%s", line)
@@ -198,8 +198,8 @@ def _report(name: str, error: SparkMLDistError) -> None:
     print_to_stderr(f"{name}: error: {one_line}")
 
 
-def _places(argv: Sequence[str]) -> tuple[str | None, str | None]:
-    """Return ``--metrics-out`` and ``--output`` even from a command line wrong elsewhere."""
+def _output_arguments(argv: Sequence[str]) -> tuple[str | None, str | None]:
+    """Return ``--metrics-out`` and ``--output``, even of an otherwise invalid command line."""
     lenient = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     lenient.add_argument("--metrics-out", nargs="?")
     lenient.add_argument("--output", nargs="?")
@@ -220,7 +220,7 @@ def _write(document: MetricsDocument, job: Job, metrics_out: str | None) -> None
 
 
 def _log_to_stdout(*, verbose: bool) -> None:
-    """Let the toolkit's log tell the job's progress on stdout; stderr is Spark's and errors'."""
+    """Log the toolkit's progress on stdout; stderr is for Spark's log and errors."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("sparkml_dist")

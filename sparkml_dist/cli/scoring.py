@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 from sparkml_dist.cli.options import reading
-from sparkml_dist.cli.other_scoring import kept_columns, other_scores
 from sparkml_dist.cli.runner import Job
+from sparkml_dist.cli.unsupervised_scoring import kept_columns, unsupervised_scores
 from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.metrics.evaluation import evaluate_classification
@@ -33,7 +33,7 @@ _logger = logging.getLogger(__name__)
 
 
 def score_table(args: argparse.Namespace, job: Job) -> None:
-    """Do the work of the scoring job and fill in its metrics document.
+    """Run the scoring job and fill in its metrics document.
 
     Parameters
     ----------
@@ -45,9 +45,9 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
     Raises
     ------
     StorageError
-        ``output_exists``, ``output_busy``, ``not_a_model``, and what loading the model raises.
+        ``output_exists``, ``output_busy``, ``not_a_model``, and those of loading the model.
     DataError
-        What reading the table and scoring it raise.
+        As raised by reading and scoring the table.
     """
     target = Folder.at(args.output)
     with FolderLock(target, application=f"score, run {job.document.run_id}") as lock:
@@ -65,9 +65,9 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
                 label = table.label
                 scored = _scored(model, table.df, args.keep, label)
             else:
-                scored = other_scores(args, spark, model)
-        temporary = _beside(target)
-        temporary.delete()  # left by a run that was killed
+                scored = unsupervised_scores(args, spark, model)
+        temporary = _temporary_folder(target)
+        temporary.delete()  # left by a killed run
         try:
             with job.stage("score"):
                 write_parquet(scored, temporary)
@@ -100,12 +100,12 @@ def _check_target(target: Folder, *, overwrite: bool) -> None:
         raise StorageError(
             "output_exists",
             f"{target.location!r} holds {strangers[0]!r}, which no scoring job wrote.",
-            "Choose another folder; it will not be overwritten.",
+            "Choose another folder; this one will not be overwritten.",
         )
 
 
 def _evaluate(job: Job, model: ShardModel, written: DataFrame, label: str) -> None:
-    """Fill in the metrics of the rows that have a label; none where no row has."""
+    """Fill in the metrics of the rows with a label, if there are any."""
     labelled = written.where(f"{quoted([label])[0]} IS NOT NULL")
     if dict(written.dtypes)[label] in ("double", "float"):
         labelled = labelled.where(f"NOT isnan({quoted([label])[0]})")
@@ -123,7 +123,7 @@ def _evaluate(job: Job, model: ShardModel, written: DataFrame, label: str) -> No
 
 
 def _model_folder(location: str) -> Folder:
-    """Return the model's folder: the one named, or ``model`` in a training job's output."""
+    """Return the model's folder: `location`, or ``model`` in a training job's output."""
     folder = Folder.at(location)
     inner = folder.child("model")
     if not folder.exists(MANIFEST) and inner.exists(MANIFEST):
@@ -146,14 +146,14 @@ def _read(args: argparse.Namespace, job: Job, model: ShardModel) -> Table:
 
 
 def _schema_of(model: ShardModel, format: str) -> TableSchema:
-    """Describe the table that a model needs where its training table is not on record."""
+    """Return the schema of the table that a model needs, if the model has no training schema."""
     columns = tuple(c.name for c in model.schema.columns)
     kinds = {"numeric": "number", "categorical": "string"}
     if format == "libsvm" and columns != ("features",):
         raise DataError(
             "column_not_found",
             f"The model was trained on the columns {', '.join(columns[:8])}; libsvm has none.",
-            "Give the data in the format of the training data.",
+            "Provide the data in the format of the training data.",
         )
     return TableSchema(
         format=format,
@@ -199,7 +199,7 @@ def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str
     return scored.select(*quoted(kept), *added)
 
 
-def _beside(target: Folder) -> Folder:
-    """Return where to write before the commit."""
+def _temporary_folder(target: Folder) -> Folder:
+    """Return the folder to write to before the commit."""
     parent, _, name = target.location.rpartition("/")
     return Folder.at(f"{parent}/.{name}.next")

@@ -1,4 +1,4 @@
-"""The steps of every training job: read, cut, fit, score held-out rows, plot, report."""
+"""The steps of all training jobs: read, partition, fit, score held-out rows, plot, report."""
 
 from __future__ import annotations
 
@@ -34,28 +34,28 @@ __all__ = ["Fit", "Plot", "Prepared", "shard_plan", "train"]
 _logger = logging.getLogger(__name__)
 
 _TEST_FRACTION = 0.2
-_KEPT_FRACTION = 0.1
+_CALIBRATION_FRACTION = 0.1
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """What a fit is given.
+    """The arguments of a fit.
 
     Attributes
     ----------
     data : PartitionedDataset
         The training rows.
     output : JobOutput
-    kept : DataFrame or None
-        Training rows that are not in `data`, where the job asked to keep some.
+    held_out : DataFrame or None
+        Training rows that are held out from `data`, where the job needs some for calibration.
     """
 
     data: PartitionedDataset
     output: JobOutput
-    kept: DataFrame | None
+    held_out: DataFrame | None
 
 
-# The model is of the job's own class, which the job knows and this module does not.
+# The model's class depends on the job.
 Metrics = ClassificationMetrics | RegressionMetrics | OutputMetrics
 Fit = Callable[[Prepared], Any]
 Evaluate = Callable[[Any, "DataFrame"], Metrics]
@@ -70,26 +70,26 @@ def train(
     *,
     ready: Callable[[SparkSession], None] | None = None,
     regression: bool = False,
-    keep: bool = False,
+    hold_out: bool = False,
     evaluate: Evaluate | None = None,
 ) -> None:
-    """Do the work of a training job and fill in its metrics document.
+    """Run a training job and fill in its metrics document.
 
     Parameters
     ----------
     args : argparse.Namespace
-        Of `add_training_options` and `add_common_options`.
+        With the options of `add_training_options` and `add_common_options`.
     job : Job
     fit : callable
         ``fit(prepared)`` returns the model, saved in ``prepared.output.model``.
     plot : callable
-        ``plot(model, test, metrics, folder)`` draws what is the model's own.
+        ``plot(model, test, metrics, folder)`` draws the plots of this kind of model.
     ready : callable, optional
-        ``ready(spark)`` raises where the session cannot do the job; called before the first one.
+        ``ready(spark)`` raises where the session cannot run the job; called before any Spark job.
     regression : bool, default=False
-        Whether the label is a number to be predicted.
-    keep : bool, default=False
-        Whether to keep a tenth of the training rows from the shards.
+        Whether the label is a number.
+    hold_out : bool, default=False
+        Whether to hold out a tenth of the training rows from the shards.
     evaluate : callable, optional
         ``evaluate(model, test)`` for a model that is neither a classifier nor a regressor.
     """
@@ -104,7 +104,7 @@ def train(
     lent = None
     if args.shards_from is not None:
         lender = JobOutput(Folder.at(args.shards_from))
-        lent = lender.lend_shards(plan)
+        lent = lender.shards_for(plan)
         if lender.home.same_place(output.home):
             output.kept.add("shards")
     spark = job.spark
@@ -115,14 +115,16 @@ def train(
         _refuse_strings(table)
         table, roles = _with_roles(args, table)
         learn, test = _held_out(args, job, table, roles)
-        kept = None
-        if keep:
-            # Draws of another seed: those of the same one have left with the test rows.
-            learn, kept = split(learn, _KEPT_FRACTION, seed=args.seed + 1, key=roles.get("key"))
-        # Scored more than once; Spark spills what does not fit. Without this every pass would read
-        # and parse the whole source again to find the few rows held out.
+        held_out = None
+        if hold_out:
+            # Another seed: the rows that this one selects are in the test set already.
+            learn, held_out = split(
+                learn, _CALIBRATION_FRACTION, seed=args.seed + 1, key=roles.get("key")
+            )
+        # The test rows are scored several times; without the cache, every pass would read and parse
+        # the whole source again.
         test = test.cache()
-        if test.isEmpty():  # before the work, not after it
+        if test.isEmpty():  # before the fit, not after it
             raise DataError(
                 "no_validation_rows",
                 "No rows are held out to evaluate the model on.",
@@ -138,7 +140,7 @@ def train(
     document.classes = len(data.classes or ())
     _logger.info("%r", data)
     with job.stage("fit"):
-        model = fit(Prepared(data, output, kept))
+        model = fit(Prepared(data, output, held_out))
         model.table = table.schema.to_dict()
         model._save_manifest()
     with job.stage("evaluate"):
@@ -177,7 +179,7 @@ def _evaluate(model: Any, test: DataFrame, label: str) -> Metrics:
 
 
 def _with_roles(args: argparse.Namespace, table: Table) -> tuple[Table, dict[str, str]]:
-    """Return the table without its weight and key among the features, and their names."""
+    """Return the table with weight and key removed from the features, and their names."""
     roles = {
         role: find_column(wanted, table.df.columns, role, repr(args.train))
         for role, wanted in (("weight", args.weight), ("key", args.key))
@@ -188,7 +190,7 @@ def _with_roles(args: argparse.Namespace, table: Table) -> tuple[Table, dict[str
 
 
 def _refuse_strings(table: Table) -> None:
-    """Raise where features hold strings that nobody called categories; names all of them."""
+    """Raise where features hold strings that are not named as categorical."""
     schema = table.schema
     strings = [n for n in table.features if schema.kind(n) == "string"]
     strings = [n for n in strings if n not in table.categorical]
@@ -202,7 +204,7 @@ def _refuse_strings(table: Table) -> None:
 
 
 def shard_plan(args: argparse.Namespace, *, regression: bool) -> dict[str, Any]:
-    """Return what decides the shards and the held-out rows, the same for every training job."""
+    """Return the plan of shards and held-out rows, the same for all training jobs."""
     names = (
         "train",
         "test",
@@ -233,7 +235,7 @@ def shard_plan(args: argparse.Namespace, *, regression: bool) -> dict[str, Any]:
 def _read(args: argparse.Namespace, spark: SparkSession) -> Table:
     options = reading(args)
     if format_of(args.train, args.format) in TEXT_FORMATS:
-        # A key is a name, not a quantity: 00001 is not 1, nor need a double tell two apart.
+        # A key is read as text: 00001 is not 1, and a double may not hold all digits.
         roles = {args.weight: "number"} | ({} if args.features else {args.key: "text"})
         options["types"] = {k: v for k, v in roles.items() if k is not None} | options["types"]
     return read_table(
@@ -268,7 +270,7 @@ def _shards(
     regression: bool,
 ) -> PartitionedDataset:
     if resumed and output.shards.exists(MANIFEST):
-        _logger.info("using the shards in %s again", output.shards.location)
+        _logger.info("reusing the shards in %s", output.shards.location)
         return open_partitioned(output.shards.location)
     return partition(
         learn,

@@ -1,4 +1,4 @@
-"""Data mining: patterns in data larger than any one memory."""
+"""Data mining on data that exceeds the memory of any one machine."""
 
 from __future__ import annotations
 

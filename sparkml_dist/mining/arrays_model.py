@@ -1,4 +1,4 @@
-"""Models that consist of arrays: numpy files and a manifest that vouches for them."""
+"""Models that consist of arrays: numpy files, and a manifest with their checksums."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
     Attributes
     ----------
     columns : PointColumns
-        Where coordinates come from.
+        The columns that hold the coordinates.
     content : dict
         What the model needs beside its arrays, as JSON values.
     arrays : dict of ndarray
         Small arrays, by name.
     summary : dict
-        How the fit went.
+        Facts about the fit, such as seconds and counts.
     """
 
     _defaults: ClassVar[dict[str, Any]] = {"predictionCol": "prediction"}
@@ -52,7 +52,7 @@ class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
 
     @property
     def numFeatures(self) -> int:
-        """Coordinates of a point."""
+        """Number of coordinates of a point."""
         return int(self.content["width"])
 
     def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
@@ -61,7 +61,7 @@ class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
         return [ModelFile.of(folder, f"{name}.npy") for name in self.arrays]
 
     def _read_files(self, saved: Saved) -> None:
-        """Take in the files, which have been checked."""
+        """Read the arrays; the files have been checked before."""
         self.arrays = _read_arrays(saved, saved.names(suffix=".npy"))
 
     def _state(self) -> dict[str, Any]:
@@ -85,7 +85,7 @@ class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
 
 
 class FilesBeside:
-    """Mixin of the models that have more in files than in memory.
+    """Mixin for models that keep most of their content in files and not in memory.
 
     Attributes
     ----------

@@ -1,4 +1,4 @@
-"""What the mining estimators have in common: Params, saved and loaded without pickle."""
+"""Base of the mining estimators: their Params are saved and loaded without pickle."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class MiningEstimator(SavedParams):
         Raises
         ------
         SparkMLDistError
-            Also what tasks raise, as it was raised there.
+            An error of the toolkit that a task raises arrives with its own class and code.
         """
         with errors_of_tasks():
             return super().fit(dataset, params)
@@ -59,7 +59,7 @@ def check_column(df: Any, name: str, role: str) -> Any:
 
 
 def check_fraction(name: str, value: float, *, zero: bool = False) -> None:
-    """Raise unless a Param lies in (0, 1], or in [0, 1] where `zero` may be.
+    """Raise unless a Param lies in (0, 1], or in [0, 1] if `zero`.
 
     Raises
     ------
@@ -72,7 +72,7 @@ def check_fraction(name: str, value: float, *, zero: bool = False) -> None:
 
 
 def check_whole(name: str, value: int | None, least: int = 1) -> None:
-    """Raise unless a Param is not set or a whole number of at least `least`.
+    """Raise where a Param is set to less than `least`.
 
     Raises
     ------

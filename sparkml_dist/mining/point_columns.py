@@ -1,4 +1,4 @@
-"""Which columns are a point's coordinates, and how they become a matrix of doubles."""
+"""The columns that hold a point's coordinates, and their conversion to a matrix of doubles."""
 
 from __future__ import annotations
 
@@ -44,17 +44,17 @@ class PointColumns:
     def of(
         cls, df: DataFrame, features_col: str | None, features_cols: Sequence[str] | None
     ) -> PointColumns:
-        """Choose the columns from the schema alone.
+        """Choose the columns by the schema; no row is read.
 
         Parameters
         ----------
         df : pyspark.sql.DataFrame
         features_col : str or None
-            Column of arrays, vectors or numbers, taken where it exists and `features_cols` is
+            Column of arrays, vectors or numbers. It is used if it exists and `features_cols` is
             None.
         features_cols : sequence of str, or None
-            Names or globs of numeric columns, or the name of one column of arrays or vectors;
-            all numeric columns where neither is there.
+            Names or globs of numeric columns, or the name of one column of arrays or vectors; all
+            numeric columns where neither is given.
 
         Raises
         ------
@@ -141,7 +141,7 @@ class PointColumns:
         return [f"{self.names[0]}[{i}]" for i in range(width)]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the columns as they stand in a manifest."""
+        """Return the columns as JSON values for a manifest."""
         return {"kind": self.kind, "names": list(self.names)}
 
     @classmethod
@@ -154,7 +154,7 @@ class PointColumns:
 
 
 def _kind(data_type: Any) -> str:
-    """Return how a column of a type gives coordinates; an empty string for one that cannot."""
+    """Return the kind of a column's type; an empty string if it holds no coordinates."""
     from pyspark.ml.linalg import VectorUDT
     from pyspark.sql.types import ArrayType, BooleanType, NumericType, StructType
 
@@ -174,7 +174,7 @@ def point_matrix(values: pa.Array, width: int) -> npt.NDArray[np.float64]:
     ----------
     values : pyarrow.Array of lists of double, shape (n,)
     width : int
-        Coordinates of a point.
+        Number of coordinates of a point.
 
     Returns
     -------
@@ -192,7 +192,7 @@ def point_matrix(values: pa.Array, width: int) -> npt.NDArray[np.float64]:
             "vector_length",
             f"A point must have {width} coordinates. Got one with "
             f"{int(lengths[lengths != width][0])}.",
-            "Bring all rows to one length.",
+            "Give all rows the same length.",
         )
     if values.null_count or not (np.abs(flat) <= LARGEST).all():
         raise DataError(

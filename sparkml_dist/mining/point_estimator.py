@@ -1,4 +1,4 @@
-"""What the estimators over points have in common: where coordinates are."""
+"""Base of the estimators over points: it finds the columns of coordinates."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class PointEstimator(MiningEstimator, HasFeaturesCol, HasPredictionCol):
     def _columns(self, df: DataFrame) -> PointColumns:
         features = self._value(self.featuresCols)
         if features is None and self.isSet(self.featuresCol):
-            features = [self.getOrDefault(self.featuresCol)]  # asked for, so it must be there
+            features = [self.getOrDefault(self.featuresCol)]  # named explicitly, so it must exist
         return PointColumns.of(df, self.getOrDefault(self.featuresCol), features)
 
     def _require(self, declared: Any, holds: bool, wanted: str) -> None:
-        """Raise where a Param has a value that it must not have."""
+        """Raise `invalid_param` unless the value of a Param `holds`."""
         if not holds:
             raise ConfigurationError(
                 "invalid_param",

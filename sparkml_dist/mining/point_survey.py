@@ -1,4 +1,4 @@
-"""What one pass tells about points: how many, how wide, between which bounds, and a sample."""
+"""Facts about points from one pass: their number, length and bounds, and a sample."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ Points = npt.NDArray[np.float64]
 
 @dataclass
 class PointSurvey:
-    """What is known of a set of points.
+    """Facts about a set of points.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class PointSurvey:
     zero : int
         Rows whose coordinates are all zero.
     narrowest, widest : int
-        Coordinates of a point, at least and at most.
+        Least and greatest number of coordinates of a point.
     low, high : ndarray of float64, shape (d,)
         Bounds of each coordinate.
     sample : ndarray of float64, shape (m, d)
@@ -67,7 +67,7 @@ class PointSurvey:
         Parameters
         ----------
         columns : PointColumns
-            Where the points come from.
+            The columns of the coordinates.
         nonzero : bool, default=False
             Whether a point must have a coordinate that is not zero.
 
@@ -91,7 +91,7 @@ class PointSurvey:
             raise DataError(
                 "vector_length",
                 f"Rows of {where} have from {self.narrowest} to {self.widest} values.",
-                "Bring all rows to one length.",
+                "Give all rows the same length.",
             )
         if self.widest == 0:
             raise DataError("no_features", f"The rows of {where} have no values.")
@@ -109,7 +109,7 @@ class LowestHashes:
     Parameters
     ----------
     number : int
-        How many to keep.
+        Number of rows to keep.
     seed : int
     """
 
@@ -120,12 +120,12 @@ class LowestHashes:
         self._held = 0
 
     def add(self, rows: Points) -> None:
-        """Take in a block of rows, shape (n, d)."""
+        """Add a block of rows, shape (n, d)."""
         if self._number and len(rows):
             self.merge(_row_hashes(rows, self._seed), rows)
 
     def merge(self, hashes: npt.NDArray[np.uint64], rows: Points) -> None:
-        """Take in rows whose hashes are known."""
+        """Add rows whose hashes are known."""
         if len(hashes) > self._number:
             lowest = np.argpartition(hashes, self._number)[: self._number]
             hashes, rows = hashes[lowest], rows[lowest]
@@ -141,7 +141,7 @@ class LowestHashes:
         if not self._rows:
             return np.empty(0, np.uint64), np.empty((0, 0))
         hashes, rows = np.concatenate(self._hashes), np.concatenate(self._rows)
-        # The rows themselves break ties, so that the order of partitions does not.
+        # Ties are broken by the rows' content, and so do not depend on the order of partitions.
         order = np.lexsort((*rows.T[::-1], hashes))[: self._number]
         return hashes[order], rows[order]
 
@@ -154,7 +154,7 @@ def _mix(x: npt.NDArray[np.uint64]) -> npt.NDArray[np.uint64]:
 
 
 def _row_hashes(rows: Points, seed: int) -> npt.NDArray[np.uint64]:
-    """Hash the content of rows; equal rows of a block get hashes of their own."""
+    """Hash the content of rows; equal rows of one block get different hashes."""
     bits = (np.ascontiguousarray(rows) + 0.0).view(np.uint64)
     with np.errstate(over="ignore"):
         hashes = _mix(np.full(len(rows), seed, np.uint64) + _GOLDEN)
@@ -171,7 +171,7 @@ def _row_hashes(rows: Points, seed: int) -> npt.NDArray[np.uint64]:
 
 
 def partial_surveys(points: DataFrame, *, sample: int = 0, seed: int = 0) -> DataFrame:
-    """Return a survey of each partition of a column of arrays; lazily."""
+    """Return a survey of each partition of a column of arrays, computed lazily."""
     return points.mapInArrow(partial(_survey_partition, sample, seed), _SCHEMA)
 
 
@@ -218,20 +218,20 @@ def survey(points: DataFrame) -> PointSurvey:
 def planned(
     points: DataFrame, plan: Callable[[PointSurvey], dict[str, Any]], *, sample: int
 ) -> dict[str, Any]:
-    """Return what a task plans from the survey of a column of arrays; the driver sees no point.
+    """Return the plan that a task makes from the survey of a column of arrays.
 
     Parameters
     ----------
     points : pyspark.sql.DataFrame
     plan : callable
-        ``plan(survey)`` returns JSON values.
+        ``plan(survey)`` returns JSON values. It runs in a task, so that the driver sees no point.
     sample : int
-        Points of the survey's sample.
+        Size of the survey's sample.
 
     Raises
     ------
     DataError
-        ``empty_data``, and what `plan` raises.
+        ``empty_data``, and any that `plan` raises.
     """
     surveys = partial_surveys(points, sample=sample).repartition(1)
     found = surveys.mapInArrow(partial(_plan, plan, sample), "plan string").collect()

@@ -1,4 +1,4 @@
-"""Models that consist of DataFrames: Parquet files and a manifest that vouches for them."""
+"""Models that consist of DataFrames: Parquet files, and a manifest with their checksums."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class TableModel(Persistable, AccessibleParams, Model):
     tables : dict of DataFrame
         The content, by name.
     content : dict
-        What else the model needs, as JSON values.
+        Everything else that the model needs, as JSON values.
     """
 
     #: Names of the tables that a model of this class has.
@@ -48,13 +48,13 @@ class TableModel(Persistable, AccessibleParams, Model):
         for name in self._table_names:
             home = folder.child(name)
             write_parquet(self.tables[name], home)
-            for other in home.names():  # what Hadoop reads beside a file, and nobody vouches for
+            for other in home.names():  # Hadoop's own checksum files, which no manifest lists
                 if not other.endswith(".parquet"):
                     home.delete_file(other)
         return self._written_files(folder)
 
     def _written_files(self, folder: Folder) -> list[ModelFile]:
-        """Look at the files of tables that are written, from the executors."""
+        """Let the executors compute size and checksum of each file of the tables."""
         names = [f"{n}/{f}" for n in self._table_names for f in folder.child(n).names(".parquet")]
         return _hashed(get_session(), folder, names)
 
@@ -68,12 +68,12 @@ class TableModel(Persistable, AccessibleParams, Model):
     def _check_files(cls, folder: Folder, manifest: SavedManifest) -> None:
         tables = {n: _schema_of(manifest.state["schemas"][n]) for n in cls._table_names}
         names = [f.name for f in manifest.files]
-        found = _looked_at(get_session(), folder, names, tables)
+        found = _inspected(get_session(), folder, names, tables)
         for file in manifest.files:
             size, sha256, fault = found[file.name]
             compare_file(folder, file, size, sha256)
             if fault:
-                raise ValueError(f"{file.name!r} is no part of the table: {fault}")
+                raise ValueError(f"{file.name!r} does not fit its table: {fault}")
 
     @classmethod
     def _restore(cls, saved: Saved) -> Self:
@@ -107,11 +107,11 @@ def _schema_of(value: Any) -> StructType:
     try:
         return StructType.fromJson(value)
     except PySparkException as error:
-        raise ValueError(f"{value!r} is no schema of a table") from error
+        raise ValueError(f"{value!r} is not the schema of a table") from error
 
 
 def _check_flags(value: Any) -> None:
-    """Raise where what is to be true or false in a schema is neither; Spark finds it out late."""
+    """Raise where a flag of a schema is not a boolean; Spark would report it only later."""
     if isinstance(value, dict):
         for key, inner in value.items():
             if key in ("nullable", "containsNull", "valueContainsNull") and not isinstance(
@@ -134,20 +134,20 @@ def _read_table(saved: Saved, name: str, schema: dict[str, Any]) -> DataFrame:
 
 def _hashed(spark: SparkSession, folder: Folder, names: list[str]) -> list[ModelFile]:
     """Return size and SHA-256 of files, read by the executors."""
-    found = _looked_at(spark, folder, names, {})
+    found = _inspected(spark, folder, names, {})
     return [ModelFile(name, size, sha256) for name, (size, sha256, _) in sorted(found.items())]
 
 
-def _looked_at(
+def _inspected(
     spark: SparkSession, folder: Folder, names: list[str], tables: dict[str, StructType]
 ) -> dict[str, tuple[int, str, str]]:
-    """Let the executors look at files of tables.
+    """Let the executors inspect the files of tables.
 
     Returns
     -------
     dict of str to tuple
         By name: the size (negative for a file that is not there), the SHA-256, and how the file
-        differs from the schema of its table, or the empty text.
+        differs from the schema of its table, or an empty string.
     """
     if not names:
         return {}
@@ -155,12 +155,12 @@ def _looked_at(
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             for name in batch.column(0).to_pylist():
-                told: list[Any] = [name, folder.size(name), "", ""]
-                if told[1] >= 0:
-                    told[2] = folder.sha256(name)
+                found: list[Any] = [name, folder.size(name), "", ""]
+                if found[1] >= 0:
+                    found[2] = folder.sha256(name)
                     kind = tables.get(name.partition("/")[0])
-                    told[3] = "" if kind is None else _difference(folder, name, kind)
-                yield pa.RecordBatch.from_pydict({"file": [json.dumps(told)]})
+                    found[3] = "" if kind is None else _difference(folder, name, kind)
+                yield pa.RecordBatch.from_pydict({"file": [json.dumps(found)]})
 
     frame = spark.createDataFrame([(n,) for n in names], "name string")
     rows = frame.repartition(min(len(names), 64)).mapInArrow(look, "file string").collect()
@@ -169,7 +169,7 @@ def _looked_at(
 
 
 def _difference(folder: Folder, name: str, kind: StructType) -> str:
-    """Return how a Parquet file differs from a schema; the empty text where it does not."""
+    """Return how a Parquet file differs from a schema; an empty string if it does not."""
     import pyarrow.parquet as pq
     from pyspark.sql.pandas.types import from_arrow_schema
 
@@ -180,12 +180,12 @@ def _difference(folder: Folder, name: str, kind: StructType) -> str:
         return f"{type(error).__name__}: {error}"
     try:
         found = from_arrow_schema(arrow)
-    except TypeError:  # a type of Spark's that Arrow does not have: Spark's reader looks
+    except TypeError:  # Arrow lacks this type of Spark's; Spark's reader checks it
         return ""
     shown, wanted = (_plain(k.simpleString()) for k in (found, kind))
     return "" if shown == wanted else f"it holds {shown}, not {wanted}"
 
 
 def _plain(kind: str) -> str:
-    """Return a type without what Parquet and Spark tell in different ways."""
+    """Return a type's name without the difference between Spark's kinds of timestamps."""
     return re.sub(r"timestamp(_ntz|_ltz)?", "timestamp", kind)

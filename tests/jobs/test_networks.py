@@ -79,12 +79,12 @@ def test_options_choose_the_kind_of_network():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--members", "2", "--regression"], "vote on classes"),
+        (["--members", "2", "--regression"], "is for classification"),
         (["--members", "2", "--targets", "a", "--model", "n.py:f"], "leave out --targets"),
         (["--targets", "a"], "network of your own"),
         (["--targets", '{"a": '], "must be a JSON object"),
-        (["--regression", "--class-weight", "balanced"], "is for classes"),
-        (["--inputs", '{"a": "x"}', "--input-shape", "3"], "is for one input"),
+        (["--regression", "--class-weight", "balanced"], "is for classification"),
+        (["--inputs", '{"a": "x"}', "--input-shape", "3"], "is for a single input"),
         (["--patience", "2", "--stop-metric", "val_loss"], "needs --validation-fraction"),
         (["--tol", "0.1"], "needs --patience or --restore-best"),
         (["--class-weight", "even"], "must be balanced or a JSON object"),

@@ -13,7 +13,7 @@ import pytest
 
 from sparkml_dist import errors
 from sparkml_dist.cli.document import MetricsDocument
-from sparkml_dist.cli.options import JobParser, add_common_options, add_presence_options
+from sparkml_dist.cli.options import JobParser, add_common_options, add_existing_output_options
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.runner import run_job
 from sparkml_dist.persistence import replacing
@@ -30,7 +30,7 @@ def parser():
     found.add_argument("--output")
     found.add_argument("--plan", default="a")
     found.add_argument("--fail")
-    add_presence_options(found)
+    add_existing_output_options(found)
     add_common_options(found)
     return found
 

@@ -34,18 +34,18 @@ def cut(spark, tmp_path):
 
 def test_lent_to_a_job_on_the_same_data_however_that_would_cut(cut):
     plan = {**PLAN, "shards": None, "shards_from": cut.folder.location}
-    data = cut.lend_shards(plan)
+    data = cut.shards_for(plan)
     assert (data.location, data.n_rows, len(data.shards)) == (cut.shards.location, 60, 2)
 
 
 def test_refused_to_a_job_that_holds_out_other_rows(cut):
     with pytest.raises(ConfigurationError, match=r"plan_differs.*seed: 0 then, 1 now"):
-        cut.lend_shards({**PLAN, "seed": 1})
+        cut.shards_for({**PLAN, "seed": 1})
 
 
 def test_refused_where_nothing_was_cut(tmp_path):
     with pytest.raises(StorageError, match="not_a_dataset"):
-        JobOutput(Folder.at(str(tmp_path))).lend_shards(PLAN)
+        JobOutput(Folder.at(str(tmp_path))).shards_for(PLAN)
 
 
 def test_the_training_jobs_plan_alike_so_that_one_can_lend_to_another():

@@ -1,1 +1,1 @@
-"""Clusters of points of any number: by density, around centres, around medoids."""
+"""Clustering of any number of points: by density, around means, around medoids."""

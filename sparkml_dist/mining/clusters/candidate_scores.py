@@ -1,4 +1,4 @@
-"""How well several sets of centers suit all rows: cost, sizes and silhouette, in two passes."""
+"""Scores of several sets of centers on all rows, in two passes: cost, sizes, silhouette."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Points = npt.NDArray[np.float64]
 
 @dataclass
 class CandidateScores:
-    """What all rows say of a set of centers.
+    """Scores of a set of centers on all rows.
 
     Attributes
     ----------
@@ -39,7 +39,7 @@ class CandidateScores:
     sizes : ndarray of int64, shape (k,)
         Rows of each center.
     sums : ClusterSums
-        Of the clusters, for silhouettes; on the unit sphere for the cosine.
+        Sums of each cluster, for silhouettes; of points scaled to length 1 for the cosine.
     """
 
     cost: float
@@ -57,7 +57,7 @@ def score_candidates(
     points : pyspark.sql.DataFrame
         One column of arrays of doubles.
     width : int
-        Coordinates of a point.
+        Number of coordinates of a point.
     candidates : sequence of ndarray, each of shape (k, d)
     metric : {"euclidean", "manhattan", "cosine"}
     squared : bool
@@ -87,9 +87,10 @@ def silhouettes_of_candidates(
     scores: Sequence[CandidateScores],
     metric: str,
 ) -> list[float | None]:
-    """Return the mean silhouette of each candidate, in one pass; None where one cluster has rows.
+    """Return the mean silhouette of each candidate, in one pass.
 
-    Under the squared Euclidean distance, or the cosine's.
+    It is that of the squared Euclidean distance, or of the cosine; None where only one cluster has
+    rows.
     """
     sums = [s.sums for s in scores]
     task = partial(_judge, width, list(candidates), metric, sums)

@@ -1,4 +1,4 @@
-"""What the estimators of centers have in common: Params, and the model from what they found."""
+"""Base of the estimators of centers: their Params, and the model they return."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ __all__ = ["CentersEstimator", "check_enough"]
 
 
 class CentersEstimator(PointEstimator):
-    """Base of the estimators that tell clusters by their centers."""
+    """Base of the estimators whose clusters are given by centers."""
 
     k: Any = param("k", "number of clusters (>= 1)", TypeConverters.toInt)
-    seed: Any = param("seed", "of all that is drawn", TypeConverters.toInt)
+    seed: Any = param("seed", "seed of all random draws", TypeConverters.toInt)
 
     def _check(self) -> None:
         self._require(self.k, self.getOrDefault(self.k) >= 1, "at least 1")

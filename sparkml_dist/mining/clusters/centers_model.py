@@ -1,4 +1,4 @@
-"""Clusters told by their centers: rows belong to the nearest one."""
+"""Clusters given by centers: a row belongs to the nearest one."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["CentersModel"]
 
 
 class CentersModel(ArraysModel):
-    """What `KMeans`, `MiniBatchKMeans` and `KMedoids` fit.
+    """The model of `KMeans`, `MiniBatchKMeans` and `KMedoids`.
 
-    ``transform`` adds `predictionCol` (int): the number of the nearest center, from 0. Centers
-    are numbered by descending number of the rows that they were fitted on.
+    ``transform`` adds `predictionCol` (int): the number of the nearest center, from 0. Centers are
+    numbered by the training rows of their clusters, the largest cluster first.
     """
 
     def _read_files(self, saved: Saved) -> None:
@@ -47,7 +47,7 @@ class CentersModel(ArraysModel):
 
     @property
     def clusterSizes(self) -> list[int]:
-        """Rows of each cluster, descending."""
+        """Number of training rows of each cluster, descending."""
         return [int(n) for n in self.arrays["sizes"]]
 
     def predict(self, rows: Any) -> npt.NDArray[np.int64]:

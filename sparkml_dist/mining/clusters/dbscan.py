@@ -25,7 +25,7 @@ from sparkml_dist.mining.clusters.parts import (
     Parts,
     cut_task,
 )
-from sparkml_dist.mining.clusters.space_cut import SpaceCut
+from sparkml_dist.mining.clusters.space_partition import SpacePartition
 from sparkml_dist.mining.point_estimator import PointEstimator
 from sparkml_dist.mining.point_survey import planned
 from sparkml_dist.params import constructor, param
@@ -44,30 +44,29 @@ _SLOTS_UNKNOWN = 8
 
 
 class DBSCAN(PointEstimator):
-    """Finds clusters as areas where points lie densely; points elsewhere are noise. Exact.
+    """Density-based clustering, exact: clusters are dense areas, points elsewhere are noise.
 
-    Space is cut into boxes with about equally many points. A task gets the points of a box, and
-    those within `eps` of it, and finds its core points and their components; then components of
-    neighbouring boxes that touch are joined. The core points, their clusters and the noise are
-    those of the definition, whatever the number of boxes. A border point goes to the cluster of
-    the nearest core point.
+    Space is partitioned into boxes with about equally many points. A task gets the points of a box
+    and those within `eps` of it. It finds the core points and their connected components; then
+    components of neighbouring boxes that touch are merged. The core points, their clusters and the
+    noise are those of the definition, whatever the number of boxes. A border point goes to the
+    cluster of the nearest core point.
 
     Parameters
     ----------
     featuresCol, featuresCols : str, list of str
-        Columns of coordinates; every numeric column when neither is there.
+        Columns of coordinates; every numeric column when neither is given.
     eps : float
         Radius of a neighbourhood, in Euclidean distance (> 0).
     minPoints : int, default=5
         Points in the neighbourhood of a core point, itself included.
     numPartitions : int, optional
-        Number of boxes, at most; chosen by memory and slots when not set.
+        Greatest number of boxes; follows from memory and task slots when not set.
     memoryPerTask : str, default="512m"
-        Memory of a task's Python worker; boxes are made small enough for it where they can be
-        cut.
+        Memory of a task's Python worker; boxes are made small enough for it where `eps` allows.
     modelDir : str, optional
-        Empty folder, seen by the driver and all workers, for the core points; a temporary one
-        when not set.
+        Empty folder for the core points that the driver and all workers see; a temporary one when
+        not set.
     predictionCol : str, default="prediction"
         Cluster from 0, by descending number of core points; -1 for noise.
 
@@ -91,7 +90,7 @@ class DBSCAN(PointEstimator):
         TypeConverters.toInt,
     )
     numPartitions: Any = param(
-        "numPartitions", "boxes that space is cut into, at most (>= 1)", TypeConverters.toInt
+        "numPartitions", "greatest number of boxes of space (>= 1)", TypeConverters.toInt
     )
     memoryPerTask: Any = param(
         "memoryPerTask", "memory of a task's Python worker, like '512m'", TypeConverters.toString
@@ -134,7 +133,7 @@ class DBSCAN(PointEstimator):
             seconds[name], start = round(now - start, 3), now
 
         points = columns.points(dataset)
-        with job_description(spark, "sparkml_dist: cut space"):
+        with job_description(spark, "sparkml_dist: partition space"):
             cutting = partial(
                 cut_task,
                 columns,
@@ -145,10 +144,10 @@ class DBSCAN(PointEstimator):
             )
             plan = planned(points, cutting, sample=SAMPLE)
         lap("cut")
-        cut = SpaceCut.from_dict(plan["cut"])
+        cut = SpacePartition.from_dict(plan["cut"])
         if cut.parts < plan["wanted"]:
             _logger.warning(
-                "%d boxes would suit memoryPerTask, but eps allows for %d only; tasks may need "
+                "memoryPerTask asks for %d boxes, but eps allows only %d; tasks may need "
                 "more memory",
                 plan["wanted"],
                 cut.parts,
@@ -174,7 +173,7 @@ class DBSCAN(PointEstimator):
             offsets = np.append(0, np.cumsum(numbers)).astype(np.int64)
             edges = np.empty((0, 2), np.int64)
             if cut.parts > 1:
-                with job_description(spark, "sparkml_dist: join clusters across boxes"):
+                with job_description(spark, "sparkml_dist: merge clusters across boxes"):
                     rows = (
                         spark.range(0, cut.parts, 1, cut.parts)
                         .mapInArrow(partial(parts.touching, offsets), EDGES)
@@ -223,10 +222,10 @@ class DBSCAN(PointEstimator):
 def _clusters(
     parts: list[Part], edges: npt.NDArray[np.int64], width: int
 ) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
-    """Join components; return the cluster of each, and each cluster's number of core points.
+    """Merge components; return each one's cluster, and each cluster's number of core points.
 
     Clusters are numbered by descending size; among equals, the one with the lowest coordinates
-    comes first: no number depends on how space was cut.
+    comes first. So numbers do not depend on the boxes.
     """
     sizes = np.concatenate([np.empty(0, np.int64), *(p.sizes for p in parts)])
     firsts = np.concatenate([np.empty((0, width)), *(p.firsts for p in parts)])

@@ -1,4 +1,4 @@
-"""The clusters that DBSCAN found: core points by box, and rows labelled by the nearest of them."""
+"""Fitted DBSCAN clusters: core points by box, which label new rows."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.dataset.column_names import with_outputs
 from sparkml_dist.mining.arrays_model import ArraysModel, FilesBeside
 from sparkml_dist.mining.clusters.parts import cores_near, part_file
-from sparkml_dist.mining.clusters.space_cut import SpaceCut
+from sparkml_dist.mining.clusters.space_partition import SpacePartition
 from sparkml_dist.mining.point_columns import point_matrix
 from sparkml_dist.models.scoring import loaded
 from sparkml_dist.persistence.filesystem import Folder
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
 __all__ = ["DBSCANModel"]
 
 _KINDS = ("cores", "labels", "border-cores", "border-labels")
-# Core points at the same distance that a border point is compared with.
+# Nearest core points that are compared, so that ties are found.
 _TIES = 8
 
 
 class DBSCANModel(FilesBeside, ArraysModel):
-    """Clusters by density.
+    """The clusters of a fitted `DBSCAN`.
 
-    ``transform`` adds `predictionCol` (int): the cluster of the nearest core point within eps,
-    the lower one of two that are equally near; -1 where there is none. On the rows of the fit,
-    these are their DBSCAN labels.
+    ``transform`` adds `predictionCol` (int): the cluster of the nearest core point within eps, the
+    lower one of two that are equally near; -1 where there is none. For the training rows these are
+    the labels of DBSCAN.
 
     Attributes
     ----------
     folder : Folder
-        Where the core points lie.
+        Folder of the core points.
     """
 
     _names = ("clusters", "offsets", "sizes")
@@ -60,7 +60,7 @@ class DBSCANModel(FilesBeside, ArraysModel):
         from pyspark.sql import functions as F
 
         self.columns.check(dataset)
-        cut = SpaceCut.from_dict(self.content["cut"])
+        cut = SpacePartition.from_dict(self.content["cut"])
         label = _Labels(
             self.folder,
             cut,
@@ -73,7 +73,8 @@ class DBSCANModel(FilesBeside, ArraysModel):
         home = iterator_udf(partial(map, label.home), "int")
         placed = dataset.withColumn(part, home(self.columns.column()))
         if cut.parts > 1:
-            # So that a task needs the core points of one box at a time.
+            # Rows of one box go together, so that a task holds the core points of one box at a
+            # time.
             placed = placed.repartitionById(cut.parts, part)
         clusters = iterator_udf(partial(map, label.clusters_of), "int")
         point = self.columns.column()
@@ -91,12 +92,12 @@ class DBSCANModel(FilesBeside, ArraysModel):
 
 
 class _Labels:
-    """Labels points in workers; travels in closures."""
+    """Labels points in workers, to which it is sent pickled."""
 
     def __init__(
         self,
         folder: Folder,
-        cut: SpaceCut,
+        cut: SpacePartition,
         eps: float,
         clusters: npt.NDArray[np.int32],
         offsets: npt.NDArray[np.int64],

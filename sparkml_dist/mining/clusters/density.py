@@ -1,4 +1,4 @@
-"""Core points and how they hang together, within one process and bounded memory."""
+"""Core points and their connected components, in one process and bounded memory."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from scipy.spatial import cKDTree
 __all__ = ["core_components", "core_mask", "linked_labels"]
 
 Points = npt.NDArray[np.float64]
-# Up to here a grid of cells is walked; beyond, a cell has too many neighbours.
+# Most coordinates for a grid of cells; with more, a cell has too many neighbours.
 _GRID_WIDTH = 3
-# Pairs of points that are looked at together; of cells, few enough to stay in a core's cache.
+# Pairs that are compared at a time: of points, and of cells (which should stay in a core's cache).
 _PAIRS, _CELL_PAIRS = 1 << 21, 1 << 17
 
 
@@ -29,7 +29,7 @@ class _Grid:
 
     def __init__(self, points: Points, eps: float) -> None:
         width = points.shape[1]
-        # A hair smaller, so that rounding cannot put a cell's corners further apart than eps.
+        # Slightly smaller, so that rounding cannot put a cell's corners further apart than eps.
         self.side = eps / math.sqrt(width) * (1 - 1e-9)
         self.reach = math.ceil(math.sqrt(width))
         cells = np.floor((points - points.min(axis=0)) / self.side) + self.reach
@@ -47,7 +47,7 @@ class _Grid:
         self.width = width
 
     def steps(self) -> list[int]:
-        """Return the steps in keys to half of the cells that may hold neighbours."""
+        """Return the key differences to those neighbouring cells that have greater keys."""
         found = []
         for offset in itertools.product(range(-self.reach, self.reach + 1), repeat=self.width):
             gap = math.hypot(*(max(abs(o) - 1, 0) for o in offset)) * self.side
@@ -58,16 +58,16 @@ class _Grid:
 
 
 def core_mask(points: Points, own: int, eps: float, least: int) -> npt.NDArray[np.bool_]:
-    """Tell which of the first `own` points have at least `least` points within `eps`.
+    """Return which of the first `own` points have at least `least` points within `eps`.
 
     Parameters
     ----------
     points : ndarray of float64, shape (n, d)
-        The own points, then all others within `eps` of them.
+        The task's own points, then all others within `eps` of them.
     own : int
     eps : float
     least : int
-        The point itself counts.
+        Least number of neighbours, the point itself included.
 
     Returns
     -------
@@ -100,7 +100,7 @@ def core_mask(points: Points, own: int, eps: float, least: int) -> npt.NDArray[n
 
 
 def core_components(points: Points, eps: float) -> npt.NDArray[np.int32]:
-    """Return the component of each point in the graph of pairs within `eps`, from 0.
+    """Return the number, from 0, of each point's component in the graph of pairs within `eps`.
 
     Parameters
     ----------
@@ -130,7 +130,7 @@ def core_components(points: Points, eps: float) -> npt.NDArray[np.int32]:
 def linked_labels(
     labels: npt.NDArray[np.int32], first: npt.NDArray, second: npt.NDArray
 ) -> npt.NDArray[np.int32]:
-    """Return labels, from 0, after the labels of pairs of positions have been made one."""
+    """Return labels, from 0, after merging the labels of the given pairs of positions."""
     size = int(labels.max()) + 1
     pairs = np.unique(labels[first].astype(np.int64) * size + labels[second])
     graph = sp.coo_matrix(
@@ -169,7 +169,8 @@ def _cell_components(grid: _Grid, points: Points, eps: float) -> npt.NDArray[np.
     a, b = a[cheap], b[cheap]
     done = 0
     while done < len(a):
-        # What has been joined since needs no look; small pairs go first, and join most.
+        # Pairs whose cells are merged already are skipped. Small pairs go first: they are cheap and
+        # merge most.
         apart = labels[a[done:]] != labels[b[done:]]
         a, b, done = a[done:][apart], b[done:][apart], 0
         if not len(a):
@@ -184,7 +185,7 @@ def _cell_components(grid: _Grid, points: Points, eps: float) -> npt.NDArray[np.
 def _touching(
     grid: _Grid, ordered: Points, a: npt.NDArray, b: npt.NDArray, limit: float
 ) -> npt.NDArray[np.bool_]:
-    """Tell for pairs of cells whether two of their points are neighbours."""
+    """Return for pairs of cells whether two of their points are neighbours."""
     if len(a) == 1 and grid.counts[a[0]] * grid.counts[b[0]] > _CELL_PAIRS:
         one, other = (
             ordered[grid.starts[c] : grid.starts[c] + grid.counts[c]] for c in (a[0], b[0])
@@ -204,12 +205,12 @@ def _touching(
 
 
 def _tree(points: Points) -> cKDTree:
-    # Median cuts would take long where many points are equal on an axis.
+    # Unbalanced: median splits are slow where many points are equal on an axis.
     return cKDTree(points, balanced_tree=False)
 
 
 def _distinct(points: Points) -> tuple[Points, npt.NDArray, npt.NDArray[np.int64]]:
-    """Return the distinct points, where each point is among them, and how often each occurs."""
+    """Return the distinct points, each point's position among them, and their counts."""
     order = np.lexsort(points.T)
     ordered = points[order]
     new = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))
@@ -221,7 +222,7 @@ def _distinct(points: Points) -> tuple[Points, npt.NDArray, npt.NDArray[np.int64
 def _balls(
     tree: cKDTree, points: Points, eps: float
 ) -> Iterator[tuple[npt.NDArray, npt.NDArray, npt.NDArray]]:
-    """Yield positions of points, the neighbours of each one after another, and their numbers."""
+    """Yield positions of points, their neighbours (concatenated) and the neighbours' counts."""
     step = 65536
     for start in range(0, len(points), step):
         lengths = tree.query_ball_point(points[start : start + step], eps, return_length=True)

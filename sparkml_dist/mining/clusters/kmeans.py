@@ -1,4 +1,4 @@
-"""k-means‖ with the number of clusters given, or chosen by a sweep."""
+"""k-means with k-means‖ initialization, for one k or the best of several."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ __all__ = ["KMeans"]
 
 
 class KMeans(CentersEstimator):
-    """k-means with k-means‖ as the start (Spark's), for one k or the best of several.
+    """k-means (Spark's, initialized by k-means‖) for one k, or the best of several.
 
     With `ks`, each k is fitted and the one with the highest silhouette (squared Euclidean, exact,
-    from sums for each cluster) is kept; what each reached stands in ``model.summary["scores"]``.
+    from sums for each cluster) is kept; the silhouettes of all are in ``model.summary["scores"]``.
     All of them are scored together, in two passes over the data. Cache the data: k-means reads it
     once in each iteration.
 
     Parameters
     ----------
     featuresCol, featuresCols : str, list of str
-        Columns of coordinates; every numeric column when neither is there.
+        Columns of coordinates; every numeric column when neither is given.
     k : int, default=8
         Number of clusters, where `ks` is not set.
     ks : list of int, optional
         Numbers of clusters to try.
     maxIter, tol, initSteps : int, float, int
-        Of Spark's KMeans: 20, 1e-4 and 2.
+        As in Spark's KMeans; by default 20, 1e-4 and 2.
     seed : int, default=0
     predictionCol : str, default="prediction"
         Cluster from 0, by descending number of rows.
@@ -61,8 +61,8 @@ class KMeans(CentersEstimator):
     """
 
     ks: Any = param("ks", "numbers of clusters to try (each >= 2)", TypeConverters.toListInt)
-    maxIter: Any = param("maxIter", "iterations, at most (>= 1)", TypeConverters.toInt)
-    tol: Any = param("tol", "movement of centers that ends the fit", TypeConverters.toFloat)
+    maxIter: Any = param("maxIter", "greatest number of iterations (>= 1)", TypeConverters.toInt)
+    tol: Any = param("tol", "movement of centers that ends the fit (>= 0)", TypeConverters.toFloat)
     initSteps: Any = param("initSteps", "steps of k-means‖ (>= 1)", TypeConverters.toInt)
 
     @constructor

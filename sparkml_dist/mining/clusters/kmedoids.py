@@ -1,4 +1,4 @@
-"""k-medoids in its sampling form: of the medoids of samples, those that suit all rows best."""
+"""k-medoids by sampling (CLARA): of the medoids of several samples, the best on all rows."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ _SLOTS_UNKNOWN = 8
 class KMedoids(CentersEstimator):
     """k-medoids: centers that are rows of the data, in any of several metrics (CLARA).
 
-    Samples are drawn by hashed row content, each is solved in a task by swaps (FasterPAM), then
-    one pass over all rows costs the medoids of all samples; the cheapest are kept. Noise and
-    skewed clusters move medoids less than means.
+    Samples are drawn by a hash of row content. A task finds the medoids of each by swaps
+    (FasterPAM); one pass over all rows computes the cost of every sample's medoids, and the
+    cheapest are kept. Noise and skewed clusters move medoids less than means.
 
     Parameters
     ----------
     featuresCol, featuresCols : str, list of str
-        Columns of coordinates; every numeric column when neither is there.
+        Columns of coordinates; every numeric column when neither is given.
     k : int, default=8
     distanceMeasure : {"euclidean", "manhattan", "cosine"}, default="euclidean"
     numSamples : int, default=5
@@ -74,7 +74,7 @@ class KMedoids(CentersEstimator):
     distanceMeasure: Any = param(
         "distanceMeasure", f"one of {', '.join(METRICS)}", TypeConverters.toString
     )
-    numSamples: Any = param("numSamples", "samples that are solved (>= 1)", TypeConverters.toInt)
+    numSamples: Any = param("numSamples", "number of samples (>= 1)", TypeConverters.toInt)
     sampleSize: Any = param("sampleSize", "rows of a sample (> k)", TypeConverters.toInt)
 
     @constructor
@@ -146,17 +146,17 @@ class KMedoids(CentersEstimator):
 def _draw(
     columns: PointColumns, samples: int, size: int, seed: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Deal the rows with the lowest hashes out to the samples."""
+    """Distribute the rows with the lowest hashes over the samples."""
     known = joined_surveys(batches, sample=samples * size, seed=seed)
     if not known.rows:
-        return  # the driver says so
+        return  # no rows; the driver raises
     known.check(columns)
     rows = known.sample
     order = np.random.default_rng([seed, 1]).permutation(len(rows))
-    # Where all rows fit in one sample, more samples would be the same.
+    # Where all rows fit into one sample, more samples would be equal.
     numbers = [0] if len(rows) <= size else range(samples)
     for number in numbers:
-        # In turn: samples overlap only where there are too few rows for all of them.
+        # Round-robin: samples overlap only where there are too few rows for all of them.
         own = order[np.arange(number * size, (number + 1) * size) % len(order)]
         drawn = rows[np.unique(own)]
         yield pa.RecordBatch.from_arrays(

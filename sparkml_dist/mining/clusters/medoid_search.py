@@ -1,4 +1,4 @@
-"""Medoids of a few rows by swaps, as FasterPAM makes them."""
+"""Medoids of a few rows by FasterPAM."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ __all__ = ["find_medoids"]
 def find_medoids(
     distances: npt.NDArray[np.float64], k: int, rng: np.random.Generator, most_passes: int = 100
 ) -> npt.NDArray[np.int64]:
-    """Return `k` rows of which no one can be swapped for another row to lower the cost.
+    """Return `k` medoids such that no swap of one for another row lowers the cost.
 
     The cost is the sum of all rows' distances to their nearest medoid. Swaps are made as soon as
     they help (Schubert and Rousseeuw 2021, "Fast and eager k-medoids clustering", FasterPAM): the
-    loss of taking a row in and each medoid out is had for all medoids at once.
+    change of the cost when a row replaces a medoid is computed for all medoids at once.
 
     Parameters
     ----------
     distances : ndarray of float64, shape (n, n)
     k : int
-        From 1 to n.
+        Number of medoids, from 1 to n.
     rng : numpy.random.Generator
         Draws the first medoids.
     most_passes : int
-        Passes over all rows, at most.
+        Greatest number of passes over all rows.
 
     Returns
     -------
@@ -49,7 +49,7 @@ def find_medoids(
                     second = to_medoids.min(axis=1)
                 else:
                     second = np.full(n, np.inf)
-                # What each medoid's rows would pay if it went.
+                # The cost that removing each medoid adds.
                 gone = _by_medoid(nearest, second - first, k) if k > 1 else np.zeros(1)
             unchanged += 1
             if new in medoids:
@@ -79,7 +79,7 @@ def _by_medoid(
 def _first(
     distances: npt.NDArray[np.float64], k: int, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
-    """Draw rows with the probability of their distance to those drawn before."""
+    """Draw rows with probability proportional to their distance to those drawn before."""
     chosen = [int(distances.sum(axis=1).argmin())]
     nearest = distances[chosen[0]].copy()
     while len(chosen) < k:

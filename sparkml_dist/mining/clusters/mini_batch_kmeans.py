@@ -1,4 +1,4 @@
-"""k-means of shards side by side, whose centers are merged: the data is read twice in all."""
+"""Mini-batch k-means in parallel tasks, whose centers are merged; reads the data twice."""
 
 from __future__ import annotations
 
@@ -37,26 +37,25 @@ __all__ = ["MiniBatchKMeans"]
 
 _LOCAL = "rows long, centers binary, weights binary, spare binary, peak_rss long"
 _ROWS = 16_384
-# Centers of a task for each one that is asked for: what one task merges too early is lost.
+# Centers of a task for each of the k: more of them keep small clusters apart until the merge.
 _LOCAL_CENTERS = 4
 
 
 class MiniBatchKMeans(CentersEstimator):
     """k-means in two passes over the data, whatever its size.
 
-    Each task learns more centers than are asked for from its rows, in mini-batches (Sculley 2010),
-    and says how many rows each stands for; weighted k-means makes `k` of the centers of all tasks
-    (Guha, Meyerson, Mishra, Motwani, O'Callaghan 2003). The second pass gives the exact inertia
-    and silhouette.
+    Each task learns more than `k` centers from its rows, in mini-batches (Sculley 2010), and counts
+    the rows of each; weighted k-means of the centers of all tasks gives `k` (Guha, Meyerson,
+    Mishra, Motwani, O'Callaghan 2003). The second pass gives the exact inertia and silhouette.
 
-    ``fit`` takes a DataFrame, whose rows are first dealt out to the tasks, or a data set that was
-    cut before (`partition`), whose shards are random samples already.
+    ``fit`` takes a DataFrame, whose rows are first distributed at random over the tasks, or a
+    partitioned data set (`partition`), whose shards are random samples already.
 
     Parameters
     ----------
     featuresCol, featuresCols : str, list of str
-        Columns of coordinates; every numeric column when neither is there. A partitioned data set
-        has its own.
+        Columns of coordinates; every numeric column when neither is given. Not used with a
+        partitioned data set, which names its features.
     k : int, default=8
     batchSize : int, default=8192
         Rows of a mini-batch.
@@ -96,7 +95,7 @@ class MiniBatchKMeans(CentersEstimator):
         *,
         spark: SparkSession | None = None,
     ) -> Any:
-        """Fit on a DataFrame or on a data set that was cut before.
+        """Fit on a DataFrame or on a partitioned data set.
 
         Parameters
         ----------
@@ -161,7 +160,7 @@ class MiniBatchKMeans(CentersEstimator):
 
 
 def _columns_of(data: PartitionedDataset) -> PointColumns:
-    """Return where a DataFrame with the data set's columns has its coordinates."""
+    """Return the columns of coordinates of a DataFrame with the data set's columns."""
     columns = data.schema.columns
     kinds = {column.kind for column in columns}
     if kinds == {"numeric"}:
@@ -176,7 +175,7 @@ def _columns_of(data: PartitionedDataset) -> PointColumns:
 
 
 def _points_of(data: PartitionedDataset, spark: SparkSession) -> DataFrame:
-    """Return the rows as one column of arrays, a shard to a partition, read without the JVM."""
+    """Return the rows as one column of arrays, one shard per partition, read without the JVM."""
     number = len(data.shards)
 
     def read(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -197,15 +196,15 @@ def _points_of(data: PartitionedDataset, spark: SparkSession) -> DataFrame:
 def _learn(
     width: int, k: int, batch_size: int, seed: int, cores: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Learn the centers of a partition, in memory of a mini-batch."""
+    """Learn the centers of a partition in the memory of a mini-batch."""
     from sklearn.cluster import MiniBatchKMeans as Learner
 
     wanted, rows = _LOCAL_CENTERS * k, 0
     with PeakMemory() as memory, limit_threads(cores):
         learner: Any = None
-        # Rows are told apart until there are more kinds than centers: a value of a handful of
-        # rows, which a mini-batch may lack, is a center then.
-        kinds = _Kinds(width, wanted)
+        # Distinct rows are counted as long as there are no more of them than centers: each then is
+        # a center, even one too rare for a mini-batch.
+        kinds = _DistinctRows(width, wanted)
         held: list[npt.NDArray[np.float64]] = []
         waiting = 0
         least = max(batch_size, 3 * wanted)
@@ -249,8 +248,8 @@ def _learn(
         )
 
 
-class _Kinds:
-    """The distinct rows so far and how often each occurred, as long as they are few.
+class _DistinctRows:
+    """The distinct rows so far and their counts, as long as they are few.
 
     Attributes
     ----------
@@ -267,9 +266,9 @@ class _Kinds:
         self.some: npt.NDArray[np.float64] = np.empty((0, width))
 
     def take(self, points: npt.NDArray[np.float64]) -> bool:
-        """Count `points` in; returns False, and leaves the counts alone, if kinds are too many.
+        """Count `points`; return False, and change no count, if there are too many distinct ones.
 
-        Distinct rows beyond the most are told from a few rows already, where there are many.
+        A few rows are tried first: they suffice where most rows differ.
         """
         ahead = 4 * self.most
         if len(points) > ahead:
@@ -288,7 +287,7 @@ class _Kinds:
 
 
 def _merged(table: list[dict[str, Any]], k: int, width: int, seed: int) -> npt.NDArray[np.float64]:
-    """Return `k` centers of those of all tasks, each with the weight of its rows."""
+    """Return `k` centers by k-means of the centers of all tasks, weighted by their rows."""
     from sklearn.cluster import KMeans as Learner
 
     def joined(name: str) -> npt.NDArray[np.float64]:
@@ -297,7 +296,7 @@ def _merged(table: list[dict[str, Any]], k: int, width: int, seed: int) -> npt.N
     centers, weights = joined("centers").reshape(-1, width), joined("weights")
     distinct = len(np.unique(centers, axis=0))
     if distinct < k:
-        # Mini-batches have run together what few rows tell apart.
+        # Mini-batches may have merged distinct centers; distinct rows fill the gap.
         spare = joined("spare").reshape(-1, width)
         centers = np.concatenate([centers, spare])
         weights = np.concatenate([weights, np.ones(len(spare))])

@@ -10,14 +10,14 @@ from sparkml_dist.errors import DataError
 __all__ = ["METRICS", "center_distances", "nearest_centers", "on_sphere"]
 
 METRICS = ("euclidean", "manhattan", "cosine")
-# Differences that are held at once.
+# Differences that are held in memory at a time.
 _VALUES = 1 << 20
 
 Points = npt.NDArray[np.float64]
 
 
 def on_sphere(points: Points) -> Points:
-    """Return points brought to length 1; rows of zeros stay.
+    """Return points scaled to length 1; rows of zeros stay zero.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def center_distances(points: Points, centers: Points, metric: str) -> Points:
     Raises
     ------
     DataError
-        ``zero_vector`` where a cosine is asked of a row of zeros.
+        ``zero_vector`` for a row of zeros and the cosine.
     """
     if metric == "cosine":
         if not points.any(axis=1).all():
@@ -62,7 +62,7 @@ def center_distances(points: Points, centers: Points, metric: str) -> Points:
     for start in range(0, len(points), step):
         block = points[start : start + step]
         for j, center in enumerate(centers):
-            # Differences, not |x|² - 2xc + |c|²: that loses its digits far from the origin.
+            # Differences, not |x|² - 2xc + |c|², which loses digits far from the origin.
             apart = block - center
             if metric == "manhattan":
                 found[start : start + step, j] = np.abs(apart).sum(axis=1)
@@ -76,7 +76,7 @@ def nearest_centers(
 ) -> tuple[npt.NDArray[np.int64], Points]:
     """Return the number of the nearest center of each point, and how far it is.
 
-    The lower number of two centers that are equally near.
+    Of two centers at the same distance, the lower number.
     """
     distances = center_distances(points, centers, metric)
     nearest = distances.argmin(axis=1)

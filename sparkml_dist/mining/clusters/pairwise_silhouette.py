@@ -1,4 +1,4 @@
-"""The silhouette of distances that sums do not tell: of a sample, against all rows."""
+"""The silhouette of distances that need pairs of rows: of a sample, against all rows."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["METRICS", "SilhouetteEstimate", "pairwise_silhouette", "silhouettes_of_means"]
 
-#: What SciPy calls the distances.
+#: SciPy's names of the distances.
 METRICS = {"euclidean": "euclidean", "manhattan": "cityblock"}
 
 _PIECES = "part int, sampled boolean, rows binary"
 _SUMS = "part int, labels binary, sums binary"
 _ESTIMATE = "mean double, error double, rows long"
-# Bytes of the rows that a task holds while it waits for the sample.
+# Bytes of the rows of a part, which a task holds in memory.
 _PART_BYTES = 64 << 20
-# Distances that are held at once.
+# Distances that are held in memory at a time.
 _VALUES = 1 << 22
 
 Points = npt.NDArray[np.float64]
@@ -42,7 +42,7 @@ class SilhouetteEstimate:
     ----------
     mean : float
     error : float
-        Standard error of the mean; 0 where every row was looked at.
+        Standard error of the mean; 0 where every row is in the sample.
     rows : int
         Rows whose silhouettes were averaged.
     """
@@ -62,29 +62,29 @@ def pairwise_silhouette(
     sample: int,
     seed: int,
 ) -> SilhouetteEstimate:
-    """Average the silhouettes of a random sample, each one exact: told from all rows.
+    """Average the silhouettes of a random sample, each computed exactly from all rows.
 
     Every task adds up the distances of its rows to those of the sample, by cluster. Neither rows
-    nor sample pass the driver.
+    nor sample pass through the driver.
 
     Parameters
     ----------
     table : pyspark.sql.DataFrame
         Columns point (array of doubles) and label (double, whole numbers).
     width : int
-        Coordinates of a point.
+        Number of coordinates of a point.
     labels, rows : ndarray of int64, shape (k,)
         The clusters, ascending, and how many rows each has.
     metric : {"euclidean", "manhattan"}
     sample : int
-        Rows to draw; all of them where there are no more.
+        Rows to draw; all rows where there are not more.
     seed : int
     """
     from pyspark.sql import functions as F
 
     total = int(rows.sum())
     parts = max(1, -(-total * (width + 1) * 8 // _PART_BYTES), 2)
-    # Labels go with the points, as their last coordinate.
+    # Labels travel as the points' last coordinate.
     labelled = table.select(F.concat("point", F.array("label")).alias("point"))
     drawn = (
         partial_surveys(labelled, sample=sample, seed=seed)
@@ -110,9 +110,9 @@ def silhouettes_of_means(own: Labels, means: Points, rows: Labels) -> Points:
     Parameters
     ----------
     own : ndarray of int64, shape (n,)
-        The place of each row's cluster among the clusters.
+        Position of each row's cluster among the clusters.
     means : ndarray of float64, shape (n, k)
-        Of the distances to all rows of each cluster; a row's to itself, 0, among them.
+        Mean distances to all rows of each cluster, a row's distance 0 to itself included.
     rows : ndarray of int64, shape (k,)
         Rows of each cluster; k is at least two.
 
@@ -142,7 +142,7 @@ def _copies(
 
 
 def _pieces(width: int, parts: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield blocks of rows, dealt out to the parts in turn."""
+    """Yield blocks of rows, assigned to the parts in turn."""
     from pyspark import TaskContext
 
     context = TaskContext.get()
@@ -211,7 +211,7 @@ def _add_distances(sums: Points, rows: Points, sample: Points, labels: Labels, m
 def _estimate(
     labels: Labels, rows: Labels, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    # In the order of the parts: sums of doubles depend on it.
+    # In the order of the parts, so that rounding is the same in every run.
     found = sorted((row for batch in batches for row in batch.to_pylist()), key=lambda r: r["part"])
     sums = sum(np.frombuffer(row["sums"]).reshape(len(labels), -1) for row in found)
     own = np.frombuffer(found[0]["labels"], np.int64)

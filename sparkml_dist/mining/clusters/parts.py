@@ -1,4 +1,4 @@
-"""The tasks of a distributed DBSCAN: cut, cluster each part, find what touches across parts."""
+"""The tasks of a distributed DBSCAN: partition space, cluster each part, merge across parts."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.mining.clusters.density import core_components, core_mask
-from sparkml_dist.mining.clusters.space_cut import SpaceCut, cut_space
+from sparkml_dist.mining.clusters.space_partition import SpacePartition, partition_space
 from sparkml_dist.mining.point_columns import PointColumns, point_matrix
 from sparkml_dist.mining.point_survey import PointSurvey
 from sparkml_dist.persistence.arrays import read_array, write_array
@@ -27,15 +27,15 @@ CLUSTERED = "part int, rows long, cores long, sizes binary, firsts binary, peak_
 EDGES = "edges binary"
 
 Points = npt.NDArray[np.float64]
-# Numbers that a point's coordinates, cell, tree and label take while a part is clustered.
+# Doubles that a point takes for cell, tree and label, beside its coordinates.
 _NUMBERS_PER_POINT = 12
-# What rounding may add to a distance that is compared axis by axis.
+# Relative margin for rounding in distances that are compared axis by axis.
 _SLACK = 1e-9
 
 
 @dataclass(frozen=True)
 class Part:
-    """What a clustered part tells the driver: numbers of its clusters, not of its points."""
+    """Facts about a clustered part for the driver, one number for each cluster at most."""
 
     rows: int
     cores: int
@@ -52,33 +52,33 @@ def cut_task(
     exactly: int | None,
     survey: PointSurvey,
 ) -> dict[str, Any]:
-    """Settle how space is cut, as JSON values."""
+    """Plan the partition of space, as JSON values."""
     survey.check(columns)
     width = survey.widest
     bytes_of_point = 8 * (_NUMBERS_PER_POINT + 4 * width)
     fit = max(1, -(-survey.rows * bytes_of_point // memory))
     parts = exactly or max(fit, min(2 * slots, survey.rows // 20_000), 1)
-    cut = cut_space(survey.sample, eps * (1 + _SLACK), parts)
+    cut = partition_space(survey.sample, eps * (1 + _SLACK), parts)
     return {"rows": survey.rows, "width": width, "wanted": fit, "cut": cut.to_dict()}
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What all tasks on parts need; travels in their closures.
+    """The work of the tasks on parts; sent to them pickled.
 
     Attributes
     ----------
-    cut : SpaceCut
+    cut : SpacePartition
     eps : float
     least : int
         Points within `eps` that make a core point.
     folder : Folder
-        Where parts leave their core points, seen by all workers.
+        Folder, seen by all workers, for the core points of the parts.
     cores : int
         Cores that a task owns.
     """
 
-    cut: SpaceCut
+    cut: SpacePartition
     eps: float
     least: int
     folder: Folder
@@ -86,7 +86,7 @@ class Parts:
 
     @property
     def reach(self) -> float:
-        """Points this near to a part are sent to it as well."""
+        """Distance from a part within which other points are sent to it as well."""
         return self.eps * (1 + _SLACK)
 
     def route(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
@@ -104,7 +104,7 @@ class Parts:
                 )
 
     def cluster(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Find the core points of a part and their components, and write them down."""
+        """Find the core points of a part and their components, and write them to files."""
         width = self.cut.low.shape[1]
         with PeakMemory() as memory, limit_threads(self.cores):
             own, halo, part = [], [], -1
@@ -150,7 +150,7 @@ class Parts:
     def touching(
         self, offsets: npt.NDArray[np.int64], batches: Iterator[pa.RecordBatch]
     ) -> Iterator[pa.RecordBatch]:
-        """Find which components of different parts hang together.
+        """Find pairs of connected components of different parts.
 
         Parameters
         ----------
@@ -171,7 +171,7 @@ class Parts:
         if offsets[part] == offsets[part + 1]:
             return nothing
         points, numbers = [], []
-        # Each pair of parts is looked at by the lower one.
+        # The part with the lower number compares each pair.
         for other in [part, *(p for p in self.cut.neighbours(part, self.reach) if p > part)]:
             if offsets[other] == offsets[other + 1]:
                 continue
@@ -196,7 +196,7 @@ def part_file(name: str, part: int) -> str:
 
 def cores_near(
     folder: Folder,
-    cut: SpaceCut,
+    cut: SpacePartition,
     part: int,
     reach: float,
     labels: npt.NDArray,

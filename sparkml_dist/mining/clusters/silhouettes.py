@@ -1,4 +1,4 @@
-"""The silhouette of clusters: from sums where the distance allows it, of a sample otherwise."""
+"""The silhouette of clusters: from sums where the distance allows it, else of a sample."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ Labels = npt.NDArray[np.int64]
 
 @dataclass
 class ClusterSums:
-    """What the silhouette needs to know of each cluster.
+    """Sums of each cluster from which silhouettes follow.
 
     Attributes
     ----------
@@ -69,9 +69,9 @@ class ClusterSums:
 
     @classmethod
     def joined(cls, parts: Sequence[ClusterSums]) -> ClusterSums:
-        """Return the sums of several sets of rows together.
+        """Return the sums of several sets of rows combined.
 
-        Scatters are joined about the means (Chan, Golub, LeVeque 1983), since differences of raw
+        Scatters are combined about the means (Chan, Golub, LeVeque 1983), since differences of raw
         sums of squares lose the digits of clusters that lie far from the origin.
         """
         labels = np.concatenate([part.labels for part in parts])
@@ -95,15 +95,15 @@ class ClusterSums:
 def row_silhouettes(points: Points, labels: Labels, sums: ClusterSums) -> Points:
     """Return the silhouette of each row under the squared Euclidean distance.
 
-    The mean squared distance of a point to the rows of a cluster is its squared distance to
-    their mean plus their scatter over their number; no pair of rows is looked at.
+    The mean squared distance of a point to the rows of a cluster is its squared distance to their
+    mean plus their scatter over their number; no pair of rows is compared.
 
     Parameters
     ----------
     points : ndarray of float64, shape (n, d)
     labels : ndarray of int64, shape (n,)
     sums : ClusterSums
-        Of all rows, these among them; at least two clusters.
+        Sums of all rows, these included; at least two clusters.
 
     Returns
     -------
@@ -128,14 +128,14 @@ def silhouette(
 ) -> float:
     """Return the mean silhouette (Rousseeuw 1987) of clusters.
 
-    Exactly, at any number of rows, for the two measures that follow from sums for each cluster;
-    for the others, the mean of a random sample's silhouettes, each told from all rows.
+    It is exact, at any number of rows, for the two measures that follow from sums for each cluster.
+    For the others it is the mean over a random sample, each silhouette computed from all rows.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
-        Rows with their clusters. Noise is a cluster like any other here; filter it out first
-        where it should not count. Read three times: cache what is dear to compute.
+        Rows with their clusters. Noise is a cluster like any other here; filter it out first where
+        it should not count. It is read three times: cache what is expensive to compute.
     predictionCol : str, default "prediction"
         Whole-numbered labels.
     featuresCol, featuresCols : str, sequence of str
@@ -148,7 +148,7 @@ def silhouette(
         rows than that the mean is exact. All rows are measured against each of them. The
         standard error, at most ``1 / sqrt(sampleSize)``, is logged (INFO).
     seed : int, default 0
-        Of the sample.
+        Seed of the sample.
 
     Returns
     -------
@@ -229,7 +229,7 @@ def silhouette(
 def _blocks(
     batches: Iterator[pa.RecordBatch], width: int, cosine: bool
 ) -> Iterator[tuple[Points, Points]]:
-    """Yield points, on the unit sphere for the cosine, and labels, NaN where there is none."""
+    """Yield points (scaled to length 1 for the cosine) and labels (NaN where missing)."""
     for batch in batches:
         if not batch.num_rows:
             continue
@@ -241,7 +241,7 @@ def _blocks(
 
 
 def _sum(width: int, cosine: bool, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Yield the sums of a partition; a negative number of rows says that it cannot be used."""
+    """Yield the sums of a partition; -1 rows where it has invalid rows."""
     total: ClusterSums | None = None
     for points, labels in _blocks(batches, width, cosine):
         whole = np.isfinite(labels) & (labels == np.floor(labels))

@@ -1,1 +1,1 @@
-"""Frequent, closed and maximal itemsets of baskets of any number."""
+"""Frequent, closed and maximal itemsets, for any number of baskets."""

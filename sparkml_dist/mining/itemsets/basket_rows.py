@@ -13,7 +13,7 @@ _SEEDS = 4
 
 
 def run_positions(starts: npt.NDArray, lengths: npt.NDArray) -> npt.NDArray[np.int64]:
-    """Return the positions ``starts[i], starts[i] + 1, …`` of runs of given lengths, joined.
+    """Return the positions ``starts[i], starts[i] + 1, …`` of all runs, concatenated.
 
     Parameters
     ----------
@@ -35,11 +35,11 @@ class BasketRows:
     Attributes
     ----------
     offsets : ndarray of int64, shape (rows + 1,)
-        Where each row begins and the last one ends.
+        Position of each row's first entry, and the number of entries.
     codes : ndarray of int32, shape (entries,)
         Ranks of the items, ascending within a row.
     weights : ndarray of int64, shape (rows,)
-        How many baskets a row stands for.
+        Number of equal baskets that a row represents.
     """
 
     offsets: npt.NDArray[np.int64]
@@ -57,7 +57,7 @@ class BasketRows:
 
     @classmethod
     def from_pairs(cls, rows: npt.NDArray, codes: npt.NDArray, n_codes: int) -> BasketRows:
-        """Make rows of weight 1 from (row, code) pairs in any order; double ones count once.
+        """Make rows of weight 1 from (row, code) pairs in any order; duplicates count once.
 
         Rows without a code are left out.
         """
@@ -77,7 +77,7 @@ class BasketRows:
 
     @classmethod
     def joined(cls, parts: list[BasketRows]) -> BasketRows:
-        """Put the rows of several parts into one."""
+        """Return the rows of several parts, concatenated."""
         if len(parts) == 1:
             return parts[0]
         if not parts:
@@ -104,7 +104,7 @@ class BasketRows:
         return BasketRows.from_lengths(lengths, self.codes[positions], self.weights[rows])
 
     def restricted(self, keep: npt.NDArray[np.bool_]) -> BasketRows:
-        """Return the rows with those entries only for which `keep` holds; empty rows go.
+        """Return the rows with the entries for which `keep` is true, without empty rows.
 
         Parameters
         ----------
@@ -116,12 +116,12 @@ class BasketRows:
         return BasketRows.from_lengths(lengths[rows], self.codes[keep], self.weights[rows])
 
     def merged(self) -> BasketRows:
-        """Return the rows with equal ones as one, their weights added; all must hold an item."""
+        """Return the distinct rows with their weights added; no row may be empty."""
         if len(self) < 2:
             return self
         lengths = self.lengths
         for seed in range(_SEEDS):
-            # The sum of a random number per item tells rows apart; equality is then verified.
+            # Equal rows have equal sums of random numbers, one per item; equality is then verified.
             table = np.random.default_rng(seed).integers(
                 0, 2**64, int(self.codes.max()) + 1, np.uint64
             )

@@ -1,4 +1,4 @@
-"""Baskets in the forms in which people have them, as one array column."""
+"""Baskets from text files and tables as one array column."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ def read_baskets(
     itemsCol: str = "items",
     encoding: str | None = None,
 ) -> DataFrame:
-    r"""Read a text file that has a basket in every line.
+    r"""Read a text file with one basket per line.
 
     Parameters
     ----------
     spark : pyspark.sql.SparkSession
         Classic or Connect.
     uri : str
-        File, folder or pattern; may be compressed. Items stand between blanks, as in the ``.dat``
-        files of the FIMI repository. Blank lines are no baskets.
+        File, folder or pattern; may be compressed. Items are separated by blanks, as in the
+        ``.dat`` files of the FIMI repository. Blank lines are skipped.
     delimiter : str, optional
-        What separates items; any run of blanks by default. Blanks around an item are dropped. An
-        item may stand in quotes, and a quote within them as ``""`` or ``\"``.
+        Separator of items; any run of blanks by default. Blanks around an item are dropped. An item
+        may be quoted, with quotes inside written as ``""`` or ``\"``.
     itemsCol : str, default="items"
         Name of the column.
     encoding : str, optional
-        UTF-8, UTF-16, UTF-32, or an encoding of a byte for each character. By default UTF-8, and
-        windows-1252 for each line whose bytes are no UTF-8.
+        UTF-8, UTF-16, UTF-32, or an encoding with one byte per character. By default UTF-8, and
+        windows-1252 for each line that is not valid UTF-8.
 
     Returns
     -------
@@ -65,7 +65,7 @@ def read_baskets(
     encoding = check_encoding(encoding)
     with input_errors(uri):
         value = lines(spark, uri, encoding).select(F.expr(text_of_line(encoding)).alias("value"))
-        # Everything Python and people take for blanks, and a byte-order mark.
+        # All whitespace that Python strips, and a byte-order mark.
         line = F.regexp_replace(F.col("value"), r"^[\s\uFEFF]+|\s+$", "")
         rows = value.select(line.alias("line")).where(F.col("line") != "")
     items = F.split("line", r"\s+") if delimiter is None else F.expr(_fields(delimiter))
@@ -73,7 +73,7 @@ def read_baskets(
 
 
 def _fields(delimiter: str) -> str:
-    """Return SQL for the fields of ``line`` that are not empty, without their quotes."""
+    """Return SQL for the non-empty fields of ``line``, unquoted."""
     mark = re.escape(delimiter)
     between = literal(rf"\s*{mark}\s*")
     plain = f"split(line, {between})"
@@ -93,7 +93,7 @@ def _fields(delimiter: str) -> str:
 
 
 def basket_lists(df: DataFrame, items_col: str, basket_col: str | None) -> tuple[DataFrame, str]:
-    """Return the baskets of a table as one array column, and the items' type.
+    """Return the baskets of a table as one array column, and the type of the items.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def basket_lists(df: DataFrame, items_col: str, basket_col: str | None) -> tuple
     items_col : str
         Column of arrays; of single items where `basket_col` is given.
     basket_col : str, optional
-        Column that says which basket an item is in. Rows where it is null are left out.
+        Column that identifies the basket of an item. Rows where it is null are left out.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Closed and maximal itemsets of encoded baskets that lie in a worker's memory."""
+"""Closed and maximal itemsets of encoded baskets in a worker's memory."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ from sparkml_dist.mining.itemsets.pair_counts import both_sided_counts, dense_ma
 
 __all__ = ["ClosedMiner"]
 
-# Cells of a table of pair counts that is made at once.
+# Cells of one table of pair counts.
 _TABLE = 1 << 22
-# Cells of the matrix (itemsets, rows) that tells which rows hold which itemsets.
+# Cells of the boolean matrix of which rows hold which itemsets.
 _CELLS = 1 << 20
 
 
 @dataclass(frozen=True)
 class _Class:
-    """The baskets of one rarest item, over the other items that are frequent beside it.
+    """The baskets of one rarest item, as a matrix over the items that are frequent with it.
 
     Attributes
     ----------
     head : int
         Item number of the rarest item.
     labels : ndarray of int32, shape (k,)
-        Item numbers of the columns, which stand in the order of the ranks.
+        Item numbers of the columns, which are in the order of the ranks.
     matrix : ndarray of float, shape (rows, k)
     holders : ndarray of bool, shape (k, rows)
-        The same, turned.
+        The transpose of `matrix`.
     weighted : ndarray of float, shape (rows, k)
-        The same times the rows' weights.
+        `matrix` times the rows' weights.
     """
 
     head: int
@@ -46,14 +46,14 @@ class _Class:
 
 @dataclass
 class _Nodes:
-    """Closed itemsets, and which of their extensions are still to be tried.
+    """Closed itemsets, and their extensions that are still to be tried.
 
     Attributes
     ----------
     held : ndarray of bool, shape (m, rows)
         Rows that hold an itemset.
     closure : ndarray of bool, shape (m, k)
-        Its items.
+        Items of an itemset.
     counts : ndarray of int64, shape (m, k)
         Baskets that hold the itemset and the item of a column.
     node, column : ndarray of int64
@@ -70,12 +70,12 @@ class _Nodes:
 class ClosedMiner:
     """Finds the closed itemsets, or the maximal ones, by their rarest item.
 
-    An itemset is *closed* when no other one that holds it has the same support, and *maximal*
-    when no other one that holds it is frequent. The baskets of an itemset's rarest item, with all
-    their items, tell both. Closed itemsets are generated from one another without doubles by
-    prefix-preserving closure extension (LCM, Uno et al. 2004); the supports of many extensions
-    are one matrix product. For maximal itemsets a branch whose items are all frequent together
-    is not searched (Bayardo 1998).
+    An itemset is *closed* when no other one that holds it has the same support, and *maximal* when
+    no other one that holds it is frequent. Both follow from the baskets of an itemset's rarest
+    item, with all their items. Closed itemsets are generated from one another, each once, by
+    prefix-preserving closure extension (LCM, Uno et al. 2004); the supports of many extensions are
+    one matrix product. For maximal itemsets, a branch whose items are frequent all together is not
+    searched (Bayardo 1998).
 
     Parameters
     ----------
@@ -99,18 +99,18 @@ class ClosedMiner:
         firsts: npt.NDArray[np.int64],
         prefix: tuple[int, ...] = (),
     ) -> Iterator[None]:
-        """Mine the itemsets whose rarest item is one of `firsts`; yields between pieces of work.
+        """Mine the itemsets whose rarest item is one of `firsts`; yield between pieces of work.
 
         Parameters
         ----------
         rows : BasketRows
-            All frequent items of the baskets that hold one of `firsts`. Where there is a
-            `prefix`, of those that hold it as well, and without its items.
+            All frequent items of the baskets that hold one of `firsts`. With a `prefix`, only the
+            baskets that hold it too, without its items.
         labels, counts, firsts : ndarray
             As `FrequentMiner.mine` takes them.
         prefix : tuple of int, default=()
-            Numbers of items that every itemset has beside: an itemset is closed, or maximal,
-            where it is so without them among the baskets that hold them.
+            Item numbers that are added to every itemset. An itemset is closed, or maximal, if it is
+            so without them among the baskets that hold them.
         """
         self._prefix = prefix
         self._max_length = (self._sink.max_length or 1 << 30) - len(prefix)
@@ -166,12 +166,12 @@ class ClosedMiner:
         )
         cores = np.array([earlier])
         if self._maximal:
-            root = self._looked_ahead(part, root, cores)
+            root = self._look_ahead(part, root, cores)
         self._emit(head, columns, closure, beside[None, :], np.array([count]))
         yield from self._search(part, root)
 
     def _search(self, part: _Class, root: _Nodes) -> Iterator[None]:
-        """Go through the extensions depth first, many at a time."""
+        """Search the extensions depth first, many at a time."""
         stack = [root]
         step = max(1, _CELLS // max(part.matrix.shape))
         while stack:
@@ -193,7 +193,7 @@ class ClosedMiner:
         node: npt.NDArray[np.int64],
         column: npt.NDArray[np.int64],
     ) -> _Nodes:
-        """Emit the closed itemsets that extend `nodes`, and return them with what to try next."""
+        """Emit the closed itemsets that extend `nodes`; return them with their extensions."""
         held = nodes.held[node] & part.holders[column]
         support = nodes.counts[node, column]
         counts = np.rint(held.astype(part.matrix.dtype) @ part.weighted).astype(np.int64)
@@ -207,7 +207,7 @@ class ClosedMiner:
         reach = (place > column[:, None]) & ~closure & (counts >= self._min_count)
         self._emit(part.head, part.labels, closure, counts, support)
         found = _Nodes(held, closure, counts, *np.nonzero(reach))
-        return self._looked_ahead(part, found, column) if self._maximal else found
+        return self._look_ahead(part, found, column) if self._maximal else found
 
     def _emit(
         self,
@@ -226,11 +226,11 @@ class ClosedMiner:
         bits[:, : len(labels)] = closure
         self._sink.add_bits(columns[order], bits[:, order], support)
 
-    def _looked_ahead(self, part: _Class, nodes: _Nodes, cores: npt.NDArray[np.int64]) -> _Nodes:
-        """Settle the branches whose items are frequent all together; return the others.
+    def _look_ahead(self, part: _Class, nodes: _Nodes, cores: npt.NDArray[np.int64]) -> _Nodes:
+        """Emit the branches whose items are frequent all together; return the others.
 
-        Every itemset of such a branch lies in the one of all its items, so that the closure of
-        that one alone can be maximal.
+        The set of all items of such a branch contains all its itemsets, so that only its closure
+        can be maximal.
         """
         if not len(nodes.node):
             return nodes
@@ -241,7 +241,7 @@ class ClosedMiner:
         lacking = tail.sum(axis=1)[:, None] - tail @ part.matrix.T
         held = nodes.held[branches] & (lacking < 0.5)
         counts = np.rint(held.astype(part.matrix.dtype) @ part.weighted).astype(np.int64)
-        # The branch's own last item tells how many baskets hold all of it.
+        # The count of the branch's last item is the number of baskets that hold all of it.
         some = np.argmax(tail, axis=1)
         support = counts[np.arange(len(branches)), some]
         whole = support >= self._min_count
@@ -260,7 +260,7 @@ class ClosedMiner:
 def _matrix(
     rows: BasketRows, columns: npt.NDArray[np.int64], n_codes: int
 ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Return the distinct rows over the given columns as 0/1, and their weights."""
+    """Return the distinct rows as 0/1 over the given columns, and their weights."""
     place = np.full(n_codes, -1, np.int32)
     place[columns] = np.arange(len(columns))
     codes = place[rows.codes]

@@ -1,4 +1,4 @@
-"""The first pass over the baskets: items become codes."""
+"""The first pass over the baskets: items are encoded as integers."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 __all__ = ["Chunk", "chunks", "encode", "encoded_baskets", "ranked_baskets", "totals_type"]
 
-# Items of baskets that are encoded at a time.
+# Number of basket entries that are encoded at a time.
 _ENTRIES = 1 << 20
-#: Kinds of totals: of an item, and of all baskets.
+#: Kinds of totals: of one item, and of all baskets.
 ITEM, BASKETS, NULL_BASKETS, EMPTY_BASKETS, NULL_ITEMS, DOUBLE_ITEMS = range(6)
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A run of encoded baskets with a dictionary of their own.
+    """A chunk of encoded baskets with its own dictionary.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ class Chunk:
 
 
 def encoded_baskets(baskets: DataFrame, item_type: str) -> DataFrame:
-    """Encode the baskets in chunks, lazily.
+    """Encode the baskets in chunks; computed lazily.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def totals_type(item_type: str) -> str:
 
 
 def encode(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Turn batches of one list column into rows that `chunks` reads."""
+    """Encode batches of one list column as rows that `chunks` reads."""
     waiting: list[pa.Array] = []
     entries = 0
     for batch in batches:
@@ -136,6 +136,6 @@ def chunks(batches: Iterable[pa.RecordBatch]) -> Iterator[Chunk]:
 
 
 def ranked_baskets(vocabulary: Vocabulary, batches: Iterable[pa.RecordBatch]) -> BasketRows:
-    """Return the baskets that `encode` wrote as rows of ranks, equal ones as one."""
+    """Return the baskets that `encode` wrote as distinct rows of ranks."""
     ranked = [vocabulary.ranked(c.dictionary, c.lengths, c.codes) for c in chunks(batches)]
     return BasketRows.joined(ranked).merged()

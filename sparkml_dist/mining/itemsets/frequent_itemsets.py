@@ -16,7 +16,7 @@ from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.mining.itemsets.baskets import basket_lists
 from sparkml_dist.mining.itemsets.encoding import encoded_baskets
-from sparkml_dist.mining.itemsets.first_look import FirstLook, first_look
+from sparkml_dist.mining.itemsets.first_pass import FirstPass, first_pass
 from sparkml_dist.mining.itemsets.grouped_mining import grouped_mining
 from sparkml_dist.mining.itemsets.grouping import Grouping, group_classes
 from sparkml_dist.mining.itemsets.item_counts import (
@@ -26,9 +26,9 @@ from sparkml_dist.mining.itemsets.item_counts import (
     count_items,
 )
 from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
+from sparkml_dist.mining.itemsets.mine_or_estimate import mine_or_estimate
 from sparkml_dist.mining.itemsets.mining_task import Mining
 from sparkml_dist.mining.itemsets.packed import sizes_of, unpacked_itemsets
-from sparkml_dist.mining.itemsets.trial import trial
 from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.params import constructor, param
@@ -43,48 +43,49 @@ __all__ = ["FrequentItemsets"]
 _logger = logging.getLogger(__name__)
 
 _TARGETS = ("frequent", "closed", "maximal")
-# Groups for each slot, so that one that takes longer than estimated holds nobody up.
+# Groups per task slot, so that a group slower than estimated does not leave slots idle.
 _GROUPS_PER_SLOT = 3
 _SLOTS_UNKNOWN = 8
-# Bytes of a table, by Spark's estimate, that is probably small enough to be mined at once.
+# Spark's estimate of a table's bytes up to which it is probably small enough to be mined at once.
 _SMALL = 8 << 20
 
 
 class FrequentItemsets(SavedParams, HasPredictionCol):
-    """Finds the itemsets that occur together in many baskets, exactly, at any size of the data.
+    """Finds all itemsets that occur in many baskets: exact, for data of any size.
 
-    Items are encoded and counted in one pass, which solves a small problem at once. Of a larger
-    one, a task sizes up all of the encoded baskets or a sample of them. Then the
-    search space is cut by rarest items into groups of about equal estimated work, small enough
-    for a task's memory; each is mined in a task of its own, from the baskets that hold its items.
-    Results stay on the executors.
+    One pass encodes and counts the items, and mines small data at once. For larger data, a task
+    estimates the work from the encoded baskets or a sample of them. Then the search space is
+    partitioned by rarest items into groups of about equal estimated work, small enough for a task's
+    memory. A task mines each group from the baskets that hold its items. Results stay on the
+    executors.
 
     Parameters
     ----------
     itemsCol : str, default="items"
         Column of arrays of strings or integers; a column of single items where `basketCol` is
-        given. Null baskets are left out; nulls and doubles inside a basket count for nothing; an
-        empty basket counts as a basket.
+        given. Null baskets are left out; nulls and duplicates inside a basket are ignored; an empty
+        basket counts as a basket.
     basketCol : str, optional
-        Column that says which basket a row's item is in.
+        Column that identifies the basket of a row's item.
     minSupport : float, default=0.1
-        Least share of the baskets that hold an itemset, in (0, 1].
+        Least share of baskets that must hold an itemset, in (0, 1].
     minCount : int, optional
-        Least number of baskets instead.
+        Least number of baskets, in place of `minSupport`.
     target : {"frequent", "closed", "maximal"}, default="frequent"
-        All frequent itemsets; those that no larger itemset of the same support holds; or those
-        that no larger frequent itemset holds.
+        All frequent itemsets; those without a superset of the same support; or those without a
+        frequent superset.
     maxLength : int, optional
-        Items of the largest itemsets that are returned. Whether an itemset is closed or maximal
-        does not depend on it.
+        Most items of the itemsets that are returned. Whether an itemset is closed or maximal does
+        not depend on it.
     maxItemsets : int, default=20000000
-        Refuse to begin where more itemsets are estimated.
+        Raise before mining where more itemsets are estimated.
     numPartitions : int, optional
-        Number of groups; chosen by memory, slots and estimated work when not set.
+        Number of groups; follows from memory, task slots and estimated work when not set.
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; groups are made small enough for it.
     predictionCol : str, default="prediction"
-        Column that the model's `transform` adds: how much of what is frequent a basket holds.
+        Column that the model's `transform` adds: the support of the itemsets that a basket holds,
+        over the number of all itemsets.
 
     See Also
     --------
@@ -110,7 +111,7 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
     )
     basketCol: Any = param(
         "basketCol",
-        "column that says which basket a row's item is in; rows are baskets when not set",
+        "column that identifies the basket of a row's item; rows are baskets when not set",
         TypeConverters.toString,
     )
     minSupport: Any = param(
@@ -120,23 +121,21 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
     )
     minCount: Any = param(
         "minCount",
-        "least number of baskets that hold an itemset (>= 1); wins over minSupport",
+        "least number of baskets that hold an itemset (>= 1); takes precedence over minSupport",
         TypeConverters.toInt,
     )
     target: Any = param(
         "target", f"which itemsets: one of {', '.join(_TARGETS)}", TypeConverters.toString
     )
-    maxLength: Any = param(
-        "maxLength", "items of the largest itemsets that are returned (>= 1)", TypeConverters.toInt
-    )
+    maxLength: Any = param("maxLength", "most items of an itemset (>= 1)", TypeConverters.toInt)
     maxItemsets: Any = param(
         "maxItemsets",
-        "refuse to begin where more itemsets are estimated (>= 1)",
+        "raise before mining where more itemsets are estimated (>= 1)",
         TypeConverters.toInt,
     )
     numPartitions: Any = param(
         "numPartitions",
-        "number of groups of the search space (>= 1); by memory, slots and work when not set",
+        "number of groups of the search space (>= 1); estimated when not set",
         TypeConverters.toInt,
     )
     memoryPerTask: Any = param(
@@ -167,20 +166,20 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
         spark = dataset.sparkSession
         start = time.perf_counter()
         encoded = encoded_baskets(lists, item_type)
-        # To store what is likely to be mined at once would cost a job of its own.
+        # Baskets that are likely to be mined at once are not stored: that would cost another job.
         seen = planned_bytes(dataset)
         if seen is None or seen > _SMALL or self._value(self.numPartitions) is not None:
             encoded.persist()
         try:
             with job_description(spark, "sparkml_dist: count items, and mine what is small"):
-                packed, counted, look = self._first_look(encoded, item_type)
+                packed, counted, look = self._first_pass(encoded, item_type)
             counting = time.perf_counter() - start - look.seconds
             vocabulary = Vocabulary.of(counted.items, counted.counts)
             more: dict[str, Any] = {"groups": 1, "peak_worker_rss": look.peak_rss}
             sizes = look.sizes
             if sizes is None:
                 packed.unpersist()
-                encoded.persist()  # nothing happens where it is stored already
+                encoded.persist()  # no effect where it is stored already
                 target, length = self.getOrDefault(self.target), self._value(self.maxLength)
                 mining = Mining(vocabulary, counted.min_count, target, length)
                 with job_description(spark, "sparkml_dist: mine itemsets"):
@@ -209,23 +208,23 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
         model._resetUid(self.uid)
         return self._copyValues(model)
 
-    def _first_look(
+    def _first_pass(
         self, encoded: DataFrame, item_type: str
-    ) -> tuple[DataFrame, ItemCounts, FirstLook]:
-        """Count the items; mine at once what is small, into Spark's storage."""
+    ) -> tuple[DataFrame, ItemCounts, FirstPass]:
+        """Count the items; mine small data at once, into Spark's storage."""
         threshold = Threshold(self.getOrDefault(self.minSupport), self._value(self.minCount))
-        looked = first_look(
+        looked = first_pass(
             encoded,
             item_type,
             threshold,
             self.getOrDefault(self.target),
             self._value(self.maxLength),
-            outright=self._value(self.numPartitions) is None,
+            mine_small=self._value(self.numPartitions) is None,
         )
         with _stored(looked):
-            look = FirstLook.read(looked, threshold)
+            look = FirstPass.read(looked, threshold)
             counted = look.counted or count_items(encoded, threshold)
-            self._tell(counted.totals, counted.min_count)
+            self._report(counted.totals, counted.min_count)
             if look.sizes is not None:
                 self._refuse_too_many(sum(look.sizes.values()), exact=True)
         return looked, counted, look
@@ -233,10 +232,10 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
     def _mined(
         self, spark: SparkSession, encoded: DataFrame, mining: Mining, gave_up: bool
     ) -> tuple[DataFrame, dict[int, int], dict[str, Any]]:
-        """Return the packed itemsets in Spark's storage, their sizes, and how it went."""
+        """Return the packed itemsets in Spark's storage, their sizes, and the fit's summary."""
         exactly = self._value(self.numPartitions)
-        outright = not len(mining.vocabulary) or (exactly is None and not gave_up)
-        packed = trial(encoded, mining, outright=outright)
+        mine_small = not len(mining.vocabulary) or (exactly is None and not gave_up)
+        packed = mine_or_estimate(encoded, mining, mine_small=mine_small)
         with _stored(packed):
             sizes, notes = _collected(packed)
             if notes[0]["complete"]:
@@ -287,24 +286,24 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
     def _refuse_too_many(self, number: float, *, exact: bool = False) -> None:
         limit = self.getOrDefault(self.maxItemsets)
         target = self.getOrDefault(self.target)
-        # An estimate knows nothing of maxLength; but there are only so many pairs of items.
+        # An estimate ignores maxLength, but the number of pairs of items is a bound.
         bounded = (self._value(self.maxLength) or 3) <= 2
         if number <= limit or (bounded and not exact):
             return
         if exact:
-            told = f"There are {number:,} {target} itemsets"
+            fact = f"There are {number:,} {target} itemsets"
         else:
             among = "" if target == "frequent" else f" (the {target} ones are fewer)"
-            told = f"About {_rounded(number)} frequent itemsets are expected{among}"
+            fact = f"About {_rounded(number)} frequent itemsets are expected{among}"
         raise DataError(
             "too_many_itemsets",
-            f"{told}; maxItemsets is {limit:,}.",
+            f"{fact}; maxItemsets is {limit:,}.",
             "Raise minSupport, set maxLength"
             + (", ask for target='closed' or 'maximal'" if target == "frequent" else "")
-            + ", or raise maxItemsets to go on all the same.",
+            + ", or raise maxItemsets to mine all the same.",
         )
 
-    def _tell(self, totals: BasketTotals, min_count: int) -> None:
+    def _report(self, totals: BasketTotals, min_count: int) -> None:
         if totals.baskets == 0:
             raise DataError(
                 "empty_data",
@@ -321,19 +320,19 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
         for number, what in (
             (totals.null_baskets, "null baskets are left out"),
             (totals.null_items, "null items are left out of their baskets"),
-            (totals.double_items, "items that their basket held already count once"),
+            (totals.double_items, "duplicate items count once in their basket"),
         ):
             if number:
                 _logger.warning("%s %s", f"{number:,}", what)
 
     def _check(self) -> None:
-        """Raise for Params out of range, before any job."""
+        """Raise for Params out of range."""
         support = self.getOrDefault(self.minSupport)
         if not 0 < support <= 1:
             raise ConfigurationError(
                 "invalid_param",
                 f"minSupport must be in (0, 1]. Got {support!r}.",
-                "It is a share of the baskets; give a number of baskets as minCount.",
+                "It is a share of the baskets; set minCount for a number of baskets.",
             )
         target = self.getOrDefault(self.target)
         if target not in _TARGETS:
@@ -352,7 +351,7 @@ class FrequentItemsets(SavedParams, HasPredictionCol):
 
 
 def _collected(packed: DataFrame) -> tuple[dict[int, int], list[dict[str, Any]]]:
-    """Compute the packed itemsets; return how many there are by size, and the tasks' notes."""
+    """Compute the packed itemsets; return their number by size, and the notes of the tasks."""
     rows = packed.select("sizes", "note").collect()
     notes = [json.loads(row["note"]) for row in rows if row["note"] is not None]
     return sizes_of(row["sizes"] for row in rows), notes
@@ -364,7 +363,7 @@ def _rounded(estimate: float) -> str:
 
 @contextmanager
 def _stored(table: DataFrame) -> Iterator[None]:
-    """Keep what is computed within in Spark's storage, unless it fails."""
+    """Persist a table; unpersist it if the block raises."""
     table.persist()
     try:
         yield

@@ -1,4 +1,4 @@
-"""All frequent itemsets of encoded baskets that lie in a worker's memory."""
+"""All frequent itemsets of encoded baskets in a worker's memory."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from sparkml_dist.mining.itemsets.superset_sums import superset_sums, unpacked
 
 __all__ = ["FrequentMiner"]
 
-# Classes of up to this many further items are solved together by superset sums.
+# Classes of up to this many further items are mined together by superset sums.
 _SMALL = 9
 # Further items of a class that fit into the bits of a machine word.
 _WIDE = 62
-# Cells of a table of pair counts, or of superset sums, that is made at once.
+# Cells of one table of pair counts or of superset sums.
 _CELLS = 1 << 22
-# Entries of the baskets that one step of the next level holds at most.
+# Most basket entries of one step of the next level.
 _ENTRIES = 1 << 22
 # A class whose baskets hold this share of its further items is mined as bit masks.
 _FILLED = 0.25
@@ -36,7 +36,7 @@ _FILLED = 0.25
 
 @dataclass(frozen=True)
 class _Level:
-    """Databases of classes whose prefixes have equal lengths, side by side.
+    """Projected databases of classes whose prefixes have equal lengths, side by side.
 
     Each has a run of codes of its own; a row belongs to one of them.
 
@@ -48,7 +48,7 @@ class _Level:
     counts : ndarray of int64, shape (n_codes,)
         Baskets that hold the prefix and the item.
     ends : ndarray of int64, shape (n_codes,)
-        Where the run of codes of a code's database ends.
+        End of the run of codes of a code's database.
     prefixes : ndarray of int32, shape (n_codes, depth)
         The prefix of a code's database.
     """
@@ -61,20 +61,20 @@ class _Level:
 
 
 class FrequentMiner:
-    """Finds the frequent itemsets whose first item is one of those asked for.
+    """Finds the frequent itemsets whose first item is one of the given ones.
 
-    The search space is cut into *classes*: the itemsets with the same prefix. The counts of pairs
-    tell which further items a class has (as in Eclat, Zaki 2000). A class with few of them needs no
-    search: the supports of all their subsets come out of one transform (`superset_sums`), for many
-    classes together. A larger one becomes a database of bit masks (`MaskMiner`) where its baskets
-    are dense, or else one of the databases of the next level, which are mined side by side.
+    The search space consists of *classes*: the itemsets with the same prefix. The counts of pairs
+    give the further items of a class (as in Eclat, Zaki 2000). For a class with few of them, one
+    transform (`superset_sums`) gives the supports of all their subsets, for many classes at a time.
+    A larger one becomes a database of bit masks (`MaskMiner`) where its baskets are dense, or else
+    one of the databases of the next level, which are mined side by side.
 
     Parameters
     ----------
     min_count : int
         Baskets that must hold an itemset.
     sink : ItemsetSink
-        Takes what is found.
+        Receives the itemsets.
     """
 
     def __init__(self, min_count: int, sink: ItemsetSink) -> None:
@@ -91,7 +91,7 @@ class FrequentMiner:
         firsts: npt.NDArray[np.int64],
         prefix: tuple[int, ...] = (),
     ) -> Iterator[None]:
-        """Mine the classes of `firsts`; yields between pieces of work, so that results can leave.
+        """Mine the classes of `firsts`; yield between pieces of work, so that results can be sent.
 
         Parameters
         ----------
@@ -105,7 +105,7 @@ class FrequentMiner:
         firsts : ndarray of int64
             Ascending codes, all of them frequent.
         prefix : tuple of int
-            Item numbers that all itemsets have.
+            Item numbers that are added to all itemsets.
         """
         n_codes = len(labels)
         prefixes = np.broadcast_to(np.array(prefix, np.int32), (n_codes, len(prefix)))
@@ -160,7 +160,7 @@ class FrequentMiner:
         cells = np.flatnonzero(pairs >= self._min_count)
         first = np.repeat(np.arange(n_codes), spans)[cells]
         second = cells - base[first]
-        # Further items of a class stand in their natural order from here on.
+        # From here on, further items of a class are in their natural order.
         order = np.lexsort((level.labels[second], first))
         first, second, beside = first[order], second[order], pairs[cells[order]]
         width = np.bincount(first, minlength=n_codes)
@@ -183,7 +183,7 @@ class FrequentMiner:
         width: npt.NDArray[np.int64],
         begin: npt.NDArray[np.int64],
     ) -> Iterator[None]:
-        """Mine classes by their sizes, given their frequent pairs (first, second, beside)."""
+        """Mine classes by their sizes, given their frequent pairs."""
         self._emit_alone(level, firsts[width[firsts] == 0])
         entries_below = np.bincount(first, beside, minlength=len(width))
         filled = entries_below >= _FILLED * width * level.counts
@@ -216,7 +216,7 @@ class FrequentMiner:
         width: npt.NDArray[np.int64],
         begin: npt.NDArray[np.int64],
     ) -> Iterator[None]:
-        """Mine classes whose rows become bit masks."""
+        """Mine classes as bit masks."""
         codes = level.rows.codes
         pairs = EntryPairs(level.rows, np.flatnonzero(masked[codes]))
         first_base = base[codes[pairs.entries]]
@@ -267,7 +267,7 @@ class FrequentMiner:
         second: npt.NDArray[np.int64],
         beside: npt.NDArray[np.int64],
     ) -> Iterator[None]:
-        """Mine classes through databases of their own, all of them on the next level."""
+        """Mine classes by their projected databases on the next level."""
         order = np.lexsort((second, first))
         first, second, beside = first[order], second[order], beside[order]
         below = np.full(size, -1, np.int64)
@@ -291,7 +291,7 @@ class FrequentMiner:
         yield from self._mine(deeper, np.arange(len(first)))
 
     def _emit_alone(self, level: _Level, firsts: npt.NDArray[np.int64]) -> None:
-        """Hand on the itemsets of a prefix and one item."""
+        """Emit the itemsets of a prefix and one item."""
         if not len(firsts):
             return
         table = np.concatenate(
@@ -308,7 +308,7 @@ class FrequentMiner:
         heads: npt.NDArray[np.int64],
         items: npt.NDArray[np.int32],
     ) -> None:
-        """Hand on the frequent subsets of classes with equally many further items."""
+        """Emit the frequent subsets of classes with equally many further items."""
         k = items.shape[1]
         masks, which = np.nonzero(sums >= self._min_count)
         depth = level.prefixes.shape[1] + 1
@@ -329,9 +329,9 @@ class FrequentMiner:
 def _collected(
     entries: list[npt.NDArray[np.int64]], codes: list[npt.NDArray[np.int64]], above: BasketRows
 ) -> BasketRows:
-    """Return rows made of the codes found beside each entry, step by step in ascending order.
+    """Return rows of the codes that occur with each entry, in ascending order.
 
-    Rows of one code are left out: they say nothing that the counts of pairs have not said.
+    Rows of one code are left out: the counts of pairs include them already.
     """
     lengths = np.zeros(len(above.codes), np.int64)
     for at in entries:

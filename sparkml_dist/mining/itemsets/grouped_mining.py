@@ -1,4 +1,4 @@
-"""Many tasks: each gets the baskets of a group of classes and mines them."""
+"""Mining in many tasks: each gets the baskets of a group of classes."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["grouped_mining"]
 
 _PARTS = "group int, lengths binary, codes binary, weights binary"
-# Items that are copied to groups at a time.
+# Basket entries that are copied to groups at a time.
 _STEP = 1 << 22
 
 
 def grouped_mining(
     encoded: DataFrame, mining: Mining, grouping: Grouping, *, cores: int, max_itemsets: int
 ) -> DataFrame:
-    """Mine all classes, each group in a task of its own; lazily.
+    """Mine all classes, one task per group; computed lazily.
 
-    A basket goes to the groups of its items: from the first such item on, in ascending frequency,
-    or as a whole where the target needs it. Equal ones travel once.
+    A basket goes to the groups of its items: its items from the group's first one on, in ascending
+    frequency, or the whole basket where the target needs it. Equal ones are sent once.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def grouped_mining(
     cores : int
         Cores that a task owns.
     max_itemsets : int
-        Itemsets of a group at which the task fails.
+        Itemsets of a group above which the task raises.
 
     Returns
     -------
@@ -79,7 +79,7 @@ def _projected(
 
 
 def _steps(rows: BasketRows, groups: int) -> Iterator[tuple[int, int]]:
-    """Cut rows so that their copies for all groups stay small, but never into single ones."""
+    """Yield ranges of rows whose copies for all groups stay small, of one row at least."""
     lengths = rows.lengths
     copies = np.cumsum(lengths * np.minimum(lengths, groups))
     low = 0
@@ -94,13 +94,13 @@ def _steps(rows: BasketRows, groups: int) -> Iterator[tuple[int, int]]:
 def _by_group(
     rows: BasketRows, grouping: Grouping, *, whole: bool
 ) -> Iterator[tuple[int, BasketRows]]:
-    """Return what each group needs of the rows."""
+    """Return the part of the rows that each group needs."""
     yield from _cut(rows, grouping.owner[rows.codes], whole=whole)
     for split in grouping.splits:
         at = np.flatnonzero(rows.codes == split.code)
         row = np.searchsorted(rows.offsets, at, side="right") - 1
         weights = rows.weights[row]
-        if len(at):  # one group learns of the item itself, and counts it
+        if len(at):  # one group counts the item itself
             alone = BasketRows.from_lengths(np.ones(len(at)), rows.codes[at], weights)
             yield split.first_group, alone
         if whole:
@@ -114,12 +114,12 @@ def _by_group(
 
 
 def _whole_parts(rows: BasketRows, split: Split) -> Iterator[tuple[int, BasketRows]]:
-    """Return what the parts of a class need of the whole baskets that hold its item."""
+    """Return the rows that the parts of a class need of the whole baskets with its item."""
     weights = np.repeat(rows.weights, rows.lengths)
     other = rows.codes != split.code
     counts = np.bincount(rows.codes[other], weights[other]).astype(np.int64)
     beside = np.flatnonzero(counts)
-    # The first part learns how many baskets hold the item and another one.
+    # The first part gets the pairs of the item and another one, with their counts.
     pairs = np.sort(np.stack([beside, np.full(len(beside), split.code)], axis=1), axis=1)
     if len(pairs):
         codes = pairs.ravel().astype(rows.codes.dtype)
@@ -188,7 +188,7 @@ def _mined(
 
 
 def _too_large(mining: Mining, grouping: Grouping, group: int) -> ResourceError:
-    """Return the error of a group that would not fit a task's memory."""
+    """Return the error of a group that does not fit a task's memory."""
     classes = [s.code for s in grouping.splits if 0 <= group - s.first_group < s.parts]
     classes = classes or np.flatnonzero(grouping.owner == group)[-1:].tolist()  # the largest
     known = mining.vocabulary
@@ -198,7 +198,7 @@ def _too_large(mining: Mining, grouping: Grouping, group: int) -> ResourceError:
         f"The baskets that hold {item!r} and another item have more than "
         f"{grouping.most_entries:,} items, too many for memoryPerTask, and {mining.target} "
         "itemsets need whole baskets.",
-        "Raise memoryPerTask, set numPartitions to go on all the same, or ask for "
+        "Raise memoryPerTask, set numPartitions to mine all the same, or ask for "
         "target='frequent', whose groups can be made as small as needed.",
     )
 

@@ -1,4 +1,4 @@
-"""How the classes are put into groups: balanced by estimated work, bounded in memory."""
+"""Groups of classes, balanced by estimated work and bounded in memory."""
 
 from __future__ import annotations
 
@@ -10,23 +10,23 @@ import numpy.typing as npt
 
 __all__ = ["Grouping", "Split", "group_classes"]
 
-# Bytes of a task for each item of its baskets: its code as it comes in, as it is joined and
-# merged, and the arrays of positions beside it.
+# Bytes of a task per basket entry: its code as received, concatenated and merged, and arrays of
+# positions.
 _BYTES_PER_ENTRY = 80
-# Groups are not made smaller than this, however little memory there is.
+# Least memory of a group.
 _LEAST_ENTRIES = 1 << 16
-# How far a group of whole baskets may exceed its estimate.
+# Factor by which a group of whole baskets may exceed its estimate.
 _OVER = 3
-# What a worker's interpreter holds with numpy and Arrow.
+# Memory of a worker's interpreter with numpy and Arrow.
 _BASE = 160 << 20
-# Seconds for an itemset and for an item of a basket; only their proportion counts.
+# Estimated seconds per itemset and per basket entry; only their ratio matters.
 _PER_ITEMSET = 1e-6
 _PER_ENTRY = 1e-7
 
 
 @dataclass(frozen=True)
 class Split:
-    """A class too large for one task: its second items are dealt out to several.
+    """A class too large for one task: its second items are distributed over several.
 
     Attributes
     ----------
@@ -35,7 +35,7 @@ class Split:
     first_group : int
         The first of its groups.
     parts : int
-        Number of its groups; the one of a second item is its rank modulo this.
+        Number of its groups; a second item belongs to the group of its rank modulo this.
     """
 
     code: int
@@ -57,7 +57,7 @@ class Grouping:
         Estimated items of the baskets of the largest group that is not part of a class.
     splits : tuple of Split
     most_entries : int
-        Items of the distinct baskets of a group at which its task gives up; 0 for no limit.
+        Entries of the distinct baskets of a group above which its task raises; 0 for no limit.
     """
 
     owner: npt.NDArray[np.int32]
@@ -85,11 +85,11 @@ def group_classes(
     memory : int
         Bytes that a task may use.
     at_least : int
-        Groups that are wanted, so that no slot waits.
+        Least number of groups, so that no task slot is idle.
     exactly : int, optional
-        Make so many groups instead.
+        Number of groups, in place of the estimate.
     lengths : ndarray of float, shape (n_codes,), optional
-        Mean number of items of a class's baskets, where parts of a class need whole ones.
+        Mean number of items of a class's baskets; needed where the target needs whole baskets.
 
     Notes
     -----
@@ -115,8 +115,8 @@ def group_classes(
         number = min(len(whole), number * 2)
     splits = []
     for code in np.flatnonzero(large):
-        # A part's baskets begin with its first item, so that two parts share some entries; whole
-        # ones go to as many parts as they have items.
+        # Parts share entries: a basket goes to each part from the part's first item on, or as a
+        # whole to as many parts as it has items.
         shares = 1.0 if lengths is None else max(1.0, lengths[code])
         parts = 2 * int(np.ceil(entries[code] / limit * shares))
         parts = max(1, min(parts, len(work) - 1 - int(code)))  # there are no more second items

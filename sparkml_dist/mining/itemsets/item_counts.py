@@ -1,4 +1,4 @@
-"""How many baskets hold each item, and what else the first pass saw."""
+"""The number of baskets that hold each item, and totals of all baskets."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 __all__ = ["BasketTotals", "ItemCounts", "Threshold", "added_totals", "count_items"]
 
-# Items whose counts come to the driver at once; a second job fetches what it has to beyond.
+# Item counts that the driver gets in the first job; a second job fetches further ones.
 _FIRST_ITEMS = 4096
 
 
 @dataclass(frozen=True)
 class Threshold:
-    """How frequent an itemset must be: a share of the baskets, or a number of them, which wins."""
+    """The least support of an itemset: a share of baskets, or a count, which takes precedence."""
 
     min_support: float | None
     min_count: int | None
 
     def count(self, baskets: int) -> int:
-        """Return the least number of baskets, of all of them, that must hold an itemset."""
+        """Return the least count of an itemset among `baskets` baskets."""
         if self.min_count is not None:
             return self.min_count
         exact = (self.min_support or 0.0) * baskets
-        # A product that should be whole may come out a little too large: 0.07 × 100.
+        # Rounding may make a whole product slightly too large: 0.07 × 100.
         return max(1, int(np.ceil(exact - max(1e-9, exact * 1e-12))))
 
 
 @dataclass(frozen=True)
 class BasketTotals:
-    """What the first pass saw.
+    """Totals of all baskets.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class BasketTotals:
         Baskets that are not null.
     null_baskets, empty_baskets : int
     null_items, double_items : int
-        Entries that were left out: nulls, and items that their basket held already.
+        Entries that were left out: nulls, and duplicates within a basket.
     """
 
     baskets: int
@@ -64,7 +64,7 @@ class ItemCounts:
     ----------
     totals : BasketTotals
     min_count : int
-        The number of baskets that is asked for.
+        Least count of a frequent item.
     items : pyarrow.Array
     counts : ndarray of int64
     """
@@ -76,7 +76,7 @@ class ItemCounts:
 
     @classmethod
     def of(cls, totals: pa.StructArray, threshold: Threshold) -> ItemCounts:
-        """Read totals.
+        """Return the frequent items of totals.
 
         Parameters
         ----------
@@ -110,7 +110,7 @@ def added_totals(parts: list[pa.StructArray]) -> pa.StructArray:
 
 
 def count_items(encoded: DataFrame, threshold: Threshold) -> ItemCounts:
-    """Count the baskets of each item, of any number of items, in Spark's shuffle.
+    """Count the baskets of each item in a Spark aggregation, for any number of items.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def count_items(encoded: DataFrame, threshold: Threshold) -> ItemCounts:
 
 
 def _structs(table: pa.Table) -> pa.StructArray:
-    """Return a table of an item, a kind and a count as one array."""
+    """Return a table of items, kinds and counts as one struct array."""
     columns = [
         pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
         for column in table.columns

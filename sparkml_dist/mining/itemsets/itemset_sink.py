@@ -1,4 +1,4 @@
-"""Collects itemsets as they are found, in flat arrays."""
+"""Collects itemsets in flat arrays as they are found."""
 
 from __future__ import annotations
 
@@ -36,21 +36,21 @@ class FoundItemsets:
 
 
 class ItemsetSink:
-    """Takes itemsets in bulk and hands them out in larger pieces.
+    """Collects itemsets in bulk and returns them in larger pieces.
 
     Parameters
     ----------
     max_length : int, optional
         Longer itemsets are left out.
     budget : int, optional
-        Itemsets that may be taken in all.
+        Most itemsets in all.
 
     Attributes
     ----------
     size : int
-        Itemsets that were taken so far.
+        Itemsets added so far.
     pending : int
-        Item numbers that wait to be drained.
+        Item numbers that have not been drained yet.
     """
 
     def __init__(self, max_length: int | None = None, budget: int | None = None) -> None:
@@ -61,7 +61,7 @@ class ItemsetSink:
         self._parts: list[FoundItemsets] = []
 
     def add_bits(self, columns: npt.NDArray, bits: npt.NDArray, counts: npt.NDArray) -> None:
-        """Take itemsets given as rows of a 0/1 matrix.
+        """Add itemsets given as rows of a 0/1 matrix.
 
         Parameters
         ----------
@@ -85,7 +85,7 @@ class ItemsetSink:
         self.add(lengths, items, counts)
 
     def add(self, lengths: npt.NDArray, items: npt.NDArray, counts: npt.NDArray) -> None:
-        """Take itemsets given as runs of item numbers, none of them too long.
+        """Add itemsets given as runs of item numbers, none longer than `max_length`.
 
         Raises
         ------
@@ -100,7 +100,7 @@ class ItemsetSink:
             raise TooManyItemsetsError
 
     def drain(self) -> FoundItemsets:
-        """Return what was taken since the last time."""
+        """Return the itemsets added since the last call."""
         parts, self._parts, self.pending = self._parts, [], 0
         return FoundItemsets(
             np.concatenate([p.lengths for p in parts] or [np.zeros(0, np.int64)]),

@@ -1,4 +1,4 @@
-"""Mined itemsets: a table, what is known about it, and how it is kept."""
+"""The model of frequent itemsets: a table, and facts about it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.ml.param.shared import HasPredictionCol
 from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError
 from sparkml_dist.mining.estimator import check_column
-from sparkml_dist.mining.support_held import with_support_held
+from sparkml_dist.mining.support_score import with_support_score
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param
@@ -28,18 +28,18 @@ class FrequentItemsetsModel(TableModel, HasPredictionCol):
     ----------
     itemsets : pyspark.sql.DataFrame
         ``items`` (array, sorted), ``count`` (long: baskets that hold them), ``support`` (double:
-        their share); made by executors when it is read.
+        their share); computed by the executors when it is read.
     numBaskets : int
         Baskets that were mined.
     numItemsets : int
     sizes : dict of int to int
         Number of itemsets by number of items.
     minCount : int
-        Baskets that hold every itemset, at least.
+        Least count of the itemsets.
     itemType : str
         Spark's name of the items' type.
     summary : dict
-        How the fit went.
+        Facts about the fit, such as seconds and estimates.
     """
 
     itemsCol: Any = param("itemsCol", "array column of the baskets' items", TypeConverters.toString)
@@ -80,13 +80,13 @@ class FrequentItemsetsModel(TableModel, HasPredictionCol):
         return sum(self.sizes.values())
 
     def unpersist(self) -> FrequentItemsetsModel:
-        """Free what the fit keeps in Spark's storage; `itemsets` is mined again when it is read."""
+        """Free Spark's storage of the fit; `itemsets` is computed again when it is read."""
         if self._stored is not None:
             self._stored.unpersist()
         return self
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        """Add how much of what is frequent each basket holds: low for odd ones.
+        """Add the share of the itemsets' support that each basket holds: low for unusual ones.
 
         Parameters
         ----------
@@ -113,10 +113,10 @@ class FrequentItemsetsModel(TableModel, HasPredictionCol):
             raise DataError(
                 "column_type",
                 f"The column {name!r} must be an array of items. Got {kind.simpleString()}.",
-                "Gather the items of each basket in an array.",
+                "Collect the items of each basket into an array.",
             )
         basket = F.array_sort(F.array_distinct(F.array_compact(named_column(name))))
-        return with_support_held(
+        return with_support_score(
             dataset,
             basket.cast(self.itemsets.schema["items"].dataType),
             lambda row: row,

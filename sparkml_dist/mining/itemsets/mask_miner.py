@@ -1,4 +1,4 @@
-"""The frequent itemsets of one class whose further items fit into the bits of a word."""
+"""The frequent itemsets of one class whose further items fit into a 64-bit mask."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from sparkml_dist.mining.itemsets.superset_sums import superset_sums, unpacked
 
 __all__ = ["MaskMiner"]
 
-# With so few items left the supports of all subsets are computed at once.
+# With this few items left, the supports of all subsets are computed at once.
 _DIRECT = 12
 
 
 class MaskMiner:
     """Mines one class: a prefix that all its itemsets hold, and up to 63 further items.
 
-    Equal rows are merged at every level, items that all rows hold are set aside (each itemset
-    counts with and without them), and what is left with few items is solved by `superset_sums`.
+    Equal rows are merged at every level. Items that all rows hold are set aside: each itemset
+    occurs with and without them. A database with few items left is mined by `superset_sums`.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class MaskMiner:
         Parameters
         ----------
         masks : ndarray of uint64, shape (rows,)
-            Bit j tells that the row holds ``items[j]``.
+            Bit j is set where the row holds ``items[j]``.
         """
         masks, weights = _merged(masks, weights)
         yield from self.mine_bits(prefix, items, unpacked(masks, len(items)), weights, total)
@@ -59,7 +59,7 @@ class MaskMiner:
         weights: npt.NDArray[np.int64],
         total: int,
     ) -> Iterator[None]:
-        """Mine a class; yields between pieces of work.
+        """Mine a class; yield between pieces of work.
 
         Parameters
         ----------
@@ -151,7 +151,7 @@ class MaskMiner:
         masks: npt.NDArray,
         counts: npt.NDArray,
     ) -> None:
-        """Hand on the itemsets: prefix, any of `free`, and the items of a mask."""
+        """Emit the itemsets of the prefix, any subset of `free`, and the items of a mask."""
         if len(prefix) + len(free) + len(items) > self._max_length:
             short = np.bitwise_count(masks) + len(prefix) <= self._max_length
             masks, counts = masks[short], counts[short]
@@ -171,7 +171,7 @@ class MaskMiner:
 
 
 def _packed(bits: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint64]:
-    """Return each row's bits as a word."""
+    """Return each row's bits as a 64-bit mask."""
     octets = np.zeros((len(bits), 8), np.uint8)
     packed = np.packbits(bits, axis=1, bitorder="little")
     octets[:, : packed.shape[1]] = packed

@@ -1,4 +1,4 @@
-"""What a task mines with: the same for one task and for many."""
+"""The work of a mining task, the same for one task and for many."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 
 __all__ = ["Mining"]
 
-# Item numbers of itemsets that are handed out in one piece.
+# Item numbers of one piece of itemsets.
 _PIECE = 1 << 21
-# Itemsets that one task finds at most of a problem that seems small; with more of them, many tasks
-# are faster. Closed itemsets cost more to find.
+# Most itemsets that one task mines of small data; with more of them, many tasks are faster. Closed
+# itemsets cost more to find.
 _OUTRIGHT, _OUTRIGHT_CLOSED = 1 << 20, 1 << 17
 
 
 @dataclass(frozen=True)
 class Mining:
-    """What is looked for.
+    """What to mine: items, least count, kind and greatest length of the itemsets.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class Mining:
 
     @property
     def needs_whole_baskets(self) -> bool:
-        """Whether a class is mined from all items of its baskets, not only from the later ones."""
+        """Whether a class is mined from all items of its baskets, not only from later ones."""
         return self.target != "frequent"
 
     def run(
@@ -57,11 +57,11 @@ class Mining:
         Parameters
         ----------
         rows : BasketRows
-            The baskets that hold one of `firsts`, coded by rank.
+            The baskets that hold one of `firsts`, as ranks.
         firsts : ndarray of int64
             Ascending ranks.
         budget : int, optional
-            Itemsets at which to give up.
+            Most itemsets.
 
         Raises
         ------
@@ -73,8 +73,8 @@ class Mining:
         work = self._miner(sink).mine(rows, known.numbers, known.counts, firsts)
         yield from _pieces(sink, work)
 
-    def outright(self, rows: BasketRows) -> list[FoundItemsets] | None:
-        """Return all itemsets of all baskets, or None where there are too many for one task."""
+    def mine_small(self, rows: BasketRows) -> list[FoundItemsets] | None:
+        """Return all itemsets of all baskets; None where there are too many for one task."""
         budget = _OUTRIGHT_CLOSED if self.needs_whole_baskets else _OUTRIGHT
         try:
             return list(self.run(rows, np.arange(len(self.vocabulary)), budget))
@@ -89,32 +89,31 @@ class Mining:
         Parameters
         ----------
         rows : BasketRows
-            What comes after the class's item in its baskets, from an item of this part on; or,
-            where the target needs whole baskets, all of them but the class's item. Also, in the
-            first part, rows that hold the class's item: alone, or beside one other item, for as
-            many baskets as hold both.
+            The class's baskets after the class's item, from an item of this part on; or, where the
+            target needs whole baskets, all other items. In the first part also rows with the
+            class's item, alone or with one other item, weighted by the baskets that hold both.
         code : int
             Rank of the class's item.
         part, parts : int
             The second items are those whose rank modulo `parts` is `part`.
         budget : int, optional
-            As `run` takes it.
+            As in `run`.
         """
         sink = ItemsetSink(self.max_length, budget)
         known = self.vocabulary
         head = int(known.numbers[code])
-        told = np.zeros(len(rows), bool)
-        told[
+        counted = np.zeros(len(rows), bool)
+        counted[
             np.searchsorted(rows.offsets, np.flatnonzero(rows.codes == code), side="right") - 1
         ] = 1
-        beside = self._item_counts(rows.take(np.flatnonzero(told)))
+        beside = self._item_counts(rows.take(np.flatnonzero(counted)))
         beside[code] = 0
-        # The item alone is closed where no other is in all of its baskets, and maximal where no
-        # pair with it is frequent.
+        # The item alone is closed if no other item is in all of its baskets, and maximal if no pair
+        # with it is frequent.
         limit = {"closed": known.counts[code], "maximal": self.min_count}.get(self.target)
         if part == 0 and (limit is None or beside.max() < limit):
             sink.add(np.array([1]), np.array([head]), known.counts[[code]])
-        rows = rows.take(np.flatnonzero(~told))
+        rows = rows.take(np.flatnonzero(~counted))
         counts = self._item_counts(rows)
         ranks = np.arange(len(known))
         firsts = ranks[(ranks > code) & (ranks % parts == part) & (counts >= self.min_count)]
@@ -135,7 +134,7 @@ class Mining:
 
 
 def _pieces(sink: ItemsetSink, work: Iterator[None]) -> Iterator[FoundItemsets]:
-    """Hand out what is found while the work goes on, in pieces of some size."""
+    """Yield the itemsets in pieces while mining goes on."""
     for _ in work:
         if sink.pending >= _PIECE:
             yield sink.drain()

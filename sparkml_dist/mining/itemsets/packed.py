@@ -1,4 +1,4 @@
-"""Itemsets on their way between executors: many of them in one row, and back as a table."""
+"""Packed itemsets, many to a row, and their conversion to a table."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PACKED", "note_row", "packed_row", "sizes_of", "unpacked_itemsets"]
 
-#: Schema of packed itemsets; ``sizes[k]`` counts those of k items, ``note`` is JSON about a task.
+#: Schema of packed itemsets; ``sizes[k]`` counts itemsets of k items, ``note`` is JSON of a task.
 PACKED = "sizes array<bigint>, lengths binary, items binary, counts binary, note string"
 _ROWS = 1 << 16
 
@@ -35,7 +35,7 @@ def packed_row(found: FoundItemsets) -> pa.RecordBatch:
 
 
 def note_row(note: dict[str, Any]) -> pa.RecordBatch:
-    """Return what a task has to tell as one row of the schema `PACKED`."""
+    """Return a task's note as one row of the schema `PACKED`."""
     return _row([], b"", b"", b"", json.dumps(note))
 
 

@@ -1,4 +1,4 @@
-"""How many baskets hold two items: the counts of pairs, in bounded memory."""
+"""Counts of the baskets that hold a pair of items, in bounded memory."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ __all__ = [
     "spanned_counts",
 ]
 
-# Entries that one step pairs at most; bounds its temporary arrays to about 100 MB.
+# Most entries that one step pairs, which bounds its temporary arrays to about 100 MB.
 _STEP = 1 << 21
-# Cells of a dense 0/1 matrix that is made at once.
+# Cells of one dense 0/1 matrix.
 _CELLS = 1 << 24
-# A pair that is listed costs about as much as this many multiplications of a matrix product.
+# Cost of listing one pair, in multiplications of a matrix product.
 _PAIR_COST = 150.0
 
 
 def is_dense(rows: BasketRows, n_codes: int) -> bool:
-    """Tell whether the pairs are counted faster by a matrix product than one by one."""
+    """Return whether a matrix product counts the pairs faster than listing them."""
     lengths = rows.lengths.astype(np.float64)
     pairs = float(lengths @ lengths) / 2
     return len(rows) * float(n_codes) ** 2 < pairs * _PAIR_COST
@@ -54,8 +54,8 @@ class EntryPairs:
     Attributes
     ----------
     entries : ndarray of int64
-        The same positions, those with the most others first. What belongs to the first entry of a
-        pair had better be brought to this order once: steps are slices of it.
+        The same positions, those with the most pairs first. Steps are slices of this order, so that
+        values of first entries should be put into it once.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class EntryPairs:
         longest = int(room.max(initial=0))
         kind = np.uint16 if longest < 1 << 16 else np.int64
         self.entries = entries[np.argsort((longest - room).astype(kind), kind="stable")]
-        # With the longest runs first, those that go on are always the first ones.
+        # With the longest runs first, the unfinished ones always are a prefix.
         self._going_on = len(room) - np.cumsum(np.bincount(room, minlength=longest + 1))
         self._sign = -1 if before else 1
 

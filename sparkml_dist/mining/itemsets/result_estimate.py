@@ -1,4 +1,4 @@
-"""How many itemsets there will be, and where: random probes into the search space."""
+"""Estimates of the number of itemsets per class, by random probes of the search space."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from sparkml_dist.mining.itemsets.pair_counts import both_sided_counts
 
 __all__ = ["ClassEstimates", "estimate_classes"]
 
-# Classes that are probed; the others are taken to be like those of similar width.
+# Most classes that are probed; the others are interpolated by width.
 _PROBED = 160
 _PROBES = 48
-# Rows of a class that its probes look at.
+# Most rows of a class that its probes read.
 _ROWS = 4096
 _CELLS = 1 << 22
 
 
 @dataclass(frozen=True)
 class ClassEstimates:
-    """What is expected of the classes, by the rank of their rarest item.
+    """Estimates for each class, by the rank of its rarest item.
 
     Attributes
     ----------
@@ -41,9 +41,8 @@ def estimate_classes(
     """Estimate the number of frequent itemsets of every class.
 
     A probe walks down the search tree of a class and takes one branch at random at each step; the
-    inverse of the probability of its way tells how many itemsets are like those it saw (Knuth
-    1975). Half of the choices favour branches with many items left, which have larger trees
-    (Chen 1992).
+    inverse probability of its path estimates the number of itemsets at its depth (Knuth 1975). Half
+    of the choices favour branches with many items left, which have larger subtrees (Chen 1992).
 
     Parameters
     ----------
@@ -88,7 +87,7 @@ def estimate_classes(
     for i, code in enumerate(picked):
         at = by_code[bounds[code] : bounds[code + 1]]
         found[i] = _probed(rows, at, partners[int(code)], min_count, rng)
-    # Classes in between are like their neighbours in width.
+    # Other classes are interpolated between those of similar width.
     at = np.searchsorted(later[picked], later[wide], side="left")
     itemsets[wide] = np.maximum(itemsets[wide], found[at])
     itemsets[picked] = found
@@ -102,7 +101,7 @@ def _probed(
     min_count: float,
     rng: np.random.Generator,
 ) -> float:
-    """Return the estimated number of itemsets of the class whose item stands at `entries`."""
+    """Return the estimated number of itemsets of the class whose item is at `entries`."""
     scale = 1.0
     if len(entries) > _ROWS:
         scale = len(entries) / _ROWS

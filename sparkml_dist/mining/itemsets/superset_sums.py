@@ -19,11 +19,11 @@ def superset_sums(
     Parameters
     ----------
     masks : ndarray of int, shape (rows,)
-        Bit j of a row tells that it holds item j.
+        Bit j is set where the row holds item j.
     weights : ndarray of int, shape (rows,)
     k : int
     column : ndarray of int, shape (rows,), or 0
-        Which of the databases a row belongs to.
+        Number of the database of each row.
     m : int
 
     Returns

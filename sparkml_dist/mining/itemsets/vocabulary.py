@@ -1,4 +1,4 @@
-"""The frequent items: their natural order, their ranks by frequency, their counts."""
+"""The frequent items, with their numbers, ranks and counts."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["Vocabulary"]
 class Vocabulary:
     """The frequent items of all baskets.
 
-    An item's *number* is its place in the items' natural order, in which itemsets are written. Its
-    *rank*, or code, is its place by ascending frequency, in which the search goes: the rarest first
-    item of an itemset has the fewest baskets.
+    An item's *number* is its position in the items' natural order, in which itemsets are written.
+    Its *rank*, or code, is its position by ascending frequency. The search follows ranks, since the
+    rarest item of an itemset has the fewest baskets.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Vocabulary:
 
     @classmethod
     def of(cls, items: pa.Array, counts: npt.NDArray[np.int64]) -> Vocabulary:
-        """Make a vocabulary of distinct items in any order and their counts."""
+        """Return the vocabulary of distinct items, in any order, and their counts."""
         natural = pc.sort_indices(items).to_numpy()
         ordered = counts[natural]
         numbers = np.argsort(ordered, kind="stable").astype(np.int32)
@@ -48,7 +48,7 @@ class Vocabulary:
         return len(self.numbers)
 
     def ranked(self, dictionary: pa.Array, lengths: npt.NDArray, codes: npt.NDArray) -> BasketRows:
-        """Return baskets over a dictionary of their own as rows of ranks.
+        """Return baskets encoded by their own dictionary as rows of ranks.
 
         Parameters
         ----------
@@ -61,12 +61,12 @@ class Vocabulary:
         Returns
         -------
         BasketRows
-            Without the items that are not frequent, and the baskets that hold none that is.
+            Without infrequent items, and without baskets that have no frequent one.
         """
         number = pc.index_in(dictionary, value_set=self.items).fill_null(-1).to_numpy()
         rank = np.full(len(self) + 1, -1, np.int32)
         rank[self.numbers] = np.arange(len(self))
-        found = rank[number][codes]  # the number -1 is the last one's place
+        found = rank[number][codes]  # the number -1 selects the last element, which is -1
         kept = found >= 0
         of_row = np.repeat(np.arange(len(lengths)), lengths)
         return BasketRows.from_pairs(of_row[kept], found[kept], len(self))

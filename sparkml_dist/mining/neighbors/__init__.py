@@ -1,1 +1,1 @@
-"""Near-duplicates of sets and nearest neighbours of points."""
+"""Near-duplicate sets and nearest neighbours of points."""

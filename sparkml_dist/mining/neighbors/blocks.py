@@ -1,4 +1,4 @@
-"""The points that were fit, read block by block where they are searched."""
+"""The fitted points, which tasks read block by block."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class Block:
     Attributes
     ----------
     base : int
-        Number of the first point among all.
+        Number of the block's first point among all points.
     ids : ndarray, shape (n,)
     x : ndarray of float64, shape (n, width)
     cell : ndarray of int32, shape (n,)
-        The cell of each point; zero where there are none.
+        The cell of each point; 0 without cells.
     """
 
     base: int
@@ -38,7 +38,7 @@ class Block:
 
 @dataclass
 class Blocks:
-    """Points in files; travels to the tasks and reads them there.
+    """Points in files; sent to the tasks, which read them.
 
     Attributes
     ----------
@@ -47,9 +47,9 @@ class Blocks:
         Parquet files with ``id``, ``x`` and ``cell``.
     width : int
     n : int
-        Points in all.
+        Number of points.
     memory : int
-        Bytes that points may take; where all fit, they are read once.
+        Bytes of memory for points; if all fit, they are read once.
     """
 
     folder: Folder
@@ -61,7 +61,7 @@ class Blocks:
 
     @property
     def fit(self) -> bool:
-        """Whether all points fit the memory at once."""
+        """Whether all points fit into memory together."""
         return self.n * self.width * 8 <= self.memory
 
     def __getstate__(self) -> dict[str, Any]:
@@ -93,7 +93,7 @@ class Blocks:
         self._held = held
 
     def take(self, rows: npt.NDArray[np.int64], column: str) -> npt.NDArray[Any]:
-        """Return a column of points by number, shape as `rows`; anything where that is −1."""
+        """Return a column of points by number, shape as `rows`; arbitrary values where it is −1."""
         out: npt.NDArray[Any] | None = None
         for block in self:
             values = getattr(block, column)
@@ -101,13 +101,13 @@ class Blocks:
                 out = np.zeros(rows.shape, dtype=values.dtype)
             here = (rows >= block.base) & (rows < block.base + len(values))
             out[here] = values[rows[here] - block.base]
-        assert out is not None  # there is no model without points
+        assert out is not None  # every model has points
         return out
 
     def squared_distances(
         self, queries: npt.NDArray[np.float64], rows: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64]:
-        """Return ‖q − x‖² of each query and its points, by differences; infinite for −1.
+        """Return ‖q − x‖² of each query and its points by differences; infinite for −1.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""Cells around trained centres, and how many of them a search must visit."""
+"""Cells around k-means centres, and the number of them that a search must visit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _BUCKETS = 1 << 30
 
 
 def sample(points: DataFrame, share: float, seed: int, purpose: int) -> DataFrame:
-    """Return about a share of the points, the same ones after any recomputation."""
+    """Return a random sample of the points, the same one when it is recomputed."""
     from pyspark.sql import functions as F
 
     draw = F.pmod(F.xxhash64("x", F.lit(seed), F.lit(purpose)), F.lit(_BUCKETS))
@@ -45,7 +45,7 @@ def train_centres(
         Points.
     n_cells : int
     most : int
-        Points of the sample at most.
+        Most points of the sample.
     seed : int
     task_cpus : int
         Cores that a task owns.
@@ -75,7 +75,7 @@ def train_centres(
 
 @dataclass(frozen=True)
 class AssignCells:
-    """Adds the nearest centre's number to points; travels to the tasks.
+    """Adds the nearest centre's number to points; sent to the tasks.
 
     Attributes
     ----------
@@ -102,25 +102,25 @@ class AssignCells:
 
 @dataclass(frozen=True)
 class ProbeCurve:
-    """Recall as a function of the cells that are visited, on a sample of the points.
+    """Recall as a function of the number of visited cells, on a sample of the points.
 
     Attributes
     ----------
     chosen, held_out : ndarray of int64, shape (n_cells,)
-        How many true neighbours lie in the nearest, second nearest, … cell of their query, for
-        the half of the sample that the number of cells is chosen by, and for the other.
+        Number of true neighbours in the nearest, second nearest, … cell of their query: for the
+        half of the sample on which the number of cells is chosen, and for the other half.
     """
 
     chosen: npt.NDArray[np.int64]
     held_out: npt.NDArray[np.int64]
 
     def probes_for(self, recall: float) -> int:
-        """Return the least number of cells that reaches a recall."""
+        """Return the least number of visited cells that reaches a recall."""
         reached = np.cumsum(self.chosen) / max(1, self.chosen.sum())
         return int(np.searchsorted(reached, min(recall, reached[-1])) + 1)
 
     def recall(self, probes: int) -> float:
-        """Return the recall of a number of cells on the half that was held out."""
+        """Return the recall of a number of visited cells on the held-out half."""
         return float(self.held_out[:probes].sum() / max(1, self.held_out.sum()))
 
 
@@ -131,13 +131,12 @@ def probe_curve(
     k: int,
     task_cpus: int,
 ) -> ProbeCurve:
-    """Look in which cells the true neighbours of a sample lie.
+    """Find the cells of the true neighbours of a sample.
 
     Parameters
     ----------
     queries : pyspark.sql.DataFrame
-        With ``x``; a sample of the points that were fit, which do not count as their own
-        neighbours.
+        With ``x``; a sample of the fitted points, which do not count as their own neighbours.
     centres : ndarray of float64, shape (n_cells, width)
     blocks : Blocks
     k : int

@@ -1,4 +1,4 @@
-"""MinHash signatures of sets, cut into bands."""
+"""MinHash signatures of sets, divided into bands."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["BandKeys", "Bands"]
 
 @dataclass(frozen=True)
 class Bands:
-    """How signatures are cut: sets whose rows of one band all agree become candidates.
+    """The division of signatures: sets that agree in all rows of a band become candidates.
 
     Attributes
     ----------
     bands, rows : int
-        Bands, and hashes in each.
+        Number of bands, and of hashes in each.
     """
 
     bands: int
@@ -42,7 +42,7 @@ class Bands:
         Parameters
         ----------
         threshold : float
-            Jaccard similarity at which the recall holds; above it, it is higher.
+            Jaccard similarity at which the recall is reached; it is higher above.
         recall : float
             In (0, 1).
         most_hashes : int
@@ -62,7 +62,7 @@ class Bands:
 
 @dataclass(frozen=True)
 class BandKeys:
-    """Gives each set the keys of its bands; travels to the tasks.
+    """Computes the keys of each set's bands; sent to the tasks.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ class BandKeys:
     def _keys(
         self, items: npt.NDArray[np.uint64], start: npt.NDArray, band: int
     ) -> npt.NDArray[np.uint64]:
-        """Return the key of one band of each set: a hash of the least hashes of its items."""
+        """Return the key of one band of each set: a hash of the band's MinHash values."""
         key = np.full(len(start), band, dtype=np.uint64)
         for row in range(self.bands.rows):
             number = band * self.bands.rows + row

@@ -1,4 +1,4 @@
-"""Nearest neighbours among points larger than one memory, exact or approximate."""
+"""Nearest neighbours among points that exceed one machine's memory, exact or approximate."""
 
 from __future__ import annotations
 
@@ -35,21 +35,20 @@ __all__ = ["NearestNeighbors"]
 _logger = logging.getLogger(__name__)
 
 _METHODS = ("exact", "approximate")
-#: Share of a task's memory that the points of one block take: the search needs the rest.
+#: Share of a task's memory for the points of one block; the search needs the rest.
 _BLOCK_SHARE = 8
 _SAMPLE = 1024
 _MOST_CELLS = 8192
 
 
 class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
-    """The k nearest of the points that were fit, for any points.
+    """The k nearest of the fitted points, for any points.
 
     `fit` writes the points in blocks that fit a task's memory. The exact method compares every
-    query with every block. The approximate one cuts space into cells around k-means centres
+    query with every block. The approximate one partitions space into cells around k-means centres
     (an inverted file; Jégou, Douze, Schmid 2011) and compares a query with the points of the
-    nearest cells only; how many is chosen at the fit, so that on a sample of the points the
-    share of true neighbours that is found reaches `recall`. What it reached on another sample
-    is the model's `recall`.
+    nearest cells only. The fit chooses their number such that, on a sample of the points, the share
+    of true neighbours found reaches `recall`. The recall on another sample is the model's `recall`.
 
     Parameters
     ----------
@@ -58,18 +57,17 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
     method : {"exact", "approximate"}, default="exact"
     distanceMeasure : {"euclidean", "cosine"}, default="euclidean"
     recall : float, default=0.95
-        Share of the true neighbours that the approximate method is to find, in (0, 1).
+        Share of the true neighbours that the approximate method should find, in (0, 1).
     numCells : int, optional
-        Cells of the approximate method; 4·√n, at most 8192, when not set.
+        Number of cells of the approximate method; 4·√n, at most 8192, when not set.
     featuresCol : str, default="features"
         An array of numbers or an ML vector.
     featuresCols : list of str, optional
         Numeric columns, in place of featuresCol.
     keyCol : str, default="id"
-        Column that identifies the points that are fit: whole numbers or strings.
+        Column that identifies the fitted points: whole numbers or strings.
     modelDir : str, optional
-        Folder, seen by the driver and all workers, where fit keeps the points; a temporary one
-        when not set.
+        Folder for the points that the driver and all workers see; a temporary one when not set.
     memoryPerTask : str, default="512m"
         Memory of a task beyond its interpreter.
     seed : int, default=0
@@ -101,7 +99,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
     keyCol: Any = param("keyCol", "column that identifies a point", TypeConverters.toString)
     modelDir: Any = param(
         "modelDir",
-        "folder, seen by all workers, where fit keeps the points; a temporary one when not set",
+        "folder for the points that all workers see; a temporary one when not set",
         TypeConverters.toString,
     )
     memoryPerTask: Any = param(
@@ -126,7 +124,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
     ) -> None: ...
 
     def _fit(self, dataset: DataFrame) -> NearestNeighborsModel:
-        """Write the points of `dataset` where tasks can search them.
+        """Write the points of `dataset` into blocks, which tasks search.
 
         Returns
         -------
@@ -157,7 +155,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         if n < k:
             raise DataError(
                 "too_few_rows",
-                f"{n:,} points were given, fewer than numNeighbors={k}.",
+                f"{n:,} points are fewer than numNeighbors={k}.",
                 "Lower numNeighbors.",
             )
         if cosine:
@@ -182,7 +180,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
             folder.delete()
             raise
         loaded = self._copyValues(NearestNeighborsModel.load(folder.location))
-        if self.isSet(self.featuresCols):  # new rows may have more columns that a glob selects
+        if self.isSet(self.featuresCols):  # a glob could select more columns of new rows
             loaded.setParams(featuresCols=list(columns.names))
         return loaded
 
@@ -201,7 +199,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         blocks: Blocks,
         info: SessionInfo,
     ) -> dict[str, Any]:
-        """Choose how many cells to visit; return what the model keeps."""
+        """Choose the number of cells to visit; return the model's content."""
         seed = self._value(self.seed)
         share = min(1.0, _SAMPLE / blocks.n)
         queries = sample(points, share, seed, 2).repartition(info.slots or 8)
@@ -210,7 +208,7 @@ class NearestNeighbors(MiningEstimator, HasFeaturesCol, HasSeed):
         )
         probes = curve.probes_for(min(0.999, self._value(self.recall) + 0.005))
         recall = curve.recall(probes)
-        _logger.info("%d of %d cells are visited: recall %.4f", probes, len(centres), recall)
+        _logger.info("a search visits %d of %d cells: recall %.4f", probes, len(centres), recall)
         return {"centres": centres.tolist(), "probes": probes, "recall": recall}
 
     def _check_params(self) -> None:
@@ -259,7 +257,7 @@ def _normalised() -> Column:
 def _placed(
     points: DataFrame, centres: npt.NDArray[np.float64] | None, n_blocks: int, task_cpus: int
 ) -> DataFrame:
-    """Return id, x and cell, a block to a partition; neighbouring cells share blocks."""
+    """Return id, x and cell, one block per partition; neighbouring cells share blocks."""
     from pyspark.sql import functions as F
 
     if centres is None:

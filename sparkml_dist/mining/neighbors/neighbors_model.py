@@ -1,4 +1,4 @@
-"""Fitted points, searched for the neighbours of others."""
+"""The model of nearest neighbours: the fitted points, in which others are searched."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ __all__ = ["METRICS", "NearestNeighborsModel"]
 METRICS = ("euclidean", "cosine")
 
 _SHARE = 8
-#: What the candidates of a query take, several hundred at a time.
+#: Bytes of the candidates of a query, several hundred at a time.
 _CANDIDATES = 4096
 
 
 class NearestNeighborsModel(TableModel, HasFeaturesCol):
-    """Finds the nearest of the points that were fit.
+    """Finds the nearest of the fitted points.
 
     Attributes
     ----------
@@ -46,8 +46,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
     probes, numCells : int or None
         Cells that a search visits, and all; None for the exact method.
     recall : float
-        Share of the true neighbours that is found, measured at the fit on a sample; 1 for the
-        exact method.
+        Share of the true neighbours found, measured on a sample at the fit; 1 for the exact method.
     """
 
     numNeighbors: Any = param(
@@ -80,7 +79,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
 
     @property
     def numCells(self) -> int | None:
-        """Cells of the approximate method."""
+        """Number of cells of the approximate method."""
         return len(self.content["centres"]) if "centres" in self.content else None
 
     @property
@@ -90,7 +89,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
 
     @property
     def recall(self) -> float:
-        """Share of the true neighbours that was found on a sample that nothing was chosen by."""
+        """Share of the true neighbours found on a held-out sample."""
         return float(self.content.get("recall", 1.0))
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
@@ -104,9 +103,9 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
         Returns
         -------
         pyspark.sql.DataFrame
-            With neighborsCol, an array of (key, distance), nearest first: numNeighbors of them,
-            or fewer where the cells that the approximate method visits hold fewer. A point that
-            was fit is its own nearest neighbour.
+            With neighborsCol, an array of (key, distance), nearest first: numNeighbors of them, or
+            fewer where the cells that the approximate method visits hold fewer. A fitted point is
+            its own nearest neighbour.
 
         Raises
         ------
@@ -121,7 +120,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
         if k > self.numPoints:
             raise DataError(
                 "too_few_rows",
-                f"{self.numPoints:,} points were fit, fewer than numNeighbors={k}.",
+                f"{self.numPoints:,} points are fitted, fewer than numNeighbors={k}.",
                 "Lower numNeighbors.",
             )
         features = self._value(self.featuresCols) or [self._value(self.featuresCol)]
@@ -149,7 +148,7 @@ class NearestNeighborsModel(TableModel, HasFeaturesCol):
 
 @dataclass(frozen=True)
 class _Search:
-    """What a task does with the queries it is given."""
+    """The search of a task, for its queries."""
 
     blocks: Blocks
     centres: npt.NDArray[np.float64] | None
@@ -166,10 +165,10 @@ class _Search:
                 yield self._found(together)
 
     def _gathered(self, batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
-        """Return queries, as many as fit an eighth of the memory, since each reads every block."""
+        """Yield queries in batches of up to an eighth of the memory: each one reads all blocks."""
         per_row = 8 * self.blocks.width + 64 * self.k
         if self.centres is not None:
-            per_row += _CANDIDATES + 2 * len(self.centres)  # and which cells it visits
+            per_row += _CANDIDATES + 2 * len(self.centres)  # and the cells to visit
         most = max(1, self.memory // _SHARE // per_row)
         return joined_batches(batches, most)
 
@@ -183,7 +182,7 @@ class _Search:
             norms = np.linalg.norm(x, axis=1, keepdims=True)
             if (norms == 0).any():
                 raise DataError(
-                    "zero_vector", "The cosine of a zero vector is not defined.", "Leave it out."
+                    "zero_vector", "The cosine of a zero vector is not defined.", "Drop that row."
                 )
             x = x / norms
         if self.centres is None:

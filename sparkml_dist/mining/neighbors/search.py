@@ -1,4 +1,4 @@
-"""Nearest points of queries: among all, or among the cells around each query."""
+"""Nearest points of queries: among all points, or in the cells around each query."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Singles = npt.NDArray[np.float32]
 Rows = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
 
-#: How many more than k candidates are compared in double precision.
+#: Candidates beyond k that are compared in double precision.
 _SPARE = 6
 _TILE = 1 << 22
-# Single precision errs by a smaller share.
+# Bound on the relative error of single precision.
 _ERROR = np.float32(1e-5)
-# Nearest cells that the first round visits.
+# Number of nearest cells that the first round visits.
 _AROUND = 8
 
 
@@ -42,8 +42,8 @@ def nearest(queries: Doubles, blocks: Blocks, k: int) -> tuple[Doubles, Rows]:
 
     Notes
     -----
-    Each block is searched by scikit-learn: with a tree in few dimensions, or by blocked matrix
-    products; the best of the blocks are merged.
+    scikit-learn searches each block: with a tree in few dimensions, else by blocked matrix
+    products. The best of all blocks are merged.
     """
     from sklearn.neighbors import NearestNeighbors
 
@@ -86,15 +86,15 @@ def nearest_in_cells(
 
     Notes
     -----
-    An inverted file (Jégou, Douze, Schmid 2011) without quantization. Queries are gathered by
-    cell, so that a cell is one matrix product in single precision. A first round over the few
-    cells around each query bounds the distance of its k-th neighbour; the second keeps what is
-    nearer than that, and the best are compared in double precision.
+    An inverted file (Jégou, Douze, Schmid 2011) without quantization. Queries are grouped by cell,
+    so that a cell takes one matrix product in single precision. A first round over the few cells
+    around each query bounds the distance of its k-th neighbour; the second keeps nearer points, and
+    the best are compared in double precision.
     """
     origin = centres.mean(axis=0)
     q = (queries - origin).astype(np.float32)
     around, further = _cells_around(q, (centres - origin).astype(np.float32), probes)
-    # Norms of the query are left out on both sides.
+    # The query's norm is left out on both sides.
     slack = _ERROR * np.einsum("ij,ij->i", q, q)
     bound = np.full(len(q), np.inf, dtype=np.float32)
     q = np.hstack([q, np.ones((len(q), 1), np.float32)])
@@ -119,7 +119,7 @@ def _loosened(kth: Singles, slack: Singles) -> Singles:
 
 
 def _cells_around(queries: Singles, centres: Singles, probes: int) -> tuple[Mask, Mask]:
-    """Return which cells (rows) each query visits: the nearest few, and the others of `probes`."""
+    """Return masks of the cells (rows) that each query visits: the nearest few, and the others."""
     norms = np.einsum("ij,ij->i", centres, centres)
     around = np.empty((len(centres), len(queries)), bool)
     further = np.empty_like(around)
@@ -136,7 +136,7 @@ def _cells_around(queries: Singles, centres: Singles, probes: int) -> tuple[Mask
 
 
 def _visits(blocks: Blocks, visited: Mask, origin: Doubles) -> Any:
-    """Yield (points, their numbers, queries that visit) for each cell of each block."""
+    """Yield (points, their numbers, visiting queries) for each cell of each block."""
     for block in blocks:
         for cell, of_cell in _by_cell(block):
             who = np.flatnonzero(visited[cell])
@@ -152,9 +152,9 @@ def _by_cell(block: Block) -> Any:
 
 
 def _tiles(q: Singles, who: npt.NDArray, x: Singles) -> Any:
-    """Yield queries and ‖x‖² − 2qx, a bounded number at a time.
+    """Yield queries and ‖x‖² − 2qx in tiles of bounded size.
 
-    Queries have a last column of ones, which the product multiplies by ‖x‖².
+    The last column of the queries is 1, which the product multiplies by ‖x‖².
     """
     norms = np.einsum("ij,ij->i", x, x)
     factors = np.vstack([-2.0 * x.T, norms])
@@ -165,7 +165,7 @@ def _tiles(q: Singles, who: npt.NDArray, x: Singles) -> Any:
 
 
 def _true_places(mask: Mask) -> npt.NDArray[np.int64]:
-    """Return the places of a flattened mask that are true, fast where they are rare."""
+    """Return the true positions of a flattened mask, fast where they are rare."""
     flat = mask.ravel()
     whole = len(flat) // 8 * 8
     eights = flat[:whole].view(np.uint64)
@@ -183,15 +183,15 @@ class _Candidates:
         self._found: list[tuple[npt.NDArray, npt.NDArray, npt.NDArray]] = []
 
     def add(self, piece: npt.NDArray, rows: npt.NDArray, far: Singles, bound: Singles) -> None:
-        """Keep what is within its query's bound of (queries `piece`) × (points `rows`)."""
+        """Add the pairs of (queries `piece`) × (points `rows`) within the query's bound."""
         near = _true_places(far <= bound[piece][:, None])
         query, point = np.divmod(near, len(rows))
         self._found.append((piece[query], rows[point], far.ravel()[near]))
 
     def best(self) -> tuple[Rows, Singles]:
-        """Return the k nearest of each query, and how far they are; keep these only.
+        """Return the k nearest of each query and their distances; drop all others.
 
-        Where there are fewer, the last are −1, infinitely far.
+        Where there are fewer, the last are −1 with an infinite distance.
         """
         out = np.full((self._m, self._k), -1, dtype=np.int64)
         how_far = np.full((self._m, self._k), np.inf, dtype=np.float32)
@@ -210,8 +210,8 @@ class _Candidates:
 
 
 def _by_number(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Return the stable order of whole numbers from 0 on."""
-    # Numpy counts two-byte numbers, which is much faster than comparing.
+    """Return the stable sorting order of non-negative integers."""
+    # Numpy sorts 16-bit integers by counting, which is much faster than comparing.
     small = int(values.max(initial=0)) < 1 << 16
     return np.argsort(values.astype(np.uint16) if small else values, kind="stable")
 

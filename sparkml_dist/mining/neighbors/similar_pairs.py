@@ -28,10 +28,10 @@ def similar_pairs(
 ) -> DataFrame:
     """Return near-duplicates: pairs of sets whose Jaccard similarity reaches a threshold.
 
-    Candidates come from MinHash signatures cut into bands (LSH); every candidate is verified on
-    the items themselves, so that no pair below the threshold is returned and similarities are
-    exact. Of the pairs at the threshold a share of at least `recall` is found on average, of
-    those above it more; sets that are equal are always found.
+    Candidates come from banded MinHash signatures (LSH). Every candidate is verified on the items
+    themselves: no pair below the threshold is returned, and similarities are exact. Of the pairs at
+    the threshold, a share of at least `recall` is found on average, and more of those above it.
+    Equal sets are always found.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def similar_pairs(
     maxHashes : int, default=512
         Most hashes of a signature.
     itemsCol : str, default="items"
-        Array column. Items that a set holds twice count once, nulls are left out; sets that are
-        null or empty are like none.
+        Array column. Duplicate items count once and nulls are left out. Null and empty sets are in
+        no pair.
     keyCol : str, default="id"
         Column that identifies a set.
     seed : int, default=0
@@ -56,7 +56,7 @@ def similar_pairs(
     -------
     pyspark.sql.DataFrame
         ``keyA`` (< ``keyB`` within one DataFrame, or of `df`), ``keyB`` (of `other`) and
-        ``jaccard``, each pair once. Evaluated when it is used.
+        ``jaccard``, each pair once. Computed lazily.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def similar_pairs(
     if kind != second:
         raise DataError(
             "column_type",
-            f"The items of the first are {kind}, those of the second {second}.",
+            f"The items of df are {kind}, those of other {second}.",
             "Cast one of them.",
         )
     order = F.lit(True) if other is not None else F.col("a.id") < F.col("b.id")
@@ -105,27 +105,27 @@ def similar_pairs(
 
 
 def _bands(threshold: float, recall: float, most: int) -> Bands:
-    """Return how signatures are cut."""
+    """Return the division of signatures into bands."""
     check_fraction("threshold", threshold)
     check_whole("maxHashes", most)
     if not 0 < recall < 1:
         raise ConfigurationError(
             "invalid_param",
             f"recall must be in (0, 1). Got {recall!r}.",
-            "MinHash cannot promise to find every pair.",
+            "MinHash cannot guarantee to find every pair.",
         )
     found = Bands.choose(threshold, recall, most)
     if found is None:
         raise ConfigurationError(
             "too_few_hashes",
             f"{most} hashes do not reach a recall of {recall} at a similarity of {threshold}.",
-            "Raise maxHashes or the threshold, or ask for less recall.",
+            "Raise maxHashes or the threshold, or lower recall.",
         )
     return found
 
 
 def _sets(df: DataFrame, items: str, key: str) -> DataFrame:
-    """Return each distinct set once: its items, the ids that have it, the least of them."""
+    """Return each distinct set once, with its items, its ids and the least id."""
     from pyspark.sql import functions as F
     from pyspark.sql.types import ArrayType
 

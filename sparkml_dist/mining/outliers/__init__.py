@@ -1,1 +1,1 @@
-"""Outliers among points of any number: isolation forests, local density, robust z-scores."""
+"""Outlier detection: isolation forests, local outlier factors, robust z-scores."""

@@ -1,4 +1,4 @@
-"""The top of an isolation tree as whole-column comparisons, without a gather."""
+"""The upper levels of an isolation tree, evaluated by comparisons of whole columns."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy.typing as npt
 
 __all__ = ["ComparedTree", "Workspace"]
 
-# Nodes of a level that are all compared: one costs a block about 0.15 ns a row, and to look up
-# each row's own node on that level about 4.
+# Most nodes of a level that are all compared: a comparison takes about 0.15 ns per row, a lookup of
+# each row's own node about 4 ns.
 _MOST_NODES = 20
-# Ends are numbered in a byte. Arrays without a shape are what numpy takes fastest.
+# Ends are numbered in one byte. numpy is fastest with arrays of no dimension as scalars.
 _NUMBERS = [np.array(number, np.uint8) for number in range(256)]
 
-# Features, thresholds, and whether a node is there, of a tree as a heap.
+# Features, thresholds, and a mask of the real nodes, of a tree as a heap.
 _Heap = tuple[list[int], npt.NDArray[np.float32], list[bool]]
 
 
 @dataclass(frozen=True)
 class _Node:
-    """A node, after those below it; a child is None where it is a node too, else an end."""
+    """A node, listed after its descendants. A child is None where it is a node, else an end."""
 
     feature: int
     threshold: npt.NDArray[np.float32]
@@ -30,7 +30,7 @@ class _Node:
 
 
 class Workspace:
-    """Buffers for blocks of n rows: allocating them anew costs more than the arithmetic."""
+    """Buffers for blocks of n rows: allocating them each time costs more than the arithmetic."""
 
     def __init__(self, n: int, depth: int) -> None:
         self.greater = np.empty(n, bool)
@@ -38,25 +38,25 @@ class Workspace:
 
 
 class ComparedTree:
-    """Finds where a block's rows come to in the upper levels of a tree.
+    """Finds the node that each row of a block reaches below the upper levels of a tree.
 
-    Every node is compared with all rows, and each then chooses between what its children chose.
-    That costs an operation on bytes or two for each node, which vectorizes, where a descent costs
-    gathers for each level, which do not; and the branches of an isolation tree end early, so that
-    its nodes are few.
+    Every node is compared with all rows, from the leaves up; a node's outcome is that of its left
+    or right child. This takes one or two vectorized byte operations per node, while a descent takes
+    gathers per level, which do not vectorize. Branches of an isolation tree end early, so that it
+    has few nodes.
 
     Parameters
     ----------
     features : ndarray of int32, shape (2**depth,)
     thresholds : ndarray of float32, shape (2**depth,)
-        The tree as a heap, padded as `IsolationTrees` says.
+        The tree as a heap, padded as in `IsolationTrees`.
 
     Attributes
     ----------
     levels : int
-        Levels that are compared, from the root; the depth of the tree where its nodes are few.
+        Number of levels that are compared, from the root; all where the nodes are few.
     ends : ndarray of int64
-        Node of the heap on the first level below these, for each outcome.
+        Heap node on the first level below these, for each outcome.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class ComparedTree:
     def outcomes(
         self, columns: list[npt.NDArray[np.float32]], space: Workspace
     ) -> npt.NDArray[np.uint8]:
-        """Return which of `ends` each row comes to; valid until the workspace is used again.
+        """Return the position in `ends` that each row reaches; valid until `space` is used again.
 
         Parameters
         ----------
@@ -86,7 +86,7 @@ class ComparedTree:
         """
         greater, codes = space.greater, space.codes
         right = greater.view(np.uint8)
-        top = 0  # of the stack of codes
+        top = 0  # height of the stack of codes
         if not self._nodes:
             codes[0].fill(0)
         for node in self._nodes:
@@ -114,7 +114,7 @@ class ComparedTree:
     def _add(
         self, tree: _Heap, node: int, level: int, ends: list[int]
     ) -> npt.NDArray[np.uint8] | None:
-        """Append the nodes from `node` down; return its number where it is an end."""
+        """Append `node` and its descendants; return the number of the end where it is one."""
         features, thresholds, real = tree
         if level == self.levels or not real[node]:
             # A padded node sends all rows to its left: its end is its leftmost descendant.

@@ -1,4 +1,4 @@
-"""The isolation forest, standard and extended, grown on executors from small samples."""
+"""The isolation forest, standard and extended, whose trees grow on the executors."""
 
 from __future__ import annotations
 
@@ -42,34 +42,34 @@ _GROWN = (
 _MOST_SAMPLED = 1 << 20
 _MOST_OF_A_TREE = 1 << 16
 
-# Rows that are all alike score a half, but for rounding in float32.
+# Equal rows score 0.5 up to rounding in float32.
 _HALF = 0.5 + 1e-6
 
 
 class IsolationForest(OutlierEstimator, HasSeed):
-    """Finds rows that few random cuts set apart from all others.
+    """Finds rows that few random splits separate from all others.
 
-    One pass draws a random sample of the rows; each tree grows from its own part of it, in tasks.
-    Scoring goes through all trees in bulk and reads the coordinates only.
+    One pass draws a random sample of the rows; tasks grow each tree from its own part of it.
+    Scoring evaluates all trees on blocks of rows.
 
     Parameters
     ----------
     featuresCol, featuresCols : str, list of str
-        Columns of coordinates; every numeric column when neither is there.
+        Columns of coordinates; every numeric column when neither is given.
     numMembers : int, default=100
         Number of trees.
     maxSamples : float or int, default=256
         Rows that a tree grows from: their number, or a share of all (a float); 65536 at most.
     method : {"standard", "extended"}, default="standard"
-        Cuts across one feature, or along random directions of several.
+        Splits on one feature, or along random directions of several.
     extensionLevel : int, optional
-        Features that the direction of an extended cut has, less one; all of them when not set.
+        Number of features of an extended split's direction, minus one; all features when not set.
     contamination : float, optional
-        Share of the training rows to call outliers, in (0, 0.5]. Without it, scores above 0.5
+        Share of the training rows to label as outliers, in (0, 0.5]. When not set, scores above 0.5
         are outliers.
     seed : int, default=0
     predictionCol, scoreCol : str
-        1.0 for outliers and 0.0 for others; the score in (0, 1), higher for stranger rows.
+        1.0 for outliers and 0.0 for others; the score in (0, 1), higher for more anomalous rows.
 
     References
     ----------
@@ -92,7 +92,7 @@ class IsolationForest(OutlierEstimator, HasSeed):
     method: Any = param("method", f"one of {', '.join(_METHODS)}", TypeConverters.toString)
     extensionLevel: Any = param(
         "extensionLevel",
-        "features that an extended cut has, less one (>= 0); all when not set",
+        "features of an extended split, minus one (>= 0); all when not set",
         TypeConverters.toInt,
     )
 
@@ -156,7 +156,7 @@ class IsolationForest(OutlierEstimator, HasSeed):
         width, size = first["width"], 1 << depth_of(first["samples"])
         if first["constant"]:
             _logger.warning(
-                "%d of %d columns have one value only, and tell nothing",
+                "%d of %d columns are constant and have no effect",
                 first["constant"],
                 width,
             )
@@ -201,10 +201,10 @@ class IsolationForest(OutlierEstimator, HasSeed):
 def _draw(
     columns: PointColumns, plan: dict[str, Any], sample: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Deal the sample out to the trees: each row to one tree where there are enough of them."""
+    """Distribute the sample over the trees, each row to one tree where there are enough rows."""
     survey = joined_surveys(batches, sample=sample)
     if not survey.rows:
-        return  # the driver says so
+        return  # no rows; the driver raises
     survey.check(columns)
     rows = survey.sample.astype(np.float32)
     wanted = round(share_of(plan["samples"], survey.rows) * survey.rows)

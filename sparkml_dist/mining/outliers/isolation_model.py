@@ -1,4 +1,4 @@
-"""A grown isolation forest."""
+"""The model of an isolation forest."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class IsolationForestModel(OutlierModel):
         super()._read_files(saved)
         check_array(self.arrays, "paths", (None, None))
         trees, size = self.arrays["paths"].shape
-        # Heaps: as many places as a power of two.
+        # A heap has a power of two elements.
         check_array(self.arrays, "thresholds", (trees, 1 << max(1, size.bit_length() - 1)))
         check_array(self.arrays, "paths", self.arrays["thresholds"].shape)
         if "normals" in self.arrays:

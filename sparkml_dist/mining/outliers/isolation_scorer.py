@@ -10,12 +10,12 @@ from sparkml_dist.mining.outliers.isolation_trees import IsolationTrees, average
 
 __all__ = ["IsolationScorer"]
 
-# A block should lie near a core, but each numpy call costs as much as thousands of values.
+# A block should fit a core's cache, but a numpy call costs as much as thousands of values.
 _BLOCK_VALUES, _MOST_ROWS, _FEWEST_ROWS = 1 << 20, 65536, 4096
 
 
 class IsolationScorer:
-    """Tells how strange rows are.
+    """Computes anomaly scores.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ class IsolationScorer:
             self._tops = list(map(ComparedTree, trees.features, trees.thresholds))
 
     def __call__(self, rows: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-        """Return the anomaly score of each row: near 1 for outliers, below 0.5 for common ones.
+        """Return the anomaly score of each row: near 1 for outliers, below 0.5 for inliers.
 
         Parameters
         ----------
@@ -44,7 +44,7 @@ class IsolationScorer:
             ``2 ** -(mean path length / average_path(samples))``.
         """
         n, width = rows.shape
-        if self._norm == 0:  # trees of one row tell nothing apart
+        if self._norm == 0:  # trees of one row separate nothing
             return np.full(n, 0.5)
         step = max(_FEWEST_ROWS, min(_MOST_ROWS, _BLOCK_VALUES // max(1, width)))
         total = np.zeros(n, np.float64)
@@ -59,17 +59,17 @@ class IsolationScorer:
 
 
 class _Descent:
-    """Goes down one level at a time, each row from its own node; the root is 1."""
+    """Descends one level at a time, each row from its own node; the root is 1."""
 
     def __init__(self, n: int) -> None:
-        # One set of buffers for all trees and levels: allocating them costs more than arithmetic.
+        # One set of buffers for all trees and levels: allocation costs more than the arithmetic.
         self.node = np.empty(n, np.int64)
         self.value = np.empty(n, np.float32)
         self._cut = np.empty(n, np.float32)
         self._right = np.empty(n, bool)
 
     def step(self, thresholds: npt.NDArray[np.float32]) -> None:
-        """Go to a child: to the right where `value` is above the node's threshold."""
+        """Move to a child: to the right where `value` is above the node's threshold."""
         node, right = self.node, self._right
         np.take(thresholds, node, out=self._cut, mode="clip")
         np.greater(self.value, self._cut, out=right)
@@ -91,7 +91,7 @@ def _add_paths(
     flat, numbers, rows = columns.ravel(), np.arange(n), list(columns)
     for tree, top in enumerate(tops):
         thresholds, size = trees.thresholds[tree], len(trees.thresholds[tree])
-        np.copyto(code, top.outcomes(rows, space))  # gathers take indices of this type only
+        np.copyto(code, top.outcomes(rows, space))  # gathers need indices of this type
         if top.levels == trees.depth:
             np.take(trees.paths[tree][top.ends - size], code, out=path, mode="clip")
         else:
@@ -110,7 +110,7 @@ def _add_paths(
 def _add_oblique_paths(
     trees: IsolationTrees, columns: npt.NDArray[np.float32], total: npt.NDArray[np.float64]
 ) -> None:
-    """Add to `total` the path lengths of each column of a block, along directions."""
+    """Add to `total` the path lengths of each column of a block in an extended tree."""
     assert trees.normals is not None
     n = columns.shape[1]
     descent = _Descent(n)

@@ -1,4 +1,4 @@
-"""Isolation trees as arrays: grown from a small sample, all padded to one depth."""
+"""Isolation trees as arrays, padded to the same depth."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ _EULER = 0.5772156649015329
 
 @dataclass(frozen=True)
 class IsolationTrees:
-    """Trees of one depth, each a heap: the children of node i are 2i (left) and 2i + 1.
+    """Trees of the same depth, each a heap: the children of node i are 2i (left) and 2i + 1.
 
-    A branch that ends early is padded: its nodes send everything to the left, and all its leaves
-    have its path length.
+    A branch that ends early is padded: its nodes send all rows to the left, and all its leaves have
+    its path length.
 
     Attributes
     ----------
     features : ndarray of int32, shape (trees, 2**depth), or None
-        Feature that a node looks at (standard trees); entry 0 is not used.
+        Feature that a node splits on (standard trees); entry 0 is not used.
     normals : ndarray of float32, shape (trees, 2**depth, d), or None
-        Direction that a node looks along (extended trees).
+        Direction that a node splits along (extended trees).
     thresholds : ndarray of float32, shape (trees, 2**depth)
-        What is greater goes to the right.
+        Greater values go to the right.
     paths : ndarray of float32, shape (trees, 2**depth)
         Path length of each leaf, from left to right.
     """
@@ -55,7 +55,7 @@ def average_path(n: npt.ArrayLike) -> npt.NDArray[np.float64]:
 
 
 def depth_of(samples: int) -> int:
-    """Return how deep trees of so many rows grow."""
+    """Return the depth of trees of `samples` rows."""
     return max(1, math.ceil(math.log2(max(samples, 2))))
 
 
@@ -96,7 +96,7 @@ def grow_tree(
                 if level is None:
                     feature = int(rng.choice(varying))
                     a, b = low[feature], high[feature]
-                    # Below the maximum, or nothing would go to the right.
+                    # Below the maximum, since otherwise no row would go to the right.
                     cut = min(np.float32(rng.uniform(a, b)), np.nextafter(b, np.float32(-np.inf)))
                     tests[node], thresholds[node] = feature, cut
                     right = points[:, feature] > cut

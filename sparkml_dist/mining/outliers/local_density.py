@@ -1,4 +1,4 @@
-"""Local reachability density and the local outlier factor, from neighbourhoods."""
+"""Local reachability densities and local outlier factors, from neighbourhoods."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from sparkml_dist.mining.outliers.point_blocks import PointBlocks
 
 __all__ = ["factors", "reachability_density"]
 
-#: Keeps the density of points with k copies finite, as scikit-learn does.
+#: Keeps the density of points with k duplicates finite, as in scikit-learn.
 _LEAST_REACH = 1e-10
 
 
 def reachability_density(near: Neighborhoods, blocks: PointBlocks) -> npt.NDArray[np.float64]:
     """Return the local reachability density of points, shape (m,).
 
-    One over the mean of max(k-distance of the neighbour, distance to it) over the k neighbours.
+    The inverse of the mean of max(k-distance of the neighbour, distance to it) over k neighbours.
 
     Parameters
     ----------
@@ -43,6 +43,6 @@ def factors(
     blocks : PointBlocks
         With ``density`` of each point.
     density : ndarray of float64, shape (m,)
-        Of the points whose factors are asked for.
+        Density of each of the m points.
     """
     return near.mean(blocks.gathered("density", near.rows)) / density

@@ -1,4 +1,4 @@
-"""The local outlier factor, exact at any number of points."""
+"""The local outlier factor, exact for any number of points."""
 
 from __future__ import annotations
 
@@ -48,39 +48,40 @@ _STEPS = ("search", "densities", "factors")
 
 
 class LocalOutlierFactor(OutlierEstimator):
-    """Finds rows whose neighbours lie more densely than they themselves do. Exact.
+    """Finds rows in sparser regions than their neighbours. Exact.
 
-    Copies of a point are brought together, and the distinct points cut into blocks that lie
-    close together and fit a task's memory. A task searches one block's neighbours, block after
-    block from the nearest on, and leaves out those that are too far away. Densities and factors
-    take one further look at the neighbours each. The result is that of the definition with
+    Duplicates of a point are counted, and the distinct points are partitioned into blocks of nearby
+    points that fit a task's memory. A task searches the neighbours of one block's points in one
+    block after another, from the nearest on, and skips blocks that are too far away. Densities and
+    factors each take one more pass over the neighbours. The result is that of the definition with
     exactly `numNeighbors` neighbours, as in scikit-learn, whatever the number of blocks.
 
     Parameters
     ----------
     featuresCol, featuresCols : str, list of str
-        Columns of coordinates; every numeric column when neither is there.
+        Columns of coordinates; every numeric column when neither is given.
     numNeighbors : int, default=20
-        Neighbours that a row is compared with; one less than there are rows, at most.
+        Neighbours that a row is compared with; at most one less than the number of rows.
     contamination : float, optional
-        Share of the training rows to call outliers, in (0, 0.5]. Without it, factors above 1.5
-        are outliers.
+        Share of the training rows to label as outliers, in (0, 0.5]. When not set, factors above
+        1.5 are outliers.
     numPartitions : int, optional
-        Number of blocks, at least, as a power of two; chosen by memory and slots when not set.
+        Least number of blocks, rounded up to a power of two; follows from memory and task slots
+        when not set.
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; blocks are made small enough for it.
     modelDir : str, optional
-        Empty folder, seen by the driver and all workers, for the points; a temporary one when
-        not set.
+        Empty folder for the points that the driver and all workers see; a temporary one when not
+        set.
     predictionCol, scoreCol : str
-        1.0 for outliers and 0.0 for others; the factor: about 1 amid others, higher for
-        stranger rows.
+        1.0 for outliers and 0.0 for others; the factor: about 1 for inliers, higher for more
+        anomalous rows.
 
     References
     ----------
-    Breunig, Kriegel, Ng, Sander (2000), LOF: Identifying Density-Based Local Outliers. Where
-    that takes in all points at the k-distance, this takes k of them, by a hash of their
-    coordinates; copies count as often as they are there.
+    Breunig, Kriegel, Ng, Sander (2000), LOF: Identifying Density-Based Local Outliers. That
+    definition includes all points at the k-distance; here they are exactly k, chosen by a hash of
+    their coordinates. Duplicates are neighbours of each other.
 
     Examples
     --------
@@ -93,7 +94,7 @@ class LocalOutlierFactor(OutlierEstimator):
         "numNeighbors", "neighbours that a row is compared with (>= 1)", TypeConverters.toInt
     )
     numPartitions: Any = param(
-        "numPartitions", "blocks that points are cut into, at least (>= 1)", TypeConverters.toInt
+        "numPartitions", "least number of blocks of points (>= 1)", TypeConverters.toInt
     )
     memoryPerTask: Any = param(
         "memoryPerTask", "memory of a task's Python worker, like '512m'", TypeConverters.toString
@@ -141,7 +142,7 @@ class LocalOutlierFactor(OutlierEstimator):
             plan = planned(points, planning, sample=SAMPLE)
         if plan["rows"] < 2:
             raise DataError(
-                "too_few_rows", "One row has no neighbours to be compared with.", "Add rows."
+                "too_few_rows", "A single row has no neighbours to be compared with.", "Add rows."
             )
         k = plan["k"]
         if k < wanted:
@@ -170,11 +171,11 @@ class LocalOutlierFactor(OutlierEstimator):
         return fitted
 
     def _blocks(self, points: DataFrame, plan: dict[str, Any], folder: Folder) -> PointBlocks:
-        """Write the distinct points, and return where they lie."""
+        """Write the distinct points into blocks, and return these."""
         from pyspark.sql import functions as F
 
         cut, width = MedianCut.from_dict(plan["cut"]), plan["width"]
-        with job_description(points.sparkSession, "sparkml_dist: cut points into blocks"):
+        with job_description(points.sparkSession, "sparkml_dist: partition points into blocks"):
             distinct = points.groupBy("point").agg(F.count("*").alias("times"))
             routed = distinct.mapInArrow(partial(route, cut, width), ROUTED)
             placed = routed.repartitionById(cut.blocks, "block")
@@ -188,9 +189,9 @@ class LocalOutlierFactor(OutlierEstimator):
         return PointBlocks(folder, np.append(0, np.cumsum(sizes)), low, high)
 
     def _work(self, spark: Any, task: BlockTask) -> int:
-        """Do the steps for all blocks; return the peak memory of a worker."""
+        """Run the steps for all blocks; return the peak memory of a worker."""
         number = len(task.blocks.low)
-        # A step needs the one before for all blocks; where there is one, it needs no other job.
+        # A step needs the previous one of all blocks; with one block, all steps run in one job.
         rounds = [_STEPS] if number == 1 else [(step,) for step in _STEPS]
         peak = 0
         for steps in rounds:

@@ -1,4 +1,4 @@
-"""Local outlier factors of training rows, and of rows that are new."""
+"""The model of local outlier factors, for training rows and for new rows."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalOutlierFactorModel"]
 
-# Below this, a task that scores new rows keeps all points in memory; else it reads them by block.
+# Bytes of points up to which a task keeps all of them in memory; beyond, it reads them by block.
 _KEPT_BYTES = 128 << 20
-# New rows that are searched together, since they may have to see every block.
+# New rows that are searched together, since they may need every block.
 _ROWS_AT_ONCE, _CANDIDATES_AT_ONCE = 16_384, 1 << 20
 
 
 class LocalOutlierFactorModel(FilesBeside, OutlierModel):
-    """The points that `LocalOutlierFactor` was fitted on, with their densities.
+    """The training points of `LocalOutlierFactor`, with their densities.
 
-    ``transform`` adds the factor (``scoreCol``) of rows taken for new ones, compared with the
-    training rows, and ``predictionCol``: 1.0 where it is above `threshold`. ``scores`` gives
-    the factors of the training rows themselves, each compared with the others.
+    ``transform`` treats every row as a new one: it adds the factor (``scoreCol``) relative to the
+    training rows, and ``predictionCol``: 1.0 where the factor is above `threshold`. ``scores``
+    gives the factors of the training rows, each relative to all others.
 
     Attributes
     ----------
     folder : Folder
-        Where the points lie.
+        Folder of the points.
     """
 
     _names = ("offsets", "low", "high")
@@ -58,7 +58,7 @@ class LocalOutlierFactorModel(FilesBeside, OutlierModel):
     def blocks(self) -> PointBlocks:
         """The distinct points, by block."""
         offsets, low, high = (self.arrays[name] for name in ("offsets", "low", "high"))
-        # Points, the tree, and three numbers of each point.
+        # Points, the tree, and three numbers for each point.
         size = int(offsets[-1]) * 8 * (3 * self.numFeatures + 4)
         return PointBlocks(self.folder, offsets, low, high, keep=size <= _KEPT_BYTES)
 
@@ -68,13 +68,12 @@ class LocalOutlierFactorModel(FilesBeside, OutlierModel):
         Parameters
         ----------
         dataset : pyspark.sql.DataFrame, optional
-            The training rows; those of the fit by default. Rows that were not among them get
-            null.
+            The training rows; those of the fit by default. Other rows get null.
 
         Raises
         ------
         ConfigurationError
-            ``not_kept`` where the model was loaded and `dataset` is not given.
+            ``not_kept`` for a loaded model without `dataset`.
         DataError
             ``column_not_found``, ``non_numeric_feature``.
         """
@@ -85,7 +84,7 @@ class LocalOutlierFactorModel(FilesBeside, OutlierModel):
         if dataset is None:
             raise ConfigurationError(
                 "not_kept",
-                "A model that was loaded does not have its training rows.",
+                "A loaded model does not have its training rows.",
                 "Pass them: model.scores(df). For other rows, use transform.",
             )
         self.columns.check(dataset)
@@ -132,7 +131,7 @@ class LocalOutlierFactorModel(FilesBeside, OutlierModel):
 def _new_factors(
     points: npt.NDArray[np.float64], blocks: PointBlocks, k: int
 ) -> npt.NDArray[np.float64]:
-    """Return the factors of points that are compared with the training points."""
+    """Return the factors of new points relative to the training points."""
     out = np.empty(len(points))
     step = max(1, min(_ROWS_AT_ONCE, _CANDIDATES_AT_ONCE // k))
     for start in range(0, len(points), step):

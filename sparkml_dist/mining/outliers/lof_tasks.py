@@ -1,4 +1,4 @@
-"""The tasks of a local outlier factor: cut points into blocks, and work on a block at a time."""
+"""The tasks of a local outlier factor: partition points into blocks, process one at a time."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ WRITTEN = "block int, size long, low binary, high binary"
 DONE = "block int, peak_rss long"
 
 SAMPLE = 20_000
-#: What a model keeps of a block, and what only the fit needs.
+#: Files of a block that the model keeps, and those that only the fit needs.
 KEPT = ("points", "times", "reach", "density", "factor")
 WORKED = ("near-rows", "near-distances", "near-times")
 
-# What a point takes while its block is searched: its coordinates, those of a block beside it and
-# their trees; and its candidates, twice as many as are kept, with their distances and marks.
+# Doubles that a point takes while its block is searched: coordinates of two blocks and their trees;
+# and twice as many candidates as are kept, with distances and hashes.
 _NUMBERS_PER_COORDINATE, _NUMBERS_PER_CANDIDATE = 4, 12
 _FEWEST = 2_000
 
@@ -57,7 +57,7 @@ def plan_task(
     exactly: int | None,
     survey: PointSurvey,
 ) -> dict[str, Any]:
-    """Settle how points are cut, as JSON values."""
+    """Plan the partition of the points, as JSON values."""
     survey.check(columns)
     width = survey.widest
     k = max(1, min(k, survey.rows - 1))
@@ -71,7 +71,7 @@ def plan_task(
 def route(
     cut: MedianCut, width: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Send distinct points, and how often each was given, to their blocks."""
+    """Send distinct points with their counts to their blocks."""
     for batch in batches:
         points = point_matrix(batch.column(0), width) + 0.0  # minus zero is zero
         times = batch.column(1).to_numpy()
@@ -90,7 +90,7 @@ def route(
 def write_block(
     folder: Folder, width: int, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
-    """Write the points of one block, in the order of their coordinates."""
+    """Write the points of one block, ordered by their coordinates."""
     points, times, block = [], [], -1
     for batch in batches:
         for i in range(batch.num_rows):
@@ -118,9 +118,9 @@ def write_block(
 
 @dataclass(frozen=True)
 class BlockTask:
-    """Steps of the fit on a block at a time; travels to the tasks.
+    """The steps of the fit, one block at a time; sent to the tasks.
 
-    Each step needs what the one before wrote for all blocks.
+    Each step needs the files of the previous step for all blocks.
 
     Attributes
     ----------
@@ -156,7 +156,7 @@ class BlockTask:
     def run(
         self, steps: tuple[str, ...], batches: Iterator[pa.RecordBatch]
     ) -> Iterator[pa.RecordBatch]:
-        """Do steps for each block that has a number in `batches` and points."""
+        """Run steps for each block whose number is in `batches` and that has points."""
         with PeakMemory() as memory, limit_threads(self.cores):
             for batch in batches:
                 for block in batch.column(0).to_pylist():

@@ -1,4 +1,4 @@
-"""Cuts points into blocks of about equally many that lie close together."""
+"""Partitions points into blocks of about equally many nearby points, by median cuts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class MedianCut:
     axes : ndarray of int64, shape (blocks,)
         Axis of each cut; node i has the children 2i and 2i + 1, the root is node 1.
     positions : ndarray of float64, shape (blocks,)
-        Where the cut lies; what lies at the position belongs to the lower side.
+        Position of each cut; points at the position belong to the lower side.
     """
 
     axes: npt.NDArray[np.int64]
@@ -30,18 +30,18 @@ class MedianCut:
 
     @classmethod
     def of(cls, sample: Points, blocks: int) -> MedianCut:
-        """Cut along the widest axis at the median of a sample, again and again.
+        """Split recursively along the widest axis, at the median of a sample.
 
         Parameters
         ----------
         sample : ndarray of float64, shape (m, d)
         blocks : int
-            How many at least; the next power of two is taken.
+            Least number of blocks, rounded up to a power of two.
         """
         depth = max(0, (blocks - 1).bit_length())
         axes = np.zeros(1 << depth, np.int64)
         positions = np.full(1 << depth, np.inf)
-        # Copies of a point cannot be cut apart: they count once.
+        # Duplicates of a point cannot be separated: they count once.
         parts = {1: np.unique(sample, axis=0)}
         for node in range(1, 1 << depth):
             part = parts.pop(node)

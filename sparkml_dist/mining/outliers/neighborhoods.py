@@ -1,4 +1,4 @@
-"""The k nearest neighbours of points, copies of a point counted as often as they are there."""
+"""The k nearest neighbours of points, where duplicates of a point count separately."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["Neighborhoods", "neighborhoods"]
 Points = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
-#: How many more than k candidates are looked at first; points at one distance may need more.
+#: Candidates beyond k of the first search; points at equal distances may need more.
 _SPARE = 6
-#: Coordinates that are compared at a time.
+#: Coordinates that are held in memory at a time.
 _TILE = 1 << 21
-#: Further than this the last candidate must be, lest one at the k-distance was left out.
+#: Factor on the k-distance that the last candidate must exceed, so that none is missed.
 _BEYOND = 1 + 1e-9
 
 
@@ -31,9 +31,9 @@ class Neighborhoods:
     rows : ndarray of int64, shape (m, c)
         Numbers of distinct points; -1 where there are fewer than c.
     distances : ndarray of float64, shape (m, c)
-        Zero where there is none.
+        0 where there is no point.
     times : ndarray of int64, shape (m, c)
-        How many of the k neighbours are copies of that point; k in a row.
+        Number of the k neighbours that are duplicates of that point; each row sums to k.
     """
 
     rows: Rows
@@ -60,21 +60,21 @@ def neighborhoods(
     ----------
     queries : ndarray of float64, shape (m, d)
     blocks : PointBlocks
-        With at least k points, copies counted, beside a query itself.
+        With at least k points, duplicates counted, other than a query itself.
     k : int
     own : ndarray of int64, shape (m,), optional
-        Number of each query among the points, which is not its own neighbour; its copies are.
+        Number of each query among the points. It is not its own neighbour, but its duplicates are.
 
     Returns
     -------
     Neighborhoods
-        With k columns, or k + 1 where `own` is given. Among points at the same distance, the
-        order is that of their hashes.
+        With k columns, or k + 1 where `own` is given. Points at the same distance are ordered by
+        their hashes.
 
     Notes
     -----
-    Blocks are searched from the nearest on, and only for those queries that could have
-    neighbours there. Distances are taken by differences, so that copies are at zero.
+    Blocks are searched from the nearest on, and only for those queries that could have neighbours
+    there. Distances are computed by differences, so that duplicates are at zero.
     """
     width = k if own is None else k + 1
     m = len(queries)
@@ -101,13 +101,13 @@ def neighborhoods(
 
 
 def _candidates(queries: Points, blocks: PointBlocks, most: int) -> tuple[Rows, Points, Rows]:
-    """Return the nearest distinct points: numbers, squared distances, copies; shape (m, most)."""
+    """Return the nearest distinct points: numbers, squared distances, counts; shape (m, most)."""
     shape = (len(queries), most)
     rows, squared = np.full(shape, -1, np.int64), np.full(shape, np.inf)
     counts, marks = np.zeros(shape, np.int64), np.zeros(shape, np.uint64)
     gaps = blocks.squared_gaps(queries)
     for b in np.argsort(gaps.mean(axis=0), kind="stable"):
-        # Rounding must not leave out a block whose point lies at the very bound.
+        # A margin, so that rounding skips no block with a point exactly at the bound.
         ask = np.flatnonzero((gaps[:, b] <= squared[:, -1] * _BEYOND) & np.isfinite(gaps[:, b]))
         if not len(ask):
             continue

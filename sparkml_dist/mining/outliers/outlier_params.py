@@ -1,4 +1,4 @@
-"""Params of the outlier detectors, and the threshold that a share of outliers asks for."""
+"""Params of the outlier detectors, and the threshold that follows from `contamination`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["OutlierEstimator", "OutlierModel"]
 
 _SCORE = "_sparkml_dist_score"
 _SCORE_COL: Any = param(
-    "scoreCol", "column for the outlier score; higher is stranger", TypeConverters.toString
+    "scoreCol", "column for the outlier score; higher is more anomalous", TypeConverters.toString
 )
 
 
@@ -30,7 +30,7 @@ class OutlierEstimator(PointEstimator):
     scoreCol: Any = _SCORE_COL
     contamination: Any = param(
         "contamination",
-        "share of the training rows to call outliers, in (0, 0.5]; the method's own threshold "
+        "share of the training rows to label as outliers, in (0, 0.5]; the method's threshold "
         "when not set",
         TypeConverters.toFloat,
     )
@@ -41,18 +41,18 @@ class OutlierEstimator(PointEstimator):
             raise ConfigurationError(
                 "invalid_param",
                 f"contamination must be in (0, 0.5]. Got {share!r}.",
-                "It is the share of the rows that are outliers; leave it out if it is not known.",
+                "It is the share of the rows that are outliers; leave it unset if it is not known.",
             )
 
     def _with_threshold(self, model: OutlierModel, df: DataFrame) -> Any:
-        """Return the model with this estimator's Params and the threshold they ask for."""
+        """Return the model with this estimator's Params and the threshold that they imply."""
         model._resetUid(self.uid)
         model = self._copyValues(model)
         share = self._value(self.contamination)
         if share is not None:
             name = model.getOrDefault("scoreCol")
             scores = model._training_scores(df).select(name)
-            # A tenth of the share is as close as the share itself can be taken.
+            # A relative error of a tenth of the share is accurate enough.
             error = min(0.001, share / 10)
             model.content["threshold"] = scores.approxQuantile(name, [1 - share], error)[0]
         return model
@@ -67,7 +67,7 @@ class OutlierModel(ArraysModel):
 
     @property
     def threshold(self) -> float:
-        """Scores above it are outliers."""
+        """Rows with scores above it are outliers."""
         return float(self.content["threshold"])
 
     def _score(self) -> Column:
@@ -75,7 +75,7 @@ class OutlierModel(ArraysModel):
         raise NotImplementedError
 
     def _training_scores(self, dataset: DataFrame) -> DataFrame:
-        """Return training rows with the scores that a share of outliers is taken from."""
+        """Return training rows with the scores whose quantile is the threshold."""
         return self.transform(dataset)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
@@ -89,9 +89,9 @@ class OutlierModel(ArraysModel):
         more: Mapping[str, Column] | None = None,
         made_of: Sequence[str] = (),
     ) -> DataFrame:
-        """Return rows whose score is there with the score, the prediction and what more there is.
+        """Return rows with their score, the prediction and the columns of `more`.
 
-        `made_of` are columns that `more` needs, and nobody else.
+        The columns `made_of` are dropped: only `more` needs them.
         """
         from pyspark.sql import functions as F
 

@@ -1,4 +1,4 @@
-"""Distinct points in files, a block to a file, with what is known of each point beside it."""
+"""Distinct points in files, one block per file, with files of values of each point."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class PointBlock:
     Parameters
     ----------
     points : ndarray of float64, shape (n, d)
-        Distinct.
+        Distinct points.
     times : ndarray of int64, shape (n,)
-        How often each was given.
+        Number of duplicates of each point, itself included.
 
     Attributes
     ----------
     marks : ndarray of uint64, shape (n,)
-        Hash of each point's coordinates: an order among points at the same distance that does
-        not depend on how points are cut into blocks.
+        Hash of each point's coordinates: an order among points at the same distance that does not
+        depend on the blocks.
     """
 
     def __init__(self, points: Points, times: Rows) -> None:
@@ -48,7 +48,7 @@ class PointBlock:
 
         self.points, self.times = points, times
         self.marks = _marks(points)
-        # Brute force works with norms, which lose digits far from the origin.
+        # Brute force computes with norms, which lose digits far from the origin.
         self._centre = points.mean(axis=0)
         self._search = NearestNeighbors().fit(points - self._centre)
 
@@ -61,7 +61,7 @@ class PointBlock:
 
 @dataclass
 class PointBlocks:
-    """Blocks of distinct points; travels to the tasks and reads them there.
+    """Blocks of distinct points; sent to the tasks, which read the files.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class PointBlocks:
     low, high : ndarray of float64, shape (blocks, d)
         Bounds of each block.
     keep : bool
-        Whether the blocks that were read stay in memory.
+        Whether blocks stay in memory once read.
     """
 
     folder: Folder
@@ -86,7 +86,7 @@ class PointBlocks:
 
     @property
     def n(self) -> int:
-        """Distinct points in all."""
+        """Number of distinct points."""
         return int(self.offsets[-1])
 
     def size(self, block: int) -> int:
@@ -94,19 +94,19 @@ class PointBlocks:
         return int(self.offsets[block + 1] - self.offsets[block])
 
     def array(self, name: str, block: int) -> npt.NDArray[Any]:
-        """Return an array of a block's files."""
+        """Return an array of a block, from its file."""
         file = block_file(name, block)
-        found = self._kept(file, lambda: read_array(self.folder, file, rows=self.size(block)))
+        found = self._cached(file, lambda: read_array(self.folder, file, rows=self.size(block)))
         return np.asarray(found)
 
     def block(self, block: int) -> PointBlock:
-        """Return a block that has points."""
-        found: PointBlock = self._kept(
+        """Return the points of a block; it must have some."""
+        found: PointBlock = self._cached(
             str(block), lambda: PointBlock(self.array("points", block), self.array("times", block))
         )
         return found
 
-    def _kept(self, key: str, read: Callable[[], Any]) -> Any:
+    def _cached(self, key: str, read: Callable[[], Any]) -> Any:
         if not self.keep:
             return read()
         if key not in self._held:
@@ -114,7 +114,7 @@ class PointBlocks:
         return self._held[key]
 
     def squared_gaps(self, queries: Points) -> Points:
-        """Return no more than the squared distance of each query to each block's points.
+        """Return a lower bound of the squared distance of each query to each block's points.
 
         Parameters
         ----------
@@ -132,7 +132,7 @@ class PointBlocks:
         return out
 
     def gathered(self, name: str, rows: Rows) -> Points:
-        """Return what an array holds for points by number, shape as `rows`; 0 where that is -1."""
+        """Return the values of an array for points by number, shape as `rows`; 0 where it is -1."""
         out = np.zeros(rows.shape)
         blocks = np.searchsorted(self.offsets, rows, side="right") - 1
         for block in np.unique(blocks[rows >= 0]):

@@ -1,4 +1,4 @@
-"""Robust z-scores: how far a value lies from its column's median, in median deviations."""
+"""Robust z-scores: the distance of a value from its column's median, in median deviations."""
 
 from __future__ import annotations
 
@@ -31,35 +31,35 @@ _THRESHOLD = 3.5
 #: The median absolute deviation of a normal distribution in standard deviations, and the inverse
 #: of its mean absolute deviation (Iglewicz and Hoaglin 1993).
 _MEDIAN_DEVIATION, _MEAN_DEVIATION = 0.6745, 1.253314
-#: Values up to which medians are exact whatever `relativeError` allows.
+#: Number of values up to which medians are exact whatever `relativeError` is.
 _EXACT_VALUES = 1_000_000
-#: Columns that one aggregate takes on.
+#: Columns of one aggregation.
 _COLUMNS_AT_ONCE = 200
 
 
 class RobustZScore(OutlierEstimator):
-    """Finds rows with a value far from its column's median: easy to explain, column by column.
+    """Finds rows with a value far from its column's median.
 
     The z-score of a value is 0.6745 (x - median) / MAD, MAD being the median of the absolute
     deviations from the median; a row's score is the largest of its absolute z-scores. Where more
-    than half of a column's values are equal and MAD is zero, (x - median) / (1.253314 MeanAD)
-    takes its place, MeanAD being the mean of those deviations. A column of one value tells
-    nothing: its z-scores are zero.
+    than half of a column's values are equal and MAD is zero, (x - median) / (1.253314 MeanAD) takes
+    its place, MeanAD being the mean of those deviations. The z-scores of a constant column are
+    zero.
 
     Parameters
     ----------
     featuresCol, featuresCols : str, list of str
-        Columns of coordinates; every numeric column when neither is there.
+        Columns of coordinates; every numeric column when neither is given.
     contamination : float, optional
-        Share of the training rows to call outliers, in (0, 0.5]. Without it, scores above 3.5
+        Share of the training rows to label as outliers, in (0, 0.5]. When not set, scores above 3.5
         are outliers.
     relativeError : float, default=1e-4
-        Share of the rows that may lie between a median and the value taken for it, in [0, 1].
-        Medians are exact where it is 0, and for up to a million values in all.
+        Share of the rows that may lie between a median and its approximation, in [0, 1]. Medians
+        are exact where it is 0, and for up to a million values in all.
     predictionCol, scoreCol : str
         1.0 for outliers and 0.0 for others; the score, at least 0.
     columnCol : str, default="outlierColumn"
-        Column for the name of the feature whose value is the strangest.
+        Column for the name of the feature with the largest absolute z-score.
     zScoresCol : str, optional
         Column for all z-scores, an array in the order of the features.
 
@@ -77,11 +77,13 @@ class RobustZScore(OutlierEstimator):
 
     relativeError: Any = param(
         "relativeError",
-        "share of the rows that may lie between a median and what is taken for it, in [0, 1]",
+        "share of the rows that may lie between a median and its approximation, in [0, 1]",
         TypeConverters.toFloat,
     )
     columnCol: Any = param(
-        "columnCol", "column for the name of the strangest feature", TypeConverters.toString
+        "columnCol",
+        "column for the feature with the largest z-score",
+        TypeConverters.toString,
     )
     zScoresCol: Any = param(
         "zScoresCol", "column for the z-scores of all features", TypeConverters.toString
@@ -120,10 +122,8 @@ class RobustZScore(OutlierEstimator):
         scale[flat] = deviations[flat, 1] * _MEAN_DEVIATION
         constant = int((survey.low == survey.high).sum())
         if constant:
-            _logger.warning(
-                "%d of %d columns have one value only, and tell nothing", constant, width
-            )
-        # Where values are alike, rounding of their mean deviation must not make a scale.
+            _logger.warning("%d of %d columns are constant and have no effect", constant, width)
+        # Rounding of the mean deviation of equal values must not become a scale.
         scale[survey.low == survey.high] = 0.0
         model = RobustZScoreModel(
             columns=columns,
@@ -157,14 +157,14 @@ def _surveyed(points: DataFrame, columns: PointColumns) -> PointSurvey:
 
 
 def _aggregated(points: DataFrame, width: int, of: Any) -> npt.NDArray[np.float64]:
-    """Return aggregates ``of(column, number)`` of the coordinates, one row for each."""
+    """Return aggregates ``of(column, number)`` of the coordinates, one row per coordinate."""
     from pyspark.sql import functions as F
 
     found: list[Any] = []
     for start in range(0, width, _COLUMNS_AT_ONCE):
         chosen = range(start, min(width, start + _COLUMNS_AT_ONCE))
         row = points.agg(*[of(F.col("point")[i], i).alias(f"a{i}") for i in chosen]).first()
-        assert row is not None  # an aggregate of no rows is a row
+        assert row is not None  # an aggregation always gives a row
         found += list(row)
     return np.array(found, np.float64)
 

@@ -1,4 +1,4 @@
-"""Medians and scales of columns, and the rows that lie far from them."""
+"""The model of robust z-scores: medians and scales of columns."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ class RobustZScoreModel(OutlierModel):
     """
 
     columnCol: Any = param(
-        "columnCol", "column for the name of the strangest feature", TypeConverters.toString
+        "columnCol",
+        "column for the feature with the largest z-score",
+        TypeConverters.toString,
     )
     zScoresCol: Any = param(
         "zScoresCol", "column for the z-scores of all features", TypeConverters.toString
@@ -52,7 +54,7 @@ class RobustZScoreModel(OutlierModel):
 
     @property
     def scales(self) -> npt.NDArray[np.float64]:
-        """What a deviation from the median is divided by, shape (d,); 0 for a column of one value.
+        """Divisor of each feature's deviations from the median, shape (d,); 0 if it is constant.
 
         It estimates the standard deviation.
         """
@@ -88,7 +90,7 @@ class RobustZScoreModel(OutlierModel):
         return self._with_score(scored, more, [_FOUND])
 
     def _found(self) -> Column:
-        """Return the column of score, strangest feature and z-scores."""
+        """Return the column of score, feature with the largest z-score, and z-scores."""
         median, scale, width = self.medians, self.scales, self.numFeatures
         names = pa.array(self.featureNames)
 
@@ -117,7 +119,7 @@ class RobustZScoreModel(OutlierModel):
 def _zscores(
     rows: npt.NDArray[np.float64], median: npt.NDArray[np.float64], scale: npt.NDArray[np.float64]
 ) -> npt.NDArray[np.float64]:
-    """Return the z-scores of rows; zero where a column has no scale."""
+    """Return the z-scores of rows; 0 where a column has no scale."""
     known = scale > 0
     z: npt.NDArray[np.float64] = (rows - median) / np.where(known, scale, 1.0)
     z[:, ~known] = 0.0

@@ -1,1 +1,1 @@
-"""What a table holds, column by column, and what changed between two tables."""
+"""Profiles of tables, column by column, and drift between two tables."""

@@ -1,4 +1,4 @@
-"""How each column is looked at: what of it is counted, what measured, and in which unit."""
+"""The treatment of each column: whether its values are counted and measured, and their unit."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 __all__ = ["ColumnPlan", "check_table", "countable", "find_column"]
 
-#: Kinds whose values are numbers on a line: they have moments, quantiles and histograms.
+#: Kinds of numeric values: they have moments, quantiles and histograms.
 MEASURED = frozenset({"number", "boolean", "date", "timestamp", "lengths"})
-#: Kinds whose values can be counted one by one.
+#: Kinds whose distinct and frequent values are counted.
 COUNTED = frozenset({"number", "boolean", "date", "timestamp", "text", "binary"})
-# A name in which Spark sees no path, and which needs no quotes.
+# A name that Spark does not parse as a path, and that needs no quotes.
 _PLAIN = re.compile(r"\w+").fullmatch
 
 
@@ -29,9 +29,9 @@ class ColumnPlan:
     Attributes
     ----------
     index : int
-        Its place; names need not be unique.
+        Its position; names need not be unique.
     name, type : str
-        Its name, and its type in Spark's spelling.
+        Its name, and Spark's name of its type.
     kind : str
         ``number``, ``boolean``, ``date``, ``timestamp``, ``text``, ``binary``, ``lengths`` (of
         arrays and maps) or ``nested`` (anything else: only missing values are counted).
@@ -49,7 +49,7 @@ class ColumnPlan:
 
     @property
     def is_counted(self) -> bool:
-        """Whether it has a number of distinct values, and frequent ones."""
+        """Whether its distinct and frequent values are counted."""
         return self.kind in COUNTED
 
 
@@ -98,9 +98,9 @@ def find_column(plans: list[ColumnPlan], name: str, role: str) -> ColumnPlan:
 
 
 def countable(df: DataFrame, plans: list[ColumnPlan]) -> DataFrame:
-    """Return the columns in their order, of types that can be counted or measured.
+    """Return the columns in their order, cast to types that can be counted or measured.
 
-    Names that Spark could take for something else become others.
+    Names that Spark could parse as a path are replaced.
     """
     from pyspark.sql import functions as F
 
@@ -108,8 +108,8 @@ def countable(df: DataFrame, plans: list[ColumnPlan]) -> DataFrame:
     if len({name.lower() for name in names}) < len(names) or not all(map(_PLAIN, names)):
         names = [f"c{plan.index}" for plan in plans]
         df = df.toDF(*names)
-    # Only columns that change are touched: a call to the JVM for each of thousands takes seconds,
-    # and so does Spark where it projects rows that wide on the driver.
+    # Only columns that change are projected: with thousands of columns, a call to the JVM for each
+    # and Spark's planning take seconds.
     changed = {}
     for plan, name in zip(plans, names, strict=True):
         if plan.kind == "lengths":

@@ -1,4 +1,4 @@
-"""Everything that is gathered of one column: taken from batches, merged, sent as bytes."""
+"""All counts and sketches of one column: updated by batches, merged, serialized."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ class ColumnSketch:
             self.lengths = self.lengths.merge(Moments.of(np.repeat(lengths, counts)))
 
     def merge(self, other: ColumnSketch) -> None:
-        """Add what another sketch of the column has seen."""
+        """Add another sketch of the same column."""
         self.rows += other.rows
         self.missing += other.missing
         self.nan += other.nan
@@ -90,7 +90,7 @@ class ColumnSketch:
 
     def to_bytes(self) -> bytes:
         """Return the state."""
-        # Sketches that saw nothing are left out: wide tables have many of them.
+        # Empty sketches are left out: wide tables have many of them.
         parts = [
             sketch.to_bytes() if seen else b""
             for sketch, seen in (
@@ -112,7 +112,7 @@ class ColumnSketch:
 
     @classmethod
     def from_bytes(cls, content: bytes) -> ColumnSketch:
-        """Return the sketch of `to_bytes`."""
+        """Return the sketch that `to_bytes` wrote."""
         start = 4 + int.from_bytes(content[:4], "little")
         head: dict[str, Any] = json.loads(content[4:start])
         sketch = cls(ColumnPlan(**head["plan"]), *head["sizes"])
@@ -142,7 +142,7 @@ def as_numbers(values: pa.Array) -> np.ndarray[Any, Any]:
 
 
 def _plain(values: pa.Array) -> list[Any]:
-    """Return values without nulls as numbers or texts, whichever is quicker."""
+    """Return values without nulls as numbers or strings, whichever is faster."""
     kind = values.type
     if pa.types.is_floating(kind):
         return values.to_numpy().tolist()

@@ -1,4 +1,4 @@
-"""What is told of a column, from its sketches."""
+"""The summary of a column, from its sketches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["cumulative", "summarize"]
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 BINS = 24
-#: Points of the distribution function that leave the executors.
+#: Points of the distribution function that are sent to the driver.
 _POINTS = 256
 _TINY = np.finfo(np.float64).tiny
 
@@ -25,11 +25,11 @@ def summarize(sketch: ColumnSketch, top: int) -> dict[str, Any]:
     ----------
     sketch : ColumnSketch
     top : int
-        Frequent values to tell.
+        Number of frequent values to list.
     """
     plan, moments = sketch.plan, sketch.moments
     count = sketch.rows - sketch.missing
-    told: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "name": plan.name,
         "type": plan.type,
         "kind": plan.kind,
@@ -38,16 +38,16 @@ def summarize(sketch: ColumnSketch, top: int) -> dict[str, Any]:
         "missing": sketch.missing,
     }
     if plan.is_counted:
-        told |= _counted(sketch, count, top)
+        summary |= _counted(sketch, count, top)
     if plan.kind == "text" and sketch.lengths.n:
         lengths = sketch.lengths
-        told["lengths"] = {"min": lengths.least, "mean": lengths.mean, "max": lengths.most}
+        summary["lengths"] = {"min": lengths.least, "mean": lengths.mean, "max": lengths.most}
     if plan.is_measured:
-        told |= {"nan": sketch.nan, "infinite": sketch.infinite}
+        summary |= {"nan": sketch.nan, "infinite": sketch.infinite}
     if plan.is_measured and moments.n:
         values, below = _points(sketch)
         last = len(values) - 1
-        told |= {
+        summary |= {
             "min": moments.least,
             "max": moments.most,
             "mean": moments.mean if math.isfinite(moments.mean) else None,
@@ -58,10 +58,10 @@ def summarize(sketch: ColumnSketch, top: int) -> dict[str, Any]:
             "quantiles": {
                 str(q): float(values[min(int(np.searchsorted(below, q)), last)]) for q in QUANTILES
             },
-            "distribution": _fewer(values, below),
+            "distribution": _thinned(values, below),
             "histogram": _histogram(values, below, moments.least, moments.most, int(moments.n)),
         }
-    return told
+    return summary
 
 
 def cumulative(
@@ -70,23 +70,23 @@ def cumulative(
     *,
     side: Literal["left", "right"] = "right",
 ) -> np.ndarray[Any, Any]:
-    """Return the share of a column's numbers that are not above each of `at`.
+    """Return the share of a column's numbers that are at most each of `at`.
 
     Parameters
     ----------
     distribution : dict
-        ``values`` in order, and the shares of numbers ``before`` and not ``below`` them, that is
-        not above. It jumps at a value and is a line from one value to the next.
+        ``values`` in order, and the shares of numbers less than (``before``) and at most
+        (``below``) each. It jumps at a value and is linear from one value to the next.
     at : ndarray of shape (n,)
     side : {"right", "left"}
-        ``"left"``: the share of numbers that are less.
+        ``"left"``: the share of lesser numbers.
     """
     values, before, below = (np.array(distribution[k]) for k in ("values", "before", "below"))
     left = np.searchsorted(values, at, side=side) - 1
     inside = (left >= 0) & (left + 1 < len(values))
     share = np.where(left < 0, 0.0, 1.0)
     i = left[inside]
-    # In halves: the distance of the extremes may be more than a double can hold.
+    # Computed on halved values: the distance of the extremes may overflow a double.
     way = (at[inside] / 2 - values[i] / 2) / np.maximum(values[i + 1] / 2 - values[i] / 2, _TINY)
     share[inside] = below[i] + np.minimum(way, 1.0) * (before[i + 1] - below[i])
     return share
@@ -107,9 +107,9 @@ def _counted(sketch: ColumnSketch, count: int, top: int) -> dict[str, Any]:
 
 
 def _points(sketch: ColumnSketch) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-    """Return all kept values, with the share of numbers not above each."""
+    """Return all values of the sketch, and the share of numbers at most each."""
     values, below = sketch.quantiles.points()
-    # Compactions may have lost the extremes, which are known.
+    # The sketch may have dropped the extremes, which are known.
     if values[-1] < sketch.moments.most:
         values, below = np.append(values, sketch.moments.most), np.append(below, below[-1])
     if values[0] > sketch.moments.least:
@@ -117,11 +117,11 @@ def _points(sketch: ColumnSketch) -> tuple[np.ndarray[Any, Any], np.ndarray[Any,
     return values, below / below[-1]
 
 
-def _fewer(values: np.ndarray[Any, Any], below: np.ndarray[Any, Any]) -> dict[str, list[float]]:
-    """Return what leaves the executors: at most so many of the values, at even ranks."""
+def _thinned(values: np.ndarray[Any, Any], below: np.ndarray[Any, Any]) -> dict[str, list[float]]:
+    """Return up to `_POINTS` of the values, at even ranks."""
     before = np.append(0.0, below[:-1])
     if len(values) > _POINTS:
-        # A value that many share is one jump, and stays.
+        # A frequent value is a jump, which is kept.
         at = np.searchsorted(below, np.linspace(below[0], 1.0, _POINTS))
         kept = np.unique(np.append(np.minimum(at, len(values) - 1), [0, len(values) - 1]))
         values, before, below = values[kept], before[kept], below[kept]
@@ -131,10 +131,10 @@ def _fewer(values: np.ndarray[Any, Any], below: np.ndarray[Any, Any]) -> dict[st
 def _histogram(
     values: np.ndarray[Any, Any], below: np.ndarray[Any, Any], least: float, most: float, n: int
 ) -> dict[str, list[float]]:
-    """Return equal bins from the least to the greatest number, and about how many are in each."""
+    """Return equal bins from the least to the greatest number, with approximate counts."""
     if least == most:
         return {"edges": [least, most], "counts": [n]}
-    # In halves, as above.
+    # Halved as above.
     edges = 2 * np.linspace(least / 2, most / 2, BINS + 1)
     edges[0], edges[-1] = least, most
     shares = np.append(0.0, below)[np.searchsorted(values, edges[1:], side="right")]

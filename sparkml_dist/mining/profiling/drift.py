@@ -1,4 +1,4 @@
-"""What changed between two tables, column by column."""
+"""Drift between two tables, column by column."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 __all__ = ["DriftReport", "by_name", "drift"]
 
 _BINS = 10
-#: Least share of a bin in the index: an empty one would make it infinite.
+#: Least share of a bin in the index: an empty bin would make it infinite.
 _LEAST = 1e-4
-#: The usual reading of the population stability index.
+#: The usual thresholds of the population stability index.
 _SOME, _MUCH = 0.1, 0.25
 
 
 @dataclass(frozen=True)
 class DriftReport:
-    """How far the columns of one table are from those of another.
+    """The drift of each column between two tables.
 
     Attributes
     ----------
     columns : list of dict
-        For each column of both tables, the farthest first: ``name``, ``kind``, ``psi``
-        (population stability index over tenths of the reference, or over values, missing as one
-        more), ``ks`` (the greatest distance of the distribution functions, for numbers),
-        ``distance`` (total variation, for values), ``missing`` (shares before and now) and
-        ``level`` (``none``, ``some`` from 0.1, ``much`` from 0.25).
+        For each column of both tables, the largest drift first: ``name``, ``kind``, ``psi``
+        (population stability index over tenths of the reference or over values, with missing as one
+        more bin), ``ks`` (Kolmogorov-Smirnov distance, for numbers), ``distance`` (total variation,
+        for values), ``missing`` (shares in the reference and the current table) and ``level``
+        (``none``, ``some`` from 0.1, ``much`` from 0.25).
     gone, new, changed : list of str
-        Columns that only the reference has, that only the current table has, or that are of
-        another kind now.
+        Columns that only the reference has, that only the current table has, and whose kind
+        differs.
     reference, current : Profile
     """
 
@@ -60,7 +60,7 @@ class DriftReport:
         }
 
     def to_html(self, path: str | None = None) -> str:
-        """Return the report as a page that needs nothing else; write it where `path` says."""
+        """Return the report as a self-contained HTML page; write it to `path` if given."""
         page = drift_page(self.to_dict(), *self._columns())
         if path is not None:
             write_page(path, page)
@@ -74,7 +74,7 @@ class DriftReport:
 
 
 def drift(reference: DataFrame | Profile, current: DataFrame | Profile) -> DriftReport:
-    """Compare two tables by their profiles; each is read once, or not if it was profiled.
+    """Compare two tables by their profiles; a DataFrame is profiled first, in one pass.
 
     Parameters
     ----------
@@ -91,8 +91,8 @@ def drift(reference: DataFrame | Profile, current: DataFrame | Profile) -> Drift
 
     Notes
     -----
-    The Kolmogorov-Smirnov distance is right within about 0.01 (0.03 beyond 1,000 columns);
-    values that are not among the 32 most frequent of either table count as one.
+    The Kolmogorov-Smirnov distance has an error of about 0.01 (0.03 beyond 1,000 columns). Values
+    that are not among the 32 most frequent of either table count as one value.
     """
     before, now = (
         table if isinstance(table, Profile) else profile(table, top=32, maxCorrelated=0)
@@ -114,7 +114,7 @@ def drift(reference: DataFrame | Profile, current: DataFrame | Profile) -> Drift
 
 
 def by_name(columns: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Return columns by their names; a name's second column is ``name (2)``."""
+    """Return columns by their names; the second column of a name is ``name (2)``."""
     named: dict[str, dict[str, Any]] = {}
     for column in columns:
         name, n = column["name"], 1
@@ -126,50 +126,52 @@ def by_name(columns: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _compare(name: str, old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    told: dict[str, Any] = {"name": name, "kind": old["kind"], "psi": 0.0}
-    told["missing"] = [c["missing"] / c["rows"] for c in (old, new)]
+    found: dict[str, Any] = {"name": name, "kind": old["kind"], "psi": 0.0}
+    found["missing"] = [c["missing"] / c["rows"] for c in (old, new)]
     if "distribution" in old and "distribution" in new:
         shares = _tenths(old, new)
-        told["ks"] = _greatest_gap(old["distribution"], new["distribution"])
+        found["ks"] = _greatest_gap(old["distribution"], new["distribution"])
     elif "frequent" in old and old["kind"] in ("text", "binary"):
         shares = _values(old, new)
-        told["distance"] = float(np.abs(shares[0] - shares[1]).sum() / 2)
+        found["distance"] = float(np.abs(shares[0] - shares[1]).sum() / 2)
     else:
         shares = np.empty((2, 0))
     absent = np.array([[_absent(c)] for c in (old, new)])
     shares = np.hstack([shares * (1 - absent), absent])
-    told["psi"] = _psi(shares)
-    told["level"] = "much" if told["psi"] >= _MUCH else "some" if told["psi"] >= _SOME else "none"
-    return told
+    found["psi"] = _psi(shares)
+    found["level"] = (
+        "much" if found["psi"] >= _MUCH else "some" if found["psi"] >= _SOME else "none"
+    )
+    return found
 
 
 def _greatest_gap(old: dict[str, Any], new: dict[str, Any]) -> float:
     """Return the greatest distance of two distribution functions."""
     at = np.union1d(old["values"], new["values"])
-    # Where one jumps, the distance may be greatest just before.
+    # At a jump of one function, the distance may be greatest just before.
     gaps = [cumulative(old, at, side=s) - cumulative(new, at, side=s) for s in ("left", "right")]
     return float(np.abs(gaps).max())
 
 
 def _absent(column: dict[str, Any]) -> float:
-    """Return the share of rows without a value that can be compared."""
+    """Return the share of rows without a comparable value."""
     odd = column.get("nan", 0) + column.get("infinite", 0)
     return float((column["missing"] + odd) / column["rows"])
 
 
 def _tenths(old: dict[str, Any], new: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Return the shares of both in bins that hold a tenth of the old each, of shape (2, bins)."""
+    """Return the shares of both in bins of a tenth of the old numbers each, shape (2, bins)."""
     values = np.array(old["distribution"]["values"])
     below = np.array(old["distribution"]["below"])
     places = np.minimum(np.searchsorted(below, np.arange(1, _BINS) / _BINS), len(values) - 1)
-    # Also below the least and above the greatest: a constant that moved has moved.
+    # With bins below the least and above the greatest, so that a shifted constant is drift.
     edges = np.unique(np.append(values[places], [np.nextafter(values[0], -np.inf), values[-1]]))
     found = [cumulative(c["distribution"], edges) for c in (old, new)]
     return np.array([np.diff(shares, prepend=0.0, append=1.0) for shares in found])
 
 
 def _values(old: dict[str, Any], new: dict[str, Any]) -> np.ndarray[Any, Any]:
-    """Return the shares of the frequent values of either, and of all others together."""
+    """Return the shares of the frequent values of either, and of all other values together."""
     counts = [{v["value"]: v["count"] for v in c["frequent"]} for c in (old, new)]
     names = sorted({*counts[0], *counts[1]})
     shares = [
@@ -181,5 +183,5 @@ def _values(old: dict[str, Any], new: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 def _psi(shares: np.ndarray[Any, Any]) -> float:
     p, q = np.maximum(shares, _LEAST)
-    # Where neither has anything, nothing is counted: both are the least then.
+    # A bin that is empty in both adds nothing: both shares are the least share.
     return float(np.sum((q - p) * np.log(q / p)))

@@ -1,4 +1,4 @@
-"""A drift report as a page: columns that moved most, first."""
+"""A drift report as an HTML page, the columns with the largest drift first."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _Columns = Mapping[str, dict[str, Any]]
 
 
 def drift_page(report: dict[str, Any], reference: _Columns, current: _Columns) -> str:
-    """Return a report (`DriftReport.to_dict`) as a self-contained page.
+    """Return a report (`DriftReport.to_dict`) as a self-contained HTML page.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def drift_page(report: dict[str, Any], reference: _Columns, current: _Columns) -
 
 
 def drift_fragment(report: dict[str, Any], reference: _Columns, current: _Columns) -> str:
-    """Return the columns that moved most as a fragment for notebooks."""
+    """Return the columns with the largest drift as an HTML fragment for notebooks."""
     columns = _with_pictures(report["columns"][:_SHOWN_IN_NOTEBOOK], reference, current)
     return render("drift_fragment.html", _PACKAGE, report=report, columns=columns)
 

@@ -1,4 +1,4 @@
-"""The values that occur most often, with a bound on how far their counts are off."""
+"""The most frequent values, with a bound on the error of their counts."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ __all__ = ["FrequentValues", "as_texts", "readable"]
 
 _HEAD = struct.Struct("<qq")
 _ALL = frequent_items_error_type.NO_FALSE_NEGATIVES
-#: Letters of a text, or bytes, that are kept of longer ones.
+#: Characters of long strings, or bytes of long binary values, that are kept.
 _KEPT = 200
 
 
 class FrequentValues:
-    """The sketch of frequent texts of Apache DataSketches.
+    """The frequent strings sketch of Apache DataSketches.
 
     Anderson, Bevan, Lang, Liberty, Rhodes, Thaler (2017), "A high-performance algorithm for
     identifying frequent items in data streams", arXiv 1705.07001. Counts are never too high, and
     too low by at most `error`, which is at most ``3.5 * n / 2**lg``. Up to ``0.75 * 2**lg``
     distinct values it is exact.
 
-    A sketch that holds no value at the moment forgets its error when it is written or merged
-    (datasketches 5.2); here it is kept beside.
+    An empty sketch loses its error when it is serialized or merged (datasketches 5.2); this class
+    stores the error too.
 
     Parameters
     ----------
     lg : int
-        Two to the power of this many places, at least 3.
+        Binary logarithm of the size of the sketch's table, at least 3.
 
     Attributes
     ----------
     total : int
-        Values seen, each as often as it occurs.
+        Number of values added, repetitions included.
     """
 
     def __init__(self, lg: int, content: bytes | None = None) -> None:
@@ -52,12 +52,12 @@ class FrequentValues:
             self._sketch = frequent_strings_sketch.deserialize(content[_HEAD.size :])
 
     def __len__(self) -> int:
-        """Return how many values are kept: all that there are, where `error` is 0."""
+        """Return the number of values in the sketch: all distinct values if `error` is 0."""
         return int(self._sketch.num_active_items)
 
     @property
     def error(self) -> int:
-        """What a count may lack; the count of a value that is not kept is at most this."""
+        """Greatest error of a count; values outside the sketch occur at most this often."""
         return self._error_beside + self._error_inside
 
     @property
@@ -69,8 +69,8 @@ class FrequentValues:
         self.total += int(counts.sum())
         places = 1 << self.lg
         if len(counts) > places:
-            # As in Misra and Gries (1982), what the greatest counts have in common with the next
-            # one is taken off all: what cannot be frequent is not even made a text.
+            # As in Misra and Gries (1982), the count after the greatest ones is subtracted from
+            # all: values that cannot be frequent need no conversion to strings.
             lost = int(np.partition(counts, -places - 1)[-places - 1])
             kept = np.flatnonzero(counts > lost)
             values, counts = values.take(pa.array(kept)), counts[kept] - lost
@@ -78,28 +78,28 @@ class FrequentValues:
         deque(map(self._sketch.update, as_texts(values).to_pylist(), counts.tolist()), 0)
 
     def merge(self, other: FrequentValues) -> None:
-        """Add what another sketch has seen."""
+        """Add another sketch."""
         self.total += other.total
         self._error_beside += other._error_beside if len(other) else other.error
         self._sketch.merge(other._sketch)
 
     def top(self, most: int) -> list[tuple[str, int]]:
-        """Return up to `most` texts with their least counts, the most frequent first."""
+        """Return up to `most` strings and lower bounds of their counts, most frequent first."""
         items = self._sketch.get_frequent_items(_ALL)
         ranked = sorted(((text, least) for text, _, least, _ in items), key=lambda v: (-v[1], v[0]))
         return ranked[:most]
 
     def to_bytes(self) -> bytes:
-        """Return the state, which the second argument of the class takes."""
+        """Return the state, for the argument `content` of the class."""
         beside = self._error_beside if len(self) else self.error
         return _HEAD.pack(self.total, beside) + bytes(self._sketch.serialize())
 
 
 def as_texts(values: pa.Array) -> pa.Array:
-    r"""Return values as strings; bytes in hexadecimal digits, long ones by their beginning.
+    r"""Return values as strings: bytes in hexadecimal digits, long values shortened.
 
-    What is cut carries its length and a hash of the whole, and bytes in a text that are no UTF-8
-    stand in hexadecimal digits (``caf\xe9``): different values stay different.
+    Shortened values end with their length and a hash of the whole, and bytes that are not valid
+    UTF-8 are escaped (``caf\xe9``): different values stay different.
     """
     if pa.types.is_binary(values.type) or pa.types.is_large_binary(values.type):
         return pa.array(
@@ -112,7 +112,7 @@ def as_texts(values: pa.Array) -> pa.Array:
 
 
 def readable(texts: pa.Array) -> pa.Array:
-    """Return texts with what is no UTF-8 in them in hexadecimal digits."""
+    """Return strings with bytes that are not valid UTF-8 escaped in hexadecimal digits."""
     try:
         texts.validate(full=True)
     except pa.ArrowInvalid:

@@ -1,4 +1,4 @@
-"""Columns that tell the target on their own: what predicts too well is often a leak."""
+"""Target leakage: columns that predict the target too well on their own."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 
 __all__ = ["leak_scores", "separation"]
 
-#: A target of more distinct values than this is taken as a number.
+#: A numeric target with more distinct values than this is treated as a number, not a class.
 _MOST_CLASSES = 20
-#: Rows of a class, and of the others, below which a score says nothing: chance orders a few well.
+#: Least rows of a class, and of all others, for a score: a few rows may be ordered by chance.
 _FEW = 10
 
 
 def leak_scores(
     df: DataFrame, plans: list[ColumnPlan], target: ColumnPlan, fraction: float, seed: int
 ) -> dict[int, dict[str, Any]]:
-    """Return how well each column alone orders the target, on a sample of rows.
+    """Return scores of how well each column alone predicts the target, on a sample of rows.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def leak_scores(
     plans : list of ColumnPlan
     target : ColumnPlan
     fraction : float
-        Share of the rows to look at, in (0, 1].
+        Share of the rows to sample, in (0, 1].
     seed : int
 
     Returns
@@ -79,17 +79,17 @@ def leak_scores(
 
 
 def separation(x: pa.Array, x_text: pa.Array, y: pa.Array, y_text: pa.Array) -> Any:
-    """Return how well a column orders the target, or None where nothing can be said.
+    """Return the score of a column, or None where there are too few rows.
 
-    Numbers are scored by the area under the ROC curve of a class against the others, the best
-    class and direction counting; texts by the rate of the class (or mean of the target) among
-    the rows of one half that share the text, judged on the other half; a target of numbers by
-    Spearman's rank correlation. Whether a value is missing is scored too.
+    Numbers are scored by the area under the ROC curve of a class against the others, for the best
+    class and direction. Strings are replaced by the rate of the class (or mean of the target) among
+    equal strings in one half of the rows, and scored on the other half. For a numeric target the
+    score is Spearman's rank correlation. Whether a value is missing is scored too.
 
     Parameters
     ----------
     x, x_text, y, y_text : pyarrow.Array
-        Of doubles and of strings; of each pair, one is null throughout.
+        Doubles and strings; in each pair, one of the two is null throughout.
     """
     targets = _targets(y, y_text)
     if targets is None:
@@ -124,13 +124,13 @@ def _of_values(
     n = np.bincount(codes[half], minlength=size)
     total = np.bincount(codes[half], weights=t[half], minlength=size)
     prior = t[half].mean() if half.any() else 0.0
-    # A text that the first half lacks says nothing.
+    # Strings that the first half lacks are left out.
     coded = np.where(n > 0, total / np.maximum(n, 1), prior)[codes[~half]]
     return _agreement(coded, t[~half])
 
 
 def _targets(y: pa.Array, y_text: pa.Array) -> list[np.ndarray[Any, Any]] | None:
-    """Return 0/1 for each class, or the numbers of a target of many."""
+    """Return 0/1 for each class, or the numbers of a numeric target."""
     is_text = y_text.null_count < len(y_text)
     held = (y_text if is_text else y).dictionary_encode()
     classes, codes = len(held.dictionary), held.indices.to_numpy(zero_copy_only=False)
@@ -158,7 +158,7 @@ def _agreement(x: np.ndarray[Any, Any], t: np.ndarray[Any, Any]) -> float:
 
 
 def _plain(column: pa.Array, plan: ColumnPlan) -> pa.Array:
-    """Return a column as doubles or strings; what is not a finite number is null."""
+    """Return a column as doubles or strings; numbers that are not finite become null."""
     if not plan.is_measured:
         return as_texts(column)
     numbers = np.full(len(column), np.nan)

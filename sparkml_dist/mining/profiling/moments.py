@@ -1,4 +1,4 @@
-"""The first four moments of numbers, in one pass and in any order of parts."""
+"""The first four moments of numbers, in one pass over parts in any order."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Moments:
     """Count, mean and central sums of finite numbers, with their extremes.
 
     Parts are merged by the formulas of Pébay (2008), "Formulas for robust, one-pass parallel
-    computation of covariances and arbitrary-order statistical moments", SAND2008-6212: a large
-    mean does not swallow a small spread.
+    computation of covariances and arbitrary-order statistical moments", SAND2008-6212: a small
+    spread stays exact beside a large mean.
 
     Attributes
     ----------
@@ -25,7 +25,7 @@ class Moments:
     mean, m2, m3, m4 : float
         Mean, and sums of the second to fourth powers of distances from it.
     least, most : float
-        Extremes; infinite where there are no numbers.
+        Least and greatest number; infinite where there are none.
     zeros : float
     """
 
@@ -64,7 +64,7 @@ class Moments:
             )
 
     def merge(self, other: Moments) -> Moments:
-        """Return the moments of both parts together."""
+        """Return the moments of both parts combined."""
         if not other.n:
             return self
         if not self.n:

@@ -10,7 +10,7 @@ __all__ = ["PairMoments"]
 
 
 class PairMoments:
-    """Counts, means and central sums of all pairs, in one pass and in any order of parts.
+    """Counts, means and central sums of all pairs, in one pass over parts in any order.
 
     Parameters
     ----------
@@ -24,7 +24,7 @@ class PairMoments:
 
     @classmethod
     def of(cls, X: np.ndarray[Any, Any]) -> PairMoments:
-        """Return the sums of rows of shape ``(n, d)``; what is not finite is missing."""
+        """Return the sums of rows of shape ``(n, d)``; values that are not finite are missing."""
         present = np.isfinite(X)
         mask = present.astype(np.float64)
         with np.errstate(all="ignore"):
@@ -38,12 +38,12 @@ class PairMoments:
         return cls(np.stack([both, mean + centre[:, None], np.maximum(squares, 0.0), products]))
 
     def merge(self, other: PairMoments) -> PairMoments:
-        """Return the sums of both parts together."""
+        """Return the sums of both parts combined."""
         (na, ma, sa, pa), (nb, mb, sb, pb) = self.arrays, other.arrays
         n = na + nb
         whole = np.maximum(n, 1)
         with np.errstate(all="ignore"):
-            # Where one part has no rows, its mean means nothing.
+            # The mean of a part without rows is undefined.
             d = np.where((na > 0) & (nb > 0), mb - ma, 0.0)
             share = na * nb / whole
             mean = np.where(na > 0, ma + d * nb / whole, mb)
@@ -54,7 +54,7 @@ class PairMoments:
     def correlations(self) -> np.ndarray[Any, Any]:
         """Return Pearson's r of shape ``(d, d)``, NaN where a column does not vary."""
         n, mean, squares, products = self.arrays
-        # What rounding alone leaves of the squares of one value is no spread.
+        # A sum of squares that may be rounding of a constant counts as no spread.
         varies = squares > n * (4 * np.finfo(float).eps * np.abs(mean)) ** 2
         with np.errstate(all="ignore"):
             r = products / np.sqrt(squares * squares.T)

@@ -1,4 +1,4 @@
-"""Profiles of tables: one pass over any DataFrame."""
+"""Profiles of tables, in one pass over any DataFrame."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.mining.profiling.alerts import alerts
 from sparkml_dist.mining.profiling.column_plan import ColumnPlan, check_table, find_column
 from sparkml_dist.mining.profiling.leakage import leak_scores
 from sparkml_dist.mining.profiling.profile_page import profile_fragment, profile_page
-from sparkml_dist.mining.profiling.remarks import remarks
 from sparkml_dist.mining.profiling.sketch_pass import sketch_table
 from sparkml_dist.report.html import write_page
 
@@ -22,25 +22,25 @@ __all__ = ["Profile", "profile"]
 
 @dataclass(frozen=True)
 class Profile:
-    """What a table holds.
+    """A summary of each column of a table.
 
     Attributes
     ----------
     rows : int
     columns : list of dict
-        For each column its ``name``, ``type``, ``kind``, ``rows``, ``count`` (values that are
-        there) and ``missing``. Where they apply: ``distinct`` and ``distinct_is_exact``;
-        ``frequent`` (``value``, ``count``, ``count_at_most``); ``nan``, ``infinite``; ``min``,
-        ``max``, ``mean``, ``sd``, ``skewness``, ``kurtosis``, ``zeros``, ``quantiles``,
-        ``histogram`` and ``distribution`` of the finite numbers; ``lengths`` of texts;
-        ``leak`` (``score``, ``by``, ``rows``); and ``remarks``. Dates count in days and times in
-        seconds since 1970 (UTC); arrays and maps are measured by their lengths.
+        For each column its ``name``, ``type``, ``kind``, ``rows``, ``count`` (non-missing values)
+        and ``missing``. Where they apply: ``distinct`` and ``distinct_is_exact``; ``frequent``
+        (``value``, ``count``, ``count_at_most``); ``nan``, ``infinite``; ``min``, ``max``,
+        ``mean``, ``sd``, ``skewness``, ``kurtosis``, ``zeros``, ``quantiles``, ``histogram`` and
+        ``distribution`` of the finite numbers; ``lengths`` of texts; ``leak`` (``score``, ``by``,
+        ``rows``); and ``alerts``. Dates count in days and times in seconds since 1970 (UTC); arrays
+        and maps are measured by their lengths.
     correlations : dict
-        ``columns`` and ``pearson``, a matrix with None where a column does not vary.
+        ``columns`` and ``pearson``, a matrix with None where a column is constant.
     target : str or None
     summary : dict
-        ``seconds``, ``peak_worker_rss`` in bytes and ``uncorrelated``: how many columns that
-        could be were not correlated.
+        ``seconds``, ``peak_worker_rss`` in bytes, and ``uncorrelated``: the number of numeric
+        columns beyond `maxCorrelated`.
     """
 
     rows: int
@@ -72,7 +72,7 @@ class Profile:
         }
 
     def to_html(self, path: str | None = None) -> str:
-        """Return the profile as a page that needs nothing else; write it where `path` says.
+        """Return the profile as a self-contained HTML page; write it to `path` if given.
 
         Parameters
         ----------
@@ -103,31 +103,31 @@ def profile(
 ) -> Profile:
     """Profile any table in one pass.
 
-    Every task sketches its rows, sketches are joined column by column on the executors, and the
-    driver gets a few kilobytes for each column. Counts and moments are exact; distinct values
-    are exact up to 768 of them (192 beyond 200 columns, 48 beyond 1,000) and within about 1%
-    (1.6%, 2.3%) of standard error beyond; ranks of quantiles within 0.3% (0.5%, 1.1%) nearly
-    always; counts of frequent values carry their bounds. The sketches are those of Apache
-    DataSketches. With a `target`, a sample of rows is read a second time.
+    Every task sketches its rows, the executors merge the sketches column by column, and the driver
+    gets a few kilobytes per column. Counts and moments are exact; distinct values are exact up to
+    768 of them (192 beyond 200 columns, 48 beyond 1,000) and within about 1% (1.6%, 2.3%) of
+    standard error beyond; ranks of quantiles within 0.3% (0.5%, 1.1%) in 99 of 100 cases; counts of
+    frequent values have bounds. The sketches are those of Apache DataSketches. With a `target`, a
+    sample of rows is read a second time.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
         Any columns; names may have dots and occur twice.
     target : str, optional
-        Column to be predicted: those that tell it on their own are pointed out.
+        Column to be predicted: columns that predict it too well on their own get an alert.
     top : int, default=10
-        Frequent values to tell of a column, up to 32.
+        Number of frequent values of a column, up to 32.
     maxCorrelated : int, default=100
-        Correlate the first so many columns of numbers, the target before all. Work and memory
-        grow with its square.
+        Greatest number of numeric columns that are correlated: the target, then the first ones.
+        Work and memory grow with its square.
     leakRows : int, default=20000
-        About how many rows to look for leaks in; fewer where the table is wide.
+        About how many rows to sample for leakage; fewer where the table is wide.
     leakAbove : float, default=0.99
-        Point out columns whose area under the ROC curve, or rank correlation with a target
-        of numbers, is at least this.
+        Add an alert to columns whose area under the ROC curve, or rank correlation with a numeric
+        target, is at least this.
     seed : int, default=0
-        Of the sample.
+        Seed of the sample.
 
     Returns
     -------
@@ -162,12 +162,12 @@ def profile(
     found = sketch_table(df, plans, correlated, top)
     columns, rows = found.columns, found.columns[0]["rows"]
     if aim is not None:
-        # About four million cells, however wide the table is.
+        # About four million cells, whatever the width of the table.
         wanted = min(leakRows, max(100, 4_000_000 // len(plans)))
         for i, leak in leak_scores(df, plans, aim, wanted / rows, seed).items():
             columns[i]["leak"] = leak
     for column in columns:
-        column["remarks"] = remarks(column, leakAbove)
+        column["alerts"] = alerts(column, leakAbove)
     matrix = [[None if v != v else v for v in row] for row in found.correlations.tolist()]
     return Profile(
         rows,
@@ -188,6 +188,6 @@ def _checked_target(plans: list[ColumnPlan], target: str) -> ColumnPlan:
         raise DataError(
             "column_type",
             f"The target {target!r} is of type {aim.type}.",
-            "A target holds numbers, texts, booleans, dates or times.",
+            "A target must hold numbers, strings, booleans, dates or times.",
         )
     return aim

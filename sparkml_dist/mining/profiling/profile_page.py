@@ -1,4 +1,4 @@
-"""A profile as a page: an overview with a line for each column, details where they are opened."""
+"""A profile as an HTML page: an overview with a line per column, and details on demand."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sparkml_dist.report.html import render
 
 __all__ = ["profile_fragment", "profile_page"]
 
-#: Columns in a fold of the page; the first is open.
+#: Columns per collapsible section of the page; the first is open.
 _FOLD = 100
 _SHOWN_IN_NOTEBOOK = 50
 _STRONG = 0.5
@@ -28,9 +28,9 @@ _KINDS = {
 
 
 def profile_page(profile: dict[str, Any]) -> str:
-    """Return a profile (`Profile.to_dict`) as a self-contained page."""
+    """Return a profile (`Profile.to_dict`) as a self-contained HTML page."""
     columns = [_with_known_values(c) for c in profile["columns"]]
-    remarks = [(c["name"], remark) for c in columns for remark in c["remarks"]]
+    alerts = [(c["name"], alert) for c in columns for alert in c["alerts"]]
     kinds = Counter(_KINDS[c["kind"]] for c in columns)
     names, r = profile["correlations"]["columns"], profile["correlations"]["pearson"]
     pairs = _strong_pairs(r)
@@ -48,8 +48,8 @@ def profile_page(profile: dict[str, Any]) -> str:
         folds=[columns[i : i + _FOLD] for i in range(0, len(columns), _FOLD)],
         kinds=kinds.most_common(),
         missing=sum(c["missing"] for c in columns),
-        # Leaks first: they spoil most.
-        remarks=sorted(remarks, key=lambda t: not t[1].startswith("may leak")),
+        # Leaks first: they do the most harm.
+        alerts=sorted(alerts, key=lambda t: not t[1].startswith("may leak")),
         correlated=len(names),
         strong=_STRONG,
         pairs=[(names[j], names[i], r[i][j]) for i, j in pairs],
@@ -58,7 +58,7 @@ def profile_page(profile: dict[str, Any]) -> str:
 
 
 def profile_fragment(profile: dict[str, Any]) -> str:
-    """Return the overview of a profile (`Profile.to_dict`) as a fragment for notebooks."""
+    """Return the overview of a profile (`Profile.to_dict`) as an HTML fragment for notebooks."""
     columns = profile["columns"]
     return render(
         "profile_fragment.html",
@@ -70,13 +70,13 @@ def profile_fragment(profile: dict[str, Any]) -> str:
 
 
 def _with_known_values(column: dict[str, Any]) -> dict[str, Any]:
-    """Return a column with those frequent values whose counts are known within a factor of 2."""
+    """Return a column with the frequent values whose counts are known within a factor of 2."""
     frequent = column.get("frequent", [])
     return {**column, "known": [v for v in frequent if 2 * v["count"] >= v["count_at_most"]]}
 
 
 def _strong_pairs(r: list[list[float | None]]) -> list[tuple[int, int]]:
-    """Return the places below the diagonal of correlations worth showing, the strongest first."""
+    """Return the positions below the diagonal of strong correlations, the strongest first."""
     sizes = {
         (i, j): abs(value)
         for i, row in enumerate(r)

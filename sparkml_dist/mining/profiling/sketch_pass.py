@@ -1,4 +1,4 @@
-"""The one pass: every task sketches its rows, and one task for each column joins the sketches."""
+"""The pass over a table: every task sketches its rows, then tasks merge the sketches by column."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from sparkml_dist.mining.profiling.pair_moments import PairMoments
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["Found", "SketchSizes", "sketch_table"]
+__all__ = ["SketchSizes", "TableSketch", "sketch_table"]
 
-_PAIRS = -1  # stands in the place of a column's number
-#: Columns are joined in at most about so many groups: each costs milliseconds.
+_PAIRS = -1  # in place of a column's number
+#: Greatest number of groups in which columns are merged: a group costs milliseconds.
 _GROUPS = 256
 
 
 @dataclass(frozen=True)
 class SketchSizes:
-    """Sizes of the sketches of a column, smaller where there are many columns.
+    """Sizes of the sketches of a column, smaller for tables of many columns.
 
     Attributes
     ----------
@@ -50,8 +50,8 @@ class SketchSizes:
 
 
 @dataclass(frozen=True)
-class Found:
-    """What one pass found.
+class TableSketch:
+    """The results of one pass.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class Found:
         One summary for each column, in the table's order.
     correlations : ndarray of shape (d, d)
     peak_worker_rss : int
-        Bytes.
+        Peak memory of a worker, bytes.
     """
 
     columns: list[dict[str, Any]]
@@ -67,7 +67,9 @@ class Found:
     peak_worker_rss: int
 
 
-def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], top: int) -> Found:
+def sketch_table(
+    df: DataFrame, plans: list[ColumnPlan], correlated: list[int], top: int
+) -> TableSketch:
     """Read the table once and return the summaries of its columns.
 
     Parameters
@@ -115,7 +117,7 @@ def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], 
 
     def join(table: pa.Table) -> pa.Table:
         states: dict[int, list[bytes]] = {}
-        table = table.sort_by("part")  # the order of parts decides the last digits
+        table = table.sort_by("part")  # a fixed order, which decides the last digits
         for number, state in zip(
             table.column("number").to_pylist(), table.column("state").to_pylist(), strict=True
         ):
@@ -136,12 +138,10 @@ def sketch_table(df: DataFrame, plans: list[ColumnPlan], correlated: list[int], 
     if _PAIRS in rows:
         matrix = np.array(json.loads(rows[_PAIRS]["found"]), dtype=float)
     found = {n: json.loads(row["found"]) for n, row in rows.items() if n != _PAIRS}
-    if not found or not found[0]["rows"]:  # a table without partitions has no tasks
-        raise DataError(
-            "empty_data", "The table has no rows.", "Look at what it was read from, and at filters."
-        )
+    if not found or not found[0]["rows"]:  # a table without partitions runs no tasks
+        raise DataError("empty_data", "The table has no rows.", "Check the source and the filters.")
     peak = max(row["peak"] for row in rows.values())
-    return Found([found[p.index] for p in plans], matrix, peak)
+    return TableSketch([found[p.index] for p in plans], matrix, peak)
 
 
 def _row(number: int, part: int, state: bytes, peak: int) -> pa.RecordBatch:

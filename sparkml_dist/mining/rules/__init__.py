@@ -1,1 +1,1 @@
-"""Association rules: generated from itemsets, judged, pruned, applied to baskets."""
+"""Association rules: generated from itemsets, measured, tested, pruned, applied to baskets."""

@@ -43,12 +43,12 @@ _RULES_PER_TASK = 50_000
 
 
 class AssociationRules(MiningEstimator, HasPredictionCol):
-    """Association rules X → Y of frequent itemsets, consequents of any size.
+    """Association rules X → Y of frequent itemsets, with consequents of any size.
 
-    `fit` takes the itemsets, a DataFrame with ``items`` (array), ``count`` and, unless
-    numBaskets is set, ``support``; or a fitted model that has them as ``itemsets``. They must
-    be all frequent itemsets of one minimum support. The rules are made by the executors: each
-    task takes a share of the itemsets and an index of all of them (40 bytes per itemset).
+    `fit` takes the itemsets, a DataFrame with ``items`` (array), ``count`` and, unless numBaskets
+    is set, ``support``; or a fitted model with ``itemsets``. They must be all frequent itemsets of
+    one minimum support. The executors generate the rules: each task takes a share of the itemsets
+    and an index of all of them (40 bytes per itemset).
 
     Parameters
     ----------
@@ -57,25 +57,25 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
     maxConsequent : int, optional
         Most items of a consequent; 1 gives the rules of MLlib.
     filters : dict, optional
-        From a measure to ``(least, most)``, None for an open end: ``{"lift": (1.2, None)}``.
+        Maps a measure to ``(least, most)``, None for no bound: ``{"lift": (1.2, None)}``.
     pruneRedundant : bool, default=False
-        Leave out rules that are no more confident than a more general one (see minImprovement).
+        Leave out rules whose confidence a more general rule reaches (see minImprovement).
     minImprovement : float, default=0.0
-        What a rule's confidence must exceed that of every more general rule by, with
-        pruneRedundant.
+        With pruneRedundant, least difference of a rule's confidence to that of every more general
+        rule.
     pValues : bool, default=False
         Add ``pValue``, of Fisher's exact test against independence.
     correction : {"bonferroni", "benjamini-hochberg"}, optional
         Add ``adjustedPValue`` too.
     hypotheses : {"candidates", "rules"}, default="candidates"
-        What the correction counts: every rule that the itemsets allow, since the confident ones
-        were picked from them, or the rules that pass all other conditions.
+        The hypotheses of the correction: all rules of the itemsets, since the confident ones are
+        selected from them, or only the rules that pass all other conditions.
     maxPValue : float, optional
         Keep rules whose adjusted p-value (``pValue`` without correction) is at most this.
     numBaskets : int, optional
         Number of baskets; from count and support when not set.
     numMissing : int, default=0
-        Baskets beyond numBaskets whose content is not known; only ``representativity`` looks.
+        Baskets beyond numBaskets with unknown content; only ``representativity`` uses it.
     memoryPerTask : str, default="512m"
         Memory of a task beyond its interpreter.
     itemsCol, countCol : str, default="items", "count"
@@ -107,15 +107,15 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
     maxConsequent: Any = param(
         "maxConsequent", "most items of a consequent (>= 1)", TypeConverters.toInt
     )
-    filters: Any = param("filters", "dict from a measure to (least, most); None is an open end")
+    filters: Any = param("filters", "dict from a measure to (least, most); None is no bound")
     pruneRedundant: Any = param(
         "pruneRedundant",
-        "whether rules no more confident than a more general one are left out",
+        "whether to leave out rules whose confidence a more general rule reaches",
         TypeConverters.toBoolean,
     )
     minImprovement: Any = param(
         "minImprovement",
-        "what the confidence must exceed that of more general rules by",
+        "least difference of confidence to more general rules",
         TypeConverters.toFloat,
     )
     pValues: Any = param(
@@ -125,14 +125,14 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         "correction", f"one of {', '.join(CORRECTIONS)}; none when not set", TypeConverters.toString
     )
     hypotheses: Any = param(
-        "hypotheses", "what the correction counts: candidates or rules", TypeConverters.toString
+        "hypotheses", "hypotheses of the correction: candidates or rules", TypeConverters.toString
     )
     maxPValue: Any = param("maxPValue", "largest (adjusted) p-value", TypeConverters.toFloat)
     numBaskets: Any = param(
         "numBaskets", "number of baskets; from count and support when not set", TypeConverters.toInt
     )
     numMissing: Any = param(
-        "numMissing", "baskets whose content is not known", TypeConverters.toInt
+        "numMissing", "number of baskets with unknown content", TypeConverters.toInt
     )
     memoryPerTask: Any = param(
         "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
@@ -170,7 +170,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
     ) -> None: ...
 
     def fit(self, dataset: Any, params: Any = None) -> Any:
-        """Make the rules of itemsets.
+        """Generate the rules of itemsets.
 
         Parameters
         ----------
@@ -181,7 +181,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         Returns
         -------
         AssociationRulesModel
-            Its ``rules`` are kept by Spark once computed (`unpersist` lets them go).
+            Its ``rules`` are persisted once computed (`unpersist` frees them).
 
         Raises
         ------
@@ -193,7 +193,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         ResourceError
             ``index_too_large`` for memoryPerTask.
         """
-        # Connect's DataFrame has every attribute: a column of that name, which may not exist.
+        # A DataFrame of Connect has any attribute: a column of that name, which may not exist.
         if not isinstance(getattr(dataset, "numBaskets", None), int):
             return super().fit(dataset, params)
         known: dict[str, Any] = dict(getattr(dataset, "summary", {}))
@@ -204,12 +204,12 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
                 f"Rules need the counts of all frequent itemsets, not of the {target} ones only.",
                 "Fit the itemsets with target='frequent'.",
             )
-        told = self.copy()
+        estimator = self.copy()
         if not self.isSet("numBaskets"):
-            told.setParams(numBaskets=int(dataset.numBaskets))
+            estimator.setParams(numBaskets=int(dataset.numBaskets))
         if not self.isSet("numMissing"):
-            told.setParams(numMissing=int(known.get("null_baskets", 0)))
-        return told.fit(dataset.itemsets, params)
+            estimator.setParams(numMissing=int(known.get("null_baskets", 0)))
+        return estimator.fit(dataset.itemsets, params)
 
     def _fit(self, dataset: DataFrame) -> AssociationRulesModel:
         filters = self._check_params()
@@ -217,7 +217,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         spark = dataset.sparkSession
         check_workers(spark)
         hashed = hashed_itemsets(dataset, self._value(self.itemsCol), self._value(self.countCol))
-        family = ItemsetFamily.look(
+        family = ItemsetFamily.survey(
             hashed,
             n_baskets=self._value(self.numBaskets),
             memory=parse_size(self._value(self.memoryPerTask)),
@@ -240,7 +240,12 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
             plan, rule_schema(item_type, p_values=with_p)
         )
         rules = rules.where(filter_column(filters)).persist()
-        _logger.info("%d itemsets allow %d rules, made in %d tasks", family.n, candidates, tasks)
+        _logger.info(
+            "%d itemsets, %d candidate rules, %d tasks",
+            family.n,
+            candidates,
+            tasks,
+        )
         if correction := self._value(self.correction):
             m = candidates if self._value(self.hypotheses) == "candidates" else rules.count()
             rules = adjusted(rules, m, correction)
@@ -301,7 +306,7 @@ class AssociationRules(MiningEstimator, HasPredictionCol):
         if not self.isDefined(self.numBaskets) and "support" not in df.columns:
             raise DataError(
                 "no_basket_count",
-                "The itemsets have no column 'support' from which the number of baskets follows.",
+                "The itemsets have no column 'support', from which the number of baskets follows.",
                 "Set numBaskets.",
             )
         return str(kind.elementType.simpleString())

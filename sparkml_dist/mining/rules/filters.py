@@ -17,13 +17,13 @@ Filters = dict[str, tuple[float | None, float | None]]
 
 
 def check_filters(filters: Mapping[str, Any] | None, known: tuple[str, ...]) -> Filters:
-    """Return filters as ranges by measure.
+    """Return filters as a range for each measure.
 
     Parameters
     ----------
     filters : mapping, optional
-        From a measure to ``(least, most)``, either of which may be None; both are included. A
-        number alone is the least.
+        Maps a measure to ``(least, most)``, both inclusive; either may be None. A single number is
+        the least.
     known : tuple of str
         The measures.
 
@@ -49,7 +49,7 @@ def check_filters(filters: Mapping[str, Any] | None, known: tuple[str, ...]) -> 
         if not valid or (None not in pair and pair[0] > pair[1]):
             raise ConfigurationError(
                 "invalid_param",
-                f"The filter of {name!r} must be (least, most) with None for an open end. "
+                f"The filter of {name!r} must be (least, most), with None for no bound. "
                 f"Got {span!r}.",
                 "For example filters={'lift': (1.2, None)}.",
             )

@@ -1,4 +1,4 @@
-"""Rules of itemsets, many at a time."""
+"""Generates the rules of itemsets, many at a time."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from sparkml_dist.mining.rules.set_index import Counts, Hashes, SetIndex
 
 __all__ = ["RuleBatch", "rules_of"]
 
-#: Rules that are looked at together; bounds a task's memory to some tens of MiB.
+#: Rules that are processed at a time; bounds a task's memory to tens of MiB.
 _CHUNK = 1 << 17
 _ONE = np.uint64(1)
 
@@ -24,7 +24,7 @@ class RuleBatch:
     Attributes
     ----------
     row : ndarray of int64, shape (r,)
-        Which itemset.
+        Position of the itemset.
     mask : ndarray of uint64, shape (r,)
         Bit j is set where the itemset's item j belongs to Y; the others belong to X.
     antecedent_hash, consequent_hash : ndarray of uint64, shape (r,)
@@ -61,11 +61,11 @@ def rules_of(
     min_confidence: float,
     max_consequent: int | None = None,
 ) -> Iterator[RuleBatch]:
-    """Yield the rules of itemsets of one size that are confident enough.
+    """Yield the rules of itemsets of one size that reach the minimum confidence.
 
-    Consequents grow an item at a time and stop growing where the confidence falls below the
-    least one: it cannot rise again, since a smaller antecedent is in no fewer baskets (Agrawal
-    and Srikant 1994, ap-genrules).
+    Consequents grow by one item at a time, as long as the confidence reaches the minimum: it cannot
+    rise again, since a smaller antecedent is in at least as many baskets (Agrawal and Srikant 1994,
+    ap-genrules).
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def rules_of(
     for start in range(0, m, step):
         rows = np.arange(start, min(start + step, m))
         none = np.zeros(len(rows), np.uint64)
-        # Pieces still to grow: rows, masks, hashes and the first item that may join.
+        # Consequents to extend: rows, masks, hashes and the first item that may be added.
         stack = [(rows, none, none, np.zeros(len(rows), np.int64))]
         while stack:
             row, mask, y, first = _grown(*stack.pop(), items)

@@ -1,4 +1,4 @@
-"""A complete family of frequent itemsets, looked at and laid out for the tasks."""
+"""A complete family of frequent itemsets: its checks, and its distribution over tasks."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LONGEST = 63
 
 @dataclass(frozen=True)
 class ItemsetFamily:
-    """What is known of all frequent itemsets of one minimum support.
+    """Facts about all frequent itemsets of one minimum support.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class ItemsetFamily:
         return sum(self.sizes.values())
 
     def candidates(self, max_consequent: int | None) -> int:
-        """Return how many rules the itemsets allow, whatever their confidence."""
+        """Return the number of rules of the itemsets, of any confidence."""
         total = 0
         for k, n in self.sizes.items():
             deepest = min(k - 1, max_consequent or k)
@@ -45,7 +45,7 @@ class ItemsetFamily:
         return total
 
     @classmethod
-    def look(cls, hashed: DataFrame, *, n_baskets: int | None, memory: int) -> ItemsetFamily:
+    def survey(cls, hashed: DataFrame, *, n_baskets: int | None, memory: int) -> ItemsetFamily:
         """Count the itemsets by size, in one pass.
 
         Parameters
@@ -55,7 +55,7 @@ class ItemsetFamily:
         n_baskets : int or None
             Number of baskets; from count and support when it is None.
         memory : int
-            Bytes of a task.
+            Memory of a task, bytes.
 
         Raises
         ------
@@ -82,23 +82,23 @@ class ItemsetFamily:
         if not sizes:
             raise DataError(
                 "no_itemsets",
-                "There are no itemsets, so that there are no rules.",
+                "There are no itemsets to make rules of.",
                 "Lower the minimum support.",
             )
         if min(sizes) < 1:
             raise DataError(
-                "invalid_itemsets", "An itemset is null, empty or holds a null.", "Leave it out."
+                "invalid_itemsets", "An itemset is null, empty or holds a null.", "Drop it."
             )
         if max(sizes) > _LONGEST:
             raise DataError(
                 "itemset_too_long",
-                f"An itemset has {max(sizes)} items; rules are made of up to {_LONGEST}.",
+                f"An itemset has {max(sizes)} items; rules take at most {_LONGEST}.",
                 "Limit maxLength of the itemsets.",
             )
         if any(row["distinct"] != row["n"] for row in rows):
             raise DataError(
                 "invalid_itemsets",
-                "An itemset stands in the itemsets twice.",
+                "An itemset occurs twice.",
                 "Give each itemset once: df.dropDuplicates(['items']).",
             )
         n = n_baskets or round(max(row["baskets"] or 0 for row in rows))
@@ -134,7 +134,7 @@ def hashed_itemsets(df: DataFrame, items: str, count: str) -> DataFrame:
 
 
 def itemset_shares(hashed: DataFrame, tasks: int) -> DataFrame:
-    """Give each task a share of the itemsets, after an index of all of them."""
+    """Give each task an index of all itemsets, then its share of them."""
     from pyspark.sql import functions as F
 
     share = F.pmod(F.shiftright("hash", 17), F.lit(tasks)).cast("int")

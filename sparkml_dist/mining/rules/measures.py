@@ -1,4 +1,4 @@
-"""What makes a rule interesting: the field's measures, from four counts."""
+"""Interestingness measures of rules, from four counts."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def rule_measures(
     both : ndarray of int64, shape (r,)
         Baskets that hold X and Y.
     missing : int, default=0
-        Baskets whose content is not known, beyond the `n`.
+        Baskets with unknown content, not counted in `n`.
 
     Returns
     -------
@@ -53,18 +53,18 @@ def rule_measures(
         - ``support`` P(XY), ``confidence`` P(Y|X), ``lift`` P(XY) / P(X)P(Y),
           ``leverage`` P(XY) − P(X)P(Y) (Piatetsky-Shapiro 1991);
         - ``conviction`` P(X)P(¬Y) / P(X¬Y), infinite for rules without exception (Brin 1997);
-        - ``zhang`` leverage / max(P(XY)P(¬X), P(X)(P(Y) − P(XY))), in [−1, 1], 0 where neither
-          bound leaves room (Zhang 2000);
+        - ``zhang`` leverage / max(P(XY)P(¬X), P(X)(P(Y) − P(XY))), in [−1, 1], 0 for 0 / 0
+          (Zhang 2000);
         - ``jaccard`` P(XY) / P(X or Y); ``kulczynski`` (P(Y|X) + P(X|Y)) / 2;
           ``cosine`` P(XY) / √(P(X)P(Y)); ``imbalanceRatio`` |P(X) − P(Y)| / P(X or Y)
           (Wu, Chen, Han 2010);
         - ``certainty`` (P(Y|X) − P(Y)) / P(¬Y), 0 where every basket holds Y (Loevinger 1947);
-        - ``representativity`` share of baskets whose content is known (Ragel, Crémilleux 1998).
+        - ``representativity`` share of baskets with known content (Ragel, Crémilleux 1998).
     """
     a, c, s = (x.astype(np.float64) for x in (antecedent, consequent, both))
     with np.errstate(divide="ignore", invalid="ignore"):
         confidence = s / a
-        # One rounding only, on counts: ties stay ties.
+        # From counts with a single rounding, so that ties stay ties.
         covariance = s * n - a * c
         bound = np.maximum(s * (n - a), a * (c - s))
         either = a + c - s

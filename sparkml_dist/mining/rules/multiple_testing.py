@@ -1,4 +1,4 @@
-"""Corrections of p-values for the number of hypotheses, where the values fill a cluster."""
+"""Corrections of p-values for multiple testing, distributed over the cluster."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ def adjusted(
     df : pyspark.sql.DataFrame
         With a column of p-values. It is read several times; persist it.
     hypotheses : int
-        How many there are, at least the rows of `df`. Those that are not among the rows are
-        taken to have larger p-values, which errs on the safe side.
+        Number of hypotheses, at least the rows of `df`. Those without a row are assumed to have
+        larger p-values, which is conservative.
     method : {"bonferroni", "benjamini-hochberg"}
-        ``"bonferroni"``: m·p, against any false discovery. ``"benjamini-hochberg"``: the least
-        m·p/rank of this and all larger p-values, against a share of false discoveries (1995).
+        ``"bonferroni"``: m·p, which controls the family-wise error rate. ``"benjamini-hochberg"``:
+        the least m·p/rank of this and all larger p-values, which controls the false discovery rate
+        (1995).
     p, out : str
         Names of the columns.
 
@@ -38,8 +39,8 @@ def adjusted(
 
     Notes
     -----
-    Ranks need a global order. The distinct values are cut into buckets at approximate
-    quantiles; each is ranked by itself, and only the buckets' sums meet on the driver.
+    Ranks need a global order. The distinct values are divided into buckets at approximate
+    quantiles. Each bucket is ranked by itself; the driver gets only the buckets' sums.
     """
     from pyspark.sql import functions as F
     from pyspark.sql.window import Window

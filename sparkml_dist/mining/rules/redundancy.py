@@ -1,4 +1,4 @@
-"""Rules that a more general rule makes superfluous."""
+"""Rules that a more general rule makes redundant."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _CHUNK = 1 << 18
 def improves(
     rules: RuleBatch, items: Hashes, index: SetIndex, n: int, least: float
 ) -> npt.NDArray[np.bool_]:
-    """Tell which rules are more confident than every more general one.
+    """Return which rules are more confident than every more general one.
 
-    A rule X → Y is redundant if some X' ⊂ X (the empty set included) has a rule X' → Y of the
-    same or a higher confidence; its *improvement* is the least difference of the confidences
-    (Bayardo, Agrawal, Gunopulos 2000).
+    A rule X → Y is redundant if a rule X' → Y with X' ⊂ X (the empty set included) has the same or
+    a higher confidence; its *improvement* is the least difference of the confidences (Bayardo,
+    Agrawal, Gunopulos 2000).
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def improves(
     k = items.shape[1]
     size = k - np.bitwise_count(rules.mask).astype(np.int64)
     in_x = ~rules.in_consequent(k)
-    # Antecedents without one item decide most rules; smaller ones are tried on what is left.
+    # Antecedents without one item decide most rules; smaller ones are tried for the others.
     for dropped in range(1, int(size.max(initial=1))):
         at = np.flatnonzero(kept & (size > dropped))
         for start in range(0, len(at), max(1, _CHUNK >> min(k, 18))):
@@ -62,7 +62,7 @@ def improves(
 def _exceeds(
     s: npt.NDArray, a: npt.NDArray, s2: npt.NDArray, a2: npt.NDArray, least: float
 ) -> npt.NDArray[np.bool_]:
-    """Tell where s / a exceeds s2 / a2 by more than `least`; exactly where that is 0."""
+    """Return where s / a exceeds s2 / a2 by more than `least`; exact for `least` 0."""
     if least == 0:
         return np.asarray(s * a2 > s2 * a)
     return np.asarray(s / a - s2 / a2 > least)

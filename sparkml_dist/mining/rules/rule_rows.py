@@ -1,4 +1,4 @@
-"""Itemsets in, rules out: what a task does."""
+"""The task that generates rules from itemsets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["RulePlan", "rule_schema"]
 
 
 def rule_schema(item_type: str, *, p_values: bool) -> str:
-    """Return the columns of rules as Spark writes them.
+    """Return the schema of rules in Spark's DDL.
 
     Parameters
     ----------
@@ -36,16 +36,16 @@ def rule_schema(item_type: str, *, p_values: bool) -> str:
 
 @dataclass(frozen=True)
 class RulePlan:
-    """How the rules of a share of the itemsets are made; travels to the tasks.
+    """Generates the rules of a share of the itemsets; sent to the tasks.
 
     Attributes
     ----------
     n_baskets, missing : int
-        Baskets, and those beyond them whose content is not known.
+        Number of baskets, and of further baskets with unknown content.
     min_confidence : float
     max_consequent : int or None
     min_improvement : float or None
-        The improvement that rules must exceed; None keeps redundant ones.
+        The improvement that rules must exceed; None keeps redundant rules.
     p_values : bool
     """
 
@@ -57,7 +57,7 @@ class RulePlan:
     p_values: bool
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield rules from rows whose first ones, without items, are the index of all itemsets.
+        """Yield rules; the first rows, without items, are the index of all itemsets.
 
         Columns: items, count, hash of the set, hashes of the items.
         """

@@ -1,4 +1,4 @@
-"""Fitted association rules, and what they recommend for a basket."""
+"""The model of association rules, and recommendations for baskets."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
     Attributes
     ----------
     rules : pyspark.sql.DataFrame
-        One rule X → Y to a row: ``antecedent`` and ``consequent`` (arrays), ``anchor`` (the
-        antecedent's rarest item), the baskets that hold both (``count``), X
-        (``antecedentCount``) and Y (``consequentCount``), the measures, and where asked for
+        One rule X → Y per row: ``antecedent`` and ``consequent`` (arrays), ``anchor`` (the
+        antecedent's rarest item), the number of baskets that hold both (``count``), X
+        (``antecedentCount``) and Y (``consequentCount``), the measures, and with the Params set
         ``pValue`` and ``adjustedPValue``.
     numBaskets : int
         Baskets that were mined.
     numCandidates : int
-        Rules that the itemsets allow, whatever their confidence.
+        Number of rules of the itemsets, of any confidence.
     """
 
     itemsCol: Any = param("itemsCol", "array column of the baskets' items", TypeConverters.toString)
@@ -64,16 +64,16 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
 
     @property
     def numCandidates(self) -> int:
-        """Rules that the itemsets allow."""
+        """Number of rules of the itemsets, of any confidence."""
         return int(self.content["numCandidates"])
 
     def unpersist(self) -> AssociationRulesModel:
-        """Let go of the rules that Spark keeps; they are computed anew when used."""
+        """Free Spark's storage of the rules; they are computed again when they are used."""
         self.rules.unpersist()
         return self
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        """Add the items that rules recommend for each basket.
+        """Add recommended items to each basket.
 
         Parameters
         ----------
@@ -83,9 +83,9 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         Returns
         -------
         pyspark.sql.DataFrame
-            With predictionCol, an array of items that the basket lacks and that stand in the
-            consequent of a rule whose antecedent it holds: best first by the largest rankBy of
-            such rules, ties by item. Empty for baskets that are null or that no rule fits.
+            With predictionCol, an array of the items that the basket lacks and that are in the
+            consequent of a rule whose antecedent it holds: best first by the largest rankBy of such
+            rules, ties by item. Empty for null baskets and where no rule applies.
 
         Raises
         ------
@@ -96,8 +96,8 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
 
         Notes
         -----
-        A rule meets only the baskets that hold its antecedent's rarest item, and the executors
-        check the rest of the antecedent. Equal baskets are looked at once.
+        A rule is joined only with baskets that hold its antecedent's rarest item, and the executors
+        check the rest of the antecedent. Equal baskets are processed once.
         """
         from pyspark.sql import functions as F
 

@@ -1,4 +1,4 @@
-"""The counts of a complete family of itemsets, found by a hash of the set."""
+"""The counts of a complete family of itemsets, by the hash of a set."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sparkml_dist.errors import DataError
 
 __all__ = ["BYTES_PER_ITEMSET", "SetIndex"]
 
-#: What an entry takes while an index is built: a hash and a count, unsorted and sorted.
+#: Bytes of an entry while an index is built: a hash and a count, unsorted and sorted.
 BYTES_PER_ITEMSET = 40
 
 Hashes = npt.NDArray[np.uint64]
@@ -21,15 +21,15 @@ Counts = npt.NDArray[np.int64]
 class SetIndex:
     """Counts of itemsets by hash: 16 bytes per set, whatever the items are.
 
-    The hash of a set is the exclusive or of its items' 64-bit hashes, so that the hash of a
-    subset follows from the set's own without looking at the items. Only sets of the family are
-    ever looked up (every subset of a frequent itemset is frequent), so that distinct hashes make
-    the answers exact; a family in which two hashes agree is refused.
+    The hash of a set is the exclusive or of its items' 64-bit hashes, so that the hash of a subset
+    follows from the set's own without its items. Only sets of the family are looked up (every
+    subset of a frequent itemset is frequent), so that the counts are exact if all hashes are
+    distinct; a family with equal hashes is refused.
 
     Parameters
     ----------
     hashes : sequence of ndarray of uint64
-        In pieces, in any order.
+        Hashes of the sets, in several arrays and any order.
     counts : sequence of ndarray of int64
 
     Raises
@@ -46,7 +46,7 @@ class SetIndex:
         if len(keys) and (self._keys[1:] == self._keys[:-1]).any():
             raise DataError(
                 "invalid_itemsets",
-                "An itemset stands in the itemsets twice.",
+                "An itemset occurs twice.",
                 "Give each itemset once: df.dropDuplicates(['items']).",
             )
 
@@ -73,7 +73,7 @@ class SetIndex:
 def _incomplete() -> DataError:
     return DataError(
         "incomplete_itemsets",
-        "The itemsets lack a subset of one of them, whose count a rule needs.",
-        "Give all frequent itemsets of one minimum support: target='frequent', without maximal or "
-        "closed ones only, and unfiltered.",
+        "A subset of an itemset, whose count a rule needs, is missing.",
+        "Give all frequent itemsets of one minimum support: target='frequent', not maximal or "
+        "closed ones, and unfiltered.",
     )

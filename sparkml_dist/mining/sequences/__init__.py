@@ -1,1 +1,1 @@
-"""Sequential patterns, and the sequences and baskets that event tables hold."""
+"""Sequential patterns, and sequences and baskets from event tables."""

@@ -1,4 +1,4 @@
-"""Patterns that no longer pattern of the same count holds."""
+"""Closed sequential patterns: those without a longer pattern of the same count."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _ROWS = 20_000
 
 
 def closed_patterns(patterns: DataFrame, *, every_subpattern: bool) -> DataFrame:
-    """Leave out patterns that are part of a longer one with the same count.
+    """Return the patterns that are not part of a longer pattern with the same count.
 
     Parameters
     ----------
     patterns : pyspark.sql.DataFrame
         All frequent patterns: ``sequence``, ``count``, ``support``. It is read twice; persist it.
     every_subpattern : bool
-        Whether a pattern may be less frequent than a longer one that holds it, as under a
-        largest gap. Otherwise a chain of patterns, each an item shorter and all of one count,
-        leads from the longer to the shorter one, and its first link decides.
+        Whether to compare a pattern with all shorter ones. This is needed where a pattern may be
+        less frequent than a longer one that contains it, as with a greatest gap. Otherwise patterns
+        of one item less suffice.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Columns of sequences and of their times, as mining takes them."""
+"""The columns of sequences and their times, cleaned for mining."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["events_of", "times_of"]
 
 
 def events_of(df: DataFrame, name: str) -> tuple[Column, str]:
-    """Return a sequence's events without nulls and repetitions, and the items' type.
+    """Return the column of events without nulls and duplicates, and the items' type.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def events_of(df: DataFrame, name: str) -> tuple[Column, str]:
 
 
 def times_of(df: DataFrame, name: str | None) -> Column:
-    """Return the times of a sequence's events, as doubles; null where no column is named.
+    """Return the column of event times as doubles; null where no column is named.
 
     Raises
     ------

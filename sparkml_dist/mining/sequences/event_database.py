@@ -1,4 +1,4 @@
-"""Sequences as arrays: every event's items, every sequence's events."""
+"""Sequences as flat arrays of events and items."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class EventDatabase:
-    """Encoded sequences of a task.
+    """The encoded sequences of a task.
 
     Attributes
     ----------
     items : ndarray of int32, shape (n_items,)
         Codes of all events' items, ascending within an event.
     item_start : ndarray of int64, shape (n_events + 1,)
-        Where each event's items begin.
+        Position of each event's first item.
     time : ndarray of float64, shape (n_events,)
-        When each event happened; strictly ascending within a sequence.
+        Time of each event; strictly ascending within a sequence.
     sequence : ndarray of int64, shape (n_events,)
-        To which sequence each event belongs, ascending.
+        Number of each event's sequence, ascending.
     end : ndarray of int64, shape (n_events,)
-        The first event after the event's sequence.
+        Position after the last event of the event's sequence.
     """
 
     items: npt.NDArray[np.int32]
@@ -44,15 +44,15 @@ class EventDatabase:
         sequence_sizes: Ints,
         time: npt.NDArray[np.float64],
     ) -> EventDatabase:
-        """Lay out sequences whose events and items stand one after another.
+        """Return the database of sequences with concatenated events and items.
 
         Parameters
         ----------
         items : ndarray of int32, shape (n_items,)
         event_sizes : ndarray of int64, shape (n_events,)
-            Items of each event.
+            Number of items of each event.
         sequence_sizes : ndarray of int64, shape (n_sequences,)
-            Events of each sequence.
+            Number of events of each sequence.
         time : ndarray of float64, shape (n_events,)
         """
         stops = np.cumsum(sequence_sizes)

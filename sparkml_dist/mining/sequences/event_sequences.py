@@ -1,4 +1,4 @@
-"""The sequences that an event table holds."""
+"""Sequences from an event table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def event_sequences(events: DataFrame, *, entity: str, time: str, item: str) -> 
     Parameters
     ----------
     events : pyspark.sql.DataFrame
-        One item of an event to a row; rows of one entity and time are one event. Rows without
+        One item of an event per row; rows of one entity and time form one event. Rows without
         entity, time or item are left out.
     entity, time, item : str
         Its columns. Time is a timestamp, a date or a number.
@@ -29,7 +29,7 @@ def event_sequences(events: DataFrame, *, entity: str, time: str, item: str) -> 
     -------
     pyspark.sql.DataFrame
         The entity's column, ``sequence`` (array of events, each an ascending array of distinct
-        items) and ``times`` (array, strictly ascending). Evaluated when it is used.
+        items) and ``times`` (array, strictly ascending). Computed lazily.
 
     Raises
     ------

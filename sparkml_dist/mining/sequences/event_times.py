@@ -1,4 +1,4 @@
-"""Times of events as numbers."""
+"""Event times as numbers."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ __all__ = ["seconds_of"]
 def seconds_of(kind: Any) -> Callable[[Column], Column]:
     """Return the function from dates or timestamps to seconds since 1970, as doubles.
 
-    A date, or a timestamp without a zone, is counted as a calendar and a clock on the wall have
-    it: a day is 24 hours, also where the session's zone changes to summer time.
+    Dates and timestamps without a zone count days of 24 hours, whatever the session's time zone and
+    its daylight-saving time.
 
     Parameters
     ----------

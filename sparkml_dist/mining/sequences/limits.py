@@ -1,4 +1,4 @@
-"""What the events that match a pattern must keep to."""
+"""Limits on patterns and on the times of matching events."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class Limits:
     max_span: float | None = None
 
     @property
-    def any_end_will_do(self) -> bool:
-        """Whether the earliest match of a prefix can be extended by whatever any other can."""
+    def earliest_end_suffices(self) -> bool:
+        """Whether the earliest match of a prefix has all extensions that other matches have."""
         return self.max_gap is None and self.max_span is None
 
     def check(self) -> None:
-        """Raise unless the limits make sense together.
+        """Raise unless the limits are consistent.
 
         Raises
         ------

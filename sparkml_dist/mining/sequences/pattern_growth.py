@@ -1,4 +1,4 @@
-"""PrefixSpan over arrays: a pattern's matches grow by one item, all extensions at a time."""
+"""PrefixSpan on arrays: all extensions of a pattern by one item are found together."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Pattern = tuple[tuple[int, ...], ...]
 
 @dataclass(frozen=True)
 class Matches:
-    """Where a pattern can end.
+    """The ends of a pattern's matches.
 
     Attributes
     ----------
     end : ndarray of int64, shape (m,)
         Events that can match the last element, ascending.
     first : ndarray of float64, shape (m,)
-        Latest time at which a match that ends there can begin: what leaves most room to maxSpan.
+        Latest start time of a match that ends there, which leaves most of maxSpan.
     """
 
     end: npt.NDArray[np.int64]
@@ -36,21 +36,21 @@ class Matches:
 def grow(
     data: EventDatabase, prefix: Pattern, matches: Matches, least: int, limits: Limits
 ) -> Iterator[tuple[Pattern, int]]:
-    """Yield every frequent pattern that begins with `prefix`, and its count, but itself.
+    """Yield every frequent pattern that extends `prefix`, and its count.
 
-    Pattern growth by prefix (Pei et al. 2004, PrefixSpan): a pattern grows by an item in its
-    last element, larger than that element's others, or by a new element of one item. The
-    prefix of a pattern matches wherever the pattern does, under every limit, so that nothing
-    frequent is missed.
+    Pattern growth by prefix (Pei et al. 2004, PrefixSpan): a pattern is extended by an item in its
+    last element, greater than the element's other items, or by a new element of one item. The
+    prefix of a pattern matches wherever the pattern does, under every limit, so that no frequent
+    pattern is missed.
 
     Parameters
     ----------
     data : EventDatabase
     prefix : tuple of tuple of int
     matches : Matches
-        Of the prefix.
+        Matches of the prefix.
     least : int
-        Sequences that a frequent pattern is in.
+        Least number of sequences of a frequent pattern.
     limits : Limits
     """
     if limits.max_length is not None and sum(map(len, prefix)) >= limits.max_length:
@@ -63,7 +63,7 @@ def grow(
 def extensions(
     data: EventDatabase, prefix: Pattern, matches: Matches, least: int, limits: Limits
 ) -> Iterator[tuple[Pattern, Matches, int]]:
-    """Yield the frequent patterns of one item more, their matches and counts."""
+    """Yield the frequent extensions by one item, their matches and counts."""
     last = prefix[-1]
     within = _expanded(data, matches.end, matches.first, above=last[-1])
     for item, found, count in _by_item(data, *within, least):
@@ -74,7 +74,7 @@ def extensions(
 
 
 def occurrences(data: EventDatabase, least: int = 1) -> Iterator[tuple[int, Matches, int]]:
-    """Yield every item in at least `least` sequences, its matches and count."""
+    """Yield every item that is in at least `least` sequences, its matches and count."""
     everywhere = _expanded(data, np.arange(data.n_events), data.time)
     yield from _by_item(data, *everywhere, least)
 
@@ -111,7 +111,7 @@ def _expanded(
 
 
 def _ranges(begin: npt.NDArray, width: npt.NDArray) -> tuple[npt.NDArray, npt.NDArray]:
-    """Return which range, and which number of it, for each number of each range."""
+    """Return (number of the range, value) for each value of each range."""
     source = np.repeat(np.arange(len(begin)), width)
     offset = np.cumsum(width) - width
     return source, np.arange(len(source)) - offset[source] + begin[source]
@@ -124,7 +124,7 @@ def _by_item(
     items: npt.NDArray,
     least: int,
 ) -> Iterator[tuple[int, Matches, int]]:
-    """Yield each frequent item with the matches that end in it; `event` is ascending."""
+    """Yield each frequent item with the matches that end with it; `event` is ascending."""
     if len(items) < least:
         return
     order = np.argsort(items, kind="stable")
@@ -144,10 +144,10 @@ def _by_item(
 def _next_events(
     data: EventDatabase, matches: Matches, limits: Limits
 ) -> tuple[npt.NDArray, npt.NDArray]:
-    """Return the events that can match a next element, ascending, and their latest begins."""
+    """Return the events that can match a next element, ascending, and their latest start times."""
     end, first = matches.end, matches.first
-    if limits.any_end_will_do and len(end):
-        # Whatever follows a later end follows the earliest one too.
+    if limits.earliest_end_suffices and len(end):
+        # All events after a later end are after the earliest one too.
         sequence = data.sequence[end]
         earliest = np.concatenate([[True], sequence[1:] != sequence[:-1]])
         end, first = end[earliest], first[earliest]
@@ -166,7 +166,7 @@ def _next_events(
 
 
 def _latest(event: npt.NDArray, first: npt.NDArray) -> Matches:
-    """Return each event once, ascending, with its latest begin."""
+    """Return each event once, ascending, with its latest start time."""
     if not len(event):
         return Matches(event, first)
     order = np.lexsort((first, event))

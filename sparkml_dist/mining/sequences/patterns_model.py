@@ -1,4 +1,4 @@
-"""Fitted sequential patterns."""
+"""The model of sequential patterns."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.mining.sequences.event_columns import events_of, times_of
-from sparkml_dist.mining.support_held import with_support_held
+from sparkml_dist.mining.support_score import with_support_score
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.params import param
 
@@ -26,8 +26,8 @@ class SequentialPatternsModel(TableModel, HasPredictionCol):
     Attributes
     ----------
     patterns : pyspark.sql.DataFrame
-        ``sequence`` (array of elements, each an array of items), ``count`` of the sequences
-        that hold it, ``support``.
+        ``sequence`` (array of elements, each an array of items), ``count`` (sequences that contain
+        it), ``support``.
     numSequences : int
         Sequences that were mined.
     """
@@ -51,23 +51,23 @@ class SequentialPatternsModel(TableModel, HasPredictionCol):
         return int(self.content["numSequences"])
 
     def unpersist(self) -> SequentialPatternsModel:
-        """Let go of the patterns that Spark keeps."""
+        """Free Spark's storage of the patterns; they are computed again when they are used."""
         self.patterns.unpersist()
         return self
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
-        """Add how much of what is frequent each sequence holds: low for odd ones.
+        """Add the share of the patterns' support that each sequence contains: low for unusual ones.
 
         Parameters
         ----------
         dataset : pyspark.sql.DataFrame
-            With sequenceCol, and timesCol where the fit had one.
+            With sequenceCol, and timesCol if the fit used it.
 
         Returns
         -------
         pyspark.sql.DataFrame
-            With predictionCol, a double: the support of the patterns that the sequence holds,
-            over the number of all patterns.
+            With predictionCol, a double: the summed support of the patterns that the sequence
+            contains, over the number of all patterns.
 
         Raises
         ------
@@ -81,7 +81,7 @@ class SequentialPatternsModel(TableModel, HasPredictionCol):
         events = events.cast(self.patterns.schema["sequence"].dataType)
         row = F.when(events.isNotNull(), F.struct(events.alias("events"), times.alias("times")))
         pattern = F.col("sequence")
-        return with_support_held(
+        return with_support_score(
             dataset,
             row,
             lambda one: F.array_distinct(F.flatten(one["events"])),
@@ -95,9 +95,7 @@ class SequentialPatternsModel(TableModel, HasPredictionCol):
 
 
 def _holds(row: Column, pattern: Column, *, timed: bool, limits: Sequence[float | None]) -> Column:
-    """Return whether a sequence holds a pattern: from each place of the first element, all the
-    places that can be reached with one element more.
-    """
+    """Return whether a sequence contains a pattern, by the matches that each element reaches."""
     from pyspark.sql import functions as F
 
     events = row["events"]

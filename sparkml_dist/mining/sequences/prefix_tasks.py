@@ -1,4 +1,4 @@
-"""What the tasks do for prefixes: count extensions, route sequences, grow patterns."""
+"""The tasks on prefixes: count extensions, route sequences, grow patterns."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ _PATTERNS = 20_000
 
 
 def too_many_patterns(most: int, where: str = "") -> DataError:
-    """Return the error of a search that finds more than it may."""
+    """Return the error of a search with more than `most` patterns."""
     return DataError(
         "too_many_patterns",
         f"There are more than {most:,} sequential patterns{where}.",
-        "Raise minSupport, lower maxLength, set maxGap or maxSpan, or raise maxPatterns to go on "
+        "Raise minSupport, lower maxLength, set maxGap or maxSpan, or raise maxPatterns to mine "
         "all the same.",
     )
 
 
 @dataclass(frozen=True)
 class CountExtensions:
-    """Counts in how many sequences each extension of some prefixes is.
+    """Counts the sequences of each extension of some prefixes.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class CountExtensions:
 
 @dataclass(frozen=True)
 class RouteSequences:
-    """Sends each sequence to the parts that hold a prefix of it.
+    """Sends each sequence to the parts whose prefixes it contains.
 
     Attributes
     ----------
@@ -123,12 +123,12 @@ class GrowPatterns:
         From a prefix to the part that grows it.
     limits : Limits
     least : int
-        Sequences that a frequent pattern is in.
+        Least number of sequences of a frequent pattern.
     n_sequences : int
     items : pyarrow.Array
         The frequent items, in the order of their codes.
     most : int
-        Patterns of a part at which its task gives up.
+        Number of patterns of a part above which its task raises.
     """
 
     parts: dict[Pattern, int]
@@ -139,7 +139,7 @@ class GrowPatterns:
     most: int
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield patterns, counts and supports of the one part whose sequences are given."""
+        """Yield patterns, counts and supports of one part, from its sequences."""
         held: list[pa.RecordBatch] = []
         part = -1
         for batch in batches:

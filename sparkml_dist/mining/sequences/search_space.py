@@ -1,4 +1,4 @@
-"""The search space of sequences: prefixes, cut into parts whose sequences fit a task."""
+"""The search space of sequences: prefixes, assigned to parts whose sequences fit a task."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 __all__ = ["BYTES_PER_EVENT", "Prefix", "SearchSpace", "cut", "frequent_items", "grown", "parts_of"]
 
-#: What an event takes while a part is laid out and grown, several items included.
+#: Bytes of an event while a part is mined, several items included.
 BYTES_PER_EVENT = 200
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """What is known of a frequent prefix: its sequences, and the events that these have."""
+    """The number of sequences of a frequent prefix, and of their events."""
 
     count: int
     events: int
@@ -38,14 +38,14 @@ class Prefix:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """How the search space is cut.
+    """The partition of the search space.
 
     Attributes
     ----------
     parts : dict of int
         The part that grows each prefix.
     extended : dict of int
-        Counts of the prefixes that were extended in place of being grown.
+        Counts of the prefixes that were replaced by their extensions.
     """
 
     parts: dict[Pattern, int]
@@ -65,7 +65,7 @@ def frequent_items(sequences: DataFrame, least: int) -> tuple[pa.Array, dict[Pat
     sequences : pyspark.sql.DataFrame
         With ``events``.
     least : int
-        Sequences that a frequent item is in.
+        Least number of sequences of a frequent item.
     """
     from pyspark.sql import functions as F
 
@@ -97,7 +97,7 @@ def cut(
     budget: int,
     n_parts: int,
 ) -> SearchSpace:
-    """Give every prefix to a part whose sequences fit a task.
+    """Assign every prefix to a part whose sequences fit a task.
 
     A prefix whose sequences do not fit is extended by one item, all such prefixes in one job,
     and its extensions take its place.
@@ -106,19 +106,19 @@ def cut(
     ----------
     encoded : pyspark.sql.DataFrame
     prefixes : dict of Prefix
-        Those of one item.
+        Prefixes of one item.
     limits : Limits
     least : int
-        Sequences that a frequent pattern is in.
+        Least number of sequences of a frequent pattern.
     budget : int
-        Events that fit a task.
+        Number of events that fit a task.
     n_parts : int
-        How many parts to make where memory does not ask for more.
+        Number of parts, unless memory needs more.
     """
     from pyspark.sql import functions as F
 
     row = encoded.agg(F.sum(F.size("sizes"))).first()
-    assert row is not None  # an aggregate of no rows is a row
+    assert row is not None  # an aggregation always gives a row
     total = int(row[0] or 0)
     parts: dict[Pattern, int] = {}
     extended: dict[Pattern, int] = {}
@@ -134,7 +134,7 @@ def cut(
 def parts_of(
     prefixes: dict[Pattern, Prefix], total: int, budget: int, n_parts: int
 ) -> tuple[dict[Pattern, int], list[Pattern]]:
-    """Give each prefix that fits to a part, the work spread evenly.
+    """Assign each prefix that fits to a part, with the work spread evenly.
 
     Returns
     -------
@@ -144,12 +144,12 @@ def parts_of(
         Prefixes whose sequences alone exceed the budget.
     """
     if total <= budget:
-        budget = sum(p.events for p in prefixes.values())  # whatever a part takes, it fits
+        budget = sum(p.events for p in prefixes.values())  # all prefixes fit one part
     too_large = [p for p, known in prefixes.items() if known.events > budget]
     fitting = sorted((-known.events, p) for p, known in prefixes.items() if known.events <= budget)
     if not fitting:
         return {}, too_large
-    # With half a budget for each part on average, one always has room for the next prefix.
+    # At half the budget per part on average, some part always has room for the next prefix.
     wanted = max(n_parts, math.ceil(-2 * sum(n for n, _ in fitting) / budget))
     loads = [(0, part) for part in range(min(wanted, len(fitting)))]
     parts: dict[Pattern, int] = {}
@@ -191,7 +191,7 @@ def _extensions(
 def grown(
     encoded: DataFrame, task: GrowPatterns, schema: str, extended: dict[Pattern, int]
 ) -> DataFrame:
-    """Return the patterns that the parts grow, and the prefixes that were extended on the way."""
+    """Return the patterns of all parts, and the prefixes that were replaced by extensions."""
     from pyspark.sql import functions as F
 
     n_parts = max(task.parts.values(), default=0) + 1

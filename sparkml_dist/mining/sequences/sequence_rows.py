@@ -1,4 +1,4 @@
-"""Encoded sequences between Spark and arrays."""
+"""Conversion of encoded sequences between Spark and arrays."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ ENCODED = "items array<int>, sizes array<int>, times array<double>"
 
 @dataclass(frozen=True)
 class Encoder:
-    """Turns sequences of items into codes of the frequent ones; travels to the tasks.
+    """Encodes the frequent items of sequences as integers; sent to the tasks.
 
     Attributes
     ----------
     items : pyarrow.Array
-        The frequent items; an item's code is its place.
+        The frequent items; an item's code is its position.
     """
 
     items: pa.Array
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        """Yield encoded sequences, without what is not frequent, and without empty ones.
+        """Yield encoded sequences without infrequent items and without empty sequences.
 
         Columns: events (array of arrays), times (array of double; null for positions).
         """
@@ -67,7 +67,7 @@ class Encoder:
 
 
 def database(batches: list[pa.RecordBatch]) -> EventDatabase:
-    """Lay out encoded sequences; the batches are let go of one by one."""
+    """Return the database of encoded sequences; the batches are freed one by one."""
     items, sizes, times, events = [], [], [], []
     while batches:
         batch = batches.pop(0)
@@ -89,7 +89,7 @@ def database(batches: list[pa.RecordBatch]) -> EventDatabase:
 def select_rows(
     batch: pa.RecordBatch, rows: npt.NDArray, part: npt.NDArray
 ) -> Iterator[pa.RecordBatch]:
-    """Yield rows of encoded sequences with the part that each goes to, in small batches."""
+    """Yield rows of encoded sequences with their parts, in small batches."""
     step = max(1, len(batch))
     for at in range(0, len(rows), step):
         piece = pa.array(rows[at : at + step])

@@ -1,4 +1,4 @@
-"""Frequent sequential patterns, their gaps and spans limited."""
+"""Frequent sequential patterns, with limits on gaps and spans."""
 
 from __future__ import annotations
 
@@ -46,38 +46,40 @@ _PARTS_PER_SLOT = 4
 class SequentialPatterns(MiningEstimator, HasPredictionCol):
     """Sequential patterns by prefix growth (Pei et al. 2004, PrefixSpan).
 
-    A sequence is an array of events in order, an event an array of items; an array of items
-    alone has one item per event. A pattern (a b)(c) is in a sequence if an event holds a and b
-    and a later one c. Each task grows the patterns of some prefixes, from the sequences that
-    hold one of them; prefixes whose sequences exceed memoryPerTask are extended by jobs of
-    their own until they fit.
+    A sequence is an array of events in order, an event an array of items; a plain array of items
+    has one item per event. A sequence contains the pattern (a b)(c) if an event has a and b and a
+    later event has c. Each task grows the patterns of some prefixes, from the sequences that
+    contain one of them; prefixes whose sequences exceed memoryPerTask are first extended, by
+    further jobs, until they fit.
 
     Parameters
     ----------
     minSupport : float, default=0.1
-        Least share of sequences that hold a pattern.
+        Least share of sequences that contain a pattern.
     minCount : int, optional
         Least number of sequences, in place of minSupport.
     maxLength : int, default=10
         Most items of a pattern.
     minGap, maxGap : float, optional
-        Least and largest time between the events that match neighbouring elements, both
-        included: in positions, or where timesCol is set in its unit (timestamps: seconds).
+        Least and largest time between the events that match neighbouring elements, both inclusive:
+        in positions, or in the unit of timesCol if it is set (seconds for timestamps).
     maxSpan : float, optional
         Largest time from the first matching event to the last.
     target : {"frequent", "closed"}, default="frequent"
-        All patterns, or those that no longer frequent pattern with the same count holds.
+        All frequent patterns, or those without a longer frequent pattern of the same count that
+        contains them.
     sequenceCol : str, default="sequence"
-        Column of sequences. Items that an event holds twice count once; nulls are left out, and
-        sequences that are null are not counted.
+        Column of sequences. Duplicate items of an event count once, nulls are left out, and null
+        sequences are not counted.
     timesCol : str, optional
         Array column with the time of each event, strictly ascending.
     maxPatterns : int, default=10000000
-        Give up where there are more frequent patterns.
+        Raise where there are more frequent patterns.
     memoryPerTask : str, default="512m"
         Memory of a task beyond its interpreter.
     predictionCol : str, default="prediction"
-        Column that the model's `transform` adds: how much of what is frequent a sequence holds.
+        Column that the model's `transform` adds: the summed support of the patterns that a sequence
+        contains, over the number of all patterns.
 
     Examples
     --------
@@ -110,7 +112,7 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         "timesCol", "array column with the time of each event", TypeConverters.toString
     )
     maxPatterns: Any = param(
-        "maxPatterns", "give up where there are more frequent patterns (>= 1)", TypeConverters.toInt
+        "maxPatterns", "raise where there are more frequent patterns (>= 1)", TypeConverters.toInt
     )
     memoryPerTask: Any = param(
         "memoryPerTask", "memory of a task, like '512m'", TypeConverters.toString
@@ -140,7 +142,7 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         Returns
         -------
         SequentialPatternsModel
-            Its ``patterns`` are kept by Spark once computed (`unpersist` lets them go).
+            Its ``patterns`` are persisted once computed (`unpersist` frees them).
 
         Raises
         ------
@@ -154,7 +156,7 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         sequences, item_type = self._sequences(dataset)
         spark = dataset.sparkSession
         check_workers(spark)
-        n = self._look(sequences)
+        n = self._count_sequences(sequences)
         given = self._value(self.minCount)
         support = self._value(self.minSupport)
         least = given if given is not None else max(1, math.ceil(support * n - 1e-9))
@@ -216,7 +218,7 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         return limits
 
     def _sequences(self, df: DataFrame) -> tuple[DataFrame, str]:
-        """Return events without nulls and repetitions, times as doubles, and the items' type."""
+        """Return events without nulls and duplicates, times as doubles, and the items' type."""
         from pyspark.sql import functions as F
 
         events, item_type = events_of(df, self._value(self.sequenceCol))
@@ -224,8 +226,8 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
         rows = df.select(events.alias("events"), times.alias("times"))
         return rows.where(F.col("events").isNotNull()), item_type
 
-    def _look(self, sequences: DataFrame) -> int:
-        """Count the sequences and refuse times that are none."""
+    def _count_sequences(self, sequences: DataFrame) -> int:
+        """Count the sequences; raise for invalid times."""
         from pyspark.sql import functions as F
 
         bad = F.lit(False)
@@ -241,7 +243,7 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
                 F.lit(True),
             )
         row = sequences.agg(F.count("*").alias("n"), F.sum(bad.cast("long")).alias("bad")).first()
-        assert row is not None  # an aggregate of no rows is a row
+        assert row is not None  # an aggregation always gives a row
         if not row["n"]:
             raise DataError("empty_data", "There are no sequences: the data has no rows.")
         if row["bad"]:
@@ -249,6 +251,6 @@ class SequentialPatterns(MiningEstimator, HasPredictionCol):
                 "bad_times",
                 f"{row['bad']:,} sequences do not have one time, later than the last, for each "
                 "event.",
-                "Sort the events and join those of one time; event_sequences does both.",
+                "Sort the events and merge those of one time; event_sequences does both.",
             )
         return int(row["n"])

@@ -1,4 +1,4 @@
-"""Baskets of what an entity did within a window of time, from an event table."""
+"""Baskets of an entity's items within a window of time, from an event table."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def windowed_baskets(
     Parameters
     ----------
     events : pyspark.sql.DataFrame
-        One event to a row. Rows without entity, time or item are left out.
+        One event per row. Rows without entity, time or item are left out.
     entity, time, item : str
         Its columns. Time is a timestamp, a date or a number.
     window : float or str, optional
@@ -40,18 +40,16 @@ def windowed_baskets(
         timestamps and dates, a number for numbers. Windows start at multiples of `slide` (for
         timestamps: since 1970 in UTC; for dates and times without a zone: since that day).
     slide : float or str, optional
-        From the start of a window to that of the next; at most `window`, which it is when not
-        given.
+        Time from the start of a window to that of the next; at most `window`, its default.
     session_gap : float or str, optional
-        In place of `window`: a session ends where nothing follows within this time, itself
-        included. Its end is the last event's time and the gap.
+        In place of `window`: a session ends where no event follows within this time (inclusive).
+        Its end is the last event's time plus the gap.
 
     Returns
     -------
     pyspark.sql.DataFrame
         The entity's column, ``start``, ``end`` (timestamps without a zone where times are dates)
-        and ``items``, distinct and ascending; windows without events have no row. Evaluated when
-        it is used.
+        and ``items``, distinct and ascending; windows without events have no row. Computed lazily.
 
     Raises
     ------
@@ -81,7 +79,7 @@ def windowed_baskets(
         named = [("window", window), ("slide", slide), ("session_gap", session_gap)]
         for name, value in named:
             if value is not None and not isinstance(value, str):
-                raise _invalid(name, value, "an interval like '1 hour', as the times are")
+                raise _invalid(name, value, "an interval like '1 hour' for timestamps or dates")
         if window is not None:
             placed = F.window("t", str(window), str(slide) if slide else None)
         else:
@@ -119,7 +117,7 @@ def _numeric(
     values = {"window": window, "slide": slide, "session_gap": session_gap}
     for name, value in values.items():
         if value is not None and (isinstance(value, str) or not 0 < value < math.inf):
-            raise _invalid(name, value, "a positive number, as the times are")
+            raise _invalid(name, value, "a positive number where times are numbers")
     if session_gap is not None:
         ordered = Window.partitionBy("e").orderBy("t")
         new = F.coalesce(F.col("t") - F.lag("t").over(ordered) > F.lit(session_gap), F.lit(True))

@@ -14,7 +14,7 @@ from sklearn.cluster import DBSCAN as Reference
 
 from sparkml_dist.mining.clusters import density
 from sparkml_dist.mining.clusters.density import core_components, core_mask
-from sparkml_dist.mining.clusters.space_cut import SpaceCut, cut_space
+from sparkml_dist.mining.clusters.space_partition import SpacePartition, partition_space
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shapes import canonical, shapes
@@ -59,9 +59,9 @@ def test_any_points_of_a_lattice(points, eps, least):
 @given(st.integers(0, 1000), st.integers(1, 9), st.sampled_from([0.05, 0.2, 0.7]))
 def test_a_cut_places_every_point_once_and_all_that_are_near(seed, parts, reach):
     points = np.random.default_rng(seed).normal(size=(300, 2))
-    cut = cut_space(points, reach, parts)
+    cut = partition_space(points, reach, parts)
     assert 1 <= cut.parts <= parts
-    again = SpaceCut.from_dict(cut.to_dict())
+    again = SpacePartition.from_dict(cut.to_dict())
     assert (again.low == cut.low).all() and (again.high == cut.high).all()
     home = cut.home(points)
     for part, own, halo in cut.placed(points, reach):
@@ -76,4 +76,4 @@ def test_a_cut_places_every_point_once_and_all_that_are_near(seed, parts, reach)
 
 
 def test_equal_points_cannot_be_cut():
-    assert cut_space(np.zeros((100, 3)), 0.1, 8).parts == 1
+    assert partition_space(np.zeros((100, 3)), 0.1, 8).parts == 1

@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 
 from sparkml_dist import FrequentItemsets, read_baskets
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
-from sparkml_dist.mining.itemsets import first_look, grouping, item_counts, trial
+from sparkml_dist.mining.itemsets import first_pass, grouping, item_counts, mine_or_estimate
 from sparkml_dist.mining.itemsets.item_counts import Threshold
 from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
 
@@ -209,14 +209,14 @@ def test_more_items_than_come_at_once(spark, monkeypatch):
     df = frame(spark, baskets, type_="int")
     monkeypatch.setattr(item_counts, "_FIRST_ITEMS", 5)
     for limit in ("_CHUNK_TOTALS", "_TOTALS"):
-        monkeypatch.setattr(first_look, limit, 20)
+        monkeypatch.setattr(first_pass, limit, 20)
         model = FrequentItemsets(minCount=1).fit(df)
         assert as_dict(model) == wanted(baskets, 1, "frequent", 2)
 
 
 def test_a_sample_plans_what_is_large(spark, monkeypatch):
-    monkeypatch.setattr(first_look, "_ENTRIES", 300)
-    monkeypatch.setattr(trial, "TRIAL_ENTRIES", 300)
+    monkeypatch.setattr(first_pass, "_ENTRIES", 300)
+    monkeypatch.setattr(mine_or_estimate, "SAMPLE_ENTRIES", 300)
     baskets = drawn(n=400)
     model = FrequentItemsets(minCount=80).fit(frame(spark, baskets))
     assert model.summary["groups"] > 1
@@ -224,7 +224,7 @@ def test_a_sample_plans_what_is_large(spark, monkeypatch):
 
 
 def test_baskets_that_are_few_but_lie_in_large_chunks(spark, monkeypatch):
-    monkeypatch.setattr(first_look, "_CHUNK_ENTRIES", 10)
+    monkeypatch.setattr(first_pass, "_CHUNK_ENTRIES", 10)
     baskets = drawn(n=100)
     model = FrequentItemsets(minCount=20).fit(frame(spark, baskets))
     assert model.summary["groups"] == 1
@@ -233,8 +233,8 @@ def test_baskets_that_are_few_but_lie_in_large_chunks(spark, monkeypatch):
 
 def test_an_item_in_every_basket_and_little_memory(spark, monkeypatch):
     """Its class has all baskets, too many for a task: the class is split."""
-    monkeypatch.setattr(first_look, "_ENTRIES", 300)
-    monkeypatch.setattr(trial, "TRIAL_ENTRIES", 300)
+    monkeypatch.setattr(first_pass, "_ENTRIES", 300)
+    monkeypatch.setattr(mine_or_estimate, "SAMPLE_ENTRIES", 300)
     monkeypatch.setattr(grouping, "_LEAST_ENTRIES", 120)
     baskets = [[*basket, "always"] for basket in drawn(n=150)]
     model = FrequentItemsets(minCount=30, target="closed", memoryPerTask="1k").fit(
@@ -341,5 +341,5 @@ def test_save_and_load(spark, tmp_path):
 def test_a_model_says_what_it_is(spark):
     model = FrequentItemsets(minCount=1).fit(frame(spark, [["a"]]))
     assert "1 itemsets in at least 1 of 1 baskets" in repr(model)
-    with pytest.raises(DataError, match="Gather the items"):
+    with pytest.raises(DataError, match="Collect the items"):
         model.transform(spark.createDataFrame([("a",)], "items string"))

@@ -14,7 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkml_dist.errors import DataError, ResourceError
-from sparkml_dist.mining.itemsets import encoding, grouped_mining, grouping, packed, trial
+from sparkml_dist.mining.itemsets import (
+    encoding,
+    grouped_mining,
+    grouping,
+    mine_or_estimate,
+    packed,
+)
 from sparkml_dist.mining.itemsets.grouping import Grouping, Split, group_classes
 from sparkml_dist.mining.itemsets.mining_task import Mining
 from sparkml_dist.mining.itemsets.result_estimate import estimate_classes
@@ -76,7 +82,7 @@ def in_groups(encoded, mining, groups, limit=10**6):
 
 
 def expected(encoded, mining):
-    _, notes = read(trial._look_at_all(mining, False, iter(encoded)), mining.vocabulary)
+    _, notes = read(mine_or_estimate._from_all_baskets(mining, False, iter(encoded)), mining.vocabulary)
     return np.array(notes[0]["itemsets"]), np.array(notes[0]["entries"])
 
 

@@ -75,7 +75,7 @@ def test_two_tables(spark, frame, sets):
     assert found.items() <= expected.items()
     assert len(found) >= 0.98 * len(expected)
     text = spark.createDataFrame([(1, ["a"])], "id int, items array<string>")
-    with pytest.raises(DataError, match="The items of the first are array<int>"):
+    with pytest.raises(DataError, match="The items of df are array<int>"):
         similar_pairs(left, text)
 
 

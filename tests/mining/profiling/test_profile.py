@@ -48,10 +48,10 @@ def test_a_table_of_all_types(table):
     assert found["id"]["distinct"] == pytest.approx(1000, rel=0.03)
     assert found["d"]["min"] == (dt.date(2020, 1, 1) - dt.date(1970, 1, 1)).days
     assert found["m"]["max"] == 99.9 and found["arr"]["max"] == 3 and found["mp"]["mean"] == 1
-    assert found["nul"]["remarks"] == ["holds no value at all"]
-    assert found["one"]["remarks"] == ["holds one value only"]
+    assert found["nul"]["alerts"] == ["has no values"]
+    assert found["one"]["alerts"] == ["is constant"]
     assert found["st"]["kind"] == "nested" and found["bin"]["frequent"][0]["value"] == "6162"
-    assert found["b"]["leak"]["score"] == 1 and "may leak" in found["b"]["remarks"][0]
+    assert found["b"]["leak"]["score"] == 1 and "may leak" in found["b"]["alerts"][0]
     assert found["x.y"]["leak"]["score"] < 0.7
     json.dumps(found.to_dict(), allow_nan=False)
     page = found.to_html()

@@ -1,4 +1,4 @@
-"""How much of what is frequent a row holds."""
+"""The share of the frequent patterns' support that a row contains: low for unusual rows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from sparkml_dist.dataset.column_names import with_outputs
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["with_support_held"]
+__all__ = ["with_support_score"]
 
 _ROW = "_sparkml_dist_row"
 _SUM = "_sparkml_dist_sum"
 
 
-def with_support_held(
+def with_support_score(
     df: DataFrame,
     row: Column,
     items: Callable[[Column], Column],
@@ -25,22 +25,22 @@ def with_support_held(
     holds: Callable[[Column, Column], Column],
     output: str,
 ) -> DataFrame:
-    """Return rows with the support of the patterns that they hold, over the number of patterns.
+    """Add to each row the summed support of the patterns it contains, over their number.
 
     Parameters
     ----------
     df : pyspark.sql.DataFrame
     row : Column
-        What may hold patterns. Equal ones are looked at once.
+        Baskets or sequences that may contain patterns. Equal ones are matched once.
     items : function of Column
         Returns the distinct items of a row.
     patterns : pyspark.sql.DataFrame
-        With ``pattern``, ``anchor`` (an item of the pattern) and ``support``. A pattern meets only
-        the rows that hold its anchor.
+        With ``pattern``, ``anchor`` (an item of the pattern) and ``support``. A pattern is joined
+        only with rows that contain its anchor.
     number : int
-        How many patterns there are.
+        Number of patterns.
     holds : function of (Column, Column)
-        Tells whether a row holds a pattern.
+        Returns whether a row contains a pattern.
     output : str
         Column that is added: a double in [0, 1], 0 for rows that are null.
 

@@ -1,4 +1,4 @@
-"""A trial by one task: mines outright what is small, and sizes up what is not."""
+"""One task mines small data, or estimates the work of larger data from a sample."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from sparkml_dist.mining.itemsets.result_estimate import estimate_classes
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["TRIAL_ENTRIES", "trial"]
+__all__ = ["SAMPLE_ENTRIES", "mine_or_estimate"]
 
-#: Items of baskets that the task looks at, all of them or a sample.
-TRIAL_ENTRIES = 1 << 21
+#: Most basket entries that the task reads: of all baskets or a sample.
+SAMPLE_ENTRIES = 1 << 21
 _SAMPLE = "lengths binary, codes binary"
 
 
-def trial(encoded: DataFrame, mining: Mining, *, outright: bool = True) -> DataFrame:
-    """Return the itemsets, packed, or else a note on what to expect of them; lazily.
+def mine_or_estimate(encoded: DataFrame, mining: Mining, *, mine_small: bool = True) -> DataFrame:
+    """Return the packed itemsets, or an estimate of their number; computed lazily.
 
     Parameters
     ----------
     encoded : pyspark.sql.DataFrame
         All baskets.
     mining : Mining
-    outright : bool, default=True
-        Whether small problems are mined at once.
+    mine_small : bool, default=True
+        Whether small data is mined at once.
 
     Returns
     -------
@@ -45,12 +45,12 @@ def trial(encoded: DataFrame, mining: Mining, *, outright: bool = True) -> DataF
         "estimate": …, "itemsets": […], "entries": […]}``, the lists by rank.
     """
     total = int(mining.vocabulary.counts.sum())
-    share = min(1.0, TRIAL_ENTRIES / max(1, total))
+    share = min(1.0, SAMPLE_ENTRIES / max(1, total))
     if share == 1.0:
-        # All of a small problem goes through one task, and one Python worker.
-        return encoded.coalesce(1).mapInArrow(partial(_look_at_all, mining, outright), PACKED)
+        # One task and one Python worker encode and mine small data.
+        return encoded.coalesce(1).mapInArrow(partial(_from_all_baskets, mining, mine_small), PACKED)
     sampled = encoded.mapInArrow(partial(_sampled, mining, share), _SAMPLE).repartition(1)
-    return sampled.mapInArrow(partial(_look_at_sample, mining, share), PACKED)
+    return sampled.mapInArrow(partial(_from_sample, mining, share), PACKED)
 
 
 def _sampled(
@@ -59,7 +59,7 @@ def _sampled(
     for chunk in chunks(batches):
         rows = mining.vocabulary.ranked(chunk.dictionary, chunk.lengths, chunk.codes)
         if len(rows):
-            # Drawn by what the chunk holds: the same when a task is run again.
+            # Seeded by the chunk's content, so that a task that is retried draws the same rows.
             seed = [len(rows), int(rows.codes.sum(dtype=np.int64))]
             drawn = np.random.default_rng(seed).random(len(rows)) < share
             rows = rows.take(np.flatnonzero(drawn))
@@ -72,12 +72,12 @@ def _sampled(
         )
 
 
-def _look_at_all(
-    mining: Mining, outright: bool, batches: Iterator[pa.RecordBatch]
+def _from_all_baskets(
+    mining: Mining, mine_small: bool, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(1):
         rows = ranked_baskets(mining.vocabulary, batches)
-        found = mining.outright(rows) if outright else None
+        found = mining.mine_small(rows) if mine_small else None
         if found is not None:
             yield from map(packed_row, found)
             yield note_row({"complete": True, "peak_rss": memory.so_far()})
@@ -85,7 +85,7 @@ def _look_at_all(
             yield _expectation(mining, rows, 1.0, memory)
 
 
-def _look_at_sample(
+def _from_sample(
     mining: Mining, share: float, batches: Iterator[pa.RecordBatch]
 ) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(1):
@@ -95,8 +95,8 @@ def _look_at_sample(
 def _expectation(
     mining: Mining, rows: BasketRows, share: float, memory: PeakMemory
 ) -> pa.RecordBatch:
-    """Return a note on what to expect of all baskets, from a share of them."""
-    # The chance that an itemset of a sample is too rare in truth is kept small.
+    """Return the estimates for all baskets as a note, from a share of them."""
+    # A higher threshold: few itemsets of the sample may be infrequent among all baskets.
     expected = mining.min_count * share
     threshold = expected if share == 1.0 else expected + 2.0 * np.sqrt(expected)
     seen = estimate_classes(

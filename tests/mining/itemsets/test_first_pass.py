@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sparkml_dist.mining.itemsets.encoding import ITEM, encode
-from sparkml_dist.mining.itemsets.first_look import _look, _Request
+from sparkml_dist.mining.itemsets.first_pass import _count_and_mine, _Request
 from sparkml_dist.mining.itemsets.item_counts import Threshold
 
 CHUNK = st.lists(st.lists(st.sampled_from("abcdefg"), max_size=5) | st.none(), max_size=12)
@@ -38,7 +38,7 @@ def rows_of(chunks, most_entries, most_totals):
 )
 def test_what_is_not_too_much_is_counted_and_mined(chunks, most_entries, most_totals, most_in_all):
     request = _Request(Threshold(None, 2), "frequent", 1, 1000, most_in_all)
-    looked = list(_look(request, rows_of(chunks, most_entries, most_totals)))
+    looked = list(_count_and_mine(request, rows_of(chunks, most_entries, most_totals)))
     if not chunks:
         assert not looked
         return
@@ -69,6 +69,6 @@ def test_what_is_not_too_much_is_counted_and_mined(chunks, most_entries, most_to
 def test_too_many_different_items_of_many_chunks():
     chunks = [[["a", f"i{k}"]] for k in range(40)]
     request = _Request(Threshold(None, 2), "frequent", None, 12, 1000)
-    looked = list(_look(request, rows_of(chunks, 1000, 1000)))
+    looked = list(_count_and_mine(request, rows_of(chunks, 1000, 1000)))
     assert len(looked) == 1
     assert not looked[0].column("totals")[0].is_valid

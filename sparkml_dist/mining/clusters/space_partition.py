@@ -1,4 +1,4 @@
-"""Cuts space into boxes that hold about equally many points, and sends points to them."""
+"""Partitions space into boxes with about equally many points, and routes points to them."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["SpaceCut", "cut_space"]
+__all__ = ["SpacePartition", "partition_space"]
 
 Points = npt.NDArray[np.float64]
-# A cut that copies more than this share of the points to the other side is not worth making.
+# A split that copies more than this share of the points to the other side is not made.
 _MOST_HALO = 0.3
 
 
 @dataclass(frozen=True)
-class SpaceCut:
-    """A tree of cuts across the axes; its leaves are the parts.
+class SpacePartition:
+    """A tree of splits across the axes; its leaves are the parts.
 
     Attributes
     ----------
     nodes : tuple of (int, float, int, int)
-        Axis, position, and the nodes of the lower and the upper side; what lies at the position
-        belongs to the lower side. A negative node ``-1 - p`` is the part p.
+        Axis, position, and the nodes of the lower and the upper side; points at the position belong
+        to the lower side. A negative node ``-1 - p`` is the part p.
     root : int
     low, high : ndarray of float64, shape (parts, d)
-        Bounds of each part; infinite where nothing lies beyond.
+        Bounds of each part; infinite at the border of space.
     """
 
     nodes: tuple[tuple[int, float, int, int], ...]
@@ -50,7 +50,7 @@ class SpaceCut:
     def placed(
         self, points: Points, reach: float
     ) -> Iterator[tuple[int, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        """Return for each part the positions of its own points and of those within `reach`."""
+        """Yield each part with the positions of its own points and of others within `reach`."""
         stack = [(self.root, np.arange(len(points)), np.ones(len(points), bool))]
         while stack:
             node, at, own = stack.pop()
@@ -68,29 +68,29 @@ class SpaceCut:
             stack.append((upper, at[near], (own & ~below)[near]))
 
     def near_faces(self, points: Points, part: int, reach: float) -> npt.NDArray[np.bool_]:
-        """Tell which points of a part lie within `reach` of another part's space."""
+        """Return which points of a part lie within `reach` of another part."""
         low, high = self.low[part] + reach, self.high[part] - reach
         near: npt.NDArray[np.bool_] = ((points <= low) | (points >= high)).any(axis=1)
         return near
 
     def within(self, points: Points, part: int, reach: float) -> npt.NDArray[np.bool_]:
-        """Tell which points lie in a part, or within `reach` of its bounds on every axis."""
+        """Return which points lie in a part, or within `reach` of its bounds on every axis."""
         low, high = self.low[part] - reach, self.high[part] + reach
         found: npt.NDArray[np.bool_] = ((points >= low) & (points <= high)).all(axis=1)
         return found
 
     def neighbours(self, part: int, reach: float) -> list[int]:
-        """Return the parts whose space lies within `reach` of a part's, on every axis."""
+        """Return the parts within `reach` of a part on every axis."""
         touching = (self.low <= self.high[part] + reach) & (self.high >= self.low[part] - reach)
         return [int(p) for p in np.flatnonzero(touching.all(axis=1)) if p != part]
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the cut as JSON holds it; the bounds follow from the cuts."""
+        """Return the tree as JSON values; the bounds follow from the splits."""
         return {"nodes": [list(n) for n in self.nodes], "root": self.root, "d": self.low.shape[1]}
 
     @classmethod
-    def from_dict(cls, value: dict[str, Any]) -> SpaceCut:
-        """Return the cut that `to_dict` described."""
+    def from_dict(cls, value: dict[str, Any]) -> SpacePartition:
+        """Return the partition that `to_dict` described."""
         nodes = tuple((int(a), float(x), int(lo), int(hi)) for a, x, lo, hi in value["nodes"])
         parts = len(nodes) + 1
         low, high = np.full((parts, value["d"]), -np.inf), np.full((parts, value["d"]), np.inf)
@@ -107,17 +107,17 @@ class SpaceCut:
         return cls(nodes, value["root"], low, high)
 
 
-def cut_space(sample: Points, eps: float, parts: int) -> SpaceCut:
-    """Cut space into up to `parts` boxes that hold about equally many rows of a sample.
+def partition_space(sample: Points, eps: float, parts: int) -> SpacePartition:
+    """Partition space into up to `parts` boxes with about equally many rows of a sample.
 
-    Each cut goes across the axis on which it copies the fewest points to the other side. Boxes
-    stay wider than `eps`, and fewer come out where cuts would copy most of the points.
+    Each split crosses the axis on which it copies the fewest points to the other side. Boxes stay
+    wider than `eps`; there are fewer of them where splits would copy most of the points.
 
     Parameters
     ----------
     sample : ndarray of float64, shape (m, d)
     eps : float
-        Points this near to a cut go to both sides.
+        Distance from a split within which points go to both sides.
     parts : int
     """
     nodes: list[tuple[int, float, int, int]] = []
@@ -149,4 +149,4 @@ def cut_space(sample: Points, eps: float, parts: int) -> SpaceCut:
         return at
 
     root = cut(sample, parts)
-    return SpaceCut.from_dict({"nodes": nodes, "root": root, "d": sample.shape[1]})
+    return SpacePartition.from_dict({"nodes": nodes, "root": root, "d": sample.shape[1]})

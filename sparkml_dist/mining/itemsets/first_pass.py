@@ -1,6 +1,6 @@
-"""The first job: items are encoded and counted, and what is small is mined at once.
+"""The first job encodes and counts items, and mines small data at once.
 
-Starting a job takes Spark longer than a small problem takes to solve.
+A further job would take Spark longer to start than small data takes to mine.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from sparkml_dist.mining.itemsets.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["FirstLook", "first_look"]
+__all__ = ["FirstPass", "first_pass"]
 
-# Different items of a chunk of baskets, and of all of them, that the task counts: it should not be
-# sent the half of large data. Spark's shuffle counts more of them.
+# Most distinct items that one task counts, of a chunk and of all chunks. Spark's shuffle counts
+# more of them, so that one task need not receive much of large data.
 _CHUNK_TOTALS, _TOTALS = 1 << 12, 1 << 16
-# Items of a chunk's baskets, and of all of them, that it mines.
+# Most basket entries that one task mines, of a chunk and of all chunks.
 _CHUNK_ENTRIES, _ENTRIES = 1 << 17, 1 << 21
-# Totals of so many chunks are added up at once.
+# Chunks whose totals are added up at a time.
 _ADDED_AT_ONCE = 16
 
 
 @dataclass(frozen=True)
-class FirstLook:
-    """What the first job found.
+class FirstPass:
+    """Results of the first job.
 
     Attributes
     ----------
     counted : ItemCounts or None
-        The frequent items; None where there are too many different ones for one task.
+        The frequent items; None where there are too many distinct items for one task.
     sizes : dict of int to int, or None
         Number of itemsets by number of items; None where they were not mined.
     gave_up : bool
-        Whether there were more itemsets than one task should mine.
+        Whether mining stopped because there are too many itemsets for one task.
     seconds : float
         Seconds of mining.
     peak_rss : int
@@ -62,18 +62,18 @@ class FirstLook:
     peak_rss: int
 
     @classmethod
-    def read(cls, looked: DataFrame, threshold: Threshold) -> FirstLook:
-        """Run the job that `first_look` planned, and return what it told."""
+    def read(cls, looked: DataFrame, threshold: Threshold) -> FirstPass:
+        """Run the job that `first_pass` planned, and return its results."""
         table = looked.select("sizes", "note", "totals").toArrow()
         notes = [json.loads(note) for note in table.column("note").to_pylist() if note]
-        if not notes:  # no partition held a basket
+        if not notes:  # no partition has a basket
             nothing = pa.array(
                 [], pa.struct([("item", "string"), ("kind", "int8"), ("count", "int64")])
             )
             return cls(ItemCounts.of(nothing, threshold), None, False, 0.0, 0)
-        told = [totals.values for totals in table.column("totals") if totals.is_valid]
+        counted = [totals.values for totals in table.column("totals") if totals.is_valid]
         return cls(
-            ItemCounts.of(told[0], threshold) if told else None,
+            ItemCounts.of(counted[0], threshold) if counted else None,
             sizes_of(table.column("sizes").to_pylist()) if notes[0]["complete"] else None,
             notes[0]["gave_up"],
             notes[0]["seconds"],
@@ -83,7 +83,7 @@ class FirstLook:
 
 @dataclass(frozen=True)
 class _Request:
-    """What the task needs to know; limits too, since a worker may have other ones."""
+    """Arguments of the task, with the driver's limits, since tests change them."""
 
     threshold: Threshold
     target: str
@@ -92,16 +92,16 @@ class _Request:
     most_entries: int
 
 
-def first_look(
+def first_pass(
     encoded: DataFrame,
     item_type: str,
     threshold: Threshold,
     target: str,
     max_length: int | None,
     *,
-    outright: bool,
+    mine_small: bool,
 ) -> DataFrame:
-    """Count the items of encoded baskets in one task, and mine them there if they are few; lazily.
+    """Count the items of encoded baskets in one task, and mine small data there; lazily.
 
     Parameters
     ----------
@@ -112,27 +112,27 @@ def first_look(
     threshold : Threshold
     target, max_length
         As `Mining` takes them.
-    outright : bool
-        Whether a small problem is mined.
+    mine_small : bool
+        Whether small data is mined at once.
 
     Returns
     -------
     pyspark.sql.DataFrame
-        Packed itemsets, and what `FirstLook.read` reads.
+        Packed itemsets and the columns that `FirstPass.read` reads.
     """
-    # What is too much for one task stays where it is.
-    few = f"length(codes) <= {4 * _CHUNK_ENTRIES if outright else -1}"
+    # Chunks that are too large for the one task are not sent to it.
+    few = f"length(codes) <= {4 * _CHUNK_ENTRIES if mine_small else -1}"
     parts = encoded.selectExpr(
         f"if({few}, lengths, null) lengths",
         f"if({few}, codes, null) codes",
         f"if(size(totals) <= {_CHUNK_TOTALS}, totals, null) totals",
     )
-    look = partial(_look, _Request(threshold, target, max_length, _TOTALS, _ENTRIES))
+    look = partial(_count_and_mine, _Request(threshold, target, max_length, _TOTALS, _ENTRIES))
     return parts.repartition(1).mapInArrow(look, f"{PACKED}, totals {totals_type(item_type)}")
 
 
 class _Seen:
-    """The totals of all chunks, and their baskets, while there is not too much of them."""
+    """The totals of all chunks, and their baskets as long as they are few."""
 
     def __init__(self, most_totals: int, most_entries: int) -> None:
         self._most_totals, self._most_entries = most_totals, most_entries
@@ -142,7 +142,7 @@ class _Seen:
         self.chunks: list[pa.RecordBatch] | None = []
 
     def add(self, chunk: pa.RecordBatch) -> None:
-        """Take a row of the one job's plan."""
+        """Add a row of encoded baskets."""
         totals, codes = chunk.column("totals")[0], chunk.column("codes")[0]
         if not totals.is_valid or self.many_items:
             self.many_items = True
@@ -158,11 +158,11 @@ class _Seen:
             self.chunks.append(chunk)
 
     def totals(self) -> pa.StructArray:
-        """Return each item and kind once."""
+        """Return the totals, each item and kind once."""
         return added_totals(self._parts)
 
 
-def _look(request: _Request, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _count_and_mine(request: _Request, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(1):
         seen, kind = _Seen(request.most_totals, request.most_entries), None
         for batch in batches:
@@ -176,7 +176,7 @@ def _look(request: _Request, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.R
         if not seen.many_items:
             added = seen.totals()
             counted = ItemCounts.of(added, request.threshold)
-            totals = _one_list(_told(added, counted.min_count), kind)
+            totals = _one_list(_frequent_totals(added, counted.min_count), kind)
             if seen.chunks is not None:
                 start = time.perf_counter()
                 found = _mined(seen.chunks, counted, request)
@@ -192,11 +192,11 @@ def _mined(
 ) -> list[FoundItemsets] | None:
     vocabulary = Vocabulary.of(counted.items, counted.counts)
     mining = Mining(vocabulary, counted.min_count, request.target, request.max_length)
-    return mining.outright(ranked_baskets(vocabulary, rows))
+    return mining.mine_small(ranked_baskets(vocabulary, rows))
 
 
-def _told(added: pa.StructArray, min_count: int) -> pa.StructArray:
-    """Return the totals without the items that are not frequent."""
+def _frequent_totals(added: pa.StructArray, min_count: int) -> pa.StructArray:
+    """Return the totals without infrequent items."""
     kinds, counts = (added.field(name).to_numpy() for name in ("kind", "count"))
     return added.filter(pa.array((kinds != ITEM) | (counts >= min_count)))
 

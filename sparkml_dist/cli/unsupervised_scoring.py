@@ -1,4 +1,4 @@
-"""Scores a table with a model that was learnt from no label: clusters, outliers, rules."""
+"""Scores a table with an unsupervised model: clusters, outliers, rules."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from sparkml_dist.tables.read import read_table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["kept_columns", "other_scores"]
+__all__ = ["kept_columns", "unsupervised_scores"]
 
 
-def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> DataFrame:
-    """Return the input's columns that are to be kept, and those that the model adds.
+def unsupervised_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> DataFrame:
+    """Return the kept columns of the input, and the columns that the model adds.
 
     Parameters
     ----------
@@ -29,26 +29,26 @@ def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> D
         ``input``, ``label``, ``keep`` and the reading options.
     spark : pyspark.sql.SparkSession
     model : pyspark.ml.Model
-        Anything but a `ShardModel`.
+        Any model but a `ShardModel`.
 
     Raises
     ------
     ConfigurationError
-        ``option_not_used`` for ``--label``, which there is nothing to compare with.
+        ``option_not_used`` for ``--label``, which these models do not use.
     SparkMLDistError
-        What reading the table raises, and the model's own `transform`.
+        As raised by reading the table and by the model's `transform`.
     """
     if args.label is not None:
         raise ConfigurationError(
             "option_not_used",
-            f"A {type(model).__name__} was learnt from no label, so that --label says nothing.",
+            f"A {type(model).__name__} is trained without labels and does not use --label.",
             "Leave --label out.",
         )
     if format_of(args.input, args.format) == "parquet":
-        with input_errors(args.input):  # of any types: baskets are arrays
+        with input_errors(args.input):  # any column types: baskets are arrays
             df = read_parquet(spark, args.input)
     else:
-        # What the model does not look at passes through as it is written.
+        # Columns that the model does not use are passed through unchanged.
         looked_at = list(model.columns.names) if isinstance(model, ArraysModel) else None
         options = reading(args)
         df = read_table(spark, args.input, features=looked_at, label_optional=True, **options).df
@@ -62,7 +62,7 @@ def other_scores(args: argparse.Namespace, spark: SparkSession, model: Any) -> D
 
 
 def kept_columns(df: DataFrame, keep: list[str] | None) -> list[str]:
-    """Return the columns that ``--keep`` names or globs: all without it, none where it is empty."""
+    """Return the columns that match ``--keep``: all without it, none where it is empty."""
     if keep is None:
         return df.columns
     patterns = [pattern for pattern in keep if pattern]
