@@ -162,7 +162,9 @@ class _Seen:
         return added_totals(self._parts)
 
 
-def _count_and_mine(request: _Request, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+def _count_and_mine(
+    request: _Request, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
     with PeakMemory() as memory, limit_threads(1):
         seen, kind = _Seen(request.most_totals, request.most_entries), None
         for batch in batches:

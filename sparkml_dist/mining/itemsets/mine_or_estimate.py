@@ -48,7 +48,9 @@ def mine_or_estimate(encoded: DataFrame, mining: Mining, *, mine_small: bool = T
     share = min(1.0, SAMPLE_ENTRIES / max(1, total))
     if share == 1.0:
         # One task and one Python worker encode and mine small data.
-        return encoded.coalesce(1).mapInArrow(partial(_from_all_baskets, mining, mine_small), PACKED)
+        return encoded.coalesce(1).mapInArrow(
+            partial(_from_all_baskets, mining, mine_small), PACKED
+        )
     sampled = encoded.mapInArrow(partial(_sampled, mining, share), _SAMPLE).repartition(1)
     return sampled.mapInArrow(partial(_from_sample, mining, share), PACKED)
 

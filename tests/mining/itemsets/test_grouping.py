@@ -82,7 +82,9 @@ def in_groups(encoded, mining, groups, limit=10**6):
 
 
 def expected(encoded, mining):
-    _, notes = read(mine_or_estimate._from_all_baskets(mining, False, iter(encoded)), mining.vocabulary)
+    _, notes = read(
+        mine_or_estimate._from_all_baskets(mining, False, iter(encoded)), mining.vocabulary
+    )
     return np.array(notes[0]["itemsets"]), np.array(notes[0]["entries"])
 
 
