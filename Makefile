@@ -26,7 +26,7 @@ test: setup  ## Run the tests: locally, on a local cluster, over Spark Connect (
 	@MODES="$(MODES)" scripts/test.sh $(ARGS)
 
 .PHONY: test-long
-test-long: setup  ## Run the tests with random examples, ten times as many as make test has
+test-long: setup  ## Run all tests, those marked long too, with random examples, ten times as many
 	@SPARKML_DIST_TEST_PROFILE=long MODES="$(MODES)" scripts/test.sh $(ARGS)
 
 .PHONY: coverage

@@ -36,7 +36,8 @@ NOT_IN_THE_DRIVER = ("tensorflow", "keras", "horovod")
 # many new ones.
 settings.register_profile("project", deadline=None, derandomize=True, max_examples=30)
 settings.register_profile("long", deadline=None, max_examples=300, print_blob=True)
-settings.load_profile(os.environ.get("SPARKML_DIST_TEST_PROFILE", "project"))
+PROFILE = os.environ.get("SPARKML_DIST_TEST_PROFILE", "project")
+settings.load_profile(PROFILE)
 
 
 def pytest_configure() -> None:
@@ -62,15 +63,16 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    if CHOSEN == "all":
-        return
+    chosen = items
     if CHOSEN in LOCAL:
         chosen = [item for item in items if _local_part(item) == CHOSEN]
-    else:
+    elif CHOSEN != "all":
         # One case of each: what they differ in is seen locally.
         marked = [item for item in items if item.get_closest_marker("modes")]
         first = {(item.path, item.originalname): item for item in reversed(marked)}
         chosen = [item for item in marked if first[item.path, item.originalname] is item]
+    if PROFILE != "long":
+        chosen = [item for item in chosen if not item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 
