@@ -30,7 +30,7 @@ def options() -> JobParser:
     """Return the job's options."""
     parser = JobParser(
         NAME,
-        "Find clusters as areas where rows lie densely (DBSCAN, exact), or around centers "
+        "Find clusters as dense areas (DBSCAN, exact), or around centers "
         "(k-means, k-medoids). Writes rows/ (Parquet: the input and prediction, the cluster from "
         "0, or -1 for noise) and model/.",
         [

@@ -23,7 +23,7 @@ _TEXT_CODES = (
         re.compile(r"Python worker exited unexpectedly|ExecutorLostFailure|exit status: 137"),
         "worker_died",
         "A Python worker or an executor died, most likely for lack of memory.",
-        "Cut more, smaller shards (--memory-per-task), or raise spark.executor.memoryOverhead.",
+        "Use more, smaller shards (--memory-per-task), or raise spark.executor.memoryOverhead.",
     ),
     (
         StorageError,

@@ -286,7 +286,7 @@ class JobOutput:
         self.home.write_json(name, document.to_dict())
         return self.home.uri(name)
 
-    # -- what lies there -----------------------------------------------------------------------
+    # -- state of the folder ----------------------------------------------------------------------
 
     def _finish_replacing(self) -> None:
         """Complete the move of a complete output from ``next/``, if there is one."""

@@ -27,7 +27,7 @@ class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
     columns : PointColumns
         The columns that hold the coordinates.
     content : dict
-        What the model needs beside its arrays, as JSON values.
+        Everything else that the model needs, as JSON values.
     arrays : dict of ndarray
         Small arrays, by name.
     summary : dict
@@ -90,7 +90,7 @@ class FilesBeside:
     Attributes
     ----------
     folder : Folder
-        Where the files lie.
+        Folder of the files.
     """
 
     folder: Folder

@@ -141,7 +141,7 @@ def linked_labels(
 
 
 def _cell_components(grid: _Grid, points: Points, eps: float) -> npt.NDArray[np.int32]:
-    """Return the component of each cell; all its points are core points."""
+    """Return the component of each cell; all points are core points."""
     ordered = points[grid.order]
     low = np.minimum.reduceat(ordered, grid.starts)
     high = np.maximum.reduceat(ordered, grid.starts)

@@ -83,7 +83,7 @@ class FirstPass:
 
 @dataclass(frozen=True)
 class _Request:
-    """Arguments of the task, with the driver's limits, since tests change them."""
+    """Arguments of the task; the limits are the driver's."""
 
     threshold: Threshold
     target: str

@@ -66,7 +66,7 @@ class MaskMiner:
         prefix : tuple of int
             Item numbers that all rows hold.
         items : ndarray of int, shape (k,)
-            Ascending numbers of the further items; each is frequent beside the prefix.
+            Ascending numbers of the further items; each is frequent with the prefix.
         bits : ndarray of uint8, shape (rows, k)
         weights : ndarray of int64, shape (rows,)
         total : int

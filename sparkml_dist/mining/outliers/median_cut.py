@@ -71,10 +71,10 @@ class MedianCut:
         return node - self.blocks
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the cut as JSON values."""
+        """Return the tree as JSON values."""
         return {"axes": self.axes.tolist(), "positions": self.positions.tolist()}
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> MedianCut:
-        """Return the cut that `to_dict` described."""
+        """Return the tree that `to_dict` described."""
         return cls(np.array(value["axes"], np.int64), np.array(value["positions"], np.float64))
