@@ -50,7 +50,7 @@ def test_options_become_an_estimator():
     network = KerasClassifier(**network_params(args))
     assert network.getInputShape() == [8, 8, 1]
     assert network.getClassWeight() == {"3": 2}
-    assert (network.getPatience(), network.getMonitor()) == (3, "val_accuracy")
+    assert (network.getPatience(), network.getStopMetric()) == (3, "val_accuracy")
     assert (network.getAccumulationSteps(), network.getMixedPrecision()) == (2, "bfloat16")
     args = parsed("--regression", "--inputs", '{"a": ["x", "y"]}', "--no-restore-best")
     check_network_options(args)
