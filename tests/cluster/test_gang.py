@@ -14,6 +14,7 @@ import pytest
 from sparkml_dist.cluster.gang import WARM_RANKS, run_gang
 from sparkml_dist.errors import ConfigurationError, ResourceError, TrainingError
 from sparkml_dist.persistence.filesystem import Folder
+from tests.long import cases
 
 # Far above what is needed on a busy machine, far below every timeout of Horovod and Spark.
 SECONDS = 20
@@ -247,7 +248,7 @@ def _stops_its_task(context, who):
     time.sleep(120)
 
 
-@pytest.mark.parametrize("who", [0, 1])
+@pytest.mark.parametrize("who", cases([0, 1], [1]))
 def test_a_stopped_task_ends_the_gang_and_its_children(spark, tmp_path, who):
     """Its rank goes on, but nobody hears of it; Spark itself would wait for it for ever."""
     begun = time.monotonic()

@@ -52,6 +52,7 @@ from sparkml_dist import (
 )
 from sparkml_dist.dataset import partition
 from sparkml_dist.errors import ConfigurationError, DataError
+from tests.long import cases
 
 WEIGHTS = {"class_weight": {1: 10}}
 SMALL = LogisticRegression(**WEIGHTS)
@@ -364,7 +365,7 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("name", list(OWN))
+@pytest.mark.parametrize("name", cases(OWN, ["voting", "stacking"]))
 def test_scikit_learns_own_ensembles_as_members(spark, tmp_path, name):
     df = spark.range(400).selectExpr(
         "double(id) AS a",

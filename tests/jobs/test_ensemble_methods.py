@@ -14,6 +14,7 @@ from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.errors import ConfigurationError, UsageError
 from sparkml_dist.persistence.filesystem import Folder
+from tests.long import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 TREE = "sklearn.tree.DecisionTreeClassifier"
@@ -65,7 +66,9 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize("method", CASES)
+@pytest.mark.parametrize(
+    "method", cases(CASES, ["bagging", "adaboost", "gradient-boosting", "stacking", "voting"])
+)
 def test_every_method_trains_scores_and_is_loaded_again(job, iris, spark, method, tmp_path):
     document = run(
         job,
@@ -101,7 +104,9 @@ def test_calibrated(job, iris, spark, tmp_path):
     json.dumps(document)
 
 
-@pytest.mark.parametrize("method", ["bagging", "gradient-boosting", "voting", "stacking"])
+@pytest.mark.parametrize(
+    "method", cases(["bagging", "gradient-boosting", "voting", "stacking"], ["bagging", "stacking"])
+)
 def test_regressions(job, spark, method, tmp_path):
     from sklearn.datasets import load_diabetes
 

@@ -23,6 +23,7 @@ from sparkml_dist.cli import runner
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.errors import SparkMLDistError
 from sparkml_dist.persistence.filesystem import Folder
+from tests.long import cases
 
 JOBS = Path(__file__).resolve().parents[2] / "jobs"
 TRIES = int(os.environ.get("SPARKML_DIST_HOSTILE", "0"))
@@ -334,7 +335,7 @@ CONSTANT = {
 }
 
 
-@pytest.mark.parametrize("kind", CONSTANT)
+@pytest.mark.parametrize("kind", cases(CONSTANT, ["all constant"]))
 @pytest.mark.parametrize("name", ["train_ensemble", "find_outliers", "cluster"])
 def test_constant_tables(name, kind, session, capsys, tmp_path):
     (tmp_path / "t.csv").write_text(CONSTANT[kind])

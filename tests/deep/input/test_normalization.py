@@ -11,6 +11,7 @@ from sparkml_dist.dataset.block import Block
 from sparkml_dist.deep.classifier import KerasClassifier
 from sparkml_dist.deep.input import normalization
 from sparkml_dist.deep.input.normalization import sample_moments
+from tests.long import cases
 
 GROUPS = [(i, 0, 40) for i in (3, 1, 0, 4, 2)]
 Y = np.random.default_rng(1).normal(50, 3, 200)
@@ -116,7 +117,10 @@ def test_a_small_spread_about_a_large_mean():
     assert mean[2] == X[0, 2]
 
 
-@pytest.mark.parametrize(("unit", "offset"), [(1e-9, 0.0), (1e-25, 0.0), (10.0, 1.7e9)])
+UNITS = [(1e-9, 0.0), (1e-25, 0.0), (10.0, 1.7e9)]
+
+
+@pytest.mark.parametrize(("unit", "offset"), cases(UNITS, UNITS[2:]))
 def test_a_network_learns_in_any_unit(spark, unit, offset):
     label = np.arange(1000) % 2
     length = np.random.default_rng(0).normal(500, 20, 1000) + 200 * label

@@ -13,6 +13,7 @@ from sklearn.cluster import DBSCAN as Reference
 
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.mining import DBSCAN, DBSCANModel
+from tests.long import cases
 
 sys.path.insert(0, str(Path(__file__).parent))
 from shapes import canonical, shapes
@@ -49,7 +50,7 @@ def test_the_same_clusters_at_any_cut(spark, tmp_path):
     assert labels(DBSCANModel.load(str(tmp_path / "model")), df).tolist() == found[1].tolist()
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", cases(SHAPES, ["moons", "five"]))
 def test_all_shapes(spark, name):
     points, radii = SHAPES[name]
     df = frame(spark, points).cache()

@@ -16,6 +16,7 @@ from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.mining.itemsets import first_pass, grouping, item_counts, mine_or_estimate
 from sparkml_dist.mining.itemsets.item_counts import Threshold
 from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
+from tests.long import cases
 
 sys.path.insert(0, str(Path(__file__).parent))
 from brute_force import wanted
@@ -53,7 +54,7 @@ def test_itemsets_of_all_targets(spark):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("partitions", [1, 2, 7])
+@pytest.mark.parametrize("partitions", cases([1, 2, 7], [1, 7]))
 def test_the_same_itemsets_at_any_partitioning(spark, target, partitions):
     baskets = drawn(seed=partitions, n=90)
     df = frame(spark, baskets, partitions)
@@ -107,7 +108,7 @@ def test_published_numbers(real_baskets, name, support, counts):
     assert tuple(found) == counts
 
 
-@pytest.mark.parametrize("partitions", [2, 7])
+@pytest.mark.parametrize("partitions", cases([2, 7], [7]))
 def test_published_numbers_in_groups(real_baskets, partitions):
     for name, support, counts in (KNOWN[2], KNOWN[5], KNOWN[7]):
         for target, count in zip(TARGETS, counts):
