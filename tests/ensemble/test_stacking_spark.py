@@ -165,7 +165,7 @@ def test_a_base_that_says_nothing_of_some_rows(shards):
         inputCol="features", outputCol="indexed", maxCategories=50, handleInvalid="skip"
     )
     base = Pipeline(stages=[indexer, LogisticRegression(featuresCol="indexed", maxIter=2)])
-    with pytest.raises(TrainingError, match="'lossy' says nothing.*handleInvalid") as caught:
+    with pytest.raises(TrainingError, match="'lossy' has no output.*handleInvalid") as caught:
         StackingClassifier(estimators=[("lossy", base)], numFolds=3).fit(shards)
     assert caught.value.code == "output_missing"
 
