@@ -245,8 +245,10 @@ def test_the_second_of_two_runs_is_told_and_writes_nothing(run, tmp_path):
     assert run("--overwrite")[0] == 0
 
 
+# A shell starts what it runs in the background with SIGINT ignored, and so its children.
 WAITS = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from sparkml_dist.cli.runner import run_job
 from sparkml_dist.cli.options import JobParser, add_common_options
 def main(args, job):
