@@ -15,6 +15,7 @@ import sparkml_dist as sd
 from sparkml_dist.errors import SparkMLDistError
 from sparkml_dist.params import share_or_count
 from tests.contract import BUILDER, CASES, PUBLIC, VOTED, estimator, frames
+from tests.long import cases
 
 SET_UP = [name for name, kind in PUBLIC.items() if issubclass(kind, Estimator)]
 FITTED = [*CASES, *VOTED]
@@ -242,12 +243,11 @@ def test_a_pipeline_with_patterns(spark, pipelines, predicted, rows, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, "SequentialPatterns", str(tmp_path / "p"))
 
 
-@pytest.mark.modes
 def test_a_pipeline_with_a_network(spark, pipelines, predicted, rows, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, "KerasClassifier", str(tmp_path / "p"))
 
 
-@pytest.mark.parametrize("name", OFTEN)
+@pytest.mark.parametrize("name", cases(OFTEN, [*EVERYWHERE, "GradientBoostingRegressor"]))
 def test_a_grid_is_fitted(spark, rows, name):
     """By threads of a `CrossValidator` where predictions are scored; else by `fitMultiple`."""
     from pyspark.ml.tuning import CrossValidator, ParamGridBuilder

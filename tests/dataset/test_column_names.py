@@ -31,7 +31,6 @@ def held(scored, *names):
 SETTINGS = {"featuresCols": ["x"], "numMembers": 1, "numShards": 1}
 
 
-@pytest.mark.modes
 def test_classifiers(joined):
     model = sd.BaggingClassifier(estimator=DecisionTreeClassifier(), **SETTINGS).fit(joined)
     scored = model.transform(joined)
@@ -49,6 +48,7 @@ def test_regressors(joined):
     assert set(held(model.transform(joined), "prediction")) == {0.0, 1.0}
 
 
+@pytest.mark.long
 def test_stacks_with_bases_of_spark(joined):
     from pyspark.ml.classification import LogisticRegression
 

@@ -282,6 +282,7 @@ def test_another_plan_is_not_resumed(thirds, tmp_path):
         GradientBoostingClassifier(**settings, learningRate=0.3, resume=True).fit(thirds)
 
 
+@pytest.mark.long
 @pytest.mark.modes
 def test_saved_and_loaded_in_every_mode(spark, tmp_path):
     frame = three_classes(600)

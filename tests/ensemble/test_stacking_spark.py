@@ -190,6 +190,7 @@ def test_stages_that_cannot_be_bases(shards):
     assert failed.value.code == "member_failed"
 
 
+@pytest.mark.long
 def test_a_network_is_a_base(iris, shards):
     network = KerasClassifier(builder="mlp", numRanks=1, epochs=1, numShards=1)
     model = BlendingClassifier(

@@ -151,6 +151,7 @@ def test_scoring_rows_without_labels(scored, iris):
     assert {p.name for p in folder.iterdir()} == {"new.csv", "parquet"}
 
 
+@pytest.mark.long
 def test_columns_that_are_no_features_pass_as_they_are_written(tmp_path):
     import pyarrow.parquet as pq
 
@@ -179,6 +180,7 @@ def test_columns_that_are_no_features_pass_as_they_are_written(tmp_path):
     assert found == [(f"{i:05d}", f"{900719925474099200 + i}", f"#{i}") for i in range(120)]
 
 
+@pytest.mark.long
 def test_a_network_on_columns_without_names(tmp_path):
     from sklearn.datasets import load_digits
 

@@ -15,6 +15,7 @@ from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence import lock as module
 from sparkml_dist.persistence.filesystem import LOCK_PREFIX, Folder
 from sparkml_dist.persistence.lock import FolderLock
+from tests.long import cases
 
 
 def entries(path):
@@ -46,7 +47,7 @@ def test_the_second_is_told_at_once_who_has_it(tmp_path):
     assert [p.name for p in (tmp_path / "out").iterdir()] == ["a"]
 
 
-@pytest.mark.parametrize("uri", [False, True])
+@pytest.mark.parametrize("uri", cases([False, True], [True]))
 def test_of_many_at_once_exactly_one_wins(tmp_path, uri):
     home = tmp_path / "not" / "yet"
     place = home.as_uri() if uri else str(home)
@@ -76,6 +77,7 @@ CRASH = """
 import os, sys
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.lock import FolderLock
+from tests.long import cases
 FolderLock(Folder.at(sys.argv[1])).acquire()
 os.kill(os.getpid(), 9)
 """
