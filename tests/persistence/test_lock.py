@@ -77,7 +77,6 @@ CRASH = """
 import os, sys
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.lock import FolderLock
-from tests.long import cases
 FolderLock(Folder.at(sys.argv[1])).acquire()
 os.kill(os.getpid(), 9)
 """
