@@ -63,16 +63,14 @@ def pytest_report_header() -> str:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    chosen = items
+    chosen = [item for item in items if PROFILE == "long" or not item.get_closest_marker("long")]
     if CHOSEN in LOCAL:
-        chosen = [item for item in items if _local_part(item) == CHOSEN]
+        chosen = [item for item in chosen if _local_part(item) == CHOSEN]
     elif CHOSEN != "all":
         # One case of each: what they differ in is seen locally.
-        marked = [item for item in items if item.get_closest_marker("modes")]
+        marked = [item for item in chosen if item.get_closest_marker("modes")]
         first = {(item.path, item.originalname): item for item in reversed(marked)}
         chosen = [item for item in marked if first[item.path, item.originalname] is item]
-    if PROFILE != "long":
-        chosen = [item for item in chosen if not item.get_closest_marker("long")]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
 
