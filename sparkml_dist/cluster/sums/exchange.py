@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.failures import failure_error, failure_record
 from sparkml_dist.cluster.progress import job_description
-from sparkml_dist.cluster.sums.in_order import sums_differ
+from sparkml_dist.cluster.sums.in_order import OrderedSum, sums_differ
 from sparkml_dist.cluster.sums.layout import Arrays, Layout, Summands
 from sparkml_dist.cluster.sums.summation_tree import Node, SummationTree
 from sparkml_dist.cluster.tasks import is_last_attempt, task_attempts
@@ -82,23 +82,18 @@ class LeafTask:
             In the order of positions. The first that fails ends the task with a row of
             kind "error".
         """
-        tree: SummationTree | None = None
-        common: Layout | None = None
+        found: OrderedSum | None = None
         for position, function in leaves:
-            tree = tree or SummationTree(position)
+            found = found or OrderedSum(position)
             try:
                 with limit_threads(self.cores):
-                    layout, values = Layout.pack(function())
-                common = common or layout
-                if layout != common:
-                    raise sums_differ(common, layout)
-                tree.add(Node(position, 1, values))
+                    found.add(position, function())
             except Exception as error:  # noqa: BLE001 - a function may raise anything
                 yield _failed(position, error, last=is_last_attempt(self.attempts))
                 return
-        for node in tree.nodes if tree is not None else ():
-            assert common is not None
-            yield from _rows(node, common.to_json())
+        if found is not None and found.layout is not None:
+            for node in found.tree.nodes:
+                yield from _rows(node, found.layout.to_json())
 
 
 def added_up(

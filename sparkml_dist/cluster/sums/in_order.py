@@ -8,7 +8,7 @@ from sparkml_dist.cluster.sums.layout import Arrays, Layout, Summands
 from sparkml_dist.cluster.sums.summation_tree import Node, SummationTree
 from sparkml_dist.errors import ConfigurationError
 
-__all__ = ["sum_in_order", "sums_differ"]
+__all__ = ["OrderedSum", "sum_in_order", "sums_differ"]
 
 
 def sum_in_order(parts: Iterable[Summands]) -> Arrays:
@@ -36,18 +36,41 @@ def sum_in_order(parts: Iterable[Summands]) -> Arrays:
     >>> sum_in_order({"x": [1.0, 2.0], "rows": 1} for _ in range(3))
     {'x': array([3., 6.]), 'rows': array(3)}
     """
-    tree = SummationTree()
-    common: Layout | None = None
+    found = OrderedSum()
     for position, arrays in enumerate(parts):
-        layout, values = Layout.pack(arrays)
-        common = common or layout
-        if layout != common:
-            raise sums_differ(common, layout)
-        tree.add(Node(position, 1, values))
-    if common is None:
+        found.add(position, arrays)
+    if found.layout is None:
         return {}
-    floats, ints = tree.total()
-    return common.unpack(floats, ints)
+    floats, ints = found.tree.total()
+    return found.layout.unpack(floats, ints)
+
+
+class OrderedSum:
+    """Adds arrays of one layout along a tree.
+
+    Parameters
+    ----------
+    begin : int, default=0
+        As for `SummationTree`.
+
+    Attributes
+    ----------
+    tree : SummationTree
+    layout : Layout or None
+        None until something is added.
+    """
+
+    def __init__(self, begin: int = 0) -> None:
+        self.tree = SummationTree(begin)
+        self.layout: Layout | None = None
+
+    def add(self, position: int, arrays: Summands) -> None:
+        """Add the arrays of a leaf; raises as `sum_in_order`."""
+        layout, values = Layout.pack(arrays)
+        self.layout = self.layout or layout
+        if layout != self.layout:
+            raise sums_differ(self.layout, layout)
+        self.tree.add(Node(position, 1, values))
 
 
 def sums_differ(common: Layout, layout: Layout) -> ConfigurationError:
