@@ -11,7 +11,7 @@ from common import generated, report, scratch, session
 
 from sparkml_dist import BaggingClassifier, open_partitioned, partition
 from sparkml_dist.cluster.memory import PeakMemory, resident_bytes
-from sparkml_dist.ensemble.learner import Traits
+from sparkml_dist.learners.learner import Traits
 
 
 def _jvm_used(spark: object) -> float:

@@ -159,7 +159,7 @@ class AccessibleParams(Params):
                 self._paramMap[key] = value.value
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _with_hint(self) -> Iterator[None]:
         """Give an error that begins with the name of a Param, and has no hint, its description."""
         try:
             yield

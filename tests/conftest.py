@@ -79,7 +79,8 @@ def _local_part(item: pytest.Item) -> str:
     """Return which of the processes on one machine runs a test; they run two at a time."""
     if "spark" not in getattr(item, "fixturenames", ()):
         return "processes"
-    return "ensembles" if "ensemble" in item.path.parts else "local"
+    rooms = {"ensemble", "learners", "members"}
+    return "ensembles" if rooms.intersection(item.path.parts) else "local"
 
 
 def pytest_collection_finish() -> None:

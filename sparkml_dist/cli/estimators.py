@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparkml_dist.dataset.columns import Task
-from sparkml_dist.ensemble.learner import learner_from_path, refuse_unusable
+from sparkml_dist.learners.learner import learner_from_path, refuse_unusable
 
 __all__ = ["named_learner"]
 

@@ -31,12 +31,8 @@ from sparkml_dist.ensemble.stacking.model import (
 from sparkml_dist.ensemble.stacking.stacking import StackingClassifier, StackingRegressor
 from sparkml_dist.ensemble.voted import VotedClassificationModel, VotedRegressionModel, vote
 from sparkml_dist.ensemble.voting.selection import EnsembleSelectionClassifier
-from sparkml_dist.ensemble.voting.voting import (
-    VotingClassificationModel,
-    VotingClassifier,
-    VotingRegressionModel,
-    VotingRegressor,
-)
+from sparkml_dist.ensemble.voting.voting import VotingClassifier, VotingRegressor
+from sparkml_dist.members.voting_model import VotingClassificationModel, VotingRegressionModel
 
 __all__ = [
     "AdaBoostClassificationModel",

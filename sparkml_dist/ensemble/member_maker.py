@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.ensemble.fitting import MEMBERS, fit_learner, member_traits, store_member
-from sparkml_dist.ensemble.known_learner import KnownLearner
-from sparkml_dist.ensemble.learner import Traits
-from sparkml_dist.ensemble.sampling import member_seed
 from sparkml_dist.errors import SparkMLDistError, TrainingError
+from sparkml_dist.learners.fitting import MEMBERS, fit_learner, member_traits, store_member
+from sparkml_dist.learners.known_learner import KnownLearner
+from sparkml_dist.learners.learner import Traits
+from sparkml_dist.members.sampling import member_seed
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import load_learner
 

@@ -10,11 +10,12 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.cluster.tasks import TaskOutcome
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.ensemble.engine import member_files
-from sparkml_dist.ensemble.ensemble import LearnerParams, learner_plan, member_summary
-from sparkml_dist.ensemble.ensemble_model import voting_content
-from sparkml_dist.ensemble.learner import modules_of
+from sparkml_dist.ensemble.ensemble import member_summary
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.learners.learner import modules_of
+from sparkml_dist.members.engine import member_files
+from sparkml_dist.members.ensemble_model import voting_content
+from sparkml_dist.members.learner_params import LearnerParams, learner_plan
 from sparkml_dist.models.classifier import ShardClassifier
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved

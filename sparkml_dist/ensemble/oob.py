@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.ensemble.bag import Draw
-from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.errors import DataError
+from sparkml_dist.members.bag import Draw
+from sparkml_dist.members.combiner import Combiner
 from sparkml_dist.metrics.evaluation import evaluate_classification
 from sparkml_dist.metrics.regression import evaluate_regression
 from sparkml_dist.persistence.filesystem import Folder

@@ -15,9 +15,9 @@ from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.combiner import Combiner
-from sparkml_dist.ensemble.engine import Engine
 from sparkml_dist.errors import DataError
+from sparkml_dist.members.combiner import Combiner
+from sparkml_dist.members.engine import Engine
 from sparkml_dist.metrics.scores import is_better, score_rows
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder

@@ -33,7 +33,7 @@ class SavedParams(AccessibleParams, Persistable, Estimator):
         ------
         SparkMLDistError
         """
-        with self._told():
+        with self._with_hint():
             return super().fit(dataset, params)
 
     def _save_object(self, folder: Folder, name: str) -> None:

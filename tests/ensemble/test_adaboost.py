@@ -26,11 +26,11 @@ from sparkml_dist.ensemble.adaboost.samme import (
 )
 from sparkml_dist.ensemble.adaboost.shard_weights import ShardPass
 from sparkml_dist.ensemble.adaboost.weighted_sample import Candidates
-from sparkml_dist.ensemble.learner import Traits
-from sparkml_dist.ensemble.sampling import member_seed
 from sparkml_dist.ensemble.score_curve import ScoreCurve
-from sparkml_dist.ensemble.weighted_rows import weighted_rows
 from sparkml_dist.errors import ConfigurationError, DataError, SparkMLDistError, TrainingError
+from sparkml_dist.learners.learner import Traits
+from sparkml_dist.members.sampling import member_seed
+from sparkml_dist.members.weighted_rows import weighted_rows
 from sparkml_dist.metrics.scores import score_rows
 
 STUMP = DecisionTreeClassifier(max_depth=1)

@@ -12,9 +12,9 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sparkml_dist import BaggingClassifier, BaggingRegressor, VotingRegressor, partition
 from sparkml_dist.dataset.subsets import Fold, Validation
-from sparkml_dist.ensemble.bag import Draw
-from sparkml_dist.ensemble.sampling import Sampling, member_seed
 from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.members.bag import Draw
+from sparkml_dist.members.sampling import Sampling, member_seed
 
 TREE = DecisionTreeClassifier(max_depth=8)
 
@@ -202,8 +202,8 @@ def test_folds_are_disjoint_and_whole():
 
 
 def test_rows_kept_from_members_are_never_learnt_from(shards):
-    from sparkml_dist.ensemble.bag import Bag
-    from sparkml_dist.ensemble.learner import Traits
+    from sparkml_dist.learners.learner import Traits
+    from sparkml_dist.members.bag import Bag
 
     block = shards.read_block(0)
     kept = Validation(0.4, 3)

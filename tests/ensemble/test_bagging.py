@@ -15,7 +15,6 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist import BaggingClassifier, VotingClassifier, load_model, partition, split
-from sparkml_dist.ensemble.sampling import member_seed, poisson_counts
 from sparkml_dist.errors import (
     ConfigurationError,
     DataError,
@@ -23,6 +22,7 @@ from sparkml_dist.errors import (
     StorageError,
     TrainingError,
 )
+from sparkml_dist.members.sampling import member_seed, poisson_counts
 from sparkml_dist.persistence.learners import load_learner
 
 

@@ -104,7 +104,7 @@ def test_a_killed_executor_costs_nothing_but_time(shards, spark, tmp_path):
         pytest.skip("only a cluster has executors to lose")
     from sklearn.tree import DecisionTreeClassifier
 
-    from sparkml_dist.ensemble import engine
+    from sparkml_dist.members import engine
 
     settings = {"estimator": DecisionTreeClassifier(), "numMembers": 6, "seed": 5}
     undisturbed = BaggingClassifier(**settings, modelDir=str(tmp_path / "a")).fit(shards)

@@ -23,7 +23,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sparkml_dist import BaggingClassifier, BaggingRegressor, StackingClassifier
 from sparkml_dist.errors import StorageError
 from sparkml_dist.models.grid_value import GridValue
-from tests.ensemble.told_models import Own
+from tests.ensemble.own_models import Own
 
 
 @pytest.fixture
@@ -124,8 +124,8 @@ def test_a_param_has_the_learner_itself():
 def test_a_grid_is_loaded_through_the_allow_list(spark, tmp_path):
     path = str(tmp_path / "v")
     GridValue(Own()).save(path)
-    with pytest.raises(StorageError, match="told_models.Own"):
+    with pytest.raises(StorageError, match="own_models.Own"):
         GridValue.load(path)
-    assert isinstance(GridValue.load(path, trusted=["tests.ensemble.told_models.Own"]).value, Own)
+    assert isinstance(GridValue.load(path, trusted=["tests.ensemble.own_models.Own"]).value, Own)
     manifest = json.loads((tmp_path / "v" / "manifest.json").read_text())
     assert manifest["class"] == "GridValue"

@@ -14,8 +14,8 @@ from sklearn.tree import DecisionTreeClassifier
 from sparkml_dist import load_model, partition, split
 from sparkml_dist.ensemble.bagging.bites import OutOfBag, bite
 from sparkml_dist.ensemble.bagging.ivotes import IVotesClassifier
-from sparkml_dist.ensemble.sampling import member_seed
 from sparkml_dist.errors import SparkMLDistError, TrainingError
+from sparkml_dist.members.sampling import member_seed
 
 TREE = DecisionTreeClassifier()
 

@@ -11,16 +11,16 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.tree import DecisionTreeClassifier
 
 from sparkml_dist.cluster.tasks import TaskOutcome
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
-from sparkml_dist.ensemble.dry_fit import missing_values
-from sparkml_dist.ensemble.engine import raise_failures
-from sparkml_dist.ensemble.ensemble import check_learner
-from sparkml_dist.ensemble.fitting import fit_learner
-from sparkml_dist.ensemble.learner import Traits
-from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.ensemble.sampling import Sampling
-from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import ConfigurationError, StorageError, TrainingError
+from sparkml_dist.learners.dry_fit import missing_values
+from sparkml_dist.learners.fitting import fit_learner
+from sparkml_dist.learners.learner import Traits
+from sparkml_dist.members.bank import LoadedMembers, MemberBank
+from sparkml_dist.members.engine import raise_failures
+from sparkml_dist.members.learner_params import check_learner
+from sparkml_dist.members.member import MemberPlan
+from sparkml_dist.members.sampling import Sampling
+from sparkml_dist.members.stored_member import StoredMember
 from sparkml_dist.persistence.filesystem import Folder
 
 

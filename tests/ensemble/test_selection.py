@@ -14,10 +14,10 @@ from sklearn.tree import DecisionTreeClassifier
 from sparkml_dist import load_model, partition, split
 from sparkml_dist.dataset.hashing import uniform
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.voting.greedy import Selection, select
-from sparkml_dist.ensemble.voting.held_out import HeldOutRows
 from sparkml_dist.ensemble.voting.selection import EnsembleSelectionClassifier
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.members.greedy import Selection, select
+from sparkml_dist.members.held_out import HeldOutRows
 
 LIBRARY = [
     ("stump", DecisionTreeClassifier(max_depth=1)),

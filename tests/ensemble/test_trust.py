@@ -17,15 +17,15 @@ from sparkml_dist import (
     VotingClassifier,
     load_model,
 )
-from sparkml_dist.ensemble.bank import MemberBank
-from sparkml_dist.ensemble.dry_fit import _results
-from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.learners.dry_fit import _results
+from sparkml_dist.members.bank import MemberBank
+from sparkml_dist.members.stored_member import StoredMember
 from sparkml_dist.persistence.filesystem import Folder
-from tests.ensemble import told_models
-from tests.ensemble.told_models import Own
+from tests.ensemble import own_models
+from tests.ensemble.own_models import Own
 
-NAME = "tests.ensemble.told_models.Own"
+NAME = "tests.ensemble.own_models.Own"
 TRUSTED = "spark.sparkml_dist.trustedTypes"
 
 
@@ -60,10 +60,10 @@ def test_types_are_asked_for_before_a_member_is_fitted(table, tmp_path, name):
 
 
 def test_all_types_of_all_learners_are_in_one_list(table, monkeypatch):
-    two = [("o", Own()), ("p", make_pipeline(SelectKBest(told_models.score, k=1), Own()))]
+    two = [("o", Own()), ("p", make_pipeline(SelectKBest(own_models.score, k=1), Own()))]
     with pytest.raises(StorageError) as caught:
         VotingClassifier(estimators=two, numShards=1).fit(table)
-    assert f'trustedTypes=["{NAME}", "tests.ensemble.told_models.score"]' in caught.value.hint
+    assert f'trustedTypes=["{NAME}", "tests.ensemble.own_models.score"]' in caught.value.hint
 
 
 def test_a_class_of_the_script_is_told_what_to_do(table, monkeypatch):

@@ -7,11 +7,11 @@ import pytest
 
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
-from sparkml_dist.ensemble.bank import MemberBank
-from sparkml_dist.ensemble.combiner import Combiner
-from sparkml_dist.ensemble.fitting import member_traits, store_member
-from sparkml_dist.ensemble.learner import Traits
-from sparkml_dist.ensemble.stored_member import StoredMember
+from sparkml_dist.learners.fitting import member_traits, store_member
+from sparkml_dist.learners.learner import Traits
+from sparkml_dist.members.bank import MemberBank
+from sparkml_dist.members.combiner import Combiner
+from sparkml_dist.members.stored_member import StoredMember
 from sparkml_dist.persistence.filesystem import Folder
 
 WIDTH = 6

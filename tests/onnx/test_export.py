@@ -28,9 +28,9 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import Label
-from sparkml_dist.ensemble.combiner import Combiner
-from sparkml_dist.ensemble.voting.voting import VotingClassificationModel, VotingRegressionModel
 from sparkml_dist.errors import ConfigurationError, TrainingError
+from sparkml_dist.members.combiner import Combiner
+from sparkml_dist.members.voting_model import VotingClassificationModel, VotingRegressionModel
 from sparkml_dist.onnx import graph as onnx_graph
 from sparkml_dist.onnx.check import agreement, probe_rows
 from sparkml_dist.onnx.export import onnx_bytes
@@ -296,12 +296,12 @@ def test_boosted_votes(tmp_path):
 
 @pytest.mark.parametrize("n_classes", [0, 2, 3])
 def test_stages_of_gradient_boosting(tmp_path, n_classes):
-    from sparkml_dist.ensemble.bank import MemberBank
-    from sparkml_dist.ensemble.fitting import member_traits, store_member
     from sparkml_dist.ensemble.gradient_boosting.losses import loss_of
     from sparkml_dist.ensemble.gradient_boosting.scorer import AdditiveScorer, Stage
-    from sparkml_dist.ensemble.learner import Traits
-    from sparkml_dist.ensemble.stored_member import StoredMember
+    from sparkml_dist.learners.fitting import member_traits, store_member
+    from sparkml_dist.learners.learner import Traits
+    from sparkml_dist.members.bank import MemberBank
+    from sparkml_dist.members.stored_member import StoredMember
     from sparkml_dist.persistence.filesystem import Folder
 
     X, _, target = data()

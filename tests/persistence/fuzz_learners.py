@@ -263,7 +263,7 @@ def _bytes(files: dict[str, bytes], rng: random.Random) -> None:
 
 def ask(learner: Any, rows: Any) -> None:
     """Ask a learner whatever it answers."""
-    from sparkml_dist.ensemble.direct import direct
+    from sparkml_dist.learners.direct import direct
 
     for method in ASKED:
         if hasattr(learner, method):

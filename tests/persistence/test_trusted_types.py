@@ -25,7 +25,7 @@ from sklearn.tree import DecisionTreeClassifier
 from sklearn.utils import all_estimators
 from sklearn.utils._test_common.instance_generator import _construct_instances
 
-from sparkml_dist.ensemble.told_learner import ToldLearner
+from sparkml_dist.learners.named_learner import NamedLearner
 from sparkml_dist.persistence.distributions import frozen
 from sparkml_dist.persistence.learners import dump_learner, load_learner, untrusted_types
 from sparkml_dist.persistence.trusted_types import TRUSTED_TYPES
@@ -117,7 +117,7 @@ PARTS = {
         GridSearchCV(LogisticRegression(), {"C": [1, 2]}, scoring=["f1", "r2"], refit="f1").fit(
             X, Y
         ),
-        ToldLearner(DecisionTreeClassifier(), True, ["x", "y", "z"]).fit(X, Y),
+        NamedLearner(DecisionTreeClassifier(), True, ["x", "y", "z"]).fit(X, Y),
     ],
 }
 

@@ -19,9 +19,6 @@ from sparkml_dist.ensemble.adaboost.run import BoostingRun
 from sparkml_dist.ensemble.adaboost.samme import Round, RoundLog, refuse_chance
 from sparkml_dist.ensemble.adaboost.samme_vote import SammeVote
 from sparkml_dist.ensemble.adaboost.sampled import SampledBoosting
-from sparkml_dist.ensemble.ensemble_model import EnsembleClassificationModel
-from sparkml_dist.ensemble.fitting import MEMBERS, committed_members
-from sparkml_dist.ensemble.learner import Traits
 from sparkml_dist.ensemble.one_learner import (
     OneLearnerClassifier,
     check_at_least_one,
@@ -29,6 +26,9 @@ from sparkml_dist.ensemble.one_learner import (
 )
 from sparkml_dist.ensemble.waves import Stopping
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.learners.fitting import MEMBERS, committed_members
+from sparkml_dist.learners.learner import Traits
+from sparkml_dist.members.ensemble_model import EnsembleClassificationModel
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.params import constructor, is_share_or_count, param, share_of, share_or_count
 from sparkml_dist.persistence.filesystem import Folder

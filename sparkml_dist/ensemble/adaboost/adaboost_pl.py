@@ -13,9 +13,9 @@ from sparkml_dist.ensemble.adaboost.adaboost import BoostingParams
 from sparkml_dist.ensemble.adaboost.merged_vote import MergedVote
 from sparkml_dist.ensemble.adaboost.run import BoostingRun
 from sparkml_dist.ensemble.adaboost.samme import Round, RoundLog, refuse_chance
-from sparkml_dist.ensemble.ensemble_model import EnsembleClassificationModel
-from sparkml_dist.ensemble.fitting import committed_members
 from sparkml_dist.ensemble.one_learner import raise_shard_failures, sequence_model
+from sparkml_dist.learners.fitting import committed_members
+from sparkml_dist.members.ensemble_model import EnsembleClassificationModel
 from sparkml_dist.params import constructor
 from sparkml_dist.persistence.filesystem import Folder
 

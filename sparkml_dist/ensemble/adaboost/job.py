@@ -12,7 +12,7 @@ import numpy.typing as npt
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.ensemble.member_maker import MemberMaker
 from sparkml_dist.ensemble.waves import Stopping
-from sparkml_dist.ensemble.weighted_rows import weighted_rows
+from sparkml_dist.members.weighted_rows import weighted_rows
 
 __all__ = ["BoostingJob", "WeightedRows"]
 

@@ -18,10 +18,10 @@ from sparkml_dist.ensemble.adaboost.samme import (
     round_result,
     samme_probabilities,
 )
-from sparkml_dist.ensemble.fitting import committed_members
 from sparkml_dist.ensemble.score_curve import ScoreCurve
-from sparkml_dist.ensemble.weighted_rows import as_learner_takes
 from sparkml_dist.errors import DataError
+from sparkml_dist.learners.fitting import committed_members
+from sparkml_dist.members.weighted_rows import as_learner_takes
 from sparkml_dist.metrics.scores import score_rows
 
 __all__ = ["BoostingRun"]

@@ -11,8 +11,8 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.ensemble.adaboost.samme import samme_probabilities
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
-from sparkml_dist.ensemble.combiner import Combiner, MemberVote
+from sparkml_dist.members.bank import LoadedMembers, MemberBank
+from sparkml_dist.members.combiner import Combiner, MemberVote
 from sparkml_dist.models.scoring import Predict
 
 if TYPE_CHECKING:

@@ -16,11 +16,11 @@ from sparkml_dist.ensemble.adaboost.job import BoostingJob, WeightedRows
 from sparkml_dist.ensemble.adaboost.samme import Round, round_result
 from sparkml_dist.ensemble.adaboost.shard_weights import STATE, ShardPass, shard_stem, state_folder
 from sparkml_dist.ensemble.adaboost.weighted_sample import Candidates
-from sparkml_dist.ensemble.fitting import committed_members
-from sparkml_dist.ensemble.learner import Traits
 from sparkml_dist.ensemble.score_curve import ScoreCurve
-from sparkml_dist.ensemble.weighted_rows import as_learner_takes
 from sparkml_dist.errors import DataError
+from sparkml_dist.learners.fitting import committed_members
+from sparkml_dist.learners.learner import Traits
+from sparkml_dist.members.weighted_rows import as_learner_takes
 from sparkml_dist.persistence.filesystem import Folder
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from sparkml_dist.dataset.block import Block
 from sparkml_dist.ensemble.adaboost.job import BoostingJob
 from sparkml_dist.ensemble.adaboost.samme import boosted, normalised, samme_probabilities
 from sparkml_dist.ensemble.adaboost.weighted_sample import Candidates
-from sparkml_dist.ensemble.weighted_rows import as_learner_takes
+from sparkml_dist.members.weighted_rows import as_learner_takes
 from sparkml_dist.metrics.scores import score_rows
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder

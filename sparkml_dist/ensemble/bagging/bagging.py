@@ -9,21 +9,21 @@ from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.bag import Draw
-from sparkml_dist.ensemble.combiner import Combiner
-from sparkml_dist.ensemble.engine import Engine
 from sparkml_dist.ensemble.ensemble import (
     Ensemble,
     EnsembleClassifier,
     EnsembleRegressor,
     fit_totals,
 )
-from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.ensemble.oob import out_of_bag, read_out_of_bag
-from sparkml_dist.ensemble.sampling import Sampling
-from sparkml_dist.ensemble.voting.voting import VotingClassificationModel, VotingRegressionModel
 from sparkml_dist.ensemble.waves import Stopping, fit_in_waves
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.members.bag import Draw
+from sparkml_dist.members.combiner import Combiner
+from sparkml_dist.members.engine import Engine
+from sparkml_dist.members.member import MemberPlan
+from sparkml_dist.members.sampling import Sampling
+from sparkml_dist.members.voting_model import VotingClassificationModel, VotingRegressionModel
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved

@@ -11,10 +11,10 @@ import numpy.typing as npt
 
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.dataset.hashing import uniform
-from sparkml_dist.ensemble.fitting import committed_members
 from sparkml_dist.ensemble.member_maker import MemberMaker
-from sparkml_dist.ensemble.weighted_rows import as_learner_takes
 from sparkml_dist.errors import DataError
+from sparkml_dist.learners.fitting import committed_members
+from sparkml_dist.members.weighted_rows import as_learner_takes
 
 __all__ = ["BiteSequence", "OutOfBag", "bite"]
 

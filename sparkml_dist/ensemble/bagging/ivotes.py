@@ -12,15 +12,15 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.ensemble.bagging.bites import BiteSequence
-from sparkml_dist.ensemble.fitting import MEMBERS, committed_members
 from sparkml_dist.ensemble.one_learner import (
     OneLearnerClassifier,
     check_at_least_one,
     raise_shard_failures,
     sequence_model,
 )
-from sparkml_dist.ensemble.voting.voting import VotingClassificationModel
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.learners.fitting import MEMBERS, committed_members
+from sparkml_dist.members.voting_model import VotingClassificationModel
 from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sparkml_dist.ensemble.ensemble_model import (
+from sparkml_dist.ensemble.gradient_boosting.losses import loss_of
+from sparkml_dist.ensemble.gradient_boosting.plan import GradientPlan
+from sparkml_dist.ensemble.gradient_boosting.scorer import AdditiveScorer, Stage
+from sparkml_dist.learners.fitting import member_traits
+from sparkml_dist.members.ensemble_model import (
     EnsembleClassificationModel,
     EnsembleModel,
     EnsembleRegressionModel,
 )
-from sparkml_dist.ensemble.fitting import member_traits
-from sparkml_dist.ensemble.gradient_boosting.losses import loss_of
-from sparkml_dist.ensemble.gradient_boosting.plan import GradientPlan
-from sparkml_dist.ensemble.gradient_boosting.scorer import AdditiveScorer, Stage
 
 __all__ = [
     "GradientBoostingClassificationModel",

@@ -10,13 +10,13 @@ import numpy as np
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.bank import MemberBank
-from sparkml_dist.ensemble.fitting import member_traits
 from sparkml_dist.ensemble.gradient_boosting.loss import Array, Loss
 from sparkml_dist.ensemble.gradient_boosting.scorer import load_stage
-from sparkml_dist.ensemble.known_learner import KnownLearner
-from sparkml_dist.ensemble.learner import Traits
-from sparkml_dist.ensemble.stored_member import StoredMember
+from sparkml_dist.learners.fitting import member_traits
+from sparkml_dist.learners.known_learner import KnownLearner
+from sparkml_dist.learners.learner import Traits
+from sparkml_dist.members.bank import MemberBank
+from sparkml_dist.members.stored_member import StoredMember
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["STAGES", "STATE", "GradientPlan", "LineSearch"]

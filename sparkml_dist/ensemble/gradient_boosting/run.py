@@ -9,11 +9,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.tasks import TaskOutcome, run_tasks
-from sparkml_dist.ensemble.fitting import committed_members
 from sparkml_dist.ensemble.gradient_boosting.plan import STATE, GradientPlan
 from sparkml_dist.ensemble.gradient_boosting.stage import VALIDATION, StageTask, row_weights
 from sparkml_dist.ensemble.gradient_boosting.validation import StageValidation
 from sparkml_dist.errors import DataError, TrainingError
+from sparkml_dist.learners.fitting import committed_members
 from sparkml_dist.metrics.scores import is_better
 
 if TYPE_CHECKING:

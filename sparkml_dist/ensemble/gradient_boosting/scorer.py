@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import BankScorer, LoadedMembers, MemberBank
 from sparkml_dist.ensemble.gradient_boosting.loss import Array, Loss
+from sparkml_dist.members.bank import BankScorer, LoadedMembers, MemberBank
 from sparkml_dist.models.scoring import Predict
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class AdditiveScorer(BankScorer):
 
         The output is probabilities, float32 (N, n_classes), or a regression's predictions (N,).
         """
-        from sparkml_dist.ensemble.onnx_members import MemberGraphs
+        from sparkml_dist.members.onnx_members import MemberGraphs
 
         # The members are regressors, even in a classifier.
         members = MemberGraphs(graph, replace(self.bank, n_classes=0))

@@ -11,18 +11,18 @@ import numpy as np
 
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.dataset.block import Block
-from sparkml_dist.ensemble.bag import Bag, Draw
-from sparkml_dist.ensemble.fitting import (
+from sparkml_dist.ensemble.gradient_boosting.loss import LONGEST_STEP, Array, Slope
+from sparkml_dist.ensemble.gradient_boosting.plan import GradientPlan
+from sparkml_dist.ensemble.gradient_boosting.state import RowScores, refuse_divergence
+from sparkml_dist.ensemble.gradient_boosting.validation import StageValidation
+from sparkml_dist.learners.fitting import (
     committed_members,
     fit_learner,
     member_traits,
     store_member,
 )
-from sparkml_dist.ensemble.gradient_boosting.loss import LONGEST_STEP, Array, Slope
-from sparkml_dist.ensemble.gradient_boosting.plan import GradientPlan
-from sparkml_dist.ensemble.gradient_boosting.state import RowScores, refuse_divergence
-from sparkml_dist.ensemble.gradient_boosting.validation import StageValidation
-from sparkml_dist.ensemble.sampling import Sampling, member_seed
+from sparkml_dist.members.bag import Bag, Draw
+from sparkml_dist.members.sampling import Sampling, member_seed
 
 __all__ = ["VALIDATION", "StageTask", "row_weights"]
 

@@ -22,10 +22,10 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.dataset.writer import ShardWriter
-from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.stacking.level_one_columns import LevelOneColumns
 from sparkml_dist.ensemble.voting.row_subsets import part_of
 from sparkml_dist.errors import DataError, TrainingError
+from sparkml_dist.members.combiner import Combiner
 from sparkml_dist.models.scoring import loaded
 from sparkml_dist.persistence.arrays import read_array
 from sparkml_dist.persistence.filesystem import Folder

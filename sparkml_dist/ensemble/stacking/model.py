@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset, open_partitioned
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
-from sparkml_dist.ensemble.bank import MemberBank
-from sparkml_dist.ensemble.combiner import Combiner
 from sparkml_dist.ensemble.stacking.level_one_columns import LevelOneColumns
 from sparkml_dist.ensemble.stacking.spark_bases import with_outputs
 from sparkml_dist.ensemble.stacking.spark_folder import check_stage, load_stage
-from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.members.bank import MemberBank
+from sparkml_dist.members.combiner import Combiner
+from sparkml_dist.members.stored_member import StoredMember
 from sparkml_dist.models.classification_model import ShardClassificationModel
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.regression_model import ShardRegressionModel

@@ -13,21 +13,7 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Subset
-from sparkml_dist.ensemble.combiner import Combiner, Voting
-from sparkml_dist.ensemble.dry_fit import Candidate
-from sparkml_dist.ensemble.engine import Engine, member_files
-from sparkml_dist.ensemble.ensemble import (
-    check_learner,
-    fit_totals,
-    learner_plan,
-    member_summary,
-)
-from sparkml_dist.ensemble.ensemble_model import voting_content
-from sparkml_dist.ensemble.fitting import MEMBERS
-from sparkml_dist.ensemble.known_learner import KnownLearner
-from sparkml_dist.ensemble.learner import Traits, refuse_unusable
-from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.ensemble.sampling import Sampling
+from sparkml_dist.ensemble.ensemble import fit_totals, member_summary
 from sparkml_dist.ensemble.stacking.level_one import (
     LevelOneWriting,
     Part,
@@ -47,6 +33,16 @@ from sparkml_dist.ensemble.stacking.spark_stage import (
 from sparkml_dist.ensemble.voting.row_subsets import with_held_out
 from sparkml_dist.ensemble.voting.voting import NamedLearners
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.learners.dry_fit import Candidate
+from sparkml_dist.learners.fitting import MEMBERS
+from sparkml_dist.learners.known_learner import KnownLearner
+from sparkml_dist.learners.learner import Traits, refuse_unusable
+from sparkml_dist.members.combiner import Combiner, Voting
+from sparkml_dist.members.engine import Engine, member_files
+from sparkml_dist.members.ensemble_model import voting_content
+from sparkml_dist.members.learner_params import check_learner, learner_plan
+from sparkml_dist.members.member import MemberPlan
+from sparkml_dist.members.sampling import Sampling
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param

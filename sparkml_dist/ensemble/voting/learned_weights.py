@@ -12,9 +12,9 @@ import numpy.typing as npt
 from sparkml_dist.cluster.sums.layout import Summands
 from sparkml_dist.cluster.sums.over_shards import sum_over_shards
 from sparkml_dist.cluster.tasks import run_tasks
-from sparkml_dist.ensemble.engine import Engine
-from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut, HeldOutRows, write_held_out
 from sparkml_dist.ensemble.voting.mixture import mixture_weights, simplex_least_squares
+from sparkml_dist.members.engine import Engine
+from sparkml_dist.members.held_out import HELD_OUT, HeldOut, HeldOutRows, write_held_out
 
 __all__ = ["RESULT", "learn_weights"]
 

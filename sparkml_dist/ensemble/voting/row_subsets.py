@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.subsets import Subset
-from sparkml_dist.ensemble.member import MemberPlan
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.members.member import MemberPlan
 
 __all__ = ["check_fraction", "part_of", "with_held_out"]
 

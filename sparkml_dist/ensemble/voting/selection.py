@@ -12,15 +12,16 @@ from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.engine import Engine
 from sparkml_dist.ensemble.ensemble import EnsembleClassifier, fit_totals
-from sparkml_dist.ensemble.fitting import MEMBERS
-from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.ensemble.voting.greedy import Selection, select
-from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut, write_held_out
 from sparkml_dist.ensemble.voting.row_subsets import check_fraction, with_held_out
-from sparkml_dist.ensemble.voting.voting import NamedLearners, VotingClassificationModel
+from sparkml_dist.ensemble.voting.voting import NamedLearners
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.learners.fitting import MEMBERS
+from sparkml_dist.members.engine import Engine
+from sparkml_dist.members.greedy import Selection, select
+from sparkml_dist.members.held_out import HELD_OUT, HeldOut, write_held_out
+from sparkml_dist.members.member import MemberPlan
+from sparkml_dist.members.voting_model import VotingClassificationModel
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.params import constructor, param
 from sparkml_dist.sizes import parse_size

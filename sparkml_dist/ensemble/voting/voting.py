@@ -10,23 +10,20 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.engine import Engine
 from sparkml_dist.ensemble.ensemble import (
     Ensemble,
     EnsembleClassifier,
     EnsembleRegressor,
     fit_totals,
 )
-from sparkml_dist.ensemble.ensemble_model import (
-    EnsembleClassificationModel,
-    EnsembleRegressionModel,
-)
-from sparkml_dist.ensemble.member import MemberPlan
-from sparkml_dist.ensemble.sampling import Sampling
-from sparkml_dist.ensemble.voting.held_out import HELD_OUT, HeldOut
 from sparkml_dist.ensemble.voting.learned_weights import RESULT, learn_weights
 from sparkml_dist.ensemble.voting.row_subsets import check_fraction, with_held_out
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.members.engine import Engine
+from sparkml_dist.members.held_out import HELD_OUT, HeldOut
+from sparkml_dist.members.member import MemberPlan
+from sparkml_dist.members.sampling import Sampling
+from sparkml_dist.members.voting_model import VotingClassificationModel, VotingRegressionModel
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import constructor, param
@@ -38,19 +35,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NamedLearners",
-    "VotingClassificationModel",
     "VotingClassifier",
-    "VotingRegressionModel",
     "VotingRegressor",
 ]
-
-
-class VotingClassificationModel(EnsembleClassificationModel):
-    """Members that vote, softly or hard, each with its weight."""
-
-
-class VotingRegressionModel(EnsembleRegressionModel):
-    """Regressors whose weighted mean is the prediction."""
 
 
 class NamedLearners(Ensemble):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
-from sparkml_dist.ensemble.bank import BankScorer, LoadedMembers, MemberBank
+from sparkml_dist.members.bank import BankScorer, LoadedMembers, MemberBank
 from sparkml_dist.models.scoring import Predict
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ class Combiner(MemberVote):
 
         The output is probabilities, float32 (N, n_classes), or a regression's predictions (N,).
         """
-        from sparkml_dist.ensemble.onnx_members import MemberGraphs
+        from sparkml_dist.members.onnx_members import MemberGraphs
 
         members = MemberGraphs(graph, self.bank)
         shares = [m.weight / self.raw_scale for m in self.bank.members]

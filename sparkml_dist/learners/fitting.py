@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.ensemble.learner import Traits
+from sparkml_dist.learners.learner import Traits
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner
 

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from sparkml_dist.dataset.columns import Task
-from sparkml_dist.ensemble.naming import changed, parts, refuse_unimportable
 from sparkml_dist.errors import ConfigurationError, nearest
+from sparkml_dist.learners.naming import changed, parts, refuse_unimportable
 
 __all__ = ["Traits", "learner_from_path", "modules_of", "prepare", "refuse_unusable"]
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from sparkml_dist.ensemble.sampling import Sampling, feature_subset, member_seed, poisson_counts
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.members.sampling import Sampling, feature_subset, member_seed, poisson_counts
 
 KEYS = np.random.default_rng(0).integers(-(2**62), 2**62, 30_000)
 

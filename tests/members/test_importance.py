@@ -27,8 +27,8 @@ from sparkml_dist import (
     VotingClassifier,
     partition,
 )
-from sparkml_dist.ensemble.importance import learner_importances
 from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.members.importance import learner_importances
 from sparkml_dist.metrics.permutation import _Shuffle as Shuffle
 
 NAMES = [f"x{i}" for i in range(6)]

@@ -12,8 +12,8 @@ import numpy.typing as npt
 
 from sparkml_dist.cluster.sums.layout import Summands
 from sparkml_dist.cluster.sums.over_shards import sum_over_shards
-from sparkml_dist.ensemble.bank import MemberBank
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.members.bank import MemberBank
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

@@ -13,8 +13,8 @@ from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.hashing import uniform
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.ensemble.bank import LoadedMembers, MemberBank
 from sparkml_dist.errors import DataError
+from sparkml_dist.members.bank import LoadedMembers, MemberBank
 from sparkml_dist.models.scoring import loaded
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.hashing import uniform
-from sparkml_dist.ensemble.voting.held_out import HeldOutRows
+from sparkml_dist.members.held_out import HeldOutRows
 from sparkml_dist.metrics.scores import is_better, score_rows
 
 __all__ = ["Selection", "select"]

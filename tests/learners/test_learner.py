@@ -10,8 +10,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from sparkml_dist.ensemble.learner import Traits, learner_from_path, prepare, refuse_unusable
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.learners.learner import Traits, learner_from_path, prepare, refuse_unusable
 
 
 def test_traits():

@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
 
-from sparkml_dist.ensemble.naming import with_present_ranks
+from sparkml_dist.learners.naming import with_present_ranks
 
-__all__ = ["ToldLearner"]
+__all__ = ["NamedLearner"]
 
 _NEW = "(new category)"
 
 
-class ToldLearner(BaseEstimator):
+class NamedLearner(BaseEstimator):
     """Wraps a learner that refers to classes or columns by name; see `KnownLearner`.
 
     Like any other learner it takes arrays and class codes.
@@ -51,7 +51,7 @@ class ToldLearner(BaseEstimator):
         self.texts = texts
         self.as_category = as_category
 
-    def fit(self, X: Any, y: npt.NDArray[Any], **params: Any) -> ToldLearner:
+    def fit(self, X: Any, y: npt.NDArray[Any], **params: Any) -> NamedLearner:
         """Fit the learner; `y` holds class codes, or numbers.
 
         Parameters

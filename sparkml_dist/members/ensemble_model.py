@@ -11,11 +11,11 @@ import pyarrow as pa
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.labels import class_column
-from sparkml_dist.ensemble.bank import MemberBank
-from sparkml_dist.ensemble.combiner import Combiner
-from sparkml_dist.ensemble.importance import member_importances
-from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import DataError
+from sparkml_dist.members.bank import MemberBank
+from sparkml_dist.members.combiner import Combiner
+from sparkml_dist.members.importance import member_importances
+from sparkml_dist.members.stored_member import StoredMember
 from sparkml_dist.models.classification_model import ShardClassificationModel
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.scoring import block_rows, check_feature_columns, loaded

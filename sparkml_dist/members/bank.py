@@ -14,9 +14,9 @@ import numpy.typing as npt
 import scipy.sparse as sp
 
 from sparkml_dist.dataset.schema import Matrix, is_unseen, with_unseen_codes
-from sparkml_dist.ensemble.direct import direct
-from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import DataError, StorageError, TrainingError
+from sparkml_dist.learners.direct import direct
+from sparkml_dist.members.stored_member import StoredMember
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import load_learner
 

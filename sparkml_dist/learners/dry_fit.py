@@ -16,10 +16,10 @@ import scipy.sparse as sp
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.ensemble.fitting import fit_learner
-from sparkml_dist.ensemble.known_learner import KnownLearner
-from sparkml_dist.ensemble.learner import Traits, modules_of
 from sparkml_dist.errors import DataError, TrainingError
+from sparkml_dist.learners.fitting import fit_learner
+from sparkml_dist.learners.known_learner import KnownLearner
+from sparkml_dist.learners.learner import Traits, modules_of
 from sparkml_dist.persistence.learners import skops_bytes, untrusted_error, untrusted_types
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardSc
 from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeClassifier
 
-from sparkml_dist.ensemble.naming import (
+from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.learners.naming import (
     encodes_categories,
     named_columns,
     names_categories,
@@ -27,7 +28,6 @@ from sparkml_dist.ensemble.naming import (
     with_class_codes,
     with_present_ranks,
 )
-from sparkml_dist.errors import ConfigurationError
 
 TREE = DecisionTreeClassifier(class_weight={"yes": 8})
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cluster.tasks import TaskOutcome, run_tasks
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.ensemble.bank import MemberBank
-from sparkml_dist.ensemble.fitting import MEMBERS, committed_members
-from sparkml_dist.ensemble.known_learner import KnownLearner
-from sparkml_dist.ensemble.learner import modules_of
-from sparkml_dist.ensemble.member import MemberFit, MemberPlan
-from sparkml_dist.ensemble.stored_member import StoredMember
 from sparkml_dist.errors import TrainingError
+from sparkml_dist.learners.fitting import MEMBERS, committed_members
+from sparkml_dist.learners.known_learner import KnownLearner
+from sparkml_dist.learners.learner import modules_of
+from sparkml_dist.members.bank import MemberBank
+from sparkml_dist.members.member import MemberFit, MemberPlan
+from sparkml_dist.members.stored_member import StoredMember
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.session import SessionInfo

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sparkml_dist.dataset.schema import FeatureSchema
-from sparkml_dist.ensemble.learner import Traits, prepare
-from sparkml_dist.ensemble.naming import (
+from sparkml_dist.learners.learner import Traits, prepare
+from sparkml_dist.learners.named_learner import NamedLearner
+from sparkml_dist.learners.naming import (
     encodes_categories,
     named_columns,
     names_categories,
@@ -16,7 +17,6 @@ from sparkml_dist.ensemble.naming import (
     refuse_unknown_columns,
     with_class_codes,
 )
-from sparkml_dist.ensemble.told_learner import ToldLearner
 
 __all__ = ["KnownLearner"]
 
@@ -25,7 +25,7 @@ __all__ = ["KnownLearner"]
 class KnownLearner:
     """A learner to copy for each member, with its input form; sent to tasks.
 
-    Members get numeric arrays, in which categories and classes are codes. A `ToldLearner`
+    Members get numeric arrays, in which categories and classes are codes. A `NamedLearner`
     translates for learners that refer to a column, a category or a class by name.
 
     Attributes
@@ -106,4 +106,4 @@ class KnownLearner:
             if self.form != "frame":
                 known = [list(c.categories) for c in self.schema.columns for _ in range(c.size)]
                 texts = [known[int(i)] for i in chosen]
-        return ToldLearner(fresh, self.by_class, names, texts, self.form == "category")
+        return NamedLearner(fresh, self.by_class, names, texts, self.form == "category")

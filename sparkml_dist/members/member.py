@@ -11,10 +11,10 @@ import numpy as np
 from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Subset
-from sparkml_dist.ensemble.bag import Bag, Draw
-from sparkml_dist.ensemble.fitting import fit_learner, member_traits, store_member
-from sparkml_dist.ensemble.known_learner import KnownLearner
-from sparkml_dist.ensemble.sampling import Sampling, member_seed
+from sparkml_dist.learners.fitting import fit_learner, member_traits, store_member
+from sparkml_dist.learners.known_learner import KnownLearner
+from sparkml_dist.members.bag import Bag, Draw
+from sparkml_dist.members.sampling import Sampling, member_seed
 from sparkml_dist.models.scoring import drop_loaded
 from sparkml_dist.persistence.filesystem import Folder
 

@@ -23,8 +23,8 @@ from sparkml_dist import (
     partition,
     vote,
 )
-from sparkml_dist.ensemble.bank import MemberBank
 from sparkml_dist.errors import ConfigurationError, ResourceError
+from sparkml_dist.members.bank import MemberBank
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence import learners as persisted
 from tests.onnx.onnx_models import combiner, data

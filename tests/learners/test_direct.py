@@ -19,7 +19,7 @@ from sklearn.tree import (
     ExtraTreeRegressor,
 )
 
-from sparkml_dist.ensemble.direct import direct
+from sparkml_dist.learners.direct import direct
 from tests.onnx.onnx_models import combiner, data
 
 
@@ -83,7 +83,7 @@ def test_ensembles_score_the_same_bits(voting, tmp_path, monkeypatch):
     fast = made.load()(X)
     asked = []
     monkeypatch.setattr(
-        "sparkml_dist.ensemble.bank.direct",
+        "sparkml_dist.members.bank.direct",
         lambda learner, method, width: asked.append(method),
     )
     assert np.array_equal(made.load()(X), fast)

@@ -11,9 +11,9 @@ import scipy.sparse as sp
 
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.subsets import Subset
-from sparkml_dist.ensemble.learner import Traits
-from sparkml_dist.ensemble.sampling import Sampling, poisson_counts
 from sparkml_dist.errors import DataError
+from sparkml_dist.learners.learner import Traits
+from sparkml_dist.members.sampling import Sampling, poisson_counts
 
 __all__ = ["Bag", "Draw"]
 

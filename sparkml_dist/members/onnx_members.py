@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from sparkml_dist.ensemble.bank import MemberBank
-from sparkml_dist.ensemble.learner import Traits
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.learners.learner import Traits
+from sparkml_dist.members.bank import MemberBank
 from sparkml_dist.onnx.graph import OPSETS, OnnxGraph, require
 from sparkml_dist.onnx.trees import is_boosted, is_tree, tree_outputs
 

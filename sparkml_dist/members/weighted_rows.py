@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.dataset.hashing import uniform
-from sparkml_dist.ensemble.learner import Traits
+from sparkml_dist.learners.learner import Traits
 
 __all__ = ["as_learner_takes", "weighted_rows"]
 
