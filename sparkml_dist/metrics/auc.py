@@ -86,9 +86,7 @@ class ProbabilityBins:
         below = distance(np.minimum(index, half))
         # The distances of a bin to 1 are less than that of the bin before it.
         farther = distance(self.size - 1 - index + end + 1)
-        above = np.where(
-            self.size - 1 - index + end >= half, 0.5, np.nextafter(1.0 - farther, 2.0)
-        )
+        above = np.where(self.size - 1 - index + end >= half, 0.5, np.nextafter(1.0 - farther, 2.0))
         return np.where(index < half, below, np.clip(above, 0.5, 1.0))
 
     def _prefix(self, distance: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -35,12 +35,15 @@ class ScoreCurve:
         Weight of the rows of the class whose probability is at least the threshold.
     false_alarms : ndarray of shape (n,)
         The same of all other rows.
+    bins : ProbabilityBins
+        Bins of the histograms.
     """
 
     of: Any
     thresholds: Floats
     hits: Floats
     false_alarms: Floats
+    bins: ProbabilityBins = field(default_factory=ProbabilityBins, repr=False)
 
     @classmethod
     def of_histograms(
@@ -56,7 +59,8 @@ class ScoreCurve:
             Weight of the class's rows, and of all others.
         """
         full = np.flatnonzero((positive > 0) | (negative > 0))[::-1]
-        return cls(of, bins.least(full), np.cumsum(positive[full]), np.cumsum(negative[full]))
+        sums = np.cumsum(positive[full]), np.cumsum(negative[full])
+        return cls(of, bins.least(full), *sums, bins)
 
     @property
     def positives(self) -> float:
@@ -120,6 +124,7 @@ class ScoreCurve:
         Parameters
         ----------
         threshold : float
+            Probabilities in the same bin count as equal to it.
 
         Returns
         -------
@@ -128,7 +133,9 @@ class ScoreCurve:
             nothing can be divided by), and the weights of rows ``hits``, ``false_alarms``,
             ``misses`` and ``correct_rejections``.
         """
-        reached = int(np.searchsorted(-self.thresholds, -threshold, side="right"))
+        least = self.bins.least(self.bins.index(np.array([threshold])))[0]
+        least = least if threshold <= 1 else np.inf
+        reached = int(np.searchsorted(-self.thresholds, -least, side="right"))
         hits = float(self.hits[reached - 1]) if reached else 0.0
         alarms = float(self.false_alarms[reached - 1]) if reached else 0.0
         nan = float("nan")
