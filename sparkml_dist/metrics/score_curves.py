@@ -33,7 +33,9 @@ class ClassScoringModel(Protocol):
 
     label: Label
 
-    def copy(self, extra: Any = None) -> Any: ...
+    def copy(self, extra: Any = None) -> Any:
+        """Return a copy, as Spark's models do."""
+        ...
 
 
 class HasScoreCurves:

@@ -81,7 +81,7 @@ SETTINGS = {
 def compared(model, df, data, features):
     """Compare the averages of a model with scikit-learn's at the same values."""
     local = model.to_sklearn()
-    X = np.concatenate([m for m in _encoded(model, data)])
+    X = np.concatenate(list(_encoded(model, data)))
     found = model.partialDependence(df, features, gridSize=5)
     assert found.rows == len(data) and [f.feature for f in found] == features
     for f in found:

@@ -167,8 +167,10 @@ def test_a_browser_draws_the_page_without_a_scrollbar(tmp_path):
     wide = "<script>document.title = document.documentElement.scrollWidth</script>"
     path.write_text(path.read_text().replace("</body>", f"{wide}</body>"))
     done = subprocess.run(
-        ["chromium", "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1000,800"]
-        + ["--dump-dom", path.as_uri()],
+        [
+            *("chromium", "--headless", "--no-sandbox", "--disable-gpu"),
+            *("--window-size=1000,800", "--dump-dom", path.as_uri()),
+        ],
         capture_output=True,
         text=True,
         timeout=120,

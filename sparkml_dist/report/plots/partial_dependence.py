@@ -122,7 +122,7 @@ def _draw(axes: Axes, feature: FeatureDependence, shown: Sequence[int]) -> None:
             at = np.arange(len(curve))
             axes.plot(at, curve, color=colour, marker="o", markersize=5, linestyle="none")
         else:
-            mark = {"marker": "o", "markersize": 5} if len(curve) < 3 else {}
+            mark: dict[str, Any] = {"marker": "o", "markersize": 5} if len(curve) < 3 else {}
             axes.plot(_floats(feature.values), curve, color=colour, linewidth=2, **mark)
     if feature.is_categorical:
         names = [legible(value, _LONGEST_CATEGORY) for value in feature.values]
