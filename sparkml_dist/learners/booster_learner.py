@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -128,7 +129,11 @@ class BoosterLearner(BaseEstimator):
             ]
         if package == "xgboost":
             own["verbose"] = False
-        last.fit(X, y, eval_set=[(X_held, y_held)], **own)
+        if "eval_X" in signature(last.fit).parameters:  # the newer spelling of LightGBM
+            own |= {"eval_X": X_held, "eval_y": y_held}
+        else:
+            own["eval_set"] = [(X_held, y_held)]
+        last.fit(X, y, **own)
 
     def _fit_objective(self, last: Any, n_classes: int) -> None:
         """Replace an objective for several classes where the rows have two."""
