@@ -25,7 +25,7 @@ class Selection:
 
     Attributes
     ----------
-    metric : {"auc", "log_loss", "accuracy"}
+    metric : {"auc", "log_loss", "accuracy", "rmse", "mae", "r2"}
     steps : int
         Largest number of members of the ensemble, with repetition.
     initial : int
@@ -125,8 +125,8 @@ class _VoteScorer:
         self._rows = rows
         self._metric = metric
         self._given: npt.NDArray[Any] | None = None
-        n, _, k = rows.outputs.shape
-        self.empty: npt.NDArray[Any] = np.zeros((n, k))
+        n = len(rows.outputs)
+        self.empty: npt.NDArray[Any] = np.zeros((n, *rows.outputs.shape[2:]))
         if metric == "log_loss":
             # The log loss depends only on the true class: one probability per row and member.
             given = rows.outputs[np.arange(n), :, rows.y]
@@ -149,6 +149,9 @@ class _VoteScorer:
         members : sequence of int
         """
         y, weight = self._rows.y, self._rows.weight
+        if votes.ndim == 1 and self._given is None:  # a regression: the mean, not the sum
+            means = ((votes + self.outputs(m)) / (size + 1) for m in members)
+            return [score_rows(self._metric, y, mean, weight) for mean in means]
         if self._given is None:
             return [score_rows(self._metric, y, votes + self.outputs(m), weight) for m in members]
         found, total = [], weight.sum()

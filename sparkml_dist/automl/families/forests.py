@@ -1,0 +1,54 @@
+"""Forests: random ones, and extremely randomised trees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparkml_dist.automl.families.family import Family, Situation
+from sparkml_dist.automl.preprocessing import encoded
+from sparkml_dist.search.dimensions import Floating, Integer
+
+__all__ = ["extra_trees", "random_forest"]
+
+# Many leaves of many classes take memory: a forest holds a number for each of them.
+_TREES, _TREES_OF_MANY_CLASSES = 200, 100
+
+
+def extra_trees(situation: Situation) -> Family:
+    """Return extremely randomised trees."""
+    from sklearn.ensemble import ExtraTreesClassifier, ExtraTreesRegressor
+
+    kind = ExtraTreesRegressor if situation.is_regression else ExtraTreesClassifier
+    return _forest("extra_trees", kind, situation)
+
+
+def random_forest(situation: Situation) -> Family:
+    """Return random forests."""
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    kind = RandomForestRegressor if situation.is_regression else RandomForestClassifier
+    return _forest("random_forest", kind, situation)
+
+
+def _forest(name: str, kind: Any, situation: Situation) -> Family:
+    weights = {f"learner__{k}": v for k, v in situation.class_weights.items()}
+    none = {f"learner__{k}": v for k, v in situation.no_class_weights.items()}
+    trees = _TREES if situation.classes <= 5 else _TREES_OF_MANY_CLASSES
+    root = min(1.0, max(situation.features**-0.5, 1e-3))
+    usual = 1.0 if situation.is_regression else root
+
+    def setting(features: float, leaf: int) -> dict[str, Any]:
+        return {"learner__max_features": features, "learner__min_samples_leaf": leaf, **none}
+
+    return Family(
+        name,
+        encoded(kind(n_estimators=trees), situation.facts),
+        {
+            "learner__max_features": Floating(min(root, 0.5) / 2, 1.0, log=True),
+            "learner__min_samples_leaf": Integer(1, 64, log=True),
+            **weights,
+        },
+        # The defaults, and values near those of AutoGluon's portfolio for forests.
+        [setting(usual, 1), setting(min(1.0, 3 * root), 5), setting(0.75, 2)],
+        cost=1.0,
+    )

@@ -1,0 +1,246 @@
+"""Runs the trials of an algorithm selection on the engine of the search."""
+
+from __future__ import annotations
+
+import logging
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from sparkml_dist.automl.families.family import Family
+from sparkml_dist.automl.family_sampler import FamilySampler
+from sparkml_dist.automl.schedule import Schedule
+from sparkml_dist.cluster.watched_child import Limits
+from sparkml_dist.cluster.workers import check_workers
+from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.learners.learner import modules_of
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.search.engine import LOOK_AHEAD, Engine, Goal
+from sparkml_dist.search.goal import SearchGoal
+from sparkml_dist.search.learner_runner import LearnerRunner
+from sparkml_dist.search.schedulers.making import make_scheduler
+from sparkml_dist.search.sequencer import Sequencer
+from sparkml_dist.search.trial_learners import TrialLearners
+from sparkml_dist.search.trial_rows import TrialRows
+from sparkml_dist.search.trial_store import TrialStore
+from sparkml_dist.search.trial_task import TrialTask
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Budget", "Trials"]
+
+_logger = logging.getLogger(__name__)
+
+# Seconds that the end takes besides fits: select, store, commit.
+_END_SECONDS = 2.5
+# A fit on all rows against one of the highest rung: more rows, and a margin.
+_SLACK = 1.3
+# Share of the time that one fit may take, and its least seconds.
+_LONGEST_SHARE, _LONGEST_LEAST = 0.3, 2.0
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How much may be tried.
+
+    Attributes
+    ----------
+    trials : int or None
+    seconds : float or None
+        Of everything.
+    begun : float
+        On the clock of ``time.monotonic``.
+    """
+
+    trials: int | None
+    seconds: float | None
+    begun: float
+
+    def left(self) -> float | None:
+        """Return the seconds that are left; None for no end."""
+        if self.seconds is None:
+            return None
+        return self.begun + self.seconds - time.monotonic()
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the same seed gives the same trials."""
+        return self.seconds is None
+
+
+@dataclass(frozen=True)
+class _TimedGoal(Goal):
+    """A goal that tells the sampler how long a trial took, before its loss."""
+
+    sampler: FamilySampler
+
+    def of(self, record: dict[str, Any]) -> float | None:
+        """Return the loss of a record; None if the trial has none."""
+        self.sampler.spent(record["trial"], record["rung"], float(record["seconds"]))
+        return super().of(record)
+
+
+class Trials:
+    """The trials of one algorithm selection.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    data : PartitionedDataset
+    folder : Folder
+        Results, votes and members are committed below it.
+    families : sequence of Family
+    schedule : Schedule
+    metrics : sequence of str
+        The one that decides first.
+    budget : Budget
+    sampler : str
+    seed : int
+    slots, cores : int
+        Tasks that run at a time, and cores of each.
+    memory : int
+        Bytes of rows that a worker keeps.
+    limit : int or None
+        Bytes that a fit may take besides.
+
+    Attributes
+    ----------
+    left : dict of str to str
+        Families that cannot be tried on these data, and why.
+    engine : Engine
+        After `run`.
+    """
+
+    def __init__(
+        self,
+        spark: SparkSession,
+        data: PartitionedDataset,
+        folder: Folder,
+        families: Sequence[Family],
+        schedule: Schedule,
+        metrics: Sequence[str],
+        budget: Budget,
+        *,
+        sampler: str,
+        seed: int,
+        slots: int,
+        cores: int,
+        memory: int,
+        limit: int | None,
+    ) -> None:
+        self.spark, self.data, self.folder = spark, data, folder
+        self.schedule, self.metrics, self.budget = schedule, tuple(metrics), budget
+        self.seed, self.slots, self.cores = seed, slots, cores
+        self.left: dict[str, str] = {}
+        usable = self._usable(families)
+        self.learners = self._learners(usable)
+        usable = [f for f in usable if f.name not in self.left]
+        self.limits = Limits(self._longest(), None, limit)
+        self.rows = TrialRows(data, schedule.held_out, memory)
+        self.goal = SearchGoal(self.metrics[0], {}, schedule.resource)
+        self._families = usable
+        self._sampler = sampler
+
+    def run(self) -> None:
+        """Run trials until the budget is spent."""
+        resource = self.schedule.resource
+        sampler = FamilySampler(
+            self._families, self._sampler, self.seed, timed=not self.budget.repeats
+        )
+        scheduler = make_scheduler(
+            "asha", self.budget.trials, resource.least, resource.most, self.schedule.factor
+        )
+        task = TrialTask(
+            self.rows,
+            self.folder,
+            (),
+            self.metrics,
+            resource.shards,
+            self.seed,
+            self.cores,
+            (),
+            stores=True,
+            keeps_votes=True,
+            limits=self.limits,
+        )
+        runner = LearnerRunner(self.spark, task, self.learners, resource.kind, resource.rows)
+        seconds = self.budget.seconds
+        self.engine = Engine(
+            self.spark,
+            Sequencer(scheduler, sampler, LOOK_AHEAD if self.budget.repeats else None),
+            lambda _: runner,
+            TrialStore(self.folder),
+            _TimedGoal(self.goal.loss, sampler),
+            slots=self.slots,
+            tag=f"sparkml_dist-automl-{uuid.uuid4().hex}",
+            reserve=self._reserve,
+            deadline=None if seconds is None else self.budget.begun + seconds,
+            total=self.budget.trials,
+        )
+        kept = self.engine.resume()
+        if kept:
+            _logger.info("%d results of trials are committed already", kept)
+        self.engine.run()
+
+    def refit_seconds(self, record: dict[str, Any]) -> float:
+        """Return how long it takes to fit a trial on all rows, by its latest fit."""
+        grown = self.schedule.resource.most / max(1, record["resource"]) / self.schedule.share
+        return float(0.3 + _SLACK * record["seconds"] * grown)
+
+    def _reserve(self, record: dict[str, Any] | None) -> float:
+        """Return the seconds to keep for the end."""
+        if record is None or not self.schedule.refits:
+            return _END_SECONDS
+        # As much again as the best trial takes: for it, and beside it for others.
+        allowed = 0.15 * (self.budget.seconds or 0.0)
+        return _END_SECONDS + min(2 * self.refit_seconds(record), allowed)
+
+    def _longest(self) -> float | None:
+        """Return the seconds that one fit may take."""
+        left = self.budget.left()
+        return None if left is None else max(_LONGEST_LEAST, _LONGEST_SHARE * left)
+
+    def _usable(self, families: Sequence[Family]) -> list[Family]:
+        """Leave out families whose packages a worker lacks, and that take no weights if needed."""
+        usable = []
+        for family in families:
+            try:
+                check_workers(self.spark, sorted(modules_of(family.learner)))
+            except SparkMLDistError as error:
+                self.left[family.name] = error.message
+            else:
+                usable.append(family)
+        return usable
+
+    def _learners(self, families: Sequence[Family]) -> TrialLearners:
+        """Try the learners on a few rows; leave out those that the data does not fit."""
+        label = self.data.manifest.label
+        task = "regression" if label.is_regression else "classification"
+        named: dict[str | None, Any] = {f.name: f.learner for f in families}
+        known = TrialLearners(self.spark, self.data, {}, task, self.metrics, ())
+        try:
+            return self._weighted(replace(known, learners=named, _tried={}))
+        except SparkMLDistError:
+            pass
+        fitting: dict[str | None, Any] = {}
+        for name, learner in named.items():
+            try:
+                replace(known, learners={name: learner}, _tried={})
+            except SparkMLDistError as error:
+                self.left[str(name)] = error.message
+            else:
+                fitting[name] = learner
+        return self._weighted(replace(known, learners=fitting, _tried={}))
+
+    def _weighted(self, learners: TrialLearners) -> TrialLearners:
+        """Leave out learners that take no weights, if rows have some."""
+        if self.data.manifest.weight is None:
+            return learners
+        for name in list(learners.learners):
+            if learners.of(name, {}).traits.weight_parameter is None:
+                self.left[str(name)] = "does not take row weights"
+        return learners
