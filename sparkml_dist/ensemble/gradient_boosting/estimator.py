@@ -16,7 +16,7 @@ from sparkml_dist.ensemble.gradient_boosting.losses import loss_of
 from sparkml_dist.ensemble.gradient_boosting.model import additive_content
 from sparkml_dist.ensemble.gradient_boosting.plan import GradientPlan, LineSearch
 from sparkml_dist.ensemble.gradient_boosting.run import GradientRun, StageStopping
-from sparkml_dist.ensemble.waves import evaluation_shards
+from sparkml_dist.members.held_out import evaluation_shards
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.learners.dry_fit import Candidate
 from sparkml_dist.learners.known_learner import KnownLearner
