@@ -206,9 +206,10 @@ class Engine:
             return 0
         results = self.store.results()
         pending = self.sequencer.replay(events, points)
+        jobs = {(j.run.trial, j.run.rung): j for j in self.sequencer.jobs}
         for kind, trial, rung, *_ in events:
             if kind == "report":
-                self._keep(self._job_again(trial, rung), results[trial, rung])
+                self._keep(jobs[trial, rung], results[trial, rung])
         for job in pending:
             record = results.get((job.run.trial, job.run.rung))
             if record is None:
@@ -216,11 +217,6 @@ class Engine:
             else:
                 self._apply(job, record)
         return len(self.records)
-
-    def _job_again(self, trial: int, rung: int) -> Job:
-        return next(
-            j for j in self.sequencer.jobs if (j.run.trial, j.run.rung) == (trial, rung)
-        )
 
     # -- the run --------------------------------------------------------------------------
 
@@ -373,7 +369,7 @@ class Engine:
                 self._take(started, piece, record)
 
     def _time(self, batch: _Batch, records: list[dict[str, Any]]) -> None:
-        fits = sum(max(1, r.pop("fits", 1)) for r in records)
+        fits = sum(r["fits"] for r in records if r["state"] != "deadline") or 1
         each = (time.monotonic() - batch.begun) / fits
         old = self._mean_seconds
         self._mean_seconds = each if old is None else 0.7 * old + 0.3 * each

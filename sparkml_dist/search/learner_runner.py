@@ -102,6 +102,7 @@ class LearnerRunner:
         spent: dict[str, Any] = {
             k: whole.spent.get(k, 0) + sum(r[k] for r in records) for k in _SUMMED
         }
+        spent["fits"] = sum(r["fits"] for r in records)
         spent["warnings"] = list(dict.fromkeys(w for r in records for w in r["warnings"]))[:3]
         spent["members"] = sorted(
             (m for r in records for m in r["members"]), key=lambda m: (m["member"], m["part"])
@@ -123,8 +124,6 @@ class LearnerRunner:
         if outcome.error is not None:
             raise outcome.error
         records: list[dict[str, Any]] = outcome.result["records"]
-        for record, piece in zip(records, pieces, strict=True):
-            record["fits"] = max(1, len(piece.members))
         return records
 
     def _members(self, job: Job, before: dict[str, Any] | None) -> range:

@@ -20,6 +20,7 @@ from sparkml_dist.dataset.subsets import Fold, Validation
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.learners.learner import modules_of
 from sparkml_dist.members.held_out import evaluation_shards
+from sparkml_dist.members.learner_params import learner_plan
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.shard_estimator import ShardEstimator
@@ -283,7 +284,7 @@ overwrite, resume
         return {
             "class": type(self).__name__,
             "data": data.manifest.content_sha256,
-            "estimators": {str(n): described_learner(x) for n, x in self._named().items()},
+            "estimators": {str(n): learner_plan(x) for n, x in self._named().items()},
             "space": described(self._value(self.space)),
             **{name: self._value(self.getParam(name)) for name in _PLAN_PARAMS},
         }
@@ -406,7 +407,7 @@ overwrite, resume
             return 0.0
         members = 1
         if record is not None and resource.kind == "shards":
-            members = max(1, record["resource"] - record["before"])
+            members = record["fits"]
         return refit_seconds(record, members, parts, len(data.shards), slots, share)
 
     def _refit(

@@ -13,8 +13,8 @@ def new_record(trial: int, rung: int, resource: int, **given: Any) -> dict[str, 
     Its fields: ``state`` (``"done"``, ``"failed"``, ``"timeout"``, ``"memory"``, ``"killed"`` or
     ``"deadline"``), ``reason`` and ``trace`` where it is not done, ``scores`` by metric,
     ``part_scores`` by metric and held-out part, ``seconds`` of fits, ``predict_seconds``,
-    ``bytes`` of the fitted learners, ``rows`` learnt from, ``scored_rows``, ``warnings``, and
-    ``members`` (records of those that are kept).
+    ``bytes`` of the fitted learners, ``rows`` learnt from, ``scored_rows``, ``warnings``,
+    ``members`` (records of those that are kept) and ``fits`` (members fitted in this rung).
     """
     return {
         "trial": trial,
@@ -32,5 +32,6 @@ def new_record(trial: int, rung: int, resource: int, **given: Any) -> dict[str, 
         "scored_rows": 0,
         "warnings": [],
         "members": [],
+        "fits": 1,
         **given,
     }

@@ -145,6 +145,7 @@ class _Work:
         self._votes: dict[int, list[npt.NDArray[np.float64]]] = {}
         self._left = set(piece.members)
         self.record["members"] = list(self.record["members"])
+        self.record["fits"] = max(1, len(piece.members) or int(self.record["fits"]))
         if not self._left:
             self._end()
 
