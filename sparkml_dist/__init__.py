@@ -102,6 +102,7 @@ if TYPE_CHECKING:
         windowed_baskets,
     )
     from sparkml_dist.models.loading import load_model
+    from sparkml_dist.search import HyperparameterSearch, HyperparameterSearchModel
     from sparkml_dist.session import SessionInfo, get_session
 
 __all__ = [

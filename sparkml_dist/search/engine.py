@@ -266,9 +266,7 @@ class Engine:
         batches = self._spread(batches)
         if not batches:
             return
-        self.store.write_events(
-            self.sequencer.events, [s.job for b in batches for s, _ in b.works]
-        )
+        self.store.write_events(self.sequencer.events, [s.job for b in batches for s, _ in b.works])
         for batch in batches:
             batch.begun = time.monotonic()
             self._running[threads.submit(self._run, batch, left)] = batch
@@ -278,7 +276,9 @@ class Engine:
         works: list[tuple[_Started, Any]] = []
         wanted = 1
         if self._mean_seconds is not None:
-            wanted = min(_MOST_IN_BATCH, max(1, int(_BATCH_SECONDS / max(self._mean_seconds, 1e-4))))
+            wanted = min(
+                _MOST_IN_BATCH, max(1, int(_BATCH_SECONDS / max(self._mean_seconds, 1e-4)))
+            )
         while len(works) < wanted:
             if not self._ready and not self._prepare():
                 break
@@ -423,9 +423,7 @@ class Engine:
         self.jobs[key], self.records[key] = job, record
         loss = self.goal.of(record)
         if loss is None:
-            _logger.warning(
-                "trial %d, rung %d: %s: %s", *key, record["state"], record["reason"]
-            )
+            _logger.warning("trial %d, rung %d: %s: %s", *key, record["state"], record["reason"])
             return
         best = None if self._best is None else self.goal.of(self._best)
         if best is None or (-record["rung"], loss) < (-(self._best or record)["rung"], best):

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.tasks import run_tasks
-from sparkml_dist.cluster.watched_child import Limits
 from sparkml_dist.search.sequencer import Job
 from sparkml_dist.search.trial_learners import TrialLearners, voting_of
 from sparkml_dist.search.trial_piece import TrialPiece
@@ -57,9 +56,7 @@ class LearnerRunner:
         """Return how many members a job fits."""
         return len(self._members(job, before))
 
-    def pieces(
-        self, job: Job, before: dict[str, Any] | None, spread: int
-    ) -> list[TrialPiece]:
+    def pieces(self, job: Job, before: dict[str, Any] | None, spread: int) -> list[TrialPiece]:
         """Return the pieces of a job."""
         run, setting = job.run, job.setting
         params: Mapping[str, Any] = setting.params

@@ -38,9 +38,7 @@ def refit_learner(
     trusted: Sequence[str],
 ) -> ShardModel:
     """Fit a learner to each shard; return the model of these members, saved in a folder."""
-    plans = [
-        MemberPlan(i, 0, (i,), Sampling("pasting", 1.0, 1.0)) for i in range(len(data.shards))
-    ]
+    plans = [MemberPlan(i, 0, (i,), Sampling("pasting", 1.0, 1.0)) for i in range(len(data.shards))]
     records = Engine(spark, data, folder, [learner], plans, seed, trusted).fit()
     return voting_model(data, folder, records, [1.0] * len(records), voting, trusted)
 

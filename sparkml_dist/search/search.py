@@ -17,7 +17,6 @@ from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Fold, Validation
-from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.learners.learner import modules_of
 from sparkml_dist.members.held_out import evaluation_shards
 from sparkml_dist.members.learner_params import learner_plan
@@ -131,8 +130,8 @@ class HyperparameterSearch(ShardEstimator, HasClassColumns):
     memoryPerTask : str, optional
         Sizes the shards, and what a worker keeps of them between trials.
     trustedTypes, seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, \
-predictionCol, probabilityCol, rawPredictionCol, predictedLabelCol, numShards, shardsDir, modelDir, \
-overwrite, resume
+predictionCol, probabilityCol, rawPredictionCol, predictedLabelCol, numShards, shardsDir, \
+modelDir, overwrite, resume
         As for `BaggingClassifier`.
 
     References
@@ -328,9 +327,7 @@ overwrite, resume
             resource.most,
             self.getOrDefault(self.reductionFactor),
         )
-        sampler = make_sampler(
-            self.getOrDefault(self.sampler), space, self.getOrDefault(self.seed)
-        )
+        sampler = make_sampler(self.getOrDefault(self.sampler), space, self.getOrDefault(self.seed))
         learners = TrialLearners(spark, data, named, self._task, metrics, self._trusted())
         task = self._trial_task(data, folder, held_out, resource, info)
         runner = LearnerRunner(spark, task, learners, resource.kind, resource.rows)

@@ -97,9 +97,7 @@ def fit_member(piece: TrialPiece, member: int, given: MemberInput) -> FittedMemb
     size, seconds, predicting, rows = 0, 0.0, 0.0, 0
     bank = _bank(given, traits)
     for part, block in enumerate(given.training):
-        draw = Draw(
-            member, given.seed, Sampling("pasting", piece.share, 1.0), given.without[part]
-        )
+        draw = Draw(member, given.seed, Sampling("pasting", piece.share, 1.0), given.without[part])
         bag = Bag.of(block, draw, traits)
         ready = learner.prepared(member_seed(given.seed, member), given.cores)
         if piece.settings:

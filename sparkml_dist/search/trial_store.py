@@ -44,9 +44,7 @@ class TrialStore:
         points = {
             str(j.run.trial): j.setting.points for j in jobs if j.run.trial not in self._known
         }
-        self._journal.write_json(
-            f"{self._segments:08d}.json", {"events": fresh, "points": points}
-        )
+        self._journal.write_json(f"{self._segments:08d}.json", {"events": fresh, "points": points})
         self._segments += 1
         self._written = len(events)
         self._known.update(int(t) for t in points)

@@ -1,4 +1,4 @@
-"""Trials as rows of a table: one for each trial, with what the highest rung that it reached gave."""
+"""Trials as rows of a table: one for each trial, with what its highest rung gave."""
 
 from __future__ import annotations
 

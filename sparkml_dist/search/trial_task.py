@@ -96,9 +96,7 @@ class TrialTask:
             run_watched(fit, len(units), limits, take)
         return {"records": [work.record for work in works]}
 
-    def _groups(
-        self, units: Sequence[tuple[_Work, int]]
-    ) -> Iterator[list[tuple[_Work, int]]]:
+    def _groups(self, units: Sequence[tuple[_Work, int]]) -> Iterator[list[tuple[_Work, int]]]:
         """Yield units whose shards fit in memory together."""
         group: list[tuple[_Work, int]] = []
         held: dict[Any, int] = {}
