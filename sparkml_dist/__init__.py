@@ -134,6 +134,8 @@ __all__ = [
     "GradientBoostingClassifier",
     "GradientBoostingRegressionModel",
     "GradientBoostingRegressor",
+    "HyperparameterSearch",
+    "HyperparameterSearchModel",
     "IVotesClassificationModel",
     "IVotesClassifier",
     "IsolationForest",

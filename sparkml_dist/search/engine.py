@@ -361,7 +361,7 @@ class Engine:
                 records = future.result()
             except SparkMLDistError:
                 raise
-            except Exception as error:  # of Spark, for a worker or an executor that is lost
+            except Exception as error:  # noqa: BLE001 - Spark's own, for a lost executor
                 self._lose(batch, error)
                 continue
             self._time(batch, records)

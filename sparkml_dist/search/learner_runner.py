@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -88,7 +89,7 @@ class LearnerRunner:
         bounds = [members.start + round(i * len(members) / count) for i in range(count + 1)]
         return [
             replace(piece, members=tuple(range(a, b)), earlier=(), scores=False, spent={})
-            for a, b in zip(bounds[:-1], bounds[1:], strict=True)
+            for a, b in itertools.pairwise(bounds)
         ]
 
     def rest(

@@ -24,7 +24,7 @@ __all__ = ["refit_learner", "refit_seconds", "voting_model"]
 
 # Of the jobs that a refit takes besides its fits.
 _OVERHEAD_SECONDS = 1.0
-# Fits of a refit learn from the rows too that were held out from trials, and differ from each other.
+# Fits differ in time from each other, and a refit ends with the slowest.
 _SLACK = 1.3
 
 

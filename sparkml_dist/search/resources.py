@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import ConfigurationError
-from sparkml_dist.search.trial_rows import HeldOutParts
 
 if TYPE_CHECKING:
     from sparkml_dist.search.search import HyperparameterSearch
@@ -46,7 +45,6 @@ class Resource:
         cls,
         search: HyperparameterSearch,
         data: PartitionedDataset,
-        held_out: HeldOutParts,
         named: Mapping[str | None, Any],
     ) -> Resource:
         """Return the resource of a search on a data set.

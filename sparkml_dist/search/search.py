@@ -319,7 +319,7 @@ modelDir, overwrite, resume
         check_workers(spark, sorted({m for x in named.values() for m in modules_of(x)}))
         space, held_out = self._space(), self._held_out(data)
         trials = self._trials(space)
-        resource = Resource.of(self, data, held_out, named)
+        resource = Resource.of(self, data, named)
         scheduler = make_scheduler(
             self.getOrDefault(self.scheduler),
             trials,
