@@ -105,7 +105,9 @@ class AutoEstimator(ShardEstimator):
         for name, least in (("numTrials", 1), ("numFolds", 2)):
             value = self._value(self.getParam(name))
             if value is not None and value < least:
-                raise ConfigurationError("invalid_param", f"{name} must be >= {least}. Got {value}.")
+                raise ConfigurationError(
+                    "invalid_param", f"{name} must be >= {least}. Got {value}."
+                )
         budget = self._value(self.timeBudget)
         if budget is not None and not (budget > 0 and math.isfinite(budget)):
             raise ConfigurationError(
@@ -159,7 +161,8 @@ class AutoEstimator(ShardEstimator):
                 shards=self._value(self.numShards),
                 memory_per_task=self._shard_memory(),
                 seed=self.getOrDefault(self.seed),
-                overwrite=self.getOrDefault(self.overwrite),
+                # Rows that a resumed fit partitions again give the same shards.
+                overwrite=self.getOrDefault(self.overwrite) or self.getOrDefault(self.resume),
             )
         except BaseException:
             if temporary:

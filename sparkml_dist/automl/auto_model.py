@@ -171,10 +171,12 @@ class AutoModel(FittedModel, ShardModel):
             )
         return super().to_sklearn()
 
-    def writeReport(self, path: str, df: DataFrame, *, title: str = "", card: bool = True) -> str:
+    def writeReport(
+        self, path: str, df: DataFrame, *, title: str = "", cardPath: str | None = None
+    ) -> str:
         """Write a report with pictures on rows that the model has not seen, as one HTML page.
 
-        Beside it goes a model card in Markdown, with the suffix ``.md``.
+        Beside it goes a model card in Markdown.
 
         Parameters
         ----------
@@ -183,8 +185,8 @@ class AutoModel(FittedModel, ShardModel):
         df : pyspark.sql.DataFrame
             Rows that the model was not fitted on, with the label.
         title : str, optional
-        card : bool, default=True
-            Whether to write the model card too.
+        cardPath : str, optional
+            Of the model card; by default that of the page with the suffix ``.md``.
 
         Returns
         -------
@@ -193,7 +195,7 @@ class AutoModel(FittedModel, ShardModel):
         """
         from sparkml_dist.automl.auto_report import write_report
 
-        return write_report(self, path, df, title=title, card=card)
+        return write_report(self, path, df, title=title, card=cardPath)
 
     # -- saving and loading ---------------------------------------------------------------
 

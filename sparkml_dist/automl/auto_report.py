@@ -40,7 +40,9 @@ _MOST_FEATURES, _SHOWN_DEPENDENCE, _MOST_CLASSES = 60, 6, 60
 _ROWS, _DEPENDENCE_ROWS, _REPEATS = 3_000, 1_000, 3
 
 
-def write_report(model: AutoModel, path: str, df: DataFrame, *, title: str, card: bool) -> str:
+def write_report(
+    model: AutoModel, path: str, df: DataFrame, *, title: str, card: str | None
+) -> str:
     """Write the report of a model as a page, and its card beside it; see `AutoModel.writeReport`.
 
     A picture that the rows do not allow, such as a ROC curve where a class is missing, is left out.
@@ -51,9 +53,7 @@ def write_report(model: AutoModel, path: str, df: DataFrame, *, title: str, card
     finally:
         scored.unpersist()
     report.to_html(path)
-    if card:
-        stem = path.removesuffix(".html").removesuffix(".htm")
-        report.to_markdown(f"{stem}.md")
+    report.to_markdown(card or f"{path.removesuffix('.html').removesuffix('.htm')}.md")
     return path
 
 
@@ -123,9 +123,7 @@ def _evaluated(
         found = evaluate_regression(scored, label_col=label.column, prediction_col=prediction)
         with _drawn(pictures, "Predicted against true values") as draw:
             draw(
-                lambda f, n: plot_regression(
-                    scored, label.column, f, n, prediction_col=prediction
-                )
+                lambda f, n: plot_regression(scored, label.column, f, n, prediction_col=prediction)
             )
         return found.to_dict(), pictures, found.rows
     named: dict[str, Any] = {

@@ -130,7 +130,5 @@ def _refitted(
         left=left,
     )
     if len(found) < len(works):
-        _logger.info(
-            "%d of %d trials were fitted again on all rows", len(found), len(works)
-        )
+        _logger.info("%d of %d trials were fitted again on all rows", len(found), len(works))
     return dict(found)

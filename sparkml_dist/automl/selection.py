@@ -138,7 +138,7 @@ class _SelectTask:
         return {
             "counts": counts,
             "scores": {m: s for m, s in scores.items() if math.isfinite(s)},
-            "rows": int(len(keep)),
+            "rows": len(keep),
             "calibration": None if calibration is None else calibration.to_dict(),
         }
 

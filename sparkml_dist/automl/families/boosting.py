@@ -68,7 +68,10 @@ def lightgbm(situation: Situation) -> Family:
 
     kind = LGBMRegressor if situation.is_regression else LGBMClassifier
     learner = kind(
-        n_estimators=_rounds(situation), early_stopping_round=_PATIENCE, subsample_freq=1
+        n_estimators=_rounds(situation),
+        early_stopping_round=_PATIENCE,
+        subsample_freq=1,
+        extra_trees=False,
     )
 
     def setting(
@@ -148,10 +151,14 @@ def catboost(situation: Situation) -> Family:
     from catboost import CatBoostClassifier, CatBoostRegressor
 
     kind = CatBoostRegressor if situation.is_regression else CatBoostClassifier
-    learner = kind(iterations=_rounds(situation), early_stopping_rounds=_PATIENCE)
 
     def setting(rate: float, depth: int, l2: float) -> dict[str, Any]:
         return {"learning_rate": rate, "depth": depth, "l2_leaf_reg": l2}
+
+    # It lists the parameters alone that it is given.
+    learner = kind(
+        iterations=_rounds(situation), early_stopping_rounds=_PATIENCE, **setting(0.1, 6, 3.0)
+    )
 
     return Family(
         "catboost",
