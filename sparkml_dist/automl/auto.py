@@ -250,7 +250,7 @@ class AutoEstimator(ShardEstimator):
     def _candidates(self, trials: Trials) -> list[Candidate]:
         """Return the best results of trials, by their highest rung."""
         latest: dict[int, dict[str, Any]] = {}
-        for (trial, rung), record in sorted(trials.engine.records.items()):
+        for (trial, _), record in sorted(trials.engine.records.items()):
             if record["state"] == "done" and math.isfinite(trials.goal.score_loss(record)):
                 latest[trial] = record
         ranked = sorted(latest, key=lambda t: (trials.goal.score_loss(latest[t]), t))
@@ -301,7 +301,7 @@ class AutoEstimator(ShardEstimator):
         )
         label = data.manifest.label
         kind = AutoRegressionModel if label.is_regression else AutoClassificationModel
-        model = kind(
+        return kind(
             folder,
             data.schema,
             label,
@@ -327,7 +327,6 @@ class AutoEstimator(ShardEstimator):
                 },
             },
         )
-        return model
 
 
 def class_rows(data: PartitionedDataset) -> list[int]:

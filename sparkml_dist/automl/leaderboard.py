@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -25,22 +26,21 @@ def leaderboard_rows(
     weights : mapping of int to float
         Weight of each trial in the ensemble.
     """
-    rows = []
-    for row in trial_rows(engine.records, engine.jobs, metric):
-        rows.append(
-            {
-                "trial": row["trial"],
-                "family": row["estimator"],
-                "params": _short(row["params"]),
-                "score": row["score"],
-                "scores": {k: v for k, v in row["scores"].items() if math.isfinite(v)},
-                "weight": weights.get(row["trial"], 0.0),
-                "state": row["state"],
-                "reason": row["reason"],
-                "resource": row["resource"],
-                "seconds": row["seconds"],
-            }
-        )
+    rows = [
+        {
+            "trial": row["trial"],
+            "family": row["estimator"],
+            "params": _short(row["params"]),
+            "score": row["score"],
+            "scores": {k: v for k, v in row["scores"].items() if math.isfinite(v)},
+            "weight": weights.get(row["trial"], 0.0),
+            "state": row["state"],
+            "reason": row["reason"],
+            "resource": row["resource"],
+            "seconds": row["seconds"],
+        }
+        for row in trial_rows(engine.records, engine.jobs, metric)
+    ]
     larger = is_better(metric, 1.0, 0.0)
 
     def place(row: dict[str, Any]) -> tuple[float, int]:
@@ -83,6 +83,4 @@ def what_was_left(
 
 def _short(params: str) -> str:
     """Return parameters as JSON without the names of a pipeline's steps."""
-    import json
-
     return json.dumps({k.rpartition("__")[2]: v for k, v in json.loads(params).items()})

@@ -41,7 +41,8 @@ numShards, shardsDir, modelDir, overwrite, resume
     Examples
     --------
     >>> table = spark.createDataFrame(
-    ...     [(i % 7, i % 3, float(2 * (i % 7) - i % 3)) for i in range(80)], "a int, b int, label double"
+    ...     [(i % 7, i % 3, 2.0 * (i % 7) - i % 3) for i in range(80)],
+    ...     "a int, b int, label double",
     ... )
     >>> auto = AutoRegressor(numTrials=2, families=["linear"])
     >>> round(auto.fit(table).scores["r2"], 2)

@@ -21,8 +21,6 @@ from sparkml_dist.errors import UsageError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from sparkml_dist.persistence.filesystem import Folder
-
 __all__ = ["options", "select_algorithm"]
 
 _logger = logging.getLogger(__name__)
@@ -142,7 +140,7 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
         document.more["alerts"] = [list(entry) for entry in model.alerts]
         return model
 
-    def plot(model: Any, test: DataFrame, metrics: Any, folder: Folder) -> None:
+    def report(model: Any, test: DataFrame, *_: Any) -> None:
         if args.no_report:
             return
         assert job.output is not None
@@ -150,4 +148,4 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
         model.writeReport(home.uri("report.html"), test, cardPath=home.uri("model_card.md"))
         job.document.more["report"] = job.output.place("report.html")
 
-    train(args, job, fit, plot, regression=args.regression, on_table=True)
+    train(args, job, fit, report, regression=args.regression, on_table=True)

@@ -42,8 +42,8 @@ def check_families(names: Sequence[str] | None) -> tuple[str, ...]:
     Raises
     ------
     ConfigurationError
-        ``invalid_param`` if there is none, or no family of a name; ``unknown_estimator`` if the package
-        of one is not installed.
+        ``invalid_param`` if there is none, or no family of a name; ``unknown_estimator`` if the
+        package of one is not installed.
     """
     if names is None:
         return tuple(FAMILIES)
