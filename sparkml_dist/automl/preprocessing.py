@@ -113,7 +113,6 @@ def _transformer(kinds: Sequence[FeatureKind], task: Task, num_classes: int, spa
         OneHotEncoder,
         QuantileTransformer,
         StandardScaler,
-        TargetEncoder,
     )
 
     small: list[int] = []
@@ -143,10 +142,7 @@ def _transformer(kinds: Sequence[FeatureKind], task: Task, num_classes: int, spa
     add("counts", _filled(MaxAbsScaler(), indicator=False), named("count"))
     add("categories", OneHotEncoder(handle_unknown="ignore", **shape), [*named("cycle"), *small])
     if by_target:
-        target = TargetEncoder(
-            target_type="continuous" if task == "regression" else "auto", random_state=0
-        )
-        add("large", _scaled(target), large)
+        add("large", _scaled(_target_encoder(task)), large)
     else:
         frequent = OneHotEncoder(
             handle_unknown="infrequent_if_exist", max_categories=_MOST_ONE_HOT, **shape
@@ -161,6 +157,16 @@ def _filled(scaler: Any, *, indicator: bool = True) -> Any:
 
     imputer = SimpleImputer(strategy="median", add_indicator=indicator, keep_empty_features=True)
     return Pipeline([("imputer", imputer), ("scaler", scaler)])
+
+
+def _target_encoder(task: Task) -> Any:
+    from sklearn.model_selection import KFold, StratifiedKFold
+    from sklearn.preprocessing import TargetEncoder
+
+    splits = {"n_splits": 5, "shuffle": True, "random_state": 0}
+    if task == "regression":  # whose targets may look like classes
+        return TargetEncoder(target_type="continuous", cv=KFold(**splits))
+    return TargetEncoder(cv=StratifiedKFold(**splits))
 
 
 def _scaled(encoder: Any) -> Any:

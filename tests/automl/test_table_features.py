@@ -319,7 +319,8 @@ TIMES = st.datetimes(datetime.datetime(1900, 1, 1), datetime.datetime(2200, 1, 1
 
 
 @settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=settings().max_examples // 6,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(texts=st.lists(TEXTS, min_size=20, max_size=60), width=st.integers(1, 100))
 def test_words_of_any_text(spark, texts, width):
@@ -334,7 +335,8 @@ def test_words_of_any_text(spark, texts, width):
 
 
 @settings(
-    max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=settings().max_examples // 6,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     times=st.lists(TIMES, min_size=20, max_size=60),
