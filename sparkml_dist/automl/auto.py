@@ -22,7 +22,6 @@ from sparkml_dist.automl.build_model import save_ensemble
 from sparkml_dist.automl.families.family import Situation
 from sparkml_dist.automl.families.known import check_families, families_for
 from sparkml_dist.automl.leaderboard import leaderboard_rows, what_was_left
-from sparkml_dist.automl.preprocessing import FeatureFacts
 from sparkml_dist.automl.schedule import Schedule
 from sparkml_dist.automl.selection import Candidate, Selected, select_trials
 from sparkml_dist.automl.table_features import TableFeatures
@@ -267,13 +266,12 @@ class AutoEstimator(ShardEstimator):
     def _situation(self, data: PartitionedDataset, schedule: Schedule, metric: str) -> Situation:
         counts = class_rows(data)
         features = self._table_features
-        skewed = [] if features is None else [c.name for c in features.columns if c.skewed]
         rows = max(s.rows for s in data.shards)
         rare = min(counts, default=0)
         return Situation(
-            facts=FeatureFacts.of(data.schema, data.manifest.missing_features, skewed),
+            schema=data.schema,
+            columns=() if features is None else features.columns,
             rows=round(rows * schedule.share),
-            features=data.n_features,
             classes=len(data.manifest.label.classes),
             imbalanced=bool(counts) and rare < _RARE * sum(counts) / len(counts),
             metric=metric,

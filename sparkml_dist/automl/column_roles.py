@@ -18,7 +18,8 @@ _DISTINCT, _FEW = 0.98, 20
 #: Categories that `partition` takes, less the error of their estimated number.
 _MOST_CATEGORIES = 9_000
 #: A number is skewed, or its tails are heavy, from here on (0 and 0 are those of a normal one).
-_SKEWNESS, _KURTOSIS = 3.0, 20.0
+_SKEWNESS, _KURTOSIS, _FEW_VALUES = 3.0, 20.0, 10
+_NAMED_ID = "identifies rows: its values are distinct, and it is named like a key"
 _ID_NAME = re.compile(r"(^|[^a-z])(id|ids|key|uuid|guid|index|rownum|row_number)$|[a-z](Id|ID)$")
 
 
@@ -73,8 +74,9 @@ def decide(
         return Decision(forced)
     if kind == "string":
         return _of_strings(column, words)
-    if kind == "number" and _numbers_rows(column):
-        return Decision(None, "numbers the rows")
+    reason = _of_rows(column) if kind == "number" else ""
+    if reason:
+        return Decision(None, reason)
     return Decision({"date": "date", "timestamp": "timestamp"}.get(kind, "number"))  # type: ignore[arg-type]
 
 
@@ -88,18 +90,21 @@ def _of_strings(column: Mapping[str, Any], words: float | None) -> Decision:
     return Decision("category" if distinct <= _MOST_CATEGORIES else "text")
 
 
-def _numbers_rows(column: Mapping[str, Any]) -> bool:
-    """Tell whether a column of whole numbers counts rows, or identifies them by its name."""
+def _of_rows(column: Mapping[str, Any]) -> str:
+    """Return the reason for which whole numbers say nothing but which row it is; else ""."""
     count, distinct = column["count"], column["distinct"]
     whole = "int" in column["type"] or re.fullmatch(r"decimal\(\d+,0\)", column["type"])
     if not whole or count < _FEW or distinct < _DISTINCT * count:
-        return False
-    fills = column["max"] - column["min"] + 1 <= 1.02 * count
-    return bool(fills or _ID_NAME.search(column["name"]))
+        return ""
+    if column["max"] - column["min"] + 1 <= 1.02 * count:
+        return "numbers the rows"
+    return _NAMED_ID if _ID_NAME.search(column["name"]) else ""
 
 
 def is_skewed(column: Mapping[str, Any]) -> bool:
     """Tell whether a number's tails are heavy, so that its mean and deviation say little."""
+    if column.get("distinct", 0) <= _FEW_VALUES:  # a rare value is no tail
+        return False
     skewness, kurtosis = column.get("skewness"), column.get("kurtosis")
     return bool(
         (skewness is not None and abs(skewness) > _SKEWNESS)

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from sparkml_dist.automl.date_parts import DateKind, date_part
-from sparkml_dist.automl.hashed_words import hashed_words, number_of_words
+from sparkml_dist.automl.hashed_words import HashedText, number_of_words
 from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import DataError
 from sparkml_dist.persistence.fields import items, natural, one_of, text, whole
@@ -109,7 +109,7 @@ class TableColumn:
             )
 
     def columns(self, kind: DataType, zone: str) -> dict[str, Column]:
-        """Return the columns that are added to a table, by name.
+        """Return the columns that are added to a table, by name, without those of hashed words.
 
         Parameters
         ----------
@@ -133,12 +133,12 @@ class TableColumn:
                 for output, part in zip(self.outputs, self.parts, strict=True)
             }
         if self.role == "text":
-            words, number = self.outputs
-            return {
-                words: F.expr(hashed_words(source, self.width, self.ngram)),
-                number: F.expr(number_of_words(source)),
-            }
+            return {self.outputs[1]: F.expr(number_of_words(source))}
         return {}
+
+    def text(self) -> HashedText:
+        """Return how the words of a text become the first of its outputs."""
+        return HashedText(quoted([self.name])[0], self.width, self.ngram)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the column as JSON values."""

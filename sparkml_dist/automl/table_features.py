@@ -190,7 +190,9 @@ class TableFeatures(SavedParams, HasLabelCol, HasWeightCol, HasSeed):
                 dropped[name] = decision.reason
             else:
                 columns.append(self._column(column, decision.role, taken))
-                alerts += [(name, alert) for alert in column["alerts"]]
+                # Texts are usually distinct.
+                worth = [a for a in column["alerts"] if decision.role != "text" or "key?" not in a]
+                alerts += [(name, alert) for alert in worth]
         if not columns:
             raise DataError(
                 "no_features",
@@ -364,15 +366,16 @@ def _parts(role: Role, first: int, last: int) -> tuple[str, ...]:
     import datetime
 
     def year(day: int) -> int:
-        # A time zone moves a day by one; years beyond those of Python differ anyway.
         try:
             return (datetime.date(1970, 1, 1) + datetime.timedelta(days=day)).year
-        except OverflowError:
+        except OverflowError:  # beyond Python's years
             return day
 
-    several = year(first - 1) != year(last + 1)
-    parts = ("year",) if several else ()
-    return (*parts, "month", "weekday", *(("hour",) if role == "timestamp" else ()), "days")
+    # A time zone moves a time to the day before or after.
+    margin = 1 if role == "timestamp" else 0
+    several = year(first - margin) != year(last + margin)
+    hour = ("hour",) if role == "timestamp" else ()
+    return (*(("year",) if several else ()), "month", "weekday", *hour, "days")
 
 
 def _free(name: str, taken: set[str]) -> str:

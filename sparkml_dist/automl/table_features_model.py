@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pyspark.ml.base import Model
 
+from sparkml_dist.automl.hashed_words import with_hashed_words
 from sparkml_dist.automl.table_column import TableColumn, check_time_zone
 from sparkml_dist.dataset.column_names import check_outputs, refuse_ambiguous, with_outputs
 from sparkml_dist.errors import DataError, nearest
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 __all__ = ["TableFeaturesModel"]
+
+_TEMPORARY = "_sparkml_dist_feature_"
 
 
 class TableFeaturesModel(Persistable, AccessibleParams, Model):
@@ -73,6 +76,8 @@ class TableFeaturesModel(Persistable, AccessibleParams, Model):
         return [column.name for column in self.columns if column.role == "category"]
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
+        from pyspark.sql import functions as F
+
         refuse_ambiguous(dataset, [c.name for c in self.columns])
         types = {field.name: field.dataType for field in dataset.schema.fields}
         made: dict[str, Column] = {}
@@ -86,18 +91,20 @@ class TableFeaturesModel(Persistable, AccessibleParams, Model):
                 )
             column.check_type(types[column.name])
             made |= column.columns(types[column.name], self.timeZone)
-        check_outputs(dataset, made, self.label)
+        texts = [column for column in self.columns if column.role == "text"]
+        outputs = [column.outputs[0] for column in texts]
+        check_outputs(dataset, [*made, *outputs], self.label)
         if not made:
             return dataset
-        # Columns of the same names may be what an output is made of: they are replaced at the end.
-        temporary = {f"_sparkml_dist_{i}": name for i, name in enumerate(made)}
-        with_made = dataset.select(
-            "*", *[made[name].alias(place) for place, name in temporary.items()]
-        )
-        from pyspark.sql import functions as F
-
-        outputs = {name: F.col(place) for place, name in temporary.items()}
-        return with_outputs(with_made, outputs, temporary=list(temporary))
+        # Columns with the names of outputs may be what outputs are made of: they are replaced last.
+        places = {name: f"{_TEMPORARY}{i}" for i, name in enumerate(made)}
+        with_made = dataset.select("*", *[made[n].alias(place) for n, place in places.items()])
+        full, words = with_hashed_words(with_made, [c.text() for c in texts], _TEMPORARY)
+        added = {name: F.col(place) for name, place in places.items()}
+        added |= dict(zip(outputs, words, strict=True))
+        ordered = {name: added[name] for name in self.featureColumns if name in added}
+        temporary = [c for c in full.columns if c.startswith(_TEMPORARY)]
+        return with_outputs(full, ordered, temporary=temporary)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -307,6 +307,8 @@ def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence
     rng = np.random.RandomState(random_state)
     settings: dict[str, Any] = {}
     for name, value in sorted(fresh.get_params(deep=True).items(), key=lambda item: item[0]):
+        if isinstance(value, str) and value == "deprecated":
+            continue  # scikit-learn warns of any other value
         if name == "random_state":
             settings[name] = random_state
         elif name.endswith("__random_state"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import scipy.sparse as sp
 
 from sparkml_dist.dataset.schema import Matrix
 
-__all__ = ["column_values", "grid_of", "with_value"]
+__all__ = ["column_values", "grid_of", "with_values"]
 
 _DECILES = np.arange(1, 10) / 10
 
@@ -61,19 +62,27 @@ def column_values(X: Matrix, feature: int) -> npt.NDArray[np.float32]:
     return np.asarray(dense, dtype=np.float32).ravel()
 
 
-def with_value(X: Matrix, feature: int, value: float) -> Matrix:
-    """Return features with one of them set to the same value in all rows.
+def with_values(X: Matrix, feature: int, values: Sequence[float]) -> Matrix:
+    """Return the rows once for each value, with a feature set to it.
 
     Parameters
     ----------
-    X : ndarray, which is changed, or csr_matrix, shape (n, d)
+    X : ndarray or csr_matrix, shape (n, d)
     feature : int
-    value : float
+    values : sequence of float
+
+    Returns
+    -------
+    ndarray or csr_matrix, shape (n_values * n, d)
     """
     if not sp.issparse(X):
-        X[:, feature] = value
-        return X
-    found: Any = X
+        dense = np.tile(np.asarray(X), (len(values), 1))
+        dense[:, feature] = np.repeat(np.asarray(values), X.shape[0])
+        return dense
+    return sp.csr_matrix(sp.vstack([_with_value(X, feature, value) for value in values]))
+
+
+def _with_value(found: Any, feature: int, value: float) -> sp.csr_matrix:
     others = found.indices != feature
     kept = np.concatenate([[0], np.cumsum(others)])[found.indptr]
     rest = sp.csr_matrix((found.data[others], found.indices[others], kept), shape=found.shape)

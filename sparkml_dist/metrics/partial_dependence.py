@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import scipy.sparse as sp
 
 from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.progress import job_description
@@ -24,7 +23,7 @@ from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
 from sparkml_dist.dataset.splits import row_key
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
-from sparkml_dist.metrics.dependence_grid import column_values, grid_of, with_value
+from sparkml_dist.metrics.dependence_grid import column_values, grid_of, with_values
 from sparkml_dist.metrics.feature_dependence import FeatureDependence, PartialDependence
 from sparkml_dist.metrics.permutation import ScoredModel
 from sparkml_dist.models.scoring import Predict, Scorer, check_feature_columns, loaded
@@ -265,20 +264,25 @@ def _add_up(plan: _Plan, batches: Iterator[pa.RecordBatch]) -> Summands:
             carried = [block.field(i) for i in range(plan.schema.n_transported)]
             X = plan.schema.encode(carried)
             rows += X.shape[0]
+            # Several values at once: a partition may have few rows, and a call has its cost.
+            step = max(1, at_once // X.shape[0])
             place = 0
             for feature, grid in zip(plan.chosen, plan.grids, strict=True):
-                changed = X if sp.issparse(X) else X.copy()
-                for value in grid:
-                    sums[place] += _summed(model, with_value(changed, feature, value))
-                    place += 1
+                for start in range(0, len(grid), step):
+                    found = _summed(model, X, feature, grid[start : start + step])
+                    sums[place : place + len(found)] += found
+                    place += len(found)
     return {"sums": sums, "rows": rows}
 
 
-def _summed(model: Predict, X: Matrix) -> npt.NDArray[np.float64]:
-    predicted = np.asarray(model(X), dtype=np.float64)
+def _summed(
+    model: Predict, X: Matrix, feature: int, values: Sequence[float]
+) -> npt.NDArray[np.float64]:
+    """Return the sums of predictions with a feature set to each value, (n_values, n_outputs)."""
+    predicted = np.asarray(model(with_values(X, feature, values)), dtype=np.float64)
     if predicted.ndim > 1:
         predicted = predicted / predicted.sum(axis=1, keepdims=True)
-    found: npt.NDArray[np.float64] = np.atleast_1d(predicted.sum(axis=0))
+    found: npt.NDArray[np.float64] = predicted.reshape(len(values), X.shape[0], -1).sum(axis=1)
     return found
 
 

@@ -8,15 +8,22 @@ from sklearn.base import clone
 
 from sparkml_dist.automl.families.family import Situation
 from sparkml_dist.automl.families.known import FAMILIES, check_families, families_for
-from sparkml_dist.automl.preprocessing import FeatureFacts
+from sparkml_dist.automl.table_column import TableColumn
+from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.errors import ConfigurationError
 
-FACTS = FeatureFacts(numbers=(0, 1, 2), skewed=(1,), categories=(3,), missing=(0,), sparse=False)
+SCHEMA = FeatureSchema(
+    (
+        *(FeatureColumn(name, "numeric") for name in "abc"),
+        FeatureColumn("k", "categorical", categories=("p", "q", "r", "s", "t")),
+    )
+)
+COLUMNS = (TableColumn("b", "number", ("b",), skewed=True),)
 
 
 def situation(classes=2, rows=300, **more):
     given = {"imbalanced": False, "metric": "auc", "seed": 0, "can_stop": True, **more}
-    return Situation(facts=FACTS, rows=rows, features=4, classes=classes, **given)
+    return Situation(schema=SCHEMA, columns=COLUMNS, rows=rows, classes=classes, **given)
 
 
 def table(classes, rows=300):

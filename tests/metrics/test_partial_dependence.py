@@ -12,7 +12,7 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
 import sparkml_dist as sd
 from sparkml_dist.errors import SparkMLDistError
-from sparkml_dist.metrics.dependence_grid import column_values, grid_of, with_value
+from sparkml_dist.metrics.dependence_grid import column_values, grid_of, with_values
 
 
 def test_grids_are_those_of_scikit_learn():
@@ -35,15 +35,16 @@ def test_grids_of_few_and_of_missing_values():
     assert grid_of(codes, True, 2, 0.05)["values"] == [1.0, 2.0]
 
 
-def test_a_value_in_all_rows_of_a_sparse_matrix():
+def test_each_value_in_all_rows():
     dense = np.array([[0, 1, 2], [3, 0, 0], [0, 0, 4]], np.float32)
     for feature in range(3):
-        for value in (0.0, 7.0):
-            found = with_value(sp.csr_matrix(dense), feature, value)
-            expected = dense.copy()
-            expected[:, feature] = value
-            assert (found.toarray() == expected).all()
-            assert (found.sum() != 0) and found.has_canonical_format
+        expected = np.concatenate([dense, dense])
+        expected[:, feature] = [0, 0, 0, 7, 7, 7]
+        assert (with_values(dense, feature, [0.0, 7.0]) == expected).all()
+        found = with_values(sp.csr_matrix(dense), feature, [0.0, 7.0])
+        assert (found.toarray() == expected).all() and found.has_canonical_format
+        assert found.dtype == np.float32
+    assert dense[0, 0] == 0
     assert column_values(sp.csr_matrix(dense), 2).tolist() == [2.0, 0.0, 4.0]
 
 

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparkml_dist.automl.preprocessing import FeatureFacts
+from sparkml_dist.automl.preprocessing import Family as Form
+from sparkml_dist.automl.preprocessing import with_preprocessing
+from sparkml_dist.automl.table_column import TableColumn
+from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.search.dimensions import Choices, Point
 from sparkml_dist.search.space import Space, dimension_of
 
@@ -19,10 +22,11 @@ class Situation:
 
     Attributes
     ----------
-    facts : FeatureFacts
+    schema : FeatureSchema
+    columns : tuple of TableColumn
+        That features are made of, as far as it is known.
     rows : int
         Rows that a learner is fitted to, at most.
-    features : int
     classes : int
         0 for a regression.
     imbalanced : bool
@@ -33,9 +37,9 @@ class Situation:
         Whether every class has rows enough for a stratified hold-out inside a learner.
     """
 
-    facts: FeatureFacts
+    schema: FeatureSchema
+    columns: tuple[TableColumn, ...]
     rows: int
-    features: int
     classes: int
     imbalanced: bool
     metric: str
@@ -46,6 +50,22 @@ class Situation:
     def is_regression(self) -> bool:
         """Whether the label is a number."""
         return self.classes == 0
+
+    @property
+    def features(self) -> int:
+        """Number of features."""
+        return self.schema.n_features
+
+    def prepared(self, learner: Any, form: Form) -> Any:
+        """Return a learner behind the preprocessing of its kind; see `with_preprocessing`."""
+        return with_preprocessing(
+            learner,
+            self.schema,
+            form,
+            columns=self.columns,
+            task="regression" if self.is_regression else "classification",
+            num_classes=self.classes or 2,
+        )
 
     @property
     def class_weights(self) -> dict[str, list[Any]]:

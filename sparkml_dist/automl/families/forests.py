@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sparkml_dist.automl.families.family import Family, Situation
-from sparkml_dist.automl.preprocessing import encoded
 from sparkml_dist.search.dimensions import Floating, Integer
 
 __all__ = ["extra_trees", "random_forest"]
@@ -31,22 +30,20 @@ def random_forest(situation: Situation) -> Family:
 
 
 def _forest(name: str, kind: Any, situation: Situation) -> Family:
-    weights = {f"learner__{k}": v for k, v in situation.class_weights.items()}
-    none = {f"learner__{k}": v for k, v in situation.no_class_weights.items()}
     trees = _TREES if situation.classes <= 5 else _TREES_OF_MANY_CLASSES
     root = min(1.0, max(situation.features**-0.5, 1e-3))
     usual = 1.0 if situation.is_regression else root
 
     def setting(features: float, leaf: int) -> dict[str, Any]:
-        return {"learner__max_features": features, "learner__min_samples_leaf": leaf, **none}
+        return {"max_features": features, "min_samples_leaf": leaf, **situation.no_class_weights}
 
     return Family(
         name,
-        encoded(kind(n_estimators=trees), situation.facts),
+        situation.prepared(kind(n_estimators=trees), "tree"),
         {
-            "learner__max_features": Floating(min(root, 0.5) / 2, 1.0, log=True),
-            "learner__min_samples_leaf": Integer(1, 64, log=True),
-            **weights,
+            "max_features": Floating(min(root, 0.5) / 2, 1.0, log=True),
+            "min_samples_leaf": Integer(1, 64, log=True),
+            **situation.class_weights,
         },
         # The defaults, and values near those of AutoGluon's portfolio for forests.
         [setting(usual, 1), setting(min(1.0, 3 * root), 5), setting(0.75, 2)],

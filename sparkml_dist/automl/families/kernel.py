@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sparkml_dist.automl.families.family import Family, Situation
-from sparkml_dist.automl.preprocessing import scaled
 from sparkml_dist.search.dimensions import Floating
 
 __all__ = ["kernel"]
@@ -35,7 +34,7 @@ def kernel(situation: Situation) -> Family:
     usual = 1e-2 if situation.is_regression else 30.0
     return Family(
         "kernel",
-        scaled(inner, situation.facts),
+        situation.prepared(inner, "network"),
         {
             "learner__features__gamma": Floating(0.03 * width, 10.0 * width, log=True),
             "learner__features__n_components": sizes,

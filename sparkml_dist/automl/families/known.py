@@ -105,6 +105,6 @@ def _unfit(name: str, situation: Situation) -> str:
         return f"takes too long for {features:,} features"
     if name == "neighbors" and rows * features > _MOST_CELLS:
         return f"takes too long for {rows:,} rows of {features:,} features"
-    if name == "kernel" and situation.facts.sparse:
+    if name == "kernel" and situation.schema.layout == "sparse":
         return "does not take sparse rows"
     return ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sparkml_dist.automl.families.family import Family, Situation
-from sparkml_dist.automl.preprocessing import scaled
 from sparkml_dist.search.dimensions import Floating
 
 __all__ = ["linear"]
@@ -16,7 +15,7 @@ def linear(situation: Situation) -> Family:
     if situation.is_regression:
         return Family(
             "linear",
-            scaled(Ridge(), situation.facts),
+            situation.prepared(Ridge(), "linear"),
             {"learner__alpha": Floating(1e-3, 1e4, log=True)},
             [{"learner__alpha": 1.0}, {"learner__alpha": 100.0}],
             cost=0.2,
@@ -25,7 +24,7 @@ def linear(situation: Situation) -> Family:
     none = {f"learner__{k}": v for k, v in situation.no_class_weights.items()}
     return Family(
         "linear",
-        scaled(LogisticRegression(max_iter=200), situation.facts),
+        situation.prepared(LogisticRegression(max_iter=200), "linear"),
         {"learner__C": Floating(1e-4, 1e2, log=True), **weights},
         [{"learner__C": 1.0, **none}, {"learner__C": 0.02, **none}],
         cost=0.5,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sparkml_dist.automl.families.family import Family, Situation
-from sparkml_dist.automl.preprocessing import scaled
 from sparkml_dist.search.dimensions import Integer
 
 __all__ = ["neighbors"]
@@ -25,7 +24,7 @@ def neighbors(situation: Situation) -> Family:
 
     return Family(
         "neighbors",
-        scaled(kind(), situation.facts),
+        situation.prepared(kind(), "neighbors"),
         {
             "learner__n_neighbors": Integer(1, most, log=True),
             "learner__weights": ["uniform", "distance"],

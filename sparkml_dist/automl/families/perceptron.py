@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from sparkml_dist.automl.families.family import Family, Situation
-from sparkml_dist.automl.preprocessing import scaled
 from sparkml_dist.search.dimensions import Floating
 
 __all__ = ["perceptron"]
@@ -25,11 +24,11 @@ def perceptron(situation: Situation) -> Family:
         "early_stopping": situation.can_stop and situation.rows >= 500,
     }
     if situation.is_regression:
-        inner = scaled(MLPRegressor(**shared), situation.facts)
+        inner = situation.prepared(MLPRegressor(**shared), "network")
         learner: Any = TransformedTargetRegressor(inner, transformer=StandardScaler())
         prefix = "regressor__learner__"
     else:
-        learner, prefix = scaled(MLPClassifier(**shared), situation.facts), "learner__"
+        learner, prefix = situation.prepared(MLPClassifier(**shared), "network"), "learner__"
 
     def setting(
         layers: tuple[int, ...], rate: float, alpha: float, batch: int, activation: str = "relu"
