@@ -147,10 +147,11 @@ def few_rounds(learner: Any) -> dict[str, Any]:
     for prefix, booster in _by_name(learner):
         given = booster.get_params(deep=False)
         names = _ROUNDS[str(booster_package(booster))]
-        name = next((n for n in names if given.get(n) is not None), names[0])
-        value = given.get(name)
-        if value is None or (isinstance(value, int | float) and value > _FEW):
-            found[f"{prefix}{name}"] = _FEW
+        several = [name for name in names if given.get(name) is not None]
+        for name in several or names[:1]:
+            value = given.get(name)
+            if value is None or (isinstance(value, int | float) and value > _FEW):
+                found[f"{prefix}{name}"] = _FEW
     return found
 
 

@@ -25,6 +25,8 @@ _NODES = ("split_feature", "split_gain", "threshold", "decision_type", "left_chi
 _INSIDE = ("internal_value", "internal_weight", "internal_count")
 _LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
 _SETS = ("cat_boundaries", "cat_threshold")
+# Of linear models in leaves; named so that the error is about them.
+_LINEAR = ("leaf_const", "num_features", "leaf_features", "leaf_coeff")
 _PLAIN = ("num_leaves", "num_cat", "is_linear", "shrinkage")
 _END = b"end of trees\n"
 _LARGEST = 2**31 - 1
@@ -103,7 +105,7 @@ def _fields(text: bytes, names: frozenset[str]) -> dict[str, str]:
     return found
 
 
-_TREE = frozenset((*_NODES, *_INSIDE, *_LEAVES, *_SETS, *_PLAIN))
+_TREE = frozenset((*_NODES, *_INSIDE, *_LEAVES, *_SETS, *_PLAIN, *_LINEAR))
 
 
 def _check_tree(text: bytes, number: int, features: int) -> None:
@@ -111,9 +113,11 @@ def _check_tree(text: bytes, number: int, features: int) -> None:
     if title != b"Tree=%d" % number or not body.endswith(b"\n\n\n"):
         raise ValueError("a tree does not have the size that the model declares")
     fields = _fields(body.removesuffix(b"\n\n\n"), _TREE)
+    if fields.get("is_linear", "0") != "0":
+        raise ValueError("a tree has linear models in its leaves, which are not supported")
     leaves, sets = _number(fields["num_leaves"]), _number(fields["num_cat"])
-    if leaves < 1 or sets < 0 or fields.get("is_linear", "0") != "0":
-        raise ValueError("a tree declares an invalid number of leaves, or models in its leaves")
+    if leaves < 1 or sets < 0:
+        raise ValueError("a tree declares an invalid number of leaves or sets of categories")
     float(fields["shrinkage"])
     _floats(fields["leaf_value"], leaves)
     if leaves == 1:

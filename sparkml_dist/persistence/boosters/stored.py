@@ -222,7 +222,9 @@ def _stored_catboost(made: Any) -> tuple[dict[str, Any], bytes | None]:
 def _restored_catboost(
     made: Any, facts: dict[str, Any], model: bytes, sizes: dict[str, int]
 ) -> None:
+    params = made._init_params
     made.load_model(blob=model)
+    made._init_params = params  # not with what the model says of them too
     importances = facts["importances"]
     if importances is not None:
         if len(importances) != sizes["features"]:
