@@ -122,7 +122,8 @@ def _described(made: Any, context: Any) -> dict[str, Any]:
         facts, model = _STORE[package](made)
         if model is not None:
             _CHECKS[package](model)
-        params = {k: v for k, v in made.get_params(deep=False).items() if v is not None}
+        given = sorted(made.get_params(deep=False).items())
+        params = {k: v for k, v in given if v is not None}
         _check_params(f"{package}.{kind}", params)
         args = (f"{package}.{kind}", params, facts, model)
         context.memo[known] = {
