@@ -1,4 +1,4 @@
-"""Fits a booster on arrays of codes, with categories, held-out rows and classes as it takes them."""
+"""Fits a booster on arrays of codes, with categories and held-out rows as it takes them."""
 
 from __future__ import annotations
 

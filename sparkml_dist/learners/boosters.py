@@ -245,4 +245,3 @@ def refuse_unusable_boosters(learner: Any, wanted: str) -> None:
                 "Give the booster itself as the learner, or as the last step of a pipeline; or "
                 "leave early_stopping_rounds out.",
             )
-

@@ -166,9 +166,10 @@ def learner_from_path(
         kind_wanted = "regressor" if task == "regression" else "classifier"
         known = dict(all_estimators(type_filter=kind_wanted))
         if name not in known:
+            close = nearest(name, [*known, *BARE_NAMES])
             raise ConfigurationError(
                 "unknown_estimator",
-                f"scikit-learn has no {kind_wanted} {name!r}.{nearest(name, [*known, *BARE_NAMES])}",
+                f"scikit-learn has no {kind_wanted} {name!r}.{close}",
                 "Give a dotted path such as sklearn.tree.DecisionTreeClassifier.",
             )
         kind: Any = known[name]

@@ -49,7 +49,15 @@ def frame(n=400):
     label = np.select([score < 0, score < 1], ["low", "mid"], "top")
     weight = rng.uniform(1, 3, n).round(2)
     return pd.DataFrame(
-        {"a": a, "b": b, "site": site, "label": label, "weight": weight, "target": score, "id": range(n)}
+        {
+            "a": a,
+            "b": b,
+            "site": site,
+            "label": label,
+            "weight": weight,
+            "target": score,
+            "id": range(n),
+        }
     )
 
 
@@ -60,9 +68,7 @@ def table(spark):
 
 def cut(table, folder, shards, **given):
     given = {"label": "label", "weight": "weight", "categorical": ["site"], **given}
-    return partition(
-        table, folder, features=["a", "b", "site"], key="id", shards=shards, **given
-    )
+    return partition(table, folder, features=["a", "b", "site"], key="id", shards=shards, **given)
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +104,10 @@ def test_one_shard_is_the_plain_library(one, table, tmp_path, name):
     plain.fit(block.X, block.y, sample_weight=block.weight)
     found = probabilities(load_model(str(tmp_path / "m")), table)
     order = np.argsort(table.toPandas().id.to_numpy())
-    by_id = {tuple(np.nan_to_num(x, nan=-9)): p for x, p in zip(block.X, plain.predict_proba(block.X), strict=True)}
+    by_id = {
+        tuple(np.nan_to_num(x, nan=-9)): p
+        for x, p in zip(block.X, plain.predict_proba(block.X), strict=True)
+    }
     assert len(order) == len(found)
     known = np.array(sorted(map(tuple, np.array(list(by_id.values())).round(6).tolist())))
     ours = np.array(sorted(set(map(tuple, found.round(6).tolist()))))

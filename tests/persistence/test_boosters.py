@@ -1,4 +1,4 @@
-"""Boosters at rest: their own formats inside skops files, checked before their packages read them."""
+"""Boosters at rest: their own formats inside skops files, checked before they are read."""
 
 from __future__ import annotations
 
@@ -186,7 +186,9 @@ def test_a_truncated_model_is_refused(name):
 )
 def test_an_unknown_objective_is_named(name, old, new):
     content = altered_model(dump_learner(made(name, "three")), lambda m: m.replace(old, new))
-    with pytest.raises(StorageError, match=new.decode().strip('"').split("=")[-1].strip()) as caught:
+    with pytest.raises(
+        StorageError, match=new.decode().strip('"').split("=")[-1].strip()
+    ) as caught:
         load_learner(content, "m.skops")
     assert "objective" in caught.value.message and "again" in caught.value.hint
 
@@ -307,7 +309,16 @@ def test_ubjson_reads_what_xgboost_writes():
         return True
 
     assert same(found, known)
-    for wrong in (b"{", b"{i\x01aT", b"[$l#l\x7f\xff\xff\xff", b"[#i\x7f", b"?", b"TT", b"S[", b"[" * 99):
+    for wrong in (
+        b"{",
+        b"{i\x01aT",
+        b"[$l#l\x7f\xff\xff\xff",
+        b"[#i\x7f",
+        b"?",
+        b"TT",
+        b"S[",
+        b"[" * 99,
+    ):
         with pytest.raises(ValueError, match="model"):
             read_ubjson(wrong)
     with pytest.raises(ValueError, match="twice"):

@@ -38,9 +38,7 @@ _OF_THE_RUN = ("model_guid", "train_finish_time")
 _registered: set[str] = set()
 
 
-def booster(
-    name: str, params: dict[str, Any], facts: dict[str, Any], model: bytes | None
-) -> Any:
+def booster(name: str, params: dict[str, Any], facts: dict[str, Any], model: bytes | None) -> Any:
     """Return a booster.
 
     Parameters
