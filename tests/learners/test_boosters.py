@@ -62,6 +62,16 @@ def test_boosters_get_the_threads_of_the_task_a_seed_and_silence():
     assert kept["random_state"] == 5 and "verbose" not in kept and "random_seed" not in kept
 
 
+def test_lists_among_the_parameters_of_catboost_are_copied():
+    own = catboost.CatBoostClassifier(cat_features=[1], class_weights={0: 1, 1: 2})
+    assert prepare(own, 1, 1).get_params()["cat_features"] == [1]
+    pipe = make_pipeline(StandardScaler(), own).set_output(transform="pandas")
+    made = prepare(pipe, 1, 2)
+    assert made[-1].get_params()["cat_features"] == [1] and made[-1] is not own
+    assert made[-1].get_params()["thread_count"] == 2
+    assert made[0] is not pipe[0] and made[0]._sklearn_output_config == {"transform": "pandas"}
+
+
 def test_other_learners_keep_one_job():
     assert prepare(DecisionTreeClassifier(), 1, 4).get_params()["random_state"] == 1
     assert prepare(CalibratedClassifierCV(DecisionTreeClassifier()), 1, 4).n_jobs is None
