@@ -217,6 +217,11 @@ def test_a_trial_has_few_rounds():
         (catboost.CatBoost(), "regression", "not_an_estimator"),
         (xgboost.XGBRegressor(), "classification", "not_a_classifier"),
         (
+            xgboost.XGBRFClassifier(early_stopping_rounds=3),
+            "classification",
+            "invalid_estimator_parameter",
+        ),
+        (
             CalibratedClassifierCV(xgboost.XGBClassifier(early_stopping_rounds=3)),
             "classification",
             "invalid_estimator_parameter",
@@ -242,3 +247,13 @@ def test_names_on_a_command_line():
     assert isinstance(learner_from_path("CatBoostClassifier"), catboost.CatBoostClassifier)
     with pytest.raises(ConfigurationError, match="XGBClassifier"):
         learner_from_path("XGBClasifier")
+
+
+def test_importances_of_a_pipeline_and_its_threads():
+    from sparkml_dist.members.importance import learner_importances
+
+    X, y = rows()
+    pipe = make_pipeline(StandardScaler(), catboost.CatBoostClassifier(iterations=3))
+    ours = fitted(pipe, X, y)
+    assert learner_importances(ours, 4).sum() > 0
+    assert np.array_equal(ours.predict_proba(X), ours.booster.predict_proba(X))
