@@ -237,12 +237,6 @@ def refuse_unusable_boosters(learner: Any, wanted: str) -> None:
                 f"multi_strategy={given['multi_strategy']!r} of {kind} is not supported.",
                 "Leave it out: each class then has trees of its own.",
             )
-        if kind.startswith("XGBRF") and stops_early(booster):
-            raise ConfigurationError(
-                "invalid_estimator_parameter",
-                f"{kind} has one round, and cannot stop early.",
-                "Leave early_stopping_rounds out.",
-            )
         if booster is not last and stops_early(booster):
             raise ConfigurationError(
                 "invalid_estimator_parameter",

@@ -184,7 +184,7 @@ def learner_from_path(
         )
     try:
         return kind(**(params or {}))
-    except TypeError as error:
+    except (TypeError, NotImplementedError) as error:
         known_names = [p for p in inspect.signature(kind).parameters if p != "kwargs"]
         wrong = next((k for k in params or {} if k not in known_names), None)
         if wrong is None:

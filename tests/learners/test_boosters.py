@@ -217,11 +217,6 @@ def test_a_trial_has_few_rounds():
         (catboost.CatBoost(), "regression", "not_an_estimator"),
         (xgboost.XGBRegressor(), "classification", "not_a_classifier"),
         (
-            xgboost.XGBRFClassifier(early_stopping_rounds=3),
-            "classification",
-            "invalid_estimator_parameter",
-        ),
-        (
             CalibratedClassifierCV(xgboost.XGBClassifier(early_stopping_rounds=3)),
             "classification",
             "invalid_estimator_parameter",
@@ -245,6 +240,8 @@ def test_names_on_a_command_line():
     assert isinstance(made, xgboost.XGBClassifier) and made.max_depth == 2
     assert isinstance(learner_from_path("lightgbm.LGBMRegressor"), lightgbm.LGBMRegressor)
     assert isinstance(learner_from_path("CatBoostClassifier"), catboost.CatBoostClassifier)
+    with pytest.raises(ConfigurationError, match="early_stopping_rounds"):
+        learner_from_path("XGBRFClassifier", {"early_stopping_rounds": 3})
     with pytest.raises(ConfigurationError, match="XGBClassifier"):
         learner_from_path("XGBClasifier")
 
