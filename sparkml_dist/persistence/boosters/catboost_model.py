@@ -78,7 +78,9 @@ def _check_info(core: Table) -> None:
     """Raise unless the model's description is JSON with a known objective."""
     info = {entry.text(0): entry.text(1) for entry in core.tables(2)}
     # CatBoost's reader of JSON has no limit of depth; Python's has.
-    read = {key: json.loads(value) for key, value in info.items() if value[:1] in ("{", "[")}
+    read = {
+        key: json.loads(value) for key, value in info.items() if value.lstrip()[:1] in ("{", "[")
+    }
     params = read.get("params", {})
     loss = params.get("loss_function", {}).get("type")
     if loss is not None:
