@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -356,3 +357,13 @@ def test_a_missing_package_is_named(monkeypatch):
         load_learner(content, "m")
     assert caught.value.code == "booster_missing"
     assert "sparkml_dist[boost]" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["xgboost", "lightgbm", "catboost"])
+def test_files_of_earlier_versions_are_read(name):
+    from scripts.make_booster_samples import rows
+
+    folder = Path(__file__).resolve().parents[1] / "samples" / "boosters"
+    learner = load_learner((folder / f"{name}.skops").read_bytes(), name)
+    known = np.array(json.loads((folder / f"{name}.json").read_text()))
+    assert np.allclose(learner.predict_proba(rows()), known, atol=1e-6)
