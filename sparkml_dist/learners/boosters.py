@@ -163,7 +163,7 @@ def stops_early(booster: Any) -> bool:
     given = booster.get_params(deep=False)
     if package == "catboost" and given.get("use_best_model"):
         return True
-    return any(given.get(name) is not None for name in _STOPPING[package])
+    return any(given.get(name) for name in _STOPPING[package])  # 0 is never
 
 
 def without_stopping(booster: Any) -> dict[str, Any]:
