@@ -1,4 +1,4 @@
-"""Fits a booster on arrays of codes, with categories, held-out rows and classes as it takes them."""
+"""Fits a booster on arrays of codes, with categories and held-out rows as it takes them."""
 
 from __future__ import annotations
 
@@ -181,9 +181,10 @@ class BoosterLearner(BaseEstimator):
 
     def _call(self, method: str, X: Any) -> Any:
         X = self._given(X)
-        if booster_package(self.booster) == "catboost":
+        last = last_step(self.booster)
+        if booster_package(last) == "catboost":
             # Its default is all cores, whatever it was fitted with.
-            cores = self.booster.get_params().get("thread_count", 1)
+            cores = last.get_params().get("thread_count", 1)
             return getattr(self.booster, method)(X, thread_count=cores)
         return getattr(self.booster, method)(X)
 

@@ -147,10 +147,11 @@ def few_rounds(learner: Any) -> dict[str, Any]:
     for prefix, booster in _by_name(learner):
         given = booster.get_params(deep=False)
         names = _ROUNDS[str(booster_package(booster))]
-        name = next((n for n in names if given.get(n) is not None), names[0])
-        value = given.get(name)
-        if value is None or (isinstance(value, int | float) and value > _FEW):
-            found[f"{prefix}{name}"] = _FEW
+        several = [name for name in names if given.get(name) is not None]
+        for name in several or names[:1]:
+            value = given.get(name)
+            if value is None or (isinstance(value, int | float) and value > _FEW):
+                found[f"{prefix}{name}"] = _FEW
     return found
 
 
@@ -162,7 +163,7 @@ def stops_early(booster: Any) -> bool:
     given = booster.get_params(deep=False)
     if package == "catboost" and given.get("use_best_model"):
         return True
-    return any(given.get(name) is not None for name in _STOPPING[package])
+    return any(given.get(name) for name in _STOPPING[package])  # 0 is never
 
 
 def without_stopping(booster: Any) -> dict[str, Any]:
@@ -244,4 +245,3 @@ def refuse_unusable_boosters(learner: Any, wanted: str) -> None:
                 "Give the booster itself as the learner, or as the last step of a pipeline; or "
                 "leave early_stopping_rounds out.",
             )
-

@@ -16,6 +16,7 @@ from sparkml_dist.learners.boosters import (
     BARE_NAMES,
     PACKAGES,
     booster_package,
+    last_step,
     refuse_unusable_boosters,
     running_settings,
     takes_categories,
@@ -166,9 +167,10 @@ def learner_from_path(
         kind_wanted = "regressor" if task == "regression" else "classifier"
         known = dict(all_estimators(type_filter=kind_wanted))
         if name not in known:
+            close = nearest(name, [*known, *BARE_NAMES])
             raise ConfigurationError(
                 "unknown_estimator",
-                f"scikit-learn has no {kind_wanted} {name!r}.{nearest(name, [*known, *BARE_NAMES])}",
+                f"scikit-learn has no {kind_wanted} {name!r}.{close}",
                 "Give a dotted path such as sklearn.tree.DecisionTreeClassifier.",
             )
         kind: Any = known[name]
@@ -182,7 +184,7 @@ def learner_from_path(
         )
     try:
         return kind(**(params or {}))
-    except TypeError as error:
+    except (TypeError, NotImplementedError) as error:
         known_names = [p for p in inspect.signature(kind).parameters if p != "kwargs"]
         wrong = next((k for k in params or {} if k not in known_names), None)
         if wrong is None:
@@ -301,9 +303,7 @@ def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence
         parameter ``categorical_features`` has its default, for features with at most 255
         categories; and to XGBoost as ``feature_types``.
     """
-    from sklearn.base import clone
-
-    fresh = clone(learner)
+    fresh = _cloned(learner)
     rng = np.random.RandomState(random_state)
     settings: dict[str, Any] = {}
     for name, value in sorted(fresh.get_params(deep=True).items(), key=lambda item: item[0]):
@@ -325,3 +325,22 @@ def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence
     elif categorical and fresh.get_params(deep=False).get("categorical_features") == "from_dtype":
         settings["categorical_features"] = categorical
     return fresh.set_params(**settings) if settings else fresh
+
+
+def _cloned(learner: Any) -> Any:
+    """Return an unfitted copy.
+
+    scikit-learn's `clone` refuses a CatBoost learner with a list among its parameters, because
+    CatBoost copies the list.
+    """
+    from sklearn.base import clone
+    from sklearn.pipeline import Pipeline
+
+    if booster_package(learner) == "catboost":
+        return type(learner)(**learner.get_params())
+    if not isinstance(learner, Pipeline) or booster_package(last_step(learner)) != "catboost":
+        return clone(learner)
+    name, last = learner.steps[-1]
+    empty = Pipeline([*learner.steps[:-1], (name, "passthrough")], memory=learner.memory)
+    vars(empty).update({k: v for k, v in vars(learner).items() if k not in ("steps", "memory")})
+    return clone(empty).set_params(**{name: _cloned(last)})

@@ -254,13 +254,16 @@ def named_columns(learner: Any) -> bool:
         if name == "transformers" and isinstance(value, tuple) and len(value) == 3:
             if callable(value[2]) or _texts(value[2]):
                 return True
-        elif (name in _COLUMNS and not isinstance(value, str) and _texts(value)) or (
-            name in _BY_COLUMN and isinstance(value, dict) and _texts(value)
+        elif (
+            (name in _COLUMNS and not isinstance(value, str) and _texts(value))
+            or (name in _BY_COLUMN and isinstance(value, dict) and _texts(value))
+            or (
+                name == "interaction_constraints"
+                and isinstance(value, list | tuple)
+                and any(_texts(group) for group in value if not isinstance(group, str))
+            )
         ):
             return True
-        elif name == "interaction_constraints" and isinstance(value, list | tuple):
-            if any(_texts(group) for group in value if not isinstance(group, str)):
-                return True
     return False
 
 

@@ -77,7 +77,11 @@ def _parts(content: bytes) -> tuple[Table, bytes]:
 def _check_info(core: Table) -> None:
     """Raise unless the model's description is JSON with a known objective."""
     info = {entry.text(0): entry.text(1) for entry in core.tables(2)}
-    params = json.loads(info.get("params", "{}"))
+    # CatBoost's reader of JSON has no limit of depth; Python's has.
+    read = {
+        key: json.loads(value) for key, value in info.items() if value.lstrip()[:1] in ("{", "[")
+    }
+    params = read.get("params", {})
     loss = params.get("loss_function", {}).get("type")
     if loss is not None:
         check_objective("catboost", loss)
@@ -114,9 +118,7 @@ def _check_features(floats: list[Table], categories: list[Table]) -> int:
         own = [f.number(place, "<i4", -1) for f in features]
         if own != list(range(len(own))):
             raise ValueError("the features of the model are not numbered from 0 on")
-    flat = [f.number(2, "<i4", -1) for f in floats] + [
-        f.number(1, "<i4", -1) for f in categories
-    ]
+    flat = [f.number(2, "<i4", -1) for f in floats] + [f.number(1, "<i4", -1) for f in categories]
     if len(set(flat)) != len(flat) or any(not 0 <= i < _MOST_FEATURES for i in flat):
         raise ValueError("a feature of the model has no place of its own in a row")
     for feature in floats:
@@ -138,7 +140,7 @@ def _check_base(base: Table, categories: int, floats: int) -> int:
     if not len(own) and not len(by_value) and not len(by_category):
         raise ValueError("a feature of categories combines nothing")
     for index, count in ((own, categories), (by_value, floats), (by_category, categories)):
-        if len(index) and not (0 <= index.min() and index.max() < count):
+        if len(index) and not (index.min() >= 0 and index.max() < count):
             raise ValueError("a feature of categories refers to a feature that does not exist")
     kind = int(base.number(1, "u1"))
     if kind > max(_COUNTERS):

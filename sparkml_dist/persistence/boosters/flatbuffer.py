@@ -31,7 +31,9 @@ class Table:
         self._content = content
         self._at = at
         fields = at - _number(content, at, "<i4")
-        self._offsets = _array(content, fields + 4, (_number(content, fields, "<u2") - 4) // 2, "<u2")
+        self._offsets = _array(
+            content, fields + 4, (_number(content, fields, "<u2") - 4) // 2, "<u2"
+        )
         self._size = _number(content, fields + 2, "<u2")
         if at + self._size > len(content):
             raise ValueError("a table lies outside the model")

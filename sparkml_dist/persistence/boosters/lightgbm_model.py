@@ -17,14 +17,17 @@ from sparkml_dist.persistence.boosters.objectives import check_objective
 __all__ = ["check_lightgbm"]
 
 _MOST_CLASSES = 1 << 16
-_HEAD = frozenset(
+_FIELDS = (
     "tree version num_class num_tree_per_iteration label_index max_feature_idx objective "
-    "average_output feature_names monotone_constraints feature_infos tree_sizes".split()
+    "average_output feature_names monotone_constraints feature_infos tree_sizes"
 )
+_HEAD = frozenset(_FIELDS.split())
 _NODES = ("split_feature", "split_gain", "threshold", "decision_type", "left_child", "right_child")
 _INSIDE = ("internal_value", "internal_weight", "internal_count")
 _LEAVES = ("leaf_value", "leaf_weight", "leaf_count")
 _SETS = ("cat_boundaries", "cat_threshold")
+# Of linear models in leaves; named so that the error is about them.
+_LINEAR = ("leaf_const", "num_features", "leaf_features", "leaf_coeff")
 _PLAIN = ("num_leaves", "num_cat", "is_linear", "shrinkage")
 _END = b"end of trees\n"
 _LARGEST = 2**31 - 1
@@ -103,7 +106,7 @@ def _fields(text: bytes, names: frozenset[str]) -> dict[str, str]:
     return found
 
 
-_TREE = frozenset((*_NODES, *_INSIDE, *_LEAVES, *_SETS, *_PLAIN))
+_TREE = frozenset((*_NODES, *_INSIDE, *_LEAVES, *_SETS, *_PLAIN, *_LINEAR))
 
 
 def _check_tree(text: bytes, number: int, features: int) -> None:
@@ -111,9 +114,11 @@ def _check_tree(text: bytes, number: int, features: int) -> None:
     if title != b"Tree=%d" % number or not body.endswith(b"\n\n\n"):
         raise ValueError("a tree does not have the size that the model declares")
     fields = _fields(body.removesuffix(b"\n\n\n"), _TREE)
+    if fields.get("is_linear", "0") != "0":
+        raise ValueError("a tree has linear models in its leaves, which are not supported")
     leaves, sets = _number(fields["num_leaves"]), _number(fields["num_cat"])
-    if leaves < 1 or sets < 0 or fields.get("is_linear", "0") != "0":
-        raise ValueError("a tree declares an invalid number of leaves, or models in its leaves")
+    if leaves < 1 or sets < 0:
+        raise ValueError("a tree declares an invalid number of leaves or sets of categories")
     float(fields["shrinkage"])
     _floats(fields["leaf_value"], leaves)
     if leaves == 1:
@@ -123,7 +128,7 @@ def _check_tree(text: bytes, number: int, features: int) -> None:
         return
     inner = leaves - 1
     for name in (*_LEAVES[1:], *_INSIDE, "split_gain"):
-        if name in fields and fields[name]:
+        if fields.get(name):
             _floats(fields[name], leaves if name in _LEAVES else inner)
     feature, kind = (_integers(fields[n], inner) for n in ("split_feature", "decision_type"))
     if (feature < 0).any() or (feature >= features).any():
@@ -137,16 +142,16 @@ def _check_tree(text: bytes, number: int, features: int) -> None:
     _check_sets(fields, threshold[(kind & 1) == 1], sets)
 
 
-def _check_children(
-    left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], leaves: int
-) -> None:
+def _check_children(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], leaves: int) -> None:
     """Raise unless every node but the root, and every leaf, is the child of one earlier node."""
     inner = leaves - 1
     own = np.arange(inner)
     for child in (left, right):
-        if ((child >= 0) & (child <= own)).any() or (child >= inner).any() or (
-            child < -leaves
-        ).any():
+        if (
+            ((child >= 0) & (child <= own)).any()
+            or (child >= inner).any()
+            or (child < -leaves).any()
+        ):
             raise ValueError("a node of a tree has a child that is not a later node of the tree")
     both = np.concatenate([left, right])
     nodes, ends = both[both >= 0], -1 - both[both < 0]
@@ -162,7 +167,10 @@ def _check_sets(fields: dict[str, str], chosen: npt.NDArray[np.float64], sets: i
         if len(chosen) or any(fields.get(name, "") for name in _SETS):
             raise ValueError("a node of a tree refers to a set of categories that does not exist")
         return
-    bounds, words = _integers(fields["cat_boundaries"], sets + 1), _integers(fields["cat_threshold"])
+    bounds, words = (
+        _integers(fields["cat_boundaries"], sets + 1),
+        _integers(fields["cat_threshold"]),
+    )
     if bounds[0] != 0 or (np.diff(bounds) < 0).any() or bounds[-1] != len(words):
         raise ValueError("the sets of categories of a tree do not match their sizes")
     if (words < 0).any() or (words > 2**32 - 1).any():

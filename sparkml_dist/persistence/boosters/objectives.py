@@ -4,24 +4,25 @@ from __future__ import annotations
 
 __all__ = ["OBJECTIVES", "UnknownObjectiveError", "check_objective"]
 
-OBJECTIVES: dict[str, frozenset[str]] = {
-    "xgboost": frozenset(
+_NAMES = {
+    "xgboost": (
         "binary:hinge binary:logistic binary:logitraw count:poisson multi:softmax multi:softprob "
         "rank:map rank:ndcg rank:pairwise reg:absoluteerror reg:expectileerror reg:gamma "
         "reg:linear reg:logistic reg:pseudohubererror reg:quantileerror reg:squarederror "
-        "reg:squaredlogerror reg:tweedie survival:aft survival:cox".split()
+        "reg:squaredlogerror reg:tweedie survival:aft survival:cox"
     ),
-    "lightgbm": frozenset(
+    "lightgbm": (
         "binary cross_entropy cross_entropy_lambda custom fair gamma huber lambdarank mape "
         "multiclass multiclassova poisson quantile rank_xendcg regression regression_l1 "
-        "tweedie".split()
+        "tweedie"
     ),
-    "catboost": frozenset(
+    "catboost": (
         "CrossEntropy Expectile Focal Huber LogCosh LogLinQuantile Logloss Lq MAE MAPE MultiClass "
         "MultiClassOneVsAll MultiQuantile Poisson Quantile RMSE RMSEWithUncertainty "
-        "Tweedie".split()
+        "Tweedie"
     ),
 }
+OBJECTIVES = {package: frozenset(names.split()) for package, names in _NAMES.items()}
 
 
 class UnknownObjectiveError(ValueError):

@@ -38,9 +38,7 @@ _OF_THE_RUN = ("model_guid", "train_finish_time")
 _registered: set[str] = set()
 
 
-def booster(
-    name: str, params: dict[str, Any], facts: dict[str, Any], model: bytes | None
-) -> Any:
+def booster(name: str, params: dict[str, Any], facts: dict[str, Any], model: bytes | None) -> Any:
     """Return a booster.
 
     Parameters
@@ -122,7 +120,8 @@ def _described(made: Any, context: Any) -> dict[str, Any]:
         facts, model = _STORE[package](made)
         if model is not None:
             _CHECKS[package](model)
-        params = {k: v for k, v in made.get_params(deep=False).items() if v is not None}
+        given = sorted(made.get_params(deep=False).items())
+        params = {k: v for k, v in given if v is not None}
         _check_params(f"{package}.{kind}", params)
         args = (f"{package}.{kind}", params, facts, model)
         context.memo[known] = {
@@ -222,7 +221,9 @@ def _stored_catboost(made: Any) -> tuple[dict[str, Any], bytes | None]:
 def _restored_catboost(
     made: Any, facts: dict[str, Any], model: bytes, sizes: dict[str, int]
 ) -> None:
+    params = made._init_params
     made.load_model(blob=model)
+    made._init_params = params  # not with what the model says of them too
     importances = facts["importances"]
     if importances is not None:
         if len(importances) != sizes["features"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from typing import Any
 
 import numpy as np
@@ -114,5 +113,3 @@ class _Reader:
                 raise ValueError(f"the model has the key {key!r} twice")
             found[key] = self.value(self.take(1), level + 1)
         return found
-
-

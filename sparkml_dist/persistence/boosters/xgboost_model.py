@@ -151,9 +151,7 @@ def _check_trees(trees: Sequence[dict[str, Any]], features: int) -> None:
         if not all(_is(tree[name], np.floating) for name in _FLOATS):
             raise ValueError("a tree has numbers of another type than XGBoost writes")
         sizes.append(size)
-    joined = {
-        name: np.concatenate([_whole(tree[name]) for tree in trees]) for name in _INTEGERS
-    }
+    joined = {name: np.concatenate([_whole(tree[name]) for tree in trees]) for name in _INTEGERS}
     if any(((joined[name] < 0) | (joined[name] > 1)).any() for name in _FLAGS):
         raise ValueError("a node of a tree has an invalid direction or type of split")
     leaf = joined["left_children"] == -1
