@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["REFITS", "check_search", "named_estimators", "task_of"]
 
-REFITS = ("best", "none")
+REFITS = ("best", "ensemble", "none")
 
 
 def named_estimators(estimator: Any) -> dict[str | None, Any]:
@@ -73,6 +73,12 @@ def check_search(search: HyperparameterSearch, metrics: Sequence[str]) -> None:
                 "invalid_param", f"constraints must be a dict of bounds. Got {constraints!r}."
             )
         check_constraints(constraints, QUANTITIES)
+        if search.getOrDefault(search.refit) == "ensemble":
+            raise ConfigurationError(
+                "conflicting_params",
+                "constraints bound single trials, and refit='ensemble' puts several together.",
+                "Search with refit='best', or without constraints.",
+            )
     if search.isSet(search.trialMemory):
         parse_size(search.getOrDefault(search.trialMemory), "trialMemory")
 
@@ -122,6 +128,7 @@ def _check_numbers(search: HyperparameterSearch) -> None:
         ("minResource", 1),
         ("maxResource", 1),
         ("numFolds", 2),
+        ("ensembleSize", 1),
     ):
         value = search._value(search.getParam(name))
         if value is not None and value < least:
