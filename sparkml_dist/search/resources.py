@@ -11,8 +11,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.search.known_params import own_params
 
 if TYPE_CHECKING:
-    from sparkml_dist.search.search import HyperparameterSearch
-
+    
 __all__ = ["Resource"]
 
 # By default the lowest rung has this share of the resource, three rungs below the highest.
@@ -44,7 +43,7 @@ class Resource:
     @classmethod
     def of(
         cls,
-        search: HyperparameterSearch,
+        search: Any,
         data: PartitionedDataset,
         named: Mapping[str | None, Any],
     ) -> Resource:

@@ -29,12 +29,14 @@ from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.search.engine import LOOK_AHEAD, Engine, Goal
+from sparkml_dist.search.estimator_runner import MODELS, TRAINING, EstimatorRunner
 from sparkml_dist.search.goal import SearchGoal, best_of, raise_all_failed, ranked_trials
 from sparkml_dist.search.learner_runner import LearnerRunner
 from sparkml_dist.search.library import chosen_model, library_of, selection_seconds
 from sparkml_dist.search.model import BEST, TRIALS_FILE, HyperparameterSearchModel
-from sparkml_dist.search.refit import refit_learner, refit_seconds
+from sparkml_dist.search.refit import refit_learner, refit_seconds, saved_files
 from sparkml_dist.search.resources import Resource
+from sparkml_dist.search.runners import Runners
 from sparkml_dist.search.samplers.making import make_sampler
 from sparkml_dist.search.schedulers.making import make_scheduler
 from sparkml_dist.search.search_checks import check_search, named_estimators, task_of
@@ -45,7 +47,7 @@ from sparkml_dist.search.trial_learners import TrialLearners, voting_of
 from sparkml_dist.search.trial_rows import HeldOutParts, TrialRows
 from sparkml_dist.search.trial_store import TrialStore
 from sparkml_dist.search.trial_table import params_json, trial_rows
-from sparkml_dist.search.trial_task import TrialTask
+from sparkml_dist.search.trial_task import VOTES, TrialTask
 from sparkml_dist.session import SessionInfo, trusted_in_session
 from sparkml_dist.sizes import parse_size
 
@@ -276,7 +278,7 @@ modelDir, overwrite, resume
         return list(dict.fromkeys([first, *self.getOrDefault(self.metrics)]))
 
     def _check_params(self, spark: SparkSession) -> None:
-        check_search(self, self._metrics())
+        check_search(self, self._metrics(), spark)
         self._space()
 
     def _space(self) -> Space:
@@ -293,7 +295,7 @@ modelDir, overwrite, resume
         return {
             "class": type(self).__name__,
             "data": data.manifest.content_sha256,
-            "estimators": {str(n): learner_plan(x) for n, x in self._named().items()},
+            "estimators": {str(n): _identity(x) for n, x in self._named().items()},
             "space": described(self._value(self.space)),
             **{name: self._value(self.getParam(name)) for name in _PLAN_PARAMS},
         }
@@ -326,7 +328,8 @@ modelDir, overwrite, resume
         info = SessionInfo.of(spark)
         slots = self._value(self.parallelism) or info.slots or 4
         named, metrics = self._named(), self._metrics()
-        check_workers(spark, sorted({m for x in named.values() for m in modules_of(x)}))
+        plain = {n: x for n, x in named.items() if not isinstance(x, ShardEstimator)}
+        check_workers(spark, sorted({m for x in plain.values() for m in modules_of(x)}))
         space, held_out = self._space(), self._held_out(data)
         trials = self._trials(space)
         resource = Resource.of(self, data, named)
@@ -338,11 +341,23 @@ modelDir, overwrite, resume
             self.getOrDefault(self.reductionFactor),
         )
         sampler = make_sampler(self.getOrDefault(self.sampler), space, self.getOrDefault(self.seed))
-        learners = TrialLearners(spark, data, named, self._task, metrics, self._trusted())
-        task = self._trial_task(data, folder, held_out, resource, info)
-        runner = LearnerRunner(spark, task, learners, resource.kind, resource.rows)
-        goal = SearchGoal(metrics[0], dict(self._value(self.constraints) or {}), resource)
+        learners = TrialLearners(spark, data, plain, self._task, metrics, self._trusted())
         store = TrialStore(folder)
+        task = self._trial_task(data, folder, held_out, resource, info)
+        runners = Runners(
+            LearnerRunner(spark, task, learners, resource.kind, resource.rows),
+            EstimatorRunner(
+                spark,
+                task.rows,
+                store,
+                {n: x for n, x in named.items() if isinstance(x, ShardEstimator)},
+                tuple(metrics),
+                resource.kind,
+                slots,
+                self._value(self.trialTimeout),
+            ),
+        )
+        goal = SearchGoal(metrics[0], dict(self._value(self.constraints) or {}), resource)
         share = 1.0 - (
             1.0 / len(held_out.parts)
             if self.isSet(self.numFolds)
@@ -353,7 +368,7 @@ modelDir, overwrite, resume
             Sequencer(
                 scheduler, sampler, LOOK_AHEAD if self.getOrDefault(self.deterministic) else None
             ),
-            lambda _: runner,
+            runners.of,
             store,
             Goal(goal.loss),
             slots=slots,
@@ -370,7 +385,9 @@ modelDir, overwrite, resume
         if best is None:
             raise_all_failed(engine, budget)
         searched = time.monotonic() - begun
-        files, chosen = self._refit(spark, data, folder, engine, runner, goal, best)
+        files, chosen = self._refit(spark, data, folder, engine, runners, goal, best)
+        for name in (MODELS, TRAINING, *(() if self._keeps else (VOTES,))):
+            folder.child(name).delete()
         times = {"search": round(searched, 3), "fit": round(time.monotonic() - begun, 3)}
         return self._model(data, folder, engine, best, files, chosen, times, kept)
 
@@ -434,7 +451,7 @@ modelDir, overwrite, resume
         data: PartitionedDataset,
         folder: Folder,
         engine: Engine,
-        runner: LearnerRunner,
+        runners: Runners,
         goal: SearchGoal,
         best: tuple[int, int],
     ) -> tuple[list[ModelFile], dict[str, Any]]:
@@ -443,8 +460,11 @@ modelDir, overwrite, resume
         chosen: dict[str, Any] = {}
         if refit == "none":
             return [], chosen
-        job = engine.jobs[best]
-        if refit == "best":
+        job, runner = engine.jobs[best], runners.learners
+        if refit == "best" and job.setting.estimator in runners.estimators.estimators:
+            own = runners.estimators.with_resource(job)
+            own.setParams(modelDir=folder.child(home).location, resume=True).fit(data)
+        elif refit == "best":
             params = dict(job.setting.params)
             if runner.resource not in ("shards", "rows"):
                 params[runner.resource] = job.run.resource
@@ -465,8 +485,7 @@ modelDir, overwrite, resume
                 seed,
                 self._trusted(),
             )
-        names = folder.child(home).walk()
-        return [ModelFile.of(folder, f"{home}/{name}") for name in names], chosen
+        return saved_files(folder, home), chosen
 
     def _model(
         self,
@@ -548,3 +567,11 @@ modelDir, overwrite, resume
                 learner = saved.inner(f"estimator-{i:03d}")
             found.append((known, learner))
         self._set(estimator=found[0][1] if found[0][0] is None else found)
+
+
+def _identity(estimator: Any) -> dict[str, Any]:
+    """Return what identifies an estimator in the plan of a search."""
+    if not isinstance(estimator, ShardEstimator):
+        return learner_plan(estimator)
+    values = {p.name: repr(v) for p, v in estimator.extractParamMap().items()}
+    return {"type": type(estimator).__name__, "params": values}
