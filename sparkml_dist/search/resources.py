@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.search.known_params import own_params
 
-if TYPE_CHECKING:
-    
 __all__ = ["Resource"]
 
 # By default the lowest rung has this share of the resource, three rungs below the highest.
