@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sparkml_dist.errors import ConfigurationError, TrainingError
-from sparkml_dist.metrics.scores import is_better
+from sparkml_dist.metrics.scores import as_loss
 from sparkml_dist.search.pareto import order, violation
 from sparkml_dist.search.resources import Resource
 from sparkml_dist.search.trial_table import milliseconds_per_row
@@ -45,8 +45,7 @@ class SearchGoal:
 
     def score_loss(self, record: Mapping[str, Any]) -> float:
         """Return the loss of a record that is done, whatever the constraints."""
-        score = float(record["scores"].get(self.metric, math.nan))
-        return -score if is_better(self.metric, 1.0, 0.0) else score
+        return as_loss(self.metric, float(record["scores"].get(self.metric, math.nan)))
 
     def violation(self, record: Mapping[str, Any]) -> float:
         """Return by how much a trial would violate the constraints with all of the resource."""

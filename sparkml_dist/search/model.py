@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Self
 
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.metrics.scores import is_better
+from sparkml_dist.metrics.scores import as_loss
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.params import HasClassColumns
@@ -126,7 +126,7 @@ class HyperparameterSearchModel(FittedModel, ShardModel, HasClassColumns):
                 "Search with metrics=[…] besides metric.",
             )
         rows = [r for r in self.trialsTable() if r["score"] is not None]
-        losses = [[_loss(m, row["scores"][m]) for m in metrics[:2]] for row in rows]
+        losses = [[as_loss(m, row["scores"][m]) for m in metrics[:2]] for row in rows]
         return [int(rows[i]["trial"]) for i in pareto_front(losses)]
 
     # -- delegated ------------------------------------------------------------------------
@@ -151,7 +151,3 @@ class HyperparameterSearchModel(FittedModel, ShardModel, HasClassColumns):
     def _check_restored(self) -> None:
         if self.content["refit"]:
             _ = self.bestModel
-
-
-def _loss(metric: str, score: float) -> float:
-    return -score if is_better(metric, 1.0, 0.0) else score

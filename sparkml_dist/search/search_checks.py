@@ -57,7 +57,9 @@ def check_search(search: Any, metrics: Sequence[str], spark: SparkSession) -> No
     named = _checked_estimators(search._value(search.estimator))
     task = search._task
     for i, metric in enumerate(metrics):
-        check_score(metric, "metrics" if i else "metric", regression=task == "regression")
+        check_score(
+            metric, "metrics" if i else "metric", regression=task == "regression", every=True
+        )
     for learner in named.values():
         if isinstance(learner, ShardEstimator):
             _check_estimator(learner, search, spark)
