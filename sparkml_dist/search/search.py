@@ -510,6 +510,7 @@ modelDir, overwrite, resume
             {
                 "refit": bool(files),
                 "metrics": metrics,
+                "resource": self.getOrDefault(self.resource),
                 "rungs": list(engine.sequencer.scheduler.resources),
                 "ensemble": chosen,
                 "best": {

@@ -64,7 +64,7 @@ def test_a_killed_driver(shards, tmp_path):
     needed = sum(r["fits"] for k, r in after.items() if k not in before)
     assert len(list(folder.iterdir())) - fits == needed
     rows = found.trialsTable()
-    assert [row["trial"] for row in rows] == list(range(10))
+    assert [row["number"] for row in rows] == list(range(10))
     assert {row["state"] for row in rows} == {"done"}
 
     # A search that had ended fits nothing.

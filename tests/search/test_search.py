@@ -71,7 +71,7 @@ def found(frame):
 
 def test_trials_are_a_table(found):
     rows = found.trials.collect()
-    assert [row.trial for row in rows] == list(range(6))
+    assert [row.number for row in rows] == list(range(6))
     assert [json.loads(row.params) for row in rows] == list(ParameterGrid(GRID))
     assert {row.state for row in rows} == {"done"}
     assert all(set(row.scores) == {"log_loss", "accuracy", "auc"} for row in rows)
@@ -83,7 +83,7 @@ def test_trials_are_a_table(found):
 def test_the_best_trial_is_fitted_on_all_shards(found, frame):
     top = [row for row in found.trials.collect() if row.rung == 1]
     best = min(top, key=lambda row: row.score)
-    assert found.bestTrial == best.trial and found.bestScore == best.score
+    assert found.bestTrial == best.number and found.bestScore == best.score
     assert found.bestParams == json.loads(best.params)
     assert found.bestModel.numMembers == 3
     shown = found.transform(frame)
@@ -102,7 +102,7 @@ def test_a_search_is_saved_and_loaded(found, frame, tmp_path):
 
 
 def test_the_pareto_front(found):
-    rows = {row.trial: row.scores for row in found.trials.collect()}
+    rows = {row.number: row.scores for row in found.trials.collect()}
     points = {t: (s["log_loss"], -s["accuracy"]) for t, s in rows.items()}
     expected = {
         t
@@ -194,7 +194,7 @@ def test_asha_through_the_engine_keeps_the_published_trials(frame, parallelism):
         refit="none",
     ).fit(rows)
     table_ = model.trialsTable()
-    reached = [{t["trial"] for t in table_ if len(t["rungs"]) > r} for r in range(4)]
+    reached = [{t["number"] for t in table_ if len(t["rungs"]) > r} for r in range(4)]
     assert model.bestTrial == 0 and model.bestScore == 0
     assert [t["score"] for t in table_] == [(7 * i) % 27 for i in range(27)]
     assert reached[3] == {0}
@@ -215,7 +215,7 @@ def test_a_deterministic_search_is_the_same_at_any_parallelism(three):
             metric="log_loss",
             refit="none",
         ).fit(three)
-        kept = ("trial", "params", "state", "rung", "score")
+        kept = ("number", "params", "state", "rung", "score")
         return [{k: row[k] for k in kept} for row in model.trialsTable()]
 
     assert run(1) == run(2)
