@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from sparkml_dist.errors import ConfigurationError, TrainingError
-from sparkml_dist.metrics.scores import is_better
+from sparkml_dist.metrics.scores import as_loss
 from sparkml_dist.search.pareto import order, violation
 from sparkml_dist.search.resources import Resource
 from sparkml_dist.search.trial_table import milliseconds_per_row
@@ -18,7 +18,7 @@ from sparkml_dist.search.trial_table import milliseconds_per_row
 if TYPE_CHECKING:
     from sparkml_dist.search.engine import Engine
 
-__all__ = ["QUANTITIES", "SearchGoal", "best_of", "raise_all_failed"]
+__all__ = ["QUANTITIES", "SearchGoal", "best_of", "raise_all_failed", "ranked_trials"]
 
 _logger = logging.getLogger(__name__)
 
@@ -45,8 +45,7 @@ class SearchGoal:
 
     def score_loss(self, record: Mapping[str, Any]) -> float:
         """Return the loss of a record that is done, whatever the constraints."""
-        score = float(record["scores"].get(self.metric, math.nan))
-        return -score if is_better(self.metric, 1.0, 0.0) else score
+        return as_loss(self.metric, float(record["scores"].get(self.metric, math.nan)))
 
     def violation(self, record: Mapping[str, Any]) -> float:
         """Return by how much a trial would violate the constraints with all of the resource."""
@@ -81,6 +80,16 @@ def best_of(engine: Engine, goal: SearchGoal) -> tuple[int, int] | None:
     losses = [goal.score_loss(among[k]) for k in keys]
     ranked = order(losses, [goal.violation(among[k]) for k in keys])
     return keys[ranked[0]] if ranked else None
+
+
+def ranked_trials(engine: Engine, goal: SearchGoal) -> list[int]:
+    """Return the trials that have a score, by the loss of their highest rung."""
+    highest = {
+        t: (r, goal.score_loss(x))
+        for (t, r), x in sorted(engine.records.items())
+        if engine.goal.of(x) is not None
+    }
+    return sorted(highest, key=lambda t: (highest[t][1], t))
 
 
 def raise_all_failed(engine: Engine, budget: float | None) -> NoReturn:

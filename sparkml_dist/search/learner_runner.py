@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.search.engine import Engine
 from sparkml_dist.search.sequencer import Job
 from sparkml_dist.search.trial_learners import TrialLearners, voting_of
 from sparkml_dist.search.trial_piece import TrialPiece
@@ -123,6 +124,18 @@ class LearnerRunner:
             raise outcome.error
         records: list[dict[str, Any]] = outcome.result["records"]
         return records
+
+    def voters(self, engine: Engine, ranked: Sequence[int]) -> tuple[list[int], str]:
+        """Return those of ranked trials that vote as the best does, and how that is."""
+        ways = {
+            job.run.trial: voting_of(
+                self.learners.of(job.setting.estimator, job.setting.params).traits
+            )
+            for key, job in engine.jobs.items()
+            if engine.records[key]["state"] == "done"
+        }
+        voting = ways[ranked[0]]
+        return [t for t in ranked if ways[t] == voting], voting
 
     def _members(self, job: Job, before: dict[str, Any] | None) -> range:
         """Return the members that a job adds to its trial."""

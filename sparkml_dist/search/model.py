@@ -6,13 +6,14 @@ import json
 from typing import TYPE_CHECKING, Any, Self
 
 from sparkml_dist.errors import ConfigurationError, StorageError
-from sparkml_dist.metrics.scores import is_better
+from sparkml_dist.metrics.scores import as_loss
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.params import HasClassColumns
+from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.fitted_model import FittedModel
 from sparkml_dist.search.pareto import pareto_front
-from sparkml_dist.search.trial_table import TRIAL_SCHEMA
+from sparkml_dist.search.trial_table import TRIAL_SCHEMA, params_json
 from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
@@ -100,13 +101,14 @@ class HyperparameterSearchModel(FittedModel, ShardModel, HasClassColumns):
     def trials(self) -> DataFrame:
         """The trials, in the order of their numbers.
 
-        Columns ``trial``, ``estimator``, ``params`` (JSON), ``state`` (``"done"``, ``"failed"``,
+        Columns ``number``, ``estimator``, ``params`` (JSON), ``state`` (``"done"``, ``"failed"``,
         ``"timeout"``, ``"memory"``, ``"killed"`` or ``"deadline"``), ``reason``, ``rung`` and
         ``resource`` that it reached, ``score``, ``scores`` by metric, ``seconds`` of its fits,
         ``bytes`` of its learners, ``millisecondsPerRow`` of their predictions.
         """
         names = [part.split()[0] for part in TRIAL_SCHEMA.replace("<string, ", "<").split(", ")]
-        rows = [tuple(row[n] for n in names) for row in self.trialsTable()]
+        shown = [{**row, "params": params_json(row["params"])} for row in self.trialsTable()]
+        rows = [tuple(row[n] for n in names) for row in shown]
         return get_session().createDataFrame(rows, TRIAL_SCHEMA)
 
     @property
@@ -126,8 +128,25 @@ class HyperparameterSearchModel(FittedModel, ShardModel, HasClassColumns):
                 "Search with metrics=[…] besides metric.",
             )
         rows = [r for r in self.trialsTable() if r["score"] is not None]
-        losses = [[_loss(m, row["scores"][m]) for m in metrics[:2]] for row in rows]
-        return [int(rows[i]["trial"]) for i in pareto_front(losses)]
+        losses = [[as_loss(m, row["scores"][m]) for m in metrics[:2]] for row in rows]
+        return [int(rows[i]["number"]) for i in pareto_front(losses)]
+
+    def plot(self, folder: str) -> list[str]:
+        """Draw the search: its history, parameters, rungs and, for two metrics, the Pareto front.
+
+        Parameters
+        ----------
+        folder : str
+            Path or URI where to write the PNG files.
+
+        Returns
+        -------
+        list of str
+            Locations of the files.
+        """
+        from sparkml_dist.search.search_plots import plot_search
+
+        return plot_search(self, Folder.at(folder))
 
     # -- delegated ------------------------------------------------------------------------
 
@@ -151,7 +170,3 @@ class HyperparameterSearchModel(FittedModel, ShardModel, HasClassColumns):
     def _check_restored(self) -> None:
         if self.content["refit"]:
             _ = self.bestModel
-
-
-def _loss(metric: str, score: float) -> float:
-    return -score if is_better(metric, 1.0, 0.0) else score

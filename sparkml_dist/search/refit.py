@@ -15,12 +15,13 @@ from sparkml_dist.members.sampling import Sampling
 from sparkml_dist.members.voting_model import VotingClassificationModel, VotingRegressionModel
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.saved_folder import SavedFolder
+from sparkml_dist.persistence.model_folder import MANIFEST, ModelFile, SavedManifest
+from sparkml_dist.persistence.saved_folder import METADATA, SavedFolder
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["refit_learner", "refit_seconds", "voting_model"]
+__all__ = ["refit_learner", "refit_seconds", "saved_files", "voting_model"]
 
 # Of the jobs that a refit takes besides its fits.
 _OVERHEAD_SECONDS = 1.0
@@ -65,6 +66,14 @@ def voting_model(
     model.trusted = tuple(trusted)
     model._save_manifest(SavedFolder(folder))
     return model
+
+
+def saved_files(folder: Folder, name: str) -> list[ModelFile]:
+    """Return the files of a model that was fitted in a folder inside that of another model."""
+    home = folder.child(name)
+    manifest = SavedManifest.read(home)
+    spark = [n for n in home.walk() if n.partition("/")[0] == METADATA]
+    return [ModelFile.of(folder, f"{name}/{n}") for n in (MANIFEST, *manifest.names(), *spark)]
 
 
 def refit_seconds(

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import ConfigurationError
-
-if TYPE_CHECKING:
-    from sparkml_dist.search.search import HyperparameterSearch
+from sparkml_dist.search.known_params import own_params
 
 __all__ = ["Resource"]
 
@@ -43,7 +41,7 @@ class Resource:
     @classmethod
     def of(
         cls,
-        search: HyperparameterSearch,
+        search: Any,
         data: PartitionedDataset,
         named: Mapping[str | None, Any],
     ) -> Resource:
@@ -67,6 +65,14 @@ class Resource:
             most = most or count
             return cls(kind, min(least or 1, most) if least is None else least, most, None, 0)
         if kind == "rows":
+            for estimator in named.values():
+                if not hasattr(estimator, "get_params"):
+                    raise ConfigurationError(
+                        "invalid_param",
+                        f"resource='rows' is for learners; {type(estimator).__name__} learns from "
+                        "whole shards.",
+                        "Use 'shards', or one of its Params.",
+                    )
             shards, rows = [0], data.shards[0].rows
             while most is not None and rows < most and len(shards) < len(data.shards):
                 rows += data.shards[len(shards)].rows
@@ -80,7 +86,7 @@ class Resource:
 
 def _own_value(name: str, named: Mapping[str | None, Any]) -> int:
     """Return the value that the first learner has for the parameter that is the resource."""
-    value = next(iter(named.values())).get_params(deep=True)[name]
+    value = own_params(next(iter(named.values()))).get(name)
     if not isinstance(value, int) or isinstance(value, bool) or value < 1:
         raise ConfigurationError(
             "invalid_param",

@@ -22,27 +22,32 @@ from sparkml_dist.members.held_out import evaluation_shards
 from sparkml_dist.members.learner_params import learner_plan
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
+from sparkml_dist.models.persistable import Persistable, save_inside
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import HasClassColumns, constructor, param
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.search.engine import LOOK_AHEAD, Engine, Goal
-from sparkml_dist.search.goal import SearchGoal, best_of, raise_all_failed
+from sparkml_dist.search.estimator_runner import MODELS, TRAINING, EstimatorRunner
+from sparkml_dist.search.goal import SearchGoal, best_of, raise_all_failed, ranked_trials
 from sparkml_dist.search.learner_runner import LearnerRunner
+from sparkml_dist.search.library import chosen_model, library_of, selection_seconds
 from sparkml_dist.search.model import BEST, TRIALS_FILE, HyperparameterSearchModel
-from sparkml_dist.search.refit import refit_learner, refit_seconds
+from sparkml_dist.search.refit import refit_learner, refit_seconds, saved_files
 from sparkml_dist.search.resources import Resource
+from sparkml_dist.search.runners import Runners
 from sparkml_dist.search.samplers.making import make_sampler
 from sparkml_dist.search.schedulers.making import make_scheduler
 from sparkml_dist.search.search_checks import check_search, named_estimators, task_of
-from sparkml_dist.search.sequencer import Job, Sequencer
+from sparkml_dist.search.sequencer import Sequencer
 from sparkml_dist.search.space import Space
-from sparkml_dist.search.space_form import described
+from sparkml_dist.search.space_form import described, from_json, to_json
 from sparkml_dist.search.trial_learners import TrialLearners, voting_of
 from sparkml_dist.search.trial_rows import HeldOutParts, TrialRows
 from sparkml_dist.search.trial_store import TrialStore
 from sparkml_dist.search.trial_table import params_json, trial_rows
-from sparkml_dist.search.trial_task import TrialTask
+from sparkml_dist.search.trial_task import VOTES, TrialTask
 from sparkml_dist.session import SessionInfo, trusted_in_session
 from sparkml_dist.sizes import parse_size
 
@@ -119,8 +124,11 @@ class HyperparameterSearch(ShardEstimator, HasClassColumns):
         Seconds for the search and the refit.
     deterministic : bool, default=False
         Decide in a fixed order: the same seed gives the same search at any degree of parallelism.
-    refit : {"best", "none"}, default="best"
-        Fit the best parameters on all rows of all shards.
+    refit : {"best", "ensemble", "none"}, default="best"
+        Fit the best parameters on all rows of all shards; or keep the members of all trials and
+        choose those that vote well together, by greedy selection on the held-out rows.
+    ensembleSize : int, default=20
+        Largest number of members of that ensemble, counted with repetition.
     parallelism : int, optional
         Task slots to use at a time; all by default.
     trialTimeout : float, optional
@@ -192,7 +200,10 @@ modelDir, overwrite, resume
     deterministic: Any = param(
         "deterministic", "whether the search does not depend on timing", TypeConverters.toBoolean
     )
-    refit: Any = param("refit", "'best' or 'none'", TypeConverters.toString)
+    refit: Any = param("refit", "'best', 'ensemble' or 'none'", TypeConverters.toString)
+    ensembleSize: Any = param(
+        "ensembleSize", "members of the ensemble of the best, at most (>= 1)", TypeConverters.toInt
+    )
     parallelism: Any = param(
         "parallelism", "task slots to use at a time (>= 1)", TypeConverters.toInt
     )
@@ -231,6 +242,7 @@ modelDir, overwrite, resume
         timeBudget: float | None = None,
         deterministic: bool = False,
         refit: str = "best",
+        ensembleSize: int = 20,
         parallelism: int | None = None,
         trialTimeout: float | None = None,
         trialMemory: str | None = None,
@@ -266,7 +278,7 @@ modelDir, overwrite, resume
         return list(dict.fromkeys([first, *self.getOrDefault(self.metrics)]))
 
     def _check_params(self, spark: SparkSession) -> None:
-        check_search(self, self._metrics())
+        check_search(self, self._metrics(), spark)
         self._space()
 
     def _space(self) -> Space:
@@ -283,7 +295,7 @@ modelDir, overwrite, resume
         return {
             "class": type(self).__name__,
             "data": data.manifest.content_sha256,
-            "estimators": {str(n): learner_plan(x) for n, x in self._named().items()},
+            "estimators": {str(n): _identity(x) for n, x in self._named().items()},
             "space": described(self._value(self.space)),
             **{name: self._value(self.getParam(name)) for name in _PLAN_PARAMS},
         }
@@ -316,7 +328,8 @@ modelDir, overwrite, resume
         info = SessionInfo.of(spark)
         slots = self._value(self.parallelism) or info.slots or 4
         named, metrics = self._named(), self._metrics()
-        check_workers(spark, sorted({m for x in named.values() for m in modules_of(x)}))
+        plain = {n: x for n, x in named.items() if not isinstance(x, ShardEstimator)}
+        check_workers(spark, sorted({m for x in plain.values() for m in modules_of(x)}))
         space, held_out = self._space(), self._held_out(data)
         trials = self._trials(space)
         resource = Resource.of(self, data, named)
@@ -328,11 +341,23 @@ modelDir, overwrite, resume
             self.getOrDefault(self.reductionFactor),
         )
         sampler = make_sampler(self.getOrDefault(self.sampler), space, self.getOrDefault(self.seed))
-        learners = TrialLearners(spark, data, named, self._task, metrics, self._trusted())
-        task = self._trial_task(data, folder, held_out, resource, info)
-        runner = LearnerRunner(spark, task, learners, resource.kind, resource.rows)
-        goal = SearchGoal(metrics[0], dict(self._value(self.constraints) or {}), resource)
+        learners = TrialLearners(spark, data, plain, self._task, metrics, self._trusted())
         store = TrialStore(folder)
+        task = self._trial_task(data, folder, held_out, resource, info)
+        runners = Runners(
+            LearnerRunner(spark, task, learners, resource.kind, resource.rows),
+            EstimatorRunner(
+                spark,
+                task.rows,
+                store,
+                {n: x for n, x in named.items() if isinstance(x, ShardEstimator)},
+                tuple(metrics),
+                resource.kind,
+                slots,
+                self._value(self.trialTimeout),
+            ),
+        )
+        goal = SearchGoal(metrics[0], dict(self._value(self.constraints) or {}), resource)
         share = 1.0 - (
             1.0 / len(held_out.parts)
             if self.isSet(self.numFolds)
@@ -343,7 +368,7 @@ modelDir, overwrite, resume
             Sequencer(
                 scheduler, sampler, LOOK_AHEAD if self.getOrDefault(self.deterministic) else None
             ),
-            lambda _: runner,
+            runners.of,
             store,
             Goal(goal.loss),
             slots=slots,
@@ -360,8 +385,16 @@ modelDir, overwrite, resume
         if best is None:
             raise_all_failed(engine, budget)
         searched = time.monotonic() - begun
-        files = self._refit(spark, data, folder, learners, runner, engine.jobs[best])
-        return self._model(data, folder, engine, best, files, searched, begun, kept)
+        files, chosen = self._refit(spark, data, folder, engine, runners, goal, best)
+        for name in (MODELS, TRAINING, *(() if self._keeps else (VOTES,))):
+            folder.child(name).delete()
+        times = {"search": round(searched, 3), "fit": round(time.monotonic() - begun, 3)}
+        return self._model(data, folder, engine, best, files, chosen, times, kept)
+
+    @property
+    def _keeps(self) -> bool:
+        """Whether the members of all trials are kept."""
+        return bool(self.getOrDefault(self.refit) == "ensemble")
 
     def _trial_task(
         self,
@@ -382,8 +415,8 @@ modelDir, overwrite, resume
             self.getOrDefault(self.seed),
             info.task_cpus,
             self._trusted(),
-            stores=False,
-            keeps_votes=resource.kind == "shards" and resource.most > 1,
+            stores=self._keeps,
+            keeps_votes=self._keeps or (resource.kind == "shards" and resource.most > 1),
             limits=Limits(
                 self._value(self.trialTimeout),
                 memory=None if memory is None else parse_size(memory, "trialMemory"),
@@ -402,6 +435,11 @@ modelDir, overwrite, resume
         """Return the seconds to keep for the refit."""
         if self.getOrDefault(self.refit) == "none":
             return 0.0
+        if self._keeps:
+            rows = record["scored_rows"] if record else 0
+            return selection_seconds(
+                rows, len(data.manifest.label.classes), self.getOrDefault(self.ensembleSize)
+            )
         members = 1
         if record is not None and resource.kind == "shards":
             members = record["fits"]
@@ -412,27 +450,42 @@ modelDir, overwrite, resume
         spark: SparkSession,
         data: PartitionedDataset,
         folder: Folder,
-        learners: TrialLearners,
-        runner: LearnerRunner,
-        job: Job,
-    ) -> list[ModelFile]:
-        if self.getOrDefault(self.refit) == "none":
-            return []
-        params = dict(job.setting.params)
-        if runner.resource not in ("shards", "rows"):
-            params[runner.resource] = job.run.resource
-        known = learners.of(job.setting.estimator, params)
-        home = folder.child(BEST)
-        refit_learner(
-            spark,
-            data,
-            home,
-            known,
-            voting_of(known.traits),
-            self.getOrDefault(self.seed),
-            self._trusted(),
-        )
-        return [ModelFile.of(folder, f"{BEST}/{name}") for name in home.walk()]
+        engine: Engine,
+        runners: Runners,
+        goal: SearchGoal,
+        best: tuple[int, int],
+    ) -> tuple[list[ModelFile], dict[str, Any]]:
+        """Make the model; return its files, and how an ensemble was chosen."""
+        refit, seed, home = self.getOrDefault(self.refit), self.getOrDefault(self.seed), BEST
+        chosen: dict[str, Any] = {}
+        if refit == "none":
+            return [], chosen
+        job, runner = engine.jobs[best], runners.learners
+        if refit == "best" and job.setting.estimator in runners.estimators.estimators:
+            own = runners.estimators.with_resource(job)
+            own.setParams(modelDir=folder.child(home).location, resume=True).fit(data)
+        elif refit == "best":
+            params = dict(job.setting.params)
+            if runner.resource not in ("shards", "rows"):
+                params[runner.resource] = job.run.resource
+            known = runner.learners.of(job.setting.estimator, params)
+            voting = voting_of(known.traits)
+            refit_learner(spark, data, folder.child(home), known, voting, seed, self._trusted())
+        else:
+            ranked, voting = runner.voters(engine, ranked_trials(engine, goal))
+            _, chosen = chosen_model(
+                spark,
+                runner.task.rows,
+                folder,
+                folder.child(home),
+                library_of(engine.records, ranked, adds=runner.resource == "shards"),
+                goal.metric,
+                self.getOrDefault(self.ensembleSize),
+                voting,
+                seed,
+                self._trusted(),
+            )
+        return saved_files(folder, home), chosen
 
     def _model(
         self,
@@ -441,8 +494,8 @@ modelDir, overwrite, resume
         engine: Engine,
         best: tuple[int, int],
         files: list[ModelFile],
-        searched: float,
-        begun: float,
+        chosen: dict[str, Any],
+        times: dict[str, float],
         kept: int,
     ) -> HyperparameterSearchModel:
         metrics = self._metrics()
@@ -457,7 +510,9 @@ modelDir, overwrite, resume
             {
                 "refit": bool(files),
                 "metrics": metrics,
+                "resource": self.getOrDefault(self.resource),
                 "rungs": list(engine.sequencer.scheduler.resources),
+                "ensemble": chosen,
                 "best": {
                     "trial": best[0],
                     "rung": best[1],
@@ -473,8 +528,7 @@ modelDir, overwrite, resume
                 "results_kept": kept,
                 "out_of_time": engine.out_of_time,
                 "seconds": {
-                    "fit": round(time.monotonic() - begun, 3),
-                    "search": round(searched, 3),
+                    **times,
                     "member_fit": round(sum(r["seconds"] for r in rows), 3),
                 },
             },
@@ -485,7 +539,40 @@ modelDir, overwrite, resume
     # -- saving and loading ---------------------------------------------------------------
 
     def _save_object(self, folder: Folder, name: str) -> None:
-        raise NotImplementedError
+        if name == "space":
+            folder.write_json("space.json", to_json(self.getOrDefault(self.space)))
+            return
+        named = self._named()
+        folder.write_json("estimators.json", {"names": list(named)})
+        for i, learner in enumerate(named.values()):
+            if isinstance(learner, Persistable):
+                save_inside(learner, folder, f"estimator-{i:03d}")
+            else:
+                content = dump_learner(learner, trusted=self._trusted())
+                folder.write_bytes(f"learner-{i:05d}.skops", content)
 
     def _load_object(self, saved: Saved, name: str) -> None:
-        raise NotImplementedError
+        if name == "space":
+            if saved.has("space.json"):
+                self._set(space=from_json(saved.read_json("space.json")))
+            return
+        if not saved.has("estimators.json"):
+            return
+        found = []
+        for i, known in enumerate(saved.read_json("estimators.json")["names"]):
+            file = f"learner-{i:05d}.skops"
+            if saved.has(file):
+                where = saved.folder.uri(file)
+                learner = load_learner(saved.read_bytes(file), where, trusted=saved.trusted)
+            else:
+                learner = saved.inner(f"estimator-{i:03d}")
+            found.append((known, learner))
+        self._set(estimator=found[0][1] if found[0][0] is None else found)
+
+
+def _identity(estimator: Any) -> dict[str, Any]:
+    """Return what identifies an estimator in the plan of a search."""
+    if not isinstance(estimator, ShardEstimator):
+        return learner_plan(estimator)
+    values = {p.name: repr(v) for p, v in estimator.extractParamMap().items()}
+    return {"type": type(estimator).__name__, "params": values}

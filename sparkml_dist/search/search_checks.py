@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.errors import ConfigurationError, nearest
 from sparkml_dist.metrics.scores import check_score
+from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.search.goal import QUANTITIES
 from sparkml_dist.search.known_params import known_params
 from sparkml_dist.search.pareto import check_constraints
@@ -17,11 +18,11 @@ from sparkml_dist.search.trial_learners import check_trial_learner
 from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
-    from sparkml_dist.search.search import HyperparameterSearch
+    from pyspark.sql import SparkSession
 
 __all__ = ["REFITS", "check_search", "named_estimators", "task_of"]
 
-REFITS = ("best", "none")
+REFITS = ("best", "ensemble", "none")
 
 
 def named_estimators(estimator: Any) -> dict[str | None, Any]:
@@ -39,12 +40,14 @@ def task_of(estimator: Any) -> Task:
         return "classification"
     try:
         first = next(iter(named_estimators(estimator).values()))
+        if isinstance(first, ShardEstimator):
+            return first._task
         return "regression" if is_regressor(first) else "classification"
     except (AttributeError, TypeError, ValueError, StopIteration):
         return "classification"
 
 
-def check_search(search: HyperparameterSearch, metrics: Sequence[str]) -> None:
+def check_search(search: Any, metrics: Sequence[str], spark: SparkSession) -> None:
     """Raise unless a search's Params are sound.
 
     Raises
@@ -54,9 +57,14 @@ def check_search(search: HyperparameterSearch, metrics: Sequence[str]) -> None:
     named = _checked_estimators(search._value(search.estimator))
     task = search._task
     for i, metric in enumerate(metrics):
-        check_score(metric, "metrics" if i else "metric", regression=task == "regression")
+        check_score(
+            metric, "metrics" if i else "metric", regression=task == "regression", every=True
+        )
     for learner in named.values():
-        check_trial_learner(learner, task, metrics)
+        if isinstance(learner, ShardEstimator):
+            _check_estimator(learner, search, spark)
+        else:
+            check_trial_learner(learner, task, metrics)
     if not search.isSet(search.space):
         raise ConfigurationError(
             "invalid_param",
@@ -73,8 +81,32 @@ def check_search(search: HyperparameterSearch, metrics: Sequence[str]) -> None:
                 "invalid_param", f"constraints must be a dict of bounds. Got {constraints!r}."
             )
         check_constraints(constraints, QUANTITIES)
+        if search.getOrDefault(search.refit) == "ensemble":
+            raise ConfigurationError(
+                "conflicting_params",
+                "constraints bound single trials, and refit='ensemble' puts several together.",
+                "Search with refit='best', or without constraints.",
+            )
     if search.isSet(search.trialMemory):
         parse_size(search.getOrDefault(search.trialMemory), "trialMemory")
+
+
+def _check_estimator(estimator: ShardEstimator, search: Any, spark: SparkSession) -> None:
+    if estimator._task != search._task:
+        raise ConfigurationError(
+            "task_differs",
+            f"{type(estimator).__name__} is for a {estimator._task}, other estimators for a "
+            f"{search._task}.",
+            "Search among estimators for one task.",
+        )
+    if search.getOrDefault(search.refit) == "ensemble":
+        raise ConfigurationError(
+            "conflicting_params",
+            f"refit='ensemble' chooses among members of learners; {type(estimator).__name__} is "
+            "not one.",
+            "Use refit='best', and combine fitted models with sparkml_dist.vote.",
+        )
+    estimator._check_params(spark)
 
 
 def _checked_estimators(estimator: Any) -> dict[str | None, Any]:
@@ -105,7 +137,7 @@ def _checked_estimators(estimator: Any) -> dict[str | None, Any]:
     return dict(estimator)
 
 
-def _check_choices(search: HyperparameterSearch) -> None:
+def _check_choices(search: Any) -> None:
     for name, known in (("sampler", SAMPLERS), ("scheduler", SCHEDULERS), ("refit", REFITS)):
         value = search.getOrDefault(search.getParam(name))
         if value not in known:
@@ -115,13 +147,14 @@ def _check_choices(search: HyperparameterSearch) -> None:
             )
 
 
-def _check_numbers(search: HyperparameterSearch) -> None:
+def _check_numbers(search: Any) -> None:
     for name, least in (
         ("numTrials", 1),
         ("parallelism", 1),
         ("minResource", 1),
         ("maxResource", 1),
         ("numFolds", 2),
+        ("ensembleSize", 1),
     ):
         value = search._value(search.getParam(name))
         if value is not None and value < least:

@@ -117,7 +117,7 @@ def fit_member(piece: TrialPiece, member: int, given: MemberInput) -> FittedMemb
     return FittedMember(
         votes,
         files,
-        size,
+        size // len(given.training),
         seconds,
         predicting,
         rows,

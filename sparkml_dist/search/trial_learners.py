@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["TrialLearners", "voting_of"]
 
-_PROBABILITIES = ("auc", "log_loss")
+_PROBABILITIES = ("auc", "log_loss", "brier", "average_precision")
 
 
 def voting_of(traits: Traits) -> str:

@@ -12,7 +12,7 @@ __all__ = ["TRIAL_SCHEMA", "milliseconds_per_row", "params_json", "trial_rows"]
 
 #: Columns of the table of trials.
 TRIAL_SCHEMA = (
-    "trial int, estimator string, params string, state string, reason string, rung int, "
+    "number int, estimator string, params string, state string, reason string, rung int, "
     "resource long, score double, scores map<string, double>, seconds double, bytes long, "
     "millisecondsPerRow double"
 )
@@ -54,9 +54,9 @@ def trial_rows(
         setting = jobs[trial, reached[-1]].setting
         rows.append(
             {
-                "trial": trial,
+                "number": trial,
                 "estimator": setting.estimator,
-                "params": params_json(setting.params),
+                "params": json.loads(params_json(setting.params)),
                 "state": own[-1]["state"],
                 "reason": own[-1]["reason"],
                 "trace": own[-1]["trace"],
