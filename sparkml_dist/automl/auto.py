@@ -38,7 +38,7 @@ from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.persistence.workspace import temporary_folder
-from sparkml_dist.search.goal import raise_all_failed
+from sparkml_dist.search.goal import raise_all_failed, ranked_trials
 from sparkml_dist.session import SessionInfo
 from sparkml_dist.sizes import parse_size
 
@@ -248,13 +248,11 @@ class AutoEstimator(ShardEstimator):
 
     def _candidates(self, trials: Trials) -> list[Candidate]:
         """Return the best results of trials, by their highest rung."""
-        latest: dict[int, dict[str, Any]] = {}
-        for (trial, _), record in sorted(trials.engine.records.items()):
-            if record["state"] == "done" and math.isfinite(trials.goal.score_loss(record)):
-                latest[trial] = record
-        ranked = sorted(latest, key=lambda t: (trials.goal.score_loss(latest[t]), t))
         shards = trials.schedule.resource.kind == "shards"
-        return [Candidate(t, latest[t]["resource"] if shards else 1) for t in ranked[:_CANDIDATES]]
+        return [
+            Candidate(t, trials.latest(t)["resource"] if shards else 1)
+            for t in ranked_trials(trials.engine, trials.goal)[:_CANDIDATES]
+        ]
 
     def _metrics(self, data: PartitionedDataset) -> list[str]:
         """Return the metrics, the one that decides first."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from sparkml_dist.automl.table_features_model import TableFeaturesModel
@@ -44,17 +45,17 @@ class AutoModel(FittedModel, ShardModel):
         if not self.content["features"]:
             return None
         if "_features" not in vars(self):
-            self._features: TableFeaturesModel = self._inside(FEATURES, TableFeaturesModel)
+            self._features: TableFeaturesModel = self._part(FEATURES, TableFeaturesModel)
         return self._features
 
     @property
     def bestModel(self) -> Any:
         """The ensemble of the selected trials, which predicts from features."""
         if "_best" not in vars(self):
-            self._best: ShardModel = self._inside(MODEL, ShardModel)
+            self._best: ShardModel = self._part(MODEL, ShardModel)
         return self._best
 
-    def _inside(self, name: str, kind: type) -> Any:
+    def _part(self, name: str, kind: type) -> Any:
         from sparkml_dist.models.loading import saved_inside
 
         found = saved_inside(self.folder, name, self.files, self.trusted)
@@ -125,7 +126,11 @@ class AutoModel(FittedModel, ShardModel):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         prepared = self.prepare(dataset)
         made = [name for name in prepared.columns if name not in dataset.columns]
-        return super()._transform(prepared).drop(*made)
+        return self._scored(prepared).drop(*made)
+
+    def _scored(self, prepared: DataFrame) -> DataFrame:
+        """Return a table of features with the predictions added."""
+        raise NotImplementedError
 
     def _scorer(self) -> Any:
         return self.bestModel._scorer()
@@ -142,16 +147,18 @@ class AutoModel(FittedModel, ShardModel):
         """
         return super().permutationImportance(self.prepare(df), **options)
 
-    def partialDependence(self, df: DataFrame, **options: Any) -> Any:
-        """Return how the mean prediction depends on a feature.
+    def partialDependence(self, df: DataFrame, features: Sequence[str], **options: Any) -> Any:
+        """Return how the mean prediction depends on each of some features.
 
         Parameters
         ----------
         df : pyspark.sql.DataFrame
+        features : sequence of str
+            Names of features, numeric or categorical.
         **options
-            As for the other models: ``features``, ``gridSize``, ``maxRows``, ``seed``.
+            As for the other models: ``gridSize``, ``maxRows``, ``seed``.
         """
-        return super().partialDependence(self.prepare(df), **options)
+        return super().partialDependence(self.prepare(df), features, **options)
 
     def to_sklearn(self) -> Any:
         """Return the model as a scikit-learn estimator that predicts without Spark.
@@ -223,9 +230,15 @@ class AutoClassificationModel(AutoModel, ShardClassificationModel):
     See `AutoClassifier` for what it consists of, and `ShardModel` for the attributes.
     """
 
+    def _scored(self, prepared: DataFrame) -> DataFrame:
+        return ShardClassificationModel._transform(self, prepared)
+
 
 class AutoRegressionModel(AutoModel, ShardRegressionModel):
     """Fitted by `AutoRegressor`: predicts from rows of the table itself.
 
     See `AutoClassifier` for what it consists of, and `ShardModel` for the attributes.
     """
+
+    def _scored(self, prepared: DataFrame) -> DataFrame:
+        return ShardRegressionModel._transform(self, prepared)

@@ -79,7 +79,7 @@ def _members(
     spark: SparkSession, trials: Trials, selected: Selected
 ) -> tuple[list[dict[str, Any]], list[float]]:
     """Return the records of the ensemble's members, and their weights."""
-    latest = {t: _latest(trials, t) for t in selected.weights}
+    latest = {t: trials.latest(t) for t in selected.weights}
     again = _refitted(spark, trials, selected, latest) if trials.schedule.refits else {}
     members: list[dict[str, Any]] = []
     weights: list[float] = []
@@ -88,17 +88,6 @@ def _members(
         members += own
         weights += [weight / len(own)] * len(own)
     return members, weights
-
-
-def _latest(trials: Trials, trial: int) -> dict[str, Any]:
-    """Return a trial's record of its highest rung that is done, with the members of all rungs."""
-    done = [
-        record
-        for (number, _), record in sorted(trials.engine.records.items())
-        if number == trial and record["state"] == "done"
-    ]
-    found = {(m["member"], m["part"]): m for record in done for m in record["members"]}
-    return {**done[-1], "members": [found[k] for k in sorted(found)]}
 
 
 def _refitted(

@@ -28,12 +28,12 @@ def leaderboard_rows(
     """
     rows = [
         {
-            "trial": row["trial"],
+            "trial": row["number"],
             "family": row["estimator"],
             "params": _short(row["params"]),
             "score": row["score"],
             "scores": {k: v for k, v in row["scores"].items() if math.isfinite(v)},
-            "weight": weights.get(row["trial"], 0.0),
+            "weight": weights.get(row["number"], 0.0),
             "state": row["state"],
             "reason": row["reason"],
             "resource": row["resource"],
@@ -81,6 +81,6 @@ def what_was_left(
     return found
 
 
-def _short(params: str) -> str:
+def _short(params: Mapping[str, Any]) -> str:
     """Return parameters as JSON without the names of a pipeline's steps."""
-    return json.dumps({k.rpartition("__")[2]: v for k, v in json.loads(params).items()})
+    return json.dumps({k.rpartition("__")[2]: v for k, v in params.items()})

@@ -59,7 +59,8 @@ class _RefitTask:
     limits: Limits
 
     def __call__(self, index: int) -> dict[str, Any]:
-        learner, found = self.work.learner, {}
+        learner = self.work.learner
+        found: dict[str, Any] = {}
         traits = learner.traits
         block = self.rows.training(self.shards, 0, traits.dtype)
 
@@ -67,7 +68,7 @@ class _RefitTask:
             draw = Draw(0, self.seed, Sampling("pasting", 1.0, 1.0))
             bag = Bag.of(block, draw, traits)
             ready = learner.prepared(member_seed(self.seed, 0), self.cores)
-            fitted, seconds, _ = fit_learner(ready, bag.X, bag.y, bag.weight, traits, bag.key)
+            fitted, seconds, _warned = fit_learner(ready, bag.X, bag.y, bag.weight, traits, bag.key)
             return dump_learner(fitted, trusted=self.trusted), seconds
 
         def take(_: int, ending: Ending) -> None:

@@ -14,6 +14,7 @@ from sparkml_dist.automl.family_sampler import FamilySampler
 from sparkml_dist.automl.schedule import Schedule
 from sparkml_dist.cluster.watched_child import Limits
 from sparkml_dist.cluster.workers import check_workers
+from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import SparkMLDistError
 from sparkml_dist.learners.learner import modules_of
@@ -186,6 +187,16 @@ class Trials:
             _logger.info("%d results of trials are committed already", kept)
         self.engine.run()
 
+    def latest(self, trial: int) -> dict[str, Any]:
+        """Return a trial's record of the highest rung that it ended, with its members so far."""
+        done = [
+            record
+            for (number, _), record in sorted(self.engine.records.items())
+            if number == trial and record["state"] == "done"
+        ]
+        found = {(m["member"], m["part"]): m for record in done for m in record["members"]}
+        return {**done[-1], "members": [found[k] for k in sorted(found)]}
+
     def refit_seconds(self, record: dict[str, Any]) -> float:
         """Return how long it takes to fit a trial on all rows, by its latest fit."""
         grown = self.schedule.resource.most / max(1, record["resource"]) / self.schedule.share
@@ -219,7 +230,7 @@ class Trials:
     def _learners(self, families: Sequence[Family]) -> TrialLearners:
         """Try the learners on a few rows; leave out those that the data does not fit."""
         label = self.data.manifest.label
-        task = "regression" if label.is_regression else "classification"
+        task: Task = "regression" if label.is_regression else "classification"
         named: dict[str | None, Any] = {f.name: f.learner for f in families}
         known = TrialLearners(self.spark, self.data, {}, task, self.metrics, ())
         try:
