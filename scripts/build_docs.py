@@ -32,7 +32,7 @@ TITLES = {
     "ensemble": "Ensembles",
     "deep": "Networks",
     "mining": "Mining",
-    "automl": "Tables to features",
+    "automl": "Selection of algorithms",
     "common": "Models, sessions and errors",
 }
 #: What all estimators and models can do, on the last page too.

@@ -29,7 +29,6 @@ from sparkml_dist.report.plots.score_curves import plot_precision_recall, plot_r
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-    from sparkml_dist.automl.auto_model import AutoModel
     from sparkml_dist.metrics.permutation import PermutationImportance
 
 __all__ = ["write_report"]
@@ -40,9 +39,7 @@ _MOST_FEATURES, _SHOWN_DEPENDENCE, _MOST_CLASSES = 60, 6, 60
 _ROWS, _DEPENDENCE_ROWS, _REPEATS = 3_000, 1_000, 3
 
 
-def write_report(
-    model: AutoModel, path: str, df: DataFrame, *, title: str, card: str | None
-) -> str:
+def write_report(model: Any, path: str, df: DataFrame, *, title: str, card: str | None) -> str:
     """Write the report of a model as a page, and its card beside it; see `AutoModel.writeReport`.
 
     A picture that the rows do not allow, such as a ROC curve where a class is missing, is left out.
@@ -57,7 +54,7 @@ def write_report(
     return path
 
 
-def _report(model: AutoModel, df: DataFrame, scored: DataFrame, title: str) -> ModelReport:
+def _report(model: Any, df: DataFrame, scored: DataFrame, title: str) -> ModelReport:
     label, content = model.label, model.content
     metrics, pictures, rows = _evaluated(model, df, scored)
     importance = _importance(model, df)
@@ -114,7 +111,7 @@ def _candidate(row: dict[str, Any]) -> Candidate:
 
 
 def _evaluated(
-    model: AutoModel, df: DataFrame, scored: DataFrame
+    model: Any, df: DataFrame, scored: DataFrame
 ) -> tuple[dict[str, float | None], list[Picture], int]:
     """Return scores on the rows, pictures of them, and the number of rows."""
     label, pictures = model.label, list[Picture]()
@@ -145,7 +142,7 @@ def _evaluated(
     return scores.to_dict(), pictures, scores.rows
 
 
-def _importance(model: AutoModel, df: DataFrame) -> PermutationImportance | None:
+def _importance(model: Any, df: DataFrame) -> PermutationImportance | None:
     """Return the permutation importance of the features that matter to the members most."""
     chosen = None
     names = model.schema.feature_names
@@ -165,18 +162,16 @@ def _importance(model: AutoModel, df: DataFrame) -> PermutationImportance | None
         return None
 
 
-def _metric(model: AutoModel) -> str:
+def _metric(model: Any) -> str:
     return model.metric if model.metric != "r2" else "rmse"
 
 
-def _base(model: AutoModel) -> Any:
+def _base(model: Any) -> Any:
     inner = model.bestModel
     return getattr(inner, "base", inner)
 
 
-def _dependence(
-    model: AutoModel, df: DataFrame, importance: PermutationImportance
-) -> list[Picture]:
+def _dependence(model: Any, df: DataFrame, importance: PermutationImportance) -> list[Picture]:
     pictures: list[Picture] = []
     order = np.argsort(-importance.mean, kind="stable")
     names = [importance.features[i] for i in order[:_SHOWN_DEPENDENCE] if importance.mean[i] > 0]
@@ -187,7 +182,7 @@ def _dependence(
     return pictures
 
 
-def _features(model: AutoModel, importance: PermutationImportance | None) -> list[FeatureFacts]:
+def _features(model: Any, importance: PermutationImportance | None) -> list[FeatureFacts]:
     measured = (
         {}
         if importance is None
@@ -231,7 +226,7 @@ def _sum(measured: dict[str, float], names: list[str]) -> float | None:
     return sum(found) if found else None
 
 
-def _limitations(model: AutoModel) -> list[str]:
+def _limitations(model: Any) -> list[str]:
     found = []
     counts = model.content["class_rows"]
     rare = [str(c) for c, n in zip(model.label.classes, counts, strict=False) if n < 30]
