@@ -275,6 +275,7 @@ class AutoEstimator(ShardEstimator):
             metric=metric,
             seed=self.getOrDefault(self.seed),
             can_stop=not counts or rare / len(data.shards) >= _ROWS_TO_STOP,
+            seconds=self._budget.fit_seconds(),
         )
 
     def _model(

@@ -42,6 +42,8 @@ _END_SECONDS = 2.5
 _SLACK = 1.3
 # Share of the time that one fit may take, and its least seconds.
 _LONGEST_SHARE, _LONGEST_LEAST = 0.3, 2.0
+# Share of the time that a learner is set up for, where its time can be foreseen.
+_USUAL_SHARE = 0.15
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,10 @@ class Budget:
         if self.seconds is None:
             return None
         return self.begun + self.seconds - time.monotonic()
+
+    def fit_seconds(self) -> float | None:
+        """Return the seconds that a fit should take at most; None for no bound."""
+        return None if self.seconds is None else _USUAL_SHARE * self.seconds
 
     @property
     def repeats(self) -> bool:

@@ -92,3 +92,13 @@ def test_families_that_do_not_fit_are_left_out_with_the_reason():
 def test_no_families_or_unknown_ones_are_refused(names, text):
     with pytest.raises(ConfigurationError, match=text):
         check_families(names)
+
+
+def test_rounds_are_fewer_where_there_is_no_time_for_more():
+    def rounds(**more):
+        (family,), _ = families_for(situation(10, **more), ["lightgbm"])
+        return family.learner.get_params()["n_estimators"]
+
+    assert rounds(rows=10_000_000, seconds=None) == rounds(rows=300, seconds=9.0) == 300
+    assert rounds(rows=1_000_000, seconds=9.0) == 67
+    assert rounds(rows=100_000_000, seconds=9.0) == 40

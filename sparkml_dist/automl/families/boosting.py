@@ -17,10 +17,26 @@ __all__ = ["catboost", "hist_gradient_boosting", "lightgbm", "xgboost"]
 #: Rounds at most; a tenth of the rows tells when to stop.
 _ROUNDS, _PATIENCE = 1_000, 30
 _ROUNDS_OF_MANY_CLASSES = 300
+_LEAST_ROUNDS = 40
+#: Rows × features × trees that a core takes in a second, about.
+_CELLS = 3e8
 
 
-def _rounds(situation: Situation) -> int:
-    return _ROUNDS if situation.classes <= 5 else _ROUNDS_OF_MANY_CLASSES
+def _rounds(situation: Situation, speed: float = 1.0) -> int:
+    """Return the number of rounds at most: fewer where there is no time for more.
+
+    Parameters
+    ----------
+    situation : Situation
+    speed : float
+        Of the library, in units of LightGBM's.
+    """
+    most = _ROUNDS if situation.classes <= 5 else _ROUNDS_OF_MANY_CLASSES
+    if situation.seconds is None:
+        return most
+    trees = situation.classes if situation.classes > 2 else 1
+    cells = max(1, situation.rows * situation.features * trees)
+    return max(_LEAST_ROUNDS, min(most, int(situation.seconds * speed * _CELLS / cells)))
 
 
 def hist_gradient_boosting(situation: Situation) -> Family:
@@ -30,7 +46,7 @@ def hist_gradient_boosting(situation: Situation) -> Family:
     is_regression = situation.is_regression
     kind = HistGradientBoostingRegressor if is_regression else HistGradientBoostingClassifier
     learner = kind(
-        max_iter=_rounds(situation) if situation.can_stop else 100,
+        max_iter=_rounds(situation, 0.7) if situation.can_stop else 100,
         early_stopping=situation.can_stop,
         n_iter_no_change=_PATIENCE // 2,
         validation_fraction=0.1,
@@ -72,6 +88,8 @@ def lightgbm(situation: Situation) -> Family:
         early_stopping_round=_PATIENCE,
         subsample_freq=1,
         extra_trees=False,
+        # By default no group of categories has fewer than 100 rows, which few rows do not allow.
+        min_data_per_group=max(5, min(100, situation.rows // 40)),
     )
 
     def setting(
@@ -117,7 +135,7 @@ def xgboost(situation: Situation) -> Family:
 
     kind = XGBRegressor if situation.is_regression else XGBClassifier
     learner = kind(
-        n_estimators=_rounds(situation), early_stopping_rounds=_PATIENCE, tree_method="hist"
+        n_estimators=_rounds(situation, 0.7), early_stopping_rounds=_PATIENCE, tree_method="hist"
     )
 
     def setting(rate: float, depth: int, child: float, columns: float) -> dict[str, Any]:
@@ -157,7 +175,7 @@ def catboost(situation: Situation) -> Family:
 
     # It lists the parameters alone that it is given.
     learner = kind(
-        iterations=_rounds(situation), early_stopping_rounds=_PATIENCE, **setting(0.1, 6, 3.0)
+        iterations=_rounds(situation, 0.3), early_stopping_rounds=_PATIENCE, **setting(0.1, 6, 3.0)
     )
 
     return Family(

@@ -35,6 +35,8 @@ class Situation:
     seed : int
     can_stop : bool
         Whether every class has rows enough for a stratified hold-out inside a learner.
+    seconds : float or None
+        What a fit should take at most; None if time does not matter.
     """
 
     schema: FeatureSchema
@@ -45,6 +47,7 @@ class Situation:
     metric: str
     seed: int
     can_stop: bool = True
+    seconds: float | None = None
 
     @property
     def is_regression(self) -> bool:

@@ -9,8 +9,8 @@ from sparkml_dist.search.dimensions import Floating, Integer
 
 __all__ = ["extra_trees", "random_forest"]
 
-# Many leaves of many classes take memory: a forest holds a number for each of them.
-_TREES, _TREES_OF_MANY_CLASSES = 200, 100
+# More are a little better, and take as much longer to fit, to store and to score.
+_TREES = 100
 
 
 def extra_trees(situation: Situation) -> Family:
@@ -30,7 +30,6 @@ def random_forest(situation: Situation) -> Family:
 
 
 def _forest(name: str, kind: Any, situation: Situation) -> Family:
-    trees = _TREES if situation.classes <= 5 else _TREES_OF_MANY_CLASSES
     root = min(1.0, max(situation.features**-0.5, 1e-3))
     usual = 1.0 if situation.is_regression else root
 
@@ -39,7 +38,7 @@ def _forest(name: str, kind: Any, situation: Situation) -> Family:
 
     return Family(
         name,
-        situation.prepared(kind(n_estimators=trees), "tree"),
+        situation.prepared(kind(n_estimators=_TREES), "tree"),
         {
             "max_features": Floating(min(root, 0.5) / 2, 1.0, log=True),
             "min_samples_leaf": Integer(1, 64, log=True),
