@@ -8,6 +8,7 @@ the predictions and ``NAME.json`` with the seconds of the fit.
 from __future__ import annotations
 
 import json
+import logging
 import sys
 import time
 from pathlib import Path
@@ -92,6 +93,8 @@ def sparkml_dist(
 
     from sparkml_dist import AutoClassifier, AutoRegressor
 
+    logging.basicConfig(format="%(relativeCreated)d %(message)s")
+    logging.getLogger("sparkml_dist").setLevel(logging.INFO)
     spark = session("automl", memory="3g")
     folder = Path(sys.argv[2])
     names = [f"f{i}" for i in range(X.shape[1])]

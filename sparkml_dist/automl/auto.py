@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import math
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -134,41 +136,57 @@ class AutoEstimator(ShardEstimator):
         if seconds is None and trials is None:
             seconds = _SECONDS
         run._budget = Budget(trials, seconds, time.monotonic())
-        run._table_features = None
+        run._table_features, run._seconds = None, {}
         return ShardEstimator._fit(run, dataset)
 
     _budget: Budget
     _table_features: TableFeaturesModel | None
+    _seconds: dict[str, float]
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        """Take note of the seconds of a part of the fit."""
+        begun = time.monotonic()
+        yield
+        self._seconds[name] = round(time.monotonic() - begun, 3)
+        _logger.info("%s: %.1f s", name, self._seconds[name])
 
     def _partition(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
-        features = self._features(df)
+        with self._stage("features"):
+            features = self._features(df)
         prepared = features.transform(df)
         if self.isSet(self.shardsDir):
             folder, temporary = Folder.at(self.getOrDefault(self.shardsDir)), False
         else:
             folder, temporary = temporary_folder(df.sparkSession, "shards", "shardsDir"), True
         try:
-            data = partition(
-                prepared,
-                folder.location,
-                label=self.getOrDefault(self.labelCol),
-                features=features.featureColumns,
-                weight=self._value(self.weightCol),
-                key=self._value(self.keyCol),
-                categorical=features.categoricalColumns,
-                task=self._task,
-                shards=self._value(self.numShards),
-                memory_per_task=self._shard_memory(),
-                seed=self.getOrDefault(self.seed),
-                # Rows that a resumed fit partitions again give the same shards.
-                overwrite=self.getOrDefault(self.overwrite) or self.getOrDefault(self.resume),
-            )
+            with self._stage("partition"):
+                data = self._shards(prepared, features, folder)
         except BaseException:
             if temporary:
                 folder.delete()
             raise
         self._table_features = features
         return data, temporary
+
+    def _shards(
+        self, prepared: DataFrame, features: TableFeaturesModel, folder: Folder
+    ) -> PartitionedDataset:
+        return partition(
+            prepared,
+            folder.location,
+            label=self.getOrDefault(self.labelCol),
+            features=features.featureColumns,
+            weight=self._value(self.weightCol),
+            key=self._value(self.keyCol),
+            categorical=features.categoricalColumns,
+            task=self._task,
+            shards=self._value(self.numShards),
+            memory_per_task=self._shard_memory(),
+            seed=self.getOrDefault(self.seed),
+            # Rows that a resumed fit partitions again give the same shards.
+            overwrite=self.getOrDefault(self.overwrite) or self.getOrDefault(self.resume),
+        )
 
     def _features(self, df: DataFrame) -> TableFeaturesModel:
         """Look at the table; raise if its label identifies rows."""
@@ -215,6 +233,7 @@ class AutoEstimator(ShardEstimator):
             self._situation(data, schedule, metrics[0]), self._value(self.families)
         )
         memory = self._value(self.memoryPerTask)
+        begun = time.monotonic()
         trials = Trials(
             spark,
             data,
@@ -230,20 +249,24 @@ class AutoEstimator(ShardEstimator):
             memory=parse_size(memory or DEFAULT_MEMORY_PER_TASK, "memoryPerTask"),
             limit=None if memory is None else parse_size(memory, "memoryPerTask"),
         )
-        trials.run()
+        self._seconds["prepare"] = round(time.monotonic() - begun, 3)
+        with self._stage("search"):
+            trials.run()
         candidates = self._candidates(trials)
         if not candidates:
             raise_all_failed(trials.engine, budget.seconds)
-        selected = select_trials(
-            spark,
-            trials.rows,
-            trials.folder,
-            candidates,
-            metrics,
-            self.getOrDefault(self.seed),
-            calibrate=self._calibrates(),
-        )
-        files = save_ensemble(spark, trials, selected, folder, MODEL)
+        with self._stage("select"):
+            selected = select_trials(
+                spark,
+                trials.rows,
+                trials.folder,
+                candidates,
+                metrics,
+                self.getOrDefault(self.seed),
+                calibrate=self._calibrates(),
+            )
+        with self._stage("build"):
+            files = save_ensemble(spark, trials, selected, folder, MODEL)
         return self._model(data, folder, trials, selected, {**left, **trials.left}, files)
 
     def _candidates(self, trials: Trials) -> list[Candidate]:
@@ -320,6 +343,7 @@ class AutoEstimator(ShardEstimator):
                 "out_of_time": engine.out_of_time,
                 "seconds": {
                     "fit": round(time.monotonic() - self._budget.begun, 3),
+                    **self._seconds,
                     "member_fit": round(sum(r["seconds"] for r in rows), 3),
                 },
             },

@@ -15,16 +15,16 @@ from sparkml_dist.errors import ConfigurationError, nearest
 
 __all__ = ["FAMILIES", "check_families", "families_for"]
 
-#: In the order in which they begin: what is quick and often good first.
+#: In the order in which they begin: what is quick first, so that there is a model in any case.
 FAMILIES: dict[str, Callable[[Situation], Family]] = {
-    "lightgbm": boosting.lightgbm,
     "extra_trees": forests.extra_trees,
-    "perceptron": perceptron,
-    "hist_gradient_boosting": boosting.hist_gradient_boosting,
     "linear": linear,
+    "lightgbm": boosting.lightgbm,
     "neighbors": neighbors,
-    "xgboost": boosting.xgboost,
+    "perceptron": perceptron,
     "kernel": kernel,
+    "hist_gradient_boosting": boosting.hist_gradient_boosting,
+    "xgboost": boosting.xgboost,
     "random_forest": forests.random_forest,
     "catboost": boosting.catboost,
 }
