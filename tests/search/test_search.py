@@ -329,7 +329,7 @@ def test_a_value_that_the_learner_refuses_fails_its_trial_only(three):
         ({"minResource": 4, "maxResource": 2}, "invalid_param", "minResource"),
         ({"estimator": []}, "no_estimator", "empty"),
         ({"estimator": [("a", DecisionTreeClassifier()), ("a", Ridge())]}, "duplicate_names", "a"),
-        ({"trialMemory": "much"}, "invalid_size", "much"),
+        ({"trialMemory": "much"}, "invalid_param", "much"),
         ({"validationFraction": 1.0}, "invalid_param", "validationFraction"),
     ],
     ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
