@@ -175,9 +175,7 @@ def _area(
     area = roc_auc_score if name == "auc" else average_precision_score
     positives = [1] if proba.shape[1] == 2 else range(proba.shape[1])
     areas = [
-        area(y == k, proba[:, k], sample_weight=w)
-        for k in positives
-        if 0 < (y == k).mean() < 1
+        area(y == k, proba[:, k], sample_weight=w) for k in positives if 0 < (y == k).mean() < 1
     ]
     return float(np.mean(areas)) if areas else float("nan")
 

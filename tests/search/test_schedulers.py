@@ -177,7 +177,9 @@ def test_ladders(least, most, factor, ladder):
     assert rung_resources(least, most, factor) == ladder
 
 
-@pytest.mark.parametrize(("least", "most", "factor"), [(0, 5, 3), (3, 2, 3), (1, 5, 1), (1, 5, math.inf)])
+@pytest.mark.parametrize(
+    ("least", "most", "factor"), [(0, 5, 3), (3, 2, 3), (1, 5, 1), (1, 5, math.inf)]
+)
 @pytest.mark.parametrize("kind", SCHEDULERS)
 def test_bounds_that_contradict(kind, least, most, factor):
     with pytest.raises(ConfigurationError, match="invalid_param"):

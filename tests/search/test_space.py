@@ -68,7 +68,10 @@ def test_whole_numbers_of_scipy():
     ("suggest", "cdf"),
     [
         (lambda t: t.suggest_float("ccp_alpha", 1.0, 5.0), stats.uniform(1, 4).cdf),
-        (lambda t: t.suggest_float("ccp_alpha", 1e-4, 1.0, log=True), stats.loguniform(1e-4, 1).cdf),
+        (
+            lambda t: t.suggest_float("ccp_alpha", 1e-4, 1.0, log=True),
+            stats.loguniform(1e-4, 1).cdf,
+        ),
     ],
 )
 def test_suggested_numbers_are_uniform(suggest, cdf):
