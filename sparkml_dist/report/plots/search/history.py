@@ -42,6 +42,8 @@ def plot_search_history(
     str
         Location of the file.
     """
+    from matplotlib.ticker import MaxNLocator
+
     able = with_scores(trials)
     failed = sorted({t["number"] for t in trials} - {t["number"] for t in able})
     numbers, scores = np.array([t["number"] for t in able]), scores_of(able)
@@ -95,7 +97,7 @@ def plot_search_history(
         finish_axes(axes, title=heading, x="trial", y=score_name(metric))
         last = max((t["number"] for t in trials), default=0)
         axes.set_xlim(-0.02 * last - 0.3, last + 0.02 * last + 0.3)
-        axes.xaxis.get_major_locator().set_params(integer=True)  # type: ignore[attr-defined]
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=10, integer=True, min_n_ticks=1))
         handles, labels = axes.get_legend_handles_labels()
         if handles:
             legend = axes.legend(

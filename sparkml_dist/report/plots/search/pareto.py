@@ -60,7 +60,8 @@ def plot_pareto_front(
     with drawing(6.6, 4.8, folder, name) as (_, axes):
         if others:
             axes.scatter(
-                *zip(*others, strict=True),
+                [x for x, _ in others],
+                [y for _, y in others],
                 s=26 if len(others) <= 100 else 9,
                 color=COLOURS[4],
                 alpha=0.8,

@@ -29,11 +29,7 @@ def parameter_names(trials: Trials) -> list[str]:
     The name of the learner is one, ``"estimator"``, where trials have several.
     """
     names = list(dict.fromkeys(n for t in trials for n in ("estimator", *t["params"])))
-    found = []
-    for name in names:
-        if len({repr(v) for v in parameter_values(trials, name)}) > 1:
-            found.append(name)
-    return found
+    return [n for n in names if len({repr(v) for v in parameter_values(trials, n)}) > 1]
 
 
 def parameter_values(trials: Trials, name: str) -> list[Any]:
