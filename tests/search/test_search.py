@@ -88,7 +88,7 @@ def test_the_best_trial_is_fitted_on_all_shards(found, frame):
     assert found.bestModel.numMembers == 3
     shown = found.transform(frame)
     right = shown.where("prediction = label").count() / frame.count()
-    assert right > 0.8
+    assert right > 0.7
 
 
 def test_a_search_is_saved_and_loaded(found, frame, tmp_path):
