@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("--long", type=int, default=64)
     parser.add_argument("--short", type=int, default=1000)
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--rounds", type=int, default=70)
+    parser.add_argument("--rounds", type=int, default=120)
     arguments = parser.parse_args()
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.tree import DecisionTreeClassifier
