@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture(scope="module")
 def frame(spark):
-    X, y = make_classification(600, 5, n_informative=4, random_state=1)
+    X, y = make_classification(600, 5, n_informative=4, n_redundant=0, random_state=1)
     rows = pd.DataFrame(X, columns=[f"x{i}" for i in range(5)])
     rows = rows.assign(c=np.where(X[:, 0] > 0, "u", "v"), label=y, number=X[:, 1] * 2)
     rows.loc[::50, "x4"] = np.nan
