@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from sklearn.base import clone
 from sklearn.datasets import make_classification
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import log_loss
 from sklearn.model_selection import GridSearchCV, ParameterGrid, PredefinedSplit
@@ -254,6 +255,40 @@ def test_rows_as_the_resource(three):
     assert sorted(len(r) for r in reached) == [1, 1, 2]
 
 
+@pytest.mark.parametrize(
+    ("learner", "resource"),
+    [
+        (RandomForestClassifier(), "n_estimators"),
+        (HistGradientBoostingClassifier(early_stopping=False), "max_iter"),
+    ],
+    ids=["forest", "boosting"],
+)
+def test_trees_go_on_from_those_of_the_rung_before(three, learner, resource):
+    """The second rung adds trees, and is what a fit of all of them is."""
+    model = sd.HyperparameterSearch(
+        estimator=learner,
+        space={"max_depth": [1, 3]},
+        sampler="grid",
+        scheduler="halving",
+        resource=resource,
+        minResource=4,
+        maxResource=12,
+        metric="log_loss",
+        refit="none",
+    ).fit(three)
+    best = model.trialsTable()[model.bestTrial]
+    assert [rung["resource"] for rung in best["rungs"]] == [4, 12]
+    held = Validation(0.2, 0)
+    blocks = [three.read_block(i) for i in range(3)]
+    masks = [held.mask(b.key) for b in blocks]
+    X = np.concatenate([b.X[m] for b, m in zip(blocks, masks, strict=True)])
+    y = np.concatenate([b.y[m] for b, m in zip(blocks, masks, strict=True)])
+    settings = {resource: 12, "random_state": member_seed(0, 0), **model.bestParams}
+    alone = clone(learner).set_params(**settings)
+    alone.fit(blocks[0].X[~masks[0]], blocks[0].y[~masks[0]])
+    assert model.bestScore == pytest.approx(log_loss(y, alone.predict_proba(X)), abs=1e-12)
+
+
 # -- faults -------------------------------------------------------------------------------
 
 
@@ -285,6 +320,21 @@ def test_trials_that_fail_are_marked_and_the_search_goes_on(misbehaved):
     assert "2 s" in rows["hangs"].reason and "64 MiB" in rows["grows"].reason
     assert misbehaved.bestParams == {"how": "well"}
     assert misbehaved.summary["failed"] == 4
+
+
+def test_a_trial_that_kills_its_worker_is_tried_again_alone_and_given_up(three):
+    model = sd.HyperparameterSearch(
+        estimator=Misbehaving(),
+        space={"how": ["well", "kills its worker"]},
+        sampler="grid",
+        scheduler="none",
+        maxResource=1,
+        trustedTypes=TYPES,
+        refit="none",
+    ).fit(three)
+    good, bad = model.trialsTable()
+    assert (good["state"], bad["state"]) == ("done", "killed")
+    assert "worker was lost" in bad["reason"]
 
 
 def test_where_all_trials_fail_the_reasons_are_told(three):
