@@ -117,6 +117,14 @@ def test_what_estimators_cannot_have(data, given, code):
     assert caught.value.code == code
 
 
+def test_more_ranks_than_slots_are_refused_before_the_first_job(data):
+    with pytest.raises(SparkMLDistError) as caught:
+        sd.HyperparameterSearch(
+            estimator=sd.KerasClassifier(builder="mlp", numRanks=9), space={"epochs": [1, 2]}
+        ).fit(data)
+    assert caught.value.code == "too_few_slots"
+
+
 # -- the ensemble of the best -------------------------------------------------------------
 
 
