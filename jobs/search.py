@@ -55,7 +55,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
         _note(job, model)
         return model
 
-    def plot(model: Any, test: DataFrame, metrics: Any, folder: Folder) -> None:
+    def plot(model: Any, _test: DataFrame, _metrics: Any, folder: Folder) -> None:
         model.plot(folder.location)
 
     train(args, job, fit, plot, regression=args.regression)

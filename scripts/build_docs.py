@@ -33,6 +33,7 @@ TITLES = {
     "deep": "Networks",
     "mining": "Mining",
     "automl": "Selection of algorithms",
+    "search": "Search",
     "common": "Models, sessions and errors",
 }
 #: What all estimators and models can do, on the last page too.

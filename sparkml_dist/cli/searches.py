@@ -193,9 +193,7 @@ def _dimension(name: str, value: Any) -> Any:
         )
     from optuna.distributions import FloatDistribution, IntDistribution
 
-    low, high, log, step = (
-        value[k] if k in value else None for k in ("low", "high", "log", "step")
-    )
+    low, high, log, step = (value.get(k) for k in ("low", "high", "log", "step"))
     try:
         if value.get("int"):
             return IntDistribution(int(low), int(high), log=bool(log), step=int(step or 1))

@@ -68,6 +68,8 @@ def check_score(name: str, param: str, *, regression: bool, every: bool = False)
     ConfigurationError
         ``invalid_param``.
     """
+    known: tuple[str, ...]
+    other: tuple[str, ...]
     if regression:
         known = ALL_REGRESSION_SCORES if every else REGRESSION_SCORES
         other = ALL_CLASSIFICATION_SCORES

@@ -372,7 +372,7 @@ class Engine:
         fits = sum(r["fits"] for r in records if r["state"] != "deadline") or 1
         each = (time.monotonic() - batch.begun) / fits
         old = self._mean_seconds
-        self._mean_seconds = each if old is None else 0.7 * old + 0.3 * each
+        self._mean_seconds = each if old is None else 0.5 * old + 0.5 * each
 
     def _lose(self, batch: _Batch, error: Exception) -> None:
         """Start pieces again whose task was lost, each on its own; give up those lost twice."""

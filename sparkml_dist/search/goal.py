@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sparkml_dist.errors import ConfigurationError, TrainingError
+from sparkml_dist.errors import ConfigurationError, DataError, TrainingError
 from sparkml_dist.metrics.scores import as_loss
 from sparkml_dist.search.pareto import order, violation
 from sparkml_dist.search.resources import Resource
@@ -99,10 +99,20 @@ def raise_all_failed(engine: Engine, budget: float | None) -> NoReturn:
     ------
     ConfigurationError
         ``budget_too_small``.
+    DataError
+        ``score_undefined``.
     TrainingError
         ``all_trials_failed``.
     """
+    states = Counter(r["state"] for r in engine.records.values())
     failed = [r for r in engine.records.values() if r["state"] not in ("done", "deadline")]
+    if states["done"]:
+        raise DataError(
+            "score_undefined",
+            f"The metric is not defined on the held-out rows for any of {states['done']} trials.",
+            "Hold out more rows, so that they have several classes or targets, or use another "
+            "metric.",
+        )
     if not failed:
         raise ConfigurationError(
             "budget_too_small",

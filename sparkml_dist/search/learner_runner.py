@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.learners.going_on import can_go_on
 from sparkml_dist.search.engine import Engine
 from sparkml_dist.search.sequencer import Job
 from sparkml_dist.search.trial_learners import TrialLearners, voting_of
@@ -38,6 +39,8 @@ class LearnerRunner:
         ``"shards"``, ``"rows"``, or the name of a parameter.
     rows : int
         Rows of the shards that a member learns from, where the resource is rows.
+    stores : bool
+        Whether all members are kept.
     """
 
     spark: SparkSession
@@ -45,6 +48,7 @@ class LearnerRunner:
     learners: TrialLearners
     resource: str
     rows: int
+    stores: bool
 
     def slots(self, job: Job) -> int:
         """Return how many task slots a job holds."""
@@ -67,11 +71,12 @@ class LearnerRunner:
         settings: dict[str, Any] = {
             k: v for k, v in params.items() if k.rpartition("__")[2] == "random_state"
         }
-        share = 1.0
+        share, grows = 1.0, False
         if self.resource == "rows":
             share = min(1.0, run.resource / self.rows)
         elif self.resource != "shards":
             settings[self.resource] = run.resource
+            grows = can_go_on(known, self.resource)
         piece = TrialPiece(
             run.trial,
             run.rung,
@@ -82,6 +87,9 @@ class LearnerRunner:
             tuple(range(members.start)),
             share,
             settings=settings,
+            stores=self.stores or grows,
+            previous=tuple(m["file"] for m in before["members"]) if before and grows else (),
+            grown=(self.resource, before["resource"]) if before and grows else None,
             spent={k: before[k] for k in _ADDED} if before and members.start else {},
         )
         if spread < 2 or len(members) < 2:

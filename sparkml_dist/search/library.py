@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.learners.fitting import MEMBERS
 from sparkml_dist.members.greedy import Selection, select
 from sparkml_dist.members.held_out import HeldOutRows
+from sparkml_dist.metrics.scores import score_rows
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.arrays import read_array
 from sparkml_dist.persistence.filesystem import Folder
@@ -99,8 +101,16 @@ class _Choice:
             ).astype(np.float32)
             for m in self.library
         ]
-        counts, curves = select(HeldOutRows(np.stack(votes, axis=1), y, weight), self.selection)
-        return {"counts": counts, "score": curves[0][-1], "scores": curves[0]}
+        outputs = np.stack(votes, axis=1)
+        counts, curves = select(HeldOutRows(outputs, y, weight), self.selection)
+        together = np.average(outputs, axis=1, weights=counts).astype(np.float64)
+        bounds = np.cumsum([0, *(len(b) for b in blocks)])
+        # As the trials' scores: the mean over the held-out parts.
+        scores = [
+            score_rows(self.selection.metric, y[a:b], together[a:b], weight[a:b])
+            for a, b in itertools.pairwise(bounds)
+        ]
+        return {"counts": counts, "score": float(np.mean(scores)), "scores": curves[0]}
 
 
 def chosen_model(

@@ -17,6 +17,7 @@ from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Fold, Validation
+from sparkml_dist.learners.fitting import MEMBERS
 from sparkml_dist.learners.learner import modules_of
 from sparkml_dist.members.held_out import evaluation_shards
 from sparkml_dist.members.learner_params import learner_plan
@@ -345,7 +346,7 @@ modelDir, overwrite, resume
         store = TrialStore(folder)
         task = self._trial_task(data, folder, held_out, resource, info)
         runners = Runners(
-            LearnerRunner(spark, task, learners, resource.kind, resource.rows),
+            LearnerRunner(spark, task, learners, resource.kind, resource.rows, self._keeps),
             EstimatorRunner(
                 spark,
                 task.rows,
@@ -386,7 +387,7 @@ modelDir, overwrite, resume
             raise_all_failed(engine, budget)
         searched = time.monotonic() - begun
         files, chosen = self._refit(spark, data, folder, engine, runners, goal, best)
-        for name in (MODELS, TRAINING, *(() if self._keeps else (VOTES,))):
+        for name in (MODELS, TRAINING, *(() if self._keeps else (VOTES, MEMBERS))):
             folder.child(name).delete()
         times = {"search": round(searched, 3), "fit": round(time.monotonic() - begun, 3)}
         return self._model(data, folder, engine, best, files, chosen, times, kept)
@@ -415,7 +416,6 @@ modelDir, overwrite, resume
             self.getOrDefault(self.seed),
             info.task_cpus,
             self._trusted(),
-            stores=self._keeps,
             keeps_votes=self._keeps or (resource.kind == "shards" and resource.most > 1),
             limits=Limits(
                 self._value(self.trialTimeout),

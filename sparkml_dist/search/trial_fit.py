@@ -13,12 +13,13 @@ import numpy.typing as npt
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.learners.fitting import fit_learner, member_traits
+from sparkml_dist.learners.going_on import GoingOn, going_on
 from sparkml_dist.members.bag import Bag, Draw
 from sparkml_dist.members.bank import LoadedMembers, MemberBank
 from sparkml_dist.members.sampling import Sampling, member_seed
 from sparkml_dist.members.stored_member import StoredMember
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.learners import dump_learner
+from sparkml_dist.persistence.learners import dump_learner, load_learner
 from sparkml_dist.search.trial_piece import TrialPiece
 
 __all__ = ["FittedMember", "MemberInput", "fit_member"]
@@ -42,9 +43,9 @@ class MemberInput:
     categories : tuple of int
     seed : int
     cores : int
-    stores : bool
-        Whether the fitted learners are kept.
     trusted : tuple of str
+    previous : list of bytes
+        For each part the learner that the member goes on from; empty for none.
     """
 
     training: list[Block]
@@ -55,8 +56,8 @@ class MemberInput:
     categories: tuple[int, ...]
     seed: int
     cores: int
-    stores: bool
     trusted: tuple[str, ...]
+    previous: list[bytes]
 
 
 @dataclass(frozen=True)
@@ -102,14 +103,19 @@ def fit_member(piece: TrialPiece, member: int, given: MemberInput) -> FittedMemb
         ready = learner.prepared(member_seed(given.seed, member), given.cores)
         if piece.settings:
             ready.set_params(**piece.settings)
+        if piece.grown is not None and given.previous:
+            stored = load_learner(given.previous[part], "the trial", trusted=given.trusted)
+            if type(stored) is type(ready):  # and not what stands for a single class
+                ready = going_on(ready, stored, *piece.grown)
         fitted, spent, caught = fit_learner(ready, bag.X, bag.y, bag.weight, traits)
+        fitted = fitted.learner if isinstance(fitted, GoingOn) else fitted
         seconds += spent
         warned += caught
         rows = rows or bag.rows
         start = time.perf_counter()
         votes.append(_votes(LoadedMembers(bank, [fitted]), given.scored[part].X, piece.voting))
         predicting += time.perf_counter() - start
-        if given.stores:
+        if piece.stores:
             files.append(dump_learner(fitted, trusted=given.trusted))
             size += len(files[-1])
         else:

@@ -33,6 +33,12 @@ class TrialPiece:
         Whether the votes of all members are scored when these are fitted.
     settings : dict
         Parameters to set on the prepared learner, such as the number of trees that a rung allows.
+    stores : bool
+        Whether its learners are kept: for an ensemble, or to go on from them.
+    previous : tuple of str
+        Files of the learners, one for each held-out part, that it goes on from.
+    grown : (str, int), optional
+        Parameter that grows, and the value that these have.
     spent : dict
         Fields of the record that other pieces of the same rung have filled.
     """
@@ -47,6 +53,9 @@ class TrialPiece:
     share: float = 1.0
     scores: bool = True
     settings: dict[str, Any] = field(default_factory=dict)
+    stores: bool = False
+    previous: tuple[str, ...] = ()
+    grown: tuple[str, int] | None = None
     spent: dict[str, Any] = field(default_factory=dict)
 
     @property

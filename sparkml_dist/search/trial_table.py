@@ -42,8 +42,8 @@ def trial_rows(
 ) -> list[dict[str, Any]]:
     """Return a row for each trial, in the order of their numbers; see `TRIAL_SCHEMA`.
 
-    ``rungs`` lists the trial's records: ``rung``, ``resource``, ``state``, ``score`` and
-    ``seconds``.
+    ``rungs`` lists the trial's records: ``rung``, ``resource``, ``state``, ``score``,
+    ``seconds``, and ``fits`` (members).
     """
     rows: list[dict[str, Any]] = []
     for trial in sorted({t for t, _ in records}):
@@ -76,6 +76,7 @@ def trial_rows(
                         "state": r["state"],
                         "score": r["scores"].get(metric),
                         "seconds": r["seconds"],
+                        "fits": r["fits"],
                     }
                     for r in own
                 ],

@@ -48,8 +48,6 @@ class TrialTask:
         Shards that every member learns from; None where member m learns from shard m.
     seed, cores : int
     trusted : tuple of str
-    stores : bool
-        Whether members are kept.
     keeps_votes : bool
         Whether votes are kept, for later rungs or a selection.
     limits : Limits
@@ -64,7 +62,6 @@ class TrialTask:
     seed: int
     cores: int
     trusted: tuple[str, ...]
-    stores: bool
     keeps_votes: bool
     limits: Limits = field(default_factory=Limits)
 
@@ -128,8 +125,8 @@ class TrialTask:
             tuple(data.schema.category_counts()),
             self.seed,
             self.cores,
-            self.stores,
             self.trusted,
+            [self.folder.read_bytes(name) for name in piece.previous],
         )
 
 
@@ -177,7 +174,9 @@ class _Work:
     def _stored(
         self, member: int, part: int, content: bytes, fitted: FittedMember
     ) -> dict[str, Any]:
-        name = f"{member_stem(self.piece.trial, member)}-{part}.skops"
+        # A rung that replaces a member must not touch the file that it goes on from.
+        rung = self.piece.rung
+        name = f"{member_stem(self.piece.trial, member)}-rung-{rung:02d}-{part}.skops"
         self.task.folder.child(MEMBERS).write_bytes(name, content)
         return {
             "member": member,

@@ -34,9 +34,11 @@ def by_scikit_learn(name, y, raw, w):
     found = proba.argmax(axis=1)
     one = proba[:, 1] if k == 2 else proba
     ways = {
-        "auc": lambda: sk.roc_auc_score(y, one, sample_weight=w, multi_class="ovr")
-        if k == 2
-        else np.mean([sk.roc_auc_score(y == c, proba[:, c], sample_weight=w) for c in range(k)]),
+        "auc": lambda: (
+            sk.roc_auc_score(y, one, sample_weight=w, multi_class="ovr")
+            if k == 2
+            else np.mean([sk.roc_auc_score(y == c, proba[:, c], sample_weight=w) for c in range(k)])
+        ),
         "log_loss": lambda: sk.log_loss(y, proba, sample_weight=w),
         "accuracy": lambda: sk.accuracy_score(y, found, sample_weight=w),
         "balanced_accuracy": lambda: sk.recall_score(y, found, sample_weight=w, average="macro"),

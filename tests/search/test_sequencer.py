@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,8 +79,6 @@ def test_workers_are_busy_up_to_the_look_ahead(workers):
 def test_resumed_as_if_never_interrupted(kind, scheduler, look_ahead):
     def search(order, known, stop_after=None, seed=0):
         """Run on four workers; give up after some results. Return what was stored by then."""
-        import numpy as np
-
         rng, running = np.random.default_rng(seed), []
         while True:
             job = order.next() if len(running) < 4 else Wait()
@@ -119,8 +118,9 @@ def test_resumed_as_if_never_interrupted(kind, scheduler, look_ahead):
         assert job == cut.next()
         order.report(job, loss(job))
         cut.report(job, loss(job))
-    assert order.scheduler.rungs() == cut.scheduler.rungs()
     assert isinstance(cut.next(), Done)
+    assert order.scheduler.rungs() == cut.scheduler.rungs()
+    assert order.events == cut.events
 
 
 @given(
