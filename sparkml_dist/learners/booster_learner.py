@@ -43,8 +43,8 @@ class BoosterLearner(BaseEstimator):
     ----------
     booster : estimator
         Of XGBoost, LightGBM or CatBoost, or a pipeline whose last step is one. Fitted in place.
-    categorical : list of int or str, optional
-        Features with categories: positions, or names of columns. Ignored for a pipeline.
+    categorical : list of int, optional
+        Positions of features with categories. Ignored for a pipeline.
     seed : int, default=0
         Seed of the draw of held-out rows.
 
@@ -57,7 +57,7 @@ class BoosterLearner(BaseEstimator):
     """
 
     def __init__(
-        self, booster: Any, categorical: Sequence[int | str] | None = None, seed: int = 0
+        self, booster: Any, categorical: Sequence[int] | None = None, seed: int = 0
     ) -> None:
         self.booster = booster
         self.categorical = categorical
@@ -226,15 +226,13 @@ def _held_out(
     return aside if aside.any() and not aside.all() else None
 
 
-def _with_texts(X: Any, categorical: Sequence[int | str]) -> Any:
+def _with_texts(X: Any, categorical: Sequence[int]) -> Any:
     """Return a data frame with categories as whole numbers, -1 for missing ones."""
     import pandas as pd
 
     frame = X if isinstance(X, pd.DataFrame) else pd.DataFrame(X, copy=False)
-    names = [frame.columns[c] if isinstance(c, int) else c for c in categorical]
-    columns = {}
-    for name in names:
+    columns = {name: frame[name] for name in frame.columns}
+    for name in frame.columns[list(categorical)]:
         codes = np.asarray(frame[name], np.float64)
         columns[name] = np.where(np.isnan(codes), -1, codes).astype(np.int64)
-    # Not `assign`: columns may be numbers.
-    return pd.DataFrame({c: columns.get(c, frame[c]) for c in frame.columns}, copy=False)
+    return pd.DataFrame(columns, copy=False)

@@ -10,10 +10,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
+from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.learners.booster_learner import BoosterLearner
 from sparkml_dist.learners.boosters import few_rounds, rank_classes
 from sparkml_dist.learners.fitting import fit_learner
+from sparkml_dist.learners.known_learner import KnownLearner
 from sparkml_dist.learners.learner import (
     Traits,
     learner_from_path,
@@ -254,3 +256,18 @@ def test_importances_of_a_pipeline_and_its_threads():
     ours = fitted(pipe, X, y)
     assert learner_importances(ours, 4).sum() > 0
     assert np.array_equal(ours.predict_proba(X), ours.booster.predict_proba(X))
+
+
+@pytest.mark.parametrize("named", [["f3", "f1"], [1, 3], "f3", 3])
+def test_categories_that_the_user_names(named):
+    columns = [FeatureColumn(f"f{i}", "numeric") for i in range(4)]
+    schema = FeatureSchema.build(columns, sparse=False)
+    known = KnownLearner.of(catboost.CatBoostClassifier(iterations=2, cat_features=named), schema)
+    found = known.prepared(1, 1)
+    inner = found.learner if known.form == "frame" else found
+    assert inner.categorical == ([1, 3] if isinstance(named, list) else [3])
+    found = known.prepared(1, 1, [3, 0])
+    inner = found.learner if known.form == "frame" else found
+    assert inner.categorical == [0]
+    X, y = rows()
+    assert found.fit(X[:, [3, 0]], y).predict(X[:, [3, 0]]).shape == (len(y),)
