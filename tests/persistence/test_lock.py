@@ -51,7 +51,7 @@ def test_the_second_is_told_at_once_who_has_it(tmp_path):
 def test_of_many_at_once_exactly_one_wins(tmp_path, uri):
     home = tmp_path / "not" / "yet"
     place = home.as_uri() if uri else str(home)
-    for _ in range(10):
+    for _ in range(4):
         go, won, told = Barrier(8), [], []
 
         def contend(go=go, won=won, told=told):
