@@ -248,7 +248,9 @@ def test_a_pipeline_with_a_network(spark, pipelines, predicted, rows, tmp_path):
 
 
 # Of regressors and points: `tests/ensemble/test_grids.py`, and the long run.
-@pytest.mark.parametrize("name", cases(OFTEN, ["BaggingClassifier", "KMedoids", "SequentialPatterns"]))
+@pytest.mark.parametrize(
+    "name", cases(OFTEN, ["BaggingClassifier", "KMedoids", "SequentialPatterns"])
+)
 def test_a_grid_is_fitted(spark, rows, name):
     """By threads of a `CrossValidator` where predictions are scored; else by `fitMultiple`."""
     from pyspark.ml.tuning import CrossValidator, ParamGridBuilder

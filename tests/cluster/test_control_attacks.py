@@ -215,7 +215,7 @@ def test_who_says_a_byte_now_and_then_is_hung_up_on(monkeypatch):
         server.close()
 
 
-def test_a_rank_that_says_nothing_is_told():
+def test_a_silent_rank_is_reported():
     """Its task is stopped, or somebody holds back what it says."""
     server = ControlServer(HOST, 2, silence_seconds=1.5)
     told = [queue.Queue() for _ in range(2)]
@@ -235,7 +235,7 @@ def test_a_rank_that_says_nothing_is_told():
         server.close()
 
 
-def test_a_server_that_says_nothing_is_told():
+def test_a_silent_server_is_reported():
     server = ControlServer(HOST, 1)
     middle = ManInTheMiddle(server.port, "server", lambda frame, number: [])
     told = queue.Queue()

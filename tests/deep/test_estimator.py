@@ -45,7 +45,7 @@ def five_units(input_shape):
 @pytest.fixture(scope="module")
 def digits(spark):
     frame = load_digits(as_frame=True).frame.rename(columns={"target": "label"})
-    return split(spark.createDataFrame(frame).persist(), 0.25, seed=1)
+    return [part.persist() for part in split(spark.createDataFrame(frame), 0.25, seed=1)]
 
 
 def _accuracy(model, frame, label="label", prediction="prediction"):

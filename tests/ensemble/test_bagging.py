@@ -29,7 +29,7 @@ from sparkml_dist.persistence.learners import load_learner
 @pytest.fixture(scope="module")
 def digits(spark):
     frame = load_digits(as_frame=True).frame.rename(columns={"target": "label"})
-    return split(spark.createDataFrame(frame), 0.25, seed=1)
+    return [part.persist() for part in split(spark.createDataFrame(frame), 0.25, seed=1)]
 
 
 @pytest.fixture(scope="module")
@@ -156,11 +156,12 @@ def test_the_same_model_in_every_mode(spark, tmp_path):
 )
 def test_every_method_beats_its_single_member(settings, least, shards, digits):
     model = BaggingClassifier(
-        estimator=DecisionTreeClassifier(max_features="sqrt"), numMembers=24, **settings
+        estimator=DecisionTreeClassifier(max_features="sqrt"), numMembers=18, **settings
     ).fit(shards)
-    assert accuracy(model, digits[1]) > least
+    found = accuracy(model, digits[1])
+    assert found > least
     staged = model.stagedAccuracy(digits[1])
-    assert staged[-1] == pytest.approx(accuracy(model, digits[1]))
+    assert staged[-1] == pytest.approx(found)
     assert staged[-1] > staged[0] + 0.1
 
 

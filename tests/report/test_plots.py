@@ -155,7 +155,8 @@ def test_metrics_by_epoch(folder, figures):
 
 
 @pytest.mark.parametrize(
-    ("unit", "count"), cases([("rank", 1), ("rank", 2), ("member", 300)], [("rank", 1), ("member", 300)])
+    ("unit", "count"),
+    cases([("rank", 1), ("rank", 2), ("member", 300)], [("rank", 1), ("member", 300)]),
 )
 def test_seconds(folder, figures, unit, count):
     fit = np.arange(1.0, count + 1)
