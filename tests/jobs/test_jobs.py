@@ -1,8 +1,10 @@
-"""The jobs as real processes: spark-submit where Spark is needed, plain Python where not."""
+"""The jobs by their scripts: as real processes, where that shows more than their main functions."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import os
 import runpy
@@ -43,10 +45,22 @@ def start(command, name, *options):
         timeout=240,
         check=False,
     )
-    lines = done.stdout.splitlines()
-    assert lines, done.stderr[-3000:]
-    mine = [line for line in done.stderr.splitlines() if line.startswith(f"{name}: error:")]
-    return Ended(done.returncode, json.loads(lines[-1]), mine, done.stderr)
+    return ended(name, done.returncode, done.stdout, done.stderr)
+
+
+def ended(name, status, out, err):
+    lines = out.splitlines()
+    assert lines, err[-3000:]
+    errors = [line for line in err.splitlines() if line.startswith(f"{name}: error:")]
+    return Ended(status, json.loads(lines[-1]), errors, err)
+
+
+def main_of(name, *options):
+    """Run a job's script in this process and return its exit status."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as done:
+        patch.setattr(sys, "argv", [name, *map(str, options)])
+        runpy.run_path(str(ROOT / "jobs" / f"{name}.py"), run_name="__main__")
+    return done.value.code
 
 
 def submit(name, *options):
@@ -78,12 +92,8 @@ def run_here(monkeypatch, capsys):
     """Run a job that ends before it needs Spark in this process, with its own main function."""
 
     def work(name, *options):
-        monkeypatch.setattr(sys, "argv", [name, *map(str, options)])
-        with pytest.raises(SystemExit) as ended:
-            runpy.run_path(str(ROOT / "jobs" / f"{name}.py"), run_name="__main__")
-        out, err = capsys.readouterr()
-        lines = [line for line in err.splitlines() if line.startswith(f"{name}: error:")]
-        return Ended(ended.value.code, json.loads(out.splitlines()[-1]), lines, err)
+        status = main_of(name, *options)
+        return ended(name, status, *capsys.readouterr())
 
     def starts(name):
         pytest.fail("this was to be refused before Spark starts")
@@ -111,15 +121,22 @@ def iris(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(iris, tmp_path_factory):
-    """An ensemble on iris: how its job ended, and where its output lies."""
+def trained(iris, spark, tmp_path_factory):
+    """An ensemble on iris, by the job's own main function on the tests' session, which it must not
+    stop: how the job ended, and where its output lies."""
     home = tmp_path_factory.mktemp("trained") / "out"
-    done = submit(
-        "train_ensemble",
-        *("--train", iris, "--label", "species", "--output", home, "--test-fraction", 0.3),
-        *("--members", 4, "--shards", 2, "--estimator-params", '{"max_depth": 4}'),
-    )
-    return done, home
+    options = ("--train", iris, "--label", "species", "--output", home, "--test-fraction", 0.3)
+    options += ("--members", 4, "--shards", 2, "--estimator-params", '{"max_depth": 4}')
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(runner, "_started", lambda name: spark)
+        patch.setattr(runner.Job, "stop", lambda self: None)
+        status = main_of("train_ensemble", *options)
+    return ended("train_ensemble", status, out.getvalue(), err.getvalue()), home
 
 
 def test_an_ensemble_on_named_columns(trained):

@@ -78,6 +78,8 @@ def test_a_killed_rank_changes_nothing_in_the_end(data, mode, request, tmp_path,
     assert not (tmp_path / "b/checkpoints").exists()
 
 
+# That a silent rank ends its gang: `tests/cluster/test_gang.py`; restarts: above.
+@pytest.mark.long
 def test_a_stopped_rank_is_noticed_in_time_and_launched_again(data, tmp_path, caplog):
     doom = killed(tmp_path / "stopped", rank=1, call=14, by=signal.SIGSTOP)
     with caplog.at_level(logging.WARNING, "sparkml_dist"):
