@@ -108,7 +108,7 @@ def test_what_the_server_did_not_say_is_not_believed(line, change):
     assert (record["kind"], record["rank"]) == ("forged", 0)
 
 
-def test_what_the_other_end_said_does_not_go_back_to_it(line):
+def test_a_message_sent_back_to_its_sender_is_refused(line):
     """Each direction has a key of its own."""
     said = []
     server, middle, client, _ = line("rank", lambda frame, number: [said[0]])
@@ -200,7 +200,7 @@ def test_ranks_get_in_where_strangers_throng(anew):
         server.close()
 
 
-def test_who_says_a_byte_now_and_then_is_hung_up_on(monkeypatch):
+def test_who_sends_a_byte_now_and_then_is_hung_up_on(monkeypatch):
     monkeypatch.setattr(control, "HANDSHAKE_SECONDS", 0.6)
     server = ControlServer(HOST, 1)
     try:

@@ -421,7 +421,7 @@ def test_a_learner_that_fails_names_its_member(cuts):
         fitted(cuts["digits", 3], estimator=learner)
 
 
-def test_kept_rows_must_be_there(cuts):
+def test_held_out_rows_must_be_there(cuts):
     with pytest.raises(DataError, match="No row is held out"):
         fitted(cuts["iris", 1], stopMetric="auc", validationFraction=1e-9)
 

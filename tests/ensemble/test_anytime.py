@@ -201,7 +201,7 @@ def test_folds_are_disjoint_and_whole():
     assert all(150 < m.sum() < 350 for m in masks)
 
 
-def test_rows_kept_from_members_are_never_learnt_from(shards):
+def test_held_out_rows_are_never_learnt_from(shards):
     from sparkml_dist.learners.learner import Traits
     from sparkml_dist.members.bag import Bag
 

@@ -287,7 +287,7 @@ class TestResume:
         with pytest.raises(ConfigurationError, match="seed: 9 before, 10 now"):
             self.estimator(tmp_path / "a", resume=True, seed=10).fit(shards)
 
-    def test_a_folder_of_something_else_is_kept(self, shards, tmp_path):
+    def test_a_folder_of_something_else_is_not_replaced(self, shards, tmp_path):
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "mine.txt").write_text("x")
         with pytest.raises(StorageError, match="output_exists"):

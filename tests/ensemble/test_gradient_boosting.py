@@ -397,7 +397,7 @@ def test_bad_settings(thirds, settings, code, match):
     assert error.value.code == code
 
 
-def test_scores_that_diverge_and_learners_that_fail_are_told(thirds, diabetes):
+def test_scores_that_diverge_and_learners_that_fail_are_reported(thirds, diabetes):
     with pytest.raises(TrainingError, match="no longer finite") as error:
         GradientBoostingRegressor(estimator=Ridge(), numMembers=3, learningRate=1e308).fit(diabetes)
     assert error.value.code == "diverged"

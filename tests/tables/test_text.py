@@ -377,7 +377,7 @@ def test_names_of_every_kind(spark, write):
     assert tuple(table.df.first()) == (1, 2, 3, 4, 5, 6)
 
 
-def test_a_file_that_is_not_compressed_as_its_name_says(spark, write):
+def test_a_file_that_is_not_compressed_as_its_suffix_claims(spark, write):
     with pytest.raises(StorageError, match="is damaged or has the wrong suffix"):
         read_table(spark, write("t.csv.gz", "a,label\n1,2\n"))
     with pytest.raises(DataError, match="has no rows"):

@@ -343,7 +343,7 @@ def test_save_and_load(spark, tmp_path):
         FrequentItemsetsModel.load(str(where))
 
 
-def test_a_model_says_what_it_is(spark):
+def test_the_representation_of_a_model(spark):
     model = FrequentItemsets(minCount=1).fit(frame(spark, [["a"]]))
     assert "1 itemsets in at least 1 of 1 baskets" in repr(model)
     with pytest.raises(DataError, match="Collect the items"):

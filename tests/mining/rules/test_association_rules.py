@@ -60,7 +60,7 @@ def test_every_split_of_every_itemset(itemsets, family, baskets, partitions):
 
 
 @pytest.mark.parametrize("most", [1, 2])
-def test_consequents_can_be_kept_short(itemsets, family, most):
+def test_consequents_can_be_limited(itemsets, family, most):
     model = AssociationRules(minConfidence=0.0, maxConsequent=most).fit(itemsets)
     expected = {k for k in all_rules(family, 0.0) if len(k[1]) <= most}
     assert as_dict(model.rules).keys() == expected
