@@ -286,7 +286,7 @@ def test_a_learner_without_weights_gets_rows_by_weight(cuts):
     weight = np.where(np.arange(n) % 2, 3.0, 1.0)
     weight[:100] = 0.0
     key = np.arange(n)
-    X, y, none = weighted_rows(key[:, None], key % 7, weight, key, traits, 1, 2)
+    X, y, none, _ = weighted_rows(key[:, None], key % 7, weight, key, traits, 1, 2)
     assert none is None
     counts = np.bincount(X[:, 0], minlength=n)
     assert np.array_equal(y, X[:, 0] % 7)
