@@ -102,10 +102,10 @@ class Bag:
         ----------
         block : Block
         draw : Draw
-                Without the fields that depend on the block's rows; they are filled in.
-            traits : Traits
-                Of the learner. If it takes weights, counts become weights; otherwise rows are
-                repeated.
+            Without the fields that depend on the block's rows; they are filled in.
+        traits : Traits
+            Of the learner. If it takes weights, counts become weights; otherwise rows are
+            repeated.
         """
         draw = _completed(block, draw, traits)
         counts = draw.counts(block)
