@@ -97,17 +97,16 @@ class BoosterLearner(BaseEstimator):
         if aside is None:
             self.booster.fit(X, y, **weights, **self._categories(last))
             return self
-        kept = np.flatnonzero(~aside)
-        aside = np.flatnonzero(aside)
-        train, held = _rows(X, kept), _rows(X, aside)
+        fitted, scored = np.flatnonzero(~aside), np.flatnonzero(aside)
+        train, held = _rows(X, fitted), _rows(X, scored)
         learner = self.booster
         while isinstance(learner, Pipeline):
             if len(learner) > 1:
-                train = learner[:-1].fit_transform(train, y[kept])
+                train = learner[:-1].fit_transform(train, y[fitted])
                 held = learner[:-1].transform(held)
             learner = learner.steps[-1][1]
-        parts = [None if weight is None else weight[at] for at in (kept, aside)]
-        self._fit_stopping(last, (train, y[kept], parts[0]), (held, y[aside], parts[1]))
+        parts = [None if weight is None else weight[at] for at in (fitted, scored)]
+        self._fit_stopping(last, (train, y[fitted], parts[0]), (held, y[scored], parts[1]))
         return self
 
     def _fit_stopping(self, last: Any, train: Any, held: Any) -> None:

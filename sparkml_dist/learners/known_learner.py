@@ -44,10 +44,10 @@ class KnownLearner:
     schema : FeatureSchema
         Of the features.
     form : {"array", "frame", "text", "category"}
-            Input form: an array, or a data frame whose categories are codes ("frame"), strings
-            ("text") or pandas categories ("category").
-        by_class : bool
-            Whether its parameters refer to classes (by code).
+        Input form: an array, or a data frame whose categories are codes ("frame"), strings
+        ("text") or pandas categories ("category").
+    by_class : bool
+        Whether its parameters refer to classes (by code).
     """
 
     learner: Any

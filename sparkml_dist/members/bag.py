@@ -102,10 +102,10 @@ class Bag:
         ----------
         block : Block
         draw : Draw
-                Without the fields that depend on the block's rows; they are filled in.
-            traits : Traits
-                Of the learner. If it takes weights, counts become weights; otherwise rows are
-                repeated.
+            Without the fields that depend on the block's rows; they are filled in.
+        traits : Traits
+            Of the learner. If it takes weights, counts become weights; otherwise rows are
+            repeated.
         """
         draw = _completed(block, draw, traits)
         counts = draw.counts(block)
@@ -113,7 +113,7 @@ class Bag:
         if sp.issparse(X) and not traits.allows_sparse:
             X = X.toarray().astype(traits.dtype, copy=False)
         y = block.y
-        weight = block.weight if traits.weight_parameter else None
+        weight: npt.NDArray[Any] | None = block.weight if traits.weight_parameter else None
         if counts is None:
             return cls(X, y, weight, len(y), draw, block.key)
         rows = int(counts.sum())

@@ -63,10 +63,10 @@ def learner_importances(learner: Any, n_features: int) -> npt.NDArray[np.float64
     Parameters
     ----------
     learner : fitted scikit-learn estimator
-            For a pipeline, the last step's are used if each of its input columns is one of the
-            pipeline's columns, possibly scaled or imputed.
-        n_features : int
-            Number of features that it was fitted on.
+        For a pipeline, the last step's are used if each of its input columns is one of the
+        pipeline's columns, possibly scaled or imputed.
+    n_features : int
+        Number of features that it was fitted on.
 
     Returns
     -------

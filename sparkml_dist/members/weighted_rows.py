@@ -41,9 +41,9 @@ def weighted_rows(
         Need not add up to anything.
     key : ndarray of int64, shape (n,)
     traits : Traits
-            A learner without support for weights gets as many rows as have weight, drawn by weight.
-        seed, member : int
-            Seed of the draw, beside the rows' keys.
+        A learner without support for weights gets as many rows as have weight, drawn by weight.
+    seed, member : int
+        Seed of the draw, beside the rows' keys.
 
     Returns
     -------

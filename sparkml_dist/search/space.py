@@ -110,13 +110,26 @@ class Space:
     def draw(self, source: Source) -> Setting:
         """Return the setting whose points a source gives."""
         recorded = _Recorded(source)
-        name = self._names[0]
-        prefix = ""
-        if len(self._names) > 1:
-            name = self._names[int(recorded.take("estimator", Choices(tuple(self._names))))]
-            prefix = f"{name}."
-        params = self._branches[name].draw(recorded, prefix, name)
+        name, params = self._through(recorded)
         return Setting(name, params, recorded.points)
+
+    def _through(self, source: Source, *, make: bool = True) -> tuple[str | None, dict[str, Any]]:
+        """Ask for the learner, then for its parameters; return their values if `make`."""
+        name, prefix = self._names[0], ""
+        if len(self._names) > 1:
+            name = self._names[int(source.take("estimator", Choices(tuple(self._names))))]
+            prefix = f"{name}."
+        branch = self._branches[name]
+        if make or isinstance(branch, _Defined):
+            return name, branch.draw(source, prefix, name)
+        branch.take(source, prefix)
+        return name, {}
+
+    def walk(self, source: Source) -> dict[str, Point]:
+        """Return the points that a source gives, without making values of them where it can."""
+        recorded = _Recorded(source)
+        self._through(recorded, make=False)
+        return recorded.points
 
     def random(self, rng: np.random.Generator) -> Setting:
         """Return a random setting: each parameter from its distribution, lists uniformly."""
@@ -179,12 +192,16 @@ class _Listed:
         self._alternatives = [dict(sorted(one.items())) for one in alternatives]
 
     def draw(self, source: Source, prefix: str, name: str | None) -> dict[str, Any]:
+        taken = self.take(source, prefix)
+        return {key: dimension.value(point) for key, (dimension, point) in taken.items()}
+
+    def take(self, source: Source, prefix: str) -> dict[str, tuple[Dimension, Point]]:
         at = 0
         if len(self._alternatives) > 1:
             at = int(source.take(f"{prefix}alternative", Choices(tuple(self._alternatives))))
             prefix = f"{prefix}{at}."
         return {
-            key: dimension.value(source.take(prefix + key, dimension))
+            key: (dimension, source.take(prefix + key, dimension))
             for key, dimension in self._alternatives[at].items()
         }
 

@@ -67,13 +67,13 @@ def test_the_same_seed_gives_the_same_settings(kind, space):
 @pytest.mark.parametrize("space", ["ranges", "mixed"])
 @pytest.mark.parametrize("kind", ["tpe", "cmaes", "gp"])
 def test_losses_are_learnt_from(kind, space):
-    trials = 30 if kind == "gp" else 60
+    trials = 22 if kind == "gp" else 60
 
     def reached(kind):
         return np.median(
             [
                 min(loss(s.params) for s in searched(kind, SPACES[space], trials, seed)[1])
-                for seed in range(3)
+                for seed in range(1 if kind == "gp" else 3)
             ]
         )
 
@@ -89,13 +89,13 @@ def test_every_setting_of_lists_once(kind):
     for number in range(8):
         found.append(sampler.ask(number).params)
         sampler.tell(number, float(number))
-    # By chance a setting may still come twice when few are left.
-    different = {tuple(p.items()) for p in found}
-    assert len(different) == 8 if kind == "grid" else len(different) >= 7
+    assert len({tuple(p.items()) for p in found}) == 8
     if kind == "grid":
         assert found == list(ParameterGrid(lists))
         with pytest.raises(ValueError, match="the grid has 8 settings, not 9"):
             sampler.ask(8)
+    else:  # then they come again
+        assert sampler.ask(8).params in found
 
 
 def test_a_grid_needs_lists():

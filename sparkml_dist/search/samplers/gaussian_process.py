@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from sparkml_dist.search.dimensions import Dimension, Point
 from sparkml_dist.search.samplers.sampler import Sampler
-from sparkml_dist.search.sources import StoredSource
+from sparkml_dist.search.sources import RandomSource, Source, StoredSource
 from sparkml_dist.search.space import Setting, Space
 
 if TYPE_CHECKING:
@@ -24,9 +24,10 @@ Matrix = npt.NDArray[np.float64]
 
 _AT_RANDOM = 10
 _MOST_TRIALS = 200
-_CANDIDATES = 600
-_NEIGHBOURS = 60
+_CANDIDATES = 400
+_NEIGHBOURS = 40
 _BEST = 5
+_STEPS = 25
 
 
 class GaussianProcessSampler(Sampler):
@@ -50,12 +51,9 @@ class GaussianProcessSampler(Sampler):
 
     def _kept(self, number: int, setting: Setting) -> None:
         super()._kept(number, setting)
-        self._coordinates[number] = self._of(setting)
-
-    def _of(self, setting: Setting) -> dict[str, list[float]]:
-        source = _Coordinates(setting.points)
-        self.space.draw(source)
-        return source.found
+        source = _Coordinates(StoredSource(setting.points))
+        self.space.walk(source)
+        self._coordinates[number] = source.found
 
     def _propose(self, number: int) -> Setting:
         told = [n for n in self._losses if n in self.settings]
@@ -66,7 +64,7 @@ class GaussianProcessSampler(Sampler):
         losses = _scaled([self._losses[n][1] for n in told])
         running = [n for n in self.settings if n not in self._losses]
         candidates = self._candidates(told, losses, rng)
-        rows = [self._coordinates[n] for n in told + running] + [self._of(c) for c in candidates]
+        rows = [self._coordinates[n] for n in told + running] + [at for _, at in candidates]
         points = _matrix(rows)
         ends = (len(told), len(told) + len(running))
         process = _fitted(points[: ends[0]], losses, number)
@@ -75,7 +73,7 @@ class GaussianProcessSampler(Sampler):
             losses = np.concatenate([losses, expected])
             process = _fitted(points[: ends[1]], losses, number, process.kernel_)
         gain = _improvement(process, points[ends[1] :], float(losses.min()))
-        return candidates[int(np.argmax(gain))]
+        return self.space.draw(StoredSource(candidates[int(np.argmax(gain))][0]))
 
     def _some(self, told: list[int]) -> list[int]:
         if len(told) <= _MOST_TRIALS:
@@ -86,25 +84,28 @@ class GaussianProcessSampler(Sampler):
 
     def _candidates(
         self, told: Sequence[int], losses: Matrix, rng: np.random.Generator
-    ) -> list[Setting]:
-        """Return random settings, and neighbours of the best ones."""
-        found = [self.space.random(rng) for _ in range(_CANDIDATES)]
+    ) -> list[tuple[dict[str, Point], dict[str, list[float]]]]:
+        """Return the points and coordinates of random settings, and of neighbours of the best."""
+        sources: list[Source] = [RandomSource(rng)] * _CANDIDATES
         for at in np.argsort(losses, kind="stable")[:_BEST]:
             points = self.settings[told[int(at)]].points
-            found += [self.space.draw(_Near(points, rng)) for _ in range(_NEIGHBOURS)]
-        new = [c for c in found if c.points not in [self.settings[n].points for n in told]]
-        return new or found
+            sources += [_Near(points, rng) for _ in range(_NEIGHBOURS)]
+        found = []
+        for source in sources:
+            located = _Coordinates(source)
+            found.append((self.space.walk(located), located.found))
+        return [c for c in found if not self._was_proposed(c[0])] or found
 
 
 class _Coordinates:
-    """A source of given points that keeps their coordinates."""
+    """A source that keeps the coordinates of the points that another one gives."""
 
-    def __init__(self, points: dict[str, Point]) -> None:
-        self._stored = StoredSource(points)
+    def __init__(self, source: Source) -> None:
+        self._source = source
         self.found: dict[str, list[float]] = {}
 
     def take(self, name: str, dimension: Dimension) -> Point:
-        point = self._stored.take(name, dimension)
+        point = self._source.take(name, dimension)
         self.found[name] = dimension.coordinates(point)
         return point
 
@@ -163,12 +164,21 @@ def _fitted(
         smooth = Matern(scales, (0.05, 50.0), nu=2.5)
         kernel = ConstantKernel(1.0, (0.05, 50.0)) * smooth + WhiteKernel(0.01, (1e-6, 1.0))
     process = GaussianProcessRegressor(
-        kernel, optimizer=None if given else "fmin_l_bfgs_b", random_state=seed
+        kernel, optimizer=None if given else _few_steps, random_state=seed
     )
     with warnings.catch_warnings():
         # Of length scales at their bounds: the parameter has no influence.
         warnings.simplefilter("ignore", ConvergenceWarning)
         return process.fit(points, losses)
+
+
+def _few_steps(objective: Any, start: Matrix, bounds: Matrix) -> tuple[Matrix, float]:
+    """Minimise by L-BFGS-B; more steps than these change what is proposed hardly at all."""
+    from scipy.optimize import minimize
+
+    options = {"maxiter": _STEPS}
+    found = minimize(objective, start, jac=True, bounds=bounds, method="L-BFGS-B", options=options)
+    return found.x, float(found.fun)
 
 
 def _improvement(process: GaussianProcessRegressor, points: Matrix, best: float) -> Matrix:

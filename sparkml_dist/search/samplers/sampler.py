@@ -51,7 +51,7 @@ class Sampler(ABC):
         """Return the setting of a trial; always the same for the same trial.
 
         Trials are asked for in the order of their numbers. A setting that was proposed before is
-        replaced by a random one, unless almost all of the space has been.
+        replaced by a random one that was not, while there are any.
 
         Parameters
         ----------
@@ -59,10 +59,8 @@ class Sampler(ABC):
         """
         if number not in self.settings:
             setting = self._propose(number)
-            for attempt in range(1, _REDRAWS):
-                if _key(setting.points) not in self._seen:
-                    break
-                setting = self.space.random(self._rng(number, attempt))
+            if self._was_proposed(setting.points):
+                setting = self._another(number) or setting
             self._kept(number, setting)
         return self.settings[number]
 
@@ -100,6 +98,20 @@ class Sampler(ABC):
     def size(self) -> int | None:
         """Number of settings of the space; None if they cannot be counted, or are very many."""
         return self.space.size()
+
+    def _another(self, number: int) -> Setting | None:
+        """Return a random setting that was not proposed before, or None if there is none."""
+        for attempt in range(1, _REDRAWS):
+            setting = self.space.random(self._rng(number, attempt))
+            if not self._was_proposed(setting.points):
+                return setting
+        if self.size is None:
+            return None
+        left = [s for s in self.space.grid() if not self._was_proposed(s.points)]
+        return left[self._rng(number, _REDRAWS).integers(len(left))] if left else None
+
+    def _was_proposed(self, points: Mapping[str, Point]) -> bool:
+        return _key(points) in self._seen
 
     def _rng(self, number: int, attempt: int = 0) -> np.random.Generator:
         return np.random.default_rng([self._seed, number, attempt])
