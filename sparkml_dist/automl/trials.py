@@ -40,6 +40,8 @@ _logger = logging.getLogger(__name__)
 _END_SECONDS = 2.5
 # A fit on all rows against one of the highest rung: more rows, and a margin.
 _SLACK = 1.3
+# What a trial takes besides its fit and its predictions, about.
+_OVERHEAD_SECONDS = 0.3
 # Share of the time that one fit may take, and its least seconds.
 _LONGEST_SHARE, _LONGEST_LEAST = 0.3, 2.0
 # Share of the time that a learner is set up for, where its time can be foreseen.
@@ -87,7 +89,8 @@ class _TimedGoal(Goal):
 
     def of(self, record: dict[str, Any]) -> float | None:
         """Return the loss of a record; None if the trial has none."""
-        self.sampler.spent(record["trial"], record["rung"], float(record["seconds"]))
+        seconds = record["seconds"] + record["predict_seconds"] + _OVERHEAD_SECONDS
+        self.sampler.spent(record["trial"], record["rung"], float(seconds))
         return super().of(record)
 
 
