@@ -57,7 +57,8 @@ def perceptron(situation: Situation) -> Family:
         [
             setting((128, 128), 2e-3, 1e-4, 64),
             setting((256,), 2e-3, 1e-2, 128),
-            setting((256, 256), 1e-3, 1e-4, 64),
+            setting((128, 128, 128), 1e-3, 1e-4, 64),
+            setting((128, 128), 2e-3, 1e-4, 64, "tanh"),
         ],
         cost=2.0,
     )
