@@ -21,11 +21,11 @@ from sparkml_dist.automl.auto_model import (
     AutoRegressionModel,
 )
 from sparkml_dist.automl.build_model import save_ensemble
-from sparkml_dist.automl.families.family import Situation
 from sparkml_dist.automl.families.known import check_families, families_for
 from sparkml_dist.automl.leaderboard import leaderboard_rows, what_was_left
 from sparkml_dist.automl.schedule import Schedule
 from sparkml_dist.automl.selection import Candidate, Selected, select_trials
+from sparkml_dist.automl.situation import class_rows, situation_of
 from sparkml_dist.automl.table_features import TableFeatures
 from sparkml_dist.automl.table_features_model import TableFeaturesModel
 from sparkml_dist.automl.trials import Budget, Trials
@@ -55,10 +55,6 @@ _SECONDS = 60.0
 _SEARCH = "search"
 #: Trials that the ensemble is selected from.
 _CANDIDATES = 40
-#: A class is rare if it has less than this share of what it would have among equals.
-_RARE = 0.2
-#: Rows of a class that a stratified hold-out inside a learner needs.
-_ROWS_TO_STOP = 30
 _PLAN_PARAMS = ("families", "metric", "numTrials", "timeBudget", "calibrate", "numFolds", "seed")
 
 
@@ -229,9 +225,15 @@ class AutoEstimator(ShardEstimator):
         info = SessionInfo.of(spark)
         metrics = self._metrics(data)
         schedule = Schedule.of(data, self._value(self.numFolds), self.getOrDefault(self.seed))
-        families, left = families_for(
-            self._situation(data, schedule, metrics[0]), self._value(self.families)
+        situation = situation_of(
+            data,
+            schedule,
+            self._table_features,
+            metrics[0],
+            self.getOrDefault(self.seed),
+            budget.fit_seconds(),
         )
+        families, left = families_for(situation, self._value(self.families))
         memory = self._value(self.memoryPerTask)
         begun = time.monotonic()
         trials = Trials(
@@ -284,23 +286,6 @@ class AutoEstimator(ShardEstimator):
         known = CLASSIFICATION_SCORES if classes else REGRESSION_SCORES
         return list(dict.fromkeys([self._value(self.metric) or usual[0], *known]))
 
-    def _situation(self, data: PartitionedDataset, schedule: Schedule, metric: str) -> Situation:
-        counts = class_rows(data)
-        features = self._table_features
-        rows = max(s.rows for s in data.shards)
-        rare = min(counts, default=0)
-        return Situation(
-            schema=data.schema,
-            columns=() if features is None else features.columns,
-            rows=round(rows * schedule.share),
-            classes=len(data.manifest.label.classes),
-            imbalanced=bool(counts) and rare < _RARE * sum(counts) / len(counts),
-            metric=metric,
-            seed=self.getOrDefault(self.seed),
-            can_stop=not counts or rare / len(data.shards) >= _ROWS_TO_STOP,
-            seconds=self._budget.fit_seconds(),
-        )
-
     def _model(
         self,
         data: PartitionedDataset,
@@ -348,12 +333,6 @@ class AutoEstimator(ShardEstimator):
                 },
             },
         )
-
-
-def class_rows(data: PartitionedDataset) -> list[int]:
-    """Return the number of rows of each class; empty for a regression."""
-    found = [s.class_rows for s in data.shards if s.class_rows]
-    return [sum(column) for column in zip(*found, strict=True)]
 
 
 def _files_below(folder: Folder, name: str) -> list[ModelFile]:

@@ -18,7 +18,7 @@ __all__ = ["catboost", "hist_gradient_boosting", "lightgbm", "xgboost"]
 _ROUNDS, _PATIENCE = 1_000, 30
 _ROUNDS_OF_MANY_CLASSES = 300
 _LEAST_ROUNDS = 40
-#: Rows × features that a core takes in a second for a tree, about, and the seconds of a tree besides.
+#: Rows × features that a core takes in a second for a tree, and the seconds of a tree besides.
 _CELLS, _TREE_SECONDS = 3e8, 1e-3
 
 
