@@ -173,11 +173,12 @@ class Trials:
             self.seed,
             self.cores,
             (),
-            stores=True,
             keeps_votes=True,
             limits=self.limits,
         )
-        runner = LearnerRunner(self.spark, task, self.learners, resource.kind, resource.rows)
+        runner = LearnerRunner(
+            self.spark, task, self.learners, resource.kind, resource.rows, stores=True
+        )
         seconds = self.budget.seconds
         self.engine = Engine(
             self.spark,
