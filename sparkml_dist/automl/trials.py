@@ -226,7 +226,13 @@ class Trials:
         return None if left is None else max(_LONGEST_LEAST, _LONGEST_SHARE * left)
 
     def _usable(self, families: Sequence[Family]) -> list[Family]:
-        """Leave out families whose packages a worker lacks, and that take no weights if needed."""
+        """Leave out families whose packages a worker lacks."""
+        try:
+            check_workers(self.spark, sorted({m for f in families for m in modules_of(f.learner)}))
+        except SparkMLDistError:
+            pass  # which of them?
+        else:
+            return list(families)
         usable = []
         for family in families:
             try:
