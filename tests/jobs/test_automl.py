@@ -34,9 +34,11 @@ def run(spark, tmp_path):
 @pytest.fixture
 def table(tmp_path):
     path = tmp_path / "t.csv"
+    numbers = [(i * 37 % 260) / 26 for i in range(260)]
+    labels = ["yes" if (x > 5) != (i % 3 == 0) else "no" for i, x in enumerate(numbers)]
     rows = [
-        f"{i % 7},{'abc'[i % 3]},{'yes' if (i % 7 > 3) != (i % 3 == 0) else 'no'}"
-        for i in range(260)
+        f"{x},{'abc'[i % 3]},{label}"
+        for i, (x, label) in enumerate(zip(numbers, labels, strict=True))
     ]
     path.write_text("x,kind,label\n" + "\n".join(rows) + "\n")
     return path
