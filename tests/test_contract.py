@@ -218,6 +218,8 @@ def _saved_in_a_pipeline(pipelines, predicted, rows, name, path):
     assert _output(name, found) == _output(name, predicted(name))
 
 
+# Of one of each group below; all are saved by themselves, above.
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in CASES if name not in EVERYWHERE])
 def test_pipelines_are_saved_and_loaded(spark, pipelines, predicted, rows, name, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, name, str(tmp_path / "p"))
