@@ -32,6 +32,7 @@ TITLES = {
     "ensemble": "Ensembles",
     "deep": "Networks",
     "mining": "Mining",
+    "automl": "Tables to features",
     "common": "Models, sessions and errors",
 }
 #: What all estimators and models can do, on the last page too.
