@@ -16,6 +16,12 @@ if in_spark_worker():
     keep_collections_short()
 
 if TYPE_CHECKING:
+    from sparkml_dist.boosting import (
+        XGBoostClassificationModel,
+        XGBoostClassifier,
+        XGBoostRegressionModel,
+        XGBoostRegressor,
+    )
     from sparkml_dist.dataset import (
         Block,
         PartitionedDataset,
@@ -168,6 +174,10 @@ __all__ = [
     "VotingClassifier",
     "VotingRegressionModel",
     "VotingRegressor",
+    "XGBoostClassificationModel",
+    "XGBoostClassifier",
+    "XGBoostRegressionModel",
+    "XGBoostRegressor",
     "__version__",
     "adopt",
     "as_tf_dataset",

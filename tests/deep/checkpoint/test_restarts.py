@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import sparkml_dist.deep.checkpoint.recovery as recovery
+import sparkml_dist.cluster.recovery as recovery
 from sparkml_dist.cluster.gang_errors import failure
+from sparkml_dist.cluster.recovery import is_retryable, run_with_restarts
 from sparkml_dist.deep.checkpoint.continuation import resumed_job
-from sparkml_dist.deep.checkpoint.recovery import is_retryable, run_with_restarts
-from sparkml_dist.deep.checkpoint.store import CheckpointId, CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
 from sparkml_dist.deep.params.checkpoint_settings import CheckpointSettings
 from sparkml_dist.errors import ConfigurationError, ResourceError, TrainingError
+from sparkml_dist.persistence.checkpoints import CheckpointId, CheckpointStore
 from sparkml_dist.persistence.filesystem import Folder
 
 KILLED = {"rank": 1, "host": "a", "kind": "died", "exit_code": -9, "tail": ["its last line"]}

@@ -1,0 +1,73 @@
+"""Gives a rank's rows to XGBoost in blocks; imported in ranks only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import xgboost
+
+from sparkml_dist.boosting.rank_rows import RankRows
+from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.schema import FeatureSchema
+
+__all__ = ["Batches", "feature_types"]
+
+
+def feature_types(schema: FeatureSchema) -> list[str] | None:
+    """Return XGBoost's types of the features; None where none is categorical."""
+    categorical = schema.categorical_features
+    if not categorical:
+        return None
+    types = ["q"] * schema.n_features
+    for feature in categorical:
+        types[feature] = "c"
+    return types
+
+
+class Batches(xgboost.DataIter):
+    """The blocks of a rank, which XGBoost reads several times while it bins the features.
+
+    Parameters
+    ----------
+    rows : RankRows
+    cache : str or None
+        Prefix of the files for binned rows; None to keep them in memory.
+    on_block : callable
+        Called before each block is read.
+    """
+
+    def __init__(self, rows: RankRows, cache: str | None, on_block: Callable[[], None]) -> None:
+        self._rows = rows
+        self._types = feature_types(rows.data.schema)
+        self._on_block = on_block
+        self._blocks: Iterator[Block] = iter(())
+        self._sent = 0
+        super().__init__(cache_prefix=cache)
+
+    def reset(self) -> None:
+        """Begin again."""
+        self._blocks, self._sent = self._rows.blocks(), 0
+
+    def next(self, input_data: Callable[..., None]) -> bool:
+        """Give the next block to XGBoost; return False after the last one."""
+        self._on_block()
+        block = next(self._blocks, None)
+        if block is None:
+            if self._sent:
+                return False
+            block = self._nothing()  # XGBoost needs a block of every rank
+        self._sent += 1
+        input_data(data=block.X, label=block.y, weight=block.weight, feature_types=self._types)
+        return True
+
+    def _nothing(self) -> Block:
+        manifest = self._rows.data.manifest
+        weight = None if manifest.weight is None else np.zeros(0, np.float32)
+        X: Any = np.zeros((0, manifest.schema.n_features), np.float32)
+        if manifest.schema.layout == "sparse":
+            import scipy.sparse as sp
+
+            X = sp.csr_matrix(X)
+        return Block(X, np.zeros(0, np.float32), weight, np.zeros(0, np.int64))
