@@ -72,7 +72,7 @@ def resolve_objective(value: Any, *, regression: bool) -> str | Callable[..., An
         ``unknown_objective``.
     """
     if value is None or callable(value):
-        return value  # type: ignore[no-any-return]
+        return value
     known = _NUMBERS if regression else _CLASSES
     if value in known:
         return str(value)
@@ -88,7 +88,7 @@ def resolve_objective(value: Any, *, regression: bool) -> str | Callable[..., An
                 "itself.",
             ) from error
         if callable(found):
-            return found  # type: ignore[no-any-return]
+            return found
     raise ConfigurationError(
         "unknown_objective",
         f"objective must be a function, its dotted path, or one of {', '.join(known)}. "
@@ -146,7 +146,7 @@ def check_metrics(names: Sequence[str], *, regression: bool, n_classes: int | No
     ConfigurationError
         ``unknown_metric``.
     """
-    known = _NUMBER_METRICS if regression else _CLASS_METRICS
+    known: Sequence[str] = _NUMBER_METRICS if regression else _CLASS_METRICS
     if n_classes is not None and n_classes > 2:
         known = ("mlogloss", "merror", "auc")
     elif n_classes is not None and n_classes:

@@ -10,11 +10,11 @@ import numpy as np
 import xgboost
 from xgboost import collective
 
-from sparkml_dist.boosting.train.batches import Batches
 from sparkml_dist.boosting.boosting_job import MODEL_FILE, BoostingJob
 from sparkml_dist.boosting.cache_folder import cache_folder
-from sparkml_dist.boosting.train.rank_group import coupled
 from sparkml_dist.boosting.rank_rows import RankRows, rank_pieces
+from sparkml_dist.boosting.train.batches import Batches
+from sparkml_dist.boosting.train.rank_group import coupled
 from sparkml_dist.boosting.train.rounds import boosted
 from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.errors import DataError, TrainingError
