@@ -58,7 +58,7 @@ class BoosterModel(FittedModel, ShardModel):
         return dict(zip(self.schema.feature_names, shares.tolist(), strict=True))
 
     def _scorer(self) -> BoosterScorer:
-        file = next(f for f in self.files if f.name == MODEL_FILE)
+        file = {f.name: f for f in self.files}[MODEL_FILE]
         return BoosterScorer(
             self.folder, file.name, file.sha256, self.numFeatures, len(self.label.classes)
         )

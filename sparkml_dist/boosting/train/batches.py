@@ -36,10 +36,21 @@ class Batches(xgboost.DataIter):
         Prefix of the files for binned rows; None to keep them in memory.
     on_block : callable
         Called before each block is read.
+    on_gpu : bool, default=False
+        Whether trees are grown on a GPU.
     """
 
-    def __init__(self, rows: RankRows, cache: str | None, on_block: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        rows: RankRows,
+        cache: str | None,
+        on_block: Callable[[], None],
+        *,
+        on_gpu: bool = False,
+    ) -> None:
         self._rows = rows
+        # XGBoost bins for a GPU, on disk, only what is in the GPU's memory.
+        self._on_gpu = on_gpu and cache is not None
         self._types = feature_types(rows.data.schema)
         self._on_block = on_block
         self._blocks: Iterator[Block] = iter(())
@@ -59,7 +70,12 @@ class Batches(xgboost.DataIter):
                 return False
             block = self._nothing()  # XGBoost needs a block of every rank
         self._sent += 1
-        input_data(data=block.X, label=block.y, weight=block.weight, feature_types=self._types)
+        X: Any = block.X
+        if self._on_gpu:
+            import cupy
+
+            X = cupy.asarray(X)
+        input_data(data=X, label=block.y, weight=block.weight, feature_types=self._types)
         return True
 
     def _nothing(self) -> Block:

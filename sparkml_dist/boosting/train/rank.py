@@ -123,7 +123,9 @@ def _matrix(
     cache: str | None,
     training: Any = None,
 ) -> Any:
-    batches = Batches(rows, cache, lambda: context.advance("reading rows"))
+    batches = Batches(
+        rows, cache, lambda: context.advance("reading rows"), on_gpu=bool(context.gpus)
+    )
     kind = xgboost.QuantileDMatrix if cache is None else xgboost.ExtMemQuantileDMatrix
     return kind(
         batches,
