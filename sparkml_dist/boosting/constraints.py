@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparkml_dist.dataset.schema import FeatureSchema
-from sparkml_dist.errors import ConfigurationError, nearest
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
 __all__ = ["check_constraints", "interaction_constraints", "monotone_constraints"]
 
@@ -46,8 +46,10 @@ def monotone_constraints(value: dict[str, int], schema: FeatureSchema) -> str:
 
     Raises
     ------
+    DataError
+        ``column_not_found``.
     ConfigurationError
-        ``column_not_found``, or ``invalid_param`` for a categorical feature.
+        ``invalid_param`` for a categorical feature.
     """
     categorical = set(schema.categorical_features)
     found = [0] * schema.n_features
@@ -83,7 +85,7 @@ def _features(name: str, schema: FeatureSchema, param: str) -> list[int]:
     if name in names:
         return [names.index(name)]
     known = list(dict.fromkeys([*(c.name for c in schema.columns), *names[:1000]]))
-    raise ConfigurationError(
+    raise DataError(
         "column_not_found",
         f"{param} names {name!r}, which is not a feature.{nearest(name, known)}",
         f"Features are: {', '.join(known[:12])}.",

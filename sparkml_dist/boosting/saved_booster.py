@@ -15,13 +15,13 @@ def require_xgboost() -> Any:
     Raises
     ------
     ConfigurationError
-        ``boost_missing``.
+        ``booster_missing``.
     """
     try:
         import xgboost
     except ImportError as error:
         raise ConfigurationError(
-            "boost_missing",
+            "booster_missing",
             f"This needs the package 'xgboost', which is not installed here ({error}).",
             "pip install 'sparkml_dist[boost]', on the driver and on every worker",
         ) from error

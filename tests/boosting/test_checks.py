@@ -19,7 +19,7 @@ from sparkml_dist.boosting.objectives import (
 )
 from sparkml_dist.boosting.saved_booster import loaded_booster
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
-from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from tests.boosting.rows import Logistic
 
 SCHEMA = FeatureSchema(
@@ -46,7 +46,7 @@ def test_constraints_of_the_wrong_form_are_refused(monotone, interaction):
 
 
 def test_constraints_on_unknown_columns_and_on_categories_are_refused():
-    with pytest.raises(ConfigurationError, match="'xx'.*Did you mean 'x'"):
+    with pytest.raises(DataError, match="'xx'.*Did you mean 'x'"):
         interaction_constraints([["xx"]], SCHEMA)
     with pytest.raises(ConfigurationError, match="no order"):
         monotone_constraints({"k": 1}, SCHEMA)

@@ -245,7 +245,7 @@ def test_onnx(spark, data, tmp_path):
     ],
 )
 def test_refusals_before_the_first_job(data, given, code):
-    with pytest.raises((ConfigurationError, ResourceError)) as caught:
+    with pytest.raises((ConfigurationError, DataError, ResourceError)) as caught:
         boosting(**given).fit(data)
     assert caught.value.code == code
 
