@@ -21,9 +21,9 @@ def test_the_picture_is_what_the_script_draws(rooms):
 
 def test_rooms_and_their_floors(rooms):
     level = floors(rooms)
-    assert (
-        level["jobs/"] > level["cli/"] > level["ensemble/"] > level["models/"] > level["dataset/"]
-    )
+    assert level["jobs/"] > level["cli/"] > level["models/"]  # it finds estimators by public name
+    assert level["ensemble/"] > level["members/"] > level["models/"] > level["dataset/"]
+    assert level["learners/"] < level["members/"]
     assert {"errors.py", "session.py"} <= set(next(r for r in level if level[r] == 0).split())
     assert "ensemble/" not in rooms["deep/"] | rooms["mining/"]
     assert "sparkml_dist/" not in rooms and "__init__.py" not in "".join(rooms)

@@ -9,12 +9,15 @@ from pyspark.ml.base import Model
 from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.mining.point_columns import PointColumns
+from sparkml_dist.mining.table_model import hashed_files
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.persistence.saved_folder import SavedFolder
+from sparkml_dist.session import get_session
 
 __all__ = ["ArraysModel", "FilesBeside"]
 
@@ -106,8 +109,15 @@ class FilesBeside:
     def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
         for name in self._files():
             self.folder.copy_file_to(name, folder)
-        copied = [ModelFile.of(folder, name) for name in self._files()]
+        copied = hashed_files(get_session(), folder, self._files())
         return [*super()._write_files(folder), *copied]  # type: ignore[misc]
+
+    def _save_in_place(self) -> None:
+        """Make a saved model of the folder in which the fit left the files."""
+        model: Any = self
+        beside = super()._write_files(self.folder)  # type: ignore[misc]
+        model.files = (*beside, *hashed_files(get_session(), self.folder, self._files()))
+        model._save_manifest(SavedFolder(self.folder))
 
     def _read_files(self, saved: Saved) -> None:
         self.folder = saved.folder

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
     from pyspark.sql.types import StructType
 
-__all__ = ["TableModel"]
+__all__ = ["TableModel", "hashed_files"]
 
 
 class TableModel(Persistable, AccessibleParams, Model):
@@ -56,7 +56,7 @@ class TableModel(Persistable, AccessibleParams, Model):
     def _written_files(self, folder: Folder) -> list[ModelFile]:
         """Let the executors compute size and checksum of each file of the tables."""
         names = [f"{n}/{f}" for n in self._table_names for f in folder.child(n).names(".parquet")]
-        return _hashed(get_session(), folder, names)
+        return hashed_files(get_session(), folder, names)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -132,8 +132,21 @@ def _read_table(saved: Saved, name: str, schema: dict[str, Any]) -> DataFrame:
     return spark.read.schema(kind).parquet(*[saved.folder.spark_path(f) for f in files])
 
 
-def _hashed(spark: SparkSession, folder: Folder, names: list[str]) -> list[ModelFile]:
-    """Return size and SHA-256 of files, read by the executors."""
+def hashed_files(spark: SparkSession, folder: Folder, names: list[str]) -> list[ModelFile]:
+    """Return size and SHA-256 checksum of files, which the executors read.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    folder : Folder
+    names : list of str
+        Names in the folder.
+
+    Returns
+    -------
+    list of ModelFile
+        Sorted by name.
+    """
     found = _inspected(spark, folder, names, {})
     return [ModelFile(name, size, sha256) for name, (size, sha256, _) in sorted(found.items())]
 

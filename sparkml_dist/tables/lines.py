@@ -123,7 +123,8 @@ def first_lines(
     by_file: dict[str, list[str]] = {}
     for row in found:
         by_file.setdefault(row["file"], []).append(decoded(row["value"] or b"", encoding))
-    text = max(by_file.values(), key=len, default=[""])
+    # In the order of names: that of files of one size depends on the file system.
+    text = max((by_file[name] for name in sorted(by_file)), key=len, default=[""])
     text[0] = text[0].removeprefix("\ufeff")
     if not any(line.strip() for line in text):
         raise DataError("empty_data", f"{uri!r} has no rows.", "Check the path.")

@@ -65,8 +65,8 @@ class DBSCAN(PointEstimator):
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; boxes are made small enough for it where `eps` allows.
     modelDir : str, optional
-        Empty folder for the core points that the driver and all workers see; a temporary one when
-        not set.
+        Empty folder that the driver and all workers see, for the model: `load_model` opens it. A
+        temporary one for its core points when not set.
     predictionCol : str, default="prediction"
         Cluster from 0, by descending number of core points; -1 for noise.
 
@@ -97,7 +97,7 @@ class DBSCAN(PointEstimator):
     )
     modelDir: Any = param(
         "modelDir",
-        "empty folder, seen by all workers, for the core points; a temporary one when not set",
+        "empty folder, seen by all workers, for the model; a temporary one when not set",
         TypeConverters.toString,
     )
 
@@ -208,6 +208,8 @@ class DBSCAN(PointEstimator):
         model.folder = folder
         model._resetUid(self.uid)
         fitted: DBSCANModel = self._copyValues(model)
+        if self.isSet(self.modelDir):
+            fitted._save_in_place()
         return fitted
 
     def _check(self) -> None:

@@ -71,8 +71,8 @@ class LocalOutlierFactor(OutlierEstimator):
     memoryPerTask : str, default="512m"
         Memory of a task's Python worker; blocks are made small enough for it.
     modelDir : str, optional
-        Empty folder for the points that the driver and all workers see; a temporary one when not
-        set.
+        Empty folder that the driver and all workers see, for the model: `load_model` opens it. A
+        temporary one for its points when not set.
     predictionCol, scoreCol : str
         1.0 for outliers and 0.0 for others; the factor: about 1 for inliers, higher for more
         anomalous rows.
@@ -101,7 +101,7 @@ class LocalOutlierFactor(OutlierEstimator):
     )
     modelDir: Any = param(
         "modelDir",
-        "empty folder, seen by all workers, for the points; a temporary one when not set",
+        "empty folder, seen by all workers, for the model; a temporary one when not set",
         TypeConverters.toString,
     )
 
@@ -168,6 +168,8 @@ class LocalOutlierFactor(OutlierEstimator):
         model.folder, model._trained_on = folder, dataset
         fitted: LocalOutlierFactorModel = self._with_threshold(model, dataset)
         fitted.summary["seconds"] = round(time.perf_counter() - start, 3)
+        if self.isSet(self.modelDir):
+            fitted._save_in_place()
         return fitted
 
     def _blocks(self, points: DataFrame, plan: dict[str, Any], folder: Folder) -> PointBlocks:

@@ -39,7 +39,9 @@ def test_the_same_clusters_at_any_cut(spark, tmp_path):
     core = wanted.core_sample_indices_
     found = []
     for boxes in (1, 5):
-        model = DBSCAN(eps=eps, featuresCols=["x*"], numPartitions=boxes).fit(df)
+        model = DBSCAN(
+            eps=eps, featuresCols=["x*"], numPartitions=boxes, modelDir=str(tmp_path / f"{boxes}")
+        ).fit(df)
         assert model.summary["boxes"] == boxes
         assert model.summary["core_points"] == len(core)
         found.append(labels(model, df))
@@ -47,7 +49,9 @@ def test_the_same_clusters_at_any_cut(spark, tmp_path):
     assert canonical(found[1][core]) == canonical(wanted.labels_[core])
     assert ((found[1] == -1) == (wanted.labels_ == -1)).all()
     model.save(str(tmp_path / "model"))
-    assert labels(DBSCANModel.load(str(tmp_path / "model")), df).tolist() == found[1].tolist()
+    for saved in ("5", "model"):  # modelDir is a saved model too
+        assert labels(DBSCANModel.load(str(tmp_path / saved)), df).tolist() == found[1].tolist()
+    assert (tmp_path / "5" / "manifest.json").is_file()
 
 
 @pytest.mark.parametrize("name", cases(SHAPES, ["moons", "five"]))

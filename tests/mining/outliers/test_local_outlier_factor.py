@@ -129,7 +129,11 @@ def test_training_rows_and_new_rows(spark, tmp_path):
     new = np.r_[rng.normal(size=(60, 3)), points[:20], [[9.0, 9, 9]]]
     df, fresh = frame(spark, points, 3), frame(spark, new)
     model = LocalOutlierFactor(
-        featuresCols=["x*"], numNeighbors=10, numPartitions=2, contamination=0.05
+        featuresCols=["x*"],
+        numNeighbors=10,
+        numPartitions=2,
+        contamination=0.05,
+        modelDir=str(tmp_path / "fit"),
     ).fit(df)
     own = model.scores().orderBy("id").toPandas()
     assert own["outlierScore"].to_numpy() == pytest.approx(wanted(points, 10), rel=1e-6)
@@ -137,6 +141,8 @@ def test_training_rows_and_new_rows(spark, tmp_path):
     assert abs(own["prediction"].sum() - 25) <= 3
     assert (model.summary["blocks"], model.summary["distinct_points"]) == (2, 401)
     model.save(str(tmp_path / "lof"))
+    fitted = LocalOutlierFactorModel.load(str(tmp_path / "fit"))  # modelDir is a saved model too
+    assert fitted.score(new).tolist() == model.score(new).tolist()
     again = LocalOutlierFactorModel.load(str(tmp_path / "lof"))
     assert again.threshold == model.threshold
     assert again.score(new) == pytest.approx(wanted(points, 10, new), rel=1e-6)
