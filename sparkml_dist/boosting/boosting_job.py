@@ -62,6 +62,8 @@ class BoostingJob:
         Rounds from one checkpoint to the next; 0 for none.
     external : bool
         Whether binned rows are kept on disk.
+    keep_blocks : bool
+        Whether a rank reads its rows once, and keeps them while it bins them.
     batch_bytes : int
         Bytes of features, as float32, that a rank reads at once.
     launch : int
@@ -80,6 +82,7 @@ class BoostingJob:
     stopping: EarlyStopping | None
     checkpoint_rounds: int
     external: bool
+    keep_blocks: bool
     batch_bytes: int
     launch: int = 1
     resume_from: CheckpointId | None = None

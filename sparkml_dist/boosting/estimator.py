@@ -21,7 +21,7 @@ from sparkml_dist.boosting.constraints import (
     monotone_constraints,
 )
 from sparkml_dist.boosting.extra_params import check_extra_params
-from sparkml_dist.boosting.memory import check_memory
+from sparkml_dist.boosting.memory import check_memory, keeps_blocks
 from sparkml_dist.boosting.objectives import (
     check_metrics,
     check_objective_fits,
@@ -225,7 +225,8 @@ class BoostingEstimator(ShardEstimator, HasBoosting, HasTimeouts):
     def _job(self, data: PartitionedDataset, folder: Folder) -> BoostingJob:
         objective, classes = self._resolved(), len(data.manifest.label.classes)
         fraction = self.getOrDefault(self.validationFraction)
-        memory = parse_size(self._memory(), "memoryPerTask")
+        memory, external = parse_size(self._memory(), "memoryPerTask"), self._external(data)
+        ranks, bins = self.getOrDefault(self.numRanks), self.getOrDefault(self.maxBin)
         return BoostingJob(
             data=data,
             folder=folder,
@@ -236,7 +237,8 @@ class BoostingEstimator(ShardEstimator, HasBoosting, HasTimeouts):
             validation=Validation(fraction, self.getOrDefault(self.seed)) if fraction else None,
             stopping=self._stopping(classes),
             checkpoint_rounds=self.getOrDefault(self.checkpointRounds),
-            external=self._external(data),
+            external=external,
+            keep_blocks=not external and keeps_blocks(data, ranks, bins, self._memory()),
             batch_bytes=min(_MOST_BATCH, max(_LEAST_BATCH, memory // _BATCH_SHARE)),
         )
 

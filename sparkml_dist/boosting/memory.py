@@ -8,7 +8,7 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.sizes import parse_size
 
-__all__ = ["check_memory", "row_bytes"]
+__all__ = ["check_memory", "keeps_blocks", "row_bytes"]
 
 _logger = logging.getLogger(__name__)
 
@@ -86,3 +86,14 @@ def check_memory(
             wanted,
         )
     return external
+
+
+def keeps_blocks(data: PartitionedDataset, ranks: int, max_bin: int, memory: str) -> bool:
+    """Return whether a rank may keep its rows as they were read while it bins them.
+
+    XGBoost asks for them four times, which are readings of the shards otherwise.
+    """
+    read = sum(s.block_bytes for s in data.shards) / max(1, data.n_rows)
+    rows = -(-data.n_rows // ranks)
+    needed = rows * (read + row_bytes(data, max_bin, external=False))
+    return needed <= parse_size(memory, "memoryPerTask")

@@ -36,6 +36,8 @@ class Batches(xgboost.DataIter):
         Prefix of the files for binned rows; None to keep them in memory.
     on_block : callable
         Called before each block is read.
+    keep : bool, default=False
+        Whether to keep the blocks of the first reading for the others.
     on_gpu : bool, default=False
         Whether trees are grown on a GPU.
     """
@@ -46,6 +48,7 @@ class Batches(xgboost.DataIter):
         cache: str | None,
         on_block: Callable[[], None],
         *,
+        keep: bool = False,
         on_gpu: bool = False,
     ) -> None:
         self._rows = rows
@@ -54,18 +57,29 @@ class Batches(xgboost.DataIter):
         self._types = feature_types(rows.data.schema)
         self._on_block = on_block
         self._blocks: Iterator[Block] = iter(())
+        self._kept: list[Block] | None = [] if keep else None
+        self._whole = False
         self._sent = 0
         super().__init__(cache_prefix=cache)
 
     def reset(self) -> None:
         """Begin again."""
-        self._blocks, self._sent = self._rows.blocks(), 0
+        self._sent = 0
+        if self._kept is not None and self._whole:
+            self._blocks = iter(self._kept)
+            return
+        self._blocks = self._rows.blocks()
+        if self._kept is not None:
+            self._kept.clear()
 
     def next(self, input_data: Callable[..., None]) -> bool:
         """Give the next block to XGBoost; return False after the last one."""
         self._on_block()
         block = next(self._blocks, None)
+        if block is not None and self._kept is not None and not self._whole:
+            self._kept.append(block)
         if block is None:
+            self._whole = True
             if self._sent:
                 return False
             block = self._nothing()  # XGBoost needs a block of every rank

@@ -124,7 +124,11 @@ def _matrix(
     training: Any = None,
 ) -> Any:
     batches = Batches(
-        rows, cache, lambda: context.advance("reading rows"), on_gpu=bool(context.gpus)
+        rows,
+        cache,
+        lambda: context.advance("reading rows"),
+        keep=job.keep_blocks,
+        on_gpu=bool(context.gpus),
     )
     kind = xgboost.QuantileDMatrix if cache is None else xgboost.ExtMemQuantileDMatrix
     return kind(
