@@ -30,8 +30,7 @@ def options() -> JobParser:
         "parallel (one Spark task each), score held-out rows, and save the model.",
         [
             "--train table.csv --output out --categorical auto",
-            "--train table.parquet --output out --members 500 --validation-fraction 0.1 "
-            "--patience 20",
+            "--train table.csv --output out --validation-fraction 0.1 --patience 20",
             "--train claims.csv --output out --regression --objective count:poisson",
             "--train big.parquet --output out --ranks 8 --memory-per-task 1g",
         ],

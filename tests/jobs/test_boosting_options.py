@@ -53,7 +53,8 @@ def test_the_job_trains_scores_and_saves(tmp_path):
     table(300).drop(columns=["grade", "count", "w"]).to_csv(rows, index=False)
     ended = submit(
         "train_xgboost",
-        *("--train", rows, "--categorical", "kind", "--key", "id", "--members", 30),
+        *("--train", rows, "--features", "a", "b", "c", "kind", "--categorical", "kind"),
+        *("--key", "id", "--members", 30),
         *("--shards", 2, "--validation-fraction", 0.2, "--patience", 5),
         *("--output", tmp_path / "out"),
     )
