@@ -30,6 +30,7 @@ AT_ROOT = {
 TITLES = {
     "dataset": "Data sets",
     "ensemble": "Ensembles",
+    "boosting": "Boosting",
     "deep": "Networks",
     "mining": "Mining",
     "automl": "Tables to features",

@@ -17,6 +17,12 @@ if in_spark_worker():
 
 if TYPE_CHECKING:
     from sparkml_dist.automl import TableFeatures, TableFeaturesModel
+    from sparkml_dist.boosting import (
+        XGBoostClassificationModel,
+        XGBoostClassifier,
+        XGBoostRegressionModel,
+        XGBoostRegressor,
+    )
     from sparkml_dist.dataset import (
         Block,
         PartitionedDataset,
@@ -171,6 +177,10 @@ __all__ = [
     "VotingClassifier",
     "VotingRegressionModel",
     "VotingRegressor",
+    "XGBoostClassificationModel",
+    "XGBoostClassifier",
+    "XGBoostRegressionModel",
+    "XGBoostRegressor",
     "__version__",
     "adopt",
     "as_tf_dataset",

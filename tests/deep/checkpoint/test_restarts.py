@@ -8,14 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import sparkml_dist.deep.checkpoint.recovery as recovery
+import sparkml_dist.cluster.recovery as recovery
 from sparkml_dist.cluster.gang_errors import failure
+from sparkml_dist.cluster.recovery import is_retryable, run_with_restarts
 from sparkml_dist.deep.checkpoint.continuation import resumed_job
-from sparkml_dist.deep.checkpoint.recovery import is_retryable, run_with_restarts
-from sparkml_dist.deep.checkpoint.store import CheckpointId, CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
-from sparkml_dist.deep.params.checkpoint_settings import CheckpointSettings
 from sparkml_dist.errors import ConfigurationError, ResourceError, TrainingError
+from sparkml_dist.persistence.checkpoints import CheckpointId, CheckpointStore
 from sparkml_dist.persistence.filesystem import Folder
 
 KILLED = {"rank": 1, "host": "a", "kind": "died", "exit_code": -9, "tail": ["its last line"]}
@@ -109,7 +108,7 @@ def test_a_lost_rank_is_launched_anew(store, no_wait, caplog):
 def test_not_more_often_than_asked(store, no_wait):
     launches = Launches(store, KILLED, KILLED, KILLED)
     with pytest.raises(TrainingError, match="rank_died") as caught:
-        run_with_restarts(None, 2, launches, store, CheckpointSettings(max_restarts=1))
+        run_with_restarts(None, 2, launches, store, 1)
     assert launches.numbers == [1, 2]
     head = caught.value.message.partition("\n")[0]
     assert head.endswith("SIGKILL. The gang was launched again once (maxRestarts).")
