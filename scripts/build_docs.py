@@ -34,6 +34,7 @@ TITLES = {
     "deep": "Networks",
     "mining": "Mining",
     "automl": "Tables to features",
+    "search": "Search",
     "common": "Models, sessions and errors",
 }
 #: What all estimators and models can do, on the last page too.

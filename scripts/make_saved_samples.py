@@ -119,6 +119,9 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "GradientBoostingRegressor": sd.GradientBoostingRegressor(
             estimator=stump, numMembers=2, **number
         ),
+        "HyperparameterSearch": sd.HyperparameterSearch(
+            estimator=tree, space={"max_depth": [1, 2]}, sampler="grid", **cut
+        ),
         "IVotesClassifier": sd.IVotesClassifier(estimator=tree, numMembers=2, biteSize=12, **cut),
         "IsolationForest": sd.IsolationForest(numMembers=3, seed=1, **points),
         "KMeans": sd.KMeans(k=2, **points),

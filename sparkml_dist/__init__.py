@@ -109,6 +109,7 @@ if TYPE_CHECKING:
         windowed_baskets,
     )
     from sparkml_dist.models.loading import load_model
+    from sparkml_dist.search import HyperparameterSearch, HyperparameterSearchModel
     from sparkml_dist.session import SessionInfo, get_session
 
 __all__ = [
@@ -140,6 +141,8 @@ __all__ = [
     "GradientBoostingClassifier",
     "GradientBoostingRegressionModel",
     "GradientBoostingRegressor",
+    "HyperparameterSearch",
+    "HyperparameterSearchModel",
     "IVotesClassificationModel",
     "IVotesClassifier",
     "IsolationForest",

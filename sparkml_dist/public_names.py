@@ -45,6 +45,8 @@ PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
         "GradientBoostingRegressionModel": "ensemble",
         "GradientBoostingRegressor": "ensemble",
         "GridValue": "models.grid_value",
+        "HyperparameterSearch": "search",
+        "HyperparameterSearchModel": "search",
         "IVotesClassificationModel": "ensemble",
         "IVotesClassifier": "ensemble",
         "IsolationForest": "mining",

@@ -190,6 +190,14 @@ def _cases() -> dict[str, Case]:
         ),
         "GradientBoostingClassifier": classes("GradientBoosting", estimator=stump, numMembers=2),
         "GradientBoostingRegressor": numbers("GradientBoosting", estimator=stump, numMembers=2),
+        "HyperparameterSearch": classes(
+            "Hyperparameter",
+            "HyperparameterSearchModel",
+            wrong=("numTrials", 0),
+            estimator=tree,
+            space={"max_depth": [1, 2]},
+            sampler="grid",
+        ),
         "IVotesClassifier": classes("IVotes", estimator=tree, numMembers=2, biteSize=12),
         "IsolationForest": outliers(
             "IsolationForestModel", ("maxSamples", 1), seeds, numMembers=3, seed=1

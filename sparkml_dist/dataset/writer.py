@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.manifest import ShardInfo
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
@@ -69,14 +70,41 @@ class ShardWriter:
         DataError
             ``infinite_feature``, ``vector_length``, ``null_vector``, ``label_null``.
         """
-        name = f"shard-{index:05d}.parquet"
-        arrow = self.arrow_schema()
         counts, runs = ShardCounts(self.schema, len(self.label.classes), "one batch"), _Runs()
+        regrouped = _regroup(batches, self.row_group_rows)
+        info = self._write(index, (self._encode(batch, counts, runs) for batch in regrouped))
+        return {
+            "shard": asdict(counts.fill(info)),
+            "missing_features": counts.missing_features,
+            "duplicates": runs.duplicates,
+            "longest_run": runs.longest,
+        }
+
+    def write_blocks(self, index: int, blocks: Iterable[Block]) -> dict[str, Any]:
+        """Write shard `index` from encoded rows, a row group for each block.
+
+        Parameters
+        ----------
+        index : int
+        blocks : iterable of Block
+            As `read_block` returns them.
+
+        Returns
+        -------
+        dict
+            ``shard`` and ``missing_features``, as `write` returns them.
+        """
+        counts = ShardCounts(self.schema, len(self.label.classes), "one block")
+        info = self._write(index, (self._table(block, counts) for block in blocks))
+        return {"shard": asdict(counts.fill(info)), "missing_features": counts.missing_features}
+
+    def _write(self, index: int, tables: Iterable[pa.Table]) -> ShardInfo:
+        name = f"shard-{index:05d}.parquet"
         groups: list[int] = []
         with self.folder.committing(name) as sink:
             writer = pq.ParquetWriter(
                 sink,
-                arrow,
+                self.arrow_schema(),
                 compression=_COMPRESSION,
                 use_dictionary=False,
                 write_statistics=False,
@@ -84,11 +112,10 @@ class ShardWriter:
                 store_schema=True,
             )
             with writer:
-                for batch in _regroup(batches, self.row_group_rows):
-                    table = self._encode(batch, counts, runs)
+                for table in tables:
                     writer.write_table(table, row_group_size=len(table))
                     groups.append(len(table))
-        info = ShardInfo(
+        return ShardInfo(
             index=index,
             file=name,
             rows=sum(groups),
@@ -98,12 +125,6 @@ class ShardWriter:
             footer_sha256=footer_sha256(self.folder, name),
             row_groups=tuple(groups),
         )
-        return {
-            "shard": asdict(counts.fill(info)),
-            "missing_features": counts.missing_features,
-            "duplicates": runs.duplicates,
-            "longest_run": runs.longest,
-        }
 
     def arrow_schema(self) -> pa.Schema:
         """Return the schema of a shard's file."""
@@ -136,6 +157,14 @@ class ShardWriter:
         counts.add(codes, matrix)
         runs.take(draw)
         arrays += _matrix_arrays(matrix, self.schema)
+        return pa.Table.from_arrays(arrays, schema=self.arrow_schema())
+
+    def _table(self, block: Block, counts: ShardCounts) -> pa.Table:
+        arrays: list[pa.Array] = [pa.array(block.key), pa.array(block.y)]
+        if block.weight is not None:
+            arrays.append(pa.array(block.weight))
+        counts.add(block.y, block.X)
+        arrays += _matrix_arrays(block.X, self.schema)
         return pa.Table.from_arrays(arrays, schema=self.arrow_schema())
 
 

@@ -55,6 +55,7 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
     """Base of the Keras estimators; a subclass sets the class of its model."""
 
     _object_params: ClassVar[tuple[str, ...]] = ("builder", "callbacks")
+    _growing: ClassVar[tuple[str, ...]] = ("epochs",)
     #: Class of the fitted model.
     _model_class: ClassVar[type[NetworkModel]]
 
@@ -107,6 +108,10 @@ class NetworkEstimator(ShardEstimator, HasNetwork, HasCoupling, HasCheckpoints, 
         }
 
     # -- the fit --------------------------------------------------------------------------
+
+    def _grow(self, folder: Folder) -> None:
+        # The training goes on from the last checkpoint, which keepCheckpoints keeps.
+        folder.delete_file(RESULT)
 
     def _batch_size(self, data: PartitionedDataset) -> int:
         given: int | None = self._value(self.batchSize)

@@ -18,17 +18,16 @@ from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.errors import DataError
 from sparkml_dist.members.combiner import Combiner
 from sparkml_dist.members.engine import Engine
+from sparkml_dist.members.held_out import evaluation_shards
 from sparkml_dist.metrics.scores import is_better, score_rows
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 
-__all__ = ["Stopping", "evaluation_shards", "fit_in_waves"]
+__all__ = ["Stopping", "fit_in_waves"]
 
 _logger = logging.getLogger(__name__)
 
 WAVES = "waves"
-# With this many rows a score is exact to about 0.005; shards are read until there are enough.
-_ENOUGH_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -143,16 +142,6 @@ def _rank(metric: str, score: float) -> float:
     if math.isnan(score):
         return -math.inf
     return score if is_better(metric, 1.0, 0.0) else -score
-
-
-def evaluation_shards(data: PartitionedDataset, fraction: float) -> tuple[int, ...]:
-    """Return the first shards, as few as hold enough held-out rows, or all."""
-    expected = 0.0
-    for shard in data.shards:
-        expected += shard.rows * fraction
-        if expected >= _ENOUGH_ROWS:
-            return tuple(range(shard.index + 1))
-    return tuple(range(len(data.shards)))
 
 
 @dataclass(frozen=True)

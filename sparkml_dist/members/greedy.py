@@ -24,7 +24,7 @@ class Selection:
 
     Attributes
     ----------
-    metric : {"auc", "log_loss", "accuracy"}
+    metric : {"auc", "log_loss", "accuracy", "rmse", "mae", "r2"}
     steps : int
         Largest number of members of the ensemble, with repetition.
     initial : int
@@ -117,8 +117,9 @@ class _VoteScorer:
         self._rows = rows
         self._metric = metric
         self._given: npt.NDArray[Any] | None = None
-        n, _, k = rows.outputs.shape
-        self.empty: npt.NDArray[Any] = np.zeros((n, k))
+        n, _, *classes = rows.outputs.shape
+        self.empty: npt.NDArray[Any] = np.zeros((n, *classes))
+        self._means = not classes  # scores of votes do not depend on their scale, others do
         if metric == "log_loss":
             # The log loss depends only on the true class: one probability per row and member.
             given = rows.outputs[np.arange(n), :, rows.y]
@@ -141,6 +142,12 @@ class _VoteScorer:
         members : sequence of int
         """
         y, weight = self._rows.y, self._rows.weight
+        if self._means:
+            share = 1.0 / (size + 1)
+            return [
+                score_rows(self._metric, y, (votes + self.outputs(m)) * share, weight)
+                for m in members
+            ]
         if self._given is None:
             return [score_rows(self._metric, y, votes + self.outputs(m), weight) for m in members]
         found, total = [], weight.sum()

@@ -22,9 +22,11 @@ from sparkml_dist.persistence.filesystem import Folder
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["HELD_OUT", "HeldOut", "HeldOutRows", "write_held_out"]
+__all__ = ["HELD_OUT", "HeldOut", "HeldOutRows", "evaluation_shards", "write_held_out"]
 
 HELD_OUT = "held-out"
+# With this many rows a score is exact to about 0.005; shards are read until there are enough.
+_ENOUGH_ROWS = 10_000
 
 
 @dataclass(frozen=True)
@@ -181,3 +183,13 @@ def write_held_out(spark: SparkSession, held_out: HeldOut) -> tuple[int, float]:
             raise outcome.error
     found = [o.result for o in outcomes]
     return sum(f["rows"] for f in found), sum(f["predict_seconds"] for f in found)
+
+
+def evaluation_shards(data: PartitionedDataset, fraction: float) -> tuple[int, ...]:
+    """Return the first shards, as few as hold enough held-out rows, or all."""
+    expected = 0.0
+    for shard in data.shards:
+        expected += shard.rows * fraction
+        if expected >= _ENOUGH_ROWS:
+            return tuple(range(shard.index + 1))
+    return tuple(range(len(data.shards)))

@@ -53,6 +53,9 @@ class ShardEstimator(SavedParams, HasCommonParams):
     decide the outcome, and fits in `_fit_shards`.
     """
 
+    #: Settings of the plan with which a resumed fit may go on: a larger value continues the fit
+    #: of a smaller one.
+    _growing: ClassVar[tuple[str, ...]] = ()
     #: Task that decides the type of the label.
     _task: ClassVar[Task] = "classification"
 
@@ -172,6 +175,9 @@ class ShardEstimator(SavedParams, HasCommonParams):
         folder = Folder.at(self.getOrDefault(self.modelDir))
         return FolderLock(folder, application=f"the fit of a {type(self).__name__}")
 
+    def _grow(self, folder: Folder) -> None:
+        """Prepare the folder of a fit that goes on with larger values of `_growing`."""
+
     def _check_data(self, data: PartitionedDataset) -> None:
         """Raise if the data cannot be learnt from, by its manifest alone."""
 
@@ -236,12 +242,16 @@ class ShardEstimator(SavedParams, HasCommonParams):
             folder = temporary_folder(spark, "model", "modelDir")
         else:
             folder = Folder.at(self.getOrDefault(self.modelDir))
-        return begin_fit(
+        home = begin_fit(
             folder,
             plan,
             overwrite=self.getOrDefault(self.overwrite),
             resume=self.getOrDefault(self.resume),
+            growing=self._growing,
         )
+        if home.grown:
+            self._grow(home.content)
+        return home
 
 
 class _Concurrent:

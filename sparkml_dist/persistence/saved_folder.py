@@ -9,6 +9,7 @@ on object stores too. The old model's files are deleted afterwards.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -132,7 +133,12 @@ def check_free_for_fit(folder: Folder, *, overwrite: bool, resume: bool) -> None
 
 
 def begin_fit(
-    folder: Folder, plan: dict[str, Any], *, overwrite: bool, resume: bool
+    folder: Folder,
+    plan: dict[str, Any],
+    *,
+    overwrite: bool,
+    resume: bool,
+    growing: Sequence[str] = (),
 ) -> SavedFolder:
     """Return the folder for a fit's model, with the results of an equal fit when resuming.
 
@@ -144,6 +150,8 @@ def begin_fit(
         JSON values that decide the outcome of the fit.
     overwrite, resume : bool
         As for `check_free_for_fit`. A resumed fit deletes nothing.
+    growing : sequence of str
+        Settings of the plan that may be larger than in the fit that is resumed.
 
     Raises
     ------
@@ -157,7 +165,7 @@ def begin_fit(
     present = contents(folder)
     previous = SavedManifest.read(folder) if present == "model" else None
     if present and resume:
-        return _resumed(folder, previous, plan)
+        return _resumed(folder, previous, plan, growing)
     if present == "fit":  # nothing in it is complete
         for name in {n.partition("/")[0] for n in folder.walk() if "/" in n}:
             folder.child(name).delete()
@@ -169,18 +177,40 @@ def begin_fit(
         if previous is None or name != previous.root:
             folder.child(name).delete()  # of unfinished fits
     home.content.create()
-    value = {"format": _PLAN_FORMAT, "protocol": _PLAN_PROTOCOL, "plan": plan}
-    home.content.write_json(PLAN, with_checksum(value))
+    _write_plan(home.content, plan)
     return home
 
 
-def _resumed(folder: Folder, previous: SavedManifest | None, plan: dict[str, Any]) -> SavedFolder:
+def _write_plan(folder: Folder, plan: dict[str, Any]) -> None:
+    value = {"format": _PLAN_FORMAT, "protocol": _PLAN_PROTOCOL, "plan": plan}
+    folder.write_json(PLAN, with_checksum(value))
+
+
+def _has_grown(before: dict[str, Any], now: dict[str, Any], growing: Sequence[str]) -> bool:
+    """Tell whether two plans differ in settings only that are larger in the second one."""
+    differing = [k for k in {*before, *now} if before.get(k) != now.get(k)]
+    return all(
+        k in growing
+        and isinstance(before.get(k), int)
+        and isinstance(now.get(k), int)
+        and before[k] < now[k]
+        for k in differing
+    )
+
+
+def _resumed(
+    folder: Folder, previous: SavedManifest | None, plan: dict[str, Any], growing: Sequence[str]
+) -> SavedFolder:
     current = previous.root if previous else ""
     roots = [*(v for v in _versions(folder) if v != current), current]
     stored = {root: _stored_plan(folder.child(root) if root else folder) for root in roots}
     for root, found in stored.items():
         if found == plan:
             return SavedFolder(folder, root, previous)
+        if found is not None and _has_grown(found, plan, growing):
+            grown = SavedFolder(folder, root, previous, grown=True)
+            _write_plan(grown.content, plan)
+            return grown
     known = next((found for found in stored.values() if found is not None), None)
     if known is None:
         raise StorageError(
@@ -243,11 +273,14 @@ class SavedFolder:
         Folder inside `top` that has the files; empty when they are beside the manifest.
     previous : SavedManifest or None
         Manifest of the object that it replaces.
+    grown : bool
+        Whether a fit there is resumed with larger settings than it had.
     """
 
     top: Folder
     root: str = ""
     previous: SavedManifest | None = None
+    grown: bool = False
 
     @classmethod
     def to_save(cls, folder: Folder, kind: str, *, overwrite: bool) -> SavedFolder:

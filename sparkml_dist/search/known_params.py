@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["known_params"]
+__all__ = ["known_params", "own_params"]
 
 
 def known_params(learner: Any) -> list[str]:
@@ -16,12 +16,18 @@ def known_params(learner: Any) -> list[str]:
         With scikit-learn's ``get_params`` (``step__param`` for what is inside), or an estimator of
         Spark's, whose Params may hold learners (``estimator__max_depth``).
     """
+    return sorted(own_params(learner))
+
+
+def own_params(learner: Any) -> dict[str, Any]:
+    """Return the values of a learner's parameters by name, None where a Param has none."""
     if hasattr(learner, "get_params"):
-        return sorted(learner.get_params(deep=True))
-    names = []
+        return dict(learner.get_params(deep=True))
+    found: dict[str, Any] = {}
     for param in getattr(learner, "params", []):
-        names.append(param.name)
         held: Any = learner.getOrDefault(param) if learner.isDefined(param) else None
+        found[param.name] = held
         if hasattr(held, "get_params") and not isinstance(held, type):
-            names += [f"{param.name}__{inner}" for inner in held.get_params(deep=True)]
-    return sorted(names)
+            inner = held.get_params(deep=True).items()
+            found |= {f"{param.name}__{name}": value for name, value in inner}
+    return found

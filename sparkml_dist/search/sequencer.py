@@ -151,6 +151,11 @@ class Sequencer:
         raise ValueError(f"trial {trial} does not run at rung {rung}")
 
     @property
+    def jobs(self) -> list[Job]:
+        """All jobs that were decided, by number."""
+        return list(self._jobs)
+
+    @property
     def pending(self) -> list[Job]:
         """The jobs that were decided and not reported."""
         return [job for job in self._jobs if job.number not in self._results]

@@ -16,11 +16,11 @@ from sparkml_dist.ensemble.gradient_boosting.losses import loss_of
 from sparkml_dist.ensemble.gradient_boosting.model import additive_content
 from sparkml_dist.ensemble.gradient_boosting.plan import GradientPlan, LineSearch
 from sparkml_dist.ensemble.gradient_boosting.run import GradientRun, StageStopping
-from sparkml_dist.ensemble.waves import evaluation_shards
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.learners.dry_fit import Candidate
 from sparkml_dist.learners.known_learner import KnownLearner
 from sparkml_dist.learners.learner import Traits, modules_of, refuse_unusable
+from sparkml_dist.members.held_out import evaluation_shards
 from sparkml_dist.members.learner_params import LearnerParams, learner_plan
 from sparkml_dist.metrics.scores import check_score
 from sparkml_dist.models.grid_value import GridValue
