@@ -82,7 +82,7 @@ bench-automl: setup  ## Compare the selection of algorithms with theirs (ARGS="-
 
 .PHONY: bench-big
 bench-big: setup  ## Run the long benchmark: 12 GB through two workers of 1 GiB (needs 40 GB of disk)
-	@scripts/bench.sh ensemble_big
+	@scripts/bench.sh ensemble_big gang_boost_big
 
 .PHONY: lock
 lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)

@@ -23,7 +23,16 @@ ROOT = Path(__file__).resolve().parent.parent
 RESULTS = ROOT / "benchmarks" / "results"
 # Real data that lies beside a developer's checkout.
 DATA = Path(os.environ.get("SPARKML_DIST_DATA", ROOT.parent / "shared" / "data"))
-PACKAGES = ("pyspark", "pyarrow", "numpy", "scikit-learn", "tensorflow-cpu", "keras", "horovod")
+PACKAGES = (
+    "pyspark",
+    "pyarrow",
+    "numpy",
+    "scikit-learn",
+    "tensorflow-cpu",
+    "keras",
+    "horovod",
+    "xgboost-cpu",
+)
 
 
 def session(name: str, master: str = "local[2]", memory: str = "3g", **conf: str) -> SparkSession:

@@ -13,6 +13,7 @@ if [ $# -gt 0 ]; then
 else
   scripts=(benchmarks/{reading,overhead,memory,accuracy,launch,transform,sums}.py)
   scripts+=(benchmarks/ensemble_{auc,scoring,overhead,parity}.py)
+  scripts+=(benchmarks/gang_boost.py)
   scripts+=(benchmarks/deep_{coupling,single,input,mnist,recovery}.py)
   scripts+=(benchmarks/mining_{itemsets,scale,neighbors,dbscan,outliers,profile}.py)
 fi

@@ -30,9 +30,11 @@ AT_ROOT = {
 TITLES = {
     "dataset": "Data sets",
     "ensemble": "Ensembles",
+    "boosting": "Boosting",
     "deep": "Networks",
     "mining": "Mining",
     "automl": "Selection of algorithms",
+    "automl": "Tables to features",
     "search": "Search",
     "common": "Models, sessions and errors",
 }

@@ -160,6 +160,8 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "VotingRegressor": sd.VotingRegressor(
             estimators=[("tree", stump), ("line", LinearRegression())], **number
         ),
+        "XGBoostClassifier": sd.XGBoostClassifier(numMembers=2, numRanks=1, **cut),
+        "XGBoostRegressor": sd.XGBoostRegressor(numMembers=2, numRanks=1, **number),
     }
     fitted: dict[str, Any] = {}
 

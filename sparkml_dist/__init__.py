@@ -24,6 +24,12 @@ if TYPE_CHECKING:
         TableFeatures,
         TableFeaturesModel,
     )
+    from sparkml_dist.boosting import (
+        XGBoostClassificationModel,
+        XGBoostClassifier,
+        XGBoostRegressionModel,
+        XGBoostRegressor,
+    )
     from sparkml_dist.dataset import (
         Block,
         PartitionedDataset,
@@ -185,6 +191,10 @@ __all__ = [
     "VotingClassifier",
     "VotingRegressionModel",
     "VotingRegressor",
+    "XGBoostClassificationModel",
+    "XGBoostClassifier",
+    "XGBoostRegressionModel",
+    "XGBoostRegressor",
     "__version__",
     "adopt",
     "as_tf_dataset",

@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 MASTERS = {"local": "local[2]", "local-cluster": "local-cluster[2,1,1024]", "connect": "local[2]"}
 CHOSEN = os.environ.get("SPARKML_DIST_TEST_MODE", "all")
 LOCAL = ("local", "ensembles", "processes")
+# Folders of the tests of the ensembles.
+ENSEMBLES = {"ensemble", "learners", "members"}
 MODE = "local" if CHOSEN in ("all", *LOCAL) else CHOSEN
 DRIVER_MEMORY = os.environ.get("SPARKML_DIST_TEST_DRIVER_MEMORY", "1500m")
 # They take seconds and gigabytes, start threads that do not survive a fork, and belong into the
@@ -62,6 +64,18 @@ def pytest_report_header() -> str:
     return f"spark: mode {CHOSEN} (master {MASTERS[MODE]}), python {sys.executable}"
 
 
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out files that have no test for this process: to import them all takes seconds."""
+    if collection_path.suffix != ".py":
+        return None
+    ensembles = bool(ENSEMBLES.intersection(collection_path.parts))
+    if CHOSEN in ("local", "ensembles"):
+        wanted = ensembles == (CHOSEN == "ensembles")
+    else:
+        wanted = CHOSEN in ("all", "processes") or "mark.modes" in collection_path.read_text()
+    return None if wanted else True
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen = [item for item in items if PROFILE == "long" or not item.get_closest_marker("long")]
     if CHOSEN in LOCAL:
@@ -79,8 +93,7 @@ def _local_part(item: pytest.Item) -> str:
     """Return which of the processes on one machine runs a test; they run two at a time."""
     if "spark" not in getattr(item, "fixturenames", ()):
         return "processes"
-    rooms = {"ensemble", "learners", "members"}
-    return "ensembles" if rooms.intersection(item.path.parts) else "local"
+    return "ensembles" if ENSEMBLES.intersection(item.path.parts) else "local"
 
 
 def pytest_collection_finish() -> None:

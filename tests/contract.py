@@ -147,6 +147,10 @@ def _cases() -> dict[str, Case]:
         wrong = ("epochs", 0)
         return Case(given, model, wrong, no_label, seeds, scored_by=kind, group="networks")
 
+    def boosted(model: str, kind: str, **settings: Any) -> Case:
+        given = {**data, "numRanks": 1, "numMembers": 2, **settings}
+        return Case(given, model, few, no_label, seeds, scored_by=kind, group="boosting")
+
     k_means = {"wrong": ("k", 0), "grid": ("k", [2, 3])}
     return {
         "AdaBoostClassifier": classes("AdaBoost", estimator=tree, numMembers=2),
@@ -246,6 +250,8 @@ def _cases() -> dict[str, Case]:
         ),
         "VotingClassifier": classes("Voting", wrong=("weights", [1.0]), **two),
         "VotingRegressor": numbers("Voting", wrong=("weights", [1.0]), **both),
+        "XGBoostClassifier": boosted("XGBoostClassificationModel", "classes"),
+        "XGBoostRegressor": boosted("XGBoostRegressionModel", "numbers", labelCol="number"),
     }
 
 

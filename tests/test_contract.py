@@ -19,7 +19,7 @@ from tests.long import cases
 
 SET_UP = [name for name, kind in PUBLIC.items() if issubclass(kind, Estimator)]
 FITTED = [*CASES, *VOTED]
-ONCE = [name for name, case in CASES.items() if case.group == "networks"]
+ONCE = [name for name, case in CASES.items() if case.group in ("networks", "boosting")]
 #: One of each group, tried in every mode.
 EVERYWHERE = (
     "BaggingClassifier",
@@ -27,6 +27,7 @@ EVERYWHERE = (
     "IsolationForest",
     "SequentialPatterns",
     "KerasClassifier",
+    "XGBoostClassifier",
 )
 OFTEN = [name for name in CASES if name not in ONCE]
 # A value of each type, for Params that have none.
@@ -218,6 +219,8 @@ def _saved_in_a_pipeline(pipelines, predicted, rows, name, path):
     assert _output(name, found) == _output(name, predicted(name))
 
 
+# Of one of each group below; all are saved by themselves, above.
+@pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in CASES if name not in EVERYWHERE])
 def test_pipelines_are_saved_and_loaded(spark, pipelines, predicted, rows, name, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, name, str(tmp_path / "p"))

@@ -27,9 +27,9 @@ from typing import Any
 
 from sparkml_dist.cluster.connection_acceptor import BACKLOG, ConnectionAcceptor, PendingConnection
 
-__all__ = ["RendezvousServer", "has_rounds", "next_round"]
+__all__ = ["ADDRESS", "RendezvousServer", "has_rounds", "next_round"]
 
-_ADDRESS = "HOROVOD_GLOO_RENDEZVOUS_ADDR"
+ADDRESS = "HOROVOD_GLOO_RENDEZVOUS_ADDR"
 _ROUND = "HOROVOD_GLOO_RENDEZVOUS_PORT"
 
 _REQUEST_SECONDS = 10.0
@@ -76,7 +76,7 @@ class RendezvousServer:
     def environment(self) -> dict[str, str]:
         """Environment variables that point a rank's process to the store."""
         return {
-            _ADDRESS: f"{self.address}:{self.port}/{self.secret}",
+            ADDRESS: f"{self.address}:{self.port}/{self.secret}",
             _ROUND: "1",
         }
 
@@ -113,7 +113,7 @@ class RendezvousServer:
 
 def has_rounds(environment: Mapping[str, str]) -> bool:
     """Tell whether the store that Horovod is pointed to is a `RendezvousServer`."""
-    return "/" in environment.get(_ADDRESS, "") and environment.get(_ROUND, "").isdigit()
+    return "/" in environment.get(ADDRESS, "") and environment.get(_ROUND, "").isdigit()
 
 
 def next_round(environment: MutableMapping[str, str]) -> None:

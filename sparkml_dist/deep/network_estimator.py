@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from sparkml_dist.cluster.gang import check_gang
+from sparkml_dist.cluster.gang_params import HasTimeouts
 from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.subsets import Validation
-from sparkml_dist.deep.checkpoint.store import CheckpointStore
 from sparkml_dist.deep.input.inputs import InputSpec
 from sparkml_dist.deep.input.plan import default_lanes
 from sparkml_dist.deep.input.rows import TrainingRows
@@ -27,7 +27,6 @@ from sparkml_dist.deep.network_model import NetworkModel
 from sparkml_dist.deep.params.checkpoint_params import HasCheckpoints
 from sparkml_dist.deep.params.checkpoint_settings import CHECKPOINTS
 from sparkml_dist.deep.params.coupling_params import HasCoupling
-from sparkml_dist.deep.params.gang_params import HasTimeouts
 from sparkml_dist.deep.params.network_params import HasNetwork
 from sparkml_dist.deep.training import (
     REQUIRED,
@@ -38,6 +37,7 @@ from sparkml_dist.deep.training import (
 from sparkml_dist.errors import ConfigurationError, StorageError
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.shard_estimator import ShardEstimator
+from sparkml_dist.persistence.checkpoints import CheckpointStore
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 

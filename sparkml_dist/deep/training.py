@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cluster.gang import RankResult, run_gang
 from sparkml_dist.cluster.progress import progress
 from sparkml_dist.cluster.rank_context import RankContext
+from sparkml_dist.cluster.recovery import Restart, run_with_restarts
 from sparkml_dist.deep.checkpoint.continuation import resumed_job
-from sparkml_dist.deep.checkpoint.recovery import Restart, run_with_restarts
-from sparkml_dist.deep.checkpoint.store import CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
 from sparkml_dist.deep.params.checkpoint_settings import CHECKPOINTS, CheckpointSettings
+from sparkml_dist.persistence.checkpoints import CheckpointStore
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -142,7 +142,7 @@ def train_network(
     settings = job.checkpoint or CheckpointSettings(max_restarts=0)
     with progress(job.epochs, description, lambda: len(seen)):
         results, restarts = run_with_restarts(
-            spark, ranks, launch, store, settings, on_event, slot_timeout=slot_timeout
+            spark, ranks, launch, store, settings.max_restarts, on_event, slot_timeout=slot_timeout
         )
     return _result(results, time.perf_counter() - begun, restarts)
 

@@ -6,7 +6,7 @@ round the thresholds of histogram boosting up, and treats its categorical splits
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,15 @@ import numpy.typing as npt
 
 from sparkml_dist.onnx.graph import FEATURES, ML, OnnxGraph
 
-__all__ = ["TreeTable", "is_boosted", "is_tree", "round_down", "tree_outputs", "tree_tables"]
+__all__ = [
+    "TreeTable",
+    "add_trees",
+    "is_boosted",
+    "is_tree",
+    "round_down",
+    "tree_outputs",
+    "tree_tables",
+]
 
 _FOREST = "sklearn.ensemble._forest"
 _TREE = "sklearn.tree._classes"
@@ -144,16 +152,44 @@ def tree_outputs(
     str
         Name of the sum of the trees, float32 of shape (N, n_targets).
     """
+    start = None
+    if is_boosted(learner):
+        start = np.zeros(n_targets, np.float32)
+        start[list(codes)] = np.asarray(learner._baseline_prediction).ravel()
+    return add_trees(graph, tree_tables(learner), features, codes, n_targets, start)
+
+
+def add_trees(
+    graph: OnnxGraph,
+    tables: Iterable[TreeTable],
+    features: Sequence[int] | None,
+    codes: Sequence[int],
+    n_targets: int,
+    start: npt.NDArray[np.float32] | None = None,
+) -> str:
+    """Add trees to a graph; return the name of their sum, float32 of shape (N, n_targets).
+
+    Parameters
+    ----------
+    graph : OnnxGraph
+    tables : iterable of TreeTable
+    features : sequence of int or None
+        Columns of their features; None for all.
+    codes : sequence of int
+        Output column of each of their targets.
+    n_targets : int
+        Number of output columns.
+    start : ndarray of float32, shape (n_targets,), optional
+        What the trees are added to.
+    """
     columns: dict[str, list[npt.NDArray[Any]]] = {k: [] for k in (*_INTEGERS, *_FLOATS, *_MODES)}
     where = None if features is None else np.asarray(features)
-    for number, table in enumerate(tree_tables(learner)):
+    for number, table in enumerate(tables):
         for name, values in _attributes(number, table, where, codes).items():
             columns[name].append(values)
     joined = {name: np.concatenate(parts) for name, parts in columns.items()}
     attributes = [_attribute(name, values) for name, values in joined.items()]
-    if is_boosted(learner):
-        start = np.zeros(n_targets, np.float32)
-        start[list(codes)] = np.asarray(learner._baseline_prediction).ravel()
+    if start is not None:
         attributes.append(_attribute("base_values", start))
     return graph.node(
         "TreeEnsembleRegressor",

@@ -15,11 +15,11 @@ from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import SessionInfo, check_slots
 
 
-def shown(spark, folder, pid, python):
+def shown(spark, folder, pid, python, sums):
     """Everything that a cluster can show, with one session; then it loses a worker.
 
     `python` is an interpreter that has no Horovod on worker 1. `pid` is that worker's process
-    group, which is killed under a running gang.
+    group, which is killed under a running gang. `sums` says whether Horovod adds up, too.
     """
     await_slots(spark, 4, seconds=120)  # a busy machine may take longer than a gang waits
     info = SessionInfo.of(spark)
@@ -31,12 +31,13 @@ def shown(spark, folder, pid, python):
         log_folder=Folder.at(folder),
         on_event=lambda e: events.append([e["event"], time.time() - e["time"]]),
     )
-    sums = run_gang(spark, 2, _allreduce, preload=("sparkml_dist.deep.backend.with_horovod",))
+    horovod = ("sparkml_dist.deep.backend.with_horovod",)
+    added = run_gang(spark, 2, _allreduce, preload=horovod) if sums else []
     return {
         "info": [info.kind, info.slots, info.is_connect],
         "seats": [r.value for r in seats],
         "events": events,
-        "sums": [r.value for r in sums],
+        "sums": [r.value for r in added],
         "too_many": _error(lambda: check_slots(spark, 5)),
         "killed": _error(lambda: run_gang(spark, 4, _killed, log_folder=Folder.at(folder))),
         "after": [r.value for r in run_gang(spark, 4, _number)],

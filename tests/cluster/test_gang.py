@@ -171,14 +171,17 @@ def test_an_error_of_the_toolkit_comes_back_as_itself(spark):
     assert error.rank == 1
 
 
+WAYS_TO_FAIL = [
+    ("raises", "rank_failed", "ValueError: a bad value"),
+    ("exits", "rank_died", "exit code 7"),
+    ("segfault", "rank_died", "SIGSEGV"),
+    ("unserialisable", "rank_failed", "must be JSON values"),
+]
+
+
 @pytest.mark.parametrize(
     ("how", "code", "text"),
-    [
-        ("raises", "rank_failed", "ValueError: a bad value"),
-        ("exits", "rank_died", "exit code 7"),
-        ("segfault", "rank_died", "SIGSEGV"),
-        ("unserialisable", "rank_failed", "must be JSON values"),
-    ],
+    cases(WAYS_TO_FAIL, [WAYS_TO_FAIL[0], WAYS_TO_FAIL[2]]),
 )
 def test_ways_to_fail(spark, how, code, text):
     begun = time.monotonic()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import pytest
@@ -38,6 +39,7 @@ def shown(cluster, tmp_path_factory):
         "folder": str(folder),
         "pid": cluster.worker_pids()[1],
         "python": str(cluster.folder / "python"),
+        "sums": os.environ.get("SPARKML_DIST_TEST_PROFILE") == "long",
     }
     return cluster.run(f"{ON}:shown", arguments), folder
 
@@ -76,6 +78,8 @@ def test_events_stream_from_rank_0_to_the_driver(shown):
     assert events[0][1] < 1.5  # while the gang still ran
 
 
+# Of a local cluster's two executors: `test_allreduce` in `test_gang.py`.
+@pytest.mark.long
 def test_a_sum_over_two_executors(shown):
     assert shown[0]["sums"] == [[3.0, 2, 2, 1, "0"]] * 2
 

@@ -32,6 +32,7 @@ from sparkml_dist.learners.learner import Traits
 from sparkml_dist.members.sampling import member_seed
 from sparkml_dist.members.weighted_rows import weighted_rows
 from sparkml_dist.metrics.scores import score_rows
+from tests.long import cases
 
 STUMP = DecisionTreeClassifier(max_depth=1)
 TREE = DecisionTreeClassifier(max_depth=4)
@@ -321,7 +322,7 @@ def test_it_ends_when_the_score_no_longer_improves(cuts, rows):
     assert np.average(scores, weights=weights) == pytest.approx(max(curve["scores"]))
 
 
-@pytest.mark.parametrize("metric", ["auc", "log_loss"])
+@pytest.mark.parametrize("metric", cases(["auc", "log_loss"], ["log_loss"]))
 def test_other_scores(cuts, metric):
     data = cuts["breast_cancer", 3]
     curves = [

@@ -28,21 +28,35 @@ def sizes(scheduler):
 # -- published numbers --------------------------------------------------------------------
 
 
-def test_asha_with_losses_that_rise():
-    scheduler = Asha(27, 1, 27)
+@pytest.mark.parametrize("delayed", [False, True])
+def test_asha_with_losses_that_rise(delayed):
+    scheduler = Asha(27, 1, 27, delayed=delayed)
     run_alone(scheduler, lambda trial, rung: trial)
     assert scheduler.resources == (1, 3, 9, 27)
     assert sizes(scheduler) == [27, 9, 3, 1]
     assert scheduler.units == 81
 
 
-def test_asha_with_losses_in_disorder():
-    scheduler = Asha(27, 1, 27)
+@pytest.mark.parametrize("delayed", [False, True])
+def test_asha_with_losses_in_disorder(delayed):
+    scheduler = Asha(27, 1, 27, delayed=delayed)
     runs = run_alone(scheduler, lambda trial, rung: (7 * trial) % 27)
     assert scheduler.finalists() == [0]
     assert set(scheduler.rungs()[1]) == {0, 1, 4, 5, 8, 12, 16, 20, 24}
     # The highest rung first: trial 0 is promoted as soon as three are there.
     assert runs[:4] == [Run(0, 0, 1), Run(1, 0, 1), Run(2, 0, 1), Run(0, 1, 3)]
+
+
+def test_asha_with_losses_that_fall():
+    # Each trial is the best when it comes: as published all but the first two are promoted, and of
+    # these all but two.
+    scheduler = Asha(27, 1, 9)
+    run_alone(scheduler, lambda trial, rung: -trial)
+    assert sizes(scheduler) == [27, 25, 23]
+    scheduler = Asha(27, 1, 9, delayed=True)
+    run_alone(scheduler, lambda trial, rung: -trial)
+    assert sizes(scheduler) == [27, 9, 3]
+    assert set(scheduler.rungs()[1]) == set(range(2, 27, 3))
 
 
 @pytest.mark.parametrize("factor", [2, 3, 4])
@@ -197,7 +211,7 @@ def test_schedulers_that_there_are_not(kind, trials):
 
 @st.composite
 def searches(draw):
-    kind = draw(st.sampled_from(SCHEDULERS))
+    kind = draw(st.sampled_from([*SCHEDULERS, "delayed asha"]))
     trials = draw(st.integers(1, 40))
     least = draw(st.integers(1, 3))
     most = draw(st.integers(least, 40))
@@ -220,7 +234,7 @@ def losses_of(seed, failing):
 def test_promises_in_any_order_of_results(search, order, most):
     kind, trials, *ladder, seed, failing = search
     loss = losses_of(seed, failing)
-    scheduler = make_scheduler(kind, trials, *ladder)
+    scheduler = make_scheduler(kind.split()[-1], trials, *ladder, delayed=kind == "delayed asha")
     runs = run_in_order(scheduler, loss, order.randrange, most)
     # Done again and again, and all trials were started, in order.
     assert scheduler.decide() == Done() == scheduler.decide()
@@ -243,6 +257,9 @@ def test_promises_in_any_order_of_results(search, order, most):
     # The number at a rung.
     factor = ladder[2]
     for below, above in zip(sizes(scheduler), sizes(scheduler)[1:]):
+        if kind == "delayed asha":
+            assert above <= int(below / factor)
+            assert failing or above == int(below / factor)
         if kind == "halving":
             assert above <= math.ceil(below / factor)
             assert failing or above == math.ceil(below / factor)

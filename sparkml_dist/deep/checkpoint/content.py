@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from sparkml_dist.deep.checkpoint.store import REMEDY, Checkpoint
+from sparkml_dist.persistence.checkpoints import REMEDY, Checkpoint
 from sparkml_dist.persistence.checksums import reading_fields
 from sparkml_dist.persistence.fields import items, mapping, natural, text
 

@@ -6,9 +6,9 @@ import logging
 from dataclasses import replace
 
 from sparkml_dist.deep.checkpoint.content import checked_plan
-from sparkml_dist.deep.checkpoint.store import CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.persistence.checkpoints import CheckpointStore
 
 __all__ = ["resumed_job"]
 

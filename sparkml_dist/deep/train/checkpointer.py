@@ -15,10 +15,10 @@ from sparkml_dist.deep.backend.with_horovod import hvd, tf
 from sparkml_dist.deep.checkpoint.content import checked_content
 from sparkml_dist.deep.checkpoint.model_signature import first_difference, model_signature
 from sparkml_dist.deep.checkpoint.progress_point import ProgressPoint
-from sparkml_dist.deep.checkpoint.store import Checkpoint, CheckpointId, CheckpointStore
 from sparkml_dist.deep.params.checkpoint_settings import CheckpointSettings
 from sparkml_dist.deep.train.training_state import TrainingState
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError, StorageError
+from sparkml_dist.persistence.checkpoints import Checkpoint, CheckpointId, CheckpointStore
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["Checkpointer", "Extra"]

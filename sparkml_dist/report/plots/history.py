@@ -26,6 +26,7 @@ def plot_history(
     *,
     best_epoch: int | None = None,
     held_out: Mapping[str, float | None] | None = None,
+    unit: str = "epoch",
 ) -> str:
     """Write the loss and the first metrics of each epoch as a PNG, with training and validation.
 
@@ -41,6 +42,8 @@ def plot_history(
         Index, from 0, of the epoch whose weights were kept.
     held_out : mapping of str to float, optional
         The final network's metrics on held-out rows.
+    unit : str, default="epoch"
+        What the values are counted by.
 
     Returns
     -------
@@ -58,7 +61,7 @@ def plot_history(
         figure.delaxes(whole)
         panels = figure.subplots(1, max(1, len(names)), squeeze=False)[0]
         for axes, metric in zip(panels, names, strict=False):
-            _panel(axes, curves, metric, best_epoch, (held_out or {}).get(metric))
+            _panel(axes, curves, metric, best_epoch, (held_out or {}).get(metric), unit)
     return folder.uri(name)
 
 
@@ -68,6 +71,7 @@ def _panel(
     metric: str,
     best_epoch: int | None,
     held_out: float | None,
+    unit: str,
 ) -> None:
     last = 1
     for key, label, style, colour in (
@@ -98,7 +102,7 @@ def _panel(
         label = f"held-out rows, at the end ({held_out:.4g})"
         axes.axhline(held_out, color=COLOURS[2], lw=1.5, linestyle=(0, (1, 2)), label=label)
     words = metric.replace("_", " ")
-    finish_axes(axes, title=f"{words[0].upper()}{words[1:]} by epoch", x="epoch", y=words)
+    finish_axes(axes, title=f"{words[0].upper()}{words[1:]} by {unit}", x=unit, y=words)
     axes.set_xlim(1 - 0.02 * last - 0.1, last + 0.02 * last + 0.1)
     _whole_ticks(axes)
     axes.legend(loc="best", frameon=True, framealpha=1.0, edgecolor="none")

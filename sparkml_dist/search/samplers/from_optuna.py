@@ -18,6 +18,10 @@ from sparkml_dist.search.space import Setting, Space
 if TYPE_CHECKING:
     import optuna
 
+# Losses of higher rungs wait until they are more than this part of the trials: a study takes
+# a twentieth of a millisecond for each of its trials to be made anew.
+_CORRECTIONS = 50
+
 __all__ = ["CmaEsSampler", "OptunaSampler", "TpeSampler"]
 
 
@@ -41,6 +45,7 @@ class OptunaSampler(Sampler):
             self._study = optuna.create_study(sampler=self._new_sampler(0))
         self._trials: dict[int, int] = {}
         self._finished: set[int] = set()
+        self._corrected: dict[int, float] = {}
         self._names: dict[tuple[str, tuple[Any, ...]], str] = {}
         self._asked: tuple[int, dict[str, Point]] | None = None
 
@@ -61,6 +66,8 @@ class OptunaSampler(Sampler):
 
     def _propose(self, number: int) -> Setting:
         with _quiet():
+            if len(self._corrected) > len(self._trials) // _CORRECTIONS:
+                self._correct()
             # A sampler per trial: its random numbers are a function of the seed and the trial.
             self._study.sampler = self._new_sampler(_seed(self._seed, number))
             trial = self._study.ask()
@@ -93,19 +100,20 @@ class OptunaSampler(Sampler):
                 self._finished.add(number)
                 self._study.tell(self._trials[number], loss)
             else:
-                self._tell_again(self._trials[number], loss)
+                self._corrected[self._trials[number]] = loss
 
-    def _tell_again(self, at: int, loss: float) -> None:
-        """Replace the loss of a trial, which Optuna cannot: the study is made anew."""
+    def _correct(self) -> None:
+        """Replace losses of trials, which Optuna cannot: the study is made anew."""
         import optuna
 
         old = self._study
         self._study = optuna.create_study(sampler=old.sampler)
         for trial in old.get_trials(deepcopy=False):
-            if trial.number == at:
+            if trial.number in self._corrected:
                 trial = copy(trial)
-                trial.value = loss
+                trial.value = self._corrected[trial.number]
             self._study.add_trial(trial)
+        self._corrected.clear()
 
 
 class TpeSampler(OptunaSampler):

@@ -22,15 +22,30 @@ class Asha(Scheduler):
         Resource of the lowest rung and of the highest one.
     factor : float, default=3
         Reduction factor η.
+    delayed : bool, default=False
+        Promote from a rung of n trials to no more than ⌊n/η⌋. Without it more are promoted where
+        later trials are better than earlier ones, because each is among the best when it comes:
+        the samplers that learn make such trials, and nearly all of them could go to the top.
 
     References
     ----------
     Li, Jamieson, Rostamizadeh, Gonina, Hardt, Recht, Talwalkar (2018), "A system for massively
-    parallel hyperparameter tuning", arXiv 1810.05934, algorithm 2.
+    parallel hyperparameter tuning", arXiv 1810.05934, algorithm 2. The delay is that of Li, Shen,
+    Jiang, Zhang, Li, Liu, Zhang, Cui (2022), "Hyper-Tune: towards efficient hyper-parameter tuning
+    at scale", arXiv 2201.06834.
     """
 
-    def __init__(self, num_trials: int | None, least: int, most: int, factor: float = 3) -> None:
+    def __init__(
+        self,
+        num_trials: int | None,
+        least: int,
+        most: int,
+        factor: float = 3,
+        *,
+        delayed: bool = False,
+    ) -> None:
         super().__init__(rung_resources(least, most, factor))
+        self.delayed = delayed
         self.num_trials = num_trials
         self.factor = factor
         self._promoted: list[set[int]] = [set() for _ in self.resources]
@@ -39,6 +54,8 @@ class Asha(Scheduler):
         for rung in reversed(range(len(self.resources) - 1)):
             # A rung that failed trials are on is as large as with them; they are never promoted.
             best = int(len(self._losses[rung]) / self.factor)
+            if self.delayed and len(self._promoted[rung]) >= best:
+                continue
             for trial in self.ranked(rung)[:best]:
                 if trial not in self._promoted[rung]:
                     self._promoted[rung].add(trial)

@@ -17,7 +17,13 @@ SCHEDULERS = ("asha", "hyperband", "halving", "median", "none")
 
 
 def make_scheduler(
-    kind: str, num_trials: int | None, least: int, most: int, factor: float = 3
+    kind: str,
+    num_trials: int | None,
+    least: int,
+    most: int,
+    factor: float = 3,
+    *,
+    delayed: bool = False,
 ) -> Scheduler:
     """Return a new scheduler.
 
@@ -31,6 +37,8 @@ def make_scheduler(
         Resource of the lowest rung and of the highest one; ``"none"`` uses the highest only.
     factor : float, default=3
         Reduction factor.
+    delayed : bool, default=False
+        Of `Asha`; true suits the samplers that learn from losses.
 
     Raises
     ------
@@ -52,5 +60,7 @@ def make_scheduler(
         if num_trials is None:
             raise ConfigurationError("invalid_param", "scheduler 'halving' needs numTrials.")
         return SuccessiveHalving(num_trials, least, most, factor)
-    kinds = {"asha": Asha, "hyperband": Hyperband, "median": MedianStopping}
+    if kind == "asha":
+        return Asha(num_trials, least, most, factor, delayed=delayed)
+    kinds = {"hyperband": Hyperband, "median": MedianStopping}
     return kinds[kind](num_trials, least, most, factor)

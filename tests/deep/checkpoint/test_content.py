@@ -13,8 +13,8 @@ import pytest
 from sparkml_dist.deep.checkpoint.content import checked_content, checked_plan
 from sparkml_dist.deep.checkpoint.model_signature import first_difference
 from sparkml_dist.deep.checkpoint.progress_point import ProgressPoint
-from sparkml_dist.deep.checkpoint.store import CheckpointId, CheckpointStore
 from sparkml_dist.errors import StorageError
+from sparkml_dist.persistence.checkpoints import CheckpointId, CheckpointStore
 from sparkml_dist.persistence.checksums import with_checksum
 from sparkml_dist.persistence.filesystem import Folder
 

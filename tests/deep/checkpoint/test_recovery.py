@@ -46,11 +46,9 @@ def each_row_once_in_every_epoch(history):
     return (np.array(history["seen"]) == 1).all() and np.shape(history["seen"]) == (EPOCHS, ROWS)
 
 
-@pytest.mark.modes
-def test_a_killed_rank_changes_nothing_in_the_end(data, mode, request, tmp_path, caplog):
-    if mode == "local-cluster":
-        pytest.skip("there an executor is killed, below, and its ranks with it")
-    undisturbed, folder = request.getfixturevalue("undisturbed")
+# On a local cluster an executor is killed, below; over Connect: `tests/cluster/test_gang.py`.
+def test_a_killed_rank_changes_nothing_in_the_end(data, undisturbed, tmp_path, caplog):
+    undisturbed, folder = undisturbed
     doom = killed(tmp_path / "dead", rank=1, call=14, checkpoint=(tmp_path / "b", 12))
     with caplog.at_level(logging.INFO, "sparkml_dist"):
         model = learner(tmp_path / "b", network(noisy=True, doom=doom), **WATCHED).fit(data)

@@ -8,14 +8,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-import sparkml_dist.deep.checkpoint.recovery as recovery
+import sparkml_dist.cluster.recovery as recovery
 from sparkml_dist.cluster.gang_errors import failure
+from sparkml_dist.cluster.recovery import is_retryable, run_with_restarts
 from sparkml_dist.deep.checkpoint.continuation import resumed_job
-from sparkml_dist.deep.checkpoint.recovery import is_retryable, run_with_restarts
-from sparkml_dist.deep.checkpoint.store import CheckpointId, CheckpointStore
 from sparkml_dist.deep.input.training_job import TrainingJob
-from sparkml_dist.deep.params.checkpoint_settings import CheckpointSettings
 from sparkml_dist.errors import ConfigurationError, ResourceError, TrainingError
+from sparkml_dist.persistence.checkpoints import CheckpointId, CheckpointStore
 from sparkml_dist.persistence.filesystem import Folder
 
 KILLED = {"rank": 1, "host": "a", "kind": "died", "exit_code": -9, "tail": ["its last line"]}
@@ -86,9 +85,7 @@ def test_a_lost_rank_is_launched_anew(store, no_wait, caplog):
     launches = Launches(store, KILLED, {"rank": 0, "host": "b", "kind": "lost"})
     told = []
     with caplog.at_level(logging.WARNING, "sparkml_dist"):
-        done, restarts = run_with_restarts(
-            None, 2, launches, store, CheckpointSettings(), told.append
-        )
+        done, restarts = run_with_restarts(None, 2, launches, store, 2, told.append)
     assert done == "done"
     assert launches.numbers == [1, 2, 3]
     assert [(r.code, r.rank, r.host) for r in restarts] == [
@@ -102,14 +99,14 @@ def test_a_lost_rank_is_launched_anew(store, no_wait, caplog):
     assert "again (restart 1 of at most 2), from the checkpoint of step 10." in first
     assert "again (restart 2 of at most 2), from the checkpoint of step 20." in second
     # A later run of the same training counts on.
-    run_with_restarts(None, 2, again := Launches(store), store, CheckpointSettings())
+    run_with_restarts(None, 2, again := Launches(store), store, 2)
     assert again.numbers == [3]
 
 
 def test_not_more_often_than_asked(store, no_wait):
     launches = Launches(store, KILLED, KILLED, KILLED)
     with pytest.raises(TrainingError, match="rank_died") as caught:
-        run_with_restarts(None, 2, launches, store, CheckpointSettings(max_restarts=1))
+        run_with_restarts(None, 2, launches, store, 1)
     assert launches.numbers == [1, 2]
     head = caught.value.message.partition("\n")[0]
     assert head.endswith("SIGKILL. The gang was launched again once (maxRestarts).")
@@ -122,7 +119,7 @@ def test_not_more_often_than_asked(store, no_wait):
 def test_what_would_come_again_is_raised_at_once(store, no_wait):
     launches = Launches(store, refused("TrainingError", "diverged"))
     with pytest.raises(TrainingError, match="diverged") as caught:
-        run_with_restarts(None, 2, launches, store, CheckpointSettings())
+        run_with_restarts(None, 2, launches, store, 2)
     assert launches.numbers == [1]
     assert "The last good checkpoint, of step 10, is kept in " in caught.value.hint
 
@@ -135,7 +132,7 @@ def test_slots_that_do_not_come_back(store, monkeypatch):
     monkeypatch.setattr(recovery, "await_slots", too_few)
     launches = Launches(store, KILLED)
     with pytest.raises(ResourceError, match="too_few_slots") as caught:
-        run_with_restarts(None, 2, launches, store, CheckpointSettings(), slot_timeout=7)
+        run_with_restarts(None, 2, launches, store, 2, slot_timeout=7)
     assert "was not replaced" in caught.value.message
     assert "resume=True" in caught.value.hint
 

@@ -38,7 +38,7 @@ def neighbours(frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     )
 
 
-@pytest.mark.modes
+# In the other modes: the approximate method, below, and the local outlier factor.
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_the_exact_method_is_scikit_learns(points, X, metric):
     from sklearn.neighbors import NearestNeighbors as Sklearn

@@ -60,7 +60,7 @@ def _ordered(pattern):
     return [sorted(element) for element in pattern]
 
 
-@pytest.mark.modes
+# In the other modes: the next test, and `tests/test_contract.py`.
 @pytest.mark.parametrize(
     ("limits", "target"),
     [

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from sparkml_dist.deep.checkpoint.store import CheckpointId, CheckpointStore
 from sparkml_dist.deep.params.checkpoint_settings import CheckpointSettings
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.persistence.checkpoints import CheckpointId, CheckpointStore
 from sparkml_dist.persistence.filesystem import Folder
 
 ARRAYS = {"state.npz": {"weights/0000": np.arange(6.0).reshape(2, 3), "n": np.array(7)}}

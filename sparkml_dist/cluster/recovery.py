@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sparkml_dist.cluster.slots import await_slots
-from sparkml_dist.deep.checkpoint.store import CheckpointStore
-from sparkml_dist.deep.params.checkpoint_settings import CheckpointSettings
 from sparkml_dist.errors import ResourceError, SparkMLDistError, TrainingError
+from sparkml_dist.persistence.checkpoints import CheckpointStore
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -35,6 +34,7 @@ _CONNECTION = (
     "gloo/transport",
     "[gloo]",
     "shared memory with another rank",
+    "src/collective/",  # of XGBoost
 )
 
 
@@ -75,10 +75,11 @@ def run_with_restarts(
     ranks: int,
     launch: Callable[[int], T],
     store: CheckpointStore,
-    settings: CheckpointSettings,
+    max_restarts: int,
     on_event: Callable[[dict[str, Any]], None] | None = None,
     *,
     slot_timeout: float = 600.0,
+    unit: str = "step",
 ) -> tuple[T, list[Restart]]:
     """Run a gang; after the loss of a rank, run it again from its last checkpoint.
 
@@ -91,12 +92,14 @@ def run_with_restarts(
         ``launch(number)`` runs the gang. Numbers increase from launch to launch, also between runs
         that share a folder.
     store : CheckpointStore
-    settings : CheckpointSettings
-        ``max_restarts`` limits the number of restarts.
+    max_restarts : int
+        Most restarts.
     on_event : callable, optional
         Called with a ``restart`` event before each restart.
     slot_timeout : float, default=600
         Seconds to wait for the slots of a lost executor.
+    unit : str, default="step"
+        What checkpoints are numbered by, for messages.
 
     Returns
     -------
@@ -119,9 +122,9 @@ def run_with_restarts(
             return launch(number), restarts
         except SparkMLDistError as error:
             if not is_retryable(error):
-                raise _with_checkpoint(error, store) from error
-            if len(restarts) >= settings.max_restarts:
-                raise _out_of_restarts(error, len(restarts), store) from error
+                raise _with_checkpoint(error, store, unit) from error
+            if len(restarts) >= max_restarts:
+                raise _out_of_restarts(error, len(restarts), store, unit) from error
             lost = Restart(
                 error.code,
                 error.message.partition("\n")[0],
@@ -134,17 +137,17 @@ def run_with_restarts(
             "%s The gang is launched again (restart %d of at most %d), %s.",
             lost.message,
             len(restarts),
-            settings.max_restarts,
-            _from(store),
+            max_restarts,
+            _from(store, unit),
         )
         if on_event is not None:
             on_event({"event": "restart", "number": len(restarts), "reason": lost.message})
         _wait_for_slots(spark, ranks, slot_timeout)
 
 
-def _from(store: CheckpointStore) -> str:
+def _from(store: CheckpointStore, unit: str) -> str:
     ids = store.ids()
-    return f"from the checkpoint of step {ids[0].step:,}" if ids else "from the beginning"
+    return f"from the checkpoint of {unit} {ids[0].step:,}" if ids else "from the beginning"
 
 
 def _wait_for_slots(spark: SparkSession, ranks: int, seconds: float) -> None:
@@ -159,22 +162,24 @@ def _wait_for_slots(spark: SparkSession, ranks: int, seconds: float) -> None:
         ) from error
 
 
-def _with_checkpoint(error: SparkMLDistError, store: CheckpointStore) -> SparkMLDistError:
+def _with_checkpoint(
+    error: SparkMLDistError, store: CheckpointStore, unit: str
+) -> SparkMLDistError:
     """Add the location of the last good checkpoint to the error of a loss that is not finite."""
     if error.code == "diverged" and (ids := store.ids()):
         error = _with_text(
             error,
             error.message,
-            f"{error.hint} The last good checkpoint, of step {ids[0].step:,}, is kept in "
+            f"{error.hint} The last good checkpoint, of {unit} {ids[0].step:,}, is kept in "
             f"{store.folder.child(str(ids[0])).location!r}.",
         )
     return error
 
 
 def _out_of_restarts(
-    error: SparkMLDistError, restarts: int, store: CheckpointStore
+    error: SparkMLDistError, restarts: int, store: CheckpointStore, unit: str
 ) -> SparkMLDistError:
-    hint = f"{error.hint} Run it again with resume to continue {_from(store)}.".strip()
+    hint = f"{error.hint} Run it again with resume to continue {_from(store, unit)}.".strip()
     if not restarts:
         return _with_text(error, error.message, hint)
     head, line, tail = error.message.partition("\n")

@@ -1,0 +1,1 @@
+"""The training in a rank; its modules import XGBoost."""
