@@ -34,7 +34,6 @@ TITLES = {
     "deep": "Networks",
     "mining": "Mining",
     "automl": "Selection of algorithms",
-    "automl": "Tables to features",
     "search": "Search",
     "common": "Models, sessions and errors",
 }

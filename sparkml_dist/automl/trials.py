@@ -37,9 +37,11 @@ __all__ = ["Budget", "Trials"]
 _logger = logging.getLogger(__name__)
 
 # Seconds that the end takes besides fits: select, store, commit.
-_END_SECONDS = 2.5
-# A fit on all rows against one of the highest rung: more rows, and a margin.
-_SLACK = 1.3
+_END_SECONDS = 2.0
+# A fit on all rows takes longer than one of the highest rung by its rows, and by this factor.
+_SLACK = 1.1
+# Share of the time that is kept for it at most.
+_REFIT_SHARE = 0.25
 # What a trial takes besides its fit and its predictions, about.
 _OVERHEAD_SECONDS = 0.3
 # Share of the time that one fit may take, and its least seconds.
@@ -216,9 +218,9 @@ class Trials:
         """Return the seconds to keep for the end."""
         if record is None or not self.schedule.refits:
             return _END_SECONDS
-        # As much again as the best trial takes: for it, and beside it for others.
-        allowed = 0.15 * (self.budget.seconds or 0.0)
-        return _END_SECONDS + min(2 * self.refit_seconds(record), allowed)
+        # As long as the best trial takes: for it, and for others beside it.
+        allowed = _REFIT_SHARE * (self.budget.seconds or 0.0)
+        return _END_SECONDS + min(self.refit_seconds(record), allowed)
 
     def _longest(self) -> float | None:
         """Return the seconds that one fit may take."""
