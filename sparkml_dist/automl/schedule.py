@@ -16,8 +16,11 @@ __all__ = ["Schedule"]
 _CROSS_VALIDATED, _FOLDS = 3_000, 5
 #: Held-out rows that are enough, and the shares that they may be of all.
 _ENOUGH_HELD_OUT, _LEAST_SHARE, _LARGEST_SHARE = 4_000, 0.02, 0.2
-#: Rows of the lowest rung at least, and the ratio of two rungs.
-_LEAST_ROWS, _FACTOR = 2_000, 4.0
+#: Ratio of the resources of two rungs, and of the numbers of trials there.
+_FACTOR = 4.0
+#: Rows of the lowest rung at least, and its share of the rows of a shard: two rungs, or three where
+#: there are many rows.
+_LEAST_ROWS, _SHARE_OF_FEW, _SHARE_OF_MANY, _MANY = 2_000, 1 / 6, 1 / 16, 100_000
 
 
 @dataclass(frozen=True)
@@ -69,7 +72,8 @@ class Schedule:
             resource = Resource("shards", 1, shards, None, 0)
         else:
             rows = data.shards[0].rows
-            least = max(_LEAST_ROWS, round(rows / _FACTOR**2))
+            share = _SHARE_OF_FEW if rows <= _MANY else _SHARE_OF_MANY
+            least = max(_LEAST_ROWS, round(share * rows))
             resource = Resource("rows", min(least, rows), rows, (0,), rows)
         return cls(resource, parts, _FACTOR, 0, 1.0 - fraction)
 
