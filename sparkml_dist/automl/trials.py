@@ -16,7 +16,8 @@ from sparkml_dist.cluster.watched_child import Limits
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.errors import SparkMLDistError, TrainingError
+from sparkml_dist.learners.known_learner import KnownLearner
 from sparkml_dist.learners.learner import modules_of
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.search.engine import LOOK_AHEAD, Engine, Goal
@@ -96,6 +97,15 @@ class _TimedGoal(Goal):
         return super().of(record)
 
 
+class _FamilyLearners(TrialLearners):
+    """The learners of families, which all take missing values and are stored without further trust:
+    no dry fit has to find that out, which would take seconds.
+    """
+
+    def _dry_fit(self, plain: Sequence[KnownLearner]) -> list[KnownLearner]:
+        return [replace(k, traits=replace(k.traits, allows_missing=True)) for k in plain]
+
+
 class Trials:
     """The trials of one algorithm selection.
 
@@ -150,11 +160,17 @@ class Trials:
         self.left: dict[str, str] = {}
         usable = self._usable(families)
         self.learners = self._learners(usable)
-        usable = [f for f in usable if f.name not in self.left]
         self.limits = Limits(self._longest(), None, limit)
         self.rows = TrialRows(data, schedule.held_out, memory)
         self.goal = SearchGoal(self.metrics[0], {}, schedule.resource)
-        self._families = usable
+        self._families = [f for f in usable if f.name not in self.left]
+        if not self._families:
+            raise TrainingError(
+                "all_trials_failed",
+                "No family of learners can be tried: "
+                + "; ".join(f"{name}: {why}" for name, why in self.left.items()),
+                "Name other families, or none.",
+            )
         self._sampler = sampler
 
     def run(self) -> None:
@@ -246,24 +262,11 @@ class Trials:
         return usable
 
     def _learners(self, families: Sequence[Family]) -> TrialLearners:
-        """Try the learners on a few rows; leave out those that the data does not fit."""
+        """Return the learners by family; leave out those that rows with weights do not fit."""
         label = self.data.manifest.label
         task: Task = "regression" if label.is_regression else "classification"
         named: dict[str | None, Any] = {f.name: f.learner for f in families}
-        known = TrialLearners(self.spark, self.data, {}, task, self.metrics, ())
-        try:
-            return self._weighted(replace(known, learners=named, _tried={}))
-        except SparkMLDistError:
-            pass
-        fitting: dict[str | None, Any] = {}
-        for name, learner in named.items():
-            try:
-                replace(known, learners={name: learner}, _tried={})
-            except SparkMLDistError as error:
-                self.left[str(name)] = error.message
-            else:
-                fitting[name] = learner
-        return self._weighted(replace(known, learners=fitting, _tried={}))
+        return self._weighted(_FamilyLearners(self.spark, self.data, named, task, self.metrics, ()))
 
     def _weighted(self, learners: TrialLearners) -> TrialLearners:
         """Leave out learners that take no weights, if rows have some."""

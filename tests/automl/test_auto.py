@@ -247,5 +247,16 @@ def test_all_trials_fail_with_the_reasons(spark, flowers, monkeypatch):
     assert "solver" in caught.value.message
 
 
+def test_rows_with_weights_leave_out_families_without(spark):
+    rows = [(float(i % 10), float(i % 10 > 4) if i % 7 else 0.0, 1.0 + i % 3) for i in range(200)]
+    df = spark.createDataFrame(rows, "x double, label double, w double")
+    auto = AutoClassifier(numTrials=2, families=["linear", "neighbors"], weightCol="w", numFolds=2)
+    model = auto.fit(df)
+    assert {row["family"] for row in model.leaderboardTable()} == {"linear"}
+    assert dict(model.tried)["family neighbors"] == "does not take row weights"
+    with pytest.raises(TrainingError, match="No family of learners can be tried"):
+        AutoClassifier(numTrials=2, families=["neighbors"], weightCol="w").fit(df)
+
+
 def test_the_leaderboard_is_json(fitted):
     assert json.loads(json.dumps(fitted.leaderboardTable())) == fitted.leaderboardTable()
