@@ -269,6 +269,7 @@ class AutoEstimator(ShardEstimator):
             )
         with self._stage("build"):
             files = save_ensemble(spark, trials, selected, folder, MODEL)
+        trials.forget(selected.weights)
         return self._model(data, folder, trials, selected, {**left, **trials.left}, files)
 
     def _candidates(self, trials: Trials) -> list[Candidate]:

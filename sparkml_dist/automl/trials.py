@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import SparkMLDistError, TrainingError
+from sparkml_dist.learners.fitting import MEMBERS
 from sparkml_dist.learners.known_learner import KnownLearner
 from sparkml_dist.learners.learner import modules_of
 from sparkml_dist.persistence.filesystem import Folder
@@ -28,7 +29,7 @@ from sparkml_dist.search.sequencer import Sequencer
 from sparkml_dist.search.trial_learners import TrialLearners
 from sparkml_dist.search.trial_rows import TrialRows
 from sparkml_dist.search.trial_store import TrialStore
-from sparkml_dist.search.trial_task import TrialTask
+from sparkml_dist.search.trial_task import TrialTask, member_stem
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -224,6 +225,14 @@ class Trials:
         ]
         found = {(m["member"], m["part"]): m for record in done for m in record["members"]}
         return {**done[-1], "members": [found[k] for k in sorted(found)]}
+
+    def forget(self, kept: Iterable[int]) -> None:
+        """Delete the stored members of all trials but some; votes stay, for a resumed fit."""
+        home = self.folder.child(MEMBERS)
+        heads = tuple(f"{member_stem(trial, 0).partition('-member')[0]}-" for trial in kept)
+        for name in home.names(".skops"):
+            if not name.startswith(heads):
+                home.delete_file(name)
 
     def refit_seconds(self, record: dict[str, Any]) -> float:
         """Return how long it takes to fit a trial on all rows, by its latest fit."""
