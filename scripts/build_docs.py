@@ -33,6 +33,7 @@ TITLES = {
     "boosting": "Boosting",
     "deep": "Networks",
     "mining": "Mining",
+    "automl": "Tables to features",
     "common": "Models, sessions and errors",
 }
 #: What all estimators and models can do, on the last page too.

@@ -57,6 +57,14 @@ def table() -> pd.DataFrame:
     )
 
 
+#: Columns of a table with dates and texts.
+DATED = (
+    "*",
+    "date_add(date'2026-01-01', cast(id AS int)) AS day",
+    "concat('part ', z, ' is ', kind) AS note",
+)
+
+
 def baskets() -> list[tuple[int, list[str]]]:
     """Return baskets for the mining of patterns."""
     return [(i, sorted({"abcdef"[i % 6], "abc"[i % 3], "de"[i % 2], "a"})) for i in range(24)]
@@ -132,6 +140,9 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "StackingRegressor": sd.StackingRegressor(
             estimators=[("tree", stump), ("line", LinearRegression())], numFolds=2, **number
         ),
+        "TableFeatures": sd.TableFeatures(
+            featuresCols=["x", "day", "kind", "note"], textCols=["note"], numTextFeatures=4
+        ),
         "VotingClassifier": sd.VotingClassifier(estimators=two, weights=[1.0, 2.0], **cut),
         "VotingRegressor": sd.VotingRegressor(
             estimators=[("tree", stump), ("line", LinearRegression())], **number
@@ -143,7 +154,11 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
 
     def fit(name: str) -> Any:
         if name not in fitted:
-            rows = {"FrequentItemsets": sets, "SequentialPatterns": events}.get(name, df)
+            rows = {
+                "FrequentItemsets": sets,
+                "SequentialPatterns": events,
+                "TableFeatures": spark.createDataFrame(table()).selectExpr(*DATED),
+            }.get(name, df)
             fitted[name] = estimators[name].fit(rows)
         return fitted[name]
 
@@ -190,8 +205,10 @@ def said(instance: Any, spark: Any) -> list[Any]:
         sets = spark.createDataFrame(baskets(), "id int, items array<string>")
         rows = instance.transform(sets)
     else:
-        rows = instance.transform(spark.createDataFrame(table()))
-    columns = [c for c in rows.columns if c not in ("rawPrediction", *table().columns)]
+        dated = DATED if name == "TableFeaturesModel" else ("*",)
+        rows = instance.transform(spark.createDataFrame(table()).selectExpr(*dated))
+    given = ("rawPrediction", "day", "note", *table().columns)
+    columns = [c for c in rows.columns if c not in given]
     return sorted(
         _plain(row.asDict(recursive=True)) for row in rows.select(*quoted(columns)).collect()
     )

@@ -16,6 +16,7 @@ if in_spark_worker():
     keep_collections_short()
 
 if TYPE_CHECKING:
+    from sparkml_dist.automl import TableFeatures, TableFeaturesModel
     from sparkml_dist.boosting import (
         XGBoostClassificationModel,
         XGBoostClassifier,
@@ -168,6 +169,8 @@ __all__ = [
     "StackingClassifier",
     "StackingRegressionModel",
     "StackingRegressor",
+    "TableFeatures",
+    "TableFeaturesModel",
     "VotedClassificationModel",
     "VotedRegressionModel",
     "VotingClassificationModel",

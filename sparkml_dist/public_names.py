@@ -74,6 +74,8 @@ PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
         "StackingClassifier": "ensemble",
         "StackingRegressionModel": "ensemble",
         "StackingRegressor": "ensemble",
+        "TableFeatures": "automl",
+        "TableFeaturesModel": "automl",
         "VotedClassificationModel": "ensemble",
         "VotedRegressionModel": "ensemble",
         "VotingClassificationModel": "ensemble",

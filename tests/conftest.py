@@ -133,7 +133,12 @@ def spark(
         # Between two tests of gangs.
         "spark.sparkml_dist.warmRankSeconds": "300",
     }
-    if request.param == "connect":
+    if request.param == "local":
+        # Hundreds of small queries: compiling the code of each takes longer than running it
+        # interpreted. The other modes have Spark's defaults, so that both ways are tested.
+        submit["spark.sql.codegen.wholeStage"] = "false"
+        submit["spark.sql.codegen.factoryMode"] = "NO_CODEGEN"
+    elif request.param == "connect":
         submit["spark.connect.grpc.binding.port"] = str(_free_connect_port())
     conf = " ".join(f'--conf "{key}={value}"' for key, value in submit.items())
     os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory {DRIVER_MEMORY} {conf} pyspark-shell"

@@ -66,7 +66,8 @@ class Case:
     @property
     def output(self) -> str:
         """The column that is compared."""
-        other = {"NearestNeighborsModel": "neighbors"}.get(self.model, "prediction")
+        named = {"NearestNeighborsModel": "neighbors", "TableFeaturesModel": "note_words"}
+        other = named.get(self.model, "prediction")
         return "outlierScore" if self.scored_by == "outliers" else other
 
 
@@ -91,11 +92,18 @@ def frames(spark: Any) -> dict[str, Any]:
     rows = spark.createDataFrame(table()).repartition(1)
     baskets = [(i, sorted({"abcdef"[i % 6], "abc"[i % 3], "de"[i % 2], "a"})) for i in range(24)]
     events = [([["a"], ["b", "c"]],), ([["a", "d"], ["b"]],), ([["a"], ["c"]],)]
+    notes = [
+        (f"2026-01-{i + 1:02d}", f"part {i % 5} is {'ok' if i % 2 else 'worn'}", i % 2)
+        for i in range(24)
+    ]
     itemsets = [(["a"], 24), (["b"], 8), (["a", "b"], 8), (["c"], 8), (["a", "c"], 8)]
     return {
         "table": VectorAssembler(inputCols=["x", "z"], outputCol="point").transform(rows),
         "baskets": spark.createDataFrame(baskets, "id long, items array<string>"),
         "events": spark.createDataFrame(events, "sequence array<array<string>>"),
+        "notes": spark.createDataFrame(notes, "day string, note string, label int").selectExpr(
+            "cast(day AS date) AS day", "note", "label"
+        ),
         "itemsets": spark.createDataFrame(
             [(items, n, n / 24) for items, n in itemsets],
             "items array<string>, count long, support double",
@@ -217,6 +225,15 @@ def _cases() -> dict[str, Case]:
         ),
         "StackingClassifier": classes("Stacking", wrong=("numFolds", 1), numFolds=2, **two),
         "StackingRegressor": numbers("Stacking", wrong=("numFolds", 1), numFolds=2, **both),
+        "TableFeatures": Case(
+            {"textCols": ["note"], "numTextFeatures": 4},
+            "TableFeaturesModel",
+            ("numTextFeatures", 0),
+            no_label,
+            ("maxWords", [1, 2]),
+            rows="notes",
+            group="automl",
+        ),
         "VotingClassifier": classes("Voting", wrong=("weights", [1.0]), **two),
         "VotingRegressor": numbers("Voting", wrong=("weights", [1.0]), **both),
         "XGBoostClassifier": boosted("XGBoostClassificationModel", "classes"),

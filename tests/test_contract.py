@@ -248,7 +248,8 @@ def test_a_pipeline_with_a_network(spark, pipelines, predicted, rows, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, "KerasClassifier", str(tmp_path / "p"))
 
 
-@pytest.mark.parametrize("name", cases(OFTEN, [*EVERYWHERE, "GradientBoostingRegressor"]))
+# Of ensembles: `test_spark_ml.py` and `test_grids.py` in `tests/ensemble`, and the long run.
+@pytest.mark.parametrize("name", cases(OFTEN, ["KMedoids", "SequentialPatterns"]))
 def test_a_grid_is_fitted(spark, rows, name):
     """By threads of a `CrossValidator` where predictions are scored; else by `fitMultiple`."""
     from pyspark.ml.tuning import CrossValidator, ParamGridBuilder

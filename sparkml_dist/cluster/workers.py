@@ -25,6 +25,8 @@ _PACKAGES = (
     "Install the toolkit there, ship it with --archives, or point spark.pyspark.python at an "
     "environment that has it."
 )
+# Packages of an extra of the library's, in whose hint it is named.
+_EXTRAS = dict.fromkeys(("xgboost", "lightgbm", "catboost"), "boost")
 _reports: dict[int, tuple[Any, frozenset[str], dict[str, Any]]] = {}
 
 
@@ -115,6 +117,14 @@ def _where(report: dict[str, Any]) -> str:
     return f"a worker on {report['host']} ({report['executable']}, Python {report['python']})"
 
 
+def _packages(missing: Sequence[str]) -> str:
+    """Return the hint for missing packages, with the extras that bring them."""
+    extras = sorted({_EXTRAS[name] for name in missing if name in _EXTRAS})
+    if not extras:
+        return _PACKAGES
+    return f"pip install 'sparkml_dist[{','.join(extras)}]' for that interpreter. {_PACKAGES}"
+
+
 def _refuse_unfit(report: dict[str, Any]) -> None:
     driver = f"{sys.version_info.major}.{sys.version_info.minor}"
     if report["python"] != driver:
@@ -128,7 +138,7 @@ def _refuse_unfit(report: dict[str, Any]) -> None:
             "worker_packages",
             f"{_where(report)[0].upper()}{_where(report)[1:]} cannot import: "
             f"{', '.join(report['missing'])}.",
-            _PACKAGES,
+            _packages(report["missing"]),
         )
 
 

@@ -69,12 +69,27 @@ class KerasModel(NetworkModel):
         ConfigurationError
             ``no_single_target``.
         """
-        raise ConfigurationError(
-            "no_single_target",
-            "permutationImportance needs a model that predicts one class or number, which a "
-            "KerasModel does not.",
-            "Use KerasClassifier or KerasRegressor.",
-        )
+        raise _no_single_target("permutationImportance")
+
+    def partialDependence(self, df: DataFrame, *args: Any, **options: Any) -> Any:
+        """Raise an error: the model has no single prediction to average.
+
+        Raises
+        ------
+        ConfigurationError
+            ``no_single_target``.
+        """
+        raise _no_single_target("partialDependence")
+
+    def scoreCurves(self, df: DataFrame, **options: Any) -> Any:
+        """Raise an error: the model has no classes.
+
+        Raises
+        ------
+        ConfigurationError
+            ``no_single_target``.
+        """
+        raise _no_single_target("scoreCurves")
 
     def _scorer(self) -> OutputScorer:  # type: ignore[override]
         file = self.files[0]
@@ -85,6 +100,14 @@ class KerasModel(NetworkModel):
         cpus = SessionInfo.of(dataset.sparkSession).task_cpus
         column = self.getOrDefault(self.predictionCol)
         return score_outputs(dataset, self.schema, self._scorer(), column, cpus=cpus)
+
+
+def _no_single_target(method: str) -> ConfigurationError:
+    return ConfigurationError(
+        "no_single_target",
+        f"{method} needs a model that predicts one class or number, which a KerasModel does not.",
+        "Use KerasClassifier or KerasRegressor.",
+    )
 
 
 class KerasEstimator(NetworkEstimator):

@@ -65,6 +65,7 @@ class MemberMaker:
         y: npt.NDArray[Any],
         weight: npt.NDArray[np.float64] | None,
         *,
+        key: npt.NDArray[np.int64],
         rows: int,
         memory: PeakMemory,
     ) -> Any:
@@ -80,6 +81,8 @@ class MemberMaker:
             In the form that the learner takes.
         y : ndarray of shape (n,)
         weight : ndarray of shape (n,), or None
+        key : ndarray of int64, shape (n,)
+            Row keys.
         rows : int
             How many rows it was drawn from.
         memory : PeakMemory
@@ -96,7 +99,7 @@ class MemberMaker:
         traits = self.traits
         ready = self.learner.prepared(member_seed(self.seed, number), self.cores)
         try:
-            fitted, seconds, caught = fit_learner(ready, X, y, weight, traits)
+            fitted, seconds, caught = fit_learner(ready, X, y, weight, traits, key)
         except (SparkMLDistError, OSError, MemoryError):
             raise
         except Exception as error:

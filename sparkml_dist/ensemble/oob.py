@@ -56,10 +56,10 @@ def out_of_bag(
     Returns
     -------
     files : list of ModelFile
-            One per shard: ``key``, ``label``, ``prediction``, ``probability`` and ``members`` (how
-            many members predicted the row).
-        summary : dict
-            ``metrics``, and ``rows``, the number of rows with a prediction.
+        One per shard: ``key``, ``label``, ``prediction``, ``probability`` and ``members`` (how
+        many members predicted the row).
+    summary : dict
+        ``metrics``, and ``rows``, the number of rows with a prediction.
 
     Raises
     ------

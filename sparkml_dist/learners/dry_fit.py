@@ -17,6 +17,7 @@ from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import DataError, TrainingError
+from sparkml_dist.learners.boosters import few_rounds
 from sparkml_dist.learners.fitting import fit_learner
 from sparkml_dist.learners.known_learner import KnownLearner
 from sparkml_dist.learners.learner import Traits, modules_of
@@ -252,7 +253,7 @@ class _Trial:
             if (enough := _ENOUGH.get(name.rpartition("__")[2])) is not None
             and _is_number(value)
             and value > enough
-        }
+        } | few_rounds(learner)
         try:
             learner.set_params(**less)
             weight = np.ones(len(self.y)) if weighted else None

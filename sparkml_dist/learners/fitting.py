@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sparkml_dist.learners.booster_learner import BoosterLearner
 from sparkml_dist.learners.learner import Traits
+from sparkml_dist.learners.named_learner import NamedLearner
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner
 
@@ -27,6 +29,7 @@ def fit_learner(
     y: npt.NDArray[Any],
     weight: npt.NDArray[Any] | None,
     traits: Traits,
+    keys: npt.NDArray[np.int64] | None = None,
 ) -> tuple[Any, float, list[str]]:
     """Fit a learner that `prepare` returned.
 
@@ -40,6 +43,8 @@ def fit_learner(
     weight : ndarray of shape (n,), or None
         A class whose rows all have weight 0 is dropped.
     traits : Traits
+    keys : ndarray of int64, shape (n,), optional
+        Row keys, by which a booster that stops early holds out rows; positions by default.
 
     Returns
     -------
@@ -59,6 +64,7 @@ def fit_learner(
             # Some learners drop such a class silently, so that their columns would be misaligned.
             counts = np.flatnonzero(np.isin(y, seen))
             X, y, weight = X[counts], y[counts], weight[counts]
+            keys = None if keys is None else keys[counts]
     if traits.bins:
         X = _without_empty_features(X)
     if len(seen) == 1:
@@ -66,6 +72,9 @@ def fit_learner(
         X, y = X[:1], seen
     elif weight is not None:
         extra = {str(traits.weight_parameter): weight}
+    inner = learner.learner if isinstance(learner, NamedLearner) else learner
+    if isinstance(inner, BoosterLearner) and keys is not None:
+        extra["keys"] = keys
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -12,6 +12,15 @@ import numpy as np
 
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.errors import ConfigurationError, nearest
+from sparkml_dist.learners.boosters import (
+    BARE_NAMES,
+    PACKAGES,
+    booster_package,
+    last_step,
+    refuse_unusable_boosters,
+    running_settings,
+    takes_categories,
+)
 from sparkml_dist.learners.naming import changed, parts, refuse_unimportable
 
 __all__ = ["Traits", "learner_from_path", "modules_of", "prepare", "refuse_unusable"]
@@ -139,7 +148,8 @@ def learner_from_path(
     ----------
     path : str
         For example ``"sklearn.tree.DecisionTreeClassifier"``; a bare class name is looked up
-        among scikit-learn's classifiers, or regressors.
+        among scikit-learn's classifiers, or regressors, and those of XGBoost, LightGBM and
+        CatBoost.
     params : dict, optional
         Arguments of its constructor.
     task : {"classification", "regression"}, default="classification"
@@ -152,13 +162,15 @@ def learner_from_path(
     from sklearn.utils import all_estimators
 
     module, _, name = path.rpartition(".")
+    module = module or BARE_NAMES.get(name, "")
     if not module:
         kind_wanted = "regressor" if task == "regression" else "classifier"
         known = dict(all_estimators(type_filter=kind_wanted))
         if name not in known:
+            close = nearest(name, [*known, *BARE_NAMES])
             raise ConfigurationError(
                 "unknown_estimator",
-                f"scikit-learn has no {kind_wanted} {name!r}.{nearest(name, known)}",
+                f"scikit-learn has no {kind_wanted} {name!r}.{close}",
                 "Give a dotted path such as sklearn.tree.DecisionTreeClassifier.",
             )
         kind: Any = known[name]
@@ -172,7 +184,7 @@ def learner_from_path(
         )
     try:
         return kind(**(params or {}))
-    except TypeError as error:
+    except (TypeError, NotImplementedError) as error:
         known_names = [p for p in inspect.signature(kind).parameters if p != "kwargs"]
         wrong = next((k for k in params or {} if k not in known_names), None)
         if wrong is None:
@@ -193,7 +205,9 @@ def _import(path: str, module: str, name: str) -> Any:
         raise ConfigurationError(
             "unknown_estimator",
             f"The module {module!r} of the estimator {path!r} cannot be imported ({error}).",
-            "Give a dotted path such as sklearn.tree.DecisionTreeClassifier.",
+            "pip install 'sparkml_dist[boost]'"
+            if module.partition(".")[0] in PACKAGES
+            else "Give a dotted path such as sklearn.tree.DecisionTreeClassifier.",
         ) from error
     if not hasattr(found, name):
         raise ConfigurationError(
@@ -234,6 +248,7 @@ def refuse_unusable(learner: Any, *, voting: str, task: Task = "classification")
             "not_an_estimator",
             f"estimator must be a scikit-learn {wanted}. Got {type(learner).__name__}.",
         )
+    refuse_unusable_boosters(learner, wanted)
     if task == "regression" and not is_regressor(learner):
         raise ConfigurationError(
             "not_a_regressor",
@@ -274,25 +289,26 @@ def modules_of(learner: Any) -> set[str]:
 def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence[int] = ()) -> Any:
     """Return an unfitted copy with every ``random_state`` and ``n_jobs`` in it set.
 
-    ``memory`` is removed: it would pickle what it caches to disk.
+    ``memory`` is removed: it would pickle what it caches to disk. Boosters, which take all cores by
+    default, get the threads of the task, a seed, and are silent.
 
     Parameters
     ----------
     learner : scikit-learn estimator
     random_state : int
     cores : int
-        Value for every ``n_jobs`` that is set.
+        Value for every ``n_jobs`` that is set, and for the threads of boosters.
     categories : sequence of int, length n_features
         Number of categories of each feature, 0 for numeric ones. They are passed to a learner whose
         parameter ``categorical_features`` has its default, for features with at most 255
-        categories.
+        categories; and to XGBoost as ``feature_types``.
     """
-    from sklearn.base import clone
-
-    fresh = clone(learner)
+    fresh = _cloned(learner)
     rng = np.random.RandomState(random_state)
     settings: dict[str, Any] = {}
     for name, value in sorted(fresh.get_params(deep=True).items(), key=lambda item: item[0]):
+        if isinstance(value, str) and value == "deprecated":
+            continue  # scikit-learn warns of any other value
         if name == "random_state":
             settings[name] = random_state
         elif name.endswith("__random_state"):
@@ -301,7 +317,30 @@ def prepare(learner: Any, random_state: int, cores: int, *, categories: Sequence
             settings[name] = cores  # None already means one job, and is deprecated in some learners
         elif (name == "memory" or name.endswith("__memory")) and value is not None:
             settings[name] = None
+    settings |= running_settings(fresh, random_state, cores)
     categorical = [i for i, n in enumerate(categories) if 0 < n <= _MOST_CATEGORIES]
-    if categorical and fresh.get_params(deep=False).get("categorical_features") == "from_dtype":
+    if any(categories) and booster_package(fresh) == "xgboost" and takes_categories(fresh):
+        settings["enable_categorical"] = True
+        settings["feature_types"] = ["c" if n else "q" for n in categories]
+    elif categorical and fresh.get_params(deep=False).get("categorical_features") == "from_dtype":
         settings["categorical_features"] = categorical
     return fresh.set_params(**settings) if settings else fresh
+
+
+def _cloned(learner: Any) -> Any:
+    """Return an unfitted copy.
+
+    scikit-learn's `clone` refuses a CatBoost learner with a list among its parameters, because
+    CatBoost copies the list.
+    """
+    from sklearn.base import clone
+    from sklearn.pipeline import Pipeline
+
+    if booster_package(learner) == "catboost":
+        return type(learner)(**learner.get_params())
+    if not isinstance(learner, Pipeline) or booster_package(last_step(learner)) != "catboost":
+        return clone(learner)
+    name, last = learner.steps[-1]
+    empty = Pipeline([*learner.steps[:-1], (name, "passthrough")], memory=learner.memory)
+    vars(empty).update({k: v for k, v in vars(learner).items() if k not in ("steps", "memory")})
+    return clone(empty).set_params(**{name: _cloned(last)})

@@ -25,8 +25,13 @@ __all__ = [
 # Parameters whose value is keyed by class, is one class, or is several classes.
 _BY_CLASS = ("class_weight", "class_weights", "sampling_strategy")
 _ONE_CLASS = ("pos_label",)
-_CLASSES = ("labels", "classes")
-_COLUMNS = ("categorical_features", "cols", "columns", "variables", "cat_features")
+_CLASSES = ("labels", "classes", "class_names")
+_COLUMNS = (
+    *("categorical_features", "cols", "columns", "variables"),
+    *("cat_features", "ignored_features", "categorical_feature"),
+)
+# Parameters keyed by column.
+_BY_COLUMN = ("monotonic_cst", "monotone_constraints", "feature_weights")
 _GRIDS = ("param_grid", "param_distributions")
 
 
@@ -249,8 +254,14 @@ def named_columns(learner: Any) -> bool:
         if name == "transformers" and isinstance(value, tuple) and len(value) == 3:
             if callable(value[2]) or _texts(value[2]):
                 return True
-        elif (name in _COLUMNS and not isinstance(value, str) and _texts(value)) or (
-            name == "monotonic_cst" and isinstance(value, dict)
+        elif (
+            (name in _COLUMNS and not isinstance(value, str) and _texts(value))
+            or (name in _BY_COLUMN and isinstance(value, dict) and _texts(value))
+            or (
+                name == "interaction_constraints"
+                and isinstance(value, list | tuple)
+                and any(_texts(group) for group in value if not isinstance(group, str))
+            )
         ):
             return True
     return False
@@ -291,7 +302,7 @@ def refuse_unknown_columns(learner: Any, names: Sequence[str]) -> None:
             if isinstance(one, tuple) and len(one) == 3
             for column in _texts(one[2])
         ]
-        for key in ("categorical_features", "monotonic_cst"):
+        for key in (*_COLUMNS, *_BY_COLUMN):
             if not isinstance(params.get(key), str):
                 found += [(key, column) for column in _texts(params.get(key))]
         for key, column in found:

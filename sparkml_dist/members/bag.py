@@ -83,6 +83,8 @@ class Bag:
         Rows in the bag; a row drawn twice counts twice.
     draw : Draw
         How the bag was drawn.
+    key : ndarray of int64, shape (m,)
+        Row keys.
     """
 
     X: Any
@@ -90,6 +92,7 @@ class Bag:
     weight: npt.NDArray[Any] | None
     rows: int
     draw: Draw
+    key: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, block: Block, draw: Draw, traits: Traits) -> Bag:
@@ -99,10 +102,10 @@ class Bag:
         ----------
         block : Block
         draw : Draw
-                Without the fields that depend on the block's rows; they are filled in.
-            traits : Traits
-                Of the learner. If it takes weights, counts become weights; otherwise rows are
-                repeated.
+            Without the fields that depend on the block's rows; they are filled in.
+        traits : Traits
+            Of the learner. If it takes weights, counts become weights; otherwise rows are
+            repeated.
         """
         draw = _completed(block, draw, traits)
         counts = draw.counts(block)
@@ -110,14 +113,16 @@ class Bag:
         if sp.issparse(X) and not traits.allows_sparse:
             X = X.toarray().astype(traits.dtype, copy=False)
         y = block.y
-        weight = block.weight if traits.weight_parameter else None
+        weight: npt.NDArray[Any] | None = block.weight if traits.weight_parameter else None
         if counts is None:
-            return cls(X, y, weight, len(y), draw)
+            return cls(X, y, weight, len(y), draw, block.key)
         rows = int(counts.sum())
         if traits.weight_parameter and counts.max() > 1 and not traits.prefers_rows:
-            return cls(X, y, counts if weight is None else counts * weight, rows, draw)
+            weight = counts if weight is None else counts * weight
+            return cls(X, y, weight, rows, draw, block.key)
         chosen = np.repeat(np.arange(len(y)), counts)
-        return cls(X[chosen], y[chosen], None if weight is None else weight[chosen], rows, draw)
+        weight = None if weight is None else weight[chosen]
+        return cls(X[chosen], y[chosen], weight, rows, draw, block.key[chosen])
 
 
 def _completed(block: Block, draw: Draw, traits: Traits) -> Draw:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.hashing import uniform
 from sparkml_dist.members.held_out import HeldOutRows
-from sparkml_dist.metrics.scores import is_better, score_rows
+from sparkml_dist.metrics.scores import as_loss, score_rows
 
 __all__ = ["Selection", "select"]
 
@@ -91,7 +90,7 @@ def _greedy_path(
 ) -> tuple[list[int], list[float]]:
     """Return the members of the best ensemble found, in order, and the scores up to it."""
     metric = selection.metric
-    ranked = sorted(library, key=lambda m: (_loss(metric, alone[m]), m))
+    ranked = sorted(library, key=lambda m: (as_loss(metric, alone[m]), m))
     votes = np.zeros_like(scorer.empty)
     path: list[int] = []
     curve: list[float] = []
@@ -101,21 +100,14 @@ def _greedy_path(
             score = scorer.scores(votes, step, [best])[0]
         else:
             scores = scorer.scores(votes, step, library)
-            at = min(range(len(library)), key=lambda i: (_loss(metric, scores[i]), i))
+            at = min(range(len(library)), key=lambda i: (as_loss(metric, scores[i]), i))
             best, score = library[at], scores[at]
         votes += scorer.outputs(best)
         path.append(best)
         curve.append(score)
     # The first of equally good ensembles is the shortest.
-    length = 1 + min(range(len(curve)), key=lambda i: (_loss(metric, curve[i]), i))
+    length = 1 + min(range(len(curve)), key=lambda i: (as_loss(metric, curve[i]), i))
     return path[:length], curve[:length]
-
-
-def _loss(metric: str, score: float) -> float:
-    """Return a score as a loss to minimise; infinite if there is none."""
-    if math.isnan(score):
-        return math.inf
-    return -score if is_better(metric, 1.0, 0.0) else score
 
 
 class _VoteScorer:

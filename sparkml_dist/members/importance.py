@@ -13,6 +13,8 @@ import numpy.typing as npt
 from sparkml_dist.cluster.sums.layout import Summands
 from sparkml_dist.cluster.sums.over_shards import sum_over_shards
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.learners.booster_learner import BoosterLearner
+from sparkml_dist.learners.named_learner import NamedLearner
 from sparkml_dist.members.bank import MemberBank
 
 if TYPE_CHECKING:
@@ -61,10 +63,10 @@ def learner_importances(learner: Any, n_features: int) -> npt.NDArray[np.float64
     Parameters
     ----------
     learner : fitted scikit-learn estimator
-            For a pipeline, the last step's are used if each of its input columns is one of the
-            pipeline's columns, possibly scaled or imputed.
-        n_features : int
-            Number of features that it was fitted on.
+        For a pipeline, the last step's are used if each of its input columns is one of the
+        pipeline's columns, possibly scaled or imputed.
+    n_features : int
+        Number of features that it was fitted on.
 
     Returns
     -------
@@ -74,6 +76,10 @@ def learner_importances(learner: Any, n_features: int) -> npt.NDArray[np.float64
 
     names = [f"x{i}" for i in range(n_features)]
     kept: Sequence[str] = names
+    if isinstance(learner, NamedLearner) and learner.names is None:
+        learner = learner.learner
+    if isinstance(learner, BoosterLearner):
+        learner = learner.booster
     last = learner
     if isinstance(learner, Pipeline):
         last = learner.steps[-1][1]

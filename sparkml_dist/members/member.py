@@ -94,7 +94,7 @@ class MemberFit:
             rows, block_bytes = len(block), block.nbytes
             del block  # a bag of repeated rows is a copy: free the original before the fit
             ready = learner.prepared(member_seed(self.seed, plan.index), self.cores, chosen)
-            fitted, seconds, caught = fit_learner(ready, bag.X, bag.y, bag.weight, traits)
+            fitted, seconds, caught = fit_learner(ready, bag.X, bag.y, bag.weight, traits, bag.key)
             record = {
                 "member": plan.index,
                 "learner": traits.name,

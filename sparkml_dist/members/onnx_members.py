@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.learners.booster_learner import BoosterLearner
+from sparkml_dist.learners.boosters import booster_package, last_step
 from sparkml_dist.learners.learner import Traits
+from sparkml_dist.learners.named_learner import NamedLearner
 from sparkml_dist.members.bank import MemberBank
+from sparkml_dist.onnx.boosters import catboost_graph, refuse_booster, register_converters
 from sparkml_dist.onnx.graph import OPSETS, OnnxGraph, require
 from sparkml_dist.onnx.trees import is_boosted, is_tree, tree_outputs
 
@@ -65,6 +69,8 @@ class MemberGraphs:
                 return self._constant(learner, method)
             if is_tree(learner):
                 return self._trees(learner, stored.features, method)
+            if isinstance(_unnamed(learner), BoosterLearner):
+                return self._booster(learner, stored.features, method, prefix)
             return self._converted(learner, stored.features, method, prefix)
         except ConfigurationError:
             raise
@@ -149,6 +155,34 @@ class MemberGraphs:
             return graph.node("Cast", [flat], to=int(_types().INT64))
         return self._padded(outputs[1], _codes(learner))
 
+    def _booster(
+        self, learner: Any, features: Sequence[int] | None, method: str, prefix: str
+    ) -> str:
+        """Add a booster, or a pipeline that ends in one."""
+        graph, booster = self.graph, _unnamed(learner).booster
+        refuse_booster(last_step(booster))
+        if _unnamed(learner).sparse_ and booster_package(booster) == "xgboost":
+            raise ValueError("it was fitted on sparse rows, whose zeros it takes for missing")
+        if booster_package(booster) == "catboost":
+            outputs = self._catboost(booster, features, prefix)
+        else:
+            register_converters()
+            outputs = self._skl2onnx(booster, features, prefix)
+        if not self.bank.n_classes:
+            return graph.node("Reshape", [outputs[0], graph.constant([-1, 1])])
+        # The booster's own labels are ranks among the classes that it has seen.
+        found = self._padded(outputs[1], _codes(learner))
+        return graph.node("ArgMax", [found], axis=1, keepdims=0) if method == "predict" else found
+
+    def _catboost(self, booster: Any, features: Sequence[int] | None, prefix: str) -> list[str]:
+        nodes, given, outputs = catboost_graph(booster)
+        columns = self.graph.columns(features)
+        for node in nodes:
+            node.input[:] = [columns if name == given else f"{prefix}{name}" for name in node.input]
+            node.output[:] = [f"{prefix}{name}" for name in node.output]
+        self.graph.add(nodes, [])
+        return [f"{prefix}{name}" for name in outputs]
+
     def _skl2onnx(self, learner: Any, features: Sequence[int] | None, prefix: str) -> list[str]:
         """Add the graph that skl2onnx makes from a learner; return the names of its outputs."""
         skl2onnx = require("skl2onnx")
@@ -178,6 +212,12 @@ class MemberGraphs:
         place = np.zeros((len(codes), n_classes), np.float32)
         place[np.arange(len(codes)), codes] = 1.0
         return self.graph.node("MatMul", [probabilities, self.graph.constant(place)])
+
+
+def _unnamed(learner: Any) -> Any:
+    """Return the learner in a `NamedLearner` that only translates classes."""
+    inside = isinstance(learner, NamedLearner) and learner.names is None
+    return learner.learner if inside else learner
 
 
 def _codes(learner: Any) -> list[int]:

@@ -30,7 +30,7 @@ def weighted_rows(
     traits: Traits,
     seed: int,
     member: int,
-) -> tuple[Any, npt.NDArray[Any], npt.NDArray[np.float64] | None]:
+) -> tuple[Any, npt.NDArray[Any], npt.NDArray[np.float64] | None, npt.NDArray[np.int64]]:
     """Return the arguments of ``fit`` that give rows the influence of their weights.
 
     Parameters
@@ -41,26 +41,27 @@ def weighted_rows(
         Need not add up to anything.
     key : ndarray of int64, shape (n,)
     traits : Traits
-            A learner without support for weights gets as many rows as have weight, drawn by weight.
-        seed, member : int
-            Seed of the draw, beside the rows' keys.
+        A learner without support for weights gets as many rows as have weight, drawn by weight.
+    seed, member : int
+        Seed of the draw, beside the rows' keys.
 
     Returns
     -------
     X, y : as above
     weight : ndarray of shape (n,), or None
+    key : ndarray of int64, shape (n,)
 
     References
     ----------
     Freund, Schapire (1996), "Experiments with a new boosting algorithm": boosting by resampling.
     """
     if traits.weight_parameter:
-        return X, y, weight
+        return X, y, weight, key
     rate = weight * (np.count_nonzero(weight) / weight.sum())
     chosen = np.repeat(np.arange(len(y)), _counts(key, rate, seed, member))
     if not len(chosen):
         chosen = np.flatnonzero(weight)
-    return X[chosen], y[chosen], None
+    return X[chosen], y[chosen], None, key[chosen]
 
 
 def _counts(

@@ -62,6 +62,33 @@ class ProbabilityBins:
         from_one = self._prefix(np.maximum(1.0 - p, least)) - self._prefix(np.array([least]))
         return np.where(p < 0.5, self._prefix(p), self.size - 1 - from_one)
 
+    def least(self, index: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Return the threshold that the probabilities of each bin, and of those after it, reach.
+
+        Parameters
+        ----------
+        index : ndarray of int, any shape
+
+        Returns
+        -------
+        ndarray of float64, same shape
+            From 0 to 1.
+        """
+        shift = _FLOAT32_MANTISSA - self.bits
+        half = int(self._prefix(np.array([0.5]))[0])
+        end = self._prefix(np.array([2.0**-_NEAR_ONE]))
+
+        def distance(prefix: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+            bits = (prefix.astype(np.uint32) << np.uint32(shift)).view(np.float32)
+            return bits.astype(np.float64)
+
+        index = np.asarray(index, dtype=np.int64)
+        below = distance(np.minimum(index, half))
+        # The distances of a bin to 1 are less than that of the bin before it.
+        farther = distance(self.size - 1 - index + end + 1)
+        above = np.where(self.size - 1 - index + end >= half, 0.5, np.nextafter(1.0 - farther, 2.0))
+        return np.where(index < half, below, np.clip(above, 0.5, 1.0))
+
     def _prefix(self, distance: npt.NDArray[np.floating]) -> npt.NDArray[np.int64]:
         """Return the leading bits of non-negative float32 numbers, which have the same order."""
         prefix = distance.astype(np.float32).view(np.uint32) >> (_FLOAT32_MANTISSA - self.bits)

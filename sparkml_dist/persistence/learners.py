@@ -9,7 +9,14 @@ import zipfile
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sparkml_dist.errors import ResourceError, StorageError, TrainingError
+from sparkml_dist.errors import (
+    ConfigurationError,
+    ResourceError,
+    StorageError,
+    TrainingError,
+)
+from sparkml_dist.persistence.boosters.objectives import UnknownObjectiveError
+from sparkml_dist.persistence.boosters.stored import store_boosters
 from sparkml_dist.persistence.distributions import store_distributions
 from sparkml_dist.persistence.skops_archive import check_learner_archive
 from sparkml_dist.persistence.soundness import check_learner
@@ -61,6 +68,7 @@ def skops_bytes(learner: Any) -> bytes:
 
     if "scipy.stats" in sys.modules:
         store_distributions()
+    store_boosters()
     content: bytes = skops.io.dumps(packed(learner))
     return content
 
@@ -100,6 +108,8 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
     ------
     StorageError
         ``damaged_member`` or ``untrusted_type``; no object of an untrusted type is created.
+    ConfigurationError
+        ``booster_missing`` if a booster's package is not installed.
     ResourceError
         ``out_of_memory``.
     """
@@ -132,6 +142,15 @@ def load_learner(content: bytes, where: str, *, trusted: Sequence[str] = ()) -> 
             f"{where!r} ({len(content):,} bytes) does not fit in the free memory of this process.",
             "Give workers more memory, or keep fewer of a model's members in memory at once: "
             "setMemoryPerTask.",
+        ) from error
+    except ConfigurationError:
+        raise
+    except UnknownObjectiveError as error:
+        raise StorageError(
+            "damaged_member",
+            f"{where!r} cannot be loaded: {error}.",
+            "The file was altered, or written with a newer version of the package: fit the model "
+            "again with one of these objectives.",
         ) from error
     except Exception as error:
         raise StorageError(

@@ -61,7 +61,12 @@ _STATES = {
     "sklearn.neighbors._ball_tree.": "aaaa.......m?",
 }
 # Functions of this package that create objects from plain values, which they check.
-_FUNCTIONS = frozenset({"sparkml_dist.persistence.distributions.frozen"})
+_FUNCTIONS = frozenset(
+    {
+        "sparkml_dist.persistence.boosters.stored.booster",
+        "sparkml_dist.persistence.distributions.frozen",
+    }
+)
 # Types with their own form whose state is never set.
 _NOT_FILLED = ("sklearn.tree._tree.", "functools.", "numpy.")
 _LOSSES = ("sklearn._loss._loss.", "sklearn.linear_model._sgd_fast.")

@@ -70,7 +70,9 @@ _BY_MODULE = {
     "sklearn.utils._bunch": "Bunch",
     "sklearn.utils._metadata_requests": "MetadataRequest MethodMetadataRequest",
     "sklearn.utils.validation": "check_array",
+    "sparkml_dist.learners.booster_learner": "BoosterLearner",
     "sparkml_dist.learners.named_learner": "NamedLearner",
+    "sparkml_dist.persistence.boosters.stored": "booster",
     "sparkml_dist.persistence.distributions": "frozen",
     "sparkml_dist.persistence.soundness.packed_trees": "PackedTrees",
 }

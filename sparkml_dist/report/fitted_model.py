@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from sparkml_dist.metrics.partial_dependence import HasPartialDependence
 from sparkml_dist.metrics.permutation import HasPermutationImportance
+from sparkml_dist.metrics.score_curves import HasScoreCurves
 from sparkml_dist.onnx.export import ExportsOnnx
 from sparkml_dist.report.html_summary import HasHtmlSummary
 
 __all__ = ["FittedModel"]
 
 
-class FittedModel(ExportsOnnx, HasPermutationImportance, HasHtmlSummary):
-    """Mixin of the fitted models: ONNX export, permutation importance, HTML summary."""
+class FittedModel(
+    ExportsOnnx, HasPermutationImportance, HasPartialDependence, HasScoreCurves, HasHtmlSummary
+):
+    """Mixin of the fitted models: ONNX export, evaluation on other rows, HTML summary."""

@@ -52,7 +52,7 @@ def _environment(package: str) -> Environment:
 
 
 def write_page(path: str, content: str) -> None:
-    """Write a page to a local path or a URI.
+    """Write a page or another text to a local path or a URI, in UTF-8.
 
     Raises
     ------
@@ -62,4 +62,4 @@ def write_page(path: str, content: str) -> None:
     head, _, name = Folder.at(path).location.rpartition("/")
     folder = Folder.at(head or "/")
     folder.create()
-    folder.write_bytes(name, content.encode("ascii"))
+    folder.write_bytes(name, content.encode())

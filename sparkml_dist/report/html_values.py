@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 
-__all__ = ["decimals", "number", "place", "share", "shortened"]
+__all__ = ["decimals", "fact", "number", "place", "score", "share", "shortened"]
 
 
 def shortened(text: str, most: int) -> str:
@@ -16,6 +16,22 @@ def shortened(text: str, most: int) -> str:
 def decimals(value: float) -> str:
     """Return a distance or a score with three decimals; small positive values become "<0.001"."""
     return "<0.001" if 0 < value < 0.0005 else f"{value:.3f}"
+
+
+def fact(value: object) -> str:
+    """Return a setting or a fact: a number with few digits, anything else as up to 500 letters."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return number(value)
+    return shortened(str(value), 500)
+
+
+def score(value: float | None) -> str:
+    """Return a score with four digits after the point, fewer where it is large."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    if abs(value) >= 1e6 or 0 < abs(value) < 5e-5:
+        return f"{value:.3g}"
+    return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.4g}"
 
 
 def number(value: float | None) -> str:

@@ -108,7 +108,7 @@ def test_what_the_server_did_not_say_is_not_believed(line, change):
     assert (record["kind"], record["rank"]) == ("forged", 0)
 
 
-def test_what_the_other_end_said_does_not_go_back_to_it(line):
+def test_a_message_sent_back_to_its_sender_is_refused(line):
     """Each direction has a key of its own."""
     said = []
     server, middle, client, _ = line("rank", lambda frame, number: [said[0]])
@@ -200,7 +200,7 @@ def test_ranks_get_in_where_strangers_throng(anew):
         server.close()
 
 
-def test_who_says_a_byte_now_and_then_is_hung_up_on(monkeypatch):
+def test_who_sends_a_byte_now_and_then_is_hung_up_on(monkeypatch):
     monkeypatch.setattr(control, "HANDSHAKE_SECONDS", 0.6)
     server = ControlServer(HOST, 1)
     try:
@@ -215,7 +215,7 @@ def test_who_says_a_byte_now_and_then_is_hung_up_on(monkeypatch):
         server.close()
 
 
-def test_a_rank_that_says_nothing_is_told():
+def test_a_silent_rank_is_reported():
     """Its task is stopped, or somebody holds back what it says."""
     server = ControlServer(HOST, 2, silence_seconds=1.5)
     told = [queue.Queue() for _ in range(2)]
@@ -235,7 +235,7 @@ def test_a_rank_that_says_nothing_is_told():
         server.close()
 
 
-def test_a_server_that_says_nothing_is_told():
+def test_a_silent_server_is_reported():
     server = ControlServer(HOST, 1)
     middle = ManInTheMiddle(server.port, "server", lambda frame, number: [])
     told = queue.Queue()

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from sparkml_dist.cluster import gang_watch
 from sparkml_dist.cluster.gang import run_gang
 from sparkml_dist.cluster.slots import await_slots
 from sparkml_dist.errors import ResourceError
@@ -78,7 +79,8 @@ def _until_running(folder, spark):
         time.sleep(0.05)
 
 
-def test_a_gang_for_which_other_jobs_leave_no_slot(spark, tmp_path):
+def test_a_gang_for_which_other_jobs_leave_no_slot(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(gang_watch, "_START_SECONDS", 1.0)  # no rank will start: the time is spent
     go, busy = tmp_path / "go", tmp_path / "busy"
 
     def hold(batches):

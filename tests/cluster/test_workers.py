@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from sparkml_dist.cluster.workers import worker_failure
+from sparkml_dist.cluster.workers import check_modules, worker_failure
+from sparkml_dist.errors import ResourceError
 
 
 @pytest.mark.parametrize(
@@ -30,3 +31,15 @@ def test_unfit_workers(text, code, told):
 
 def test_other_failures_are_left_alone():
     assert worker_failure("ValueError: a bad value") is None
+
+
+def test_the_extra_of_a_missing_package_is_named(monkeypatch):
+    import importlib.util
+
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ResourceError, match="lightgbm") as caught:
+        check_modules(["lightgbm", "own"])
+    assert "sparkml_dist[boost]" in caught.value.hint
+    with pytest.raises(ResourceError) as caught:
+        check_modules(["own"])
+    assert "pip install" not in caught.value.hint

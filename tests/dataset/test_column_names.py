@@ -16,7 +16,7 @@ def joined(spark):
     others = spark.range(60).selectExpr(
         "id", "'old' AS Prediction", "'old' AS PROBABILITY", "'kept' AS note"
     )
-    return rows.join(others, rows.id == others.id)
+    return rows.join(others, rows.id == others.id).persist()
 
 
 def held(scored, *names):
@@ -31,15 +31,24 @@ def held(scored, *names):
 SETTINGS = {"featuresCols": ["x"], "numMembers": 1, "numShards": 1}
 
 
-def test_classifiers(joined):
-    model = sd.BaggingClassifier(estimator=DecisionTreeClassifier(), **SETTINGS).fit(joined)
-    scored = model.transform(joined)
+@pytest.fixture(scope="module")
+def tree(joined):
+    return sd.BaggingClassifier(estimator=DecisionTreeClassifier(), **SETTINGS).fit(joined)
+
+
+@pytest.fixture(scope="module")
+def centers(joined):
+    return sd.KMeans(featuresCols=["x"], k=2, seed=1).fit(joined)
+
+
+def test_classifiers(joined, tree):
+    scored = tree.transform(joined)
     assert scored.columns == [
         *("id", "x", "label", "id", "note", "prediction", "probability", "rawPrediction")
     ]
     assert set(held(scored, "prediction")) == {0.0, 1.0}
     assert "old" not in str(scored.select("Probability").first())
-    again = model.transform(scored)  # what a model has scored, it can score again
+    again = tree.transform(scored)  # what a model has scored, it can score again
     assert again.columns == scored.columns
 
 
@@ -61,8 +70,8 @@ def test_stacks_with_bases_of_spark(joined):
     assert set(held(model.transform(joined), "prediction")) <= {0.0, 1.0}
 
 
-def test_models_of_points(joined):
-    clusters = sd.KMeans(featuresCols=["x"], k=2, seed=1).fit(joined).transform(joined)
+def test_models_of_points(joined, centers):
+    clusters = centers.transform(joined)
     assert set(held(clusters, "prediction")) == {0, 1}
     dense = sd.DBSCAN(featuresCols=["x"], eps=2.0, minPoints=2).fit(joined).transform(joined)
     assert held(dense, "prediction") == [0]
@@ -80,18 +89,17 @@ def test_rules(joined):
     assert held(model.transform(baskets), "prediction") == [[]]
 
 
-def test_columns_that_a_model_needs_must_be_told_apart(joined):
-    model = sd.BaggingClassifier(estimator=DecisionTreeClassifier(), **SETTINGS).fit(joined)
+def test_columns_that_a_model_needs_must_be_distinct(joined, tree, centers):
     twice = joined.selectExpr("*", "x AS X")
     with pytest.raises(DataError, match="'x' and 'X'"):
-        model.transform(twice)
+        tree.transform(twice)
     with pytest.raises(DataError, match="duplicate_columns"):
-        sd.KMeans(featuresCols=["x"], k=2).fit(joined).transform(twice)
+        centers.transform(twice)
     with pytest.raises(DataError, match="duplicate_columns"):
         sd.BaggingClassifier(estimator=DecisionTreeClassifier(), **SETTINGS).fit(twice)
 
 
-def test_outputs_that_cannot_be_told_apart(joined):
+def test_outputs_whose_names_clash(joined):
     rows = joined.select("x", "label")
     one = sd.BaggingClassifier(
         estimator=DecisionTreeClassifier(), predictionCol="P", probabilityCol="p", **SETTINGS

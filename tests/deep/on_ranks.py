@@ -96,7 +96,7 @@ def train_together(context, weighted):
 
     # Ranks begin with other weights on purpose: the broadcast has to make them equal.
     model = built(network(seed=context.rank))
-    plain = network(seed=0)
+    plain = network(seed=0, run_eagerly=True)  # tracing takes longer than a few steps
     coupling = Coupling(model)
     coupling.broadcast()
     step = tf.function(model.train_step, autograph=False)

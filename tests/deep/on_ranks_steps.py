@@ -70,7 +70,8 @@ def compare(context, settings, *, optimizer=None, plain=None, rate=None, **compi
 
     arguments = {**compile_args, **({"optimizer": optimizer} if optimizer else {})}
     model = on_ranks.built(on_ranks.network(seed=context.rank, **arguments))
-    alone = on_ranks.network(seed=0, **({"optimizer": plain} if plain else {}))
+    # Tracing takes longer than a few steps.
+    alone = on_ranks.network(seed=0, run_eagerly=True, **({"optimizer": plain} if plain else {}))
     coupling = Coupling(model, CouplingSettings(**settings), steps=rate or 1)
     coupling.broadcast()
     step = model.train_step if model.run_eagerly else tf.function(model.train_step, autograph=False)

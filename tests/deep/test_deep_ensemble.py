@@ -42,6 +42,7 @@ def breaks(input_shape):
 def digits(spark, tmp_path_factory):
     frame = load_digits(as_frame=True).frame.rename(columns={"target": "label"})
     train, test = split(spark.createDataFrame(frame), 0.25, seed=1)
+    test = test.persist()
     folder = tmp_path_factory.mktemp("digits")
     (folder / "nets.py").write_text(FILE)
     data = partition(train, str(folder / "shards"), label="label", shards=4, seed=0)
@@ -86,7 +87,7 @@ def test_members_are_added_to_those_that_are_there(fitted):
     assert len({file.sha256 for file in three.files}) == 3
 
 
-def test_the_vote_is_the_mean_and_tells_how_far_members_agree(fitted, digits):
+def test_the_vote_is_the_mean_and_shows_how_far_members_agree(fitted, digits):
     model, test = fitted[1], digits[1]
     label, prediction, p, entropy, apart = _columns(
         model, test, "label", "prediction", "probability", "entropy", "mutualInformation"

@@ -99,9 +99,9 @@ def predict(model, X):
 )
 def test_is_scikit_learns_however_many_shards(cuts, name, shards, learner, rate):
     data = cuts[name, shards]
-    model = fitted(data, estimator=learner, numMembers=20, learningRate=rate, seed=5)
+    model = fitted(data, estimator=learner, numMembers=10, learningRate=rate, seed=5)
     block = whole(data)
-    plain = in_ram(learner, block, members=20, rate=rate, seed=5)
+    plain = in_ram(learner, block, members=10, rate=rate, seed=5)
     n = len(plain.estimators_)
     assert model.numMembers == n
     assert model.estimatorWeights == plain.estimator_weights_[:n].tolist()
@@ -286,7 +286,7 @@ def test_a_learner_without_weights_gets_rows_by_weight(cuts):
     weight = np.where(np.arange(n) % 2, 3.0, 1.0)
     weight[:100] = 0.0
     key = np.arange(n)
-    X, y, none = weighted_rows(key[:, None], key % 7, weight, key, traits, 1, 2)
+    X, y, none, _ = weighted_rows(key[:, None], key % 7, weight, key, traits, 1, 2)
     assert none is None
     counts = np.bincount(X[:, 0], minlength=n)
     assert np.array_equal(y, X[:, 0] % 7)
@@ -421,7 +421,7 @@ def test_a_learner_that_fails_names_its_member(cuts):
         fitted(cuts["digits", 3], estimator=learner)
 
 
-def test_kept_rows_must_be_there(cuts):
+def test_held_out_rows_must_be_there(cuts):
     with pytest.raises(DataError, match="No row is held out"):
         fitted(cuts["iris", 1], stopMetric="auc", validationFraction=1e-9)
 

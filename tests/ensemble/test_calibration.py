@@ -46,7 +46,9 @@ class Case:
     def __init__(self, spark, classes):
         frame = overconfident(classes)
         self.parts = [frame.iloc[:2000], frame.iloc[2000:4000], frame.iloc[4000:]]
-        self.train, self.held, self.test = (spark.createDataFrame(p) for p in self.parts)
+        self.train, self.held, self.test = (
+            spark.createDataFrame(p).coalesce(2).persist() for p in self.parts
+        )
         settings = {"numMembers": 2, "numShards": 2, "featuresCols": ["x*"]}
         self.bagging = BaggingClassifier(estimator=GaussianNB(), **settings)
         self.model = self.bagging.fit(self.train)
@@ -54,8 +56,14 @@ class Case:
         self.scores = [self.local.predict_proba(p.filter(like="x")) for p in self.parts]
         self.codes = [np.searchsorted(self.model.classes, p.label) for p in self.parts]
 
-    def calibrated(self, **settings):
-        return CalibratedClassifier(model=self.model, **settings).fit(self.held)
+        self._calibrated = {}
+
+    def calibrated(self, method="sigmoid", weightCol=None):
+        """Return the model calibrated on its rows; fitted once for all tests that ask for it."""
+        if (method, weightCol) not in self._calibrated:
+            one = CalibratedClassifier(model=self.model, method=method, weightCol=weightCol)
+            self._calibrated[method, weightCol] = one.fit(self.held)
+        return self._calibrated[method, weightCol]
 
     def losses(self, model):
         before = log_loss(self.parts[2].label, self.scores[2])
@@ -64,14 +72,19 @@ class Case:
         return before, log_loss(self.parts[2].label, proba), proba
 
 
-@pytest.fixture(scope="module", params=[2, 3], ids=["binary", "three classes"])
-def case(request, spark):
-    return Case(spark, request.param)
-
-
 @pytest.fixture(scope="module")
 def binary(spark):
     return Case(spark, 2)
+
+
+@pytest.fixture(scope="module")
+def thirds(spark):
+    return Case(spark, 3)
+
+
+@pytest.fixture(params=["binary", "thirds"])
+def case(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.mark.parametrize("weight", [None, "weight"])
@@ -137,9 +150,8 @@ def test_scikit_learn_calibrates_the_handed_over_model_in_the_same_way(case, met
 def test_the_curves_do_not_depend_on_the_partitioning(binary):
     for method in ("sigmoid", "isotonic", "temperature"):
         calibrate = CalibratedClassifier(model=binary.model, method=method)
-        one = calibrate.fit(binary.held.coalesce(1))
         many = calibrate.fit(binary.held.repartition(7))
-        assert one.calibration == many.calibration
+        assert binary.calibrated(method).calibration == many.calibration
 
 
 def test_weights_are_repetitions(binary):
@@ -154,7 +166,7 @@ def test_weights_are_repetitions(binary):
 def test_saved_loaded_and_damaged(binary, tmp_path):
     from pyspark.ml import PipelineModel
 
-    model = binary.calibrated(method="isotonic", probabilityCol="p")
+    model = binary.calibrated(method="isotonic").copy().setParams(probabilityCol="p")
     shown = model.transform(binary.test).select("p").collect()
     path = tmp_path / "m"
     model.save(str(path))

@@ -25,6 +25,7 @@ from sparkml_dist.ensemble.gradient_boosting.gradient_boosting import (
 )
 from sparkml_dist.ensemble.gradient_boosting.run import GradientRun
 from sparkml_dist.errors import ConfigurationError, DataError, TrainingError
+from tests.long import cases
 
 # What scikit-learn's own boosting is made of.
 TREE = DecisionTreeRegressor(max_depth=3)
@@ -135,7 +136,7 @@ def test_digits(spark, home):
     ("learner", "settings"),
     [
         (TREE, {"shardsPerMember": 3}),
-        (HISTOGRAM, {"lineSearch": "stage"}),
+        pytest.param(HISTOGRAM, {"lineSearch": "stage"}, marks=pytest.mark.long),
         (HISTOGRAM, {"shardsPerMember": 1, "maxSamples": 0.7}),
         (KNeighborsRegressor(20), {"shardsPerMember": 2}),
     ],
@@ -202,7 +203,7 @@ def test_weights_are_repetitions(spark, home):
     assert np.isfinite(scores(model.fit(weighted), X)).all()
 
 
-@pytest.mark.parametrize("shards_per_stage", [1, 2])
+@pytest.mark.parametrize("shards_per_stage", cases([1, 2], [2]))
 def test_early_stopping(spark, home, shards_per_stage):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(900, 3)), columns=list("abc"))
@@ -239,7 +240,9 @@ def test_early_stopping(spark, home, shards_per_stage):
     ("learner", "settings"),
     [
         (HISTOGRAM, {"shardsPerMember": 2, "lineSearch": "stage"}),
-        (Ridge(), {"shardsPerMember": 1, "lineSearch": "stage"}),
+        pytest.param(
+            Ridge(), {"shardsPerMember": 1, "lineSearch": "stage"}, marks=pytest.mark.long
+        ),
         (TREE, {}),
     ],
     ids=["histograms-2", "ridge-1", "trees"],
@@ -394,7 +397,7 @@ def test_bad_settings(thirds, settings, code, match):
     assert error.value.code == code
 
 
-def test_scores_that_diverge_and_learners_that_fail_are_told(thirds, diabetes):
+def test_scores_that_diverge_and_learners_that_fail_are_reported(thirds, diabetes):
     with pytest.raises(TrainingError, match="no longer finite") as error:
         GradientBoostingRegressor(estimator=Ridge(), numMembers=3, learningRate=1e308).fit(diabetes)
     assert error.value.code == "diverged"

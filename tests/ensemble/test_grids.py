@@ -20,7 +20,12 @@ from sklearn.naive_bayes import GaussianNB
 from sklearn.pipeline import make_pipeline
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from sparkml_dist import BaggingClassifier, BaggingRegressor, StackingClassifier
+from sparkml_dist import (
+    BaggingClassificationModel,
+    BaggingClassifier,
+    BaggingRegressor,
+    StackingClassifier,
+)
 from sparkml_dist.errors import StorageError
 from sparkml_dist.models.grid_value import GridValue
 from tests.ensemble.own_models import Own
@@ -59,7 +64,7 @@ def test_a_cross_validator_of_learners(table, tmp_path):
     assert found[0].max_depth == 2
     assert repr(found[1]) == repr(pipe)
     model = again.fit(table)
-    assert isinstance(model.bestModel, type(one.fit(table)))
+    assert isinstance(model.bestModel, BaggingClassificationModel)
     model.write().overwrite().save(str(tmp_path / "model"))
     loaded = CrossValidatorModel.load(str(tmp_path / "model"))
     assert loaded.transform(table).where("prediction = label").count() > 100

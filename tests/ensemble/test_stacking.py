@@ -26,7 +26,7 @@ BASES = [("bayes", GaussianNB()), ("near", KNeighborsClassifier(3))]
 @pytest.fixture(scope="module")
 def digits(spark):
     frame = load_digits(as_frame=True).frame.rename(columns={"target": "label"})
-    return split(spark.createDataFrame(frame), 0.25, seed=1)
+    return [part.persist() for part in split(spark.createDataFrame(frame), 0.25, seed=1)]
 
 
 @pytest.fixture(scope="module")

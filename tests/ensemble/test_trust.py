@@ -66,7 +66,7 @@ def test_all_types_of_all_learners_are_in_one_list(table, monkeypatch):
     assert f'trustedTypes=["{NAME}", "tests.ensemble.own_models.score"]' in caught.value.hint
 
 
-def test_a_class_of_the_script_is_told_what_to_do(table, monkeypatch):
+def test_a_class_of_the_script_is_refused_with_what_to_do(table, monkeypatch):
     monkeypatch.setattr(Own, "__module__", "__main__")
     with pytest.raises(ConfigurationError, match="in the script itself") as caught:
         BaggingClassifier(estimator=make_pipeline(Own()), numShards=1).fit(table)

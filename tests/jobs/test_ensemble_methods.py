@@ -6,12 +6,15 @@ import importlib.util
 import json
 from pathlib import Path
 
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from sparkml_dist import load_model
 from sparkml_dist.cli.ensembles import METHODS, EnsembleChoice
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.runner import Job
+from sparkml_dist.cli.scoring import score_table
 from sparkml_dist.errors import ConfigurationError, UsageError
 from sparkml_dist.persistence.filesystem import Folder
 from tests.long import cases
@@ -24,9 +27,11 @@ SEVERAL = ("--estimator", TREE, "--estimator", BAYES, "--estimator-params", '{"m
 
 @pytest.fixture(scope="module")
 def job():
-    spec = importlib.util.spec_from_file_location(
-        "train_ensemble", ROOT / "jobs" / "train_ensemble.py"
-    )
+    return _module("train_ensemble")
+
+
+def _module(name):
+    spec = importlib.util.spec_from_file_location(name, ROOT / "jobs" / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
@@ -36,10 +41,11 @@ def job():
 def iris(tmp_path_factory):
     from sklearn.datasets import load_iris
 
-    frame = load_iris(as_frame=True).frame
-    frame["weight"] = 1.0 + frame.index % 3
+    bunch = load_iris(as_frame=True)
+    frame = bunch.data.assign(weight=1.0 + bunch.data.index % 3)
+    frame["species"] = bunch.target_names[bunch.target]
     path = tmp_path_factory.mktemp("iris") / "iris.csv"
-    frame.to_csv(path, index=False)
+    frame.to_csv(path, index=False, sep=";")
     return path
 
 
@@ -66,23 +72,32 @@ CASES = {
 }
 
 
-@pytest.mark.parametrize(
-    "method", cases(CASES, ["bagging", "adaboost", "gradient-boosting", "stacking", "voting"])
-)
-def test_every_method_trains_scores_and_is_loaded_again(job, iris, spark, method, tmp_path):
-    document = run(
-        job,
-        tmp_path / "out",
-        *("--train", iris, "--label", "target", "--weight", "weight", "--shards", 2),
-        *("--method", method, *CASES[method]),
-    )
+@pytest.fixture(scope="module")
+def trained(job, iris, spark, tmp_path_factory):
+    """What the job says of a method on iris, and its output; it runs when it is first asked for."""
+    made = {}
+
+    def of(method):
+        if method not in made:
+            out = tmp_path_factory.mktemp(method) / "out"
+            options = ("--train", iris, "--label", "species", "--weight", "weight", "--shards", 2)
+            made[method] = run(job, out, *options, "--method", method, *CASES[method]), out
+        return made[method]
+
+    return of
+
+
+# The other methods: `tests/ensemble`, and the long run.
+@pytest.mark.parametrize("method", cases(CASES, ["bagging", "adaboost", "stacking"]))
+def test_every_method_trains_scores_and_is_loaded_again(trained, method):
+    document, out = trained(method)
     assert document["metrics"]["accuracy"] > 0.8
     assert document["features"] == 4
     assert document["members"] >= 1
     assert document["memory"]["peak_worker_rss_mb"] > 50
-    model = load_model(str(tmp_path / "out" / "model"))
+    model = load_model(str(out / "model"))
     assert model.numMembers == document["members"]
-    plots = {p.name for p in (tmp_path / "out" / "plots").iterdir()}
+    plots = {p.name for p in (out / "plots").iterdir()}
     assert "confusion_matrix.png" in plots
     if method == "bagging":
         assert document["oob"]["metrics"]["accuracy"] > 0.8
@@ -90,11 +105,35 @@ def test_every_method_trains_scores_and_is_loaded_again(job, iris, spark, method
         assert "stopping_curve.png" in plots
 
 
+def test_scoring_rows_without_labels(trained, iris, spark, tmp_path):
+    """Their columns in another order; the predictions as pyarrow reads them."""
+    _, home = trained("bagging")
+    rows = [line.split(";") for line in iris.read_text().splitlines()]
+    order = [3, 1, 0, 2]  # names tell which column is which
+    text = "\n".join(",".join(row[i] for i in order) for row in rows)
+    (tmp_path / "new.csv").write_text(text + "\n")
+    place = ("--model", home, "--input", tmp_path / "new.csv", "--output", tmp_path / "parquet")
+    scoring = Job("score")
+    scoring._spark = spark
+    score_table(_module("score").options().parse_args([*map(str, place)]), scoring)
+    document, table = scoring.document.to_dict(), pq.read_table(tmp_path / "parquet")
+    assert (document["rows"], document["metrics"]) == (150, {})
+    assert table.column_names[-3:] == ["prediction", "probability", "predictedLabel"]
+    assert len(table.column_names) == 7
+    probability = np.array(table["probability"].to_pylist())
+    assert np.allclose(probability.sum(axis=1), 1)
+    assert (probability.argmax(axis=1) == table["prediction"].to_numpy()).all()
+    true = sorted(line.rsplit(";", 1)[1] for line in iris.read_text().splitlines()[1:])
+    right = sum(a == b for a, b in zip(sorted(table["predictedLabel"].to_pylist()), true))
+    assert right > 135
+    assert {p.name for p in tmp_path.iterdir()} == {"new.csv", "parquet"}
+
+
 def test_calibrated(job, iris, spark, tmp_path):
     document = run(
         job,
         tmp_path / "out",
-        *("--train", iris, "--label", "target", "--features", "sepal*", "petal*", "--shards", 1),
+        *("--train", iris, "--label", "species", "--features", "sepal*", "petal*", "--shards", 1),
         *("--estimator", BAYES, "--members", 1, "--calibrate", "sigmoid"),
     )
     assert set(document["reliability"]) == {"before", "after (sigmoid)"}
@@ -105,7 +144,7 @@ def test_calibrated(job, iris, spark, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "method", cases(["bagging", "gradient-boosting", "voting", "stacking"], ["bagging", "stacking"])
+    "method", cases(["bagging", "gradient-boosting", "voting", "stacking"], ["stacking"])
 )
 def test_regressions(job, spark, method, tmp_path):
     from sklearn.datasets import load_diabetes
@@ -149,3 +188,13 @@ def test_a_learner_of_the_other_task_is_refused(job):
         with pytest.raises(ConfigurationError) as error:
             EnsembleChoice.of(args)
         assert error.value.code == "not_a_regressor"
+
+
+@pytest.mark.parametrize("name", ["xgboost.XGBClassifier", "LGBMClassifier"])
+def test_a_booster_by_its_name(spark, job, iris, tmp_path, name):
+    pytest.importorskip("xgboost")
+    pytest.importorskip("lightgbm")
+    options = ("--train", iris, "--label", "target", "--members", 2, "--shards", 2)
+    params = ("--estimator-params", '{"n_estimators": 5}')
+    found = run(job, tmp_path / "out", *options, "--estimator", name, *params)
+    assert found["metrics"]["accuracy"] > 0.8

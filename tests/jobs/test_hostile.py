@@ -278,7 +278,7 @@ def test_hostile_tables(name, session, capsys):
     data = "--train" if name == "train_ensemble" else "--input"
     ended = Counter()
 
-    @tried(6)
+    @tried(settings.default.max_examples // 10)
     @given(
         table=st.one_of(text_tables(), parquet_tables()),
         options=st.lists(st.one_of(OPTIONS[name]), max_size=2),

@@ -1,10 +1,13 @@
-"""The jobs as real processes: spark-submit where Spark is needed, plain Python where not."""
+"""The jobs by their scripts: as real processes, where that shows more than their main functions."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -12,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from sparkml_dist.cli import runner
 
 ROOT = Path(__file__).resolve().parents[2]
 SUBMIT = Path(sys.executable).with_name("spark-submit")
@@ -40,10 +45,22 @@ def start(command, name, *options):
         timeout=240,
         check=False,
     )
-    lines = done.stdout.splitlines()
-    assert lines, done.stderr[-3000:]
-    mine = [line for line in done.stderr.splitlines() if line.startswith(f"{name}: error:")]
-    return Ended(done.returncode, json.loads(lines[-1]), mine, done.stderr)
+    return ended(name, done.returncode, done.stdout, done.stderr)
+
+
+def ended(name, status, out, err):
+    lines = out.splitlines()
+    assert lines, err[-3000:]
+    errors = [line for line in err.splitlines() if line.startswith(f"{name}: error:")]
+    return Ended(status, json.loads(lines[-1]), errors, err)
+
+
+def main_of(name, *options):
+    """Run a job's script in this process and return its exit status."""
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as done:
+        patch.setattr(sys, "argv", [name, *map(str, options)])
+        runpy.run_path(str(ROOT / "jobs" / f"{name}.py"), run_name="__main__")
+    return done.value.code
 
 
 def submit(name, *options):
@@ -64,10 +81,25 @@ def submit(name, *options):
 
 
 def run(name, *options):
-    """Run a job that ends before it needs Spark."""
+    """Run a job that ends before it needs Spark, in a process of its own."""
     done = start([sys.executable], name, *options)
-    assert "Spark" not in done.stderr, "this was to be told before Spark starts"
+    assert "Spark" not in done.stderr, "this was to be refused before Spark starts"
     return done
+
+
+@pytest.fixture
+def run_here(monkeypatch, capsys):
+    """Run a job that ends before it needs Spark in this process, with its own main function."""
+
+    def work(name, *options):
+        status = main_of(name, *options)
+        return ended(name, status, *capsys.readouterr())
+
+    def starts(name):
+        pytest.fail("this was to be refused before Spark starts")
+
+    monkeypatch.setattr(runner, "_started", starts)
+    return work
 
 
 def write_csv(path, bunch, *, header, delimiter=","):
@@ -89,15 +121,22 @@ def iris(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def trained(iris, tmp_path_factory):
-    """An ensemble on iris: what its job said, and where its output lies."""
+def trained(iris, spark, tmp_path_factory):
+    """An ensemble on iris, by the job's own main function on the tests' session, which it must not
+    stop: how the job ended, and where its output lies."""
     home = tmp_path_factory.mktemp("trained") / "out"
-    done = submit(
-        "train_ensemble",
-        *("--train", iris, "--label", "species", "--output", home, "--test-fraction", 0.3),
-        *("--members", 4, "--shards", 2, "--estimator-params", '{"max_depth": 4}'),
-    )
-    return done, home
+    options = ("--train", iris, "--label", "species", "--output", home, "--test-fraction", 0.3)
+    options += ("--members", 4, "--shards", 2, "--estimator-params", '{"max_depth": 4}')
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        patch.setattr(runner, "_started", lambda name: spark)
+        patch.setattr(runner.Job, "stop", lambda self: None)
+        status = main_of("train_ensemble", *options)
+    return ended("train_ensemble", status, out.getvalue(), err.getvalue()), home
 
 
 def test_an_ensemble_on_named_columns(trained):
@@ -115,40 +154,6 @@ def test_an_ensemble_on_named_columns(trained):
     assert {p.name for p in (home / "plots").iterdir()} == PLOTS
     assert (home / "shards" / "manifest.json").is_file()
     assert not [p for p in home.rglob("*") if p.name.endswith(".tmp")]
-
-
-@pytest.fixture(scope="module")
-def scored(trained, iris, tmp_path_factory):
-    """The predictions of that ensemble for rows without a label, read by pyarrow."""
-    import pyarrow.parquet as pq
-
-    _, home = trained
-    folder = tmp_path_factory.mktemp("scored")
-    rows = [line.split(";") for line in iris.read_text().splitlines()]
-    order = [3, 1, 0, 2]  # names tell which column is which
-    text = "\n".join(",".join(row[i] for i in order) for row in rows)
-    (folder / "new.csv").write_text(text + "\n")
-    done = submit(
-        "score", "--model", home, "--input", folder / "new.csv", "--output", folder / "parquet"
-    )
-    assert done.status == 0, done.stderr[-3000:]
-    return done.document, pq.read_table(folder / "parquet"), folder
-
-
-def test_scoring_rows_without_labels(scored, iris):
-    import numpy as np
-
-    document, table, folder = scored
-    assert (document["rows"], document["metrics"]) == (150, {})
-    assert table.column_names[-3:] == ["prediction", "probability", "predictedLabel"]
-    assert len(table.column_names) == 7
-    probability = np.array(table["probability"].to_pylist())
-    assert np.allclose(probability.sum(axis=1), 1)
-    assert (probability.argmax(axis=1) == table["prediction"].to_numpy()).all()
-    true = sorted(line.rsplit(";", 1)[1] for line in iris.read_text().splitlines()[1:])
-    right = sum(a == b for a, b in zip(sorted(table["predictedLabel"].to_pylist()), true))
-    assert right > 135
-    assert {p.name for p in folder.iterdir()} == {"new.csv", "parquet"}
 
 
 @pytest.mark.long
@@ -201,8 +206,8 @@ def test_a_network_on_columns_without_names(tmp_path):
     }
 
 
-def told(done, status, code):
-    """Check how a failed job tells of its failure."""
+def refused(done, status, code):
+    """Check how a failed job reports its failure, and return its line on stderr."""
     assert done.status == status, done.stderr[-3000:]
     assert len(done.errors) == 1, done.stderr[-3000:]
     assert f"[{code}]" in done.errors[0]
@@ -212,21 +217,22 @@ def told(done, status, code):
     return done.errors[0]
 
 
-def test_bad_data_is_told_once(iris, tmp_path):
+def test_bad_data_is_reported_once(iris, tmp_path):
     done = submit(
         "train_ensemble", "--train", iris, "--label", "speces", "--output", tmp_path / "o"
     )
-    assert "Did you mean 'species'?" in told(done, 11, "column_not_found")
+    assert "Did you mean 'species'?" in refused(done, 11, "column_not_found")
     assert [p.name for p in (tmp_path / "o").iterdir()] == ["metrics.json"]
     assert json.loads((tmp_path / "o" / "metrics.json").read_text()) == done.document
 
 
+@pytest.mark.long
 def test_more_ranks_than_slots(iris, tmp_path):
     done = submit(
         "train_deep",
         *("--train", iris, "--label", "species", "--output", tmp_path / "o", "--ranks", 5),
     )
-    assert "at most 2 ranks" in told(done, 12, "too_few_slots")
+    assert "at most 2 ranks" in refused(done, 12, "too_few_slots")
     assert done.document["seconds"]["total"] < 60
 
 
@@ -254,30 +260,30 @@ COMMON = ["--train", "no-such-file.csv", "--output", "{out}"]
         ("train_deep", ["--model", "nowhere.py:build"], 10, "builder_file_not_found"),
     ],
 )
-def test_what_needs_no_spark_is_told_before(tmp_path, name, options, status, code):
+def test_what_needs_no_spark_is_refused_before(run_here, tmp_path, name, options, status, code):
     out = tmp_path / "out"
-    done = run(name, *[part.format(out=out) for part in COMMON], *options)
-    told(done, status, code)
+    done = run_here(name, *[part.format(out=out) for part in COMMON], *options)
+    refused(done, status, code)
     assert json.loads((out / "metrics.json").read_text()) == done.document
 
 
-def test_an_output_that_exists_stays(trained, iris):
+def test_an_output_that_exists_stays(trained, iris, run_here):
     done, home = trained
     again = run("train_ensemble", "--train", iris, "--label", "species", "--output", home)
-    assert "--overwrite" in told(again, 14, "output_exists")
+    assert "--overwrite" in refused(again, 14, "output_exists")
     assert json.loads((home / "metrics.json").read_text()) == done.document
-    other = run(
+    other = run_here(
         "train_ensemble",
         *("--train", iris, "--label", "species", "--output", home, "--seed", 9, "--resume"),
     )
-    assert "seed: 0 then, 9 now" in told(other, 10, "plan_differs")
+    assert "seed: 0 then, 9 now" in refused(other, 10, "plan_differs")
 
 
-def test_a_model_that_is_none(tmp_path):
+def test_a_folder_that_is_no_model(run_here, tmp_path):
     (tmp_path / "empty").mkdir()
-    done = run(
+    done = run_here(
         "score",
         *("--model", tmp_path / "empty", "--input", "new.csv", "--output", tmp_path / "scored"),
     )
-    told(done, 14, "not_a_model")
+    refused(done, 14, "not_a_model")
     assert [p.name for p in tmp_path.iterdir()] == ["empty"]

@@ -68,11 +68,12 @@ def test_outliers_of_a_table(run, table):
     assert {"name", "outlierScore", "prediction", "strange"} <= set(rows.columns)
     with pytest.raises(StorageError, match="--overwrite"):
         run("find_outliers", *arguments)
-    again, _ = run("find_outliers", *arguments, "--overwrite", "--key", "name")
+    few = ("--members", 5)
+    again, _ = run("find_outliers", *arguments, *few, "--overwrite", "--key", "name")
     assert again["metrics"] == {}
 
 
-def test_outliers_told_by_words(run, tmp_path):
+def test_outliers_that_words_name(run, tmp_path):
     """Tabs, a header, and a truth in words, which is missing in a row."""
     rng = np.random.default_rng(1)
     points = np.r_[rng.normal(size=(60, 2)), rng.normal(20, 5, (6, 2))]
@@ -84,8 +85,8 @@ def test_outliers_told_by_words(run, tmp_path):
     lof = ("--method", "lof", "--neighbors", "10")
     document, rows = run("find_outliers", *arguments, *lof)
     assert document["metrics"]["roc_auc"] == 1.0
-    told = ("outlier_label", "labelled_outliers", "unlabelled_rows")
-    assert [document[name] for name in told] == ["yes", 5, 1]
+    names = ("outlier_label", "labelled_outliers", "unlabelled_rows")
+    assert [document[name] for name in names] == ["yes", 5, 1]
     reference = LocalOutlierFactor(n_neighbors=10).fit(points)
     found = rows.sort_values("x")["outlierScore"].to_numpy()
     wanted = -reference.negative_outlier_factor_[np.argsort(points[:, 0])]
@@ -115,7 +116,9 @@ def test_clusters_of_a_table(run, table):
 @pytest.mark.parametrize(
     ("job", "options", "added"),
     [
-        ("cluster", ("--method", "kmeans", "--k", 2), ["prediction"]),
+        pytest.param(
+            "cluster", ("--method", "kmeans", "--k", 2), ["prediction"], marks=pytest.mark.long
+        ),
         ("cluster", ("--eps", 0.3), ["prediction"]),
         ("find_outliers", ("--members", 5), ["outlierScore", "prediction"]),
     ],
@@ -138,7 +141,8 @@ def options_of_score(*arguments):
 
 
 def test_clusters_that_were_found_already(run, table, tmp_path, monkeypatch):
-    arguments = ("cluster", "--input", table, "--features", "x", "y", "--method", "kmeans")
+    arguments = ("cluster", "--input", table, "--features", "x", "y")
+    arguments += ("--method", "minibatch-kmeans")
     document, rows = run(*arguments, "--k", 2)
     again, _ = run(*arguments, "--k", 2, "--resume")
     assert again == document
@@ -228,7 +232,11 @@ def test_wrong_options_end_the_job_before_spark(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("method", "more"),
-    [("kmeans", ("--k", "2:4")), ("minibatch-kmeans", ("--k", 3)), ("kmedoids", ("--k", 3))],
+    [
+        ("kmeans", ("--k", "2:4")),
+        pytest.param("minibatch-kmeans", ("--k", 3), marks=pytest.mark.long),
+        ("kmedoids", ("--k", 3)),
+    ],
 )
 def test_clusters_around_centers(run, table, method, more):
     arguments = ("--input", table, "--features", "x", "y", "--label", "group")

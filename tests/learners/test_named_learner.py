@@ -66,6 +66,21 @@ def rows(classes=(1, 2)):
     return pd.DataFrame({"a": X[:, 0], "b": X[:, 1], "label": np.asarray(classes)[y]})
 
 
+@pytest.fixture(scope="module")
+def cut(spark, tmp_path_factory):
+    """Cut a table into shards once for all tests that learn from it."""
+    made = {}
+
+    def of(name, table, label="label", **settings):
+        if name not in made:
+            df = spark.createDataFrame(table) if isinstance(table, pd.DataFrame) else table
+            home = tmp_path_factory.mktemp("shards") / "d"
+            made[name] = df, partition(df, home, label=label, **{"shards": 1, **settings})
+        return made[name]
+
+    return of
+
+
 def predicted(model, df, column="prediction"):
     return model.transform(df).select(column).toPandas()[column].to_numpy()
 
@@ -96,7 +111,7 @@ CLASSES = {"int": (1, 2), "text": ("a", "b"), "float": (1.0, 2.0)}
 
 @pytest.mark.parametrize("number", cases(CLASSES, ["text"]))
 @pytest.mark.parametrize("name", list(weighted(1)))
-def test_weights_of_classes_mean_the_classes(spark, name, number):
+def test_weights_of_classes_mean_the_classes(cut, name, number):
     classes = CLASSES[number]
     if classes != (1, 2) and name in ("bagging", "search", "stacking", "columns"):
         pytest.skip("seen with integers")
@@ -104,10 +119,8 @@ def test_weights_of_classes_mean_the_classes(spark, name, number):
     X, codes = frame[["a", "b"]].astype(np.float32), rows((0, 1)).label
     # scikit-learn's own learners of learners take the classes for codes, and so do some boostings.
     alone = np.asarray(classes)[weighted(0)[name].fit(X, codes).predict(X)]
-    df = spark.createDataFrame(frame)
-    model = BaggingClassifier(
-        estimator=weighted(classes[0])[name], numMembers=1, numShards=1, keyCol=None
-    ).fit(df)
+    df, data = cut(number, frame)
+    model = BaggingClassifier(estimator=weighted(classes[0])[name], numMembers=1).fit(data)
     got = predicted(model, df, "predictedLabel" if classes[0] == "a" else "prediction")
     # Rows lie in another order in the shard: folds and bags differ by a few rows.
     near = 0 if name in ("plain", "pipeline", "columns", "voting", "boosting") else 0.1
@@ -133,10 +146,9 @@ METHODS = {
 
 
 @pytest.mark.parametrize("method", list(METHODS))
-def test_every_method_tells_its_learners_the_classes(spark, tmp_path, method):
+def test_every_method_names_the_classes_to_its_learners(cut, tmp_path, method):
     frame = rows()
-    df = spark.createDataFrame(frame)
-    data = partition(df, str(tmp_path / "shards"), label="label", shards=2)
+    df, data = cut("two shards", frame, shards=2)
     model = METHODS[method].fit(data)
     model.write().overwrite().save(str(tmp_path / "m"))
     got = predicted(load_model(str(tmp_path / "m")), df)
@@ -165,26 +177,25 @@ NAMED = {
 
 
 @pytest.mark.parametrize("name", ["columns", "monotone", "categorical", "nested"])
-def test_learners_that_name_columns_get_frames(spark, tmp_path, name):
+def test_learners_that_name_columns_get_frames(cut, tmp_path, name):
     frame = rows()
     frame["b"] = np.arange(600) % 7.0
-    df = spark.createDataFrame(frame)
+    df, data = cut("sevenths", frame)
     X = frame[["a", "b"]].astype(np.float32)
     alone = NAMED[name].fit(X, frame.label).predict(X)
-    bags = BaggingClassifier(estimator=NAMED[name], numMembers=1, numShards=1)
-    model = bags.setVoting("hard" if name == "nested" else "soft").fit(df)
+    bags = BaggingClassifier(estimator=NAMED[name], numMembers=1)
+    model = bags.setVoting("hard" if name == "nested" else "soft").fit(data)
     assert np.mean(predicted(model, df) != alone) <= 0.005
     model.write().overwrite().save(str(tmp_path / "m"))
     local = load_model(str(tmp_path / "m")).to_sklearn()
     assert np.mean(local.predict(frame) != alone) <= 0.005
 
 
-def test_columns_by_name_in_boosting_of_regressors(spark):
-    frame = rows()
-    df = spark.createDataFrame(frame)
+def test_columns_by_name_in_boosting_of_regressors(cut):
+    df, data = cut("two shards", rows(), shards=2)
     monotone = HistGradientBoostingRegressor(monotonic_cst={"a": 1}, max_iter=3)
-    boosting = GradientBoostingClassifier(estimator=monotone, numMembers=3, numShards=2)
-    got = boosting.fit(df).transform(df.selectExpr("a", "0 AS b")).toPandas()
+    boosting = GradientBoostingClassifier(estimator=monotone, numMembers=3)
+    got = boosting.fit(data).transform(df.selectExpr("a", "0 AS b")).toPandas()
     up = np.stack(got.sort_values("a").probability.map(lambda v: v.toArray()))[:, 1]
     assert (np.diff(up) >= -1e-6).all()
     numbers = GradientBoostingRegressor(
@@ -247,39 +258,41 @@ ENCODERS = {
 
 
 @pytest.mark.parametrize("name", list(ENCODERS))
-def test_a_new_category_reaches_the_encoder_as_one(spark, name):
-    df = shops(spark)
-    model = BaggingClassifier(
-        estimator=ENCODERS[name], categoricalCols=["shop"], numMembers=1, numShards=1
-    ).fit(df)
+def test_a_new_category_reaches_the_encoder_as_one(spark, cut, name):
+    df, data = cut("shops", shops(spark), categorical=["shop"])
+    model = BaggingClassifier(estimator=ENCODERS[name], numMembers=1).fit(data)
     assert model.transform(df).where("predictedLabel = label").count() == 300
     new = spark.sql("SELECT 'a new shop' AS shop, 1D AS x")
     assert model.transform(new).where("prediction IS NOT NULL").count() == 1
 
 
-def test_what_a_new_category_is_to_others(spark):
-    df = shops(spark)
+def test_what_a_new_category_is_to_others(spark, cut):
+    _, data = cut("shops", shops(spark), categorical=["shop"])
     new = spark.sql("SELECT 'a new shop' AS shop, 1D AS x")
     missing = spark.sql("SELECT CAST(NULL AS STRING) AS shop, 1D AS x")
 
-    def fitted(learner):
-        bags = BaggingClassifier(
-            estimator=learner, categoricalCols=["shop"], numMembers=1, numShards=1
+    tree, line, encoder = (
+        BaggingClassifier(estimator=learner, numMembers=1).fit(data)
+        for learner in (
+            DecisionTreeClassifier(),
+            LogisticRegression(),
+            make_pipeline(OneHotEncoder(handle_unknown="error"), LogisticRegression()),
         )
-        return bags.fit(df)
-
-    tree = fitted(DecisionTreeClassifier())
+    )
     # A missing value to those that take them, with the same probability.
-    both = [tree.transform(one).first().probability for one in (new, missing)]
-    assert both[0] == both[1]
-    for learner in (
-        LogisticRegression(),
-        make_pipeline(OneHotEncoder(handle_unknown="error"), LogisticRegression()),
-    ):
+    both = tree.transform(new.union(missing)).collect()
+    assert both[0].probability == both[1].probability
+    for model in (line, encoder):
         with pytest.raises(Exception, match="unseen_category"):
-            fitted(learner).transform(new).collect()
+            model.transform(new).collect()
     with pytest.raises(Exception, match="missing_values"):
-        fitted(LogisticRegression()).transform(missing).collect()
+        line.transform(missing).collect()
+
+
+def gaps(spark):
+    return spark.range(300).selectExpr(
+        "IF(id % 9 = 0, NULL, double(id)) AS age", "double(id) AS pay", "int(id >= 150) AS label"
+    )
 
 
 IMPUTING = {
@@ -296,21 +309,15 @@ IMPUTING = {
 
 
 @pytest.mark.parametrize("name", list(IMPUTING))
-def test_missing_values_that_something_inside_takes_care_of(spark, name):
-    df = spark.range(300).selectExpr(
-        "IF(id % 9 = 0, NULL, double(id)) AS age", "double(id) AS pay", "int(id >= 150) AS label"
-    )
+def test_missing_values_that_something_inside_takes_care_of(spark, cut, name):
+    df, data = cut("gaps", gaps(spark))
     voting = "hard" if name == "voting" else "soft"
-    model = BaggingClassifier(
-        estimator=IMPUTING[name], numMembers=1, numShards=1, voting=voting
-    ).fit(df)
+    model = BaggingClassifier(estimator=IMPUTING[name], numMembers=1, voting=voting).fit(data)
     assert model.transform(df).where("prediction = label").count() > 240
 
 
 def test_missing_values_where_nothing_fills_them_in(spark):
-    df = spark.range(300).selectExpr(
-        "IF(id % 9 = 0, NULL, double(id)) AS age", "double(id) AS pay", "int(id >= 150) AS label"
-    )
+    df = gaps(spark)
     half = make_pipeline(
         ColumnTransformer([("fill", SimpleImputer(), ["pay"])], remainder="passthrough"),
         LogisticRegression(),
@@ -320,22 +327,22 @@ def test_missing_values_where_nothing_fills_them_in(spark):
     assert caught.value.code == "missing_values"
     whole = df.na.fill(0.0)
     model = BaggingClassifier(estimator=half, numMembers=1, numShards=1).fit(whole)
-    gaps = spark.sql("SELECT 1D AS age, CAST(NULL AS DOUBLE) AS pay")
-    assert model.transform(gaps).where("prediction IS NOT NULL").count() == 1
+    one = spark.sql("SELECT 1D AS age, CAST(NULL AS DOUBLE) AS pay")
+    assert model.transform(one).where("prediction IS NOT NULL").count() == 1
     with pytest.raises(Exception, match="missing values in age"):
         model.transform(df).collect()
 
 
 @pytest.mark.parametrize("shards", cases([1, 4], [4]))
-def test_a_feature_that_is_missing_throughout_a_shard(spark, shards):
+def test_a_feature_that_is_missing_throughout_a_shard(cut, shards):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=800), "rare": np.nan})
     frame.loc[[3, 700], "rare"] = 5.0
     frame["label"] = (frame.a > 0).astype(int)
-    df = spark.createDataFrame(frame)
+    df, data = cut(f"rare in {shards}", frame, shards=shards)
     nested = make_pipeline(StandardScaler(), HistGradientBoostingClassifier(max_iter=5))
     for learner in (HistGradientBoostingClassifier(max_iter=5), nested):
-        model = BaggingClassifier(estimator=learner, numMembers=shards, numShards=shards).fit(df)
+        model = BaggingClassifier(estimator=learner, numMembers=shards).fit(data)
         assert model.transform(df).where("prediction = label").count() > 760
     numbers = BaggingRegressor(
         estimator=HistGradientBoostingRegressor(max_iter=5),
@@ -347,16 +354,16 @@ def test_a_feature_that_is_missing_throughout_a_shard(spark, shards):
 
 
 @pytest.mark.parametrize("learner", [SVC(probability=True), LogisticRegression(), TREE], ids=str)
-def test_a_class_whose_rows_all_weigh_nothing(spark, learner):
+def test_a_class_whose_rows_all_weigh_nothing(cut, learner):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame({"a": rng.normal(size=150), "label": np.arange(150) % 3 + 1})
     frame["a"] += 4.0 * frame.label
     frame["w"] = np.where(frame.label == 2, 0.0, 1.0)
-    df = spark.createDataFrame(frame)
-    model = BaggingClassifier(estimator=learner, weightCol="w", numMembers=1, numShards=1).fit(df)
-    got = model.transform(df).where("label <> 2")
-    assert got.where("prediction = label").count() >= 95
-    assert got.first().probability[1] == 0.0
+    df, data = cut("weightless", frame, weight="w")
+    model = BaggingClassifier(estimator=learner, numMembers=1).fit(data)
+    got = model.transform(df.where("label <> 2")).collect()
+    assert sum(row.prediction == row.label for row in got) >= 95
+    assert got[0].probability[1] == 0.0
 
 
 TWO = [("t", DecisionTreeClassifier(max_depth=3)), ("l", LogisticRegression())]
@@ -370,25 +377,27 @@ OWN = {
 
 
 @pytest.mark.parametrize("name", cases(OWN, ["voting", "stacking"]))
-def test_scikit_learns_own_ensembles_as_members(spark, tmp_path, name):
-    df = spark.range(400).selectExpr(
+def test_scikit_learns_own_ensembles_as_members(spark, cut, tmp_path, name):
+    table = spark.range(400).selectExpr(
         "double(id) AS a",
         "double(id % 7) AS b",
         "IF(id % 3 = 0, 'hi', IF(id < 2, 'rare', 'lo')) AS label",
     )
+    df, data = cut("hi, lo, rare", table, shards=4)
     voting = "soft" if hasattr(OWN[name], "predict_proba") else "hard"
-    model = BaggingClassifier(estimator=OWN[name], numMembers=4, numShards=4, voting=voting).fit(df)
+    model = BaggingClassifier(estimator=OWN[name], numMembers=4, voting=voting).fit(data)
     model.write().overwrite().save(str(tmp_path / "m"))
-    again = load_model(str(tmp_path / "m"))
-    assert again.transform(df).where("predictedLabel = label").count() > 200
-    assert len(again.transform(df).first().probability) == 3
+    got = load_model(str(tmp_path / "m")).transform(df).collect()
+    assert sum(row.predictedLabel == row.label for row in got) > 200
+    assert len(got[0].probability) == 3
 
 
-def test_scikit_learns_own_ensembles_of_regressors(spark):
-    df = spark.range(200).selectExpr(
+def test_scikit_learns_own_ensembles_of_regressors(spark, cut):
+    table = spark.range(200).selectExpr(
         "double(id) AS a", "double(id % 7) AS b", "double(id) AS label"
     )
+    df, data = cut("line", table, shards=2, task="regression")
     two = [("t", DecisionTreeRegressor()), ("l", LinearRegression())]
     for learner in (OwnVotingRegressor(two), OwnStackingRegressor(two, Ridge(), cv=2)):
-        model = BaggingRegressor(estimator=learner, numMembers=2, numShards=2).fit(df)
+        model = BaggingRegressor(estimator=learner, numMembers=2).fit(data)
         assert model.transform(df).where("abs(prediction - label) < 20").count() > 190

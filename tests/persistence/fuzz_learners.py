@@ -13,6 +13,7 @@ from __future__ import annotations
 import io
 import json
 import random
+import re
 import resource
 import sys
 import time
@@ -127,6 +128,45 @@ def kinds() -> dict[str, Callable[[], Any]]:
         "pipeline": fitted(make_pipeline(StandardScaler(), KBinsDiscretizer(3), tree)),
         "calibrated": fitted(CalibratedClassifierCV(tree, cv=2)),
         "search": fitted(GridSearchCV(tree, {"max_depth": [1, 2]}, cv=2)),
+        **boosters(fitted, X),
+    }
+
+
+def boosters(fitted: Callable[..., Callable[[], Any]], X: Any) -> dict[str, Callable[[], Any]]:
+    """Return learners of XGBoost, LightGBM and CatBoost, where they are installed."""
+    try:
+        import catboost as c
+        import lightgbm as g
+        import xgboost as x
+    except ImportError:
+        return {}
+    few: dict[str, Any] = {"n_estimators": 4, "n_jobs": 1}
+    quiet: dict[str, Any] = {"verbose": -1, "min_child_samples": 5, "num_leaves": 6, **few}
+    kinds: dict[str, Any] = {"enable_categorical": True, "feature_types": list("qqqqc")}
+    still: dict[str, Any] = {"verbose": 0, "allow_writing_files": False, "thread_count": 1}
+    still["iterations"] = 4
+    import pandas as pd
+
+    frame = pd.DataFrame({i: X[:, i] for i in range(4)} | {4: X[:, 4].astype(int)})
+    return {
+        "xgboost": fitted(x.XGBClassifier(max_depth=3, **few)),
+        "xgboost with categories": fitted(x.XGBClassifier(max_cat_to_onehot=1, **kinds, **few)),
+        "xgboost dart": fitted(x.XGBRegressor(booster="dart", max_depth=2, **few), X[:, 1]),
+        "xgboost linear": fitted(x.XGBRegressor(booster="gblinear", **few), X[:, 1]),
+        "lightgbm": fitted(g.LGBMClassifier(**quiet)),
+        "lightgbm with categories": fitted(
+            g.LGBMRegressor(
+                categorical_feature=[4], max_cat_to_onehot=1, min_data_per_group=2, **quiet
+            ),
+            X[:, 4] % 3,
+        ),
+        "catboost": fitted(c.CatBoostClassifier(depth=3, **still)),
+        "catboost leafwise": fitted(
+            c.CatBoostRegressor(grow_policy="Lossguide", max_leaves=6, **still), X[:, 1]
+        ),
+        "catboost with categories": fitted(
+            c.CatBoostClassifier(depth=3, cat_features=[4], **still), rows=frame
+        ),
     }
 
 
@@ -134,10 +174,9 @@ def altered(content: bytes, rng: random.Random) -> bytes:
     """Return a learner's file with one to three things changed in it."""
     with zipfile.ZipFile(io.BytesIO(content)) as source:
         files = {name: source.read(name) for name in source.namelist()}
+    own = [_model] * len(_WAYS) if any(name.endswith(".bin") for name in files) else []
     for _ in range(rng.choice((1, 1, 2, 3))):
-        rng.choice((_values, _values, _values, _values, _form, _json, _json, _swap, _bytes))(
-            files, rng
-        )
+        rng.choice((*own, *_WAYS))(files, rng)
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as target:
         for name, data in files.items():
@@ -261,12 +300,47 @@ def _bytes(files: dict[str, bytes], rng: random.Random) -> None:
     files[name] = bytes(data)
 
 
+def _model(files: dict[str, bytes], rng: random.Random) -> None:
+    """Change numbers of a booster's model: in its text, or among its bytes."""
+    name = rng.choice([n for n in sorted(files) if n.endswith(".bin")])
+    data = bytearray(files[name])
+    if data.startswith(b"tree\n"):
+        if b"end of trees" in data and rng.random() < 0.8:
+            found = [m for m in re.finditer(rb"-?\d+", data) if m.start() < data.find(b"end of")]
+        else:
+            found = list(re.finditer(rb"-?\d+", data))
+        for one in sorted(rng.sample(found, min(len(found), rng.choice((1, 1, 2)))), key=_later):
+            new = str(rng.choice((*NUMBERS, rng.randrange(12), -rng.randrange(12)))).encode()
+            if rng.random() < 0.7:  # of the same length, so that the sizes of the trees stay right
+                new = new[: len(one.group())].ljust(len(one.group()), b"0")
+            data[one.start() : one.end()] = new
+    else:
+        for _ in range(rng.choice((1, 1, 2, 4))):
+            width, order = rng.choice((1, 2, 4, 4, 4, 8)), rng.choice(("little", "big"))
+            value = rng.choice((*NUMBERS, rng.randrange(12))) % (1 << 8 * width)
+            at = rng.randrange(max(1, len(data) - width))
+            if rng.random() < 0.5:
+                at -= at % 4
+            data[at : at + width] = value.to_bytes(width, order)
+    if rng.random() < 0.05:
+        del data[rng.randrange(len(data)) :]
+    files[name] = bytes(data)
+
+
+def _later(one: re.Match[bytes]) -> int:
+    return -one.start()
+
+
+_WAYS = (_values, _values, _values, _values, _form, _json, _json, _swap, _bytes)
+
+
 def ask(learner: Any, rows: Any) -> None:
     """Ask a learner whatever it answers."""
     from sparkml_dist.learners.direct import direct
 
+    linear = getattr(learner, "booster", None) == "gblinear"
     for method in ASKED:
-        if hasattr(learner, method):
+        if hasattr(learner, method) and not (linear and method == "apply"):
             getattr(learner, method)(rows)
         if method in ("predict", "predict_proba") and rows.shape[1] == getattr(
             learner, "n_features_in_", None
@@ -293,6 +367,11 @@ def main(seed: int, rounds: int, names: list[str]) -> None:
         trusted = skops.io.get_untrusted_types(data=skops.io.dumps(learner))
         content = dump_learner(learner, trusted=trusted)
         files[name] = content, trusted, np.abs(rows).astype(int) if name == "bayes" else rows
+        if name == "catboost with categories":
+            import pandas as pd
+
+            own = {i: rows[:, i] for i in range(4)} | {4: np.abs(rows[:, 4] * 4).astype(int)}
+            files[name] = content, trusted, pd.DataFrame(own)
         ask(load_learner(content, name, trusted=trusted), files[name][2])
     # What a file declares must not become memory.
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()

@@ -17,6 +17,7 @@ from sparkml_dist.report.plots.figure import legible
 from sparkml_dist.report.plots.history import plot_history
 from sparkml_dist.report.plots.reliability import plot_reliability
 from sparkml_dist.report.plots.seconds import plot_seconds
+from tests.long import cases
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def looked_at(folder, name):
     return picture
 
 
-@pytest.mark.parametrize("k", [2, 3, 10, 26, 100])
+@pytest.mark.parametrize("k", cases([2, 3, 10, 26, 100], [2, 10, 100]))
 def test_confusion_matrix(folder, figures, k):
     rng = np.random.default_rng(k)
     counts = rng.poisson(1, (k, k)) + np.diag(rng.integers(50, 20_000, k))
@@ -122,7 +123,7 @@ def test_a_class_without_rows_divides_by_nothing(folder):
     looked_at(folder, "confusion_matrix.png")
 
 
-@pytest.mark.parametrize("members", [1, 8, 100])
+@pytest.mark.parametrize("members", cases([1, 8, 100], [1, 100]))
 def test_accuracy_by_members(folder, figures, members):
     accuracy = 0.9 - 0.4 / np.arange(1, members + 1)
     plot_accuracy_by_members(accuracy, folder, rows=3000)
@@ -153,7 +154,10 @@ def test_metrics_by_epoch(folder, figures):
     assert "validation" not in texts(figures[0])
 
 
-@pytest.mark.parametrize(("unit", "count"), [("rank", 1), ("rank", 2), ("member", 300)])
+@pytest.mark.parametrize(
+    ("unit", "count"),
+    cases([("rank", 1), ("rank", 2), ("member", 300)], [("rank", 1), ("member", 300)]),
+)
 def test_seconds(folder, figures, unit, count):
     fit = np.arange(1.0, count + 1)
     plot_seconds({"fit": fit, "read and commit": np.ones(count)}, unit, folder)

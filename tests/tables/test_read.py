@@ -12,6 +12,7 @@ from sparkml_dist.errors import ConfigurationError, DataError, SparkMLDistError,
 from sparkml_dist.tables.lines import format_of
 from sparkml_dist.tables.read import read_table
 from sparkml_dist.tables.schema import TableSchema
+from tests.long import cases
 
 PEOPLE = (
     '"age";"job title";"pays tax";"income";"class"\n'
@@ -53,7 +54,10 @@ def test_a_table_as_it_comes(spark, write):
     ]
 
 
-@pytest.mark.parametrize("name", ["rows.data", "rows.csv.gz", "rows.txt"])
+NAMES = ["rows.data", "rows.csv.gz", "rows.txt"]
+
+
+@pytest.mark.parametrize("name", cases(NAMES, NAMES[:2]))
 def test_no_header_and_label_by_index(spark, write, name):
     path = write(name, "1,2.5,yes\n3,4,no\n")
     table = read_table(spark, path, label=-1)

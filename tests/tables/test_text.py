@@ -14,6 +14,7 @@ from sparkml_dist.errors import ConfigurationError, DataError, SparkMLDistError,
 from sparkml_dist.tables.read import read_table
 from sparkml_dist.tables.schema import TableSchema
 from sparkml_dist.tables.text import TextTable
+from tests.long import cases
 
 AWKWARD = [
     'He said, "hi"',
@@ -50,7 +51,7 @@ def column(table, name):
     return sorted(row[0] for row in table.df.select(f"`{name}`").collect())
 
 
-@pytest.mark.parametrize("delimiter", [",", "\t", ";"])
+@pytest.mark.parametrize("delimiter", cases([",", "\t", ";"], [",", "\t"]))
 def test_what_pandas_wrote(spark, tmp_path, delimiter):
     path = tmp_path / "t.csv"
     frame = pd.DataFrame({"note": AWKWARD, "x": range(len(AWKWARD)), "label": [0, 1] * 8})
@@ -182,7 +183,7 @@ def test_the_last_of_many_numbers(spark, write, last, kind, value):
     assert [row["b"] for row in found if row["a"] == 1000] == [value]
 
 
-def test_tables_of_numbers_are_told_by_their_lines(spark, write, tmp_path, monkeypatch):
+def test_tables_of_numbers_are_recognised_by_their_lines(spark, write, tmp_path, monkeypatch):
     looked = []
     look = TextTable._count_kinds
     monkeypatch.setattr(
@@ -310,7 +311,7 @@ def test_encodings(spark, write):
     for encoding in ("latin-1", "utf-8-sig", "windows-1252"):
         path = write("t.csv", text.encode(encoding))
         assert column(read_table(spark, path, features=["x"]), "name") == ["pâtè", "pâté"]
-    for encoding in ("utf-16", "utf-16-le", "cp437", "iso8859_15"):
+    for encoding in ("utf-16", "cp437"):
         path = write("u.csv", text.encode(encoding))
         found = read_table(spark, path, features=["x"], encoding=encoding)
         assert column(found, "name") == ["pâtè", "pâté"], encoding
@@ -376,7 +377,7 @@ def test_names_of_every_kind(spark, write):
     assert tuple(table.df.first()) == (1, 2, 3, 4, 5, 6)
 
 
-def test_a_file_that_is_not_compressed_as_its_name_says(spark, write):
+def test_a_file_that_is_not_compressed_as_its_suffix_claims(spark, write):
     with pytest.raises(StorageError, match="is damaged or has the wrong suffix"):
         read_table(spark, write("t.csv.gz", "a,label\n1,2\n"))
     with pytest.raises(DataError, match="has no rows"):
@@ -405,7 +406,7 @@ fields = st.text(
 
 
 @settings(
-    max_examples=settings().max_examples // 4,
+    max_examples=settings().max_examples // 8,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.tuples(fields, fields), min_size=3, max_size=9), st.sampled_from(",;|\t"))
@@ -425,7 +426,7 @@ known += [b"\t", b"\\", b"NaN,inf,-0", b"1e999,1,y"]
 
 
 @settings(
-    max_examples=settings().max_examples // 2,
+    max_examples=settings().max_examples // 5,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(st.sampled_from(known) | hostile, max_size=7))

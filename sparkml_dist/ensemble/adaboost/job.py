@@ -64,7 +64,7 @@ class BoostingJob(MemberMaker):
         self, number: int, shards: Sequence[int], rows: WeightedRows, memory: PeakMemory
     ) -> Any:
         """Fit and commit the member of a round; return the fitted learner."""
-        X, y, weight = weighted_rows(
+        X, y, weight, key = weighted_rows(
             rows.X, rows.y, rows.weight, rows.key, self.traits, self.seed, number
         )
-        return self.fit(number, shards, X, y, weight, rows=len(rows.y), memory=memory)
+        return self.fit(number, shards, X, y, weight, key=key, rows=len(rows.y), memory=memory)

@@ -166,6 +166,7 @@ class BiteSequence(MemberMaker):
                         X[rows],
                         block.y[rows],
                         None,
+                        key=block.key[rows],
                         rows=len(block),
                         memory=memory,
                     )

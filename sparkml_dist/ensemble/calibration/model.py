@@ -70,9 +70,9 @@ class CalibratedClassificationModel(FittedModel, ShardClassificationModel):
     Attributes
     ----------
     calibration : Calibration
-            The calibrators.
-        base : ShardClassificationModel
-            The model whose probabilities are calibrated; its files are in ``base/``.
+        The calibrators.
+    base : ShardClassificationModel
+        The model whose probabilities are calibrated; its files are in ``base/``.
     """
 
     @property

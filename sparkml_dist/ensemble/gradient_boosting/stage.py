@@ -186,7 +186,7 @@ class StageTask:
                 bend = np.maximum(slope.curvature[rows, k], least)
                 target = target / bend
                 weight = bend if weight is None else bend * weight
-            fitted, took, texts = fit_learner(ready, bag.X, target, weight, plan.traits)
+            fitted, took, texts = fit_learner(ready, bag.X, target, weight, plan.traits, bag.key)
             if plan.line_search == "leaf":
                 bends = slope.curvature
                 own = Slope(slope.gradient[rows, k], None if bends is None else bends[rows, k])

@@ -54,10 +54,10 @@ class EnsembleSelectionClassifier(NamedLearners, EnsembleClassifier):
     initialMembers : int, default=5
         Number of best members that the vote starts with.
     numBags : int, default=1
-            Number of selections, each from another random part of the library; the votes are added
-            up. More bags reduce overfitting to the validation rows.
-        bagFraction : float, default=0.5
-            Share of the library in that part, if there is more than one bag.
+        Number of selections, each from another random part of the library; the votes are added
+        up. More bags reduce overfitting to the validation rows.
+    bagFraction : float, default=0.5
+        Share of the library in that part, if there is more than one bag.
     validationFraction : float, default=0.1
         Share of the rows held out from members. If the members' outputs on them do not fit into
         ``memoryPerTask``, only a part of the rows is used, by hashed key.

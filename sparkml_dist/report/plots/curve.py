@@ -9,17 +9,10 @@ import numpy as np
 
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.report.plots.figure import COLOURS, GREY, INK, drawing, finish_axes
+from sparkml_dist.report.plots.score_names import score_name
 
 __all__ = ["plot_stopping_curve"]
 
-_NAMES = {
-    "auc": "area under the ROC curve",
-    "log_loss": "log loss (nats)",
-    "accuracy": "accuracy",
-    "rmse": "root mean squared error",
-    "mae": "mean absolute error",
-    "r2": "R²",
-}
 _MOST_MARKS = 40
 
 
@@ -46,7 +39,7 @@ def plot_stopping_curve(
     members, best = np.arange(1, len(scores) + 1), int(curve["best"])
     ending = f"stopped at {len(scores)}" if curve["stopped"] else f"all {len(scores)} fitted"
     heading = f"Score against number of members: {ending}"
-    label = _NAMES.get(curve["metric"], curve["metric"])
+    label = score_name(curve["metric"])
     marks: Any = {"marker": "o", "markersize": 4} if len(scores) <= _MOST_MARKS else {}
     with drawing(7.2, 4.2, folder, name) as (_, axes):
         axes.plot(members, scores, color=COLOURS[0], linewidth=2, **marks)

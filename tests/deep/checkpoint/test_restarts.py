@@ -85,9 +85,7 @@ def test_a_lost_rank_is_launched_anew(store, no_wait, caplog):
     launches = Launches(store, KILLED, {"rank": 0, "host": "b", "kind": "lost"})
     told = []
     with caplog.at_level(logging.WARNING, "sparkml_dist"):
-        done, restarts = run_with_restarts(
-            None, 2, launches, store, CheckpointSettings(), told.append
-        )
+        done, restarts = run_with_restarts(None, 2, launches, store, 2, told.append)
     assert done == "done"
     assert launches.numbers == [1, 2, 3]
     assert [(r.code, r.rank, r.host) for r in restarts] == [
@@ -101,7 +99,7 @@ def test_a_lost_rank_is_launched_anew(store, no_wait, caplog):
     assert "again (restart 1 of at most 2), from the checkpoint of step 10." in first
     assert "again (restart 2 of at most 2), from the checkpoint of step 20." in second
     # A later run of the same training counts on.
-    run_with_restarts(None, 2, again := Launches(store), store, CheckpointSettings())
+    run_with_restarts(None, 2, again := Launches(store), store, 2)
     assert again.numbers == [3]
 
 
@@ -121,7 +119,7 @@ def test_not_more_often_than_asked(store, no_wait):
 def test_what_would_come_again_is_raised_at_once(store, no_wait):
     launches = Launches(store, refused("TrainingError", "diverged"))
     with pytest.raises(TrainingError, match="diverged") as caught:
-        run_with_restarts(None, 2, launches, store, CheckpointSettings())
+        run_with_restarts(None, 2, launches, store, 2)
     assert launches.numbers == [1]
     assert "The last good checkpoint, of step 10, is kept in " in caught.value.hint
 
@@ -134,7 +132,7 @@ def test_slots_that_do_not_come_back(store, monkeypatch):
     monkeypatch.setattr(recovery, "await_slots", too_few)
     launches = Launches(store, KILLED)
     with pytest.raises(ResourceError, match="too_few_slots") as caught:
-        run_with_restarts(None, 2, launches, store, CheckpointSettings(), slot_timeout=7)
+        run_with_restarts(None, 2, launches, store, 2, slot_timeout=7)
     assert "was not replaced" in caught.value.message
     assert "resume=True" in caught.value.hint
 

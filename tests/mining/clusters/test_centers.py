@@ -17,6 +17,7 @@ from sparkml_dist import CentersModel, KMeans, KMedoids, MiniBatchKMeans, partit
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining.clusters.medoid_search import find_medoids
 from sparkml_dist.mining.clusters.nearest_center import center_distances
+from tests.long import cases
 
 NAMES = ["x", "y", "z"]
 
@@ -68,8 +69,10 @@ def test_mini_batches_come_near_k_means(spark, frame, blobs, tmp_path):
         assert model.summary["rows"] == 1500
 
 
-@pytest.mark.parametrize("metric", ["euclidean", "manhattan", "cosine"])
-def test_medoids_are_rows_and_cost_what_is_said(frame, blobs, metric):
+@pytest.mark.parametrize(
+    "metric", cases(["euclidean", "manhattan", "cosine"], ["manhattan", "cosine"])
+)
+def test_medoids_are_rows_and_have_the_cost_of_the_summary(frame, blobs, metric):
     model = KMedoids(k=4, distanceMeasure=metric, numSamples=2, sampleSize=200, featuresCols=NAMES)
     model = model.fit(frame)
     rows = {tuple(row) for row in blobs[0]}
@@ -128,7 +131,7 @@ def test_bad_rows(spark, estimator, rows, code):
 
 
 def test_a_value_of_one_row_is_a_center_where_values_are_few(spark):
-    values = np.repeat([0.0, 1.0, 50.0], [20_000, 20_000, 1])
+    values = np.repeat([0.0, 1.0, 50.0], [5_000, 5_000, 1])
     df = spark.createDataFrame(pd.DataFrame({"x": values})).coalesce(1)
     model = MiniBatchKMeans(k=3, batchSize=1024).fit(df)
     assert sorted(model.clusterCenters.ravel()) == [0.0, 1.0, 50.0]

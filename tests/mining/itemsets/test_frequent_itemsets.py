@@ -99,7 +99,10 @@ def real_baskets(spark, shared_data):
         df.unpersist()
 
 
-@pytest.mark.parametrize(("name", "support", "counts"), KNOWN)
+# Those of rank 2, 5 and 7 are seen in groups, below.
+@pytest.mark.parametrize(
+    ("name", "support", "counts"), cases(KNOWN, [k for i, k in enumerate(KNOWN) if i in (3, 4, 6)])
+)
 def test_published_numbers(real_baskets, name, support, counts):
     found = [
         FrequentItemsets(minSupport=support, target=target).fit(real_baskets[name]).numItemsets
@@ -108,14 +111,15 @@ def test_published_numbers(real_baskets, name, support, counts):
     assert tuple(found) == counts
 
 
+@pytest.mark.parametrize("known", cases([2, 5, 7], [2, 5]))
 @pytest.mark.parametrize("partitions", cases([2, 7], [7]))
-def test_published_numbers_in_groups(real_baskets, partitions):
-    for name, support, counts in (KNOWN[2], KNOWN[5], KNOWN[7]):
-        for target, count in zip(TARGETS, counts):
-            model = FrequentItemsets(
-                minSupport=support, target=target, numPartitions=partitions
-            ).fit(real_baskets[name])
-            assert model.numItemsets == count
+def test_published_numbers_in_groups(real_baskets, partitions, known):
+    name, support, counts = KNOWN[known]
+    for target, count in zip(TARGETS, counts):
+        model = FrequentItemsets(minSupport=support, target=target, numPartitions=partitions).fit(
+            real_baskets[name]
+        )
+        assert model.numItemsets == count
 
 
 def test_many_rare_items(real_baskets):
@@ -339,7 +343,7 @@ def test_save_and_load(spark, tmp_path):
         FrequentItemsetsModel.load(str(where))
 
 
-def test_a_model_says_what_it_is(spark):
+def test_the_representation_of_a_model(spark):
     model = FrequentItemsets(minCount=1).fit(frame(spark, [["a"]]))
     assert "1 itemsets in at least 1 of 1 baskets" in repr(model)
     with pytest.raises(DataError, match="Collect the items"):

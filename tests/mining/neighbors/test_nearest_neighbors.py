@@ -67,7 +67,7 @@ def approximate(points, tmp_path_factory):
 
 
 @pytest.mark.modes
-def test_the_approximate_method_reaches_its_recall_and_tells_it(approximate, points, X):
+def test_the_approximate_method_reaches_the_recall_that_it_estimates(approximate, points, X):
     from sklearn.neighbors import NearestNeighbors as Sklearn
 
     asked, ids, distances = neighbours(approximate.transform(points))

@@ -74,8 +74,8 @@ def test_average_path_is_that_of_scikit_learn():
     assert average_path(sizes) == pytest.approx(_average_path_length(sizes))
 
 
-@pytest.mark.modes
-def test_outliers_are_found_and_the_model_is_kept(spark, tmp_path):
+# In the other modes: `tests/test_contract.py`.
+def test_outliers_are_found_and_the_model_is_saved(spark, tmp_path):
     points, truth = clouds()
     df = frame(spark, points)
     for method in ("standard", "extended"):

@@ -1,0 +1,1 @@
+"""Plots of a search: what was tried, how it went, and what mattered."""

@@ -1,0 +1,1 @@
+"""Samplers: which values of the parameters a trial has."""
