@@ -71,6 +71,15 @@ format: setup  ## Format the code and mend what can be mended safely
 bench: setup  ## Run the benchmarks (ONLY=name for one); results in build/bench
 	@scripts/bench.sh $(ONLY)
 
+.PHONY: peers
+peers:  ## Build .venv-peers: FLAML and H2O AutoML, for the benchmark of algorithm selection (half a gigabyte)
+	$(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
+
+.PHONY: bench-automl
+bench-automl: setup  ## Compare the selection of algorithms with theirs (ARGS="--seconds 300"); 20 minutes, alone
+	$(BIN)/python benchmarks/automl.py $(ARGS)
+
 .PHONY: bench-big
 bench-big: setup  ## Run the long benchmark: 12 GB through two workers of 1 GiB (needs 40 GB of disk)
 	@scripts/bench.sh ensemble_big gang_boost_big
@@ -92,4 +101,4 @@ clean:  ## Remove what was built or cached; keeps .venv
 
 .PHONY: distclean
 distclean: clean  ## Remove .venv, .venv-gpu and .venv-lowest too
-	rm -rf .venv .venv-gpu .venv-lowest
+	rm -rf .venv .venv-gpu .venv-lowest .venv-peers

@@ -33,7 +33,7 @@ TITLES = {
     "boosting": "Boosting",
     "deep": "Networks",
     "mining": "Mining",
-    "automl": "Tables to features",
+    "automl": "Selection of algorithms",
     "search": "Search",
     "common": "Models, sessions and errors",
 }

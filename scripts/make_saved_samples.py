@@ -65,6 +65,10 @@ DATED = (
 )
 
 
+#: Columns of a selection of algorithms.
+AUTO: dict[str, Any] = {"featuresCols": ["x", "day", "kind", "note"], "textCols": ["note"]}
+
+
 def baskets() -> list[tuple[int, list[str]]]:
     """Return baskets for the mining of patterns."""
     return [(i, sorted({"abcdef"[i % 6], "abc"[i % 3], "de"[i % 2], "a"})) for i in range(24)]
@@ -103,6 +107,12 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     estimators: dict[str, Any] = {
         "AdaBoostClassifier": sd.AdaBoostClassifier(estimator=tree, numMembers=2, **cut),
         "AdaBoostPLClassifier": sd.AdaBoostPLClassifier(estimator=tree, numMembers=2, **cut),
+        "AutoClassifier": sd.AutoClassifier(
+            numTrials=2, families=["linear", "extra_trees"], numFolds=2, calibrate=True, **AUTO
+        ),
+        "AutoRegressor": sd.AutoRegressor(
+            numTrials=1, families=["linear"], numFolds=2, labelCol="number", featuresCols=["x", "z"]
+        ),
         "BaggingClassifier": bagging,
         "BaggingRegressor": sd.BaggingRegressor(estimator=stump, numMembers=2, **number),
         "BlendingClassifier": sd.BlendingClassifier(estimators=two, **plain),
@@ -160,6 +170,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
             rows = {
                 "FrequentItemsets": sets,
                 "SequentialPatterns": events,
+                "AutoClassifier": spark.createDataFrame(table()).selectExpr(*DATED),
                 "TableFeatures": spark.createDataFrame(table()).selectExpr(*DATED),
             }.get(name, df)
             fitted[name] = estimators[name].fit(rows)
@@ -208,7 +219,7 @@ def said(instance: Any, spark: Any) -> list[Any]:
         sets = spark.createDataFrame(baskets(), "id int, items array<string>")
         rows = instance.transform(sets)
     else:
-        dated = DATED if name == "TableFeaturesModel" else ("*",)
+        dated = DATED if name in ("TableFeaturesModel", "AutoClassificationModel") else ("*",)
         rows = instance.transform(spark.createDataFrame(table()).selectExpr(*dated))
     given = ("rawPrediction", "day", "note", *table().columns)
     columns = [c for c in rows.columns if c not in given]

@@ -16,7 +16,14 @@ if in_spark_worker():
     keep_collections_short()
 
 if TYPE_CHECKING:
-    from sparkml_dist.automl import TableFeatures, TableFeaturesModel
+    from sparkml_dist.automl import (
+        AutoClassificationModel,
+        AutoClassifier,
+        AutoRegressionModel,
+        AutoRegressor,
+        TableFeatures,
+        TableFeaturesModel,
+    )
     from sparkml_dist.boosting import (
         XGBoostClassificationModel,
         XGBoostClassifier,
@@ -120,6 +127,10 @@ __all__ = [
     "AdaBoostPLClassifier",
     "AssociationRules",
     "AssociationRulesModel",
+    "AutoClassificationModel",
+    "AutoClassifier",
+    "AutoRegressionModel",
+    "AutoRegressor",
     "BaggingClassificationModel",
     "BaggingClassifier",
     "BaggingRegressionModel",

@@ -163,6 +163,12 @@ def _cases() -> dict[str, Case]:
             ("minConfidence", [0.2, 0.3]),
             minConfidence=0.3,
         ),
+        "AutoClassifier": classes(
+            "Auto", wrong=("numTrials", 0), numTrials=2, families=["linear"], numFolds=2
+        ),
+        "AutoRegressor": numbers(
+            "Auto", wrong=("numTrials", 0), numTrials=2, families=["linear"], numFolds=2
+        ),
         "BaggingClassifier": classes("Bagging", estimator=tree, numMembers=2),
         "BaggingRegressor": numbers("Bagging", estimator=stump, numMembers=2),
         "BlendingClassifier": classes("Blending", wrong=("validationFraction", 1.0), **two),

@@ -14,6 +14,7 @@ from tests.examples import ROOT, blocks, run_here
 README = ROOT / "README.md"
 # Have their examples in documents that the README names.
 ELSEWHERE = {
+    "AutoRegressor": "automl.md",
     "DeepEnsembleClassifier": "deep_parallel.md",
     "KerasEstimator": "deep.md",
     "KerasRegressor": "deep.md",

@@ -67,6 +67,7 @@ class JobOutput:
     )
     _FILES: ClassVar[tuple[str, ...]] = (
         *("profile.json", "profile.html", "drift.json", "drift.html"),
+        *("report.html", "model_card.md"),
         *(METRICS, JOB),
     )
     # Parts of a plan that decide how rows are partitioned, not which rows.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cli.options import reading
@@ -14,6 +14,7 @@ from sparkml_dist.cli.output_metrics import OutputMetrics
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned, partition, split
 from sparkml_dist.dataset.manifest import MANIFEST
+from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import DataError
 from sparkml_dist.metrics.evaluation import evaluate_classification
 from sparkml_dist.metrics.metrics import ClassificationMetrics
@@ -43,16 +44,22 @@ class Prepared:
 
     Attributes
     ----------
-    data : PartitionedDataset
-        The training rows.
+    data : PartitionedDataset or DataFrame
+        The training rows; a DataFrame where the job partitions them itself.
     output : JobOutput
     held_out : DataFrame or None
         Training rows that are held out from `data`, where the job needs some for calibration.
+    roles : mapping of str to str
+        Columns of weights and keys, by role.
+    label : str
+        The label column.
     """
 
-    data: PartitionedDataset
+    data: Any
     output: JobOutput
     held_out: DataFrame | None
+    roles: Mapping[str, str] = field(default_factory=dict)
+    label: str = ""
 
 
 # The model's class depends on the job.
@@ -72,6 +79,7 @@ def train(
     regression: bool = False,
     hold_out: bool = False,
     evaluate: Evaluate | None = None,
+    on_table: bool = False,
 ) -> None:
     """Run a training job and fill in its metrics document.
 
@@ -92,6 +100,8 @@ def train(
         Whether to hold out a tenth of the training rows from the shards.
     evaluate : callable, optional
         ``evaluate(model, test)`` for a model that is neither a classifier nor a regressor.
+    on_table : bool, default=False
+        Whether `fit` takes the rows of the table, strings among them, and partitions them itself.
     """
     output = job.output
     assert output is not None
@@ -112,7 +122,8 @@ def train(
         ready(spark)
     with job.stage("read"):
         table = _read(args, spark)
-        _refuse_strings(table)
+        if not on_table:
+            _refuse_strings(table)
         table, roles = _with_roles(args, table)
         learn, test = _held_out(args, job, table, roles)
         held_out = None
@@ -133,16 +144,22 @@ def train(
             )
     with job.stage("partition"):
         resumed = output.claim(plan)
-        data = lent or _shards(
-            args, table, learn, output, roles, resumed=resumed, regression=regression
-        )
+        if on_table:
+            used = dict.fromkeys([*table.features, table.label, *roles.values()])
+            rows: Any = learn.select(*quoted(list(used)))
+        else:
+            rows = data = lent or _shards(
+                args, table, learn, output, roles, resumed=resumed, regression=regression
+            )
+    with job.stage("fit"):
+        model = fit(Prepared(rows, output, held_out, roles, table.label))
+        if on_table:
+            data = open_partitioned(output.shards.location)
+        model.table = table.schema.to_dict()
+        model._save_manifest()
     document.rows, document.features = data.n_rows, data.n_features
     document.classes = len(data.classes or ())
     _logger.info("%r", data)
-    with job.stage("fit"):
-        model = fit(Prepared(data, output, held_out))
-        model.table = table.schema.to_dict()
-        model._save_manifest()
     with job.stage("evaluate"):
         metrics = evaluate(model, test) if evaluate else _evaluate(model, test, table.label)
     document.metrics = metrics.to_dict()

@@ -27,6 +27,8 @@ __all__ = ["Ending", "Limits", "run_watched"]
 
 _HEADER = struct.Struct(">Q")
 _PDEATHSIG = 1  # of prctl
+# Looked up here: another thread may hold the loader's lock at the time of a fork.
+_prctl = getattr(ctypes.CDLL(None), "prctl", None)
 _TRACE_LINES = 12
 _FIRST_POLL, _LAST_POLL = 0.01, 0.1
 
@@ -172,6 +174,8 @@ class _Child:
                     if self._report_frames(buffer, report):
                         poll = _FIRST_POLL
                     continue
+                if self._is_dead():  # what it has started may hold the pipe open
+                    break
                 ended = self._beyond()
                 if ended is not None:
                     break
@@ -215,6 +219,10 @@ class _Child:
                 )
         return None
 
+    def _is_dead(self) -> bool:
+        waited = os.waitid(os.P_PID, self._pid, os.WEXITED | os.WNOWAIT | os.WNOHANG)
+        return waited is not None
+
     def _end(self, *, kill: bool) -> int:
         """Wait for the child, kill it first if asked, and what it started in any case."""
         if kill:
@@ -233,8 +241,8 @@ def _serve(
     try:
         gc.freeze()  # a collection would touch, and so copy, all that it shares
         os.setsid()
-        with contextlib.suppress(OSError, AttributeError):
-            ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGKILL)
+        if _prctl is not None:
+            _prctl(_PDEATHSIG, signal.SIGKILL)
         for piece in range(first, count):
             if os.getppid() != parent:
                 break

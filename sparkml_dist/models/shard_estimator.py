@@ -58,6 +58,8 @@ class ShardEstimator(SavedParams, HasCommonParams):
     _growing: ClassVar[tuple[str, ...]] = ()
     #: Task that decides the type of the label.
     _task: ClassVar[Task] = "classification"
+    #: Whether fits of several param maps may use the same shards.
+    _shares_shards: ClassVar[bool] = True
 
     # -- for subclasses -------------------------------------------------------------------
 
@@ -112,7 +114,9 @@ class ShardEstimator(SavedParams, HasCommonParams):
         if self.isSet(self.modelDir):
             for i, estimator in enumerate(estimators):
                 estimator.setParams(modelDir=f"{self.getOrDefault(self.modelDir)}/fit-{i}")
-        separately = any(p.name in _PARTITION_PARAMS for extra in paramMaps for p in extra)
+        separately = not self._shares_shards or any(
+            p.name in _PARTITION_PARAMS for extra in paramMaps for p in extra
+        )
         shared: list[tuple[PartitionedDataset, bool]] = []
         lock = threading.Lock()
         left = [len(estimators)]

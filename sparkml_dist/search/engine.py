@@ -329,7 +329,9 @@ class Engine:
         for at, batch in enumerate(batches):
             share = idle // (len(batches) - at)
             ((started, piece), *others) = batch.works
-            units = 1 if others else started.runner.units(started.job, started.before)
+            # What is left of a job that was divided before is its score.
+            divisible = not others and not started.records
+            units = started.runner.units(started.job, started.before) if divisible else 1
             seconds = (self._mean_seconds or 0.0) * units
             if share < 1 or units < 2 or not piece.scores or seconds < _WORTH_SPREADING:
                 spread.append(batch)

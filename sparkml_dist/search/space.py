@@ -290,11 +290,15 @@ def _refuse_unknown(params: Mapping[str, Any], known: Sequence[str], what: str) 
 def dimension_of(name: str, values: Any) -> Dimension:
     """Return the dimension that a list, or a distribution of SciPy's or Optuna's, describes.
 
+    A dimension is returned as it is.
+
     Raises
     ------
     ConfigurationError
         ``invalid_param``.
     """
+    if isinstance(values, Dimension):
+        return values
     if isinstance(values, list | tuple | range) or (
         isinstance(values, np.ndarray) and values.ndim == 1
     ):

@@ -60,6 +60,18 @@ def test_the_reason_of_an_early_end(work, reason, part):
     assert good.value == "good"
 
 
+def test_the_death_of_a_child_is_seen_though_its_own_children_live():
+    def work(i):
+        if i == 0:
+            if os.fork() == 0:
+                time.sleep(60)
+            os.kill(os.getpid(), signal.SIGKILL)
+        return i
+
+    killed, good = ends(work, 2)
+    assert killed.reason == "killed" and good.value == 1
+
+
 def test_the_trace_of_what_was_raised():
     (found,) = ends(lambda i: [][i], 1)
     assert "IndexError" in found.trace and "test_watched_child" in found.trace

@@ -1,0 +1,165 @@
+"""Selects the ensemble of the best trials on held-out rows, in one task."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.dataset.hashing import uniform
+from sparkml_dist.ensemble.calibration.calibrators import Calibration, Temperature
+from sparkml_dist.members.greedy import Selection, select
+from sparkml_dist.members.held_out import HeldOutRows
+from sparkml_dist.metrics.scores import score_rows
+from sparkml_dist.persistence.arrays import read_array
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.search.trial_rows import TrialRows
+from sparkml_dist.search.trial_task import VOTES, member_stem
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["Candidate", "Selected", "select_trials"]
+
+_STEPS = 40
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A trial that may be part of the ensemble.
+
+    Attributes
+    ----------
+    trial : int
+    members : int
+        How many members it has fitted, of which the outputs are stored.
+    """
+
+    trial: int
+    members: int
+
+
+@dataclass(frozen=True)
+class Selected:
+    """The ensemble that was selected.
+
+    Attributes
+    ----------
+    weights : dict of int to float
+        Weight of each trial in it, by number; the sum is 1.
+    scores : dict of str to float
+        Of the ensemble, by metric, on the rows that it was selected on.
+    rows : int
+        Number of these rows.
+    calibration : dict or None
+        Calibrators of the ensemble, as `Calibration.to_dict` has them.
+    """
+
+    weights: dict[int, float]
+    scores: dict[str, float]
+    rows: int
+    calibration: dict[str, Any] | None
+
+
+def select_trials(
+    spark: SparkSession,
+    rows: TrialRows,
+    folder: Folder,
+    candidates: Sequence[Candidate],
+    metrics: Sequence[str],
+    seed: int,
+    *,
+    calibrate: bool,
+) -> Selected:
+    """Select the ensemble of trials whose mean scores best by the first metric.
+
+    Greedily, from the best trial on, which it therefore never scores below. Members' outputs on
+    held-out rows are read in a task; the driver gets weights and scores.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+    rows : TrialRows
+        Of the search.
+    folder : Folder
+        Of the search.
+    candidates : sequence of Candidate
+    metrics : sequence of str
+    seed : int
+    calibrate : bool
+        Whether to fit a temperature of the ensemble's probabilities on the same rows.
+    """
+    task = _SelectTask(rows, folder, tuple(candidates), tuple(metrics), seed, calibrate)
+    (outcome,) = run_tasks(spark, [0], task, description="select the ensemble")
+    if outcome.error is not None:
+        raise outcome.error
+    found = outcome.result
+    total = sum(found["counts"])
+    weights = {
+        c.trial: n / total for c, n in zip(candidates, found["counts"], strict=True) if n > 0
+    }
+    return Selected(weights, found["scores"], found["rows"], found["calibration"])
+
+
+@dataclass(frozen=True)
+class _SelectTask:
+    """Reads the outputs of all candidates, and selects."""
+
+    rows: TrialRows
+    folder: Folder
+    candidates: tuple[Candidate, ...]
+    metrics: tuple[str, ...]
+    seed: int
+    calibrate: bool
+
+    def __call__(self, index: int) -> dict[str, Any]:
+        blocks = self.rows.scored()
+        y = np.concatenate([b.y for b in blocks])
+        weight = np.concatenate(
+            [np.ones(len(b)) if b.weight is None else b.weight for b in blocks]
+        ).astype(np.float64)
+        keep = self._kept(np.concatenate([b.key for b in blocks]))
+        outputs = np.stack([self._outputs(c, len(y), keep) for c in self.candidates], axis=1)
+        held_out = HeldOutRows(outputs, y[keep], weight[keep])
+        counts, _ = select(held_out, Selection(self.metrics[0], _STEPS, 1, 1, 1.0, self.seed))
+        share = np.array(counts) / sum(counts)
+        mean = np.tensordot(outputs.astype(np.float64), share, axes=(1, 0))
+        calibration = None
+        if self.calibrate:
+            slopes = Temperature.slopes(mean, held_out.y, held_out.weight)
+            calibration = Calibration("temperature", (Temperature.fit(*slopes),))
+            mean = calibration(mean)
+        scores = {m: score_rows(m, held_out.y, mean, held_out.weight) for m in self.metrics}
+        return {
+            "counts": counts,
+            "scores": {m: s for m, s in scores.items() if math.isfinite(s)},
+            "rows": len(keep),
+            "calibration": None if calibration is None else calibration.to_dict(),
+        }
+
+    def _kept(self, key: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return the rows to select on: as many as fit in a third of the memory."""
+        classes = max(1, len(self.rows.data.manifest.label.classes))
+        need = 4 * len(key) * len(self.candidates) * classes
+        share = self.rows.memory / 3 / max(need, 1)
+        if share >= 1:
+            return np.arange(len(key))
+        return np.flatnonzero(uniform(key, self.seed, "selection rows") < share)
+
+    def _outputs(
+        self, candidate: Candidate, rows: int, keep: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float32]:
+        """Return the mean of a trial's members on the rows to keep."""
+        home, total = self.folder.child(VOTES), None
+        for member in range(candidate.members):
+            name = f"{member_stem(candidate.trial, member)}.npy"
+            votes = np.asarray(read_array(home, name, rows=rows), np.float64)[keep]
+            total = votes if total is None else total + votes
+        assert total is not None
+        mean: npt.NDArray[np.float32] = (total / candidate.members).astype(np.float32)
+        return mean
