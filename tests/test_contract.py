@@ -20,7 +20,7 @@ from tests.long import cases
 SET_UP = [name for name, kind in PUBLIC.items() if issubclass(kind, Estimator)]
 FITTED = [*CASES, *VOTED]
 ONCE = [name for name, case in CASES.items() if case.group in ("networks", "boosting")]
-#: One of each group, tried in every mode.
+#: One of each group, whose pipelines have tests of their own, most of them in every mode.
 EVERYWHERE = (
     "BaggingClassifier",
     "KMedoids",
@@ -28,6 +28,7 @@ EVERYWHERE = (
     "SequentialPatterns",
     "KerasClassifier",
     "XGBoostClassifier",
+    "TableFeatures",
 )
 OFTEN = [name for name in CASES if name not in ONCE]
 # A value of each type, for Params that have none.
@@ -248,6 +249,14 @@ def test_a_pipeline_with_patterns(spark, pipelines, predicted, rows, tmp_path):
 
 def test_a_pipeline_with_a_network(spark, pipelines, predicted, rows, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, "KerasClassifier", str(tmp_path / "p"))
+
+
+def test_a_pipeline_with_a_booster(spark, pipelines, predicted, rows, tmp_path):
+    _saved_in_a_pipeline(pipelines, predicted, rows, "XGBoostClassifier", str(tmp_path / "p"))
+
+
+def test_a_pipeline_with_features_of_a_table(spark, pipelines, predicted, rows, tmp_path):
+    _saved_in_a_pipeline(pipelines, predicted, rows, "TableFeatures", str(tmp_path / "p"))
 
 
 # Of ensembles: `test_spark_ml.py` and `test_grids.py` in `tests/ensemble`, and the long run.

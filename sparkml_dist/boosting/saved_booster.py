@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.persistence.boosters.xgboost_model import check_xgboost
 
 __all__ = ["loaded_booster", "require_xgboost"]
 
@@ -51,10 +52,10 @@ def loaded_booster(content: bytes, where: str, booster: Any = None) -> Any:
     """
     xgboost = require_xgboost()
     try:
-        _check(content)
+        check_xgboost(content)
         found = xgboost.Booster() if booster is None else booster
         found.load_model(bytearray(content))
-    except (ValueError, KeyError, TypeError, OverflowError) as error:
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise StorageError(
             "booster_not_loaded",
@@ -62,9 +63,3 @@ def loaded_booster(content: bytes, where: str, booster: Any = None) -> Any:
             "It was truncated or altered: restore it, or fit the model again.",
         ) from error
     return found
-
-
-def _check(content: bytes) -> None:
-    """Raise ValueError unless the content begins and ends like UBJSON of XGBoost."""
-    if not content.startswith(b"{L") or not content.endswith(b"}") or b"learner" not in content:
-        raise ValueError("it is not a model of XGBoost in UBJSON")

@@ -122,9 +122,9 @@ def train(
         ready(spark)
     with job.stage("read"):
         table = _read(args, spark)
+        table, roles = _with_roles(args, table)
         if not on_table:
             _refuse_strings(table)
-        table, roles = _with_roles(args, table)
         learn, test = _held_out(args, job, table, roles)
         held_out = None
         if hold_out:

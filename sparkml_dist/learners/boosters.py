@@ -213,7 +213,7 @@ def refuse_unusable_boosters(learner: Any, wanted: str) -> None:
         use = f"{package}.{plain}{wanted.capitalize()}"
         if any(name.endswith("Ranker") for name in names):
             raise ConfigurationError(
-                f"not_a_{wanted}",
+                "not_a_regressor" if wanted == "regressor" else "not_a_classifier",
                 f"{kind} ranks rows within groups, and members of ensembles get rows without "
                 "groups.",
                 f"Use {use}, with the relevance as the label.",

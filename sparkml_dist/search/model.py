@@ -87,6 +87,16 @@ class HyperparameterSearchModel(FittedModel, ShardModel, HasClassColumns):
         """Number of the best trial."""
         return int(self.content["best"]["trial"])
 
+    @property
+    def classes(self) -> list[Any]:
+        """The class list, in the order of ``probability``; empty for a regression."""
+        return list(self.label.classes)
+
+    @property
+    def numClasses(self) -> int:
+        """Number of classes; 0 for a regression."""
+        return len(self.label.classes)
+
     def trialsTable(self) -> list[dict[str, Any]]:
         """Return the trials as dicts, with more than the columns of `trials`.
 

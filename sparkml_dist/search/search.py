@@ -340,6 +340,8 @@ modelDir, overwrite, resume
             resource.least,
             resource.most,
             self.getOrDefault(self.reductionFactor),
+            # Later trials of such a sampler are better than earlier ones: most would be promoted.
+            delayed=self.getOrDefault(self.sampler) in ("tpe", "cmaes", "gp"),
         )
         sampler = make_sampler(self.getOrDefault(self.sampler), space, self.getOrDefault(self.seed))
         learners = TrialLearners(spark, data, plain, self._task, metrics, self._trusted())

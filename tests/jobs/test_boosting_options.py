@@ -50,11 +50,11 @@ def test_options_without_an_effect_are_refused(options):
 
 def test_the_job_trains_scores_and_saves(tmp_path):
     rows = tmp_path / "rows.csv"
-    table(300).drop(columns=["grade", "count", "w"]).to_csv(rows, index=False)
+    frame = table(300).drop(columns=["grade", "count", "w"])
+    frame.assign(id=[f"row {i}" for i in frame["id"]]).to_csv(rows, index=False)  # no feature
     ended = submit(
         "train_xgboost",
-        *("--train", rows, "--features", "a", "b", "c", "kind", "--categorical", "kind"),
-        *("--key", "id", "--members", 30),
+        *("--train", rows, "--categorical", "kind", "--key", "id", "--members", 30),
         *("--shards", 2, "--validation-fraction", 0.2, "--patience", 5),
         *("--output", tmp_path / "out"),
     )

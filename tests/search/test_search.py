@@ -272,7 +272,7 @@ def test_trees_go_on_from_those_of_the_rung_before(three, learner, resource):
     """The second rung adds trees, and is what a fit of all of them is."""
     model = sd.HyperparameterSearch(
         estimator=learner,
-        space={"max_depth": [1, 3]},
+        space={"max_depth": [1, 2, 3]},
         sampler="grid",
         scheduler="halving",
         resource=resource,

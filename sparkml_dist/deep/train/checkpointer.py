@@ -264,7 +264,9 @@ class Checkpointer:
         stored = checkpoint.content["plan"]
         where = f"The checkpoint {checkpoint.folder.location!r}"
         for key, value in self._plan.items():
-            if stored.get(key) != value:
+            # The estimator refuses other settings; it lets a search add epochs to a training.
+            more = key == "epochs" and stored.get(key, value) < value
+            if stored.get(key) != value and not more:
                 raise ConfigurationError(
                     "plan_differs",
                     f"{where} is of a training with {key} = {stored.get(key)!r}; this one has "
