@@ -283,9 +283,9 @@ class AutoEstimator(ShardEstimator):
     def _metrics(self, data: PartitionedDataset) -> list[str]:
         """Return the metrics, the one that decides first."""
         classes = len(data.manifest.label.classes)
-        usual = ("rmse" if not classes else "auc" if classes == 2 else "log_loss",)
+        usual = "rmse" if not classes else "auc" if classes == 2 else "log_loss"
         known = CLASSIFICATION_SCORES if classes else REGRESSION_SCORES
-        return list(dict.fromkeys([self._value(self.metric) or usual[0], *known]))
+        return list(dict.fromkeys([self._value(self.metric) or usual, *known]))
 
     def _model(
         self,

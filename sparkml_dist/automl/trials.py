@@ -87,13 +87,23 @@ class Budget:
 
 @dataclass(frozen=True)
 class _TimedGoal(Goal):
-    """A goal that tells the sampler how long a trial took, before its loss."""
+    """A goal that tells the sampler how long a trial took, before its loss.
+
+    Attributes
+    ----------
+    sampler : FamilySampler
+    longest : float or None
+        Seconds that a fit may take.
+    """
 
     sampler: FamilySampler
+    longest: float | None
 
     def of(self, record: dict[str, Any]) -> float | None:
         """Return the loss of a record; None if the trial has none."""
         seconds = record["seconds"] + record["predict_seconds"] + _OVERHEAD_SECONDS
+        if record["state"] == "timeout":
+            seconds += self.longest or 0.0
         self.sampler.spent(record["trial"], record["rung"], float(seconds))
         return super().of(record)
 
@@ -204,7 +214,7 @@ class Trials:
             Sequencer(scheduler, sampler, LOOK_AHEAD if self.budget.repeats else None),
             lambda _: runner,
             TrialStore(self.folder),
-            _TimedGoal(self.goal.loss, sampler),
+            _TimedGoal(self.goal.loss, sampler, self.limits.seconds),
             slots=self.slots,
             tag=f"sparkml_dist-automl-{uuid.uuid4().hex}",
             reserve=self._reserve,

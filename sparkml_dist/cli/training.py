@@ -151,15 +151,14 @@ def train(
             rows = data = lent or _shards(
                 args, table, learn, output, roles, resumed=resumed, regression=regression
             )
+            _note(job, data)
     with job.stage("fit"):
         model = fit(Prepared(rows, output, held_out, roles, table.label))
         if on_table:
             data = open_partitioned(output.shards.location)
+            _note(job, data)
         model.table = table.schema.to_dict()
         model._save_manifest()
-    document.rows, document.features = data.n_rows, data.n_features
-    document.classes = len(data.classes or ())
-    _logger.info("%r", data)
     with job.stage("evaluate"):
         metrics = evaluate(model, test) if evaluate else _evaluate(model, test, table.label)
     document.metrics = metrics.to_dict()
@@ -186,6 +185,13 @@ def train(
             plot_regression(model.transform(test), table.label, output.plots)
         plot(model, test, metrics, output.plots)
     output.commit(document)
+
+
+def _note(job: Job, data: PartitionedDataset) -> None:
+    """Add the facts of the shards to the metrics document."""
+    job.document.rows, job.document.features = data.n_rows, data.n_features
+    job.document.classes = len(data.classes or ())
+    _logger.info("%r", data)
 
 
 def _evaluate(model: Any, test: DataFrame, label: str) -> Metrics:
