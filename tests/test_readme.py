@@ -22,6 +22,7 @@ ELSEWHERE = {
     "GradientBoostingRegressor": "ensembles.md",
     "StackingRegressor": "ensembles.md",
     "VotingRegressor": "ensembles.md",
+    "XGBoostRegressor": "boosting.md",
 }
 
 
