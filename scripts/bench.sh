@@ -14,6 +14,7 @@ else
   scripts=(benchmarks/{reading,overhead,memory,accuracy,launch,transform,sums}.py)
   scripts+=(benchmarks/ensemble_{auc,scoring,overhead,parity}.py)
   scripts+=(benchmarks/gang_boost.py)
+  scripts+=(benchmarks/search_{engine,asha}.py)
   scripts+=(benchmarks/deep_{coupling,single,input,mnist,recovery}.py)
   scripts+=(benchmarks/mining_{itemsets,scale,neighbors,dbscan,outliers,profile}.py)
 fi

@@ -22,6 +22,7 @@ ELSEWHERE = {
     "GradientBoostingRegressor": "ensembles.md",
     "StackingRegressor": "ensembles.md",
     "VotingRegressor": "ensembles.md",
+    "XGBoostRegressor": "boosting.md",
 }
 
 
@@ -58,7 +59,7 @@ def test_notebook_in_ten_lines_and_all_that_follows(spark, tmp_path, capsys):
     assert sum(1 for line in code[0].splitlines() if line.strip()) == 10
     run_here("\n".join(code), tmp_path)
     shown = capsys.readouterr().out
-    assert shown.count("predictedLabel") == 3
+    assert shown.count("predictedLabel") == 5
     assert "antecedent" in shown and "outlierScore" in shown
     assert shown.count("|") > 20
     assert (tmp_path / "build" / "trees" / "manifest.json").is_file()

@@ -83,7 +83,7 @@ def thirds(spark):
 
 
 @pytest.fixture(params=["binary", "thirds"])
-def case(request):
+def case(request, spark):
     return request.getfixturevalue(request.param)
 
 

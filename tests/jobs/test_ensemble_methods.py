@@ -194,7 +194,7 @@ def test_a_learner_of_the_other_task_is_refused(job):
 def test_a_booster_by_its_name(spark, job, iris, tmp_path, name):
     pytest.importorskip("xgboost")
     pytest.importorskip("lightgbm")
-    options = ("--train", iris, "--label", "target", "--members", 2, "--shards", 2)
+    options = ("--train", iris, "--label", "species", "--members", 2, "--shards", 2)
     params = ("--estimator-params", '{"n_estimators": 5}')
     found = run(job, tmp_path / "out", *options, "--estimator", name, *params)
     assert found["metrics"]["accuracy"] > 0.8

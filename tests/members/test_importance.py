@@ -149,7 +149,6 @@ def test_the_partitioning_does_not_matter_and_rows_are_capped(bagging, held):
     assert not np.array_equal(one.drops, other.drops)
 
 
-@pytest.mark.modes
 def test_regressions_have_their_own_metrics(spark):
     X, y = make_regression(400, 3, n_informative=1, noise=1.0, shuffle=False, random_state=0)
     frame = pd.DataFrame(X.astype(np.float32), columns=list("abc")).assign(label=y)
