@@ -94,7 +94,6 @@ def model(table):
     return sd.TableFeatures(weightCol="weight", numTextFeatures=8, timeZone=ZONE).fit(table)
 
 
-@pytest.mark.modes
 def test_every_column_gets_its_role(table, model, tmp_path):
     roles = {column.name: column.role for column in model.columns}
     assert roles == {
