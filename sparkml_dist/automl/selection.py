@@ -18,7 +18,7 @@ from sparkml_dist.members.held_out import HeldOutRows
 from sparkml_dist.metrics.scores import score_rows
 from sparkml_dist.persistence.arrays import read_array
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.search.trial_rows import TrialRows
+from sparkml_dist.search.trial_rows import TrialRows, labels_and_weights
 from sparkml_dist.search.trial_task import VOTES, member_stem
 
 if TYPE_CHECKING:
@@ -119,10 +119,7 @@ class _SelectTask:
 
     def __call__(self, index: int) -> dict[str, Any]:
         blocks = self.rows.scored()
-        y = np.concatenate([b.y for b in blocks])
-        weight = np.concatenate(
-            [np.ones(len(b)) if b.weight is None else b.weight for b in blocks]
-        ).astype(np.float64)
+        y, weight = labels_and_weights(blocks)
         keep = self._kept(np.concatenate([b.key for b in blocks]))
         outputs = np.stack([self._outputs(c, len(y), keep) for c in self.candidates], axis=1)
         held_out = HeldOutRows(outputs, y[keep], weight[keep])

@@ -18,7 +18,7 @@ from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.arrays import read_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.search.refit import voting_model
-from sparkml_dist.search.trial_rows import TrialRows
+from sparkml_dist.search.trial_rows import TrialRows, labels_and_weights
 from sparkml_dist.search.trial_task import VOTES, member_stem
 
 if TYPE_CHECKING:
@@ -91,10 +91,7 @@ class _Choice:
 
     def __call__(self, _: int) -> dict[str, Any]:
         blocks = self.rows.scored()
-        y = np.concatenate([b.y for b in blocks])
-        weight = np.concatenate(
-            [np.ones(len(b)) if b.weight is None else b.weight for b in blocks]
-        ).astype(np.float64)
+        y, weight = labels_and_weights(blocks)
         votes = [
             read_array(
                 self.folder.child(VOTES), f"{member_stem(m.trial, m.member)}.npy", rows=len(y)

@@ -16,7 +16,7 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Subset, Validation
 from sparkml_dist.errors import DataError
 
-__all__ = ["HeldOutParts", "TrialRows"]
+__all__ = ["HeldOutParts", "TrialRows", "labels_and_weights"]
 
 # Blocks of this worker process, the latest last; shared by all tasks and searches that it runs.
 _kept: OrderedDict[Any, Any] = OrderedDict()
@@ -152,3 +152,20 @@ def _joined(blocks: list[Block]) -> Block:
         np.concatenate(weights) if weights else None,
         np.concatenate([b.key for b in blocks]),
     )
+
+
+def labels_and_weights(
+    blocks: Sequence[Block],
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64]]:
+    """Return the labels of blocks' rows, and their weights: 1 where the data has none.
+
+    Parameters
+    ----------
+    blocks : sequence of Block
+
+    Returns
+    -------
+    y, weight : ndarray of shape (n,)
+    """
+    weights = [np.ones(len(b)) if b.weight is None else b.weight for b in blocks]
+    return np.concatenate([b.y for b in blocks]), np.concatenate(weights).astype(np.float64)
