@@ -70,7 +70,10 @@ with DAG(
     catchup=False,
     default_args={"retries": 2, "retry_delay": timedelta(minutes=1)},
 ):
-    profile = job("profile", "profile", "--input", TABLE, "--target", "state", "--output", f"{RUN}/profile")
+    profile = job(
+        *("profile", "profile", "--input", TABLE, "--target", "state"),
+        *("--output", f"{RUN}/profile"),
+    )
     train = job(
         "train",
         "train_ensemble",
@@ -78,5 +81,8 @@ with DAG(
         *("--members", 10, "--shards", 2, "--output", f"{RUN}/trees"),
     )
     registered = register(RUN, train.output)
-    score = job("score", "score", "--model", registered, "--input", TABLE, "--output", f"{RUN}/scored")
+    score = job(
+        *("score", "score", "--model", registered, "--input", TABLE),
+        *("--output", f"{RUN}/scored"),
+    )
     profile >> train >> good_enough(train.output) >> registered >> score

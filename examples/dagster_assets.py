@@ -32,14 +32,16 @@ def run_folder(context: dg.AssetExecutionContext) -> str:
     return f"{OUTPUT}/runs/{context.run.root_run_id or context.run_id}"
 
 
-def run_job(context: dg.AssetExecutionContext, jobs: JobClient, name: str, *options: object):
+def run_job(
+    context: dg.AssetExecutionContext, jobs: JobClient, name: str, *options: object
+) -> dg.MaterializeResult:
     """Run a job and return what the asset returns."""
     done = jobs.run(context=context, application=f"{HOME}/jobs/{name}.py", arguments=options)
     return done.get_materialize_result()
 
 
 @dg.asset(retry_policy=RETRIES)
-def profile(context: dg.AssetExecutionContext, jobs: JobClient):
+def profile(context: dg.AssetExecutionContext, jobs: JobClient) -> dg.MaterializeResult:
     """The profile of the table."""
     output = f"{run_folder(context)}/profile"
     return run_job(
@@ -48,7 +50,7 @@ def profile(context: dg.AssetExecutionContext, jobs: JobClient):
 
 
 @dg.asset(deps=[profile], retry_policy=RETRIES)
-def trees(context: dg.AssetExecutionContext, jobs: JobClient):
+def trees(context: dg.AssetExecutionContext, jobs: JobClient) -> dg.MaterializeResult:
     """An ensemble of trees; its scores on held-out rows are the metadata."""
     return run_job(
         *(context, jobs, "train_ensemble", "--train", TABLE, "--label", "state"),
@@ -67,7 +69,7 @@ def good_enough(context: dg.AssetCheckExecutionContext) -> dg.AssetCheckResult:
 
 
 @dg.asset(deps=[trees], retry_policy=RETRIES)
-def scored(context: dg.AssetExecutionContext, jobs: JobClient):
+def scored(context: dg.AssetExecutionContext, jobs: JobClient) -> dg.MaterializeResult:
     """The table with predictions."""
     folder = run_folder(context)
     return run_job(

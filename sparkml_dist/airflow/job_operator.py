@@ -74,9 +74,10 @@ class JobOperator(SparkSubmitOperator):
         dict or None
             None where neither the log nor a file has the metrics.
         """
-        self.application_args = as_texts(self.application_args)
+        arguments = as_texts(self.application_args)
         if self.resume and context["ti"].try_number > 1:
-            self.application_args = with_resume(self.application_args, self._job)
+            arguments = with_resume(arguments, self._job)
+        self.application_args: list[str] = arguments
         self._hook = self._get_hook()
         before = stored_documents(self.application_args) if self._in_cluster else []
         try:

@@ -34,7 +34,9 @@ def stored_documents(arguments: Sequence[str]) -> list[dict[str, Any]]:
     if where := option(arguments, "--metrics-out"):
         places = [where]
     elif output := option(arguments, "--output"):
-        places = [f"{output.rstrip('/')}/{name}" for name in ("metrics.failed.json", "metrics.json")]
+        places = [
+            f"{output.rstrip('/')}/{name}" for name in ("metrics.failed.json", "metrics.json")
+        ]
     else:
         places = []
     found = []

@@ -81,9 +81,8 @@ def machines(airflow):
 
 
 def test_the_example_profiles_trains_registers_and_scores(airflow, machines, tried):
-    assert tried("machines") == {
-        name: ("success", 1) for name in ("profile", "train", "good_enough", "register", "score")
-    }
+    steps = ("profile", "train", "good_enough", "register", "score")
+    assert tried("machines") == dict.fromkeys(steps, ("success", 1))
     (run,) = out(airflow, "runs").iterdir()
     metrics = json.loads((run / "trees" / "metrics.json").read_text())
     current = json.loads(out(airflow, "models", "current.json").read_text())
@@ -108,7 +107,10 @@ def test_the_metrics_are_the_xcom(airflow, machines):
 
 
 def test_a_model_below_the_gate_is_not_registered(airflow, machines, run, tried):
-    env = airflow | {"SPARKML_DIST_LEAST_ACCURACY": "1.1", "SPARKML_DIST_OUTPUT": str(out(airflow, "b"))}
+    env = airflow | {
+        "SPARKML_DIST_LEAST_ACCURACY": "1.1",
+        "SPARKML_DIST_OUTPUT": str(out(airflow, "b")),
+    }
     run("airflow", "dags", "test", "machines", "2026-11-29", env=env)
     found = tried("machines")
     assert found["good_enough"][0] == "success"
@@ -147,7 +149,7 @@ def test_a_stopped_task_leaves_no_process(airflow, processes_with, tried, wait_u
         text=True,
     )
     members = out(airflow, "killed", "model")
-    wait_until(lambda: members.exists(), what="the first member")
+    wait_until(members.exists, what="the first member")
     # Airflow, Spark's Java side, the driver, the daemon of its workers.
     assert len(processes_with(home)) >= 4
     task.send_signal(signal.SIGTERM)

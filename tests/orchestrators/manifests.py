@@ -128,7 +128,9 @@ def test_what_is_permanent_is_the_same_everywhere():
 
 def test_the_gang_fits_its_pod_group():
     """The reserved resources are those of the driver and its executors."""
-    conf = yaml.safe_load((FOLDER / "spark-application-apache.yaml").read_text())["spec"]["sparkConf"]
+    conf = yaml.safe_load((FOLDER / "spark-application-apache.yaml").read_text())["spec"][
+        "sparkConf"
+    ]
     group = yaml.safe_load((FOLDER / "pod-group.yaml").read_text())["spec"]["minResources"]
     executors = int(conf["spark.executor.instances"])
     assert int(group["cpu"]) == 1 + executors * int(conf["spark.executor.cores"])
