@@ -21,4 +21,4 @@ fi
 use_environment
 # The fixtures of the other tests need a Spark session, which this environment does not have.
 "$own/bin/python" -m pytest --confcutdir=tests/orchestrators -p no:cacheprovider \
-  tests/orchestrators/{manifests,airflow_dags,dagster_assets}.py "$@"
+  tests/orchestrators/{manifests,airflow_terms,airflow_dags,dagster_assets}.py "$@"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from airflow.exceptions import AirflowException
 from airflow.providers.apache.spark.operators.spark_submit import SparkSubmitOperator
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException
 
 from sparkml_dist.orchestrators.arguments import as_texts, job_of, with_resume
 from sparkml_dist.orchestrators.metrics_files import stored_documents, stored_metrics
@@ -99,10 +98,10 @@ class JobOperator(SparkSubmitOperator):
 
     def on_kill(self) -> None:
         """End all processes of the job, and its driver on a cluster."""
-        submit = getattr(self._hook, "_submit_sp", None)
-        if submit is None:
+        if self._hook is None:
             return
-        tree = process_tree(submit.pid)
+        submit = getattr(self._hook, "_submit_sp", None)
+        tree = process_tree(submit.pid) if submit is not None else []
         if not self._in_cluster:
             # The hook kills spark-submit alone, at once, and leaves the job without a word.
             end_processes(tree, _GRACE)
@@ -130,9 +129,9 @@ class JobOperator(SparkSubmitOperator):
         if found is None and self._in_cluster:
             documents = stored_documents(self.application_args)
             found = next((d for d in documents if d["run_id"] not in earlier), None)
-        # On Kubernetes, that of the driver's container.
+        # On Kubernetes, that of the driver's container. 0: spark-submit did not wait for the driver.
         status = getattr(self._hook, "_spark_exit_code", None) or submit.returncode
-        outcome = Outcome(status, found)
+        outcome = Outcome(status or None, found)
         kind = AirflowFailException if outcome.permanent else AirflowException
         return kind(outcome.message(self._job))
 

@@ -77,6 +77,8 @@ class Outcome:
     def message(self, job: str) -> str:
         """Return one line on the failure: the job, the exit status and the error."""
         error = self.error
+        if self.exit_status is None:
+            return f"{job} failed; see the log."
         if not error:
             return f"{job} ended with exit status {self.exit_status}; see the log."
         hint = f" Hint: {error['hint']}" if error.get("hint") else ""

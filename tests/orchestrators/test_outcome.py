@@ -59,6 +59,7 @@ def test_the_message_has_the_error():
     assert failed(11, "empty_data").message("profile") == (
         "profile ended with exit status 11: [empty_data] It is. Hint: Do."
     )
+    assert Outcome(None).message("profile") == "profile failed; see the log."
     assert Outcome(137).message("profile") == "profile ended with exit status 137; see the log."
 
 
