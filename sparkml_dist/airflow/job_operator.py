@@ -129,7 +129,7 @@ class JobOperator(SparkSubmitOperator):
         if found is None and self._in_cluster:
             documents = stored_documents(self.application_args)
             found = next((d for d in documents if d["run_id"] not in earlier), None)
-        # On Kubernetes, that of the driver's container. 0: spark-submit did not wait for the driver.
+        # On Kubernetes, that of the driver's container. 0: spark-submit did not wait for it.
         status = getattr(self._hook, "_spark_exit_code", None) or submit.returncode
         outcome = Outcome(status or None, found)
         kind = AirflowFailException if outcome.permanent else AirflowException
