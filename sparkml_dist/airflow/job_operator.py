@@ -77,8 +77,8 @@ class JobOperator(SparkSubmitOperator):
         if self.resume and context["ti"].try_number > 1:
             arguments = with_resume(arguments, self._job)
         self.application_args: list[str] = arguments
-        self._hook = self._get_hook()
-        before = stored_documents(self.application_args) if self._in_cluster else []
+        in_cluster = _in_cluster(self._get_hook())
+        before = stored_documents(self.application_args) if in_cluster else []
         try:
             super().execute(context)
         except FileNotFoundError as error:
@@ -102,7 +102,7 @@ class JobOperator(SparkSubmitOperator):
             return
         submit = getattr(self._hook, "_submit_sp", None)
         tree = process_tree(submit.pid) if submit is not None else []
-        if not self._in_cluster:
+        if not _in_cluster(self._hook):
             # The hook kills spark-submit alone, at once, and leaves the job without a word.
             end_processes(tree, _GRACE)
         super().on_kill()
@@ -111,11 +111,6 @@ class JobOperator(SparkSubmitOperator):
     @property
     def _job(self) -> str:
         return job_of(self.application)
-
-    @property
-    def _in_cluster(self) -> bool:
-        """Whether the driver runs on the cluster, so that its log and status do not come here."""
-        return bool(self._hook and self._hook._connection["deploy_mode"] == "cluster")
 
     def _printed(self) -> dict[str, Any] | None:
         return printed_document(getattr(self._hook, "_last_submit_log_lines", ()))
@@ -126,7 +121,7 @@ class JobOperator(SparkSubmitOperator):
         if submit is None:  # nothing was run
             return error
         found = self._printed()
-        if found is None and self._in_cluster:
+        if found is None and _in_cluster(self._hook):
             documents = stored_documents(self.application_args)
             found = next((d for d in documents if d["run_id"] not in earlier), None)
         # On Kubernetes, that of the driver's container. 0: spark-submit did not wait for it.
@@ -139,3 +134,8 @@ class JobOperator(SparkSubmitOperator):
         submit = getattr(self._hook, "_submit_sp", None)
         if submit is not None:
             end_processes(process_tree(submit.pid), _GRACE)
+
+
+def _in_cluster(hook: Any) -> bool:
+    """Return whether the driver runs on the cluster: its log and status do not come here."""
+    return bool(hook and hook._connection["deploy_mode"] == "cluster")

@@ -31,6 +31,8 @@ _LOST = frozenset(
 # Errors of files that stay. With --resume, which another attempt gets, an output that is there
 # would be taken for the result.
 _STAY = frozenset({"output_exists", "output_is_input"})
+# Errors of the configuration that pass: a cluster may be back after a while.
+_PASS = frozenset({"session_not_started"})
 
 
 @dataclass(frozen=True)
@@ -63,13 +65,13 @@ class Outcome:
     def permanent(self) -> bool:
         """Whether another attempt would fail in the same way.
 
-        Errors of usage, configuration and data are permanent, those of resources, of files and
-        unexpected ones are not. An error in a fit is permanent unless a process or a host was
+        Errors of usage, configuration and data are permanent (but for a Spark that does not start),
+        those of resources, of files (but for an output that is there) and unexpected ones are not. An error in a fit is permanent unless a process or a host was
         lost, or its code is not known.
         """
         code = self.error.get("code")
-        if code in _STAY:
-            return True
+        if code in _STAY or code in _PASS:
+            return code in _STAY
         if self.exit_status == TrainingError.exit_status:
             return code is not None and code not in _LOST
         return self.exit_status in _PERMANENT

@@ -37,6 +37,10 @@ def test_an_error_in_a_fit_is_permanent_unless_a_process_or_host_was_lost():
     assert not Outcome(13).permanent
 
 
+def test_a_spark_that_does_not_start_may_start_later():
+    assert not failed(10, "session_not_started").permanent
+
+
 def test_an_output_that_is_there_stays_there():
     # Another attempt, with --resume, would take it for its own.
     assert failed(14, "output_exists").permanent
@@ -53,6 +57,7 @@ def test_the_codes_are_in_the_list_of_errors():
     }
     assert listed["TrainingError"] >= outcome._LOST
     assert listed["StorageError"] >= outcome._STAY
+    assert listed["ConfigurationError"] >= outcome._PASS
 
 
 def test_the_message_has_the_error():
