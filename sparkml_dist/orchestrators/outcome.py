@@ -65,13 +65,16 @@ class Outcome:
     def permanent(self) -> bool:
         """Whether another attempt would fail in the same way.
 
-        Errors of usage, configuration and data are permanent (but for a Spark that does not start),
-        those of resources, of files (but for an output that is there) and unexpected ones are not. An error in a fit is permanent unless a process or a host was
-        lost, or its code is not known.
+        Errors of usage, configuration and data are permanent, but for a Spark that does not start;
+        those of resources, of files and unexpected ones are not, but for an output that is there.
+        An error in a fit is permanent unless a process or a host was lost, or its code is not
+        known.
         """
         code = self.error.get("code")
-        if code in _STAY or code in _PASS:
-            return code in _STAY
+        if code in _STAY:
+            return True
+        if code in _PASS:
+            return False
         if self.exit_status == TrainingError.exit_status:
             return code is not None and code not in _LOST
         return self.exit_status in _PERMANENT
