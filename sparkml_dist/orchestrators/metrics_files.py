@@ -7,7 +7,6 @@ from typing import Any
 
 from sparkml_dist.errors import StorageError
 from sparkml_dist.orchestrators.arguments import option
-from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["stored_documents", "stored_metrics"]
 
@@ -31,6 +30,9 @@ def stored_metrics(arguments: Sequence[str]) -> dict[str, Any] | None:
 
 def stored_documents(arguments: Sequence[str]) -> list[dict[str, Any]]:
     """Return the documents of the last runs, successful and failed; those that can be read."""
+    # Airflow imports a DAG's file again and again: without pyarrow, until there is a file to read.
+    from sparkml_dist.persistence.filesystem import Folder
+
     if where := option(arguments, "--metrics-out"):
         places = [where]
     elif output := option(arguments, "--output"):
