@@ -46,7 +46,9 @@ def tried(airflow):
     def tried(dag: str) -> dict[str, tuple[str, int]]:
         with sqlite3.connect(Path(airflow["AIRFLOW_HOME"], "airflow.db")) as database:
             rows = database.execute(
-                "select task_id, state, try_number from task_instance where dag_id = ?", [dag]
+                "select task_id, state, try_number from task_instance where dag_id = ? "
+                "order by rowid",  # the last run of a task comes last
+                [dag],
             )
             return {task: (state, number) for task, state, number in rows}
 
