@@ -23,6 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
+from sparkml_dist.cluster.memory import resident_bytes
+
 __all__ = ["Ending", "Limits", "run_watched"]
 
 _HEADER = struct.Struct(">Q")
@@ -154,7 +156,7 @@ class _Child:
         if self._pid == 0:
             _serve(work, first, count, writing, parent)
         os.close(writing)
-        self._base = _resident(self._pid)
+        self._base = resident_bytes(self._pid)
         self._since = time.monotonic()
 
     def follow(self, report: Callable[[int, Ending], None]) -> int:
@@ -210,7 +212,7 @@ class _Child:
         if limits.total_seconds is not None and now - self._begun > limits.total_seconds:
             return Ending("deadline", message="The time was over while it ran.")
         if limits.memory is not None:
-            taken = _resident(self._pid) - self._base
+            taken = resident_bytes(self._pid) - self._base
             if taken > limits.memory:
                 return Ending(
                     "memory",
@@ -277,12 +279,3 @@ def _death(status: int) -> Ending:
             name = "?"
         return Ending("killed", message=f"Its process was killed by signal {-status} ({name}).")
     return Ending("killed", message=f"Its process ended with status {status}.")
-
-
-def _resident(pid: int) -> int:
-    """Return the resident bytes of a process; 0 where unknown."""
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return 0

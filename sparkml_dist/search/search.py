@@ -135,7 +135,9 @@ class HyperparameterSearch(ShardEstimator, HasClassColumns):
     trialTimeout : float, optional
         Seconds that one fit of a trial may take.
     trialMemory : str, optional
-        Memory that a fit may take beyond the rows that it shares, such as ``"2g"``.
+        Memory that a fit may take beyond the rows that it shares, such as ``"2g"``; of networks
+        and boosted trees that ranks train, the memory of each rank beyond its imports. Estimators
+        of other kinds are not watched.
     memoryPerTask : str, optional
         Sizes the shards, and what a worker keeps of them between trials.
     trustedTypes, seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, \
@@ -358,6 +360,7 @@ modelDir, overwrite, resume
                 resource.kind,
                 slots,
                 self._value(self.trialTimeout),
+                task.limits.memory,
             ),
         )
         goal = SearchGoal(metrics[0], dict(self._value(self.constraints) or {}), resource)
