@@ -198,6 +198,7 @@ class EstimatorRunner:
                 record["seconds"] = round(time.perf_counter() - begun, 4)
                 record |= self._scored(models)
                 record["bytes"] = sum(f.bytes for m in models for f in m.files) // len(models)
+                record["peak_rss_mb"] = max(m.summary.get("peak_worker_rss_mb", 0) for m in models)
             except Exception as error:  # noqa: BLE001 - whatever a fit may raise
                 record["seconds"] = round(time.perf_counter() - begun, 4)
                 if over():

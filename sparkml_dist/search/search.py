@@ -47,7 +47,7 @@ from sparkml_dist.search.space_form import described, from_json, to_json
 from sparkml_dist.search.trial_learners import TrialLearners, voting_of
 from sparkml_dist.search.trial_rows import HeldOutParts, TrialRows
 from sparkml_dist.search.trial_store import TrialStore
-from sparkml_dist.search.trial_table import params_json, trial_rows
+from sparkml_dist.search.trial_table import params_json, peak_rss_mb, trial_rows
 from sparkml_dist.search.trial_task import VOTES, TrialTask
 from sparkml_dist.session import SessionInfo, trusted_in_session
 from sparkml_dist.sizes import parse_size
@@ -532,6 +532,7 @@ modelDir, overwrite, resume
                 "failed": sum(r["state"] not in ("done", "deadline") for r in rows),
                 "results_kept": kept,
                 "out_of_time": engine.out_of_time,
+                "peak_worker_rss_mb": peak_rss_mb(engine.records.values()),
                 "seconds": {
                     **times,
                     "member_fit": round(sum(r["seconds"] for r in rows), 3),
