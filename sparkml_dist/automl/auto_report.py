@@ -68,8 +68,8 @@ def _report(model: Any, df: DataFrame, scored: DataFrame, title: str) -> ModelRe
     return ModelReport(
         title=title or f"Model of {label.column}",
         summary=(
-            f"An ensemble of {len(used)} of {len(table)} trials ({families}), {_how(model)} by "
-            f"{model.metric} on {content['scored_rows']:,} rows that they have not seen."
+            f"An ensemble of {len(used)} of {len(table)} trials ({families}), {_how(model)} on "
+            f"{content['scored_rows']:,} rows that they have not seen."
         ),
         facts={
             "label": label.column,
@@ -102,7 +102,7 @@ def _report(model: Any, df: DataFrame, scored: DataFrame, title: str) -> ModelRe
 def _how(model: Any) -> str:
     """Return how the ensemble's weights were found, in words."""
     stacked = model.summary.get("ensemble", {}).get("method") == "stacked"
-    return "weighted for the least loss, as preferred" if stacked else "selected"
+    return "weighted for the least loss" if stacked else f"selected by {model.metric}"
 
 
 def _candidate(row: dict[str, Any]) -> Candidate:

@@ -141,6 +141,9 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
         model = estimator.fit(prepared.data)
         document = job.document
         document.parts["trials"] = model.content["trials"]
+        document.peak_worker_rss_mb = model.summary["peak_worker_rss_mb"]
+        document.more["peak_driver_rss_mb"] = model.summary["peak_driver_rss_mb"]
+        document.more["ensemble"] = model.summary["ensemble"]
         document.seconds["member_fit"] = model.summary["seconds"]["member_fit"]
         document.more["metric"] = model.metric
         document.more["validation"] = model.scores

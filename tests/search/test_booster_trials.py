@@ -47,6 +47,7 @@ def test_trials_go_on_from_round_to_round(data, tmp_path):
     ).fit(data)
     rows = model.trialsTable()
     assert [row["state"] for row in rows] == ["done"] * 2
+    assert all(row["peakRssMb"] > 50 for row in rows)
     assert sorted(len(row["rungs"]) for row in rows) == [1, 2]
     assert model.bestParams == {"maxDepth": 5} and model.bestScore > 0.8
     # The better one goes on from its three rounds.
