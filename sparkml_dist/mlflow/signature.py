@@ -1,0 +1,70 @@
+"""The signature of a model: the columns that it needs, and those that it adds, with their types."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparkml_dist.models.shard_model import ShardModel
+
+__all__ = ["signature_of"]
+
+_LABELS = {"integer": "long", "number": "double", "string": "string", "boolean": "boolean"}
+
+
+def signature_of(model: Any) -> Any:
+    """Return a model's signature by what it knows of its columns; no row is read.
+
+    Parameters
+    ----------
+    model : Persistable
+
+    Returns
+    -------
+    mlflow.models.ModelSignature or None
+        None for a model of tables, such as rules, or of columns whose type MLflow lacks.
+    """
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema
+
+    if isinstance(model, ShardModel):
+        inputs = [(c.name, c.kind) for c in model.schema.columns]
+    elif hasattr(getattr(model, "columns", None), "names"):
+        kind = model.columns.kind
+        inputs = [(name, kind) for name in model.columns.names]
+    else:
+        return None
+    if any(kind == "struct" for _, kind in inputs):
+        return None
+    columns = [_column(name, kind) for name, kind in inputs]
+    return ModelSignature(inputs=Schema(columns), outputs=Schema(_outputs(model)))
+
+
+def _column(name: str, kind: str) -> Any:
+    from mlflow.types.schema import Array, ColSpec, DataType, SparkMLVector
+
+    types: dict[str, Any] = {
+        "numeric": DataType.double,
+        "categorical": DataType.string,
+        "array": Array(DataType.double),
+        "vector": SparkMLVector(),
+    }
+    # Missing values are allowed, a missing column is not; MLflow has one flag for both.
+    return ColSpec(types[kind], name)
+
+
+def _outputs(model: Any) -> list[Any]:
+    from mlflow.types.schema import Array, ColSpec, DataType
+
+    found = [ColSpec(DataType.double, _named(model, "predictionCol") or "prediction")]
+    if probability := _named(model, "probabilityCol"):
+        found.append(ColSpec(Array(DataType.double), probability))
+    predicted = _named(model, "predictedLabelCol")
+    if predicted and isinstance(model, ShardModel) and model.label.predicted_type:
+        found.append(ColSpec(DataType[_LABELS[model.label.kind]], predicted))
+    if score := _named(model, "scoreCol"):
+        found.append(ColSpec(DataType.double, score))
+    return found
+
+
+def _named(model: Any, param: str) -> str:
+    return str(model.getOrDefault(param)) if model.hasParam(param) else ""
