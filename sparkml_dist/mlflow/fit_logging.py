@@ -167,19 +167,20 @@ class _Recorder:
         if self.child_runs:
             record.write_children(children_of(fit.model))
         if self.log_models:
+            df = fit.dataset if hasattr(fit.dataset, "sparkSession") else None
+            signature = signature_of(fit.model, df)
             log_model(
                 fit.model,
                 run_id=record.run_id,
                 registered_model_name=self.registered_model_name,
-                input_example=self._example(fit),
+                signature=signature,
+                input_example=self._example(fit, signature),
             )
 
-    def _example(self, fit: Fit) -> Any:
+    def _example(self, fit: Fit, signature: Any) -> Any:
         """Return the first rows, where the user wants any to be shown."""
-        if not self.input_example_rows or not hasattr(fit.dataset, "sparkSession"):
-            return None
-        signature = signature_of(fit.model)
-        if signature is None:
+        wanted = self.input_example_rows and hasattr(fit.dataset, "sparkSession")
+        if not wanted or signature is None:
             return None
         names = [f"`{name.replace('`', '``')}`" for name in signature.inputs.input_names()]
         return fit.dataset.select(*names).limit(self.input_example_rows).toPandas()

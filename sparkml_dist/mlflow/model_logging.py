@@ -82,7 +82,6 @@ def log_model(
             metadata=metadata,
             tags=tags,
             sign=sign,
-            validate_serving_input=False,
         )
     if alias is not None and registered_model_name is not None:
         set_alias(registered_model_name, alias, logged.registered_model_version)

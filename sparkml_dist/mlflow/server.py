@@ -14,8 +14,13 @@ from sparkml_dist.errors import ConfigurationError, StorageError
 __all__ = ["check_answers", "mlflow_package", "talking"]
 
 _CONNECT_SECONDS = 5.0
-# MLflow's own values keep trying for minutes; what the user has set stays.
-_PATIENCE = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2", "MLFLOW_HTTP_REQUEST_TIMEOUT": "30"}
+# MLflow's own values keep trying for minutes, and draw bars for small files; what the user has set
+# stays.
+_SETTINGS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+}
 
 
 def mlflow_package() -> Any:
@@ -34,7 +39,7 @@ def mlflow_package() -> Any:
             f"Tracking needs the package 'mlflow' or 'mlflow-skinny' ({error}).",
             "Run: pip install 'sparkml_dist[mlflow]'.",
         ) from error
-    for name, value in _PATIENCE.items():
+    for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)
     return mlflow
 

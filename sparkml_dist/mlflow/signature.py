@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.models.shard_model import ShardModel
 
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
 __all__ = ["signature_of"]
 
+# Spark's types to MLflow's.
+_SOURCES = {
+    **dict.fromkeys(("byte", "short", "integer", "long"), "long"),
+    **{"float": "float", "double": "double", "boolean": "boolean", "string": "string"},
+}
 _LABELS = {"integer": "long", "number": "double", "string": "string", "boolean": "boolean"}
 
 
-def signature_of(model: Any) -> Any:
+def signature_of(model: Any, df: DataFrame | None = None) -> Any:
     """Return a model's signature by what it knows of its columns; no row is read.
 
     Parameters
     ----------
     model : Persistable
+    df : DataFrame, optional
+        The training data, whose schema tells the types of the columns.
 
     Returns
     -------
@@ -35,21 +45,22 @@ def signature_of(model: Any) -> Any:
         return None
     if any(kind == "struct" for _, kind in inputs):
         return None
-    columns = [_column(name, kind) for name, kind in inputs]
+    types = {} if df is None else {f.name: f.dataType.typeName() for f in df.schema.fields}
+    columns = [_column(name, kind, types.get(name)) for name, kind in inputs]
     return ModelSignature(inputs=Schema(columns), outputs=Schema(_outputs(model)))
 
 
-def _column(name: str, kind: str) -> Any:
-    from mlflow.types.schema import Array, ColSpec, DataType, SparkMLVector
+def _column(name: str, kind: str, source: str | None) -> Any:
+    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, SparkMLVector
 
-    types: dict[str, Any] = {
-        "numeric": DataType.double,
-        "categorical": DataType.string,
-        "array": Array(DataType.double),
-        "vector": SparkMLVector(),
-    }
-    # Missing values are allowed, a missing column is not; MLflow has one flag for both.
-    return ColSpec(types[kind], name)
+    if kind == "array":
+        return ColSpec(Array(DataType.double), name)
+    if kind == "vector":
+        return ColSpec(SparkMLVector(), name)
+    # A model alone does not know whether numbers are whole, or categories texts; of a column of
+    # doubles MLflow refuses a pandas column of integers.
+    known = _SOURCES.get(source or "")
+    return ColSpec(DataType[known] if known else AnyType(), name)
 
 
 def _outputs(model: Any) -> list[Any]:

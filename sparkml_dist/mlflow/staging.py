@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.workspace import temporary_folder
-from sparkml_dist.session import SessionInfo, get_session
+from sparkml_dist.session import SessionInfo
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 __all__ = ["copy_folder", "local_copy", "within_reach"]
 
@@ -25,8 +28,8 @@ def local_copy(model: Any, path: Path, sign: str | None = None) -> None:
     sign : str, optional
         Environment variable with a key to sign it with.
     """
-    spark = get_session()
-    if SessionInfo.of(spark).shares_local_disk:
+    spark = _active_session()
+    if spark is None or SessionInfo.of(spark).shares_local_disk:
         model.save(str(path), sign=sign)
         return
     shared = temporary_folder(spark, "tracking", "modelDir")
@@ -47,11 +50,9 @@ def within_reach(path: Path, where: str | None) -> Folder:
         Folder to copy it to. By default a temporary one, where there is a session with workers on
         other machines.
     """
-    from pyspark.sql import SparkSession
-
     local = Folder.at(path)
     if where is None:
-        spark = SparkSession.getActiveSession()
+        spark = _active_session()
         if spark is None or SessionInfo.of(spark).shares_local_disk:
             return local
         target = temporary_folder(spark, "tracking", "folder")
@@ -69,3 +70,9 @@ def copy_folder(source: Folder, target: Folder) -> None:
         home = target.child(inside) if inside else target
         home.create()
         source.copy_file_to(name, home, last)
+
+
+def _active_session() -> SparkSession | None:
+    from pyspark.sql import SparkSession
+
+    return SparkSession.getActiveSession()
