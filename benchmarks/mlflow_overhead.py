@@ -78,8 +78,8 @@ def main() -> None:
     report(
         "mlflow_overhead",
         f"Seconds of a fit on {args.rows:,} rows of 28 features in {len(data.shards)} shard(s), "
-        "with `sparkml_dist.mlflow.autolog()` and without: Params, numbers by member, pictures, the "
-        "model with its signature, in a SQLite store.",
+        "with `sparkml_dist.mlflow.autolog()` and without: Params, numbers by member, pictures, "
+        "the model with its signature, in a SQLite store.",
         rows,
         target=f"at most {TARGET:.0%} of a fit (the first of the table)",
         measured=f"{shares[0]:+.1%}",

@@ -14,7 +14,10 @@ __all__ = ["signature_of"]
 # Spark's types to MLflow's.
 _SOURCES = {
     **dict.fromkeys(("byte", "short", "integer", "long"), "long"),
-    **{"float": "float", "double": "double", "boolean": "boolean", "string": "string"},
+    "float": "float",
+    "double": "double",
+    "boolean": "boolean",
+    "string": "string",
 }
 _LABELS = {"integer": "long", "number": "double", "string": "string", "boolean": "boolean"}
 
