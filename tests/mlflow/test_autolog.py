@@ -128,7 +128,7 @@ def test_a_search_is_one_run(store, table):
 @pytest.mark.long
 def test_a_model_of_points(store, table):
     tracking.autolog(log_pictures=False)
-    model = IsolationForest(featuresCols=["x", "n"], numTrees=5).fit(table)
+    model = IsolationForest(featuresCols=["x", "n"], numMembers=5).fit(table)
     run = newest()[0]
     loaded = installed.pyfunc.load_model(f"runs:/{run.info.run_id}/model")
     scored = loaded.predict(table.select("x", "n").toPandas())

@@ -76,16 +76,18 @@ def test_other_models_score_as_they_do(store, kind):
 
     import sparkml_dist as sd
 
+    rows = ROWS.dropna()
+
     model = sd.load_model(str(SAMPLES / kind))
-    uri = tracking.log_model(model, input_example=ROWS.head(1)).model_uri
-    scored = mlflow.pyfunc.load_model(uri).predict(ROWS)
+    uri = tracking.log_model(model, input_example=rows.head(1)).model_uri
+    scored = mlflow.pyfunc.load_model(uri).predict(rows)
     local = model.to_sklearn()
     if model.label.is_regression:
-        assert scored["prediction"].tolist() == local.predict(ROWS).tolist()
+        assert scored["prediction"].tolist() == local.predict(rows).tolist()
     else:
-        assert np.allclose(np.stack(scored["probability"]), local.predict_proba(ROWS))
+        assert np.allclose(np.stack(scored["probability"]), local.predict_proba(rows))
         classes = [model.label.classes[int(i)] for i in scored["prediction"]]
-        assert classes == local.predict(ROWS).tolist()
+        assert classes == local.predict(rows).tolist()
 
 
 def test_no_row_is_stored_unless_it_is_given(store, sample):

@@ -86,7 +86,8 @@ def test_a_model_is_trained_registered_and_scores_by_its_name(spark, store, tmp_
     assert result["metrics"]["accuracy"] > 0.5
     assert {p.name for p in tmp_path.iterdir()} <= {"out", "scored", "mlruns"}
 
-    assert main_of("score", *by_name[:1], "models:/machines@chalenger", *by_name[2:], *track) == 14
+    wrong = ["--model", "models:/machines@chalenger", "--input", table, "--output", tmp_path / "no"]
+    assert main_of("score", *wrong, *track) == 14
     assert "aliases: champion" in capsys.readouterr().out
 
 
