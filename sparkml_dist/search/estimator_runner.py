@@ -19,6 +19,7 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.without import write_without
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError
 from sparkml_dist.metrics.scores import score_rows
+from sparkml_dist.models.fit_events import inside_fit
 from sparkml_dist.models.scoring import Scorer
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.models.shard_model import ShardModel
@@ -221,7 +222,8 @@ class EstimatorRunner:
         if self.resource == "shards":
             first = data.manifest.shards[: piece.resource]
             data = PartitionedDataset(data.folder, replace(data.manifest, shards=first))
-        model: ShardModel = own.fit(data)
+        with inside_fit(own):  # trials run in threads of their own
+            model: ShardModel = own.fit(data)
         return model
 
     def _training(self, part: int) -> PartitionedDataset:
