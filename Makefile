@@ -41,6 +41,10 @@ test-attack: setup  ## Attack what is saved, and kill jobs at every place (half 
 test-lowest: setup  ## Run a core of the tests with the oldest versions allowed, in .venv-lowest
 	@scripts/test_lowest.sh $(ARGS)
 
+.PHONY: test-orchestrators
+test-orchestrators: setup  ## Run jobs from Airflow and Dagster, in .venv-orchestrators; check the manifests
+	@scripts/test_orchestrators.sh $(ARGS)
+
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
 	@$(MAKE) --no-print-directory setup GPU=1
@@ -100,5 +104,5 @@ clean:  ## Remove what was built or cached; keeps .venv
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean  ## Remove .venv, .venv-gpu and .venv-lowest too
-	rm -rf .venv .venv-gpu .venv-lowest .venv-peers
+distclean: clean  ## Remove .venv and the other environments too
+	rm -rf .venv .venv-gpu .venv-lowest .venv-peers .venv-orchestrators
