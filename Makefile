@@ -93,7 +93,7 @@ lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: new
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml scripts/gpu/requirements.in --quiet --universal \
-	  --config-file scripts/gpu/uv.toml --extra onnx --extra boost --extra search --extra dev --extra bench \
+	  --config-file scripts/gpu/uv.toml --extra onnx --extra boost --extra search --extra mlflow --extra dev --extra bench \
 	  --constraint requirements.lock --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements-gpu.lock
 

@@ -29,7 +29,8 @@ __all__ = [
 FEATURES, MODEL, LEADERBOARD_FILE = "features", "model", "leaderboard.json"
 _SCHEMA = (
     "trial int, family string, params string, score double, scores map<string, double>, "
-    "weight double, state string, reason string, resource long, seconds double"
+    "weight double, state string, reason string, resource long, seconds double, "
+    "peakRssMb double"
 )
 
 
@@ -101,10 +102,11 @@ class AutoModel(FittedModel, ShardModel):
         Columns ``trial``, ``family``, ``params`` (JSON), ``score`` by the metric that decided,
         ``scores`` of all metrics on held-out rows, ``weight`` in the ensemble, ``state``
         (``"done"``, or why not) and ``reason``, ``resource`` (rows or shards that it was fitted
-        on), ``seconds`` of its fits.
+        on), ``seconds`` of its fits, ``peakRssMb`` (most resident MiB of a process that fitted it,
+        with the rows that it shares with others).
         """
         names = [part.split()[0] for part in _SCHEMA.replace("<string, ", "<").split(", ")]
-        rows = [tuple(row[n] for n in names) for row in self.leaderboardTable()]
+        rows = [tuple(row.get(n) for n in names) for row in self.leaderboardTable()]
         return get_session().createDataFrame(rows, _SCHEMA)
 
     def _read(self) -> dict[str, Any]:

@@ -23,9 +23,13 @@ from sparkml_dist.session import get_session, print_to_stderr
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from sparkml_dist.cli.tracking import JobTracker
+
 __all__ = ["Job", "run_job"]
 
 _logger = logging.getLogger(__name__)
+
+_TRACKING = ("mlflow", "experiment", "register")
 
 
 class Job:
@@ -136,6 +140,7 @@ def run_job(
     job = Job(name)
     document = job.document
     metrics_out, status = None, 0
+    tracker: JobTracker | None = None
     try:
         metrics_out, output = _output_arguments(argv)
         if output and writes_folder:
@@ -145,7 +150,11 @@ def run_job(
         with _ended_by_signals():
             if job.output is not None:
                 job.output.lock(f"{name}, run {document.run_id}")
+            tracker = _tracker(args, job)
             main(args, job)
+            if tracker is not None:
+                with job.stage("track"):
+                    tracker.succeeded()
         document.status = "ok"
     except SystemExit as wanted:  # --help, --version
         return int(wanted.code or 0)
@@ -155,6 +164,8 @@ def run_job(
         trace = traceback.format_exc() if error.code == "unexpected" else None
         document.fail(error, trace)
         status = error.exit_status
+        if tracker is not None:
+            tracker.failed(error)
         _report(name, error)
     document.seconds["total"] = time.perf_counter() - start
     job.stop()
@@ -170,6 +181,15 @@ def run_job(
             job.output.unlock()
     print(document.line(), flush=True)  # noqa: T201 - a job's result is its last line
     return status
+
+
+def _tracker(args: argparse.Namespace, job: Job) -> JobTracker | None:
+    """Return the job's run in MLflow, if one is wanted; what needs MLflow is imported only then."""
+    if not any(getattr(args, name, None) is not None for name in _TRACKING):
+        return None
+    from sparkml_dist.cli.tracking import begin_tracking
+
+    return begin_tracking(args, job.document, job.output)
 
 
 @contextlib.contextmanager

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.automl import AutoClassifier, AutoRegressor
+from sparkml_dist.automl.ensemble_methods import METHODS
 from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
@@ -68,6 +69,13 @@ def options() -> JobParser:
         metavar="NAME",
         help="families of learners to try (default: all that are installed)",
     )
+    group.add_argument(
+        "--ensemble-method",
+        choices=METHODS,
+        default="best",
+        help="greedy selection of trials, stacked weights of least loss, or the better of the two "
+        "(default: best)",
+    )
     group.add_argument("--regression", action="store_true", help="predict the label as a number")
     group.add_argument(
         "--calibrate", action="store_true", default=None, help="calibrate the probabilities"
@@ -120,6 +128,7 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
             numTrials=args.trials,
             metric=args.metric,
             families=args.families,
+            ensembleMethod=args.ensemble_method,
             numShards=args.shards,
             memoryPerTask=args.memory_per_task,
             seed=args.seed,
@@ -132,6 +141,9 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
         model = estimator.fit(prepared.data)
         document = job.document
         document.parts["trials"] = model.content["trials"]
+        document.peak_worker_rss_mb = model.summary["peak_worker_rss_mb"]
+        document.more["peak_driver_rss_mb"] = model.summary["peak_driver_rss_mb"]
+        document.more["ensemble"] = model.summary["ensemble"]
         document.seconds["member_fit"] = model.summary["seconds"]["member_fit"]
         document.more["metric"] = model.metric
         document.more["validation"] = model.scores

@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pyspark.ml.base import Estimator
 
+from sparkml_dist.models.fit_events import listening, observed_fit
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams
@@ -34,7 +35,12 @@ class SavedParams(AccessibleParams, Persistable, Estimator):
         SparkMLDistError
         """
         with self._with_hint():
-            return super().fit(dataset, params)
+            # Several fits are an event each.
+            if not listening() or isinstance(params, list | tuple):
+                return super().fit(dataset, params)
+            with observed_fit(self.copy(params) if params else self, dataset) as fit:
+                fit.model = super().fit(dataset, params)
+            return fit.model
 
     def _save_object(self, folder: Folder, name: str) -> None:
         """Write the object in a Param to files of a folder."""

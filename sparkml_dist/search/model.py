@@ -114,11 +114,12 @@ class HyperparameterSearchModel(FittedModel, ShardModel, HasClassColumns):
         Columns ``number``, ``estimator``, ``params`` (JSON), ``state`` (``"done"``, ``"failed"``,
         ``"timeout"``, ``"memory"``, ``"killed"`` or ``"deadline"``), ``reason``, ``rung`` and
         ``resource`` that it reached, ``score``, ``scores`` by metric, ``seconds`` of its fits,
+        ``peakRssMb`` (most resident MiB of a process that fitted it, with the rows that it shares),
         ``bytes`` of its learners, ``millisecondsPerRow`` of their predictions.
         """
         names = [part.split()[0] for part in TRIAL_SCHEMA.replace("<string, ", "<").split(", ")]
         shown = [{**row, "params": params_json(row["params"])} for row in self.trialsTable()]
-        rows = [tuple(row[n] for n in names) for row in shown]
+        rows = [tuple(row.get(n) for n in names) for row in shown]
         return get_session().createDataFrame(rows, TRIAL_SCHEMA)
 
     @property

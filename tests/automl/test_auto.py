@@ -83,12 +83,22 @@ def test_a_good_model_of_iris(fitted, flowers):
     # The selection begins with the best trial, and goes on only while it gains.
     assert fitted.scores["log_loss"] <= scores[0] + 1e-12
     assert sum(row["weight"] for row in rows) == pytest.approx(1)
+    assert set(fitted.summary["ensemble"]["scores"]) == {"greedy", "stacked"}
     scored = fitted.transform(flowers)
     assert scored.columns[:5] == flowers.columns
     right = scored.where("prediction = label").count()
     assert right >= 140
 
 
+def test_memory_is_reported_for_trials_members_and_driver(fitted):
+    peaks = [row["peakRssMb"] for row in fitted.leaderboardTable()]
+    assert all(30 < peak < 3_000 for peak in peaks)
+    assert fitted.summary["peak_worker_rss_mb"] >= max(peaks)
+    assert fitted.summary["peak_driver_rss_mb"] > 30
+    assert fitted.bestModel.summary["peak_worker_rss_mb"] in peaks
+
+
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_model(fitted, flowers):
     again = AutoClassifier(**REPEATED).fit(flowers)
     assert board(again) == board(fitted) and again.scores == fitted.scores
@@ -96,6 +106,7 @@ def test_the_same_seed_gives_the_same_model(fitted, flowers):
     assert shown[0].equals(shown[1])
 
 
+@pytest.mark.long
 def test_saved_and_loaded(fitted, flowers, tmp_path):
     fitted.save(str(tmp_path / "saved"))
     loaded = load_model(str(tmp_path / "saved"))
@@ -158,6 +169,7 @@ def test_a_regression_beats_a_tree(spark):
     assert model.scores["rmse"] <= best + 1e-9
 
 
+@pytest.mark.long
 def test_a_hold_out_of_more_rows_is_fitted_again_on_all(spark):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3_400, 3))
@@ -170,6 +182,23 @@ def test_a_hold_out_of_more_rows_is_fitted_again_on_all(spark):
     # On the rows that it has learnt from, the held-out ones among them.
     found = model.transform(df).selectExpr("sqrt(avg(pow(prediction - label, 2)))").first()[0]
     assert found < model.scores["rmse"]
+
+
+@pytest.mark.long
+def test_a_stacked_ensemble_is_handed_over_like_any_other(flowers, tmp_path):
+    import onnxruntime
+
+    model = AutoClassifier(
+        numTrials=6, families=["linear", "extra_trees"], numFolds=2, ensembleMethod="stacked"
+    ).fit(flowers)
+    assert model.summary["ensemble"] == {"method": "stacked", "scores": {}}
+    rows = flowers.toPandas()
+    shown = np.stack([p.toArray() for p in model.transform(flowers).toPandas()["probability"]])
+    assert np.allclose(model.to_sklearn().predict_proba(rows), shown)
+    model.export_onnx(str(tmp_path / "m.onnx"))
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    _, found = session.run(None, {"features": rows[list("abcd")].to_numpy(np.float32)})
+    assert np.allclose(found, shown, atol=1e-4)
 
 
 @pytest.mark.modes
@@ -210,6 +239,7 @@ def test_a_budget_too_small_for_a_trial(flowers):
         ({"families": []}, "empty list"),
         ({"families": ["forest"]}, "which there is not"),
         ({"metric": "rmse"}, "metric must be one of auc"),
+        ({"ensembleMethod": "stack"}, "Did you mean 'stacked'"),
         ({"numTrials": 0}, "numTrials must be >= 1"),
         ({"timeBudget": -1.0}, "timeBudget"),
         ({"numFolds": 1}, "numFolds must be >= 2"),
@@ -247,6 +277,7 @@ def test_all_trials_fail_with_the_reasons(spark, flowers, monkeypatch):
     assert "solver" in caught.value.message
 
 
+@pytest.mark.long
 def test_rows_with_weights_leave_out_families_without(spark):
     rows = [(float(i % 10), float(i % 10 > 4) if i % 7 else 0.0, 1.0 + i % 3) for i in range(200)]
     df = spark.createDataFrame(rows, "x double, label double, w double")

@@ -129,6 +129,7 @@ def test_scoring_rows_without_labels(trained, iris, spark, tmp_path):
     assert {p.name for p in tmp_path.iterdir()} == {"new.csv", "parquet"}
 
 
+@pytest.mark.long
 def test_calibrated(job, iris, spark, tmp_path):
     document = run(
         job,
@@ -143,6 +144,7 @@ def test_calibrated(job, iris, spark, tmp_path):
     json.dumps(document)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "method", cases(["bagging", "gradient-boosting", "voting", "stacking"], ["stacking"])
 )
