@@ -6,6 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING
 
+from sparkml_dist.cli.job_report import write_job_report
 from sparkml_dist.cli.options import reading
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.cli.unsupervised_scoring import kept_columns, unsupervised_scores
@@ -76,13 +77,15 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
             if label:
                 with job.stage("evaluate"):
                     _evaluate(job, model, written, label)
+            document.more["output"] = {"predictions": target.location}
+            document.more["model"] = {"location": home.location, "class": type(model).__name__}
+            # Readers of Parquet skip names that begin with an underscore.
+            write_job_report(temporary, {**document.to_dict(), "status": "ok"}, "_report.html")
             lock.check()
         except BaseException:
             temporary.delete()
             raise
         replace_folder(temporary, target)
-    document.more["output"] = {"predictions": target.location}
-    document.more["model"] = {"location": home.location, "class": type(model).__name__}
 
 
 def _check_target(target: Folder, *, overwrite: bool) -> None:
@@ -115,10 +118,13 @@ def _evaluate(job: Job, model: ShardModel, written: DataFrame, label: str) -> No
         _logger.warning("no row has a label in the column %r; there are no metrics", label)
         return
     if model.label.is_regression:
-        job.document.metrics = evaluate_regression(labelled, label_col=label).to_dict()
+        errors = evaluate_regression(labelled, label_col=label)
+        job.document.metrics = errors.to_dict()
+        job.document.more["intervals"] = {k: list(v) for k, v in errors.intervals.items()}
         return
     metrics = evaluate_classification(labelled, label_col=label, classes=model.label.classes)
     job.document.metrics = metrics.to_dict()
+    job.document.more["intervals"] = {k: list(v) for k, v in metrics.intervals.items()}
     job.document.more["unknown_label_rows"] = metrics.unknown_label_rows
 
 
