@@ -157,7 +157,9 @@ class PartitionedDataset(ShowsItself):
             yield Row("label", ", a number", code=[label.column])
         else:
             yield Row("label", f", {len(self.classes):,} classes", code=[label.column])
-            yield Row("classes", shares=self._class_rows()[:_SHOWN_CLASSES])
+            more = len(self.classes) - _SHOWN_CLASSES
+            quiet = f"the {_SHOWN_CLASSES} most frequent" if more > 0 else ""
+            yield Row("classes", quiet=quiet, shares=self._class_rows()[:_SHOWN_CLASSES])
         if missing := sum(shard.missing for shard in shards):
             yield Row("missing values", f"{missing:,}")
         if shards:

@@ -39,12 +39,12 @@ class HasPlot:
         Raises
         ------
         ConfigurationError
-            ``no_picture`` for a model that stores none of these.
+            ``not_kept`` for a model that stores none of these.
         """
         draw = _picture(self)
         if draw is None:
             raise ConfigurationError(
-                "no_picture",
+                "not_kept",
                 f"This {type(self).__name__} stores nothing that can be drawn.",
                 "Draw its scores on rows: scoreCurves, reliability, plot_confusion.",
             )

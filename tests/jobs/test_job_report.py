@@ -1,4 +1,4 @@
-"""The report of a job: a page made of its metrics and plots, in which nothing from the data runs."""
+"""The report of a job: a page made of metrics and plots, in which nothing from the data runs."""
 
 from __future__ import annotations
 

@@ -89,12 +89,12 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         Raises
         ------
         ConfigurationError
-            ``no_picture`` where there are no rules, or more than a million candidates.
+            ``not_kept`` where there are no rules, or more than a million candidates.
         """
         values = dict(self._by_lift(20))
         if not values:
             raise ConfigurationError(
-                "no_picture",
+                "not_kept",
                 f"There are no rules to draw, or too many: {self.numCandidates:,} candidates.",
                 "Filter model.rules, which is a DataFrame.",
             )
