@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import logging
 import shlex
 from collections.abc import Iterator, Mapping
@@ -35,7 +36,7 @@ _INNER = {
 _SHOWN = {
     *("job", "status", "run_id", "rows", "features", "classes", "seconds", "metrics", "memory"),
     *("versions", "started", "arguments", "warnings", "error", "intervals", "output", "report"),
-    *("test_rows", "shards", "leaderboard", "left", "alerts", "reliability", "curve", "oob"),
+    *("test_rows", "shards", "leaderboard", "left", "reliability", "curve"),
     *("model",),
 }
 
@@ -84,7 +85,7 @@ def _values(
             "started": metrics["started"].replace("T", " ").replace("+00:00", " UTC"),
             "run": metrics["run_id"],
         },
-        "total": seconds.get("total") or sum(stages.values()),
+        "total": seconds.get("total") or _since(metrics["started"]),
         "metrics": metrics["metrics"] or about["metrics"],
         "intervals": metrics.get("intervals") or {},
         "evaluated_on": _evaluated_on(metrics),
@@ -109,6 +110,12 @@ def _values(
         "settings": {},
         "evaluated": metrics["status"] == "ok",
     }
+
+
+def _since(started: str) -> float:
+    """Return the seconds since a time; stages may lie within each other, and do not add up."""
+    began = datetime.datetime.fromisoformat(started)
+    return (datetime.datetime.now(datetime.UTC) - began).total_seconds()
 
 
 def _command(job: str, arguments: list[str]) -> str:
