@@ -82,11 +82,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         chosen = [item for item in chosen if _local_part(item) == CHOSEN]
     elif CHOSEN != "all":
         # One case of each: what they differ in is seen locally.
-        marked = [item for item in chosen if item.get_closest_marker("modes")]
+        marked = [item for item in chosen if _in_this_mode(item)]
         first = {(item.path, item.originalname): item for item in reversed(marked)}
         chosen = [item for item in marked if first[item.path, item.originalname] is item]
     config.hook.pytest_deselected(items=[item for item in items if item not in chosen])
     items[:] = chosen
+
+
+def _in_this_mode(item: pytest.Item) -> bool:
+    """Return whether a test is marked ``modes``, or ``modes("connect")`` with this one's name."""
+    mark = item.get_closest_marker("modes")
+    return mark is not None and (not mark.args or CHOSEN in mark.args or PROFILE == "long")
 
 
 def _local_part(item: pytest.Item) -> str:

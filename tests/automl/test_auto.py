@@ -89,6 +89,7 @@ def test_a_good_model_of_iris(fitted, flowers):
     assert right >= 140
 
 
+@pytest.mark.long
 def test_the_same_seed_gives_the_same_model(fitted, flowers):
     again = AutoClassifier(**REPEATED).fit(flowers)
     assert board(again) == board(fitted) and again.scores == fitted.scores
@@ -96,6 +97,7 @@ def test_the_same_seed_gives_the_same_model(fitted, flowers):
     assert shown[0].equals(shown[1])
 
 
+@pytest.mark.long
 def test_saved_and_loaded(fitted, flowers, tmp_path):
     fitted.save(str(tmp_path / "saved"))
     loaded = load_model(str(tmp_path / "saved"))
@@ -158,6 +160,7 @@ def test_a_regression_beats_a_tree(spark):
     assert model.scores["rmse"] <= best + 1e-9
 
 
+@pytest.mark.long
 def test_a_hold_out_of_more_rows_is_fitted_again_on_all(spark):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(3_400, 3))
@@ -247,6 +250,7 @@ def test_all_trials_fail_with_the_reasons(spark, flowers, monkeypatch):
     assert "solver" in caught.value.message
 
 
+@pytest.mark.long
 def test_rows_with_weights_leave_out_families_without(spark):
     rows = [(float(i % 10), float(i % 10 > 4) if i % 7 else 0.0, 1.0 + i % 3) for i in range(200)]
     df = spark.createDataFrame(rows, "x double, label double, w double")

@@ -367,7 +367,7 @@ def test_parts_of_any_time(spark, times, zone):
             assert row.t_days == pytest.approx(days + seconds / 86_400, abs=1e-9)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_a_pipeline_from_a_table_to_a_model(spark, table):
     """The features of another table are made in the same way."""
     features = sd.TableFeatures(featuresCols=["number", "day", "site", "note"], numTextFeatures=4)

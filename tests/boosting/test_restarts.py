@@ -49,6 +49,7 @@ def test_a_killed_rank_changes_nothing_in_the_end(rows, tmp_path, draws):
     assert not list((tmp_path / "b").rglob("launch-*-round-*"))
 
 
+@pytest.mark.long
 def test_a_fit_that_failed_resumes_from_its_checkpoint(rows, tmp_path):
     undisturbed = learner(tmp_path / "a").fit(rows)
     with pytest.raises(TrainingError) as caught:
@@ -60,6 +61,7 @@ def test_a_fit_that_failed_resumes_from_its_checkpoint(rows, tmp_path):
     assert not newest.exists()
 
 
+@pytest.mark.long
 def test_a_damaged_checkpoint_is_not_used(rows, tmp_path):
     undisturbed = learner(tmp_path / "a").fit(rows)
     with pytest.raises(TrainingError):

@@ -164,6 +164,7 @@ def test_a_function_as_objective(data, single):
     assert np.corrcoef(found[:, 1], wanted[:, 1])[0, 1] > 0.98
 
 
+@pytest.mark.long
 def test_several_classes_and_counts(spark, tmp_path):
     grades = cut(spark, tmp_path / "g", label="grade")
     model = boosting(numRanks=2).fit(grades)

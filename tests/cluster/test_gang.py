@@ -61,6 +61,7 @@ def test_allreduce(spark, tmp_path):
     assert "sum on rank 1: [3.0, 5.0]" in (tmp_path / "rank-1.log").read_text()
 
 
+@pytest.mark.long
 def test_ranks_come_together_where_strangers_throng(spark):
     """They fill the control line and the store by which Horovod's ranks find each other."""
     doors, held, over = set(), [], threading.Event()
@@ -105,6 +106,7 @@ def _doors():
     return found
 
 
+@pytest.mark.long
 def test_a_gang_without_warm_ranks(spark):
     """The processes of the ranks begin from nothing; a bad setting is refused before any job."""
     try:
@@ -251,6 +253,7 @@ def _stops_its_task(context, who):
     time.sleep(120)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("who", cases([0, 1], [1]))
 def test_a_stopped_task_ends_the_gang_and_its_children(spark, tmp_path, who):
     """Its rank goes on, but nobody hears of it; Spark itself would wait for it for ever."""
@@ -269,6 +272,7 @@ def test_a_stopped_task_ends_the_gang_and_its_children(spark, tmp_path, who):
     assert [r.value for r in run_gang(spark, 2, _emits, 1)] == [0, 1]
 
 
+@pytest.mark.long
 def test_heartbeats_come_often_enough_for_any_timeout(spark):
     assert [r.value for r in run_gang(spark, 2, _emits, 6, silence_timeout=2)] == [0, 1]
 
@@ -287,6 +291,7 @@ def _sends_too_much(context, _):
     time.sleep(120)
 
 
+@pytest.mark.long
 def test_an_error_of_any_length_comes_back(spark):
     with pytest.raises(TrainingError, match=r"rank_failed.*ValueError: yyy") as caught:
         run_gang(spark, 2, _sends_too_much)

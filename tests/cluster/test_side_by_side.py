@@ -44,7 +44,7 @@ def test_two_gangs_side_by_side_from_threads(spark, tmp_path):
         assert [r.result()[0].value for r in running] == ["a", "b"]
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_a_gang_that_does_not_fit_beside_another(spark, tmp_path, caplog):
     caplog.set_level(logging.WARNING, logger="sparkml_dist")
     go = tmp_path / "go"
@@ -79,6 +79,7 @@ def _until_running(folder, spark):
         time.sleep(0.05)
 
 
+@pytest.mark.long
 def test_a_gang_for_which_other_jobs_leave_no_slot(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(gang_watch, "_START_SECONDS", 1.0)  # no rank will start: the time is spent
     go, busy = tmp_path / "go", tmp_path / "busy"

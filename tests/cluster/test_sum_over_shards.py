@@ -92,6 +92,7 @@ def large(shard):
     return {"gram": values, "first": values[2000, :3], "cells": np.arange(5) == shard}
 
 
+@pytest.mark.long
 def test_a_result_of_more_than_100_megabytes(spark):
     found = sum_over_shards(spark, 3, large)
     assert found["gram"].nbytes > 100e6

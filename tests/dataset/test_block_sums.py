@@ -15,7 +15,7 @@ def centred(block, centre):
     return {"gram": d.T @ d, "rows": len(block), "y": block.y.sum(), "least": np.ones(2)}
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_gram_matrix(spark, tmp_path):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(900, 3)) + 1e4

@@ -87,6 +87,7 @@ def right(model, df):
 KINDS = ["bigint", "tinyint", "double", "float", "decimal(12,2)", "string"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("kind", cases(["double", "decimal(12,2)"], ["decimal(12,2)"]))
 def test_trained_on_one_type_and_scored_on_others(spark, kind):
     rows = spark.range(60).selectExpr("cast(id % 6 AS int) AS c", "id % 2 AS label")

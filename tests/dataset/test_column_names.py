@@ -52,6 +52,7 @@ def test_classifiers(joined, tree):
     assert again.columns == scored.columns
 
 
+@pytest.mark.long
 def test_regressors(joined):
     model = sd.BaggingRegressor(estimator=DecisionTreeRegressor(), **SETTINGS).fit(joined)
     assert set(held(model.transform(joined), "prediction")) == {0.0, 1.0}
@@ -70,6 +71,7 @@ def test_stacks_with_bases_of_spark(joined):
     assert set(held(model.transform(joined), "prediction")) <= {0.0, 1.0}
 
 
+@pytest.mark.long
 def test_models_of_points(joined, centers):
     clusters = centers.transform(joined)
     assert set(held(clusters, "prediction")) == {0, 1}
@@ -99,6 +101,7 @@ def test_columns_that_a_model_needs_must_be_distinct(joined, tree, centers):
         sd.BaggingClassifier(estimator=DecisionTreeClassifier(), **SETTINGS).fit(twice)
 
 
+@pytest.mark.long
 def test_outputs_whose_names_clash(joined):
     rows = joined.select("x", "label")
     one = sd.BaggingClassifier(

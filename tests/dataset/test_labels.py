@@ -69,6 +69,7 @@ def fitted(df, **more):
     ).fit(df)
 
 
+@pytest.mark.long
 def test_a_model_of_64_bit_ids(spark):
     df = spark.range(90).selectExpr("double(id % 3) AS x", f"{PAST[0]} + id % 3 AS label")
     model = fitted(df, oob=True)

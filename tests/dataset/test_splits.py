@@ -57,7 +57,7 @@ def test_refusals(spark):
         split(spark.range(3), 0.5, key="nope")
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_maps_at_any_depth_have_a_key(spark):
     entries = "map('a', id, 'b', map('x', id)['y'])", "map('b', null, 'a', id)"
     one, other = (

@@ -77,6 +77,7 @@ def _columns(model, frame, *names):
     return [np.array([r[i] for r in rows]) for i in range(len(names))]
 
 
+@pytest.mark.long
 def test_members_are_added_to_those_that_are_there(fitted):
     two, three, kept = fitted
     assert kept

@@ -53,7 +53,7 @@ def _accuracy(model, frame, label="label", prediction="prediction"):
     return np.mean([r[0] == r[1] for r in rows])
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_from_a_data_frame_to_a_saved_model(spark, digits, tmp_path, caplog):
     train, test = digits
     learner = KerasClassifier(

@@ -88,6 +88,7 @@ def test_a_loaded_model_can_do_without_the_layer(loaded):
     assert loaded["plain_predictions"] == loaded["predictions"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_groups_of_ranks_with_a_table_each(groups, optimizer):
     found = [rank["train"][optimizer] for rank in groups]

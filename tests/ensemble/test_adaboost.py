@@ -14,7 +14,7 @@ from sklearn.dummy import DummyClassifier
 from sklearn.neighbors import KNeighborsClassifier, NearestCentroid
 from sklearn.tree import DecisionTreeClassifier
 
-from sparkml_dist import load_model, partition
+from sparkml_dist import PartitionedDataset, load_model, partition
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.ensemble.adaboost.adaboost import AdaBoostClassifier
@@ -70,10 +70,14 @@ def frames(spark):
 @pytest.fixture(scope="module")
 def cuts(frames, tmp_path_factory):
     home = tmp_path_factory.mktemp("cuts")
-    return {
-        (name, n): partition(frames[name], home / f"{name}-{n}", label="label", shards=n)
-        for name, n in [("iris", 1), ("digits", 1), ("digits", 3), ("breast_cancer", 3)]
-    }
+
+    class Cuts(dict[tuple[str, int], PartitionedDataset]):
+        def __missing__(self, key):
+            name, n = key
+            cut = partition(frames[name], home / f"{name}-{n}", label="label", shards=n)
+            return self.setdefault(key, cut)
+
+    return Cuts()
 
 
 def fitted(data, **settings):
@@ -113,7 +117,7 @@ def test_is_scikit_learns_however_many_shards(cuts, name, shards, learner, rate)
     assert ours == pytest.approx(staged)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_end_to_end(spark, tmp_path):
     """In every mode: cut, boost, save, load, score; the sampled path too."""
     frame = spark.createDataFrame(load_iris(as_frame=True).frame.round(3))
@@ -184,6 +188,7 @@ def test_weights_are_repetition(spark, frames, tmp_path):
     assert models[0].estimatorErrors == plain.estimator_errors_.tolist()
 
 
+@pytest.mark.long
 def test_samples_are_nearly_as_good(cuts):
     data = cuts["digits", 3]
     block = whole(data)
@@ -202,6 +207,7 @@ def test_samples_are_nearly_as_good(cuts):
     assert scores[900] > scores[None] - 0.04
 
 
+@pytest.mark.long
 def test_samples_may_be_a_share(cuts):
     data = cuts["iris", 1]
     share, count = (
@@ -212,6 +218,7 @@ def test_samples_may_be_a_share(cuts):
     assert files[0] == files[1]
 
 
+@pytest.mark.long
 def test_row_weights_are_exact_beside_samples(cuts, tmp_path):
     """What passes over shards add up is what one array of all rows would tell."""
     data = cuts["digits", 3]
@@ -259,6 +266,7 @@ def test_samples_stand_for_their_shard():
         assert sums / draws == pytest.approx(expected, rel=0.03)
 
 
+@pytest.mark.long
 def test_sparse_rows_and_rows_by_weight(spark, tmp_path):
     frame = spark.range(600).selectExpr(
         "named_struct('size', 50, 'indices', array(int(id % 3) * 7, 20 + int(id % 25)),"
@@ -300,6 +308,7 @@ def test_a_learner_without_weights_gets_rows_by_weight(cuts):
     assert model.summary["stop"] == "perfect"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("rows", [None, 600], ids=["all rows", "samples"])
 def test_it_ends_when_the_score_no_longer_improves(cuts, rows):
     data = cuts["digits", 3]
@@ -322,6 +331,7 @@ def test_it_ends_when_the_score_no_longer_improves(cuts, rows):
     assert np.average(scores, weights=weights) == pytest.approx(max(curve["scores"]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("metric", cases(["auc", "log_loss"], ["log_loss"]))
 def test_other_scores(cuts, metric):
     data = cuts["breast_cancer", 3]
@@ -404,6 +414,7 @@ class TestResume:
             AdaBoostClassifier(**settings, maxSamples=50, resume=True).fit(cuts["iris", 1])
 
 
+@pytest.mark.long
 def test_a_class_that_a_sample_lacks_is_no_trouble(spark, tmp_path):
     rng = np.random.default_rng(0)
     y = np.array([0] * 300 + [1] * 300 + [2] * 3)

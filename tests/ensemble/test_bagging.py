@@ -143,6 +143,7 @@ def test_the_same_model_in_every_mode(spark, tmp_path):
     assert staged[-1] == pytest.approx(np.mean([r[0] == r[1] for r in rows]))
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("settings", "least"),
     [
@@ -237,6 +238,7 @@ def test_weights_are_repetition(spark, tmp_path):
     assert np.allclose(*coefficients, rtol=1e-3)
 
 
+@pytest.mark.long
 def test_sparse_data_end_to_end(spark):
     frame = spark.range(600).selectExpr(
         "named_struct('size', 300, 'indices', array(int(id % 2) * 7, 20 + int(id % 250)),"

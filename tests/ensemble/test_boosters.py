@@ -142,6 +142,7 @@ def test_a_class_that_a_shard_lacks_is_padded(lacking, name):
     assert (rows.label == rows.predictedLabel).mean() > 0.6
 
 
+@pytest.mark.long
 def test_kinds_of_boosters_in_every_method(two, table):
     kinds = list(CLASSIFIERS.items())
     stopping = xgboost.XGBClassifier(n_estimators=30, early_stopping_rounds=2)

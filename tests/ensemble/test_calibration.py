@@ -189,6 +189,7 @@ def test_saved_loaded_and_damaged(binary, tmp_path):
     assert error.value.code == "file_altered"
 
 
+@pytest.mark.long
 def test_of_a_calibrated_model_too(binary):
     once = binary.calibrated(method="temperature")
     twice = CalibratedClassifier(model=once, method="sigmoid").fit(binary.held)
@@ -197,7 +198,7 @@ def test_of_a_calibrated_model_too(binary):
     assert "sigmoid over CalibratedClassificationModel" in repr(twice)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_an_estimator_is_fitted_on_the_other_rows(spark, tmp_path):
     frame = overconfident(2, n=1500)
     df = spark.createDataFrame(frame)
@@ -228,6 +229,7 @@ def test_an_estimator_is_fitted_on_the_other_rows(spark, tmp_path):
     assert proba.sum() == pytest.approx(1)
 
 
+@pytest.mark.long
 def test_rows_of_one_group_stay_together(spark):
     frame = overconfident(2, n=600).assign(group=np.arange(600) // 30)
     bagging = BaggingClassifier(

@@ -337,6 +337,7 @@ def test_a_shard_without_a_class(spark, home):
     assert np.mean(found.argmax(axis=1) == frame.label) > 0.8
 
 
+@pytest.mark.long
 def test_sparse_rows_give_what_dense_rows_give(spark, home):
     from pyspark.ml.linalg import Vectors
 

@@ -73,6 +73,7 @@ def test_a_cross_validator_of_learners(table, tmp_path):
     assert "pickle" not in text
 
 
+@pytest.mark.long
 def test_a_grid_by_hand_over_a_pipeline(table, tmp_path):
     one = bags()
     grid = [{one.estimator: DecisionTreeClassifier()}, {one.numMembers: 2}]
@@ -87,6 +88,7 @@ def test_a_grid_by_hand_over_a_pipeline(table, tmp_path):
     assert again.transform(table).count() == 120
 
 
+@pytest.mark.long
 def test_grids_of_named_learners_and_of_regressors(spark, table, tmp_path):
     two = [("t", DecisionTreeClassifier(max_depth=2)), ("l", LogisticRegression())]
     stack = StackingClassifier(estimators=two[:1], numFolds=2, numShards=1)

@@ -93,7 +93,7 @@ def test_bags_choose_from_parts_of_the_library():
     assert len(set(lone)) > 2
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_the_vote_is_as_good_as_the_best_of_the_library(digits, shards, tmp_path):
     selection = EnsembleSelectionClassifier(
         estimators=LIBRARY, seed=3, validationFraction=0.2, modelDir=str(tmp_path / "m")

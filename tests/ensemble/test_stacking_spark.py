@@ -90,6 +90,7 @@ def test_out_of_fold_predictions_line_up_with_the_rows(spark, iris, shards, tmp_
         load_model(str(tmp_path / "copy"))
 
 
+@pytest.mark.long
 def test_pipelines_blend_and_the_estimator_is_saved(iris, shards, tmp_path):
     scaler = StandardScaler(inputCol="features", outputCol="scaled")
     last = LogisticRegression(featuresCol="scaled", maxIter=10)
@@ -106,7 +107,7 @@ def test_pipelines_blend_and_the_estimator_is_saved(iris, shards, tmp_path):
     assert np.mean([r[0] == r[1] for r in rows]) > 0.9
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_regressors_of_spark_ml(spark, tmp_path):
     rng = np.random.default_rng(0)
     frame = pd.DataFrame(rng.normal(size=(200, 2)), columns=["a", "b"])
@@ -146,6 +147,7 @@ def test_rows_are_the_same_for_shards_and_for_data_frames(spark, tmp_path):
     assert stored == {str(r[0]) for r in sparse.select(feature_vector(data.schema)).collect()}
 
 
+@pytest.mark.long
 def test_a_class_that_a_fold_lacks_is_reported(spark, tmp_path):
     """Spark ML then gives a narrower vector; the base is named, and no column is misplaced."""
     n = 120
@@ -159,6 +161,7 @@ def test_a_class_that_a_fold_lacks_is_reported(spark, tmp_path):
     assert e.value.code == "output_width"
 
 
+@pytest.mark.long
 def test_a_base_without_an_output_for_some_rows(shards):
     """Values that a fold has not seen make this stage drop rows."""
     indexer = VectorIndexer(
@@ -170,6 +173,7 @@ def test_a_base_without_an_output_for_some_rows(shards):
     assert caught.value.code == "output_missing"
 
 
+@pytest.mark.long
 def test_a_base_whose_output_is_nan(spark, tmp_path):
     """Without smoothing, the logarithm of what a class never shows is infinite: 0 times that."""
     rows = [(0.0, 1.0 + i % 3, "a") if i % 2 else (1.0 + i % 3, 1.0, "b") for i in range(60)]

@@ -48,6 +48,7 @@ def test_options_without_an_effect_are_refused(options):
         boosting_params(parsed(*options))
 
 
+@pytest.mark.long
 def test_the_job_trains_scores_and_saves(tmp_path):
     rows = tmp_path / "rows.csv"
     frame = table(300).drop(columns=["grade", "count", "w"])

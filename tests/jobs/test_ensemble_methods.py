@@ -130,6 +130,7 @@ def test_scoring_rows_without_labels(trained, iris, spark, tmp_path):
     assert "score: ok" in (tmp_path / "parquet" / "_report.html").read_text()
 
 
+@pytest.mark.long
 def test_calibrated(job, iris, spark, tmp_path):
     document = run(
         job,
@@ -144,6 +145,7 @@ def test_calibrated(job, iris, spark, tmp_path):
     json.dumps(document)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     "method", cases(["bagging", "gradient-boosting", "voting", "stacking"], ["stacking"])
 )

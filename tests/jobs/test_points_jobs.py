@@ -73,6 +73,7 @@ def test_outliers_of_a_table(run, table):
     assert again["metrics"] == {}
 
 
+@pytest.mark.long
 def test_outliers_that_words_name(run, tmp_path):
     """Tabs, a header, and a truth in words, which is missing in a row."""
     rng = np.random.default_rng(1)
@@ -140,6 +141,7 @@ def options_of_score(*arguments):
     return options("score").parse_args([*map(str, arguments)])
 
 
+@pytest.mark.long
 def test_clusters_that_were_found_already(run, table, tmp_path, monkeypatch):
     arguments = ("cluster", "--input", table, "--features", "x", "y")
     arguments += ("--method", "minibatch-kmeans")
@@ -218,6 +220,7 @@ def test_rows_that_cannot_be_used(run, tmp_path, text, told):
         run("find_outliers", "--input", path, "--header", "--method", "robust-z")
 
 
+@pytest.mark.long
 def test_an_outlier_data_set_with_comments(run, shared_data):
     document, _ = run("find_outliers", "--input", shared_data / "mammography.csv", "--label", "-1")
     assert document["rows"] == 11_183

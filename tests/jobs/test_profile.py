@@ -67,6 +67,7 @@ def test_nothing_is_left_behind_by_a_wrong_target(run, spark, tmp_path):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("header", "row", "names"),
     [

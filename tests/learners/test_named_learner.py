@@ -266,6 +266,7 @@ def test_a_new_category_reaches_the_encoder_as_one(spark, cut, name):
     assert model.transform(new).where("prediction IS NOT NULL").count() == 1
 
 
+@pytest.mark.long
 def test_what_a_new_category_is_to_others(spark, cut):
     _, data = cut("shops", shops(spark), categorical=["shop"])
     new = spark.sql("SELECT 'a new shop' AS shop, 1D AS x")

@@ -108,7 +108,7 @@ def _encoded(model, data):
     return feature_blocks(data, model.schema)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_a_classifier_with_categories_arrays_and_missing_values(spark, rows):
     df, data = rows
     model = sd.BaggingClassifier(

@@ -124,7 +124,7 @@ def rows(spark):
     return spark.createDataFrame(frame).repartition(3), frame
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_curves_of_a_model(spark, rows):
     df, frame = rows
     model = sd.BaggingClassifier(
@@ -154,6 +154,7 @@ def test_curves_of_a_model(spark, rows):
         found["high"]
 
 
+@pytest.mark.long
 def test_refusals(spark, rows):
     df, _ = rows
     line = sd.BaggingRegressor(

@@ -80,6 +80,7 @@ def test_a_member_altered_after_loading_is_refused_by_the_workers(spark, model):
         loaded.transform(frame).collect()
 
 
+@pytest.mark.long
 def test_a_missing_member(model):
     os.remove(model.folder.path("members/member-00000.skops"))
     refused(model.folder.location, "file_not_found")

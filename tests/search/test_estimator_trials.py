@@ -202,6 +202,7 @@ print("TOLD" + json.dumps(told))
 """
 
 
+@pytest.mark.long
 def test_networks_go_on_from_epoch_to_epoch(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", _NETWORKS, str(tmp_path / "m")],

@@ -115,6 +115,7 @@ def test_only_the_first_part_has_names_or_all_of_them_in_one_file(spark, write, 
     assert column(read_table(spark, path), "x") == [1, 2]
 
 
+@pytest.mark.long
 def test_folders_that_name_a_column(spark, tmp_path):
     path = str(tmp_path / "t.csv")
     df = spark.range(30).selectExpr("lpad(id % 3, 2, '0') AS region", "id AS x", "id % 2 AS label")
@@ -222,6 +223,7 @@ def test_tables_of_numbers_are_recognised_by_their_lines(spark, write, tmp_path,
     assert read_table(spark, path, missing=["7"]).df.where("a IS NULL").count() == 1
 
 
+@pytest.mark.long
 def test_rows_among_numbers_that_have_other_fields(spark, write):
     for last in ("1,2", "1,2,3,4", '1,"2,3"', "1"):
         with pytest.raises(DataError, match="ragged_rows.* 1 of 301 rows"):
@@ -233,6 +235,7 @@ def test_rows_among_numbers_that_have_other_fields(spark, write):
     assert "two\n1,lines,3" in column(found, "note")
 
 
+@pytest.mark.long
 def test_labels_after_many_whole_ones(spark, write):
     for last, kind in (
         ("2.0", "bigint"),

@@ -90,6 +90,7 @@ def test_a_stopped_rank_is_noticed_in_time_and_launched_again(data, tmp_path, ca
     assert each_row_once_in_every_epoch(model.history)
 
 
+@pytest.mark.long
 def test_another_run_at_another_number_of_ranks_goes_on(data, tmp_path, caplog):
     undisturbed = learner(tmp_path / "a", network()).fit(data)
 

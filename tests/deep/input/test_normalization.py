@@ -120,6 +120,7 @@ def test_a_small_spread_about_a_large_mean():
 UNITS = [(1e-9, 0.0), (1e-25, 0.0), (10.0, 1.7e9)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(("unit", "offset"), cases(UNITS, UNITS[2:]))
 def test_a_network_learns_in_any_unit(spark, unit, offset):
     label = np.arange(1000) % 2

@@ -43,6 +43,7 @@ def data(spark, tmp_path_factory):
     return partition(frame, folder / "d", label="label", weight="w", categorical=["shop"], shards=3)
 
 
+@pytest.mark.long
 def test_passes_of_whole_epochs(data):
     run = subprocess.run(
         [sys.executable, "-c", CODE, data.location], capture_output=True, text=True, check=False

@@ -20,6 +20,7 @@ def test_a_value_that_is_none_is_refused_before_any_job(spark):
         KerasClassifier(builder="mlp", clipNorm=-1.0, numRanks=1).fit(frame)
 
 
+@pytest.mark.long
 def test_all_of_it_together_learns(spark, tmp_path):
     digits = load_digits(as_frame=True).frame.rename(columns={"target": "label"})
     model = KerasClassifier(

@@ -189,6 +189,7 @@ def rare(spark, tmp_path_factory):
     return frame, partition(frame, folder, label="label", shards=1)
 
 
+@pytest.mark.long
 def test_class_weights(rare):
     frame, data = rare
     # Two ranks on the one row group of one shard: each streams a part of it.

@@ -39,6 +39,7 @@ def found_clusters(model, frame):
     return rows[NAMES].to_numpy(), rows["label"].to_numpy(), rows["prediction"].to_numpy()
 
 
+@pytest.mark.long
 def test_the_sweep_finds_the_number_of_clusters(frame, blobs, tmp_path):
     model = KMeans(ks=[2, 4, 6], featuresCols=NAMES).fit(frame)
     scores = model.summary["scores"]

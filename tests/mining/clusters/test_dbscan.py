@@ -31,7 +31,7 @@ def labels(model, df):
     return np.array([row["prediction"] for row in rows])
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_the_same_clusters_at_any_cut(spark, tmp_path):
     points, (_, eps, _) = SHAPES["moons"]
     df = frame(spark, points).persist()
@@ -54,6 +54,7 @@ def test_the_same_clusters_at_any_cut(spark, tmp_path):
     assert (tmp_path / "5" / "manifest.json").is_file()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", cases(SHAPES, ["five"]))
 def test_all_shapes(spark, name):
     points, radii = SHAPES[name]

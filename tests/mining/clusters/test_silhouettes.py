@@ -67,7 +67,7 @@ def test_a_sample_is_within_its_error_and_does_not_depend_on_partitions(spark):
     assert abs(found[0].mean - values.mean()) < 3 * found[0].error
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_equals_scikit_learn(spark):
     points, labels = blobs()
     df = frame(spark, points, labels)

@@ -44,7 +44,7 @@ def as_dict(model):
     return found
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_itemsets_of_all_targets(spark):
     baskets = drawn()
     df = frame(spark, baskets)
@@ -111,6 +111,7 @@ def test_published_numbers(real_baskets, name, support, counts):
     assert tuple(found) == counts
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("known", cases([2, 5, 7], [2, 5]))
 @pytest.mark.parametrize("partitions", cases([2, 7], [7]))
 def test_published_numbers_in_groups(real_baskets, partitions, known):
@@ -122,6 +123,7 @@ def test_published_numbers_in_groups(real_baskets, partitions, known):
         assert model.numItemsets == count
 
 
+@pytest.mark.long
 def test_many_rare_items(real_baskets):
     model = FrequentItemsets(minSupport=0.001).fit(real_baskets["T10I4D100K.dat"])
     assert model.numItemsets == 27532
@@ -306,6 +308,7 @@ def test_wrong_data(spark, schema, rows, params, told):
     assert told in str(caught.value)
 
 
+@pytest.mark.long
 @pytest.mark.modes
 @pytest.mark.parametrize("target", ["frequent", "closed"])
 def test_what_of_it_a_basket_holds(spark, target):

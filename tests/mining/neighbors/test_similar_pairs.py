@@ -56,7 +56,7 @@ def as_dict(pairs) -> dict:
     return found
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 @pytest.mark.parametrize("threshold", [0.5, 0.8])
 def test_pairs_are_those_of_comparing_all(frame, sets, threshold):
     found = as_dict(similar_pairs(frame, threshold=threshold, recall=0.97))

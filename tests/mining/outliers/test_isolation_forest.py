@@ -113,6 +113,7 @@ def test_trees_do_not_depend_on_partitions(spark):
     assert (scores[0] == scores[1]).all()
 
 
+@pytest.mark.long
 def test_published_accuracy(spark, shared_data):
     data = np.loadtxt(shared_data / "mammography.csv", delimiter=",", comments="#")
     df = frame(spark, data[:, :6]).cache()

@@ -28,7 +28,7 @@ def by_hand(values):
     return (values - np.median(values)) / (1.253314 * deviation.mean())
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_scores_are_those_of_the_formulas(spark, tmp_path, caplog):
     for n in (300, 301):
         data = table(n)

@@ -82,6 +82,7 @@ def test_drift_of_the_same_table_is_none_and_of_another_is_not(table):
     assert "much" in half.to_html()
 
 
+@pytest.mark.long
 def test_two_thousand_columns(spark):
     X = pd.DataFrame(np.random.default_rng(0).normal(size=(300, 2000)))
     df = spark.createDataFrame(X.rename(columns=str))

@@ -111,6 +111,7 @@ def test_redundant_rules_have_a_more_general_one_as_good(itemsets, family, baske
     assert expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("hypotheses", ["candidates", "rules"])
 def test_corrected_p_values(itemsets, hypotheses):
     from scipy.stats import false_discovery_control, hypergeom

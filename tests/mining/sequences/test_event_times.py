@@ -51,6 +51,7 @@ def test_days_of_dates_and_of_times_without_a_zone(spark, zone, kind):
     assert seconds == [(d - dt.date(1970, 1, 1)).days * 86400.0 for d in days]
 
 
+@pytest.mark.long
 def test_gaps_of_patterns_count_days(spark, zone):
     rows = [("ann", str(d), "abcde"[i]) for i, d in enumerate(MARCH)]
     events = spark.createDataFrame(rows, "who string, day string, item string")

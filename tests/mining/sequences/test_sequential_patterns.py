@@ -98,7 +98,7 @@ def test_patterns_are_those_of_brute_force(frame, sequences, limits, target):
     assert [r.prediction for r in rows if r.times is None] == [0.0]
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_prefixes_that_do_not_fit_a_task_are_extended(frame, sequences):
     model = SequentialPatterns(minCount=8, maxLength=3, memoryPerTask="8k").fit(frame)
     positions = [[(float(i), items) for i, (_, items) in enumerate(s)] for s in sequences]
