@@ -174,6 +174,8 @@ def _flat(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:
     """Return a value by its name, or the values of an object by theirs, to a depth of two."""
     if isinstance(value, Mapping):
         for key, inner in value.items() if depth < 2 else ():
+            if key == "peak_worker_rss":  # shown as peak memory
+                continue
             yield from _flat(f"{name}: {str(key).replace('_', ' ')}", inner, depth + 1)
     elif isinstance(value, list):
         if value and not any(isinstance(item, Mapping | list) for item in value):

@@ -119,6 +119,7 @@ pre {{ overflow-wrap: anywhere }}
 pre.code {{ background: #8882; padding: 6px 10px; border-radius: 3px }}
 pre.text {{ font: inherit }}
 .output {{ margin: 6px 10px }}
+.output img {{ max-width: 100% }}
 table.dataframe {{ border-collapse: collapse; font-size: 12px }}
 table.dataframe td, table.dataframe th {{ padding: 3px 8px; text-align: right }}
 </style></head><body>

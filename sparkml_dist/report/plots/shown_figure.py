@@ -8,6 +8,9 @@ from matplotlib.figure import Figure
 
 __all__ = ["ShownFigure"]
 
+#: Pixels of the widest picture: cells are not much wider.
+_WIDTH = 840
+
 
 class ShownFigure(Figure):
     """A figure that is independent of pyplot, and which notebooks show as a PNG.
@@ -18,5 +21,5 @@ class ShownFigure(Figure):
     def _repr_png_(self) -> bytes:
         """Return the PNG that notebooks show."""
         content = io.BytesIO()
-        self.savefig(content, format="png", dpi=100)
+        self.savefig(content, format="png", dpi=min(100, _WIDTH / self.get_figwidth()))
         return content.getvalue()
