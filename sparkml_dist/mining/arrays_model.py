@@ -9,6 +9,7 @@ from pyspark.ml.base import Model
 from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.html.summary import Row, ShowsItself, numbers
+from sparkml_dist.html.values import memory
 from sparkml_dist.mining.point_columns import PointColumns
 from sparkml_dist.mining.table_model import hashed_files
 from sparkml_dist.models.loading import Saved
@@ -66,7 +67,10 @@ class ArraysModel(ShowsItself, Persistable, AccessibleParams, Model, HasPredicti
         more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
         yield Row("columns", more, code=names[:_SHOWN])
         yield from self._own_rows()
-        yield Row("fit", numbers(self.summary, ",.6g"))
+        facts = {k: v for k, v in self.summary.items() if k != "peak_worker_rss"}
+        yield Row("fit", numbers(facts, ",.6g"))
+        if peak := self.summary.get("peak_worker_rss"):
+            yield Row("peak memory", f"{memory(peak)} in a worker")
         if isinstance(seconds := self.summary.get("seconds"), dict):
             yield Row("seconds", numbers(seconds, ",.1f"))
 
