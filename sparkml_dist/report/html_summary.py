@@ -121,19 +121,24 @@ def _curve(curve: Mapping[str, Any]) -> Row:
 
 
 def _history(summary: Mapping[str, Any]) -> Row:
-    """Return the loss by epoch (if available, that of the validation) and the kept epoch."""
-    history = summary["history"]
-    name = "val_loss" if history.get("val_loss") else "loss"
-    values = history.get(name) or []
-    if not values:
-        return Row("epochs")
-    best = summary.get("best_epoch")
+    """Return the loss by epoch or round (if available, that of the validation) and the best one."""
+    history = {k: v for k, v in summary["history"].items() if v}
+    boosted = "rounds" in summary
+    unit = "round" if boosted else "epoch"
+    # A network's loss; of a boosted model, the metric that it stops by, which is the last.
+    names = [name for name in history if boosted or name in ("loss", "val_loss")]
+    held_out = [name for name in names if name.startswith("val_")]
+    if not names:
+        return Row(f"{unit}s")
+    name = (held_out or names)[-1]
+    values = history[name]
+    best = summary.get(f"best_{unit}")
     kept = len(values) - 1 if best is None else int(best)
     return Row(
-        "epochs",
+        f"{unit}s",
         f"{len(values)}; {name} {values[kept]:.4g}",
-        "" if best is None else f"in epoch {kept + 1}, the best",
+        "" if best is None else f"in {unit} {kept + 1}, the best",
         values=values,
         marked=kept,
-        axes="loss against number of epochs",
+        axes=f"loss against number of {unit}s",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.errors import ConfigurationError
@@ -27,9 +27,10 @@ class HasPlot:
     def plot(self: Any) -> Figure:
         """Draw how the fit went, of what is stored in the model; no Spark job is run.
 
-        A network or a boosted model shows its loss by epoch or round, an ensemble with a stopping
-        metric its score by members, others the importances, once they are known, or the seconds of
-        their members.
+        A network or a boosted model shows its loss by epoch or round (several networks the mean
+        over them), an ensemble with a stopping metric its score by members, others the importances,
+        once they are known, or the seconds of their members; a vote of models their weights, and a
+        calibrated model what the model inside shows.
 
         Returns
         -------
@@ -41,7 +42,7 @@ class HasPlot:
         ConfigurationError
             ``not_kept`` for a model that stores none of these.
         """
-        draw = _picture(self)
+        draw = self._picture()
         if draw is None:
             raise ConfigurationError(
                 "not_kept",
@@ -49,6 +50,10 @@ class HasPlot:
                 "Draw its scores on rows: scoreCurves, reliability, plot_confusion.",
             )
         return figure_of(draw)
+
+    def _picture(self: Any) -> Callable[[Folder], Any] | None:
+        """Return a function that draws the picture into a folder; None, if there is none."""
+        return _picture(self)
 
 
 def _picture(model: Any) -> Callable[[Folder], Any] | None:
@@ -67,6 +72,8 @@ def _picture(model: Any) -> Callable[[Folder], Any] | None:
         )
     members = summary.get("members")
     records = members if isinstance(members, list) else []
+    if histories := [r["history"] for r in records if isinstance(r, Mapping) and r.get("history")]:
+        return lambda folder: plot_history(_mean_history(histories), folder)
     timed = [r for r in records if isinstance(r, Mapping) and "task_seconds" in r][:_MOST_BARS]
     if timed:
         fitting = [m["seconds"] for m in timed]
@@ -74,3 +81,13 @@ def _picture(model: Any) -> Callable[[Folder], Any] | None:
         stages = {"fit": fitting, "read and commit": other}
         return lambda folder: plot_seconds(stages, "member", folder)
     return None
+
+
+def _mean_history(histories: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, list[float]]:
+    """Return the means over networks of what all of them recorded, up to the shortest training."""
+    names = [n for n in histories[0] if all(n in h for h in histories)]
+    found = {}
+    for name in names:
+        rows = zip(*(h[name] for h in histories), strict=False)
+        found[name] = [float(sum(row) / len(row)) for row in rows]
+    return found

@@ -125,6 +125,9 @@ def test_models_draw_what_they_know():
     ranked = Fitted(members=members)
     ranked._importances = {"a": 0.1, "b": 0.9}
     assert [t.get_text() for t in ranked.plot().axes[0].get_yticklabels()] == ["b", "a"]
+    networks = [{"history": {"loss": [2.0, 1.0, 0.5]}}, {"history": {"loss": [4.0, 2.0]}}]
+    line = Fitted(members=networks).plot().axes[0].lines[0]
+    assert line.get_ydata().tolist() == [3.0, 1.5]
     with pytest.raises(ConfigurationError, match="not_kept"):
         Fitted().plot()
 
