@@ -37,6 +37,10 @@ coverage: setup  ## Run the tests and measure which lines ran, in workers and ra
 test-attack: setup  ## Attack what is saved, and kill jobs at every place (half an hour)
 	@scripts/attack.sh
 
+.PHONY: test-notebooks
+test-notebooks: setup  ## Run the example notebooks, Classic and Connect, and look at them in a browser (eight minutes)
+	@SPARKML_DIST_TEST_PROFILE=long MODES=processes scripts/test.sh tests/notebooks $(ARGS)
+
 .PHONY: test-lowest
 test-lowest: setup  ## Run a core of the tests with the oldest versions allowed, in .venv-lowest
 	@scripts/test_lowest.sh $(ARGS)
@@ -93,7 +97,7 @@ lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: new
 	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml scripts/gpu/requirements.in --quiet --universal \
-	  --config-file scripts/gpu/uv.toml --extra onnx --extra boost --extra search --extra mlflow --extra dev --extra bench \
+	  --config-file scripts/gpu/uv.toml --extra onnx --extra boost --extra search --extra mlflow --extra notebook --extra dev --extra bench \
 	  --constraint requirements.lock --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements-gpu.lock
 

@@ -30,6 +30,7 @@ __all__ = ["Job", "run_job"]
 _logger = logging.getLogger(__name__)
 
 _TRACKING = ("mlflow", "experiment", "register")
+_MOST_WARNINGS = 100
 
 
 class Job:
@@ -139,6 +140,7 @@ def run_job(
     start = time.perf_counter()
     job = Job(name)
     document = job.document
+    document.arguments = argv
     metrics_out, status = None, 0
     tracker: JobTracker | None = None
     try:
@@ -146,7 +148,7 @@ def run_job(
         if output and writes_folder:
             job.output = JobOutput(Folder.at(output), tells_metrics=not metrics_out)
         args = parser.parse_args(argv)
-        _log_to_stdout(verbose=bool(getattr(args, "verbose", False)))
+        _log_to_stdout(verbose=bool(getattr(args, "verbose", False)), warnings=document.warnings)
         with _ended_by_signals():
             if job.output is not None:
                 job.output.lock(f"{name}, run {document.run_id}")
@@ -239,11 +241,28 @@ def _write(document: MetricsDocument, job: Job, metrics_out: str | None) -> None
             _logger.info("the metrics of this failed run are in %s", where)
 
 
-def _log_to_stdout(*, verbose: bool) -> None:
-    """Log the toolkit's progress on stdout; stderr is for Spark's log and errors."""
+class _Warnings(logging.Handler):
+    """Collects the lines that are logged as warnings, up to a number."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Collect a line."""
+        line = record.getMessage()
+        if len(self._lines) < _MOST_WARNINGS and line not in self._lines:
+            self._lines.append(line)
+
+
+def _log_to_stdout(*, verbose: bool, warnings: list[str]) -> None:
+    """Log the toolkit's progress on stdout; stderr is for Spark's log and errors.
+
+    Lines of warnings are appended to `warnings` too.
+    """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("sparkml_dist")
-    logger.handlers = [handler]
+    logger.handlers = [handler, _Warnings(warnings)]
     logger.propagate = False
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -7,6 +7,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.automl import AutoClassifier, AutoRegressor
+from sparkml_dist.automl.auto_report import model_report
 from sparkml_dist.automl.ensemble_methods import METHODS
 from sparkml_dist.cli.options import (
     JobParser,
@@ -97,7 +98,7 @@ def options() -> JobParser:
     group.add_argument(
         "--no-report",
         action="store_true",
-        help="leave out report.html and model_card.md",
+        help="leave out model_card.md, and what report.html says of the model",
     )
     add_common_options(parser)
     return parser
@@ -156,8 +157,8 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
         if args.no_report:
             return
         assert job.output is not None
-        home = job.output.folder
-        model.writeReport(home.uri("report.html"), test, cardPath=home.uri("model_card.md"))
+        job.output.model_report = report = model_report(model, test)
+        report.to_markdown(job.output.folder.uri("model_card.md"))
         job.document.more["report"] = job.output.place("report.html")
 
     train(args, job, fit, report, regression=args.regression, on_table=True)
