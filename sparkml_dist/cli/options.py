@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sparkml_dist.cli.checking import now_checking
 from sparkml_dist.errors import UsageError, nearest
 from sparkml_dist.params import is_share_or_count
 from sparkml_dist.sizes import parse_size
@@ -54,9 +55,13 @@ class JobParser(argparse.ArgumentParser):
     """
 
     def __init__(self, prog: str, description: str, examples: Sequence[str] = ()) -> None:
-        shown = "\n".join(f"  spark-submit jobs/{prog}.py {example}" for example in examples)
+        by_name = now_checking() is not None
+        name = f"sparkml-dist {prog.replace('_', '-')}" if by_name else prog
+        start = name if by_name else f"spark-submit jobs/{prog}.py"
+        shown = "\n".join(f"  {start} {example}" for example in examples)
+        self.hint = f"See {name if by_name else f'{prog}.py'} --help."
         super().__init__(
-            prog=prog,
+            prog=name,
             description=textwrap.fill(description, _WIDTH),
             epilog=f"examples:\n{shown}\n\n{textwrap.fill(_STATUSES, _WIDTH)}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -67,7 +72,7 @@ class JobParser(argparse.ArgumentParser):
         """Raise `UsageError`, with the nearest option for one that does not exist."""
         if found := re.match(r"unrecognized arguments: (--[\w-]+)", message):
             message += "." + nearest(found.group(1), self._option_string_actions)
-        raise UsageError("usage", message.rstrip(".") + ".", f"See {self.prog}.py --help.")
+        raise UsageError("usage", message.rstrip(".") + ".", self.hint)
 
 
 def at_least(
