@@ -275,19 +275,12 @@ def keep_spark_quiet() -> None:
     """
     if "PYSPARK_GATEWAY_PORT" not in os.environ:
         return
-    folders = [
-        os.environ.get("SPARK_CONF_DIR"),
-        os.path.join(os.environ.get("SPARK_HOME", ""), "conf"),
-    ]
-    if any(
-        folder and os.path.exists(os.path.join(folder, "log4j2.properties")) for folder in folders
-    ):
+    settings = os.environ.get("SPARK_CONF_DIR") or f"{os.environ.get('SPARK_HOME', '')}/conf"
+    if os.path.exists(f"{settings}/log4j2.properties"):
         return
-    system = _gateway().jvm.java.lang.System
-    if not (
-        system.getProperty("spark.log.level") or system.getProperty("log4j2.configurationFile")
-    ):
-        system.setProperty("spark.log.level", "WARN")
+    system, level = _gateway().jvm.java.lang.System, "spark.log.level"
+    if not (system.getProperty(level) or system.getProperty("log4j2.configurationFile")):
+        system.setProperty(level, "WARN")
 
 
 def _gateway() -> Any:

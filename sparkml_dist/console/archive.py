@@ -1,7 +1,7 @@
 """Writes an archive of packages that executors unpack anywhere and use with a Python of theirs.
 
-The archive holds ``lib/pythonX.Y/site-packages`` and ``bin/python``, a launcher of a few lines that
-finds the Python of the machine and gives it the packages. Nothing in it knows where it lies, so that
+The archive holds ``lib/pythonX.Y/site-packages`` and ``bin/python``, a launcher of a few lines
+that finds the Python of the machine and gives it the packages. Nothing in it knows where it lies:
 it needs no repair after unpacking, and no virtual environment.
 """
 

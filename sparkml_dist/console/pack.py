@@ -20,8 +20,8 @@ _TOOLS = frozenset({"pip", "uv", "wheel"})
 def _options() -> CommandParser:
     parser = CommandParser(
         "pack",
-        "Write the installed packages to an archive that executors unpack and use, on machines with "
-        "no more than the same version of Python. Spark's own jars are left out.",
+        "Write the installed packages to an archive that executors unpack and use, on machines "
+        "with no more than the same version of Python. Spark's own jars are left out.",
         "examples:\n"
         "  sparkml-dist pack --output env.tar.gz\n"
         "  sparkml-dist pack --output small.tar.gz --minimal --with xgboost-cpu\n"
