@@ -66,7 +66,9 @@ def _python() -> Finding:
 def _java() -> Finding:
     try:
         java = find_java()
-        said = subprocess.run([java, "-version"], capture_output=True, text=True, timeout=60)
+        said = subprocess.run(
+            [java, "-version"], capture_output=True, text=True, timeout=60, check=False
+        )
     except SparkMLDistError as error:
         return bad("Java", error.message, error.hint)
     except (OSError, subprocess.TimeoutExpired) as error:
@@ -144,6 +146,7 @@ def _horovod() -> Finding:
         [sys.executable, "-c", _HOROVOD],
         capture_output=True,
         text=True,
+        check=False,
         env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     tensorflow = next(v for k, v in versions.items() if k != "horovod")

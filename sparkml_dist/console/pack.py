@@ -20,7 +20,7 @@ _TOOLS = frozenset({"pip", "uv", "wheel"})
 def _options() -> CommandParser:
     parser = CommandParser(
         "pack",
-        "Write the installed packages to an archive that executors unpack and use, on machines "
+        "Write the installed packages to an archive that executors unpack and use, on machines\n"
         "with no more than the same version of Python. Spark's own jars are left out.",
         "examples:\n"
         "  sparkml-dist pack --output env.tar.gz\n"

@@ -29,7 +29,7 @@ def worker_look(
     token : str
         Name of that file.
     pause : float
-        Seconds to stay on a slot, so that tasks go to all of them where they need not start together.
+        Seconds to stay on a slot, so that tasks which need not start together go to all slots.
     """
 
     def look() -> dict[str, Any]:
@@ -66,7 +66,7 @@ def worker_look(
                 folder.read_bytes(token)
                 folder.write_bytes(f"{token}-{uuid.uuid4().hex}", b"seen")
                 seen[location] = ""
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - the driver shows it
                 seen[location] = str(error)[:300] or type(error).__name__
         return {
             "host": platform.node(),
