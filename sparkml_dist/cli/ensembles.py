@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sparkml_dist.cli.estimators import named_learner
 from sparkml_dist.cli.options import at_least, fraction, json_object, share_or_count
 from sparkml_dist.errors import UsageError
 from sparkml_dist.public_names import public_object
@@ -238,6 +237,8 @@ class EnsembleChoice:
         ConfigurationError
             As raised by `named_learner`.
         """
+        from sparkml_dist.cli.estimators import named_learner
+
         method = METHODS[args.method]
         kind = _kind(args.method, method, regression=args.regression)
         params = dict(method.params)
@@ -289,6 +290,8 @@ def _not_an_option(method: str, option: str) -> UsageError:
 
 
 def _learners(args: argparse.Namespace, method: Method) -> dict[str, Any]:
+    from sparkml_dist.cli.estimators import named_learner
+
     regressors = args.regression or method.weak
     paths: Sequence[str] = args.estimator or [_TREES[regressors]]
     if len(paths) > 1 and not method.several:

@@ -12,10 +12,8 @@ from typing import Any, NoReturn
 
 from sparkml_dist.cli.checking import now_checking
 from sparkml_dist.errors import UsageError, nearest
-from sparkml_dist.params import is_share_or_count
 from sparkml_dist.sizes import parse_size
-from sparkml_dist.tables.columns import TYPES
-from sparkml_dist.tables.lines import FORMATS
+from sparkml_dist.tables.formats import FORMATS
 from sparkml_dist.tables.schema import MISSING_VALUES
 
 __all__ = [
@@ -112,6 +110,8 @@ def share(text: str) -> float:
 
 def share_or_count(text: str) -> float:
     """Parse a share such as 0.5 (1.0 is all), or a count."""
+    from sparkml_dist.params import is_share_or_count
+
     try:
         value = int(text) if text.isdecimal() else float(text)
     except ValueError:
@@ -245,6 +245,8 @@ def reading(args: argparse.Namespace) -> dict[str, Any]:
 
 def _types(path: str) -> dict[str, str]:
     """Read a JSON file of column types."""
+    from sparkml_dist.tables.columns import TYPES
+
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

@@ -15,14 +15,13 @@ from typing import TYPE_CHECKING, NoReturn
 
 from sparkml_dist.cli.checking import NEEDS_SPARK, SparkNeeded, now_checking
 from sparkml_dist.cli.document import MetricsDocument
-from sparkml_dist.cli.failures import as_toolkit_error
-from sparkml_dist.cli.output import JobOutput, split_location
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError
-from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.session import get_session, keep_spark_quiet, print_to_stderr
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+    from sparkml_dist.cli.output import JobOutput
 
 __all__ = ["Job", "run_job"]
 
@@ -147,6 +146,9 @@ def run_job(
     try:
         metrics_out, output = _output_arguments(argv)
         if output and writes_folder:
+            from sparkml_dist.cli.output import JobOutput
+            from sparkml_dist.persistence.filesystem import Folder
+
             job.output = JobOutput(Folder.at(output), tells_metrics=not metrics_out)
         args = parser.parse_args(argv)
         job.verbose = bool(getattr(args, "verbose", False))
@@ -165,6 +167,8 @@ def run_job(
             job.output.unlock()
         return NEEDS_SPARK
     except BaseException as raised:
+        from sparkml_dist.cli.failures import as_toolkit_error
+
         error = as_toolkit_error(raised)
         _logger.debug("the job failed", exc_info=True)
         trace = traceback.format_exc() if error.code == "unexpected" else None
@@ -226,6 +230,8 @@ def _output_arguments(argv: Sequence[str]) -> tuple[str | None, str | None]:
 
 def _write(document: MetricsDocument, job: Job, metrics_out: str | None) -> None:
     if metrics_out:
+        from sparkml_dist.cli.output import split_location
+
         folder, name = split_location(metrics_out)
         folder.write_json(name, document.to_dict())
     elif job.output is not None and document.to_dict() is not document.earlier:

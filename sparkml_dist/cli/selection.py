@@ -6,7 +6,6 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.automl import AutoClassifier, AutoRegressor
 from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
@@ -14,12 +13,13 @@ from sparkml_dist.cli.options import (
     at_least,
     size,
 )
-from sparkml_dist.cli.runner import Job
-from sparkml_dist.cli.training import Prepared, train
 from sparkml_dist.errors import UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from sparkml_dist.cli.runner import Job
+    from sparkml_dist.cli.training import Prepared
 
 __all__ = ["options", "select_algorithm"]
 
@@ -97,6 +97,9 @@ def options() -> JobParser:
 
 def select_algorithm(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
+    from sparkml_dist.automl import AutoClassifier, AutoRegressor
+    from sparkml_dist.cli.training import train
+
     if args.shards_from is not None:
         raise UsageError(
             "usage",

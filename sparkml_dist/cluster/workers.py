@@ -27,6 +27,7 @@ _PACKAGES = (
 )
 # Packages of an extra of the library's, in whose hint it is named.
 _EXTRAS = dict.fromkeys(("xgboost", "lightgbm", "catboost"), "boost")
+_EXTRAS |= dict.fromkeys(("tensorflow", "keras"), "deep")
 _reports: dict[int, tuple[Any, frozenset[str], dict[str, Any]]] = {}
 
 
@@ -118,11 +119,14 @@ def _where(report: dict[str, Any]) -> str:
 
 
 def _packages(missing: Sequence[str]) -> str:
-    """Return the hint for missing packages, with the extras that bring them."""
+    """Return the hint for missing packages, with the extras or the command that bring them."""
     extras = sorted({_EXTRAS[name] for name in missing if name in _EXTRAS})
-    if not extras:
+    steps = [f"pip install 'sparkml_dist[{','.join(extras)}]'"] if extras else []
+    if "horovod" in missing:
+        steps.append("sparkml-dist build-horovod")
+    if not steps:
         return _PACKAGES
-    return f"pip install 'sparkml_dist[{','.join(extras)}]' for that interpreter. {_PACKAGES}"
+    return f"Run for that interpreter: {' && '.join(steps)}. {_PACKAGES}"
 
 
 def _refuse_unfit(report: dict[str, Any]) -> None:
