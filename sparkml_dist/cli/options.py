@@ -371,4 +371,6 @@ def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True) ->
             metavar="N",
             help="seed of all random draws (default: 0)",
         )
-    group.add_argument("--verbose", action="store_true", help="log more, on stdout")
+    group.add_argument(
+        "--verbose", action="store_true", help="log more on stdout, and Spark's own log on stderr"
+    )
