@@ -22,8 +22,8 @@ __all__ = ["check_modules", "check_workers", "worker_failure"]
 _REQUIRED_MODULES = ("sparkml_dist", "numpy", "pyarrow", "sklearn", "skops", "threadpoolctl")
 _INTERPRETER = "Set PYSPARK_PYTHON or spark.pyspark.python to the same environment's interpreter."
 _PACKAGES = (
-    "Install the toolkit there, ship it with --archives, or point spark.pyspark.python at an "
-    "environment that has it."
+    "Install the toolkit there, ship it with --archives (sparkml-dist pack), or point "
+    "spark.pyspark.python at an environment that has it."
 )
 # Packages of an extra of the library's, in whose hint it is named.
 _EXTRAS = dict.fromkeys(("xgboost", "lightgbm", "catboost"), "boost")
@@ -110,7 +110,8 @@ def worker_failure(text: str) -> ResourceError | None:
     return ResourceError(
         "worker_packages",
         f"A worker's Python lacks a package: {found.group(0)}.",
-        "Install the toolkit's environment on every worker, or ship it with --archives.",
+        "Install the toolkit's environment on every worker, or ship it with --archives "
+        "(sparkml-dist pack).",
     )
 
 

@@ -69,7 +69,8 @@ def look_at_cluster(
         written = {place: _end(folder, token) for place, folder in shared.items()}
     hosts = {r["host"] for r in reports}
     slots = "unknown" if info.slots is None else str(info.slots)
-    found.append(good("slots", f"{slots} at {info.master or 'the server'}, on {len(hosts)} hosts"))
+    where = f"on {len(hosts)} host{'s' if len(hosts) > 1 else ''}"
+    found.append(good("slots", f"{slots} at {info.master or 'the server'}, {where}"))
     found += [
         _python(own, reports),
         *_packages(own, reports, packages),
@@ -176,7 +177,7 @@ def _packages(
     own: dict[str, Any], reports: list[dict[str, Any]], names: list[str]
 ) -> list[Finding]:
     """Return differences of installed versions between the driver and workers."""
-    found = []
+    found, lacking = [], []
     for name in names:
         here = own["versions"][name]
         others = [r for r in reports if r["versions"][name] != here]
@@ -186,12 +187,21 @@ def _packages(
         if not others:
             continue
         there = sorted({r["versions"][name] or "none" for r in others})
+        if name in _EXTRA and there == ["none"]:
+            lacking.append(f"{name} {here}")
+            continue
         text = f"{', '.join(there)} on {_hosts(others)}; the driver has {here or 'none'}"
-        needed = name not in _EXTRA
+        needed = name not in _EXTRA or here
         found.append((bad if needed else plain)(f"package {name}", text, _ENVIRONMENT))
     if not any(f.state == "wrong" for f in found):
-        same = [f"{n} {own['versions'][n]}" for n in names if own["versions"][n]]
+        same = [
+            f"{name} {own['versions'][name]}"
+            for name in names
+            if all(r["versions"][name] == own["versions"][name] != "" for r in reports)
+        ]
         found.insert(0, good("workers' packages", f"as the driver's: {', '.join(same)}"))
+    if lacking:
+        found.append(plain("the driver's only", ", ".join(lacking), _ENVIRONMENT))
     return found
 
 

@@ -55,7 +55,7 @@ def test_a_missing_extra_is_no_fault(own):
     reports = [other(own, versions={"lightgbm": ""})]
     found = cluster_checks._packages(own, reports, PACKAGES)
     assert [f.state for f in found] == ["ok", "note"]
-    assert "none on worker-2; the driver has 4.7" in found[1].found
+    assert found[1].name == "the driver's only" and "lightgbm 4.7" in found[1].found
 
 
 def test_another_python(own):
