@@ -18,6 +18,7 @@ from sparkml_dist.console.submit_options import (
     value_of,
 )
 from sparkml_dist.errors import UsageError
+from tests.console.commands import ROOT
 
 
 def test_options_of_spark_submit_stand_anywhere():
@@ -44,6 +45,11 @@ def test_values_and_settings_that_win_are_the_last():
     assert settings_of(line) == {"a": "2", "b": "x=y"}
     assert value_of(line, "--master") == "local"
     assert value_of(line, "--queue") is None
+
+
+def test_every_job_is_a_command():
+    files = {p.stem.replace("_", "-") for p in (ROOT / "jobs").glob("*.py")}
+    assert files == set(JOBS)
 
 
 @pytest.mark.parametrize("job", JOBS)
