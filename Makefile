@@ -4,6 +4,8 @@ PYTHON ?= python3
 # GPU=1 with any command: the environment with CUDA and NCCL, beside the other.
 export GPU
 BIN := .venv$(if $(GPU),-gpu)/bin
+# Settings of Horovod's build.
+HOROVOD := sparkml_dist/console/horovod
 # Folders that hold Python.
 SOURCES := sparkml_dist jobs scripts examples tests benchmarks
 
@@ -94,10 +96,10 @@ bench-big: setup  ## Run the long benchmark: 12 GB through two workers of 1 GiB 
 
 .PHONY: lock
 lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
-	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --quiet --config-file $(HOROVOD)/cpu.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml scripts/gpu/requirements.in --quiet --universal \
-	  --config-file scripts/gpu/uv.toml --extra onnx --extra boost --extra search --extra mlflow --extra notebook --extra dev --extra bench \
+	  --config-file $(HOROVOD)/gpu.toml --extra onnx --extra boost --extra search --extra mlflow --extra notebook --extra dev --extra bench \
 	  --constraint requirements.lock --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements-gpu.lock
 

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.errors import ResourceError
 
@@ -21,6 +21,7 @@ __all__ = [
     "get_session",
     "has_dynamic_allocation",
     "is_connect",
+    "keep_spark_quiet",
     "max_slots",
     "planned_bytes",
     "print_to_stderr",
@@ -293,6 +294,30 @@ def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> Ses
     return info
 
 
+def keep_spark_quiet() -> None:
+    """Have Spark log warnings and errors only, where the user has not said what it shall log.
+
+    For jobs that ``spark-submit`` runs, before their session is started. ``spark.log.level``, a
+    ``log4j2.properties`` in Spark's folder of settings and ``log4j2.configurationFile`` stand.
+    """
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return
+    settings = os.environ.get("SPARK_CONF_DIR") or f"{os.environ.get('SPARK_HOME', '')}/conf"
+    if os.path.exists(f"{settings}/log4j2.properties"):
+        return
+    system, level = _gateway().jvm.java.lang.System, "spark.log.level"
+    if not (system.getProperty(level) or system.getProperty("log4j2.configurationFile")):
+        system.setProperty(level, "WARN")
+
+
+def _gateway() -> Any:
+    """Return the connection to the JVM that started this process."""
+    from pyspark import SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    return SparkContext._gateway or launch_gateway()
+
+
 def print_to_stderr(line: str) -> None:
     """Write a line to the standard error stream that the user sees.
 
@@ -302,11 +327,7 @@ def print_to_stderr(line: str) -> None:
     sys.stdout.flush()
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         try:
-            from pyspark import SparkContext
-            from pyspark.java_gateway import launch_gateway
-
-            gateway = SparkContext._gateway or launch_gateway()
-            gateway.jvm.java.lang.System.err.println(line)
+            _gateway().jvm.java.lang.System.err.println(line)
             return
         except Exception:  # the JVM may have ended
             _logger.debug("Java did not accept a line for stderr", exc_info=True)

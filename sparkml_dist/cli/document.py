@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparkml_dist.errors import SparkMLDistError
-from sparkml_dist.persistence.model_folder import versions
 
 __all__ = ["MetricsDocument"]
 
@@ -83,6 +82,8 @@ class MetricsDocument:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON values; numbers that are not finite are null."""
+        from sparkml_dist.persistence.model_folder import versions
+
         if self.earlier is not None and self.error is None:
             return self.earlier
         value = {

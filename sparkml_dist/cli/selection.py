@@ -6,9 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.automl import AutoClassifier, AutoRegressor
-from sparkml_dist.automl.auto_report import model_report
-from sparkml_dist.automl.ensemble_methods import METHODS
+from sparkml_dist.cli.choices import ENSEMBLE_METHODS
 from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
@@ -16,12 +14,13 @@ from sparkml_dist.cli.options import (
     at_least,
     size,
 )
-from sparkml_dist.cli.runner import Job
-from sparkml_dist.cli.training import Prepared, train
 from sparkml_dist.errors import UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from sparkml_dist.cli.runner import Job
+    from sparkml_dist.cli.training import Prepared
 
 __all__ = ["options", "select_algorithm"]
 
@@ -72,7 +71,7 @@ def options() -> JobParser:
     )
     group.add_argument(
         "--ensemble-method",
-        choices=METHODS,
+        choices=ENSEMBLE_METHODS,
         default="best",
         help="greedy selection of trials, stacked weights of least loss, or the better of the two "
         "(default: best)",
@@ -106,6 +105,9 @@ def options() -> JobParser:
 
 def select_algorithm(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
+    from sparkml_dist.automl import AutoClassifier, AutoRegressor
+    from sparkml_dist.cli.training import train
+
     if args.shards_from is not None:
         raise UsageError(
             "usage",
@@ -157,6 +159,8 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
         if args.no_report:
             return
         assert job.output is not None
+        from sparkml_dist.automl.auto_report import model_report
+
         job.output.model_report = report = model_report(model, test)
         report.to_markdown(job.output.folder.uri("model_card.md"))
         job.document.more["report"] = job.output.place("report.html")
