@@ -162,7 +162,7 @@ class StackedModel(FittedModel, ShardModel):
         if names:
             raise ConfigurationError(
                 "no_local_form",
-                f"The bases {', '.join(names)} are models of Spark ML, which predict in Spark only.",
+                f"The bases {', '.join(names)} are models of Spark ML and predict in Spark only.",
                 "Score with transform, or stack scikit-learn learners.",
             )
         return super().to_sklearn()
