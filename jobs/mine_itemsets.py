@@ -111,7 +111,7 @@ def options() -> JobParser:
         "--output", required=True, metavar="DIR", help="folder for itemsets/, rules/, metrics.json"
     )
     add_existing_output_options(output)
-    add_common_options(parser, seed=False)
+    add_common_options(parser, seed=False, model=False)
     return parser
 
 

@@ -26,7 +26,11 @@ def options() -> JobParser:
     )
     data = parser.add_argument_group("data")
     data.add_argument(
-        "--model", required=True, metavar="DIR", help="a saved model, or a training job's output"
+        "--model",
+        required=True,
+        metavar="DIR",
+        help="a saved model, a training job's output, or a model of MLflow (models:/NAME@ALIAS, "
+        "models:/NAME/VERSION, runs:/RUN/model)",
     )
     data.add_argument("--input", required=True, metavar="URI", help="the table to score")
     data.add_argument("--output", required=True, metavar="URI", help="folder for the Parquet files")
@@ -55,7 +59,7 @@ def options() -> JobParser:
         help="environment variable with the key that the model must be signed with",
     )
     add_reading_options(parser, declared=False)
-    add_common_options(parser, seed=False)
+    add_common_options(parser, seed=False, model=False)
     return parser
 
 

@@ -67,6 +67,7 @@ def _note(job: Job, model: Any) -> None:
     """Add the facts of the search to the metrics document."""
     document, summary = job.document, model.summary
     document.parts["trials"] = summary["trials"]
+    document.peak_worker_rss_mb = summary["peak_worker_rss_mb"]
     document.seconds["member_fit"] = summary["seconds"]["member_fit"]
     document.more["search"] = {
         "best": model.content["best"],

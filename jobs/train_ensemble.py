@@ -88,7 +88,15 @@ def main(args: argparse.Namespace, job: Job) -> None:
             job.document.more["reliability"] = {k: c.to_dict() for k, c in curves.items()}
             plot_reliability(curves, folder)
 
-    train(args, job, fit, plot, regression=args.regression, hold_out=bool(args.calibrate))
+    train(
+        args,
+        job,
+        fit,
+        plot,
+        regression=args.regression,
+        hold_out=bool(args.calibrate),
+        worker_modules=("sparkml_dist.members.engine", "sklearn.ensemble"),
+    )
 
 
 def _note(job: Job, model: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
@@ -59,14 +60,40 @@ def get_session(app_name: str = "sparkml_dist") -> SparkSession:
     ``python3`` on the path, which is the wrong one in a virtual environment that is not activated.
     Here the driver's interpreter is the default;
     `sparkml_dist.cluster.workers.check_workers` checks that it fits.
+
+    In a notebook, a warning says once which settings make small data on one machine quick; they
+    are not set.
     """
     from pyspark.sql import SparkSession
 
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        return active
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    return SparkSession.builder.appName(app_name).getOrCreate()
+    session = SparkSession.getActiveSession()
+    if session is None:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        session = SparkSession.builder.appName(app_name).getOrCreate()
+    if "ipykernel" in sys.modules and (advice := _advice(session)):
+        _advise(advice)
+    return session
+
+
+@functools.cache
+def _advise(advice: str) -> None:
+    """Log a line once."""
+    _logger.warning("%s", advice)
+
+
+def _advice(spark: SparkSession) -> str:
+    """Return what would make small data quick on one machine; empty where it is set already."""
+    if _kind(_conf(spark, "spark.master"), is_connect(spark)) != "local":
+        return ""
+    wanted = {}
+    if _conf(spark, "spark.sql.shuffle.partitions") == "200":
+        wanted["spark.sql.shuffle.partitions"] = 8
+    if _conf(spark, "spark.sql.execution.arrow.pyspark.enabled") == "false":
+        wanted["spark.sql.execution.arrow.pyspark.enabled"] = True
+    if not wanted:
+        return ""
+    calls = " and ".join(f"spark.conf.set({name!r}, {value})" for name, value in wanted.items())
+    return f"On one machine, small data is quicker with {calls}; nothing was set here."
 
 
 def trusted_in_session() -> tuple[str, ...]:

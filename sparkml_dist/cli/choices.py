@@ -6,6 +6,7 @@ __all__ = [
     "BASKET_FORMATS",
     "CLUSTER_METHODS",
     "DISTANCE_MEASURES",
+    "ENSEMBLE_METHODS",
     "OUTLIER_METHODS",
     "SAMPLERS",
     "SCHEDULERS",
@@ -14,6 +15,7 @@ __all__ = [
 BASKET_FORMATS = ("dat", "csv", "parquet", "libsvm")
 CLUSTER_METHODS = ("dbscan", "kmeans", "minibatch-kmeans", "kmedoids")
 DISTANCE_MEASURES = ("euclidean", "manhattan", "cosine")
+ENSEMBLE_METHODS = ("best", "greedy", "stacked")
 OUTLIER_METHODS = (
     "isolation-forest",
     "extended",

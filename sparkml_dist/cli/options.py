@@ -34,7 +34,10 @@ __all__ = [
 
 _WIDTH = 88
 # Options that decide where a result is written, and not the result.
-_NO_PLAN = ("output", "overwrite", "resume", "metrics_out", "verbose")
+_NO_PLAN = (
+    *("output", "overwrite", "resume", "metrics_out", "verbose"),
+    *("mlflow", "experiment", "register"),
+)
 _STATUSES = (
     "Exit status: 0 ok, 2 usage, 10 configuration, 11 data, 12 resources, 13 training, "
     "14 input/output, 1 unexpected. The last line on stdout is the metrics as JSON."
@@ -357,8 +360,10 @@ def plan_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(args).items() if name not in _NO_PLAN}
 
 
-def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:
-    """Add ``--metrics-out``, ``--seed`` and ``--verbose``."""
+def add_common_options(
+    parser: argparse.ArgumentParser, *, seed: bool = True, model: bool = True
+) -> None:
+    """Add ``--metrics-out``, ``--seed``, ``--verbose`` and those of tracking."""
     group = parser.add_argument_group("run")
     group.add_argument(
         "--metrics-out", metavar="FILE", help="metrics as JSON (default: metrics.json in DIR)"
@@ -374,3 +379,21 @@ def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True) ->
     group.add_argument(
         "--verbose", action="store_true", help="log more on stdout, and Spark's own log on stderr"
     )
+    tracking = parser.add_argument_group("tracking")
+    tracking.add_argument(
+        "--mlflow",
+        nargs="?",
+        const="",
+        metavar="URI",
+        help="log the run in MLflow, on this tracking server or store (default: that of "
+        "MLFLOW_TRACKING_URI)",
+    )
+    tracking.add_argument(
+        "--experiment", metavar="NAME", help="experiment of MLflow; it is made if there is none"
+    )
+    if model:
+        tracking.add_argument(
+            "--register",
+            metavar="NAME[@ALIAS]",
+            help="register the model as a new version of this name, and give it an alias",
+        )

@@ -58,7 +58,7 @@ def options() -> JobParser:
         "--output", required=True, metavar="DIR", help="folder for the pages and metrics.json"
     )
     add_existing_output_options(output)
-    add_common_options(parser)
+    add_common_options(parser, model=False)
     return parser
 
 

@@ -22,10 +22,14 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
     from sparkml_dist.cli.output import JobOutput
+    from sparkml_dist.cli.tracking import JobTracker
 
 __all__ = ["Job", "run_job"]
 
 _logger = logging.getLogger(__name__)
+
+_TRACKING = ("mlflow", "experiment", "register")
+_MOST_WARNINGS = 100
 
 
 class Job:
@@ -142,7 +146,9 @@ def run_job(
     start = time.perf_counter()
     job = Job(name)
     document = job.document
+    document.arguments = argv
     metrics_out, status = None, 0
+    tracker: JobTracker | None = None
     try:
         metrics_out, output = _output_arguments(argv)
         if output and writes_folder:
@@ -152,13 +158,18 @@ def run_job(
             job.output = JobOutput(Folder.at(output), tells_metrics=not metrics_out)
         args = parser.parse_args(argv)
         job.verbose = bool(getattr(args, "verbose", False))
-        _log_to_stdout(verbose=job.verbose)
-        if (check := now_checking()) is not None and check.only_options:
+        _log_to_stdout(verbose=job.verbose, warnings=document.warnings)
+        check = now_checking()
+        if check is not None and (check.only_options or _wants_tracking(args)):
             return NEEDS_SPARK
         with _ended_by_signals():
             if job.output is not None:
                 job.output.lock(f"{name}, run {document.run_id}")
+            tracker = _tracker(args, job)
             main(args, job)
+            if tracker is not None:
+                with job.stage("track"):
+                    tracker.succeeded()
         document.status = "ok"
     except SystemExit as wanted:  # --help, --version
         return int(wanted.code or 0)
@@ -174,6 +185,8 @@ def run_job(
         trace = traceback.format_exc() if error.code == "unexpected" else None
         document.fail(error, trace)
         status = error.exit_status
+        if tracker is not None:
+            tracker.failed(error)
         _report(name, error)
     document.seconds["total"] = time.perf_counter() - start
     job.stop()
@@ -189,6 +202,19 @@ def run_job(
             job.output.unlock()
     print(document.line(), flush=True)  # noqa: T201 - a job's result is its last line
     return status
+
+
+def _wants_tracking(args: argparse.Namespace) -> bool:
+    return any(getattr(args, name, None) is not None for name in _TRACKING)
+
+
+def _tracker(args: argparse.Namespace, job: Job) -> JobTracker | None:
+    """Return the job's run in MLflow, if one is wanted; what needs MLflow is imported only then."""
+    if not _wants_tracking(args):
+        return None
+    from sparkml_dist.cli.tracking import begin_tracking
+
+    return begin_tracking(args, job.document, job.output)
 
 
 @contextlib.contextmanager
@@ -240,11 +266,28 @@ def _write(document: MetricsDocument, job: Job, metrics_out: str | None) -> None
             _logger.info("the metrics of this failed run are in %s", where)
 
 
-def _log_to_stdout(*, verbose: bool) -> None:
-    """Log the toolkit's progress on stdout; stderr is for Spark's log and errors."""
+class _Warnings(logging.Handler):
+    """Collects the lines that are logged as warnings, up to a number."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Collect a line."""
+        line = record.getMessage()
+        if len(self._lines) < _MOST_WARNINGS and line not in self._lines:
+            self._lines.append(line)
+
+
+def _log_to_stdout(*, verbose: bool, warnings: list[str]) -> None:
+    """Log the toolkit's progress on stdout; stderr is for Spark's log and errors.
+
+    Lines of warnings are appended to `warnings` too.
+    """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("sparkml_dist")
-    logger.handlers = [handler]
+    logger.handlers = [handler, _Warnings(warnings)]
     logger.propagate = False
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -24,6 +24,7 @@ from sparkml_dist.cluster.gang_task import gang_task
 from sparkml_dist.cluster.gang_watch import GangWatch
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.rank_context import RankContext
+from sparkml_dist.cluster.rank_memory import rank_memory_limit
 from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.cluster.slots import await_slots, held_slots
 from sparkml_dist.cluster.workers import check_modules, check_workers
@@ -186,7 +187,8 @@ def run_gang(
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, ``slots_busy``, ``worker_python`` or
         ``worker_packages``, all before any rank's function is called; ``rank_imports`` when a rank
-        cannot import a module of `preload`.
+        cannot import a module of `preload`; ``rank_memory`` when a rank takes more than
+        `rank_memory_limited_to` allows.
     TrainingError
         ``rank_failed`` and related codes, with the rank that failed first, its host, how it ended,
         and the last lines of its log; ``gang_stalled``, with the rank that is behind. An error of
@@ -209,6 +211,7 @@ def run_gang(
         silence_seconds=silence_timeout,
         stall_seconds=stall_timeout,
         warm_seconds=_warm_seconds(spark),
+        memory_limit=rank_memory_limit(),
     )
     with (
         held_slots(spark, info, ranks, name=description, seconds=slot_timeout),

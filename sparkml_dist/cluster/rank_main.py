@@ -31,6 +31,7 @@ import threading
 import traceback
 from typing import Any, BinaryIO
 
+from sparkml_dist.cluster.memory import resident_bytes
 from sparkml_dist.cluster.rank_context import Advances, EventWriter, RankContext
 from sparkml_dist.errors import ResourceError, SparkMLDistError
 
@@ -86,7 +87,7 @@ def _run(
     os.environ.update(frame["environment"])
     advances.heartbeat_seconds = frame["heartbeat_seconds"]
     payload = inbox.get()
-    events.write("started", pid=os.getpid())
+    events.write("started", resident=resident_bytes())
 
     import pickle
 
