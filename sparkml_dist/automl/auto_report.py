@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sparkml_dist.metrics.permutation import PermutationImportance
 
-__all__ = ["write_report"]
+__all__ = ["model_report", "write_report"]
 
 _logger = logging.getLogger(__name__)
 
@@ -44,14 +44,19 @@ def write_report(model: Any, path: str, df: DataFrame, *, title: str, card: str 
 
     A picture that the rows do not allow, such as a ROC curve where a class is missing, is left out.
     """
-    scored = model.transform(df).persist()
-    try:
-        report = _report(model, df, scored, title)
-    finally:
-        scored.unpersist()
+    report = model_report(model, df, title)
     report.to_html(path)
     report.to_markdown(card or f"{path.removesuffix('.html').removesuffix('.htm')}.md")
     return path
+
+
+def model_report(model: Any, df: DataFrame, title: str = "") -> ModelReport:
+    """Return the report of a model on rows that it has not seen; see `AutoModel.writeReport`."""
+    scored = model.transform(df).persist()
+    try:
+        return _report(model, df, scored, title)
+    finally:
+        scored.unpersist()
 
 
 def _report(model: Any, df: DataFrame, scored: DataFrame, title: str) -> ModelReport:

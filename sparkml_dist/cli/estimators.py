@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.dataset.columns import Task
-from sparkml_dist.learners.learner import learner_from_path, refuse_unusable
+if TYPE_CHECKING:
+    from sparkml_dist.dataset.columns import Task
 
 __all__ = ["add_learner_options", "learner_names", "named_learner"]
 
@@ -82,6 +82,8 @@ def named_learner(
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+
+    from sparkml_dist.learners.learner import learner_from_path, refuse_unusable
 
     learner = learner_from_path(path, params, task=task)
     refuse_unusable(learner, voting=voting, task=task)

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.cli.choices import SAMPLERS, SCHEDULERS
 from sparkml_dist.cli.estimators import add_learner_options, learner_names, named_learner
 from sparkml_dist.cli.options import at_least, fraction, json_object, size
 from sparkml_dist.errors import UsageError
-from sparkml_dist.search import HyperparameterSearch
-from sparkml_dist.search.samplers.making import SAMPLERS
-from sparkml_dist.search.schedulers.making import SCHEDULERS
+
+if TYPE_CHECKING:
+    from sparkml_dist.search import HyperparameterSearch
 
 __all__ = ["add_search_options", "search_of"]
 
@@ -123,6 +124,8 @@ def search_of(args: argparse.Namespace, **run: Any) -> HyperparameterSearch:
     ConfigurationError
         As raised by `named_learner`.
     """
+    from sparkml_dist.search import HyperparameterSearch
+
     if len(args.space) > len(args.estimator):
         raise UsageError(
             "usage", f"There are {len(args.space)} --space for {len(args.estimator)} --estimator."

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -25,7 +27,7 @@ from sparkml_dist.cluster.rank_context import RankContext
 from sparkml_dist.cluster.rank_memory import rank_memory_limit
 from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.cluster.slots import await_slots, held_slots
-from sparkml_dist.cluster.workers import check_workers
+from sparkml_dist.cluster.workers import check_modules, check_workers
 from sparkml_dist.errors import ConfigurationError, ResourceError
 from sparkml_dist.persistence.filesystem import Folder, local_path
 from sparkml_dist.session import SessionInfo, has_dynamic_allocation
@@ -95,7 +97,9 @@ def check_gang(
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, or that of a worker without needed packages.
     """
-    _check_room(spark, ranks, slot_timeout)
+    info = _check_room(spark, ranks, slot_timeout)
+    if info.kind == "local" and os.environ.get("PYSPARK_PYTHON", sys.executable) == sys.executable:
+        check_modules(required)  # workers are of this interpreter: no job is needed
     check_workers(spark, ("psutil", *required))
 
 

@@ -111,8 +111,8 @@ def _import(name: str) -> None:
             "rank_imports",
             f"The interpreter {sys.executable} on {socket.gethostname()} cannot import {name}: "
             f"{str(error).strip().splitlines()[0] if str(error).strip() else repr(error)}",
-            "Install the same environment, with TensorFlow, Keras and Horovod, on every worker "
-            "('make setup' builds it), or ship it with --archives.",
+            "Install the same environment on every worker, with Horovod for its TensorFlow "
+            "(sparkml-dist build-horovod), or ship it with --archives (sparkml-dist pack).",
         ) from error
 
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import datetime
 import math
 
-__all__ = ["decimals", "fact", "number", "place", "score", "share", "shortened"]
+__all__ = ["amount", "decimals", "fact", "memory", "number", "place", "score", "share", "shortened"]
 
 
-def shortened(text: str, most: int) -> str:
+def shortened(text: str, most: int = 300) -> str:
     """Return a text, truncated if it is longer than `most` characters."""
     return text if len(text) <= most else text[:most] + "…"
+
+
+def amount(value: float) -> str:
+    """Return a count as a whole number, and a share with three decimals."""
+    return f"{value:,}" if isinstance(value, int) else f"{value:.3f}"
 
 
 def decimals(value: float) -> str:
@@ -32,6 +37,15 @@ def score(value: float | None) -> str:
     if abs(value) >= 1e6 or 0 < abs(value) < 5e-5:
         return f"{value:.3g}"
     return f"{value:,.4f}" if abs(value) < 10 else f"{value:,.4g}"
+
+
+def memory(size: float) -> str:
+    """Return a number of bytes with its binary unit, such as ``1.5 MiB``."""
+    power = 0
+    while size >= 1024 and power < 4:
+        size, power = size / 1024, power + 1
+    unit = ("bytes", "KiB", "MiB", "GiB", "TiB")[power]
+    return f"{size:,.3g} {unit}" if size < 1000 else f"{size:,.0f} {unit}"
 
 
 def number(value: float | None) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from sparkml_dist.report.plots.figure import COLOURS
+from sparkml_dist.html.colours import COLOURS
 
 if TYPE_CHECKING:
     from markupsafe import Markup
