@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from sparkml_dist.cli.options import JobParser, add_common_options, add_reading_options
-from sparkml_dist.cli.runner import run_job
-from sparkml_dist.cli.scoring import score_table
+from sparkml_dist.cli.runner import Job, run_job
 
 NAME = "score"
 
@@ -63,5 +63,12 @@ def options() -> JobParser:
     return parser
 
 
+def main(args: argparse.Namespace, job: Job) -> None:
+    """Run the job."""
+    from sparkml_dist.cli.scoring import score_table
+
+    score_table(args, job)
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(NAME, options(), score_table, writes_folder=False))
+    sys.exit(run_job(NAME, options(), main, writes_folder=False))

@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cli.ensembles import EnsembleChoice, add_ensemble_options
 from sparkml_dist.cli.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.cli.runner import Job, run_job
-from sparkml_dist.cli.training import Prepared, train
 from sparkml_dist.errors import DataError
-from sparkml_dist.report.plots.accuracy import plot_accuracy_by_members
-from sparkml_dist.report.plots.curve import plot_stopping_curve
-from sparkml_dist.report.plots.reliability import plot_reliability
-from sparkml_dist.report.plots.seconds import plot_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from sparkml_dist.cli.training import Prepared
     from sparkml_dist.persistence.filesystem import Folder
 
 NAME = "train_ensemble"
@@ -49,6 +45,12 @@ def options() -> JobParser:
 
 def main(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
+    from sparkml_dist.cli.training import train
+    from sparkml_dist.report.plots.accuracy import plot_accuracy_by_members
+    from sparkml_dist.report.plots.curve import plot_stopping_curve
+    from sparkml_dist.report.plots.reliability import plot_reliability
+    from sparkml_dist.report.plots.seconds import plot_seconds
+
     choice = EnsembleChoice.of(args)
     uncalibrated: list[Any] = []
 

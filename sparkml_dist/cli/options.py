@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sparkml_dist.cli.checking import now_checking
 from sparkml_dist.errors import UsageError, nearest
-from sparkml_dist.params import is_share_or_count
 from sparkml_dist.sizes import parse_size
-from sparkml_dist.tables.columns import TYPES
-from sparkml_dist.tables.lines import FORMATS
+from sparkml_dist.tables.formats import FORMATS
 from sparkml_dist.tables.schema import MISSING_VALUES
 
 __all__ = [
@@ -57,9 +56,13 @@ class JobParser(argparse.ArgumentParser):
     """
 
     def __init__(self, prog: str, description: str, examples: Sequence[str] = ()) -> None:
-        shown = "\n".join(f"  spark-submit jobs/{prog}.py {example}" for example in examples)
+        by_name = now_checking() is not None
+        name = f"sparkml-dist {prog.replace('_', '-')}" if by_name else prog
+        start = name if by_name else f"spark-submit jobs/{prog}.py"
+        shown = "\n".join(f"  {start} {example}" for example in examples)
+        self.hint = f"See {name if by_name else f'{prog}.py'} --help."
         super().__init__(
-            prog=prog,
+            prog=name,
             description=textwrap.fill(description, _WIDTH),
             epilog=f"examples:\n{shown}\n\n{textwrap.fill(_STATUSES, _WIDTH)}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -70,7 +73,7 @@ class JobParser(argparse.ArgumentParser):
         """Raise `UsageError`, with the nearest option for one that does not exist."""
         if found := re.match(r"unrecognized arguments: (--[\w-]+)", message):
             message += "." + nearest(found.group(1), self._option_string_actions)
-        raise UsageError("usage", message.rstrip(".") + ".", f"See {self.prog}.py --help.")
+        raise UsageError("usage", message.rstrip(".") + ".", self.hint)
 
 
 def at_least(
@@ -110,6 +113,8 @@ def share(text: str) -> float:
 
 def share_or_count(text: str) -> float:
     """Parse a share such as 0.5 (1.0 is all), or a count."""
+    from sparkml_dist.params import is_share_or_count
+
     try:
         value = int(text) if text.isdecimal() else float(text)
     except ValueError:
@@ -243,6 +248,8 @@ def reading(args: argparse.Namespace) -> dict[str, Any]:
 
 def _types(path: str) -> dict[str, str]:
     """Read a JSON file of column types."""
+    from sparkml_dist.tables.columns import TYPES
+
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -369,7 +376,9 @@ def add_common_options(
             metavar="N",
             help="seed of all random draws (default: 0)",
         )
-    group.add_argument("--verbose", action="store_true", help="log more, on stdout")
+    group.add_argument(
+        "--verbose", action="store_true", help="log more on stdout, and Spark's own log on stderr"
+    )
     tracking = parser.add_argument_group("tracking")
     tracking.add_argument(
         "--mlflow",

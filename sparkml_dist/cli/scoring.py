@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.cli.job_report import write_job_report
 from sparkml_dist.cli.options import reading
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.cli.unsupervised_scoring import kept_columns, unsupervised_scores
@@ -58,10 +59,10 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
         format_of(args.input, args.format)
         with _model_folder(args.model, target) as home:
             model = load_model(home.location, trusted=args.trusted_types, verify=args.verify)
+            location = args.model if is_model_uri(args.model) else home.location
+            job.document.more["output"] = {"predictions": target.location}
+            job.document.more["model"] = {"location": location, "class": type(model).__name__}
             _score(args, job, model, target, lock)
-        location = args.model if is_model_uri(args.model) else home.location
-    job.document.more["output"] = {"predictions": target.location}
-    job.document.more["model"] = {"location": location, "class": type(model).__name__}
 
 
 def _score(
@@ -89,6 +90,8 @@ def _score(
         if label:
             with job.stage("evaluate"):
                 _evaluate(job, model, written, label)
+        # Readers of Parquet skip names that begin with an underscore.
+        write_job_report(temporary, {**document.to_dict(), "status": "ok"}, "_report.html")
         lock.check()
     except BaseException:
         temporary.delete()
@@ -126,10 +129,13 @@ def _evaluate(job: Job, model: ShardModel, written: DataFrame, label: str) -> No
         _logger.warning("no row has a label in the column %r; there are no metrics", label)
         return
     if model.label.is_regression:
-        job.document.metrics = evaluate_regression(labelled, label_col=label).to_dict()
+        errors = evaluate_regression(labelled, label_col=label)
+        job.document.metrics = errors.to_dict()
+        job.document.more["intervals"] = {k: list(v) for k, v in errors.intervals.items()}
         return
     metrics = evaluate_classification(labelled, label_col=label, classes=model.label.classes)
     job.document.metrics = metrics.to_dict()
+    job.document.more["intervals"] = {k: list(v) for k, v in metrics.intervals.items()}
     job.document.more["unknown_label_rows"] = metrics.unknown_label_rows
 
 

@@ -179,6 +179,8 @@ def train(
             "plots": output.place("plots"),
         },
     )
+    if not isinstance(metrics, OutputMetrics):
+        document.more["intervals"] = {k: list(v) for k, v in metrics.intervals.items()}
     if isinstance(metrics, ClassificationMetrics):
         document.more["unknown_label_rows"] = metrics.unknown_label_rows
         if metrics.unknown_label_rows:
