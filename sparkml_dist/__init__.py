@@ -84,6 +84,16 @@ if TYPE_CHECKING:
         vote,
     )
     from sparkml_dist.errors import SparkMLDistError
+    from sparkml_dist.kernels import (
+        FourierFeatures,
+        FourierFeaturesModel,
+        KernelClassificationModel,
+        KernelClassifier,
+        KernelRidge,
+        KernelRidgeModel,
+        NystroemFeatures,
+        NystroemFeaturesModel,
+    )
     from sparkml_dist.mining import (
         DBSCAN,
         AssociationRules,
@@ -146,6 +156,8 @@ __all__ = [
     "DeepEnsembleClassifier",
     "DriftReport",
     "EnsembleSelectionClassifier",
+    "FourierFeatures",
+    "FourierFeaturesModel",
     "FrequentItemsets",
     "FrequentItemsetsModel",
     "GradientBoostingClassificationModel",
@@ -166,11 +178,17 @@ __all__ = [
     "KerasModel",
     "KerasRegressionModel",
     "KerasRegressor",
+    "KernelClassificationModel",
+    "KernelClassifier",
+    "KernelRidge",
+    "KernelRidgeModel",
     "LocalOutlierFactor",
     "LocalOutlierFactorModel",
     "MiniBatchKMeans",
     "NearestNeighbors",
     "NearestNeighborsModel",
+    "NystroemFeatures",
+    "NystroemFeaturesModel",
     "PartitionedDataset",
     "Profile",
     "RobustZScore",

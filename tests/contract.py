@@ -66,7 +66,12 @@ class Case:
     @property
     def output(self) -> str:
         """The column that is compared."""
-        named = {"NearestNeighborsModel": "neighbors", "TableFeaturesModel": "note_words"}
+        named = {
+            "FourierFeaturesModel": "kernelFeatures",
+            "NearestNeighborsModel": "neighbors",
+            "NystroemFeaturesModel": "kernelFeatures",
+            "TableFeaturesModel": "note_words",
+        }
         other = named.get(self.model, "prediction")
         return "outlierScore" if self.scored_by == "outliers" else other
 
@@ -151,6 +156,15 @@ def _cases() -> dict[str, Case]:
         given = {**data, "numRanks": 1, "numMembers": 2, **settings}
         return Case(given, model, few, no_label, seeds, scored_by=kind, group="boosting")
 
+    def machines(model: str, kind: str, **settings: Any) -> Case:
+        given = {**data, "numCenters": 6, **settings}
+        wrong = ("numCenters", 0)
+        return Case(given, model, wrong, no_label, seeds, scored_by=kind, group="kernels")
+
+    def features(name: str, wrong: Any, **settings: Any) -> Case:
+        given = {**points, **settings}
+        return Case(given, f"{name}Model", wrong, no_point, seeds, group="kernels")
+
     k_means = {"wrong": ("k", 0), "grid": ("k", [2, 3])}
     return {
         "AdaBoostClassifier": classes("AdaBoost", estimator=tree, numMembers=2),
@@ -187,6 +201,7 @@ def _cases() -> dict[str, Case]:
         "EnsembleSelectionClassifier": classes(
             "Selection", "VotingClassificationModel", numMembers=2, **two
         ),
+        "FourierFeatures": features("FourierFeatures", ("numOutputs", 3), numOutputs=4),
         "FrequentItemsets": patterns(
             "FrequentItemsetsModel",
             "baskets",
@@ -210,6 +225,8 @@ def _cases() -> dict[str, Case]:
         ),
         "KMeans": clusters(k=2, **k_means),
         "KMedoids": clusters(k=2, **k_means),
+        "KernelClassifier": machines("KernelClassificationModel", "classes"),
+        "KernelRidge": machines("KernelRidgeModel", "numbers", labelCol="number"),
         "KerasClassifier": networks("KerasClassificationModel", "classes"),
         "KerasEstimator": networks("KerasModel", "numbers", labelCol="number"),
         "KerasRegressor": networks("KerasRegressionModel", "numbers", labelCol="number"),
@@ -225,6 +242,7 @@ def _cases() -> dict[str, Case]:
             ("numNeighbors", [1, 2]),
             group="mining",
         ),
+        "NystroemFeatures": features("NystroemFeatures", ("numCenters", 0), numCenters=5),
         "RobustZScore": outliers(
             "RobustZScoreModel", ("contamination", 2.0), ("contamination", [0.1, 0.2])
         ),

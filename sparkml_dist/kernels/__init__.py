@@ -1,0 +1,17 @@
+"""Kernel methods over shards: random and Nyström features, and machines on centres."""
+
+from sparkml_dist.kernels.fourier_features import FourierFeatures, FourierFeaturesModel
+from sparkml_dist.kernels.kernel_classifier import KernelClassificationModel, KernelClassifier
+from sparkml_dist.kernels.kernel_ridge import KernelRidge, KernelRidgeModel
+from sparkml_dist.kernels.nystroem_features import NystroemFeatures, NystroemFeaturesModel
+
+__all__ = [
+    "FourierFeatures",
+    "FourierFeaturesModel",
+    "KernelClassificationModel",
+    "KernelClassifier",
+    "KernelRidge",
+    "KernelRidgeModel",
+    "NystroemFeatures",
+    "NystroemFeaturesModel",
+]

@@ -1,0 +1,45 @@
+"""Writes the arrays of a machine on centres to its folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from sparkml_dist.kernels.feature_model import scaling_arrays
+from sparkml_dist.kernels.settings import Centered
+from sparkml_dist.persistence.arrays import write_array
+from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.model_folder import ModelFile
+
+__all__ = ["write_machine"]
+
+
+def write_machine(
+    folder: Folder, found: Centered, coefficients: Any, intercept: Any, **more: Any
+) -> list[ModelFile]:
+    """Write the scaling, the centres, the coefficients and further arrays of a machine.
+
+    Parameters
+    ----------
+    folder : Folder
+    found : Centered
+    coefficients : ndarray of float64, shape (m, k)
+    intercept : ndarray of float64, shape (k,)
+    more : ndarray
+        Further arrays by name.
+
+    Returns
+    -------
+    list of ModelFile
+    """
+    arrays = {
+        "centers": found.centers,
+        "coefficients": coefficients,
+        "intercept": intercept,
+        **scaling_arrays(found.scaling),
+        **more,
+    }
+    for name, array in arrays.items():
+        write_array(folder, f"{name}.npy", np.ascontiguousarray(array, np.float64))
+    return [ModelFile.of(folder, f"{name}.npy") for name in arrays]
