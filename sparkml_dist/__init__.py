@@ -87,6 +87,8 @@ if TYPE_CHECKING:
     from sparkml_dist.kernels import (
         FourierFeatures,
         FourierFeaturesModel,
+        GaussianProcess,
+        GaussianProcessModel,
         KernelClassificationModel,
         KernelClassifier,
         KernelRidge,
@@ -160,6 +162,8 @@ __all__ = [
     "FourierFeaturesModel",
     "FrequentItemsets",
     "FrequentItemsetsModel",
+    "GaussianProcess",
+    "GaussianProcessModel",
     "GradientBoostingClassificationModel",
     "GradientBoostingClassifier",
     "GradientBoostingRegressionModel",

@@ -46,6 +46,8 @@ PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
         "FourierFeaturesModel": "kernels",
         "FrequentItemsets": "mining",
         "FrequentItemsetsModel": "mining",
+        "GaussianProcess": "kernels",
+        "GaussianProcessModel": "kernels",
         "GradientBoostingClassificationModel": "ensemble",
         "GradientBoostingClassifier": "ensemble",
         "GradientBoostingRegressionModel": "ensemble",

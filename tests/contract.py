@@ -209,6 +209,7 @@ def _cases() -> dict[str, Case]:
             ("itemsCol", "itemss"),
             ("minSupport", [0.3, 0.5]),
         ),
+        "GaussianProcess": machines("GaussianProcessModel", "numbers", labelCol="number"),
         "GradientBoostingClassifier": classes("GradientBoosting", estimator=stump, numMembers=2),
         "GradientBoostingRegressor": numbers("GradientBoosting", estimator=stump, numMembers=2),
         "HyperparameterSearch": classes(

@@ -1,6 +1,8 @@
 """Kernel methods over shards: random and Nyström features, and machines on centres."""
 
 from sparkml_dist.kernels.fourier_features import FourierFeatures, FourierFeaturesModel
+from sparkml_dist.kernels.gaussian_process import GaussianProcess
+from sparkml_dist.kernels.gaussian_process_model import GaussianProcessModel
 from sparkml_dist.kernels.kernel_classifier import KernelClassificationModel, KernelClassifier
 from sparkml_dist.kernels.kernel_ridge import KernelRidge, KernelRidgeModel
 from sparkml_dist.kernels.nystroem_features import NystroemFeatures, NystroemFeaturesModel
@@ -8,6 +10,8 @@ from sparkml_dist.kernels.nystroem_features import NystroemFeatures, NystroemFea
 __all__ = [
     "FourierFeatures",
     "FourierFeaturesModel",
+    "GaussianProcess",
+    "GaussianProcessModel",
     "KernelClassificationModel",
     "KernelClassifier",
     "KernelRidge",

@@ -12,7 +12,7 @@ from sparkml_dist.persistence.arrays import write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 
-__all__ = ["write_machine"]
+__all__ = ["write_arrays", "write_machine"]
 
 
 def write_machine(
@@ -33,13 +33,18 @@ def write_machine(
     -------
     list of ModelFile
     """
-    arrays = {
-        "centers": found.centers,
-        "coefficients": coefficients,
-        "intercept": intercept,
+    return write_arrays(
+        folder,
+        centers=found.centers,
+        coefficients=coefficients,
+        intercept=intercept,
         **scaling_arrays(found.scaling),
         **more,
-    }
+    )
+
+
+def write_arrays(folder: Folder, **arrays: Any) -> list[ModelFile]:
+    """Write arrays as float64, a file each, and return the files."""
     for name, array in arrays.items():
         write_array(folder, f"{name}.npy", np.ascontiguousarray(array, np.float64))
     return [ModelFile.of(folder, f"{name}.npy") for name in arrays]

@@ -31,7 +31,7 @@ from sparkml_dist.session import get_session
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["DataFrameRows", "RowSource", "ShardRows"]
+__all__ = ["DataFrameRows", "RowSource", "ShardRows", "lowest_of_shard"]
 
 _ROWS_AT_ONCE = 8192
 _PURPOSE = "kernel sample"
@@ -108,14 +108,19 @@ class ShardRows:
 
 
 def lowest_of_shard(
-    data: PartitionedDataset, shard: int, number: int, seed: int, below: float
+    data: PartitionedDataset,
+    shard: int,
+    number: int,
+    seed: int,
+    below: float,
+    above: float = -1.0,
 ) -> LowestDraws:
-    """Return the rows of a shard with the lowest draws, as far as these are less than `below`."""
+    """Return the rows of a shard with the lowest draws between `above` and `below`, exclusive."""
     lowest = LowestDraws(number)
     for group in range(len(data.shards[shard].row_groups)):
         block = data.read_block(shard, [group], dtype=np.float64)
         draws = uniform(block.key, seed, _PURPOSE)
-        here = np.flatnonzero(draws < below)
+        here = np.flatnonzero((draws < below) & (draws > above))
         weight = None if block.weight is None else block.weight[here]
         lowest.add(draws[here], dense(block.X[here]), block.y[here], weight)
     return lowest

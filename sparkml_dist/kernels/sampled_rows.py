@@ -37,11 +37,14 @@ class SampledRows:
     y : ndarray of float64, shape (n,)
         Targets or class codes; zeros where there are none.
     weight : ndarray of float64, shape (n,)
+    last : float
+        The greatest draw among them; a row with a greater one is not in the sample.
     """
 
     X: npt.NDArray[np.float64]
     y: npt.NDArray[np.float64]
     weight: npt.NDArray[np.float64]
+    last: float = 1.0
 
     def __len__(self) -> int:
         return len(self.X)
@@ -136,7 +139,7 @@ def on_sample(
         if len(draws) >= max(1, least):
             buffer = io.BytesIO()
             with limit_threads(cores):
-                np.savez(buffer, **function(SampledRows(X, y, weights)))  # type: ignore[arg-type]
+                np.savez(buffer, **function(SampledRows(X, y, weights, draws[-1])))  # type: ignore[arg-type]
             content = buffer.getvalue()
         yield pa.RecordBatch.from_arrays(
             [pa.array([len(draws)], pa.int64()), pa.array([content], pa.binary())],

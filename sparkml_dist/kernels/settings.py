@@ -149,6 +149,7 @@ def centered(
     seed: int,
     *,
     n_classes: int = 0,
+    scaling: Scaling | None = None,
 ) -> Centered:
     """Return the kernel, the scaling and the centres of a fit.
 
@@ -160,6 +161,8 @@ def centered(
     seed : int
     n_classes : int, default=0
         Number of classes of the label; 0 for numbers.
+    scaling : Scaling, optional
+        Of the rows, where it is known.
 
     Raises
     ------
@@ -175,7 +178,7 @@ def centered(
             f"centers have {centers.given.shape[1]} coordinates, but rows have {width} features.",
             "Give a coordinate for each feature.",
         )
-    scaling = fitted_scaling(source, settings)
+    scaling = scaling or fitted_scaling(source, settings)
     if centers.given is not None:
         rows = scaling.apply(centers.given)
         if not isinstance(settings.length_scale, str):

@@ -9,7 +9,7 @@ from sklearn.kernel_approximation import Nystroem
 from sklearn.linear_model import Ridge
 
 import sparkml_dist as sd
-from sparkml_dist.errors import ConfigurationError, DataError, SparkMLDistError
+from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.kernels.ridge.normal_equations import moments_of_block
 from sparkml_dist.kernels.row_source import ShardRows
 
@@ -53,9 +53,7 @@ def test_ridge_is_that_of_scikit_learn(spark, rows, shards):
 
 
 def test_sums_are_the_same_to_the_bit_for_any_number_of_tasks(spark, shards):
-    found = [
-        ShardRows(shards, tasks=tasks).add(_gram, (np.array(CENTERS),)) for tasks in (1, 2, 3)
-    ]
+    found = [ShardRows(shards, tasks=tasks).add(_gram, (np.array(CENTERS),)) for tasks in (1, 2, 3)]
     assert all(np.array_equal(found[0]["gram"], other["gram"]) for other in found[1:])
 
 
@@ -114,8 +112,30 @@ def test_classes_of_strings_and_missing_values(spark):
     found = model.transform(frame).toPandas()
     assert (found.predictedLabel == found.kind).mean() > 0.85
     assert model.classes == ["high", "low"]
-    with pytest.raises(SparkMLDistError):  # nulls are not filled in by a model that refused them
+    with pytest.raises(Exception, match="not_finite"):  # Spark's, with the error of the task
         sd.KernelClassifier(**given).fit(spark.createDataFrame(TABLE)).transform(frame).collect()
+
+
+@pytest.mark.parametrize("method", ["sparse", "committee"])
+def test_processes_know_how_far_they_may_be_off(spark, rows, shards, method):
+    noise = np.random.default_rng(7).normal(scale=0.3, size=240)
+    table = TABLE.assign(y=TABLE.y + noise)
+    process = sd.GaussianProcess(
+        method=method, numCenters=60, expertRows=60, labelCol="y", featuresCols=FEATURES
+    )
+    model = process.setParams(numShards=3).fit(spark.createDataFrame(table))
+    found = model.transform(rows).toPandas().sort_values(FEATURES)
+    mean, std = model.predict(X)
+    order = np.lexsort((X[:, 2], X[:, 1], X[:, 0]))
+    assert found.prediction.to_numpy() == pytest.approx(mean[order])
+    assert found.predictionStd.to_numpy() == pytest.approx(std[order])
+    assert np.sqrt(((found.prediction - found.y) ** 2).mean()) < 0.25
+    # The noise is known: 0.3; a feature that says nothing has a long length scale.
+    assert np.sqrt(model.summary["noise"]) == pytest.approx(0.3, rel=0.25)
+    assert model.lengthScales[2] > 2 * model.lengthScales[0]
+    assert 0.9 < (np.abs(table.y - mean) < 1.96 * std).mean() <= 1.0
+    plain = model.copy().setParams(stdCol="").transform(rows)
+    assert "predictionStd" not in plain.columns
 
 
 @pytest.mark.modes
@@ -174,6 +194,24 @@ def test_wrong_values_are_refused_before_a_job(spark, shards, given, message):
     with pytest.raises(ConfigurationError, match=message) as caught:
         sd.KernelRidge(**given).fit(shards)
     assert caught.value.code == "invalid_param"
+
+
+@pytest.mark.parametrize(
+    ("given", "message", "code"),
+    [
+        ({"method": "exact"}, "method must be", "invalid_param"),
+        ({"kernel": "laplacian"}, "kernel must be one of rbf, matern", "invalid_param"),
+        ({"kernel": "matern", "nu": 1.0}, "nu must be 0.5", "invalid_param"),
+        ({"sampleRows": 5}, "sampleRows must be", "invalid_param"),
+        ({"expertRows": 0}, "expertRows must be", "invalid_param"),
+        ({"method": "committee", "centers": CENTERS}, "no centers", "conflicting_params"),
+        ({"lengthScale": "validation"}, "lengthScale must be", "invalid_param"),
+    ],
+)
+def test_processes_refuse_wrong_values(spark, shards, given, message, code):
+    with pytest.raises(ConfigurationError, match=message) as caught:
+        sd.GaussianProcess(**given).fit(shards)
+    assert caught.value.code == code
 
 
 def test_more_centres_than_rows_are_refused(spark, shards, rows):

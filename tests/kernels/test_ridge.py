@@ -173,7 +173,7 @@ def kin40k(shared_data):
 def test_kin40k(kin40k, rows, centers, solver, rmse):
     """Nyström on all rows, and exact Gaussian processes on the first ones."""
     X, y, others, wanted = kin40k
-    found = on(X[:centers], kernel=kernel_of("rbf", 2.0))
+    found = on(X[:centers], X, kernel_of("rbf", 2.0))
     given = settings(alphas=(0.01,), intercept=False, solver=solver, tol=1e-9)
     machine = fit_machine(MemoryRows(X[:rows], y[:rows]), found, Targets(0), given)
     errors = scores(machine, found, others)[:, 0] - wanted
