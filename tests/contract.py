@@ -165,6 +165,11 @@ def _cases() -> dict[str, Case]:
         given = {**points, **settings}
         return Case(given, f"{name}Model", wrong, no_point, seeds, group="kernels")
 
+    def kernel_clusters() -> Case:
+        given = {**points, "k": 2, "numCenters": 10}
+        case = ("KernelClustersModel", ("k", 0), no_point, ("k", [2, 3]))
+        return Case(given, *case, scored_by="clusters", group="kernels")
+
     k_means = {"wrong": ("k", 0), "grid": ("k", [2, 3])}
     return {
         "AdaBoostClassifier": classes("AdaBoost", estimator=tree, numMembers=2),
@@ -227,6 +232,7 @@ def _cases() -> dict[str, Case]:
         "KMeans": clusters(k=2, **k_means),
         "KMedoids": clusters(k=2, **k_means),
         "KernelClassifier": machines("KernelClassificationModel", "classes"),
+        "KernelKMeans": kernel_clusters(),
         "KernelRidge": machines("KernelRidgeModel", "numbers", labelCol="number"),
         "KerasClassifier": networks("KerasClassificationModel", "classes"),
         "KerasEstimator": networks("KerasModel", "numbers", labelCol="number"),
@@ -256,6 +262,7 @@ def _cases() -> dict[str, Case]:
             minCount=1,
             maxLength=2,
         ),
+        "SpectralClustering": kernel_clusters(),
         "StackingClassifier": classes("Stacking", wrong=("numFolds", 1), numFolds=2, **two),
         "StackingRegressor": numbers("Stacking", wrong=("numFolds", 1), numFolds=2, **both),
         "TableFeatures": Case(

@@ -3,35 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from pyspark.ml.param import TypeConverters
 
-from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.kernels.feature_estimator import KernelFeaturesEstimator
 from sparkml_dist.kernels.feature_model import KernelFeaturesModel
-from sparkml_dist.kernels.functions.kernel import Floats, Kernel
+from sparkml_dist.kernels.fourier_map import FourierMap, check_outputs_of
+from sparkml_dist.kernels.functions.kernel import Floats
 from sparkml_dist.kernels.kernel_params import check_number
 from sparkml_dist.kernels.row_source import RowSource
-from sparkml_dist.kernels.scaling import Scaling
 from sparkml_dist.kernels.settings import fitted_kernel, fitted_scaling
 from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.arrays import check_array
 
 __all__ = ["FourierFeatures", "FourierFeaturesModel"]
-
-
-@dataclass(frozen=True)
-class _FourierMap:
-    kernel: Kernel
-    scaling: Scaling
-    frequencies: npt.NDArray[np.float64]
-
-    def __call__(self, X: Any) -> Floats:
-        return self.kernel.random_features(self.scaling.apply(X), self.frequencies)
 
 
 class FourierFeaturesModel(KernelFeaturesModel):
@@ -48,7 +36,7 @@ class FourierFeaturesModel(KernelFeaturesModel):
         return self.frequencies.shape[1] * self.kernel.features_per_frequency()
 
     def _map(self) -> Callable[[Any], Floats]:
-        return _FourierMap(self.kernel, self.scaling, self.frequencies)
+        return FourierMap(self.kernel, self.scaling, self.frequencies).features
 
     def _check_arrays(self) -> None:
         check_array(self.arrays, "frequencies", (self.numFeatures, None))
@@ -122,18 +110,13 @@ class FourierFeatures(KernelFeaturesEstimator):
         self._kernel_settings()
         outputs = self.getOrDefault(self.numOutputs)
         check_number("numOutputs", outputs, 1)
-        if outputs % 2 and self.getOrDefault(self.kernel) != "arccos":
-            raise ConfigurationError(
-                "invalid_param",
-                f"numOutputs must be even: features are pairs of cosine and sine. Got {outputs}.",
-                f"Set it to {outputs + 1}.",
-            )
+        check_outputs_of("numOutputs", outputs, self.getOrDefault(self.kernel))
 
     def _features(self, source: RowSource) -> FourierFeaturesModel:
         settings, seed = self._kernel_settings(), self.getOrDefault(self.seed)
         scaling = fitted_scaling(source, settings)
         kernel = fitted_kernel(source, settings, scaling, seed)
-        number = self.getOrDefault(self.numOutputs) // kernel.features_per_frequency()
-        rng = np.random.Generator(np.random.PCG64(seed))
-        drawn = kernel.frequencies(source.schema.n_features, number, rng)
-        return FourierFeaturesModel(source.schema, kernel, scaling, {"frequencies": drawn}, {})
+        width, outputs = source.schema.n_features, self.getOrDefault(self.numOutputs)
+        drawn = FourierMap.drawn(kernel, scaling, width, outputs, seed)
+        arrays = {"frequencies": drawn.frequencies}
+        return FourierFeaturesModel(source.schema, kernel, scaling, arrays, {})

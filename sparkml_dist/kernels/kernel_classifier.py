@@ -39,7 +39,8 @@ class KernelClassifier(KernelMachine, ShardClassifier):
     alpha, alphas, validationFraction, fitIntercept, solver, tol, maxIter, precision
         As for `KernelRidge`. The logistic loss has half the penalty: ``Σ weight loss + alpha / 2
         |f|²``, alpha being ``1 / C`` of scikit-learn's `LogisticRegression`; `solver` is not used.
-    numCenters, centerMethod, centers, kernel, lengthScale, nu, degree, standardization, missing
+    approximation, numCenters, centerMethod, centers, kernel, lengthScale, nu, degree, \
+standardization, missing
         As for `KernelRidge`.
     featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 probabilityCol, rawPredictionCol, predictedLabelCol, numShards, memoryPerTask, shardsDir, \
@@ -73,6 +74,7 @@ modelDir, overwrite, resume, seed
         self,
         *,
         loss: str = "squared",
+        approximation: str = "nystroem",
         numCenters: int = 256,
         centerMethod: str = "uniform",
         centers: Sequence[Sequence[float]] | None = None,

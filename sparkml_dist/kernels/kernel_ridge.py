@@ -29,6 +29,9 @@ class KernelRidge(KernelMachine, ShardRegressor):
 
     Parameters
     ----------
+    approximation : {"nystroem", "fourier"}, default="nystroem"
+        Similarities to centres, or as many random features (see `FourierFeatures`): these need no
+        rows, but more of them for the same error.
     numCenters : int, default=256
     centerMethod : {"uniform", "kmeans++", "leverage"}, default="uniform"
     centers : list of lists of float, optional
@@ -79,6 +82,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
     def __init__(
         self,
         *,
+        approximation: str = "nystroem",
         numCenters: int = 256,
         centerMethod: str = "uniform",
         centers: Sequence[Sequence[float]] | None = None,

@@ -11,14 +11,15 @@ from pyspark.ml.param import TypeConverters
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.kernels.fourier_map import FourierMap, check_outputs_of
 from sparkml_dist.kernels.kernel_params import HasCenters, check_number, check_option
 from sparkml_dist.kernels.machine_files import write_machine
 from sparkml_dist.kernels.machine_model import KernelMachineModel
-from sparkml_dist.kernels.ridge.fit import SOLVERS, SolverSettings, fit_machine
+from sparkml_dist.kernels.ridge.fit import SOLVERS, SolverSettings, Space, fit_machine
 from sparkml_dist.kernels.ridge.targets import Targets
 from sparkml_dist.kernels.row_source import ShardRows
 from sparkml_dist.kernels.scaling import not_finite
-from sparkml_dist.kernels.settings import centered
+from sparkml_dist.kernels.settings import centered, fitted_kernel, fitted_scaling
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import param
 from sparkml_dist.persistence.filesystem import Folder
@@ -29,8 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KernelMachine", "check_rows"]
 
-#: Rows that are held out where several penalties are tried and no share is given.
-_HELD_OUT = 0.1
+#: How the kernel is approximated.
+APPROXIMATIONS = ("nystroem", "fourier")
 
 
 def check_rows(data: PartitionedDataset, centers: int, *, impute: bool) -> None:
@@ -59,6 +60,11 @@ def check_rows(data: PartitionedDataset, centers: int, *, impute: bool) -> None:
 class KernelMachine(ShardEstimator, HasCenters):
     """Base of the machines on centres; a subclass sets the class of its model."""
 
+    approximation: Any = param(
+        "approximation",
+        "'nystroem': similarities to numCenters rows; 'fourier': numCenters random features",
+        TypeConverters.toString,
+    )
     alpha: Any = param(
         "alpha",
         "penalty on the squared norm of the function (> 0), beside the sum of losses over rows",
@@ -107,9 +113,18 @@ class KernelMachine(ShardEstimator, HasCenters):
     # -- before any job -------------------------------------------------------------------
 
     def _check_params(self, spark: SparkSession) -> None:
-        self._kernel_settings()
-        self._center_settings()
+        kernel = self._kernel_settings().kernel
+        centers = self._center_settings()
         self._solver_settings()
+        check_option("approximation", self.getOrDefault(self.approximation), APPROXIMATIONS)
+        if self._is_random:
+            check_outputs_of("numCenters", centers.number, kernel)
+            if centers.given is not None:
+                raise ConfigurationError(
+                    "conflicting_params",
+                    "Random features have no centers.",
+                    "Set numCenters, or approximation='nystroem'.",
+                )
         share = self.getOrDefault(self.validationFraction)
         if not 0 < share < 1:
             raise ConfigurationError(
@@ -117,6 +132,10 @@ class KernelMachine(ShardEstimator, HasCenters):
             )
         if (memory := self._value(self.memoryPerTask)) is not None:
             parse_size(memory, "memoryPerTask")
+
+    @property
+    def _is_random(self) -> bool:
+        return bool(self.getOrDefault(self.approximation) == "fourier")
 
     def _solver_settings(self) -> SolverSettings:
         alphas = self._value(self.alphas)
@@ -148,7 +167,8 @@ class KernelMachine(ShardEstimator, HasCenters):
     def _check_data(self, data: PartitionedDataset) -> None:
         centers = self._center_settings()
         impute = self._kernel_settings().impute
-        check_rows(data, 0 if centers.given is not None else centers.number, impute=impute)
+        free = self._is_random or centers.given is not None
+        check_rows(data, 0 if free else centers.number, impute=impute)
         if len(data.manifest.label.classes) == 1:
             raise DataError(
                 "one_class",
@@ -166,6 +186,7 @@ class KernelMachine(ShardEstimator, HasCenters):
         return {
             "class": type(self).__name__,
             "data": data.manifest.content_sha256,
+            "approximation": self.getOrDefault(self.approximation),
             "kernel": vars(kernel),
             "centers": [
                 centers.number,
@@ -188,16 +209,14 @@ class KernelMachine(ShardEstimator, HasCenters):
         started = time.perf_counter()
         settings, seed = self._solver_settings(), self.getOrDefault(self.seed)
         source, classes = ShardRows(data), len(data.manifest.label.classes)
-        found = centered(
-            source, self._kernel_settings(), self._center_settings(), seed, n_classes=classes
-        )
+        found = self._space(source, classes)
         several = len(settings.alphas) > 1
         held = Validation(self.getOrDefault(self.validationFraction), seed) if several else None
         machine = fit_machine(source, found, Targets(classes, held), settings)
         files = write_machine(folder, found, machine.coefficients, machine.intercept)
         summary = {
             **machine.summary,
-            "centers": len(found.centers),
+            "centers": len(machine.coefficients),
             "length_scale": found.kernel.length_scale,
             "rows": data.n_rows,
             "seconds": round(time.perf_counter() - started, 3),
@@ -208,3 +227,13 @@ class KernelMachine(ShardEstimator, HasCenters):
             "loss": settings.loss,
         }
         return self._model_class(folder, data.schema, data.manifest.label, files, content, summary)
+
+    def _space(self, source: ShardRows, classes: int) -> Space:
+        """Return the centres, or the random features."""
+        kernel, seed = self._kernel_settings(), self.getOrDefault(self.seed)
+        centers = self._center_settings()
+        if not self._is_random:
+            return centered(source, kernel, centers, seed, n_classes=classes)
+        scaling = fitted_scaling(source, kernel)
+        found = fitted_kernel(source, kernel, scaling, seed, n_classes=classes)
+        return FourierMap.drawn(found, scaling, source.schema.n_features, centers.number, seed)

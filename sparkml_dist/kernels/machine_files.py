@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from sparkml_dist.kernels.feature_model import scaling_arrays
-from sparkml_dist.kernels.settings import Centered
+from sparkml_dist.kernels.fourier_map import FourierMap
+from sparkml_dist.kernels.ridge.fit import Space
 from sparkml_dist.persistence.arrays import write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
@@ -16,14 +17,14 @@ __all__ = ["write_arrays", "write_machine"]
 
 
 def write_machine(
-    folder: Folder, found: Centered, coefficients: Any, intercept: Any, **more: Any
+    folder: Folder, found: Space, coefficients: Any, intercept: Any, **more: Any
 ) -> list[ModelFile]:
-    """Write the scaling, the centres, the coefficients and further arrays of a machine.
+    """Write the scaling, the centres or frequencies, the coefficients and more arrays.
 
     Parameters
     ----------
     folder : Folder
-    found : Centered
+    found : Centered or FourierMap
     coefficients : ndarray of float64, shape (m, k)
     intercept : ndarray of float64, shape (k,)
     more : ndarray
@@ -33,9 +34,13 @@ def write_machine(
     -------
     list of ModelFile
     """
+    if isinstance(found, FourierMap):
+        space = {"frequencies": found.frequencies}
+    else:
+        space = {"centers": found.centers}
     return write_arrays(
         folder,
-        centers=found.centers,
+        **space,
         coefficients=coefficients,
         intercept=intercept,
         **scaling_arrays(found.scaling),

@@ -37,8 +37,10 @@ class KernelMachineModel(FittedModel, ShardModel):
 
     @property
     def centers(self) -> npt.NDArray[np.float64]:
-        """The centres in units of the data, shape (m, numFeatures)."""
+        """The centres in units of the data, shape (m, numFeatures); none with random features."""
         arrays = self._arrays()
+        if "centers" not in arrays:
+            return np.empty((0, self.numFeatures))
         return np.asarray(arrays["centers"] * arrays["scale"] + arrays["mean"])
 
     @property

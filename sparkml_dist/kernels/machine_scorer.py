@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from sparkml_dist.errors import StorageError
 from sparkml_dist.kernels.feature_model import scaling_of
+from sparkml_dist.kernels.fourier_map import FourierMap
 from sparkml_dist.kernels.functions.kernel import Kernel
 from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.ridge.held_out import log_losses
@@ -21,7 +22,7 @@ from sparkml_dist.persistence.declared_sizes import check_npy
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 
-__all__ = ["MachineScorer", "checked_arrays", "machine_arrays"]
+__all__ = ["MachineScorer", "checked_arrays"]
 
 _LEAST = float(np.finfo(np.float32).tiny)
 
@@ -55,13 +56,6 @@ def checked_arrays(folder: Folder, files: Sequence[ModelFile]) -> dict[str, Any]
             ) from error
         found[file.name.removesuffix(".npy")] = array
     return found
-
-
-def machine_arrays(arrays: Mapping[str, Any], width: int, outputs: int) -> None:
-    """Raise ``array_damaged`` unless arrays are those of a machine on centres."""
-    check_array(arrays, "centers", (None, width))
-    check_array(arrays, "coefficients", (len(arrays["centers"]), outputs))
-    check_array(arrays, "intercept", (outputs,))
 
 
 @dataclass(frozen=True)
@@ -109,16 +103,23 @@ class MachineScorer:
         """
         arrays = checked_arrays(self.folder, self.files)
         scaling = scaling_of(arrays, self.n_features)
-        machine_arrays(arrays, self.n_features, self.n_classes or 1)
-        similarities = NystroemMap(
-            self.kernel, scaling, arrays["centers"].astype(self.dtype), None, self.dtype
-        )
+        space: NystroemMap | FourierMap
+        if "frequencies" in arrays:
+            check_array(arrays, "frequencies", (self.n_features, None))
+            space = FourierMap(self.kernel, scaling, arrays["frequencies"], self.dtype)
+        else:
+            check_array(arrays, "centers", (None, self.n_features))
+            centers = arrays["centers"].astype(self.dtype)
+            space = NystroemMap(self.kernel, scaling, centers, None, self.dtype)
+        outputs = self.n_classes or 1
+        check_array(arrays, "coefficients", (space.n_outputs, outputs))
+        check_array(arrays, "intercept", (outputs,))
         coefficients = arrays["coefficients"].astype(self.dtype)
         intercept = arrays["intercept"]
 
         def score(X: Any) -> npt.NDArray[np.float64]:
             found = np.empty((X.shape[0], len(intercept)))
-            for rows, alike in similarities.chunks(X):
+            for rows, alike in space.chunks(X):
                 found[rows] = alike @ coefficients
             return found + intercept
 

@@ -133,12 +133,18 @@ def fitted_scaling(source: RowSource, settings: KernelSettings) -> Scaling:
 
 
 def fitted_kernel(
-    source: RowSource, settings: KernelSettings, scaling: Scaling, seed: int
+    source: RowSource,
+    settings: KernelSettings,
+    scaling: Scaling,
+    seed: int,
+    *,
+    n_classes: int = 0,
 ) -> Kernel:
     """Return the kernel without centres; a sample is drawn where the length scale needs one."""
     if not isinstance(settings.length_scale, str):
         return settings.plain(settings.length_scale)
-    found = source.sample(_SCALE_SAMPLE, seed, partial(_length_scale, settings, scaling))
+    choose = partial(_length_scale, settings, scaling, n_classes=n_classes)
+    found = source.sample(_SCALE_SAMPLE, seed, choose)
     return settings.plain(float(found["length_scale"]))
 
 

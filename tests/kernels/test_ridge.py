@@ -10,6 +10,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.errors import DataError
+from sparkml_dist.kernels.fourier_map import FourierMap
 from sparkml_dist.kernels.functions.families import kernel_of
 from sparkml_dist.kernels.ridge.fit import SolverSettings, fit_machine
 from sparkml_dist.kernels.ridge.targets import Targets
@@ -112,6 +113,16 @@ def test_classes_by_logistic_loss_are_those_of_scikit_learn(classes):
     margins = scores(machine, found)
     share = np.exp(margins) / np.exp(margins).sum(axis=1, keepdims=True)
     assert share == pytest.approx(theirs.predict_proba(features), abs=1e-5)
+
+
+@pytest.mark.parametrize("solver", ["direct", "cg"])
+def test_on_random_features_it_is_ridge_on_them(solver):
+    waves = FourierMap.drawn(KERNEL, Scaling.none(4), 4, 60, 3)
+    machine = fit_machine(MemoryRows(X, Y), waves, Targets(0), settings(solver=solver))
+    features = waves.features(X)
+    theirs = Ridge(alpha=0.1).fit(features, Y).predict(features)
+    found = features @ machine.coefficients + machine.intercept
+    assert found[:, 0] == pytest.approx(theirs, abs=1e-7)
 
 
 def test_single_precision_is_near():

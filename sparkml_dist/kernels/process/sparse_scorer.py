@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.kernels.feature_model import scaling_of
-from sparkml_dist.kernels.machine_scorer import checked_arrays, machine_arrays
+from sparkml_dist.kernels.machine_scorer import checked_arrays
 from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.process.process_scorer import Distribution, ProcessScorer
 from sparkml_dist.persistence.arrays import check_array
@@ -25,7 +25,9 @@ class SparseScorer(ProcessScorer):
         """Return a function from features (n, d) to means and variances (n,)."""
         arrays = checked_arrays(self.folder, self.files)
         scaling = scaling_of(arrays, self.n_features)
-        machine_arrays(arrays, self.n_features, 1)
+        check_array(arrays, "centers", (None, self.n_features))
+        check_array(arrays, "coefficients", (len(arrays["centers"]), 1))
+        check_array(arrays, "intercept", (1,))
         check_array(arrays, "spread", (len(arrays["centers"]), None))
         similarities = NystroemMap(self.kernel, scaling, arrays["centers"])
         coefficients, spread = arrays["coefficients"][:, 0], arrays["spread"]

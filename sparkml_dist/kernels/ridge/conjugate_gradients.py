@@ -11,7 +11,7 @@ import numpy.typing as npt
 import scipy.linalg
 
 from sparkml_dist.kernels.functions.kernel import Floats
-from sparkml_dist.kernels.nystroem_map import NystroemMap
+from sparkml_dist.kernels.ridge.feature_map import FeatureMap
 from sparkml_dist.kernels.ridge.targets import Targets
 
 __all__ = ["Preconditioner", "Solution", "conjugate_gradients", "first_sums", "product_of_block"]
@@ -19,14 +19,14 @@ __all__ = ["Preconditioner", "Solution", "conjugate_gradients", "first_sums", "p
 Matrix = npt.NDArray[np.float64]
 
 
-def first_sums(block: Any, similarities: NystroemMap, targets: Targets) -> dict[str, Any]:
+def first_sums(block: Any, similarities: FeatureMap, targets: Targets) -> dict[str, Any]:
     """Return the right-hand side of the normal equations, ``Kᵀ y``, and what an intercept needs.
 
     Parameters
     ----------
     block : Block
-    similarities : NystroemMap
-        Without whitening.
+    similarities : FeatureMap
+        Similarities to centres, without whitening, or random features.
     targets : Targets
     """
     m, k = similarities.n_outputs, targets.number
@@ -50,7 +50,7 @@ def first_sums(block: Any, similarities: NystroemMap, targets: Targets) -> dict[
 
 
 def product_of_block(
-    block: Any, similarities: NystroemMap, targets: Targets, vector: Matrix
+    block: Any, similarities: FeatureMap, targets: Targets, vector: Matrix
 ) -> dict[str, Any]:
     """Return ``Kᵀ W (K v)`` of a block, with its similarities K and weights W.
 
@@ -59,7 +59,7 @@ def product_of_block(
     Parameters
     ----------
     block : Block
-    similarities : NystroemMap
+    similarities : FeatureMap
     targets : Targets
     vector : ndarray of float64, shape (m, k)
     """

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from sparkml_dist.kernels.fourier_map import FourierMap
 from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.ridge.conjugate_gradients import (
     Preconditioner,
@@ -25,7 +26,7 @@ from sparkml_dist.kernels.ridge.targets import Targets
 from sparkml_dist.kernels.row_source import RowSource
 from sparkml_dist.kernels.settings import Centered
 
-__all__ = ["SOLVERS", "Machine", "SolverSettings", "fit_machine"]
+__all__ = ["SOLVERS", "Machine", "SolverSettings", "Space", "fit_machine"]
 
 _logger = logging.getLogger(__name__)
 
@@ -35,6 +36,8 @@ SOLVERS = ("auto", "direct", "cg")
 _MOST_DIRECT = 2000
 
 Matrix = npt.NDArray[np.float64]
+#: The space that a machine lives in: centres and their kernel, or random features.
+Space = Centered | FourierMap
 
 
 @dataclass(frozen=True)
@@ -88,14 +91,14 @@ class Machine:
 
 
 def fit_machine(
-    source: RowSource, found: Centered, targets: Targets, settings: SolverSettings
+    source: RowSource, found: Space, targets: Targets, settings: SolverSettings
 ) -> Machine:
     """Fit a machine on centres.
 
     Parameters
     ----------
     source : RowSource
-    found : Centered
+    found : Centered or FourierMap
     targets : Targets
         With held-out rows if there are several penalties.
     settings : SolverSettings
@@ -105,7 +108,8 @@ def fit_machine(
     DataError
         ``empty_data``, ``no_validation_rows``, ``not_finite``.
     """
-    if settings.is_direct(len(found.centers)):
+    width = found.n_outputs if isinstance(found, FourierMap) else len(found.centers)
+    if settings.is_direct(width):
         machine = _direct(source, found, targets, settings)
     else:
         machine = _Iterative(source, found, targets, settings).fit()
@@ -119,10 +123,13 @@ def fit_machine(
     return machine
 
 
-def _direct(
-    source: RowSource, found: Centered, targets: Targets, settings: SolverSettings
-) -> Machine:
-    features = NystroemMap.of(found, settings.dtype)
+def _direct(source: RowSource, found: Space, targets: Targets, settings: SolverSettings) -> Machine:
+    features: NystroemMap | FourierMap
+    if isinstance(found, FourierMap):
+        features, white = replace(found, dtype=settings.dtype), None
+    else:
+        features = NystroemMap.of(found, settings.dtype)
+        white = features.whitening
     sums = source.add(moments_of_block, (features, targets))
     learnt = RidgeMoments.of(sums)
     if learnt.weight <= 0:
@@ -138,7 +145,6 @@ def _direct(
         best = alphas[int(np.argmin(losses))]
         learnt = learnt + held
     (coefficients, intercept) = learnt.solved([best], intercept=settings.intercept)[0]
-    assert features.whitening is not None
     summary = {
         "solver": "direct",
         "alpha": best,
@@ -148,7 +154,9 @@ def _direct(
         "converged": True,
         "squared_error": learnt.squared_error(coefficients, intercept),
     }
-    return Machine(features.whitening.astype(np.float64) @ coefficients, intercept, summary)
+    if white is not None:
+        coefficients = white.astype(np.float64) @ coefficients
+    return Machine(coefficients, intercept, summary)
 
 
 def _path(alphas: Sequence[float], losses: Sequence[float]) -> list[dict[str, float]]:
@@ -159,11 +167,16 @@ class _Iterative:
     """Conjugate gradients for the squared loss, and L-BFGS for the logistic one."""
 
     def __init__(
-        self, source: RowSource, found: Centered, targets: Targets, settings: SolverSettings
+        self, source: RowSource, found: Space, targets: Targets, settings: SolverSettings
     ) -> None:
         self.source, self.targets, self.settings = source, targets, settings
-        self.similarities = NystroemMap.of(found, settings.dtype, whitened=False)
-        self.root = Preconditioner.root_of(found.kernel.matrix(found.centers, found.centers))
+        self.similarities: NystroemMap | FourierMap
+        if isinstance(found, FourierMap):
+            self.similarities = replace(found, dtype=settings.dtype)
+            self.root = np.eye(found.n_outputs)
+        else:
+            self.similarities = NystroemMap.of(found, settings.dtype, whitened=False)
+            self.root = Preconditioner.root_of(found.kernel.matrix(found.centers, found.centers))
         self.passes = 0
 
     def fit(self) -> Machine:

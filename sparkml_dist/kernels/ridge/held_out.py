@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.kernels.nystroem_map import NystroemMap
+from sparkml_dist.kernels.ridge.feature_map import FeatureMap
 from sparkml_dist.kernels.ridge.targets import Targets
 
 __all__ = ["held_loss_of_block", "log_losses"]
@@ -33,7 +33,7 @@ def log_losses(
 
 def held_loss_of_block(
     block: Any,
-    similarities: NystroemMap,
+    similarities: FeatureMap,
     targets: Targets,
     coefficients: npt.NDArray[np.float64],
     intercepts: npt.NDArray[np.float64],
@@ -44,7 +44,7 @@ def held_loss_of_block(
     Parameters
     ----------
     block : Block
-    similarities : NystroemMap
+    similarities : FeatureMap
     targets : Targets
     coefficients : ndarray of float64, shape (a, m, k)
         Of `a` machines.

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.ridge.conjugate_gradients import Preconditioner
+from sparkml_dist.kernels.ridge.feature_map import FeatureMap
 from sparkml_dist.kernels.ridge.held_out import log_losses
 from sparkml_dist.kernels.ridge.targets import Targets
 
@@ -22,15 +22,15 @@ _CORRECTIONS = 20
 
 
 def loss_of_block(
-    block: Any, similarities: NystroemMap, targets: Targets, vector: Matrix, intercept: Matrix
+    block: Any, similarities: FeatureMap, targets: Targets, vector: Matrix, intercept: Matrix
 ) -> dict[str, Any]:
     """Return the log loss of a block and its gradient.
 
     Parameters
     ----------
     block : Block
-    similarities : NystroemMap
-        Without whitening.
+    similarities : FeatureMap
+        Similarities to centres, without whitening, or random features.
     targets : Targets
     vector : ndarray of float64, shape (m, k)
         Coefficients of the centres for each class.

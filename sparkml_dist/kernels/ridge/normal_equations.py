@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from sparkml_dist.errors import DataError
-from sparkml_dist.kernels.nystroem_map import NystroemMap
+from sparkml_dist.kernels.ridge.feature_map import FeatureMap
 from sparkml_dist.kernels.ridge.targets import Targets
 
 __all__ = ["RidgeMoments", "moments_of_block", "no_rows"]
@@ -18,13 +18,13 @@ __all__ = ["RidgeMoments", "moments_of_block", "no_rows"]
 Matrix = npt.NDArray[np.float64]
 
 
-def moments_of_block(block: Any, features: NystroemMap, targets: Targets) -> dict[str, Any]:
+def moments_of_block(block: Any, features: FeatureMap, targets: Targets) -> dict[str, Any]:
     """Return the sums that a ridge regression needs of the rows of a block.
 
     Parameters
     ----------
     block : Block
-    features : NystroemMap
+    features : FeatureMap
     targets : Targets
 
     Returns
