@@ -13,6 +13,7 @@ from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.cluster.sums.layout import Summands
 from sparkml_dist.dataset.partitioned import PartitionedDataset
+from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.kernels.feature_model import scaling_arrays
 from sparkml_dist.kernels.functions.kernel import Kernel
@@ -23,6 +24,7 @@ from sparkml_dist.kernels.machine_estimator import check_rows
 from sparkml_dist.kernels.machine_files import write_arrays, write_machine
 from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.process.bound import fitted_posterior
+from sparkml_dist.kernels.process.calibration import Calibration, residuals_of_block
 from sparkml_dist.kernels.process.committee import write_experts
 from sparkml_dist.kernels.process.sample_evidence import most_likely
 from sparkml_dist.kernels.ridge.normal_equations import RidgeMoments, moments_of_block, no_rows
@@ -68,6 +70,10 @@ class GaussianProcess(ShardRegressor, HasCenters, HasStdCol):
         Most rows of an expert besides the shared ones.
     sampleRows : int, default=1000
         Random rows whose marginal likelihood is maximized.
+    validationFraction : float, default=0.1
+        Share of the rows, by hashes of their keys, that is held out once: the standard deviations
+        of a sparse process get the factor with which 95% of them lie within 1.96 of them. Then all
+        rows are learnt from. 0 for no calibration; there is none for less than 100 of them.
     kernel : {"rbf", "matern"}, default="rbf"
     lengthScale : float, "median" or "evidence", default="evidence"
         One length scale, or by the evidence one for each feature.
@@ -109,6 +115,12 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
     expertRows: Any = param(
         "expertRows", "most rows of an expert besides the shared ones (>= 1)", TypeConverters.toInt
     )
+    validationFraction: Any = param(
+        "validationFraction",
+        "share of the rows, chosen by their keys, that is held out to calibrate the standard "
+        "deviations of a sparse process (>= 0, < 1; 0: none)",
+        TypeConverters.toFloat,
+    )
     sampleRows: Any = param(
         "sampleRows",
         "random rows whose marginal likelihood the hyper-parameters maximize (>= 10)",
@@ -128,6 +140,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
         centers: Sequence[Sequence[float]] | None = None,
         expertRows: int = 1000,
         sampleRows: int = 1000,
+        validationFraction: float = 0.1,
         kernel: str = "rbf",
         lengthScale: float | str = "evidence",
         nu: float = 1.5,
@@ -170,6 +183,11 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
             )
         check_number("expertRows", self.getOrDefault(self.expertRows), 1)
         check_number("sampleRows", self.getOrDefault(self.sampleRows), 10)
+        share = self.getOrDefault(self.validationFraction)
+        if not 0 <= share < 1:
+            raise ConfigurationError(
+                "invalid_param", f"validationFraction must be >= 0 and < 1. Got {share!r}."
+            )
         if (memory := self._value(self.memoryPerTask)) is not None:
             parse_size(memory, "memoryPerTask")
 
@@ -180,7 +198,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
         centers = self._center_settings()
-        names = ("method", "expertRows", "sampleRows", "seed")
+        names = ("method", "expertRows", "sampleRows", "validationFraction", "seed")
         return {
             "class": type(self).__name__,
             "data": data.manifest.content_sha256,
@@ -214,7 +232,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
         if method == "sparse":
             unit = replace(settings, length_scale=1.0)
             found = centered(source, unit, self._center_settings(), seed, scaling=inner)
-            signal, noise, files, facts = _sparse(source, found, folder)
+            signal, noise, files, facts = self._sparse(source, found, folder)
         else:
             variance, mean = float(learnt["variance"]), float(learnt["mean"])
             signal, noise = (variance * float(learnt[n]) for n in ("signal", "noise"))
@@ -234,6 +252,39 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
             "noise": noise,
         }
         return self._model_class(folder, data.schema, data.manifest.label, files, content, summary)
+
+    def _sparse(
+        self, source: RowSource, found: Centered, folder: Folder
+    ) -> tuple[float, float, list[ModelFile], dict[str, Any]]:
+        share, seed = self.getOrDefault(self.validationFraction), self.getOrDefault(self.seed)
+        targets = Targets(0, Validation(share, seed) if share else None)
+        features = NystroemMap.of(found)
+        sums = source.add(moments_of_block, (features, targets))
+        moments, calibration = RidgeMoments.of(sums), Calibration(1.0, None, 0)
+        if moments.weight <= 0:
+            raise no_rows()
+        if share:
+            learnt = fitted_posterior(moments)
+            counts = source.add(residuals_of_block, (features, targets, learnt))["counts"]
+            calibration = Calibration.of(counts)
+            moments = moments + RidgeMoments.of(sums, "held_")
+        posterior = fitted_posterior(moments)
+        assert features.whitening is not None
+        files = write_machine(
+            folder,
+            found,
+            (features.whitening @ posterior.coefficients)[:, None],
+            np.array([posterior.mean]),
+            spread=features.whitening @ posterior.spread,
+            calibration=np.array([calibration.factor]),
+        )
+        facts = {
+            "bound": posterior.bound,
+            "centers": len(found.centers),
+            "calibration": calibration.factor,
+            "held_out_cover": calibration.cover,
+        }
+        return posterior.signal, posterior.noise, files, facts
 
     def _committee(
         self,
@@ -255,26 +306,6 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
             **scaling_arrays(scaling),
         )
         return files, {"experts": len(sizes), "expert_rows": sizes, "centers": len(shared["rows"])}
-
-
-def _sparse(
-    source: RowSource, found: Centered, folder: Folder
-) -> tuple[float, float, list[ModelFile], dict[str, Any]]:
-    features = NystroemMap.of(found)
-    sums = RidgeMoments.of(source.add(moments_of_block, (features, Targets(0))))
-    if sums.weight <= 0:
-        raise no_rows()
-    posterior = fitted_posterior(sums)
-    assert features.whitening is not None
-    files = write_machine(
-        folder,
-        found,
-        (features.whitening @ posterior.coefficients)[:, None],
-        np.array([posterior.mean]),
-        spread=features.whitening @ posterior.spread,
-    )
-    facts = {"bound": posterior.bound, "centers": len(found.centers)}
-    return posterior.signal, posterior.noise, files, facts
 
 
 def _shared(scaling: Scaling, mean: float, rows: SampledRows) -> Summands:

@@ -55,7 +55,9 @@ class GaussianProcessModel(FittedModel, ShardRegressionModel, HasStdCol):
     lengthScales : ndarray of float64, shape (numFeatures,)
     summary : dict
         ``signal`` and ``noise`` (variances), ``bound`` (on the log marginal likelihood of all rows,
-        of a sparse process), ``centers`` or ``experts``, ``sample_evidence``, ``seconds``.
+        of a sparse process), ``calibration`` (the factor on its standard deviations) and
+        ``held_out_cover`` (the share of held-out rows within 1.96 of them before), ``centers`` or
+        ``experts``, ``sample_evidence``, ``seconds``.
     """
 
     _defaults: ClassVar[dict[str, Any]] = {"stdCol": "predictionStd"}

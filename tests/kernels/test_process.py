@@ -8,9 +8,11 @@ from scipy.stats import multivariate_normal
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, Matern, WhiteKernel
 
+from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.kernels.functions.families import kernel_of
 from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.process.bound import Spectrum, fitted_posterior
+from sparkml_dist.kernels.process.calibration import Calibration, residuals_of_block
 from sparkml_dist.kernels.process.committee_scorer import committee, exact_process
 from sparkml_dist.kernels.process.sample_evidence import log_evidence, most_likely
 from sparkml_dist.kernels.ridge.normal_equations import RidgeMoments, moments_of_block
@@ -99,6 +101,26 @@ def test_variances_maximize_the_bound():
         assert spectrum.bound(best.signal * signal, best.noise * noise) < best.bound
     assert best.noise == pytest.approx(0.04, rel=0.3)
     assert fitted_posterior(found, noise=0.04).noise == 0.04
+
+
+def test_standard_deviations_are_calibrated_on_held_out_rows():
+    """A posterior that is told half of the noise's deviation is found out."""
+    rng = np.random.default_rng(8)
+    rows = rng.uniform(-2, 2, size=(6000, 2))
+    y = np.sin(2 * rows[:, 0]) + rng.normal(scale=0.2, size=6000)
+    targets = Targets(0, Validation(0.5, 1))
+    features = NystroemMap.of(Centered(KERNEL, Scaling.none(2), rows[:60]))
+    source = MemoryRows(rows, y)
+    found = RidgeMoments.of(source.add(moments_of_block, (features, targets)))
+    for noise, factor in ((0.01, 2.0), (0.04, 1.0)):
+        posterior = fitted_posterior(found, noise=noise)
+        counts = source.add(residuals_of_block, (features, targets, posterior))["counts"]
+        calibration = Calibration.of(counts)
+        # A quantile of 3,000 rows.
+        assert calibration.factor == pytest.approx(factor, rel=0.06)
+        assert calibration.rows == Validation(0.5, 1).mask(np.arange(6000)).sum()
+    assert calibration.cover == pytest.approx(0.95, abs=0.015)
+    assert Calibration.of(np.ones(50, int)).factor == 1.0
 
 
 def test_weights_are_repetitions():

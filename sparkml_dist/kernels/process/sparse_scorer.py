@@ -29,6 +29,8 @@ class SparseScorer(ProcessScorer):
         check_array(arrays, "coefficients", (len(arrays["centers"]), 1))
         check_array(arrays, "intercept", (1,))
         check_array(arrays, "spread", (len(arrays["centers"]), None))
+        check_array(arrays, "calibration", (1,))
+        factor = float(arrays["calibration"][0]) ** 2
         similarities = NystroemMap(self.kernel, scaling, arrays["centers"])
         coefficients, spread = arrays["coefficients"][:, 0], arrays["spread"]
         constant = float(arrays["intercept"][0])
@@ -38,7 +40,8 @@ class SparseScorer(ProcessScorer):
             for rows, alike in similarities.chunks(X):
                 mean[rows] = alike @ coefficients + constant
                 known = np.einsum("ij,ij->i", found := alike @ spread, found)
-                variance[rows] = self.noise + self.signal * np.maximum(1.0 - known, 0.0)
+                own = self.noise + self.signal * np.maximum(1.0 - known, 0.0)
+                variance[rows] = factor * own
             return mean, variance
 
         return predict
