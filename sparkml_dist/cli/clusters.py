@@ -20,7 +20,7 @@ from sparkml_dist.persistence.parquet import write_parquet
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["METHODS", "find_clusters"]
+__all__ = ["METHODS", "adjusted_rand", "find_clusters"]
 
 METHODS = ("dbscan", "kmeans", "minibatch-kmeans", "kmedoids")
 # The methods that have an option.
@@ -77,7 +77,7 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
             if name in model.summary:
                 document.more[name] = model.summary[name]
         if table.label:
-            document.metrics["adjusted_rand"] = _adjusted_rand(written, table.label)
+            document.metrics["adjusted_rand"] = adjusted_rand(written, table.label)
     peak = model.summary.get("peak_worker_rss")
     document.peak_worker_rss_mb = None if peak is None else round(peak / 2**20, 1)
     document.more["clustering"] = model.summary
@@ -121,7 +121,7 @@ def _estimator(args: argparse.Namespace) -> Any:
     return MiniBatchKMeans(k=ks[0], seed=args.seed)
 
 
-def _adjusted_rand(labelled: DataFrame, label: str) -> float | None:
+def adjusted_rand(labelled: DataFrame, label: str) -> float | None:
     """Return the adjusted Rand index (Hubert and Arabie 1985); noise counts as one cluster."""
     counts = labelled.groupBy(named_column(label), "prediction").count()
     table = counts.toArrow()
