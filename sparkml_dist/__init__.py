@@ -97,6 +97,8 @@ if TYPE_CHECKING:
         KernelRidgeModel,
         NystroemFeatures,
         NystroemFeaturesModel,
+        OneClassMachine,
+        OneClassMachineModel,
         SpectralClustering,
     )
     from sparkml_dist.mining import (
@@ -198,6 +200,8 @@ __all__ = [
     "NearestNeighborsModel",
     "NystroemFeatures",
     "NystroemFeaturesModel",
+    "OneClassMachine",
+    "OneClassMachineModel",
     "PartitionedDataset",
     "Profile",
     "RobustZScore",

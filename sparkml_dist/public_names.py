@@ -80,6 +80,8 @@ PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
         "NearestNeighborsModel": "mining",
         "NystroemFeatures": "kernels",
         "NystroemFeaturesModel": "kernels",
+        "OneClassMachine": "kernels",
+        "OneClassMachineModel": "kernels",
         "PartitionedDataset": "dataset",
         "Profile": "mining",
         "RobustZScore": "mining",

@@ -250,6 +250,15 @@ def _cases() -> dict[str, Case]:
             group="mining",
         ),
         "NystroemFeatures": features("NystroemFeatures", ("numCenters", 0), numCenters=5),
+        "OneClassMachine": Case(
+            {**points, "numCenters": 8},
+            "OneClassMachineModel",
+            ("contamination", 0.9),
+            no_point,
+            ("contamination", [0.1, 0.2]),
+            scored_by="outliers",
+            group="kernels",
+        ),
         "RobustZScore": outliers(
             "RobustZScoreModel", ("contamination", 2.0), ("contamination", [0.1, 0.2])
         ),

@@ -8,6 +8,8 @@ from sparkml_dist.kernels.kernel_classifier import KernelClassificationModel, Ke
 from sparkml_dist.kernels.kernel_kmeans import KernelKMeans
 from sparkml_dist.kernels.kernel_ridge import KernelRidge, KernelRidgeModel
 from sparkml_dist.kernels.nystroem_features import NystroemFeatures, NystroemFeaturesModel
+from sparkml_dist.kernels.one_class import OneClassMachine
+from sparkml_dist.kernels.one_class_model import OneClassMachineModel
 from sparkml_dist.kernels.spectral_clustering import SpectralClustering
 
 __all__ = [
@@ -23,5 +25,7 @@ __all__ = [
     "KernelRidgeModel",
     "NystroemFeatures",
     "NystroemFeaturesModel",
+    "OneClassMachine",
+    "OneClassMachineModel",
     "SpectralClustering",
 ]
