@@ -20,6 +20,7 @@ from sparkml_dist.kernels.kernel_params import HasKernel
 from sparkml_dist.kernels.row_source import DataFrameRows, RowSource, ShardRows
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.params import param
+from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -48,7 +49,7 @@ def unlabelled_rows(
     from pyspark.sql.types import NumericType
 
     if isinstance(dataset, PartitionedDataset):
-        return ShardRows(dataset)
+        return ShardRows(dataset, get_session())
     types = {field.name: field.dataType for field in dataset.schema.fields}
     if features_cols is not None:
         names = match_columns("features", features_cols, types)

@@ -218,7 +218,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
     ) -> GaussianProcessModel:
         started = time.perf_counter()
         settings, seed = self._kernel_settings(), self.getOrDefault(self.seed)
-        source, method = ShardRows(data), self.getOrDefault(self.method)
+        source, method = ShardRows(data, spark), self.getOrDefault(self.method)
         scaling = fitted_scaling(source, settings)
         family = settings.plain(1.0)
         learnt = source.sample(
@@ -295,7 +295,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
         mean: float,
     ) -> tuple[list[ModelFile], dict[str, Any]]:
         seed, number = self.getOrDefault(self.seed), self.getOrDefault(self.numCenters)
-        shared = ShardRows(data).sample(number, seed, partial(_shared, scaling, mean))
+        shared = ShardRows(data, spark).sample(number, seed, partial(_shared, scaling, mean))
         most, last = self.getOrDefault(self.expertRows), float(shared["last"])
         files, sizes = write_experts(spark, data, folder, scaling, mean, most, seed, last)
         files += write_arrays(

@@ -208,7 +208,7 @@ class KernelMachine(ShardEstimator, HasCenters):
     ) -> KernelMachineModel:
         started = time.perf_counter()
         settings, seed = self._solver_settings(), self.getOrDefault(self.seed)
-        source, classes = ShardRows(data), len(data.manifest.label.classes)
+        source, classes = ShardRows(data, spark), len(data.manifest.label.classes)
         found = self._space(source, classes)
         several = len(settings.alphas) > 1
         held = Validation(self.getOrDefault(self.validationFraction), seed) if several else None

@@ -26,10 +26,9 @@ from sparkml_dist.kernels.sampled_rows import (
     on_sample,
 )
 from sparkml_dist.kernels.scaling import dense
-from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["DataFrameRows", "RowSource", "ShardRows", "lowest_of_shard"]
 
@@ -65,6 +64,7 @@ class ShardRows:
     """The rows of a partitioned data set; sums are the same to the bit for any number of tasks."""
 
     data: PartitionedDataset
+    spark: SparkSession
     tasks: int | None = None
 
     @property
@@ -75,7 +75,7 @@ class ShardRows:
     def add(self, function: Callable[..., Summands], parameters: Sequence[Any] = ()) -> Arrays:
         """Add up a function over all blocks; see `sum_over_blocks`."""
         return sum_over_blocks(
-            get_session(),
+            self.spark,
             self.data,
             function,
             parameters,
@@ -103,7 +103,7 @@ class ShardRows:
                     yield candidates(lowest_of_shard(data, shard, number, seed, below))
 
         shards = len(data.shards)
-        looked = get_session().range(0, shards, 1, shards).mapInArrow(look, CANDIDATES)
+        looked = self.spark.range(0, shards, 1, shards).mapInArrow(look, CANDIDATES)
         return on_sample(looked, number, function, least=wanted)
 
 

@@ -12,6 +12,7 @@ import sparkml_dist as sd
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.kernels.ridge.normal_equations import moments_of_block
 from sparkml_dist.kernels.row_source import ShardRows
+from tests.long import cases
 
 RNG = np.random.default_rng(1)
 X = RNG.normal(size=(240, 3)).astype(np.float32).astype(float)
@@ -53,7 +54,9 @@ def test_ridge_is_that_of_scikit_learn(spark, rows, shards):
 
 
 def test_sums_are_the_same_to_the_bit_for_any_number_of_tasks(spark, shards):
-    found = [ShardRows(shards, tasks=tasks).add(_gram, (np.array(CENTERS),)) for tasks in (1, 2, 3)]
+    found = [
+        ShardRows(shards, spark, tasks).add(_gram, (np.array(CENTERS),)) for tasks in (1, 2, 3)
+    ]
     assert all(np.array_equal(found[0]["gram"], other["gram"]) for other in found[1:])
 
 
@@ -77,6 +80,7 @@ def test_the_number_of_shards_changes_no_more_than_rounding(spark, rows, number)
     assert one.coefficients == pytest.approx(two.coefficients, rel=1e-6, abs=1e-8)
 
 
+@pytest.mark.long
 def test_chosen_centres_penalties_and_scales(spark, shards):
     ridge = sd.KernelRidge(
         numCenters=40,
@@ -96,6 +100,7 @@ def test_chosen_centres_penalties_and_scales(spark, shards):
     assert np.array_equal(again.coefficients, model.coefficients)
 
 
+@pytest.mark.long
 def test_conjugate_gradients_over_shards(spark, shards):
     given = {"centers": CENTERS, "lengthScale": 1.5, "alpha": 10.0}
     steps = sd.KernelRidge(solver="cg", tol=1e-3, **given).fit(shards)
@@ -105,6 +110,7 @@ def test_conjugate_gradients_over_shards(spark, shards):
     assert found == pytest.approx(wanted, abs=0.01)
 
 
+@pytest.mark.long
 def test_classes_of_strings_and_missing_values(spark):
     holes = TABLE.copy()
     holes.loc[::9, "b"] = np.nan
@@ -123,7 +129,7 @@ def test_classes_of_strings_and_missing_values(spark):
         sd.KernelClassifier(**given).fit(spark.createDataFrame(TABLE)).transform(frame).collect()
 
 
-@pytest.mark.parametrize("method", ["sparse", "committee"])
+@pytest.mark.parametrize("method", cases(["sparse", "committee"], ["sparse"]))
 def test_processes_know_how_far_they_may_be_off(spark, rows, shards, method):
     noise = np.random.default_rng(7).normal(scale=0.3, size=240)
     table = TABLE.assign(y=TABLE.y + noise)
@@ -145,7 +151,6 @@ def test_processes_know_how_far_they_may_be_off(spark, rows, shards, method):
     assert "predictionStd" not in plain.columns
 
 
-@pytest.mark.modes
 def test_features_go_into_a_pipeline(spark, rows):
     from pyspark.ml import Pipeline
     from pyspark.ml.feature import VectorAssembler
@@ -160,6 +165,7 @@ def test_features_go_into_a_pipeline(spark, rows):
     assert ((found.prediction - found.y) ** 2).mean() < 0.02
 
 
+@pytest.mark.long
 def test_features_are_those_of_their_kernel(spark, shards, rows):
     nystroem = sd.NystroemFeatures(centers=CENTERS, lengthScale=1.5, standardization=False)
     model = nystroem.fit(shards)
