@@ -61,7 +61,7 @@ class KernelClustersModel(KernelSpaceModel, HasPredictionCol):
 
     def _check_arrays(self) -> None:
         arrays = self.arrays
-        check_array(arrays, "centers", (None, self.numFeatures))
+        check_array(arrays, "centers", (None, self.scaling.width))
         check_array(arrays, "whitening", (len(arrays["centers"]), None))
         width = arrays["whitening"].shape[1]
         if "directions" in arrays:

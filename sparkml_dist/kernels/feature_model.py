@@ -44,17 +44,21 @@ def scaling_arrays(scaling: Scaling) -> dict[str, Any]:
     return found if scaling.fill is None else {**found, "fill": scaling.fill}
 
 
-def scaling_of(arrays: dict[str, Any], width: int) -> Scaling:
-    """Return the scaling of saved arrays.
+def scaling_of(arrays: dict[str, Any], counts: Sequence[int]) -> Scaling:
+    """Return the scaling of saved arrays, for features of which each has a number of categories.
 
     Raises
     ------
     StorageError
         ``array_damaged``.
     """
-    for name in ("mean", "scale", *(["fill"] if "fill" in arrays else [])):
+    width = sum(max(1, count) for count in counts)
+    for name in ("mean", "scale"):
         check_array(arrays, name, (width,))
-    return Scaling(arrays["mean"], arrays["scale"], arrays.get("fill"))
+    if "fill" in arrays:
+        check_array(arrays, "fill", (len(counts),))
+    kept = tuple(counts) if any(counts) else ()
+    return Scaling(arrays["mean"], arrays["scale"], arrays.get("fill"), kept)
 
 
 class KernelSpaceModel(Persistable, AccessibleParams, Model):
@@ -123,7 +127,7 @@ class KernelSpaceModel(Persistable, AccessibleParams, Model):
             name.removesuffix(".npy"): read_array(saved.folder, saved.listed(name))
             for name in saved.names(suffix=".npy")
         }
-        scaling = scaling_of(arrays, schema.n_features)
+        scaling = scaling_of(arrays, schema.category_counts())
         for name in ("mean", "scale", "fill"):
             arrays.pop(name, None)
         kernel = kernel_from_dict(state["kernel"])

@@ -39,7 +39,7 @@ class FourierFeaturesModel(KernelFeaturesModel):
         return FourierMap(self.kernel, self.scaling, self.frequencies).features
 
     def _check_arrays(self) -> None:
-        check_array(self.arrays, "frequencies", (self.numFeatures, None))
+        check_array(self.arrays, "frequencies", (self.scaling.width, None))
 
 
 class FourierFeatures(KernelFeaturesEstimator):
@@ -116,7 +116,7 @@ class FourierFeatures(KernelFeaturesEstimator):
         settings, seed = self._kernel_settings(), self.getOrDefault(self.seed)
         scaling = fitted_scaling(source, settings)
         kernel = fitted_kernel(source, settings, scaling, seed)
-        width, outputs = source.schema.n_features, self.getOrDefault(self.numOutputs)
-        drawn = FourierMap.drawn(kernel, scaling, width, outputs, seed)
+        outputs = self.getOrDefault(self.numOutputs)
+        drawn = FourierMap.drawn(kernel, scaling, outputs, seed)
         arrays = {"frequencies": drawn.frequencies}
         return FourierFeaturesModel(source.schema, kernel, scaling, arrays, {})

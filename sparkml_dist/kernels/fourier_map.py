@@ -52,24 +52,20 @@ class FourierMap:
     dtype: str = "float64"
 
     @classmethod
-    def drawn(
-        cls, kernel: Kernel, scaling: Scaling, width: int, outputs: int, seed: int
-    ) -> FourierMap:
+    def drawn(cls, kernel: Kernel, scaling: Scaling, outputs: int, seed: int) -> FourierMap:
         """Return a map of random frequencies, which depend on the seed alone.
 
         Parameters
         ----------
         kernel : Kernel
         scaling : Scaling
-        width : int
-            Number of features of a row.
         outputs : int
             Number of random features.
         seed : int
         """
         rng = np.random.Generator(np.random.PCG64(seed))
         number = outputs // kernel.features_per_frequency()
-        return cls(kernel, scaling, kernel.frequencies(width, number, rng))
+        return cls(kernel, scaling, kernel.frequencies(scaling.width, number, rng))
 
     @property
     def n_outputs(self) -> int:

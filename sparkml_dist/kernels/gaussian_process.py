@@ -227,7 +227,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
             partial(_hyperparameters, settings, scaling, family),
         )
         scales = learnt["length_scales"]
-        inner = Scaling(scaling.mean, scaling.scale * scales, scaling.fill)
+        inner = replace(scaling, scale=scaling.scale * scales)
         summary: dict[str, Any] = {"sample_evidence": float(learnt["log_evidence"])}
         if method == "sparse":
             unit = replace(settings, length_scale=1.0)

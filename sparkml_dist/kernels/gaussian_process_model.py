@@ -52,7 +52,8 @@ class GaussianProcessModel(FittedModel, ShardRegressionModel, HasStdCol):
     Attributes
     ----------
     kernel : Kernel
-    lengthScales : ndarray of float64, shape (numFeatures,)
+    lengthScales : ndarray of float64
+        Of each feature; of each category of a feature that has some.
     summary : dict
         ``signal`` and ``noise`` (variances), ``bound`` (on the log marginal likelihood of all rows,
         of a sparse process), ``calibration`` (the factor on its standard deviations) and
@@ -69,7 +70,7 @@ class GaussianProcessModel(FittedModel, ShardRegressionModel, HasStdCol):
 
     @property
     def lengthScales(self) -> npt.NDArray[np.float64]:
-        """The length scale of each feature, in units of standardized features where these are."""
+        """The length scale of each coordinate, in units of standardized features if there are."""
         return np.asarray(self.content["length_scales"], np.float64)
 
     def _scorer(self) -> SparseScorer | CommitteeScorer:
@@ -78,8 +79,9 @@ class GaussianProcessModel(FittedModel, ShardRegressionModel, HasStdCol):
         signal, noise = float(self.content["signal"]), float(self.content["noise"])
         if not (signal > 0 and noise > 0):
             raise ValueError("variances must be > 0")
+        counts = tuple(self.schema.category_counts())
         found: SparseScorer | CommitteeScorer = kind(
-            self.folder, self.files, self.kernel, self.numFeatures, signal, noise
+            self.folder, self.files, self.kernel, counts, signal, noise
         )
         return found
 

@@ -48,8 +48,10 @@ def check_rows(data: PartitionedDataset, centers: int, *, impute: bool) -> None:
             f"numCenters is {centers:,}, but there are {data.n_rows:,} rows.",
             "Set a smaller numCenters.",
         )
-    if data.manifest.missing_features and not impute:
-        names = [data.feature_names[i] for i in data.manifest.missing_features]
+    categories = data.schema.categorical_features  # a missing one is like no other
+    missing = [i for i in data.manifest.missing_features if i not in categories]
+    if missing and not impute:
+        names = [data.feature_names[i] for i in missing]
         error = not_finite(sum(s.missing for s in data.shards), data.n_rows)
         shown = ", ".join(names[:6]) + (", …" if len(names) > 6 else "")
         raise DataError(
@@ -236,4 +238,4 @@ class KernelMachine(ShardEstimator, HasCenters):
             return centered(source, kernel, centers, seed, n_classes=classes)
         scaling = fitted_scaling(source, kernel)
         found = fitted_kernel(source, kernel, scaling, seed, n_classes=classes)
-        return FourierMap.drawn(found, scaling, source.schema.n_features, centers.number, seed)
+        return FourierMap.drawn(found, scaling, centers.number, seed)

@@ -37,10 +37,10 @@ class KernelMachineModel(FittedModel, ShardModel):
 
     @property
     def centers(self) -> npt.NDArray[np.float64]:
-        """The centres in units of the data, shape (m, numFeatures); none with random features."""
+        """The centres in units of the data, a category as indicators; none with random features."""
         arrays = self._arrays()
         if "centers" not in arrays:
-            return np.empty((0, self.numFeatures))
+            return np.empty((0, len(arrays["mean"])))
         return np.asarray(arrays["centers"] * arrays["scale"] + arrays["mean"])
 
     @property
@@ -62,7 +62,7 @@ class KernelMachineModel(FittedModel, ShardModel):
             self.files,
             self.kernel,
             one_of(self.content["dtype"], "dtype", ("float64", "float32")),
-            self.numFeatures,
+            tuple(self.schema.category_counts()),
             len(self.label.classes),
             one_of(self.content["loss"], "loss", ("squared", "logistic")),
         )

@@ -70,7 +70,8 @@ class MachineScorer:
     kernel : Kernel
     dtype : {"float64", "float32"}
         In which similarities are computed.
-    n_features : int
+    counts : tuple of int
+        Number of categories of each feature, 0 for numbers.
     n_classes : int
         Number of classes; 0 for a regression.
     link : {"squared", "logistic"}
@@ -81,7 +82,7 @@ class MachineScorer:
     files: tuple[ModelFile, ...]
     kernel: Kernel
     dtype: str
-    n_features: int
+    counts: tuple[int, ...]
     n_classes: int
     link: str
 
@@ -102,13 +103,13 @@ class MachineScorer:
             ``file_altered`` or ``array_damaged``.
         """
         arrays = checked_arrays(self.folder, self.files)
-        scaling = scaling_of(arrays, self.n_features)
+        scaling = scaling_of(arrays, self.counts)
         space: NystroemMap | FourierMap
         if "frequencies" in arrays:
-            check_array(arrays, "frequencies", (self.n_features, None))
+            check_array(arrays, "frequencies", (scaling.width, None))
             space = FourierMap(self.kernel, scaling, arrays["frequencies"], self.dtype)
         else:
-            check_array(arrays, "centers", (None, self.n_features))
+            check_array(arrays, "centers", (None, scaling.width))
             centers = arrays["centers"].astype(self.dtype)
             space = NystroemMap(self.kernel, scaling, centers, None, self.dtype)
         outputs = self.n_classes or 1

@@ -26,7 +26,7 @@ class NystroemFeaturesModel(KernelFeaturesModel):
 
     @property
     def centers(self) -> npt.NDArray[np.float64]:
-        """The centres in units of the data, shape (m, numFeatures)."""
+        """The centres in units of the data, a category as indicators, shape (m, e)."""
         return np.asarray(self.arrays["centers"] * self.scaling.scale + self.scaling.mean)
 
     @property
@@ -40,7 +40,7 @@ class NystroemFeaturesModel(KernelFeaturesModel):
         ).features
 
     def _check_arrays(self) -> None:
-        check_array(self.arrays, "centers", (None, self.numFeatures))
+        check_array(self.arrays, "centers", (None, self.scaling.width))
         check_array(self.arrays, "whitening", (len(self.arrays["centers"]), None))
 
 

@@ -60,7 +60,7 @@ class OneClassMachineModel(KernelSpaceModel, HasPredictionCol, HasScoreCol):
     }
 
     def _check_arrays(self) -> None:
-        check_array(self.arrays, "centers", (None, self.numFeatures))
+        check_array(self.arrays, "centers", (None, self.scaling.width))
         check_array(self.arrays, "coefficients", (len(self.arrays["centers"]),))
         check_array(self.arrays, "offset", (1,))
 

@@ -113,9 +113,11 @@ def fitted_scaling(source: RowSource, settings: KernelSettings) -> Scaling:
     DataError
         ``empty_data`` or ``not_finite``.
     """
+    counts = source.schema.category_counts()
     if not (settings.standardization or settings.impute):
-        return Scaling.none(source.schema.n_features)
-    sums = source.add(row_sums)
+        return Scaling.none(source.schema.n_features, counts)
+    numbers = np.array(counts) == 0
+    sums = source.add(row_sums, (numbers,))
     rows, infinite = int(sums["rows"]), int(sums["infinite"])
     if not rows:
         raise DataError("empty_data", "There are no rows.", "Check the path and filters.")
@@ -123,13 +125,15 @@ def fitted_scaling(source: RowSource, settings: KernelSettings) -> Scaling:
     if infinite or missing:
         raise not_finite(max(infinite, missing), rows)
     mean = sums["sum"] / np.maximum(sums["number"], 1)
+    # A missing category stays one.
+    fill = np.where(numbers, mean, np.nan) if settings.impute else None
     if not settings.standardization:
-        return Scaling(np.zeros(len(mean)), np.ones(len(mean)), fill=mean)
+        return Scaling.of_numbers(np.zeros(len(mean)), np.ones(len(mean)), fill, counts)
     squares = source.add(square_sums, (mean,))["square"] / np.maximum(sums["number"], 1)
     deviation = np.sqrt(squares)
     # A feature that never varies tells rows apart by nothing; its rounding is not blown up.
     flat = deviation <= 1e-7 * np.abs(mean)
-    return Scaling(mean, np.where(flat, 1.0, deviation), fill=mean if settings.impute else None)
+    return Scaling.of_numbers(mean, np.where(flat, 1.0, deviation), fill, counts)
 
 
 def fitted_kernel(

@@ -117,7 +117,7 @@ def test_classes_by_logistic_loss_are_those_of_scikit_learn(classes):
 
 @pytest.mark.parametrize("solver", ["direct", "cg"])
 def test_on_random_features_it_is_ridge_on_them(solver):
-    waves = FourierMap.drawn(KERNEL, Scaling.none(4), 4, 60, 3)
+    waves = FourierMap.drawn(KERNEL, Scaling.none(4), 60, 3)
     machine = fit_machine(MemoryRows(X, Y), waves, Targets(0), settings(solver=solver))
     features = waves.features(X)
     theirs = Ridge(alpha=0.1).fit(features, Y).predict(features)

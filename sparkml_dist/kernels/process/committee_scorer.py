@@ -102,9 +102,9 @@ class CommitteeScorer(ProcessScorer):
     def distribution(self) -> Distribution:
         """Return a function from features (n, d) to means and variances (n,)."""
         arrays = checked_arrays(self.folder, self.files)
-        scaling = scaling_of(arrays, self.n_features)
+        scaling = scaling_of(arrays, self.counts)
         check_array(arrays, "intercept", (1,))
-        check_array(arrays, "shared_rows", (None, self.n_features))
+        check_array(arrays, "shared_rows", (None, scaling.width))
         check_array(arrays, "shared_targets", (len(arrays["shared_rows"]),))
         common = arrays["shared_rows"], arrays["shared_targets"]
         kernel, signal, noise = self.kernel, self.signal, self.noise
@@ -113,7 +113,7 @@ class CommitteeScorer(ProcessScorer):
         widest = len(common[0])
         while (name := f"rows_{len(experts)}") in arrays:
             targets = f"targets_{len(experts)}"
-            check_array(arrays, name, (None, self.n_features))
+            check_array(arrays, name, (None, scaling.width))
             check_array(arrays, targets, (len(arrays[name]),))
             X = np.vstack([common[0], arrays[name]])
             y = np.concatenate([common[1], arrays[targets]])

@@ -31,7 +31,8 @@ class ProcessScorer:
         Folder of the arrays' files.
     files : tuple of ModelFile
     kernel : Kernel
-    n_features : int
+    counts : tuple of int
+        Number of categories of each feature, 0 for numbers.
     signal, noise : float
         Variances.
     """
@@ -39,7 +40,7 @@ class ProcessScorer:
     folder: Folder
     files: tuple[ModelFile, ...]
     kernel: Kernel
-    n_features: int
+    counts: tuple[int, ...]
     signal: float
     noise: float
 

@@ -24,8 +24,8 @@ class SparseScorer(ProcessScorer):
     def distribution(self) -> Distribution:
         """Return a function from features (n, d) to means and variances (n,)."""
         arrays = checked_arrays(self.folder, self.files)
-        scaling = scaling_of(arrays, self.n_features)
-        check_array(arrays, "centers", (None, self.n_features))
+        scaling = scaling_of(arrays, self.counts)
+        check_array(arrays, "centers", (None, scaling.width))
         check_array(arrays, "coefficients", (len(arrays["centers"]), 1))
         check_array(arrays, "intercept", (1,))
         check_array(arrays, "spread", (len(arrays["centers"]), None))
