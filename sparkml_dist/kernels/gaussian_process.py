@@ -24,8 +24,13 @@ from sparkml_dist.kernels.machine_estimator import check_rows
 from sparkml_dist.kernels.machine_files import write_arrays, write_machine
 from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.process.bound import fitted_posterior
-from sparkml_dist.kernels.process.calibration import Calibration, residuals_of_block
+from sparkml_dist.kernels.process.calibration import (
+    Calibration,
+    residuals_of_block,
+    residuals_of_draws,
+)
 from sparkml_dist.kernels.process.committee import write_experts
+from sparkml_dist.kernels.process.committee_scorer import CommitteeScorer
 from sparkml_dist.kernels.process.sample_evidence import most_likely
 from sparkml_dist.kernels.ridge.normal_equations import RidgeMoments, moments_of_block, no_rows
 from sparkml_dist.kernels.ridge.targets import Targets
@@ -45,6 +50,8 @@ if TYPE_CHECKING:
 __all__ = ["GaussianProcess"]
 
 _MATERN = (0.5, 1.5, 2.5)
+# Rows that a committee is calibrated on.
+_MOST_HELD = 2000
 
 
 class GaussianProcess(ShardRegressor, HasCenters, HasStdCol):
@@ -71,9 +78,10 @@ class GaussianProcess(ShardRegressor, HasCenters, HasStdCol):
     sampleRows : int, default=1000
         Random rows whose marginal likelihood is maximized.
     validationFraction : float, default=0.1
-        Share of the rows, by hashes of their keys, that is held out once: the standard deviations
-        of a sparse process get the factor with which 95% of them lie within 1.96 of them. Then all
-        rows are learnt from. 0 for no calibration; there is none for less than 100 of them.
+        Share of the rows, by hashes of their keys, that is held out: standard deviations get the
+        factor with which 95% of these rows lie within 1.96 of them. A sparse process then learns
+        from all rows; the experts of a committee do without these (2,000 at most). 0 for no
+        calibration; there is none by less than 100 rows.
     kernel : {"rbf", "matern"}, default="rbf"
     lengthScale : float, "median" or "evidence", default="evidence"
         One length scale, or by the evidence one for each feature.
@@ -118,7 +126,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
     validationFraction: Any = param(
         "validationFraction",
         "share of the rows, chosen by their keys, that is held out to calibrate the standard "
-        "deviations of a sparse process (>= 0, < 1; 0: none)",
+        "deviations (>= 0, < 1; 0: none)",
         TypeConverters.toFloat,
     )
     sampleRows: Any = param(
@@ -236,7 +244,8 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
         else:
             variance, mean = float(learnt["variance"]), float(learnt["mean"])
             signal, noise = (variance * float(learnt[n]) for n in ("signal", "noise"))
-            files, facts = self._committee(spark, data, folder, inner, mean)
+            given = family, tuple(data.schema.category_counts()), signal, noise
+            files, facts = self._committee(ShardRows(data, spark), folder, inner, mean, given)
         summary |= facts
         summary |= {
             "signal": signal,
@@ -288,16 +297,20 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
 
     def _committee(
         self,
-        spark: SparkSession,
-        data: PartitionedDataset,
+        source: ShardRows,
         folder: Folder,
         scaling: Scaling,
         mean: float,
+        given: tuple[Kernel, tuple[int, ...], float, float],
     ) -> tuple[list[ModelFile], dict[str, Any]]:
         seed, number = self.getOrDefault(self.seed), self.getOrDefault(self.numCenters)
-        shared = ShardRows(data, spark).sample(number, seed, partial(_shared, scaling, mean))
+        shared = source.sample(number, seed, partial(_shared, scaling, mean))
+        # All experts are asked about each held-out row.
+        share = min(self.getOrDefault(self.validationFraction), _MOST_HELD / source.data.n_rows)
         most, last = self.getOrDefault(self.expertRows), float(shared["last"])
-        files, sizes = write_experts(spark, data, folder, scaling, mean, most, seed, last)
+        files, sizes = write_experts(
+            source.spark, source.data, folder, scaling, mean, most, seed, last, 1 - share
+        )
         files += write_arrays(
             folder,
             shared_rows=shared["rows"],
@@ -305,7 +318,20 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
             intercept=np.array([mean]),
             **scaling_arrays(scaling),
         )
-        return files, {"experts": len(sizes), "expert_rows": sizes, "centers": len(shared["rows"])}
+        calibration = Calibration(1.0, None, 0)
+        if share and last < 1 - share:
+            scorer = CommitteeScorer(folder, tuple(files), *given)
+            counts = source.add(residuals_of_draws, (scorer, seed, 1 - share))["counts"]
+            calibration = Calibration.of(counts)
+        files += write_arrays(folder, calibration=np.array([calibration.factor]))
+        facts = {
+            "experts": len(sizes),
+            "expert_rows": sizes,
+            "centers": len(shared["rows"]),
+            "calibration": calibration.factor,
+            "held_out_cover": calibration.cover,
+        }
+        return files, facts
 
 
 def _shared(scaling: Scaling, mean: float, rows: SampledRows) -> Summands:

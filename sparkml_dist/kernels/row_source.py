@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from sparkml_dist.cluster.joined_batches import joined_batches
@@ -30,12 +31,17 @@ from sparkml_dist.kernels.scaling import dense
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["DataFrameRows", "RowSource", "ShardRows", "lowest_of_shard"]
+__all__ = ["DataFrameRows", "RowSource", "ShardRows", "draws_of", "lowest_of_shard"]
 
 _ROWS_AT_ONCE = 8192
 _PURPOSE = "kernel sample"
 
 OnSample = Callable[[SampledRows], Summands]
+
+
+def draws_of(keys: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.float64]:
+    """Return the draw of each row key, in [0, 1): the lowest are in a sample."""
+    return uniform(keys, seed, _PURPOSE)
 
 
 class RowSource(Protocol):
@@ -119,7 +125,7 @@ def lowest_of_shard(
     lowest = LowestDraws(number)
     for group in range(len(data.shards[shard].row_groups)):
         block = data.read_block(shard, [group], dtype=np.float64)
-        draws = uniform(block.key, seed, _PURPOSE)
+        draws = draws_of(block.key, seed)
         here = np.flatnonzero((draws < below) & (draws > above))
         weight = None if block.weight is None else block.weight[here]
         lowest.add(draws[here], dense(block.X[here]), block.y[here], weight)
@@ -155,7 +161,7 @@ class DataFrameRows:
         def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
             lowest = LowestDraws(number)
             for block in _blocks(schema, batches):
-                lowest.add(uniform(block.key, seed, _PURPOSE), block.X, block.y, None)
+                lowest.add(draws_of(block.key, seed), block.X, block.y, None)
             yield candidates(lowest)
 
         looked = self.df.select(*schema.transport()).mapInArrow(look, CANDIDATES)

@@ -10,9 +10,12 @@ import numpy.typing as npt
 
 from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.process.bound import SparsePosterior
+from sparkml_dist.kernels.process.process_scorer import ProcessScorer
 from sparkml_dist.kernels.ridge.targets import Targets
+from sparkml_dist.kernels.row_source import draws_of
+from sparkml_dist.models.scoring import loaded
 
-__all__ = ["Calibration", "residuals_of_block"]
+__all__ = ["Calibration", "residuals_of_block", "residuals_of_draws"]
 
 _BINS, _WIDEST = 4000, 20.0
 _COVER, _WITHIN = 0.95, 1.959963984540054
@@ -43,10 +46,36 @@ def residuals_of_block(
         mean = posterior.mean + seen @ posterior.coefficients
         known = ((seen @ posterior.spread) ** 2).sum(axis=1)
         variance = posterior.noise + posterior.signal * np.maximum(1 - known, 0.0)
-        away = np.abs(y[rows][held] - mean) / np.sqrt(variance)
-        places = np.minimum((away * (_BINS / _WIDEST)).astype(np.int64), _BINS - 1)
-        counts += np.bincount(places, minlength=_BINS)
+        counts += _counted(y[rows][held], mean, variance)
     return {"counts": counts}
+
+
+def residuals_of_draws(
+    block: Any, scorer: ProcessScorer, seed: int, least: float
+) -> dict[str, Any]:
+    """Return the counts of `residuals_of_block` for the rows with draws of `least` or more.
+
+    Parameters
+    ----------
+    block : Block
+    scorer : ProcessScorer
+        That has not learnt from these rows.
+    seed : int
+    least : float
+    """
+    held = draws_of(block.key, seed) >= least
+    if not held.any():
+        return {"counts": np.zeros(_BINS, np.int64)}
+    mean, variance = loaded(f"distribution/{scorer.cache_key}", scorer.distribution)(block.X[held])
+    return {"counts": _counted(block.y[held], mean, variance)}
+
+
+def _counted(
+    y: npt.NDArray[np.float64], mean: npt.NDArray[np.float64], variance: npt.NDArray[np.float64]
+) -> npt.NDArray[np.int64]:
+    away = np.abs(y - mean) / np.sqrt(variance)
+    places = np.minimum((away * (_BINS / _WIDEST)).astype(np.int64), _BINS - 1)
+    return np.bincount(places, minlength=_BINS).astype(np.int64)
 
 
 @dataclass(frozen=True)

@@ -32,9 +32,10 @@ class _ExpertTask:
     rows: int
     seed: int
     above: float
+    below: float
 
     def __call__(self, shard: int) -> dict[str, Any]:
-        lowest = lowest_of_shard(self.data, shard, self.rows, self.seed, 1.0, self.above)
+        lowest = lowest_of_shard(self.data, shard, self.rows, self.seed, self.below, self.above)
         _, X, y, _ = lowest.kept()
         rows = self.scaling.apply(X.reshape(len(y), self.data.n_features))
         write_array(self.folder, f"rows_{shard}.npy", rows)
@@ -51,6 +52,7 @@ def write_experts(
     rows: int,
     seed: int,
     above: float,
+    below: float,
 ) -> tuple[list[ModelFile], list[int]]:
     """Write the rows and targets of an expert for each shard, in tasks.
 
@@ -68,13 +70,15 @@ def write_experts(
     seed : int
     above : float
         Draws of the rows that all experts share are not greater; these rows are left out.
+    below : float
+        Draws of held-out rows are not less; these are left out too.
 
     Returns
     -------
     (list of ModelFile, list of int)
         The files, and the rows of each expert.
     """
-    work = _ExpertTask(data, folder, scaling, mean, rows, seed, above)
+    work = _ExpertTask(data, folder, scaling, mean, rows, seed, above, below)
     outcomes = run_tasks(spark, range(len(data.shards)), work, description="rows of experts")
     for outcome in outcomes:
         if outcome.error is not None:

@@ -119,14 +119,18 @@ class CommitteeScorer(ProcessScorer):
             y = np.concatenate([common[1], arrays[targets]])
             experts.append(exact_process(X, y, kernel, signal, noise))
             widest = max(widest, len(X))
-        constant = float(arrays["intercept"][0])
+        constant, factor = float(arrays["intercept"][0]), 1.0
+        if "calibration" in arrays:
+            check_array(arrays, "calibration", (1,))
+            factor = float(arrays["calibration"][0]) ** 2
 
         def predict(X: Any) -> tuple[Matrix, Matrix]:
             mean, variance = np.empty(X.shape[0]), np.empty(X.shape[0])
             for rows in row_chunks(X.shape[0], widest):
                 scaled = scaling.apply(X[rows])
                 found = committee(shared(scaled), [expert(scaled) for expert in experts])
-                mean[rows], variance[rows] = found[0] + constant, found[1] + self.noise
+                mean[rows] = found[0] + constant
+                variance[rows] = factor * (found[1] + self.noise)
             return mean, variance
 
         return predict
