@@ -32,7 +32,7 @@ def leverage_scores(
     Returns
     -------
     ndarray of float64, shape (n,)
-        ``(k(x, x) - k(x, P) (k(P, P) + penalty I)⁻¹ k(P, x)) / penalty``.
+        ``(k(x, x) - k(x, P) (k(P, P) + penalty I)⁻¹ k(P, x)) / penalty``, at most 1.
     """
     gram = kernel.matrix(pilot, pilot)
     gram[np.diag_indices_from(gram)] += penalty
@@ -42,7 +42,8 @@ def leverage_scores(
         rows = X[start : start + 4096]
         solved = scipy.linalg.solve_triangular(factor, kernel.matrix(pilot, rows), lower=True)
         found[start : start + 4096] = kernel.diagonal(rows) - np.einsum("ij,ij->j", solved, solved)
-    return np.maximum(found, 0.0) / penalty
+    # A score is at most 1; that of a row which the pilot rows do not explain is over-estimated.
+    return np.clip(found / penalty, 0.0, 1.0)
 
 
 def by_leverage(
