@@ -31,6 +31,7 @@ TITLES = {
     "dataset": "Data sets",
     "ensemble": "Ensembles",
     "boosting": "Boosting",
+    "kernels": "Kernel methods",
     "deep": "Networks",
     "mining": "Mining",
     "automl": "Selection of algorithms",

@@ -122,7 +122,9 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "EnsembleSelectionClassifier": sd.EnsembleSelectionClassifier(
             estimators=two, numMembers=2, **plain
         ),
+        "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
+        "GaussianProcess": sd.GaussianProcess(numCenters=5, sampleRows=20, **number),
         "GradientBoostingClassifier": sd.GradientBoostingClassifier(
             estimator=stump, numMembers=2, **cut
         ),
@@ -136,14 +138,20 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "IsolationForest": sd.IsolationForest(numMembers=3, seed=1, **points),
         "KMeans": sd.KMeans(k=2, **points),
         "KMedoids": sd.KMedoids(k=2, **points),
+        "KernelClassifier": sd.KernelClassifier(numCenters=5, **plain),
+        "KernelKMeans": sd.KernelKMeans(k=2, numCenters=5, **points),
+        "KernelRidge": sd.KernelRidge(numCenters=6, approximation="fourier", **number),
         "KerasClassifier": sd.KerasClassifier(**network, **plain),
         "KerasEstimator": sd.KerasEstimator(**network, **number),
         "KerasRegressor": sd.KerasRegressor(**network, **number),
         "LocalOutlierFactor": sd.LocalOutlierFactor(numNeighbors=3, **points),
         "MiniBatchKMeans": sd.MiniBatchKMeans(k=2, **points),
         "NearestNeighbors": sd.NearestNeighbors(numNeighbors=2, keyCol="id", **points),
+        "NystroemFeatures": sd.NystroemFeatures(numCenters=4, missing="mean", **points),
+        "OneClassMachine": sd.OneClassMachine(numCenters=5, maxIter=5, **points),
         "RobustZScore": sd.RobustZScore(**points),
         "SequentialPatterns": sd.SequentialPatterns(minCount=1, maxLength=2),
+        "SpectralClustering": sd.SpectralClustering(k=2, numCenters=5, **points),
         "StackingClassifier": sd.StackingClassifier(
             estimators=[*two, ("spark", SparkLogisticRegression())],
             finalEstimator=line,
@@ -183,6 +191,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     for name in estimators:
         if (model := _model_of(name)) in PUBLIC_NAMES:
             made[model] = partial(fit, name)
+    made["KernelClustersModel"] = lambda: fit("SpectralClustering")
     made["CentersModel"] = lambda: fit("KMeans")
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules

@@ -66,7 +66,12 @@ class Case:
     @property
     def output(self) -> str:
         """The column that is compared."""
-        named = {"NearestNeighborsModel": "neighbors", "TableFeaturesModel": "note_words"}
+        named = {
+            "FourierFeaturesModel": "kernelFeatures",
+            "NearestNeighborsModel": "neighbors",
+            "NystroemFeaturesModel": "kernelFeatures",
+            "TableFeaturesModel": "note_words",
+        }
         other = named.get(self.model, "prediction")
         return "outlierScore" if self.scored_by == "outliers" else other
 
@@ -151,6 +156,20 @@ def _cases() -> dict[str, Case]:
         given = {**data, "numRanks": 1, "numMembers": 2, **settings}
         return Case(given, model, few, no_label, seeds, scored_by=kind, group="boosting")
 
+    def machines(model: str, kind: str, **settings: Any) -> Case:
+        given = {**data, "numCenters": 6, **settings}
+        wrong = ("numCenters", 0)
+        return Case(given, model, wrong, no_label, seeds, scored_by=kind, group="kernels")
+
+    def features(name: str, wrong: Any, **settings: Any) -> Case:
+        given = {**points, **settings}
+        return Case(given, f"{name}Model", wrong, no_point, seeds, group="kernels")
+
+    def kernel_clusters() -> Case:
+        given = {**points, "k": 2, "numCenters": 10}
+        case = ("KernelClustersModel", ("k", 0), no_point, ("k", [2, 3]))
+        return Case(given, *case, scored_by="clusters", group="kernels")
+
     k_means = {"wrong": ("k", 0), "grid": ("k", [2, 3])}
     return {
         "AdaBoostClassifier": classes("AdaBoost", estimator=tree, numMembers=2),
@@ -187,6 +206,7 @@ def _cases() -> dict[str, Case]:
         "EnsembleSelectionClassifier": classes(
             "Selection", "VotingClassificationModel", numMembers=2, **two
         ),
+        "FourierFeatures": features("FourierFeatures", ("numOutputs", 3), numOutputs=4),
         "FrequentItemsets": patterns(
             "FrequentItemsetsModel",
             "baskets",
@@ -194,6 +214,7 @@ def _cases() -> dict[str, Case]:
             ("itemsCol", "itemss"),
             ("minSupport", [0.3, 0.5]),
         ),
+        "GaussianProcess": machines("GaussianProcessModel", "numbers", labelCol="number"),
         "GradientBoostingClassifier": classes("GradientBoosting", estimator=stump, numMembers=2),
         "GradientBoostingRegressor": numbers("GradientBoosting", estimator=stump, numMembers=2),
         "HyperparameterSearch": classes(
@@ -210,6 +231,9 @@ def _cases() -> dict[str, Case]:
         ),
         "KMeans": clusters(k=2, **k_means),
         "KMedoids": clusters(k=2, **k_means),
+        "KernelClassifier": machines("KernelClassificationModel", "classes"),
+        "KernelKMeans": kernel_clusters(),
+        "KernelRidge": machines("KernelRidgeModel", "numbers", labelCol="number"),
         "KerasClassifier": networks("KerasClassificationModel", "classes"),
         "KerasEstimator": networks("KerasModel", "numbers", labelCol="number"),
         "KerasRegressor": networks("KerasRegressionModel", "numbers", labelCol="number"),
@@ -225,6 +249,16 @@ def _cases() -> dict[str, Case]:
             ("numNeighbors", [1, 2]),
             group="mining",
         ),
+        "NystroemFeatures": features("NystroemFeatures", ("numCenters", 0), numCenters=5),
+        "OneClassMachine": Case(
+            {**points, "numCenters": 8},
+            "OneClassMachineModel",
+            ("contamination", 0.9),
+            no_point,
+            ("contamination", [0.1, 0.2]),
+            scored_by="outliers",
+            group="kernels",
+        ),
         "RobustZScore": outliers(
             "RobustZScoreModel", ("contamination", 2.0), ("contamination", [0.1, 0.2])
         ),
@@ -237,6 +271,7 @@ def _cases() -> dict[str, Case]:
             minCount=1,
             maxLength=2,
         ),
+        "SpectralClustering": kernel_clusters(),
         "StackingClassifier": classes("Stacking", wrong=("numFolds", 1), numFolds=2, **two),
         "StackingRegressor": numbers("Stacking", wrong=("numFolds", 1), numFolds=2, **both),
         "TableFeatures": Case(

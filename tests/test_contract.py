@@ -30,6 +30,7 @@ EVERYWHERE = (
     "KerasClassifier",
     "XGBoostClassifier",
     "TableFeatures",
+    "NystroemFeatures",
 )
 OFTEN = [name for name in CASES if name not in ONCE]
 # A value of each type, for Params that have none.
@@ -277,6 +278,11 @@ def test_a_pipeline_with_a_booster(spark, pipelines, predicted, rows, tmp_path):
 
 def test_a_pipeline_with_features_of_a_table(spark, pipelines, predicted, rows, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, "TableFeatures", str(tmp_path / "p"))
+
+
+@pytest.mark.modes
+def test_a_pipeline_with_kernel_features(spark, pipelines, predicted, rows, tmp_path):
+    _saved_in_a_pipeline(pipelines, predicted, rows, "NystroemFeatures", str(tmp_path / "p"))
 
 
 # Of ensembles: `test_spark_ml.py` and `test_grids.py` in `tests/ensemble`, and the long run.

@@ -23,6 +23,18 @@ ELSEWHERE = {
     "StackingRegressor": "ensembles.md",
     "VotingRegressor": "ensembles.md",
     "XGBoostRegressor": "boosting.md",
+    **dict.fromkeys(
+        (
+            "FourierFeatures",
+            "GaussianProcess",
+            "KernelKMeans",
+            "KernelRidge",
+            "NystroemFeatures",
+            "OneClassMachine",
+            "SpectralClustering",
+        ),
+        "kernels.md",
+    ),
 }
 
 

@@ -21,7 +21,7 @@ from sparkml_dist.persistence.parquet import write_parquet
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["find_clusters"]
+__all__ = ["adjusted_rand", "find_clusters"]
 
 # The methods that have an option.
 _OPTIONS = {
@@ -77,7 +77,7 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
             if name in model.summary:
                 document.more[name] = model.summary[name]
         if table.label:
-            document.metrics["adjusted_rand"] = _adjusted_rand(written, table.label)
+            document.metrics["adjusted_rand"] = adjusted_rand(written, table.label)
     peak = model.summary.get("peak_worker_rss")
     document.peak_worker_rss_mb = None if peak is None else round(peak / 2**20, 1)
     document.more["clustering"] = model.summary
@@ -121,7 +121,7 @@ def _estimator(args: argparse.Namespace) -> Any:
     return MiniBatchKMeans(k=ks[0], seed=args.seed)
 
 
-def _adjusted_rand(labelled: DataFrame, label: str) -> float | None:
+def adjusted_rand(labelled: DataFrame, label: str) -> float | None:
     """Return the adjusted Rand index (Hubert and Arabie 1985); noise counts as one cluster."""
     counts = labelled.groupBy(named_column(label), "prediction").count()
     table = counts.toArrow()

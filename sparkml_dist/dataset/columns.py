@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
     from pyspark.sql.types import DataType, StructType
 
-__all__ = ["ColumnPlan", "FeatureSource", "match_columns", "resolve_columns"]
+__all__ = ["ColumnPlan", "FeatureSource", "feature_sources", "match_columns", "resolve_columns"]
 
 Task = Literal["classification", "regression"]
 _BIGINT_DIGITS = 18  # a bigint holds every number of this many digits
@@ -144,6 +144,25 @@ def resolve_columns(
             f"The weight column {weight!r} must be numeric. Got {types[weight].simpleString()}.",
         )
     return ColumnPlan(sources, label, _label_kind(label, types[label], task), weight, keys)
+
+
+def feature_sources(df: DataFrame, names: Sequence[str]) -> tuple[FeatureSource, ...]:
+    """Return feature columns of numbers, arrays or vectors, for a model without a label.
+
+    Parameters
+    ----------
+    df : pyspark.sql.DataFrame
+    names : sequence of str
+        Existing columns, in matrix order.
+
+    Raises
+    ------
+    DataError
+        ``duplicate_columns`` or ``non_numeric_feature``.
+    """
+    refuse_ambiguous(df, names)
+    schema = df.schema
+    return tuple(_source(name, schema[name].dataType, schema, categorical=False) for name in names)
 
 
 def _not_found(role: str, name: str, types: Iterable[str]) -> DataError:

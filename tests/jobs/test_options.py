@@ -103,13 +103,17 @@ def test_wrong_command_lines(job, options, words):
     assert f"{job}.py --help" in caught.value.hint
 
 
-@pytest.mark.parametrize("job", ["train_ensemble", "train_deep", "train_xgboost", "score"])
+@pytest.mark.parametrize(
+    "job", ["train_ensemble", "train_deep", "train_xgboost", "fit_kernel", "score"]
+)
 def test_what_is_required(job):
     with pytest.raises(UsageError, match="required"):
         parser(job).parse_args([])
 
 
-@pytest.mark.parametrize("job", ["train_ensemble", "train_deep", "train_xgboost", "score"])
+@pytest.mark.parametrize(
+    "job", ["train_ensemble", "train_deep", "train_xgboost", "fit_kernel", "score"]
+)
 def test_help_tells_examples_and_statuses(job, capsys):
     with pytest.raises(SystemExit) as caught:
         parser(job).parse_args(["--help"])

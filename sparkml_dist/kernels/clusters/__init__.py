@@ -1,0 +1,1 @@
+"""Clusters in the space of a kernel."""

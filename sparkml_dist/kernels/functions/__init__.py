@@ -1,0 +1,1 @@
+"""Kernels: how alike two rows are, one family to a file."""

@@ -1,0 +1,1 @@
+"""Gaussian processes: their evidence, hyper-parameters and predictive distributions."""

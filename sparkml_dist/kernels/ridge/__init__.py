@@ -1,0 +1,1 @@
+"""Ridge regression on the similarities to centres, by sums over shards."""
