@@ -4,18 +4,24 @@ from __future__ import annotations
 
 __all__ = [
     "BASKET_FORMATS",
+    "CENTER_METHODS",
     "CLUSTER_METHODS",
     "DISTANCE_MEASURES",
     "ENSEMBLE_METHODS",
+    "KERNELS",
+    "KERNEL_SOLVERS",
     "OUTLIER_METHODS",
     "SAMPLERS",
     "SCHEDULERS",
 ]
 
 BASKET_FORMATS = ("dat", "csv", "parquet", "libsvm")
+CENTER_METHODS = ("uniform", "kmeans++", "leverage")
 CLUSTER_METHODS = ("dbscan", "kmeans", "minibatch-kmeans", "kmedoids")
 DISTANCE_MEASURES = ("euclidean", "manhattan", "cosine")
 ENSEMBLE_METHODS = ("best", "greedy", "stacked")  # of the selection of algorithms
+KERNELS = ("rbf", "laplacian", "matern", "arccos")
+KERNEL_SOLVERS = ("auto", "direct", "cg")
 OUTLIER_METHODS = (
     "isolation-forest",
     "extended",

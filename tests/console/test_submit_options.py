@@ -81,11 +81,18 @@ def test_in_cluster_mode_the_driver_uses_the_archive_too(tmp_path):
 def test_the_choices_of_options_are_those_of_the_library():
     from sparkml_dist.automl.ensemble_methods import METHODS
     from sparkml_dist.cli import choices
+    from sparkml_dist.kernels.centers.chosen import CENTER_METHODS
+    from sparkml_dist.kernels.functions.families import KERNELS
+    from sparkml_dist.kernels.ridge.fit import SOLVERS
     from sparkml_dist.mining.clusters.nearest_center import METRICS
     from sparkml_dist.search.samplers.making import SAMPLERS
     from sparkml_dist.search.schedulers.making import SCHEDULERS
 
     assert (choices.SAMPLERS, choices.SCHEDULERS) == (SAMPLERS, SCHEDULERS)
     assert choices.ENSEMBLE_METHODS == METHODS
+    kernel = (choices.CENTER_METHODS, choices.KERNELS, choices.KERNEL_SOLVERS)
+    assert kernel == (CENTER_METHODS, KERNELS, SOLVERS)
     assert choices.DISTANCE_MEASURES == METRICS
     assert choices.ENSEMBLE_METHODS == METHODS
+    kernel = (choices.CENTER_METHODS, choices.KERNELS, choices.KERNEL_SOLVERS)
+    assert kernel == (CENTER_METHODS, KERNELS, SOLVERS)
