@@ -84,6 +84,13 @@ if TYPE_CHECKING:
         vote,
     )
     from sparkml_dist.errors import SparkMLDistError
+    from sparkml_dist.graphical import (
+        BayesianNetwork,
+        BayesianNetworkClassificationModel,
+        BayesianNetworkClassifier,
+        BayesianNetworkModel,
+        read_network,
+    )
     from sparkml_dist.mining import (
         DBSCAN,
         AssociationRules,
@@ -135,6 +142,10 @@ __all__ = [
     "BaggingClassifier",
     "BaggingRegressionModel",
     "BaggingRegressor",
+    "BayesianNetwork",
+    "BayesianNetworkClassificationModel",
+    "BayesianNetworkClassifier",
+    "BayesianNetworkModel",
     "BlendingClassificationModel",
     "BlendingClassifier",
     "Block",
@@ -208,6 +219,7 @@ __all__ = [
     "partition",
     "profile",
     "read_baskets",
+    "read_network",
     "silhouette",
     "similar_pairs",
     "split",

@@ -67,6 +67,7 @@ class Case:
     def output(self) -> str:
         """The column that is compared."""
         named = {"NearestNeighborsModel": "neighbors", "TableFeaturesModel": "note_words"}
+        named["BayesianNetworkModel"] = "logLikelihood"
         other = named.get(self.model, "prediction")
         return "outlierScore" if self.scored_by == "outliers" else other
 
@@ -171,6 +172,15 @@ def _cases() -> dict[str, Case]:
         ),
         "BaggingClassifier": classes("Bagging", estimator=tree, numMembers=2),
         "BaggingRegressor": numbers("Bagging", estimator=stump, numMembers=2),
+        "BayesianNetwork": Case(
+            {"featuresCols": ["x", "z", "label"]},
+            "BayesianNetworkModel",
+            ("maxParents", 0),
+            no_point,
+            ("score", ["bic", "aic"]),
+            group="graphical",
+        ),
+        "BayesianNetworkClassifier": classes("BayesianNetwork", wrong=("maxParents", 0)),
         "BlendingClassifier": classes("Blending", wrong=("validationFraction", 1.0), **two),
         "CalibratedClassifier": Case(
             {"estimator": sd.BaggingClassifier(estimator=tree, numMembers=2, **data)},

@@ -63,9 +63,10 @@ class Network:
                 "Give one probability for each state and each configuration of the parents.",
             )
         sums = table.sum(axis=-1)
-        if not (np.isfinite(table).all() and (table >= 0).all()) or (
-            np.abs(sums - 1) > _SUM_TOLERANCE
-        ).any():
+        if (
+            not (np.isfinite(table).all() and (table >= 0).all())
+            or (np.abs(sums - 1) > _SUM_TOLERANCE).any()
+        ):
             raise DataError(
                 "invalid_probabilities",
                 f"The table of {name!r} does not hold distributions: rows sum to "

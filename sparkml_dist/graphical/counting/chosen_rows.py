@@ -44,9 +44,7 @@ class _ChosenRows:
         description: str = "sum over rows",
     ) -> Arrays:
         """Return the sums of what a function returns for each block of the chosen rows."""
-        return self.rows.sum(
-            _Chosen(self._choose(), function), parameters, description=description
-        )
+        return self.rows.sum(_Chosen(self._choose(), function), parameters, description=description)
 
     def close(self) -> None:
         """Do nothing: the rows are those of another."""

@@ -67,7 +67,7 @@ class LocalRows:
         function: BlockFunction,
         parameters: Sequence[Any] = (),
         *,
-        description: str = "",  # noqa: ARG002 - of the protocol
+        description: str = "",
     ) -> Arrays:
         """Return the sums of what a function returns for each block."""
         self.passes += 1

@@ -196,9 +196,7 @@ class _Reader:
             self._mark("(")
             given = tuple(self._words(")", "the state of a parent"))
             if given in table.rows:
-                raise not_read(
-                    self.where, line, f"{table.child!r} has the row {given} twice."
-                )
+                raise not_read(self.where, line, f"{table.child!r} has the row {given} twice.")
             table.rows[given] = (line, self._numbers())
             return
         token = self._word("a row, 'table' or 'default'")
@@ -242,11 +240,11 @@ def to_bif(network: Network, name: str = "unknown") -> str:
         Name of the network.
     """
     lines = [f"network {_shown(name)} {{", "}"]
-    for v in network.variables.items:
-        states = ", ".join(_shown(s) for s in v.states)
+    for variable in network.variables.items:
+        states = ", ".join(_shown(s) for s in variable.states)
         lines += [
-            f"variable {_shown(v.name)} {{",
-            f"  type discrete [ {len(v.states)} ] {{ {states} }};",
+            f"variable {_shown(variable.name)} {{",
+            f"  type discrete [ {len(variable.states)} ] {{ {states} }};",
             "}",
         ]
     for v, of in enumerate(network.parents):

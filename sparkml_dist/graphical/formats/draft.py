@@ -123,9 +123,7 @@ class Draft:
                 )
         for name in names:
             if name not in self.tables:
-                raise not_read(
-                    self.where, self._lines[name], f"{name!r} has no probabilities."
-                )
+                raise not_read(self.where, self._lines[name], f"{name!r} has no probabilities.")
         place = {name: i for i, name in enumerate(names)}
         parents: Parents = tuple(
             tuple(sorted(place[p] for p in self.tables[name].parents)) for name in names
@@ -222,9 +220,7 @@ class Draft:
         self, table: DraftTable, values: Floats, lines: dict[tuple[int, ...], int]
     ) -> Floats:
         sums = values.sum(axis=-1)
-        wrong = (
-            ~np.isfinite(sums) | (np.abs(sums - 1) > _SUM_TOLERANCE) | (values < 0).any(axis=-1)
-        )
+        wrong = ~np.isfinite(sums) | (np.abs(sums - 1) > _SUM_TOLERANCE) | (values < 0).any(axis=-1)
         for at in np.argwhere(np.atleast_1d(wrong))[:1]:
             key = tuple(int(i) for i in at) if values.ndim > 1 else ()
             raise not_read(

@@ -87,9 +87,7 @@ class _Reader:
         tag = self.path.pop()
         if tag in _TEXTS and self.text is not None:
             content = "".join(self.text)
-            self.fields.setdefault(tag, []).append(
-                content if tag == "TABLE" else content.strip()
-            )
+            self.fields.setdefault(tag, []).append(content if tag == "TABLE" else content.strip())
             if tag == "TABLE":
                 self.fields["TABLE_LINE"] = [str(self.text_line)]
             self.text = None
@@ -139,9 +137,9 @@ def to_xmlbif(network: Network, name: str = "unknown") -> str:
     name : str, default="unknown"
     """
     lines = [f"<NAME>{escape(name)}</NAME>"]
-    for v in network.variables.items:
-        lines += ['<VARIABLE TYPE="nature">', f"  <NAME>{escape(v.name)}</NAME>"]
-        lines += [f"  <OUTCOME>{escape(state)}</OUTCOME>" for state in v.states]
+    for variable in network.variables.items:
+        lines += ['<VARIABLE TYPE="nature">', f"  <NAME>{escape(variable.name)}</NAME>"]
+        lines += [f"  <OUTCOME>{escape(state)}</OUTCOME>" for state in variable.states]
         lines.append("</VARIABLE>")
     for v, of in enumerate(network.parents):
         lines += ["<DEFINITION>", f"  <FOR>{escape(network.names[v])}</FOR>"]

@@ -38,7 +38,9 @@ class Factor:
         present = [v for v in over if v in self.over]
         moved = self.values.transpose([0, *(1 + self.over.index(v) for v in present)])
         sizes = iter(moved.shape[1:])
-        return moved.reshape([moved.shape[0], *(next(sizes) if v in self.over else 1 for v in over)])
+        return moved.reshape(
+            [moved.shape[0], *(next(sizes) if v in self.over else 1 for v in over)]
+        )
 
     def without(self, v: int, *, most: bool = False) -> Factor:
         """Return the sum, or the greatest value, over a variable."""
@@ -51,7 +53,7 @@ class Factor:
         if v not in self.over:
             return self
         axis = 1 + self.over.index(v)
-        values = self.values.take(state, axis=axis)
+        values = np.asarray(self.values.take(state, axis=axis), np.float64)
         return Factor(tuple(w for w in self.over if w != v), values)
 
 

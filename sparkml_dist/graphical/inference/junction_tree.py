@@ -90,7 +90,7 @@ class JunctionTree:
         ones = [Factor(s, np.ones([1, *(int(cards[v]) for v in s)])) for s in scopes]
         tables = [product([one, *fs], cards) for one, fs in zip(ones, mine, strict=True)]
         scale = 0.0
-        up: list[Factor | None] = [None] * len(tables)
+        up: list[Factor] = []  # from the last clique on
         for i in range(len(tables) - 1, 0, -1):
             above = self._above[i]
             shared = set(scopes[i]) & set(scopes[above])
@@ -103,14 +103,13 @@ class JunctionTree:
                 raise impossible_evidence(network, known)
             scale += float(np.log(most))
             message = Factor(message.over, message.values / most)
-            up[i] = message
+            up.append(message)
             tables[above] = product([tables[above], message], cards)
         total = float(tables[0].values.sum()) if tables else 1.0
         if not total > 0:
             raise impossible_evidence(network, known)
         for i in range(1, len(tables)):
-            above, message = self._above[i], up[i]
-            assert message is not None
+            above, message = self._above[i], up[-i]
             down = tables[above]
             for v in scopes[above]:
                 if v not in message.over:

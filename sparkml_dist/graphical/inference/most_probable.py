@@ -62,7 +62,5 @@ def most_probable(
             if w != v:
                 factor = factor.given(w, chosen[w])
         chosen[v] = int(factor.values[0].argmax())
-    states = {
-        name: network.variables[v].states[chosen[v]] for v, name in enumerate(network.names)
-    }
+    states = {name: network.variables[v].states[chosen[v]] for v, name in enumerate(network.names)}
     return states, scale + float(np.log(rest))

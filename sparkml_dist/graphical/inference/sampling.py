@@ -10,9 +10,7 @@ from sparkml_dist.graphical.network import Network
 __all__ = ["sample_codes"]
 
 
-def sample_codes(
-    network: Network, rows: int, rng: np.random.Generator
-) -> npt.NDArray[np.int32]:
+def sample_codes(network: Network, rows: int, rng: np.random.Generator) -> npt.NDArray[np.int32]:
     """Draw rows.
 
     Parameters

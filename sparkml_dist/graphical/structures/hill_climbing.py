@@ -58,10 +58,11 @@ def hill_climbing(
 
     An arc is added, removed or reversed. With a tabu list, the search goes on with the best change
     that leads to a graph that it has not lately visited, even where the score falls, until that
-    many changes in a row found no better graph than the best (Glover 1986). A restart takes an order
-    of the variables in which parents come before children in the best graph so far, or in one with
-    the same independences, and from the second on at times in one with some arcs changed at
-    random; it improves the order (see `order_search`) and climbs again from the graph of that.
+    many changes in a row found no better graph than the best (Glover 1986).
+
+    A restart takes an order of the variables in which parents come before children in the best
+    graph so far, or in one with the same independences, and at times in one with some arcs changed
+    at random; it improves the order (see `order_search`) and climbs again from the graph of that.
 
     Parameters
     ----------
@@ -118,9 +119,7 @@ class _State:
     def of(cls, scores: FamilyScores, limits: ArcLimits, parents: Parents) -> _State:
         d = len(parents)
         blank = np.full((d, d), -np.inf)
-        return cls(
-            scores, limits, list(parents), np.zeros(d), blank, blank.copy(), set(range(d))
-        )
+        return cls(scores, limits, list(parents), np.zeros(d), blank, blank.copy(), set(range(d)))
 
     def copy(self) -> _State:
         return _State(

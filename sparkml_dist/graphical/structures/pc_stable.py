@@ -177,5 +177,3 @@ def benjamini_hochberg(p: npt.ArrayLike, rate: float) -> Bools:
     if len(below):
         found[order[: int(below[-1]) + 1]] = True
     return found
-
-
