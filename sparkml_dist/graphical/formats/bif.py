@@ -191,15 +191,15 @@ class _Reader:
         self.draft.add_table(table)
 
     def _row(self, table: DraftTable) -> None:
-        line = self.tokens[self.at].line
         if self._peek("("):
-            self._mark("(")
+            line = self._next("'('").line
             given = tuple(self._words(")", "the state of a parent"))
             if given in table.rows:
                 raise not_read(self.where, line, f"{table.child!r} has the row {given} twice.")
             table.rows[given] = (line, self._numbers())
             return
         token = self._word("a row, 'table' or 'default'")
+        line = token.line
         if token.text == "table":
             table.whole = (line, self._numbers())
         elif token.text == "default":

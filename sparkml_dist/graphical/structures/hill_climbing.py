@@ -15,7 +15,8 @@ from sparkml_dist.graphical.structures.order_search import order_search
 __all__ = ["Climb", "hill_climbing"]
 
 # Gains below this are rounding.
-_LEAST_GAIN = 1e-9
+_LEAST_GAIN = 1e-6
+_DIGITS = 6
 _MOST_STEPS = 100_000
 # Of so many restarts one also changes the graph, and the others its arcs' directions only.
 _TURNS = 5
@@ -187,7 +188,8 @@ class _State:
         """Return the best change that leads to a graph that is not among those visited."""
         gains = np.stack(self.moves())
         gains[np.isnan(gains)] = -np.inf
-        flat = gains.ravel()
+        # Equal gains, as of an arc and its reversal, must not be told apart by their rounding.
+        flat = np.round(gains, _DIGITS).ravel()
         while True:
             at = int(flat.argmax())
             if flat[at] == -np.inf:
@@ -195,7 +197,7 @@ class _State:
             kind, parent, child = (int(i) for i in np.unravel_index(at, gains.shape))
             move = (("add", "drop", "turn")[kind], parent, child)
             if not visited or self.after(move) not in visited:
-                return float(flat[at]), move
+                return float(gains.ravel()[at]), move
             flat[at] = -np.inf
 
     def after(self, move: Move) -> Parents:
