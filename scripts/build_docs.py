@@ -33,6 +33,7 @@ TITLES = {
     "boosting": "Boosting",
     "deep": "Networks",
     "mining": "Mining",
+    "graphical": "Bayesian networks",
     "automl": "Selection of algorithms",
     "search": "Search",
     "common": "Models, sessions and errors",

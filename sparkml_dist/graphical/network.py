@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import DataError, SparkMLDistError
 from sparkml_dist.graphical.graph import Parents, acyclic_order, arcs_of, model_string
 from sparkml_dist.graphical.variables import Variable, Variables
 
@@ -196,7 +196,10 @@ class Network:
             at += size
         if at != flat.size:
             raise ValueError("the tables have too many probabilities")
-        return cls(variables, parents, tuple(tables))
+        try:
+            return cls(variables, parents, tuple(tables))
+        except SparkMLDistError as error:
+            raise ValueError(error.message) from error
 
     def reordered(self, names: Sequence[str]) -> Network:
         """Return the network with its variables in another order."""

@@ -150,7 +150,7 @@ def test_networks_that_are_none():
         Network.from_dict(form, flat[:-1])
     with pytest.raises(ValueError, match="too many"):
         Network.from_dict(form, [*flat, 0.5])
-    with pytest.raises(DataError, match="distributions"):
+    with pytest.raises(ValueError, match="distributions"):
         Network.from_dict(form, flat * 2)
     with pytest.raises(ConfigurationError, match="cycle"):
         Network(network.variables, ((1,), (0,), (), ()), network.tables)
