@@ -125,6 +125,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
             estimators=two, numMembers=2, **plain
         ),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
+        "GaussianNetwork": sd.GaussianNetwork(featuresCols=["x", "z", "number"]),
         "GradientBoostingClassifier": sd.GradientBoostingClassifier(
             estimator=stump, numMembers=2, **cut
         ),

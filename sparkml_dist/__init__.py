@@ -89,6 +89,8 @@ if TYPE_CHECKING:
         BayesianNetworkClassificationModel,
         BayesianNetworkClassifier,
         BayesianNetworkModel,
+        GaussianNetwork,
+        GaussianNetworkModel,
         read_network,
     )
     from sparkml_dist.mining import (
@@ -159,6 +161,8 @@ __all__ = [
     "EnsembleSelectionClassifier",
     "FrequentItemsets",
     "FrequentItemsetsModel",
+    "GaussianNetwork",
+    "GaussianNetworkModel",
     "GradientBoostingClassificationModel",
     "GradientBoostingClassifier",
     "GradientBoostingRegressionModel",

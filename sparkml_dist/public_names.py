@@ -48,6 +48,8 @@ PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
         "EnsembleSelectionClassifier": "ensemble",
         "FrequentItemsets": "mining",
         "FrequentItemsetsModel": "mining",
+        "GaussianNetwork": "graphical",
+        "GaussianNetworkModel": "graphical",
         "GradientBoostingClassificationModel": "ensemble",
         "GradientBoostingClassifier": "ensemble",
         "GradientBoostingRegressionModel": "ensemble",

@@ -67,7 +67,7 @@ class Case:
     def output(self) -> str:
         """The column that is compared."""
         named = {"NearestNeighborsModel": "neighbors", "TableFeaturesModel": "note_words"}
-        named["BayesianNetworkModel"] = "logLikelihood"
+        named |= dict.fromkeys(("BayesianNetworkModel", "GaussianNetworkModel"), "logLikelihood")
         other = named.get(self.model, "prediction")
         return "outlierScore" if self.scored_by == "outliers" else other
 
@@ -203,6 +203,14 @@ def _cases() -> dict[str, Case]:
             ("minSupport", 2.0),
             ("itemsCol", "itemss"),
             ("minSupport", [0.3, 0.5]),
+        ),
+        "GaussianNetwork": Case(
+            {"featuresCols": ["x", "z", "number"]},
+            "GaussianNetworkModel",
+            ("maxParents", 0),
+            no_point,
+            ("score", ["bic", "aic"]),
+            group="graphical",
         ),
         "GradientBoostingClassifier": classes("GradientBoosting", estimator=stump, numMembers=2),
         "GradientBoostingRegressor": numbers("GradientBoosting", estimator=stump, numMembers=2),

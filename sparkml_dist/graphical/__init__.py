@@ -6,6 +6,8 @@ from sparkml_dist.graphical.classifier import (
     BayesianNetworkClassificationModel,
     BayesianNetworkClassifier,
 )
+from sparkml_dist.graphical.gaussian.gaussian_model import GaussianNetworkModel
+from sparkml_dist.graphical.gaussian.gaussian_network import GaussianNetwork
 from sparkml_dist.graphical.network_estimator import BayesianNetwork
 from sparkml_dist.graphical.network_model import BayesianNetworkModel
 from sparkml_dist.graphical.reading import read_network
@@ -15,5 +17,7 @@ __all__ = [
     "BayesianNetworkClassificationModel",
     "BayesianNetworkClassifier",
     "BayesianNetworkModel",
+    "GaussianNetwork",
+    "GaussianNetworkModel",
     "read_network",
 ]

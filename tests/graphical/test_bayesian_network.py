@@ -225,6 +225,32 @@ def test_columns_that_hold_no_categories(spark, table):
     assert caught.value.code == "missing_values"
 
 
+def test_a_network_of_numbers(spark, tmp_path):
+    rng = np.random.default_rng(0)
+    a = rng.normal(1e6, 1, 500)
+    frame = pd.DataFrame({"a": a, "b": 2 * (a - 1e6) + rng.normal(0, 1, 500)})
+    table = spark.createDataFrame(frame)
+    model = sd.GaussianNetwork().fit(table.repartition(3))
+    assert {frozenset(arc) for arc in model.arcs} == {frozenset("ab")}
+    _, covariance = model.query(["a", "b"])
+    assert covariance == pytest.approx(np.cov(frame.T, bias=True), rel=1e-9)
+    mean, _ = model.query(["b"], {"a": 1e6 + 1})
+    slope, intercept = np.polyfit(a - 1e6, frame["b"], 1)
+    assert mean[0] == pytest.approx(intercept + slope, rel=1e-6)
+    holes = table.selectExpr("a", "IF(b > 0, b, null) AS b")
+    filled, scored = model.fill(holes).toPandas(), model.transform(table).toPandas()
+    assert filled.notna().all().all() and np.isfinite(scored["logLikelihood"]).all()
+    drawn = model.do({"a": 1e6}).sample(300, seed=1).toPandas()
+    assert (drawn["a"] == 1e6).all()
+    with pytest.raises(DataError) as caught:
+        sd.GaussianNetwork().fit(holes)
+    assert caught.value.code == "missing_values"
+    assert 0 < sd.GaussianNetwork(handleInvalid="skip").fit(holes).summary["skipped"] < 500
+    with pytest.raises(DataError) as caught:
+        sd.GaussianNetwork().fit(table.selectExpr("a", "1.5D AS c"))
+    assert caught.value.code == "constant_feature"
+
+
 def test_a_classifier_refuses_weights(table):
     with pytest.raises(ConfigurationError) as caught:
         sd.BayesianNetworkClassifier(labelCol="kind", weightCol="size").fit(table)

@@ -43,6 +43,11 @@ class FamilyScores:
         self._additions: dict[tuple[int, tuple[int, ...]], Floats] = {}
         self._families: dict[tuple[int, tuple[int, ...]], float] = {}
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the variables."""
+        return self.counts.variables.names
+
     def family(self, child: int, parents: tuple[int, ...]) -> float | None:
         """Return the score of a family; None while its counts are not known."""
         key = (child, parents)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sparkml_dist.graphical.graph import Parents, acyclic_order, ancestors
 from sparkml_dist.graphical.structures.arc_limits import ArcLimits
-from sparkml_dist.graphical.structures.family_scores import FamilyScores
+from sparkml_dist.graphical.structures.graph_scores import GraphScores
 from sparkml_dist.graphical.structures.order_search import order_search
 
 __all__ = ["Climb", "hill_climbing"]
@@ -47,7 +47,7 @@ class Climb:
 
 
 def hill_climbing(
-    scores: FamilyScores,
+    scores: GraphScores,
     limits: ArcLimits,
     *,
     start: Parents | None = None,
@@ -67,7 +67,7 @@ def hill_climbing(
 
     Parameters
     ----------
-    scores : FamilyScores
+    scores : GraphScores
     limits : ArcLimits
     start : tuple of tuple of int, optional
         Graph to start from; by default that of the required arcs.
@@ -90,7 +90,7 @@ def hill_climbing(
     rng = np.random.default_rng(seed)
     state = _State.of(scores, limits, limits.start() if start is None else start)
     best, best_score, steps = _search(state, tabu)
-    names = scores.counts.variables.names
+    names = scores.names
     for i in range(restarts):
         other = _shaken(best, limits, rng) if i % _TURNS == _TURNS - 1 else best
         if i:
@@ -107,7 +107,7 @@ def hill_climbing(
 class _State:
     """A graph under search, with the change of the score that each change of an arc makes."""
 
-    scores: FamilyScores
+    scores: GraphScores
     limits: ArcLimits
     parents: list[tuple[int, ...]]
     #: Of each child without its parents' change: score, and gains of one more or less parent.
@@ -117,7 +117,7 @@ class _State:
     stale: set[int] = field(default_factory=set)
 
     @classmethod
-    def of(cls, scores: FamilyScores, limits: ArcLimits, parents: Parents) -> _State:
+    def of(cls, scores: GraphScores, limits: ArcLimits, parents: Parents) -> _State:
         d = len(parents)
         blank = np.full((d, d), -np.inf)
         return cls(scores, limits, list(parents), np.zeros(d), blank, blank.copy(), set(range(d)))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from sparkml_dist.graphical.graph import Parents
 from sparkml_dist.graphical.structures.arc_limits import ArcLimits
-from sparkml_dist.graphical.structures.family_scores import FamilyScores
+from sparkml_dist.graphical.structures.graph_scores import GraphScores
 
 __all__ = ["order_search"]
 
@@ -21,12 +21,12 @@ _MOST_MOVES = 10_000
 Choice = tuple[float, tuple[int, ...]]
 
 
-def order_search(scores: FamilyScores, limits: ArcLimits, order: Sequence[int]) -> Parents:
+def order_search(scores: GraphScores, limits: ArcLimits, order: Sequence[int]) -> Parents:
     """Move variables in an order as long as that raises the score: by one place, or else by any.
 
     Parameters
     ----------
-    scores : FamilyScores
+    scores : GraphScores
     limits : ArcLimits
     order : sequence of int
         Parents of required arcs come before their children.
@@ -89,7 +89,7 @@ def _moved(order: list[int], start: int, end: int) -> list[int]:
 class _Orders:
     """Chooses parents among the variables before one, and remembers the choices."""
 
-    def __init__(self, scores: FamilyScores, limits: ArcLimits) -> None:
+    def __init__(self, scores: GraphScores, limits: ArcLimits) -> None:
         self.scores = scores
         self.limits = limits
         #: By the variable and the bit mask of those that it may choose from.
