@@ -118,7 +118,10 @@ class StructurePlan:
                 f"structure={self.structure!r} needs targetCol, the class.",
                 "Set targetCol.",
             )
-        if names is None:
+        if names is None:  # the lists alone may have a cycle
+            listed = [name for pair in (*(self.white or ()), *(self.black or ())) for name in pair]
+            some = Variables(tuple(Variable(name, ("",)) for name in dict.fromkeys(listed)))
+            ArcLimits.of(some, self.white, self.black, len(some))
             return
         variables = Variables(tuple(Variable(name, ("",)) for name in names))
         if self.target is not None:

@@ -26,7 +26,10 @@ __all__ = ["ShardRows", "check_categorical", "class_variable"]
 
 def class_variable(label: Label) -> Variable:
     """Return the class as a variable, its states in the order of the class list."""
-    return Variable(label.column, tuple(canonical(str(c)) for c in label.classes))
+    texts = tuple(canonical(str(c)) for c in label.classes)
+    if len(set(texts)) < len(texts):  # such as the strings "True" and "true"
+        texts = tuple(str(c) for c in label.classes)
+    return Variable(label.column, texts)
 
 
 def check_categorical(data: PartitionedDataset) -> None:
