@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -25,10 +24,10 @@ from sparkml_dist.graphical.formats.xmlbif import to_xmlbif
 from sparkml_dist.graphical.inference.elimination import query
 from sparkml_dist.graphical.inference.junction_tree import JunctionTree
 from sparkml_dist.graphical.inference.most_probable import most_probable
-from sparkml_dist.graphical.inference.row_inference import filled, log_likelihoods, posterior
 from sparkml_dist.graphical.inference.sampling import sample_codes
 from sparkml_dist.graphical.network import Network
 from sparkml_dist.graphical.picture import draw_network
+from sparkml_dist.graphical.row_columns import Filled, LogLikelihood, Posterior, state_texts
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.models.scoring import check_feature_columns
@@ -176,7 +175,7 @@ class BayesianNetworkModel(Persistable, AccessibleParams, Model):
                 for block in batch.column(0).to_pylist():
                     number = min(_SAMPLED_AT_ONCE, rows - block * _SAMPLED_AT_ONCE)
                     codes = sample_codes(network, number, np.random.default_rng([seed, block]))
-                    yield pa.RecordBatch.from_arrays(_texts(network, codes), list(names))
+                    yield pa.RecordBatch.from_arrays(state_texts(network, codes), list(names))
 
         from pyspark.sql.types import StringType, StructField, StructType
 
@@ -188,7 +187,7 @@ class BayesianNetworkModel(Persistable, AccessibleParams, Model):
     def _transform(self, dataset: DataFrame) -> DataFrame:
         output = self.getOrDefault(self.logLikelihoodCol)
         check_outputs(dataset, [output])
-        return self._added(dataset, output, "double", _LogLikelihood(self.network))
+        return self._added(dataset, output, "double", LogLikelihood(self.network))
 
     def fill(self, dataset: DataFrame) -> DataFrame:
         """Return a DataFrame whose missing values are each the most probable one.
@@ -208,7 +207,7 @@ class BayesianNetworkModel(Persistable, AccessibleParams, Model):
         names = self.network.names
         schema = self._schema(dataset)
         kind = ", ".join(f"`v{i}`: string" for i in range(len(names)))
-        made = self._column(schema, f"struct<{kind}>", _Filled(self.network))
+        made = self._column(schema, f"struct<{kind}>", Filled(self.network))
         frame = dataset.select("*", made.alias("_sparkml_dist_filled"))
         columns = []
         for name in dataset.columns:
@@ -235,7 +234,7 @@ class BayesianNetworkModel(Persistable, AccessibleParams, Model):
         """
         target = self.network.variables.index(variable)
         schema = self._schema(dataset, without=target)
-        made = self._column(schema, "array<double>", _Posterior(self.network, target))
+        made = self._column(schema, "array<double>", Posterior(self.network, target))
         return with_output(dataset, probabilityCol, made)
 
     def _schema(self, df: DataFrame, without: int | None = None) -> FeatureSchema:
@@ -308,47 +307,6 @@ class BayesianNetworkModel(Persistable, AccessibleParams, Model):
         twin._home, twin.files, twin.trusted = self._home, self.files, self.trusted
         self._copyValues(twin)
         return self._copyValues(twin, extra) if extra else twin
-
-
-@dataclass(frozen=True)
-class _LogLikelihood:
-    network: Network
-
-    def __call__(self, codes: Codes) -> pa.Array:
-        return pa.array(log_likelihoods(self.network, codes))
-
-
-@dataclass(frozen=True)
-class _Filled:
-    network: Network
-
-    def __call__(self, codes: Codes) -> pa.Array:
-        texts = _texts(self.network, filled(self.network, codes))
-        return pa.StructArray.from_arrays(texts, [f"v{i}" for i in range(len(texts))])
-
-
-@dataclass(frozen=True)
-class _Posterior:
-    network: Network
-    target: int
-
-    def __call__(self, codes: Codes) -> pa.Array:
-        whole = np.insert(codes, self.target, -1, axis=1)
-        shares = posterior(self.network, whole, (self.target,))
-        rows: list[list[float] | None] = shares.tolist()
-        for i in np.flatnonzero(np.isnan(shares).any(axis=1)).tolist():
-            rows[i] = None
-        return pa.array(rows, pa.list_(pa.float64()))
-
-
-def _texts(network: Network, codes: Codes) -> list[pa.Array]:
-    """Return the states of codes, an array for each variable; null for -1."""
-    found = []
-    for v, variable in enumerate(network.variables.items):
-        own = codes[:, v]
-        indices = pa.array(own.astype(np.int32), mask=own < 0)
-        found.append(pa.array(variable.states, pa.string()).take(indices))
-    return found
 
 
 def _write_text(path: str, text: str) -> None:
