@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
 
 from sparkml_dist.cli.options import (
     JobParser,
@@ -16,6 +20,7 @@ from sparkml_dist.cli.options import (
     reading,
 )
 from sparkml_dist.cli.runner import Job
+from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.errors import UsageError
 from sparkml_dist.graphical.independence import TESTS
 from sparkml_dist.graphical.network_estimator import BayesianNetwork
@@ -267,8 +272,14 @@ def _spread(table: Table) -> tuple[DataFrame, list[str]]:
     """Return the features of a libsvm file as columns ``x1``, ``x2`` and so on."""
     first = 0 if table.schema.zero_based else 1
     names = [f"x{i + first}" for i in range(table.schema.n_features)]
-    rows = table.df.selectExpr(
-        table.label, "map_from_arrays(features.indices, features.values) AS given"
-    )
-    values = [f"coalesce(given[{i}], 0f) AS {name}" for i, name in enumerate(names)]
-    return rows.selectExpr(*values, table.label), names
+    column = FeatureColumn("features", "struct", table.schema.n_features)
+    schema = FeatureSchema.build([column], sparse=False)
+    fields = ", ".join([*(f"{name} float" for name in names), f"{table.label} double"])
+
+    def spread(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            features = np.asarray(schema.encode([batch.column(0)]))
+            columns = [pa.array(np.ascontiguousarray(values)) for values in features.T]
+            yield pa.RecordBatch.from_arrays([*columns, batch.column(1)], [*names, table.label])
+
+    return table.df.select("features", table.label).mapInArrow(spread, fields), names

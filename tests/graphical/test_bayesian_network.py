@@ -10,6 +10,7 @@ import sparkml_dist as sd
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.graphical.scores import Score
 from tests.graphical.networks import counted, table_of
+from tests.long import cases
 
 KEPT = {"estimation": "maximum-likelihood", "numRestarts": 0, "tabuLength": 0}
 
@@ -130,7 +131,7 @@ def test_pictures(model, tmp_path):
         model.plot(f"{tmp_path}/n.txt")
 
 
-@pytest.mark.parametrize("alpha", [1.0, 0.1])
+@pytest.mark.parametrize("alpha", cases([1.0, 0.1], [1.0]))
 def test_naive_bayes_is_scikit_learns(spark, alpha, pets):
     from sklearn.naive_bayes import CategoricalNB
 
@@ -161,6 +162,7 @@ def test_a_classifier_sums_over_what_it_does_not_know(spark, pets):
         assert row.probability.toArray() == pytest.approx(network.query(["label"], known), abs=1e-6)
 
 
+@pytest.mark.long
 def test_trees_of_the_labelled_libsvm_file(spark, shared_data, tmp_path):
     """adult: 123 features of 0 and 1, and the label."""
     from sparkml_dist.cli.graphical import _spread
