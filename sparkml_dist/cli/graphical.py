@@ -270,16 +270,17 @@ def _variables(args: argparse.Namespace, job: Job) -> tuple[DataFrame, list[str]
 
 def _spread(table: Table) -> tuple[DataFrame, list[str]]:
     """Return the features of a libsvm file as columns ``x1``, ``x2`` and so on."""
+    label = table.label
     first = 0 if table.schema.zero_based else 1
     names = [f"x{i + first}" for i in range(table.schema.n_features)]
     column = FeatureColumn("features", "struct", table.schema.n_features)
     schema = FeatureSchema.build([column], sparse=False)
-    fields = ", ".join([*(f"{name} float" for name in names), f"{table.label} double"])
+    fields = ", ".join([*(f"{name} float" for name in names), f"{label} double"])
 
     def spread(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
             features = np.asarray(schema.encode([batch.column(0)]))
             columns = [pa.array(np.ascontiguousarray(values)) for values in features.T]
-            yield pa.RecordBatch.from_arrays([*columns, batch.column(1)], [*names, table.label])
+            yield pa.RecordBatch.from_arrays([*columns, batch.column(1)], [*names, label])
 
-    return table.df.select("features", table.label).mapInArrow(spread, fields), names
+    return table.df.select("features", label).mapInArrow(spread, fields), names
