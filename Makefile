@@ -86,6 +86,11 @@ peers:  ## Build .venv-peers: FLAML and H2O AutoML, for the benchmark of algorit
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
 
+.PHONY: peers-graphical
+peers-graphical:  ## Build .venv-peers-graphical: pyAgrum and pgmpy, for the benchmark of Bayesian networks
+	$(PYTHON) -m venv .venv-peers-graphical
+	.venv-peers-graphical/bin/python -m pip install --quiet -r benchmarks/peers/requirements-graphical.txt
+
 .PHONY: bench-automl
 bench-automl: setup  ## Compare the selection of algorithms with theirs (ARGS="--seconds 300"); 20 minutes, alone
 	$(BIN)/python benchmarks/automl.py $(ARGS)
@@ -111,4 +116,4 @@ clean:  ## Remove what was built or cached; keeps .venv
 
 .PHONY: distclean
 distclean: clean  ## Remove .venv and the other environments too
-	rm -rf .venv .venv-gpu .venv-lowest .venv-peers .venv-orchestrators
+	rm -rf .venv .venv-gpu .venv-lowest .venv-peers .venv-peers-graphical .venv-orchestrators

@@ -34,6 +34,7 @@ TITLES = {
     "kernels": "Kernel methods",
     "deep": "Networks",
     "mining": "Mining",
+    "graphical": "Bayesian networks",
     "automl": "Selection of algorithms",
     "search": "Search",
     "common": "Models, sessions and errors",

@@ -115,6 +115,8 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         ),
         "BaggingClassifier": bagging,
         "BaggingRegressor": sd.BaggingRegressor(estimator=stump, numMembers=2, **number),
+        "BayesianNetwork": sd.BayesianNetwork(featuresCols=["x", "kind", "label"], maxParents=2),
+        "BayesianNetworkClassifier": sd.BayesianNetworkClassifier(**cut),
         "BlendingClassifier": sd.BlendingClassifier(estimators=two, **plain),
         "CalibratedClassifier": sd.CalibratedClassifier(estimator=bagging, method="temperature"),
         "DBSCAN": sd.DBSCAN(eps=1.0, minPoints=3, **points),
@@ -124,6 +126,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         ),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
+        "GaussianNetwork": sd.GaussianNetwork(featuresCols=["x", "z", "number"]),
         "GaussianProcess": sd.GaussianProcess(numCenters=5, sampleRows=20, **number),
         "GradientBoostingClassifier": sd.GradientBoostingClassifier(
             estimator=stump, numMembers=2, **cut

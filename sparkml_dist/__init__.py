@@ -84,6 +84,15 @@ if TYPE_CHECKING:
         vote,
     )
     from sparkml_dist.errors import SparkMLDistError
+    from sparkml_dist.graphical import (
+        BayesianNetwork,
+        BayesianNetworkClassificationModel,
+        BayesianNetworkClassifier,
+        BayesianNetworkModel,
+        GaussianNetwork,
+        GaussianNetworkModel,
+        read_network,
+    )
     from sparkml_dist.kernels import (
         FourierFeatures,
         FourierFeaturesModel,
@@ -152,6 +161,10 @@ __all__ = [
     "BaggingClassifier",
     "BaggingRegressionModel",
     "BaggingRegressor",
+    "BayesianNetwork",
+    "BayesianNetworkClassificationModel",
+    "BayesianNetworkClassifier",
+    "BayesianNetworkModel",
     "BlendingClassificationModel",
     "BlendingClassifier",
     "Block",
@@ -167,6 +180,8 @@ __all__ = [
     "FourierFeaturesModel",
     "FrequentItemsets",
     "FrequentItemsetsModel",
+    "GaussianNetwork",
+    "GaussianNetworkModel",
     "GaussianProcess",
     "GaussianProcessModel",
     "GradientBoostingClassificationModel",
@@ -240,6 +255,7 @@ __all__ = [
     "partition",
     "profile",
     "read_baskets",
+    "read_network",
     "silhouette",
     "similar_pairs",
     "split",

@@ -72,6 +72,7 @@ class Case:
             "NystroemFeaturesModel": "kernelFeatures",
             "TableFeaturesModel": "note_words",
         }
+        named |= dict.fromkeys(("BayesianNetworkModel", "GaussianNetworkModel"), "logLikelihood")
         other = named.get(self.model, "prediction")
         return "outlierScore" if self.scored_by == "outliers" else other
 
@@ -190,6 +191,15 @@ def _cases() -> dict[str, Case]:
         ),
         "BaggingClassifier": classes("Bagging", estimator=tree, numMembers=2),
         "BaggingRegressor": numbers("Bagging", estimator=stump, numMembers=2),
+        "BayesianNetwork": Case(
+            {"featuresCols": ["x", "z", "label"]},
+            "BayesianNetworkModel",
+            ("maxParents", 0),
+            no_point,
+            ("score", ["bic", "aic"]),
+            group="graphical",
+        ),
+        "BayesianNetworkClassifier": classes("BayesianNetwork", wrong=("maxParents", 0)),
         "BlendingClassifier": classes("Blending", wrong=("validationFraction", 1.0), **two),
         "CalibratedClassifier": Case(
             {"estimator": sd.BaggingClassifier(estimator=tree, numMembers=2, **data)},
@@ -213,6 +223,14 @@ def _cases() -> dict[str, Case]:
             ("minSupport", 2.0),
             ("itemsCol", "itemss"),
             ("minSupport", [0.3, 0.5]),
+        ),
+        "GaussianNetwork": Case(
+            {"featuresCols": ["x", "z", "number"]},
+            "GaussianNetworkModel",
+            ("maxParents", 0),
+            no_point,
+            ("score", ["bic", "aic"]),
+            group="graphical",
         ),
         "GaussianProcess": machines("GaussianProcessModel", "numbers", labelCol="number"),
         "GradientBoostingClassifier": classes("GradientBoosting", estimator=stump, numMembers=2),

@@ -14,6 +14,7 @@ from pyspark.ml.param import TypeConverters
 
 import sparkml_dist as sd
 from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.graphical.structure_params import pairs
 from sparkml_dist.params import share_or_count
 from tests.contract import BUILDER, CASES, PUBLIC, VOTED, estimator, frames
 from tests.long import cases
@@ -43,6 +44,7 @@ VALUES = {
     TypeConverters.toListInt: [3],
     TypeConverters.toListFloat: [0.5],
     TypeConverters.toListString: ["a"],
+    pairs: [["a", "b"]],
 }
 
 

@@ -20,7 +20,8 @@ OWN_PROCESS = ("deep_parallel",)
 HERE = [document for document in DOCUMENTS if document.stem not in OWN_PROCESS]
 # Whose calls the README's examples and the tests of the estimators make as well.
 MANY_FITS = (
-    *("points", "patterns", "itemsets", "automl", "deep", "ensembles", "search", "kernels"),
+    *("points", "patterns", "itemsets", "automl", "deep", "ensembles", "search"),
+    *("graphical", "kernels"),
     "tracking",
 )
 

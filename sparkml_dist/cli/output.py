@@ -72,6 +72,7 @@ class JobOutput:
     _FILES: ClassVar[tuple[str, ...]] = (
         *("profile.json", "profile.html", "drift.json", "drift.html"),
         *(REPORT, "model_card.md"),
+        *("network.bif", "network.png", "network.svg"),
         *(METRICS, JOB),
     )
     # Parts of a plan that decide how rows are partitioned, not which rows.
