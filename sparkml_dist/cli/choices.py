@@ -6,20 +6,27 @@ __all__ = [
     "BASKET_FORMATS",
     "CENTER_METHODS",
     "CLUSTER_METHODS",
+    "CORRECTIONS",
     "DISTANCE_MEASURES",
     "ENSEMBLE_METHODS",
+    "GRAPH_SCORES",
+    "INDEPENDENCE_TESTS",
     "KERNELS",
     "KERNEL_SOLVERS",
     "OUTLIER_METHODS",
     "SAMPLERS",
     "SCHEDULERS",
+    "STRUCTURES",
 ]
 
 BASKET_FORMATS = ("dat", "csv", "parquet", "libsvm")
 CENTER_METHODS = ("uniform", "kmeans++", "leverage")
 CLUSTER_METHODS = ("dbscan", "kmeans", "minibatch-kmeans", "kmedoids")
+CORRECTIONS = ("none", "benjamini-hochberg")
 DISTANCE_MEASURES = ("euclidean", "manhattan", "cosine")
 ENSEMBLE_METHODS = ("best", "greedy", "stacked")  # of the selection of algorithms
+GRAPH_SCORES = ("bic", "aic", "bdeu", "k2", "loglik")
+INDEPENDENCE_TESTS = ("x2", "g2", "mi")
 KERNELS = ("rbf", "laplacian", "matern", "arccos")
 KERNEL_SOLVERS = ("auto", "direct", "cg")
 OUTLIER_METHODS = (
@@ -31,3 +38,4 @@ OUTLIER_METHODS = (
 )
 SAMPLERS = ("tpe", "random", "cmaes", "grid", "gp")
 SCHEDULERS = ("asha", "hyperband", "halving", "median", "none")
+STRUCTURES = ("chow-liu", "naive-bayes", "tan", "hill-climbing", "pc", "exact", "fixed")

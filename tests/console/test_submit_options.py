@@ -81,6 +81,9 @@ def test_in_cluster_mode_the_driver_uses_the_archive_too(tmp_path):
 def test_the_choices_of_options_are_those_of_the_library():
     from sparkml_dist.automl.ensemble_methods import METHODS
     from sparkml_dist.cli import choices
+    from sparkml_dist.graphical.independence import TESTS
+    from sparkml_dist.graphical.scores import SCORES
+    from sparkml_dist.graphical.structure_learning import CORRECTIONS, STRUCTURES
     from sparkml_dist.kernels.centers.chosen import CENTER_METHODS
     from sparkml_dist.kernels.functions.families import KERNELS
     from sparkml_dist.kernels.ridge.fit import SOLVERS
@@ -96,3 +99,6 @@ def test_the_choices_of_options_are_those_of_the_library():
     assert choices.ENSEMBLE_METHODS == METHODS
     kernel = (choices.CENTER_METHODS, choices.KERNELS, choices.KERNEL_SOLVERS)
     assert kernel == (CENTER_METHODS, KERNELS, SOLVERS)
+    graphs = (choices.INDEPENDENCE_TESTS, choices.GRAPH_SCORES, choices.CORRECTIONS)
+    assert graphs == (TESTS, SCORES, CORRECTIONS)
+    assert choices.STRUCTURES == STRUCTURES

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import sparkml_dist as sd
-from sparkml_dist.cli.graphical import learn_graph, options
+from sparkml_dist.cli.graph_options import options
+from sparkml_dist.cli.graphical import learn_graph
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, UsageError
