@@ -28,6 +28,7 @@ from sparkml_dist.cluster.placement import Peer, interface_of, own_address, rank
 from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
 from sparkml_dist.cluster.rank_process import RankProcess
 from sparkml_dist.cluster.rendezvous import RendezvousServer
+from sparkml_dist.cluster.sums.frames import RANK_GONE
 from sparkml_dist.cluster.workers import check_modules
 from sparkml_dist.errors import SparkMLDistError
 
@@ -47,6 +48,7 @@ _ECHOES = (
     "gloo/transport",
     "[gloo]",
     "shared memory with another rank",
+    RANK_GONE,
 )
 
 
