@@ -1,0 +1,1 @@
+"""Exact linear models with standard errors, and tests, from sums over shards."""

@@ -1,0 +1,344 @@
+"""Fits a generalized linear model with sums over blocks; the steps of every fit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.cluster.sums.layout import Arrays
+from sparkml_dist.dataset.sums import Sums
+from sparkml_dist.errors import DataError
+from sparkml_dist.statistics.checks import check_moments, check_pivots, constant_columns
+from sparkml_dist.statistics.design import Design
+from sparkml_dist.statistics.factor import Factor, Pivots, pivots_of, triangle_pivots
+from sparkml_dist.statistics.families import Family
+from sparkml_dist.statistics.first_order import fit_first_order
+from sparkml_dist.statistics.glm_problem import GlmProblem
+from sparkml_dist.statistics.glm_sums import GlmPass, LogLikelihood, Moments
+from sparkml_dist.statistics.newton import NewtonResult, newton
+from sparkml_dist.statistics.overdispersion import estimated_overdispersion
+from sparkml_dist.statistics.robust import robust_covariance
+from sparkml_dist.statistics.tsqr import QrPass, joined_triangle
+
+__all__ = ["fit_glm", "uses_gram"]
+
+Array = npt.NDArray[np.float64]
+
+#: A Gram matrix of more columns than this is not formed by default.
+MOST_COLUMNS = 4_096
+# Columns whose condition number is greater are decomposed by QR: their Gram matrix has lost more
+# than half of the digits.
+_GRAM_CONDITION = 1e5
+_GRAM_TOLERANCE, _QR_TOLERANCE = 1e-10, 1e-12
+_MOST_TRIANGLES = 1 << 27  # values of all shards' triangles
+_ROUNDS = 50
+
+
+def uses_gram(problem: GlmProblem) -> bool:
+    """Tell whether a fit forms the information matrix, which standard errors need."""
+    if problem.solver == "auto":
+        return len(problem.design.all_terms) <= MOST_COLUMNS
+    return problem.solver == "newton"
+
+
+def fit_glm(sums: Sums, problem: GlmProblem) -> dict[str, Any]:
+    """Fit a generalized linear model.
+
+    Parameters
+    ----------
+    sums : Sums
+    problem : GlmProblem
+
+    Returns
+    -------
+    dict
+        ``coefficients``, ``covariance`` (None with a penalty or without an information matrix),
+        ``dropped``, and facts about the fit.
+
+    Raises
+    ------
+    DataError
+        ``missing_values``, ``target_not_of_family``, ``constant_feature``,
+        ``collinear_features``, ``perfect_separation`` and others of the checks.
+    """
+    label = sums.data.manifest.label.column
+    moments, design = _moments(sums, problem, label)
+    if not uses_gram(problem):
+        return fit_first_order(sums, replace(problem, design=design), moments)
+    family, overdispersion_rounds = problem.family, 0
+    fit = _Fit(sums, replace(problem, design=design), moments, label)
+    fit.prepare(family)
+    result = fit.run(family, None)
+    while problem.estimate_overdispersion:
+        overdispersion_rounds += 1
+        new = estimated_overdispersion(sums, fit.design, family, result.beta)
+        change = abs(new - family.overdispersion) / new
+        family = replace(family, overdispersion=new)
+        result = fit.run(family, result.beta)
+        if change < 1e-9 or overdispersion_rounds >= _ROUNDS:
+            break
+    return fit.finished(family, result)
+
+
+def _moments(sums: Sums, problem: GlmProblem, label: str) -> tuple[Arrays, Design]:
+    """Run the first pass; return its sums, and the design with means for missing values."""
+    design = problem.design
+    if design.handling == "mean" and sums.data.manifest.missing_features and not design.sparse:
+        means = sums.add(_feature_means)
+        with np.errstate(invalid="ignore"):
+            found = np.where(means["rows"] > 0, means["sum"] / means["rows"], 0.0)
+        for i, categories in enumerate(design.categories):
+            if categories:  # the most frequent category would need counts: the reference
+                found[i] = 0.0
+        design = replace(design, means=tuple(found.tolist()))
+    moments = sums.add(Moments(design, problem.family))
+    check_moments(moments, problem.family, label)
+    return moments, design
+
+
+def _feature_means(block: Any) -> dict[str, Any]:
+    known = ~np.isnan(block.X)
+    w = np.ones(len(block)) if block.weight is None else block.weight.astype(np.float64)
+    return {"sum": w @ np.where(known, block.X, 0.0), "rows": w @ known}
+
+
+class _Fit:
+    """The steps of a fit with an information matrix."""
+
+    def __init__(self, sums: Sums, problem: GlmProblem, moments: Arrays, label: str) -> None:
+        self.sums, self.problem, self.label = sums, problem, label
+        self.weight = float(moments["weight"])
+        self.count = self.weight if problem.frequency else float(moments["used"])
+        self.mean = float(moments["y"]) / self.weight
+        self.moments = moments
+        design = problem.design
+        if design.intercept and not design.sparse:
+            design = design.with_centre(moments["x"] / moments["weight"])
+        self.design = design
+        self.dropped: tuple[int, ...] = ()
+        self.qr = problem.factorization == "qr"
+        self.condition = np.nan
+        self._first: tuple[Arrays, Array] | None = None
+
+    # -- before the first step ------------------------------------------------------------
+
+    def prepare(self, family: Family) -> None:
+        """Find columns that depend on others, and decide how the information is decomposed."""
+        pivots, flat, first = self._inspected(family)
+        gone = check_pivots(self.design, flat, pivots, drop=self.problem.drop_collinear)
+        while gone:
+            self.dropped = tuple(sorted({*self.dropped, *self._places(gone)}))
+            self.design = replace(self.design, dropped=self.dropped)
+            pivots, flat, first = self._inspected(family)
+            gone = check_pivots(self.design, flat, pivots, drop=self.problem.drop_collinear)
+        if self.count <= len(self.design.terms) and not self.problem.penalty.alpha:
+            raise DataError(
+                "too_few_rows",
+                f"There are {self.count:g} rows for {len(self.design.terms)} coefficients.",
+                "Give more rows than columns, or set alpha > 0 for a penalty.",
+            )
+        self._first = first
+
+    def _places(self, gone: tuple[int, ...]) -> list[int]:
+        kept = [i for i in range(len(self.design.all_terms)) if i not in set(self.dropped)]
+        return [kept[j] for j in gone]
+
+    def _inspected(self, family: Family) -> tuple[Pivots, list[int], tuple[Arrays, Array]]:
+        if not self.qr:
+            found = self.sums.add(self._pass(family), (None,))
+            gram = found["gram"]
+            flat = self._flat(np.diag(gram) / max(found["information"], 1e-300))
+            pivots = _without(pivots_of(gram, _GRAM_TOLERANCE), flat)
+            first = self._gram_triangle(found)
+            whole = not (flat or pivots.zero or pivots.dependent)
+            if whole and first is not None:
+                self.condition = Factor.of_triangle(first).condition
+            good = whole and first is not None and self.condition <= _GRAM_CONDITION
+            if good or self.problem.factorization == "gram" or not self._room():
+                if first is None:
+                    first = np.eye(len(gram))
+                return pivots, flat, (found, first)
+            self.qr = True
+        found = self._qr_sums(family, None)
+        plain = joined_triangle(found["triangles"], np.zeros(found["triangles"].shape[1]))
+        flat = self._flat((plain * plain).sum(axis=0) / max(found["information"], 1e-300))
+        pivots = _without(triangle_pivots(plain, _QR_TOLERANCE), flat)
+        if not (flat or pivots.zero or pivots.dependent):
+            self.condition = Factor.of_triangle(plain).condition
+        return pivots, flat, (found, joined_triangle(found["triangles"], self._penalty()[1]))
+
+    def _room(self) -> bool:
+        return len(self.sums.data.shards) * len(self.design.terms) ** 2 <= _MOST_TRIANGLES
+
+    def _flat(self, squares: Array) -> list[int]:
+        kept = [i for i in range(len(self.design.all_terms)) if i not in set(self.dropped)]
+        if self.design.sparse:  # not centred
+            mean = self.moments["x"][kept] / self.weight
+            squares = self.moments["xx"][kept] / self.weight - mean * mean
+            loose = {**self.moments, "x": self.moments["x"][kept] * 1e5}
+            return constant_columns(self.design, loose, squares)
+        part = {**self.moments, "x": self.moments["x"][kept]}
+        return constant_columns(self.design, part, squares)
+
+    # -- passes ---------------------------------------------------------------------------
+
+    def _pass(self, family: Family) -> GlmPass:
+        return GlmPass(self.design, family, self.mean)
+
+    def _qr_sums(self, family: Family, beta: Array | None) -> Arrays:
+        work = QrPass(self._pass(family), len(self.sums.data.shards))
+        return self.sums.add_shards(work, (beta,))
+
+    def _gram_triangle(self, found: Arrays) -> Array | None:
+        try:
+            factor = Factor.of_gram(found["gram"] + np.diag(self._penalty()[1]))
+        except np.linalg.LinAlgError:
+            return None
+        return np.asarray(factor.R * factor.scale)
+
+    def _penalty(self) -> tuple[Array, Array]:
+        return self.problem.penalty.vectors(
+            self.weight, self.deviations(), intercept=self.design.intercept
+        )
+
+    def deviations(self) -> Array:
+        """Return the standard deviation of each column; 1 for the intercept."""
+        kept = [i for i in range(len(self.design.all_terms)) if i not in set(self.dropped)]
+        mean = self.moments["x"][kept] / self.weight
+        squares = self.moments["xx"][kept] / self.weight
+        found = np.sqrt(np.maximum(squares - mean * mean, 0.0))
+        found = np.where(found > 1e-9 * np.abs(mean), found, np.sqrt(squares))
+        if self.design.intercept:
+            found[0] = 1.0
+        return np.asarray(found)
+
+    def run(self, family: Family, begin: Array | None) -> NewtonResult:
+        """Take Newton steps from the means to begin with, or from coefficients."""
+        l1, l2 = self._penalty()
+        first = self._first if begin is None else None
+        linear = family.name == "gaussian" and family.link.name == "identity"
+        kept: list[Array] = []  # the information of a linear model is the same at every step
+
+        def evaluate(beta: Array | None) -> tuple[Arrays, Array]:
+            nonlocal first
+            if first is not None:
+                found, triangle = first
+                first = None
+            elif linear and kept:
+                found, triangle = (
+                    self.sums.add(replace(self._pass(family), gram=False), (beta,)),
+                    kept[0],
+                )
+            elif self.qr:
+                found = self._qr_sums(family, beta)
+                triangle = joined_triangle(found["triangles"], l2)
+            else:
+                found = self.sums.add(self._pass(family), (beta,))
+                some = self._gram_triangle(found)
+                if some is None:
+                    raise np.linalg.LinAlgError("the information is singular")
+                triangle = some
+            kept.append(triangle)
+            return found, triangle
+
+        return newton(
+            evaluate,
+            family,
+            self.design.terms,
+            self.deviations(),
+            l1,
+            l2,
+            label=self.label,
+            freedom=max(self.count - len(self.design.terms), 1e-300),
+            max_iter=self.problem.max_iter,
+            tol=self.problem.tol,
+            begin=begin,
+        )
+
+    # -- after the last step --------------------------------------------------------------
+
+    def finished(self, family: Family, result: NewtonResult) -> dict[str, Any]:
+        """Return coefficients and covariance for the columns as they are, and the fit's facts."""
+        design, problem, p = self.design, self.problem, len(self.design.terms)
+        freedom = self.count - p
+        pearson, deviance = float(result.sums["pearson"]), float(result.sums["deviance"])
+        dispersion = pearson / freedom if family.estimates_dispersion and freedom > 0 else 1.0
+        covariance = None
+        if not problem.penalty.alpha:
+            if problem.covariance == "nonrobust":
+                covariance = result.factor.inverse() * dispersion
+            else:
+                covariance = robust_covariance(
+                    self.sums,
+                    design,
+                    family,
+                    result.beta,
+                    result.factor,
+                    kind=problem.covariance,
+                    clusters=problem.clusters,
+                    frequency=problem.frequency,
+                    rows=self.count,
+                )
+        likelihood = self._likelihood(family, result.beta, deviance, dispersion)
+        beta = result.beta.copy()
+        if design.centre:
+            kept = [i for i in range(len(design.all_terms)) if i not in set(self.dropped)]
+            move = np.eye(p)
+            move[0] -= np.asarray(design.centre)[kept]
+            beta = move @ beta
+            if covariance is not None:
+                covariance = move @ covariance @ move.T
+        return {
+            "coefficients": beta,
+            "covariance": covariance,
+            "dropped": list(self.dropped),
+            "means": list(design.means),
+            "rows": self.count,
+            "weight": self.weight,
+            "dispersion": dispersion,
+            "deviance": deviance,
+            "null_deviance": None
+            if design.offset is not None or not design.intercept
+            else float(result.sums["null_deviance"]),
+            "pearson": pearson,
+            **likelihood,
+            "iterations": result.iterations,
+            "converged": result.converged,
+            "stopped": result.stopped,
+            "solver": "newton",
+            "factorization": "qr" if self.qr else "gram",
+            "condition": float(self.condition),
+            "overdispersion": family.overdispersion,
+            "clusters": None if problem.clusters is None else len(problem.clusters),
+            "passes": self.sums.passes,
+        }
+
+    def _likelihood(
+        self, family: Family, beta: Array, deviance: float, dispersion: float
+    ) -> dict[str, Any]:
+        """Return the log-likelihoods of the model and of the mean alone; None where unknown."""
+        if family.name == "tweedie":
+            return {"log_likelihood": None, "null_log_likelihood": None}
+        if family.name == "gaussian":
+            # At the maximum over the variance too, as for any linear regression.
+            dispersion = deviance / self.count
+        if not dispersion > 0:
+            return {"log_likelihood": None, "null_log_likelihood": None}
+        found = self.sums.add(LogLikelihood(self.design, family, self.mean, dispersion), (beta,))
+        null = float(found["null"])
+        if family.name == "gaussian":
+            variance = float(found["null_deviance"]) / self.count
+            null = -self.count / 2 * (np.log(2 * np.pi * variance) + 1) if variance > 0 else np.nan
+        simple = self.design.intercept and self.design.offset is None
+        return {
+            "log_likelihood": float(found["model"]),
+            "null_log_likelihood": null if simple and np.isfinite(null) else None,
+        }
+
+
+def _without(pivots: Pivots, flat: list[int]) -> Pivots:
+    """Return the dependent columns that have variance."""
+    return Pivots({j: parts for j, parts in pivots.dependent.items() if j not in flat}, pivots.zero)

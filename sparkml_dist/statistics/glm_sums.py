@@ -1,0 +1,181 @@
+"""What a pass over the blocks adds up for a generalized linear model."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from sparkml_dist.cluster.sums.layout import Summands
+from sparkml_dist.dataset.block import Block
+from sparkml_dist.statistics.design import Design, Rows
+from sparkml_dist.statistics.families import Family
+
+__all__ = ["GlmPass", "LogLikelihood", "Moments", "gram_of", "slices"]
+
+Array = npt.NDArray[np.float64]
+
+# Rows of a slice: its temporaries stay in a core's cache.
+_SLICE_BYTES = 1 << 21
+
+
+@dataclass(frozen=True)
+class Moments:
+    """The first pass: counts, means and the domain of the targets.
+
+    Attributes
+    ----------
+    design : Design
+        Without a centre.
+    family : Family
+    """
+
+    design: Design
+    family: Family
+
+    def __call__(self, block: Block) -> Summands:
+        """Return the sums of a block."""
+        D, y, w, offset, _ = self.design.rows(block)
+        squares = D.multiply(D) if sp.issparse(D) else D * D
+        return {
+            "rows": len(block),
+            "used": int(np.count_nonzero(w)),
+            "weight": w.sum(),
+            "x": D.T @ w,
+            "xx": squares.T @ w,
+            "y": y @ w,
+            "invalid": int(self.family.invalid(y).sum()),
+            "not_finite": int((~np.isfinite(y)).sum()),
+            "offsets": int(np.count_nonzero(~np.isfinite(np.asarray(offset)))),
+        }
+
+
+@dataclass(frozen=True)
+class GlmPass:
+    """A pass at given coefficients: information, score, deviance.
+
+    Attributes
+    ----------
+    design : Design
+    family : Family
+    mean : float
+        Weighted mean of the targets.
+    gram : bool, default=True
+        Whether the information is formed.
+    working : bool, default=False
+        Whether `of` returns the working weight of each row too.
+    """
+
+    design: Design
+    family: Family
+    mean: float
+    gram: bool = True
+    working: bool = False
+
+    def __call__(self, block: Block, beta: Array | None) -> Summands:
+        """Return the sums of a block; for no coefficients, at the means to begin with."""
+        total: dict[str, Any] = {}
+        for rows in slices(self.design.rows(block)):
+            part = self.of(rows, beta)
+            if not total:
+                total = part
+                continue
+            for name, value in part.items():
+                total[name] = total[name] + value
+        return total
+
+    def of(self, rows: Rows, beta: Array | None) -> dict[str, Any]:
+        """Return the sums of rows."""
+        D, y, w, offset, _ = rows
+        family, link = self.family, self.family.link
+        if beta is None:
+            mu = family.start(y, self.mean)
+            eta = link.predictor(mu)
+        else:
+            eta = D @ beta + offset
+            mu = link.mean(eta)
+        good = family.is_mean(mu)
+        bad = int((~good & (w > 0)).sum())
+        if bad:
+            mu, w = np.where(good, mu, self.mean), np.where(good, w, 0.0)
+        slope, variance = link.slope(eta, mu), family.variance(mu)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            working = np.where(variance > 0, w * slope * slope / variance, 0.0)
+            residual = np.where(variance > 0, (y - mu) * slope / variance, 0.0) * w
+            pearson = np.where(variance > 0, (y - mu) ** 2 / variance, 0.0)
+        if beta is None:  # the score of the working response around 0
+            with np.errstate(divide="ignore", invalid="ignore"):
+                residual = residual + np.where(working > 0, working * (eta - offset), 0.0)
+        found: dict[str, Any] = {
+            "score": D.T @ residual,
+            "deviance": w @ family.deviance(y, mu),
+            "pearson": w @ pearson,
+            "null_deviance": w @ family.deviance(y, np.full(y.shape, self.mean)),
+            "bad": bad,
+            "information": working.sum(),
+        }
+        if self.gram:
+            found["gram"] = gram_of(D, working)
+        if self.working:
+            found["working"] = working
+        return found
+
+
+@dataclass(frozen=True)
+class LogLikelihood:
+    """A pass for the log-likelihoods of a model and of the mean alone.
+
+    Attributes
+    ----------
+    design : Design
+    family : Family
+    mean : float
+        Weighted mean of the targets.
+    dispersion : float
+    """
+
+    design: Design
+    family: Family
+    mean: float
+    dispersion: float
+
+    def __call__(self, block: Block, beta: Array) -> Summands:
+        """Return the sums of a block."""
+        D, y, w, offset, _ = self.design.rows(block)
+        family = self.family
+        mu = family.link.mean(D @ beta + offset)
+        null = np.full(y.shape, self.mean)
+        return {
+            "model": w @ family.log_likelihood(y, mu, self.dispersion),
+            "null": w @ family.log_likelihood(y, null, self.dispersion),
+            "null_deviance": w @ family.deviance(y, null),
+        }
+
+
+def slices(rows: Rows) -> list[Rows]:
+    """Return the rows in slices whose matrices fit a core's cache; sparse rows whole."""
+    if sp.issparse(rows.D):
+        return [rows]
+    step = max(256, _SLICE_BYTES // (8 * max(1, rows.D.shape[1])))
+    count = len(rows.y)
+    if count <= step:
+        return [rows]
+    found = []
+    for start in range(0, count, step):
+        part = slice(start, start + step)
+        offset = rows.offset[part] if isinstance(rows.offset, np.ndarray) else rows.offset
+        found.append(Rows(rows.D[part], rows.y[part], rows.weight[part], offset, rows.key[part]))
+    return found
+
+
+def gram_of(D: Any, weight: Array) -> Array:
+    """Return ``D.T @ diag(weight) @ D``, dense."""
+    root = np.sqrt(weight)
+    if sp.issparse(D):
+        scaled = sp.diags_array(root) @ D
+        return np.asarray((scaled.T @ scaled).todense())
+    A = D * root[:, None]
+    return np.asarray(A.T @ A)
