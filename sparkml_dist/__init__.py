@@ -118,6 +118,14 @@ if TYPE_CHECKING:
     from sparkml_dist.models.loading import load_model
     from sparkml_dist.search import HyperparameterSearch, HyperparameterSearchModel
     from sparkml_dist.session import SessionInfo, get_session
+    from sparkml_dist.statistics import (
+        GeneralizedLinearModel,
+        GeneralizedLinearRegressionModel,
+        LinearRegression,
+        LinearRegressionModel,
+        LogisticRegression,
+        LogisticRegressionModel,
+    )
 
 __all__ = [
     "DBSCAN",
@@ -148,6 +156,8 @@ __all__ = [
     "EnsembleSelectionClassifier",
     "FrequentItemsets",
     "FrequentItemsetsModel",
+    "GeneralizedLinearModel",
+    "GeneralizedLinearRegressionModel",
     "GradientBoostingClassificationModel",
     "GradientBoostingClassifier",
     "GradientBoostingRegressionModel",
@@ -166,8 +176,12 @@ __all__ = [
     "KerasModel",
     "KerasRegressionModel",
     "KerasRegressor",
+    "LinearRegression",
+    "LinearRegressionModel",
     "LocalOutlierFactor",
     "LocalOutlierFactorModel",
+    "LogisticRegression",
+    "LogisticRegressionModel",
     "MiniBatchKMeans",
     "NearestNeighbors",
     "NearestNeighborsModel",

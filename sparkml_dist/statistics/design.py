@@ -14,7 +14,7 @@ from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
 from sparkml_dist.errors import DataError
 
-__all__ = ["INTERCEPT", "Design", "Handling", "Rows"]
+__all__ = ["INTERCEPT", "Design", "Handling", "Rows", "missing_values"]
 
 INTERCEPT = "(intercept)"
 #: What is done with rows that have missing values.
@@ -78,6 +78,10 @@ class Design:
     means: tuple[float, ...] = ()
     centre: tuple[float, ...] = ()
     dropped: tuple[int, ...] = ()
+
+    def lean(self) -> Design:
+        """Return a copy without names where rows are sparse: it travels to tasks in each pass."""
+        return replace(self, names=(), categories=()) if self.sparse else self
 
     @classmethod
     def of(
@@ -210,7 +214,7 @@ class Design:
             feature = int(np.flatnonzero(np.isnan(X).any(axis=0))[0])
         else:
             feature = int(X.indices[np.flatnonzero(np.isnan(X.data))[0]])
-        return missing_values([self.names[feature]])
+        return missing_values([self.names[feature] if self.names else f"number {feature}"])
 
     def to_dict(self) -> dict[str, Any]:
         """Return what a schema does not tell of the design, as JSON values."""

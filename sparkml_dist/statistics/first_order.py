@@ -44,6 +44,7 @@ def fit_first_order(sums: Sums, problem: GlmProblem, moments: Arrays) -> dict[st
         squares = np.maximum(squares - average * average, 0.0)
         squares[0] = 1.0
     deviations = np.sqrt(np.maximum(moments["xx"] / weight - average * average, 0.0))
+    design = design.lean()
     scale = np.sqrt(squares)
     scale[scale == 0] = 1.0  # a column of zeros: its coefficient is 0
     l1, l2 = penalty.vectors(1.0, deviations, intercept=design.intercept)

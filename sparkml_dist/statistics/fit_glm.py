@@ -23,7 +23,7 @@ from sparkml_dist.statistics.overdispersion import estimated_overdispersion
 from sparkml_dist.statistics.robust import robust_covariance
 from sparkml_dist.statistics.tsqr import QrPass, joined_triangle
 
-__all__ = ["fit_glm", "uses_gram"]
+__all__ = ["MOST_COLUMNS", "Fit", "first_moments", "fit_glm", "uses_gram"]
 
 Array = npt.NDArray[np.float64]
 
@@ -65,11 +65,11 @@ def fit_glm(sums: Sums, problem: GlmProblem) -> dict[str, Any]:
         ``collinear_features``, ``perfect_separation`` and others of the checks.
     """
     label = sums.data.manifest.label.column
-    moments, design = _moments(sums, problem, label)
+    moments, design = first_moments(sums, problem, label)
     if not uses_gram(problem):
         return fit_first_order(sums, replace(problem, design=design), moments)
     family, overdispersion_rounds = problem.family, 0
-    fit = _Fit(sums, replace(problem, design=design), moments, label)
+    fit = Fit(sums, replace(problem, design=design), moments, label)
     fit.prepare(family)
     result = fit.run(family, None)
     while problem.estimate_overdispersion:
@@ -83,7 +83,7 @@ def fit_glm(sums: Sums, problem: GlmProblem) -> dict[str, Any]:
     return fit.finished(family, result)
 
 
-def _moments(sums: Sums, problem: GlmProblem, label: str) -> tuple[Arrays, Design]:
+def first_moments(sums: Sums, problem: GlmProblem, label: str) -> tuple[Arrays, Design]:
     """Run the first pass; return its sums, and the design with means for missing values."""
     design = problem.design
     if design.handling == "mean" and sums.data.manifest.missing_features and not design.sparse:
@@ -94,7 +94,7 @@ def _moments(sums: Sums, problem: GlmProblem, label: str) -> tuple[Arrays, Desig
             if categories:  # the most frequent category would need counts: the reference
                 found[i] = 0.0
         design = replace(design, means=tuple(found.tolist()))
-    moments = sums.add(Moments(design, problem.family))
+    moments = sums.add(Moments(design.lean(), problem.family))
     check_moments(moments, problem.family, label)
     return moments, design
 
@@ -105,7 +105,7 @@ def _feature_means(block: Any) -> dict[str, Any]:
     return {"sum": w @ np.where(known, block.X, 0.0), "rows": w @ known}
 
 
-class _Fit:
+class Fit:
     """The steps of a fit with an information matrix."""
 
     def __init__(self, sums: Sums, problem: GlmProblem, moments: Arrays, label: str) -> None:
@@ -168,7 +168,7 @@ class _Fit:
         pivots = _without(triangle_pivots(plain, _QR_TOLERANCE), flat)
         if not (flat or pivots.zero or pivots.dependent):
             self.condition = Factor.of_triangle(plain).condition
-        return pivots, flat, (found, joined_triangle(found["triangles"], self._penalty()[1]))
+        return pivots, flat, (found, joined_triangle(found["triangles"], self.penalty()[1]))
 
     def _room(self) -> bool:
         return len(self.sums.data.shards) * len(self.design.terms) ** 2 <= _MOST_TRIANGLES
@@ -194,12 +194,13 @@ class _Fit:
 
     def _gram_triangle(self, found: Arrays) -> Array | None:
         try:
-            factor = Factor.of_gram(found["gram"] + np.diag(self._penalty()[1]))
+            factor = Factor.of_gram(found["gram"] + np.diag(self.penalty()[1]))
         except np.linalg.LinAlgError:
             return None
         return np.asarray(factor.R * factor.scale)
 
-    def _penalty(self) -> tuple[Array, Array]:
+    def penalty(self) -> tuple[Array, Array]:
+        """Return the L1 and L2 penalty of each coefficient, on the summed loss."""
         return self.problem.penalty.vectors(
             self.weight, self.deviations(), intercept=self.design.intercept
         )
@@ -217,7 +218,7 @@ class _Fit:
 
     def run(self, family: Family, begin: Array | None) -> NewtonResult:
         """Take Newton steps from the means to begin with, or from coefficients."""
-        l1, l2 = self._penalty()
+        l1, l2 = self.penalty()
         first = self._first if begin is None else None
         linear = family.name == "gaussian" and family.link.name == "identity"
         kept: list[Array] = []  # the information of a linear model is the same at every step
@@ -260,6 +261,14 @@ class _Fit:
 
     # -- after the last step --------------------------------------------------------------
 
+    def uncentred(self) -> Array:
+        """Return the matrix from coefficients of centred columns to those of the columns."""
+        move = np.eye(len(self.design.terms))
+        if self.design.centre:
+            kept = [i for i in range(len(self.design.all_terms)) if i not in set(self.dropped)]
+            move[0] -= np.asarray(self.design.centre)[kept]
+        return move
+
     def finished(self, family: Family, result: NewtonResult) -> dict[str, Any]:
         """Return coefficients and covariance for the columns as they are, and the fit's facts."""
         design, problem, p = self.design, self.problem, len(self.design.terms)
@@ -283,14 +292,10 @@ class _Fit:
                     rows=self.count,
                 )
         likelihood = self._likelihood(family, result.beta, deviance, dispersion)
-        beta = result.beta.copy()
-        if design.centre:
-            kept = [i for i in range(len(design.all_terms)) if i not in set(self.dropped)]
-            move = np.eye(p)
-            move[0] -= np.asarray(design.centre)[kept]
-            beta = move @ beta
-            if covariance is not None:
-                covariance = move @ covariance @ move.T
+        move = self.uncentred()
+        beta = move @ result.beta
+        if covariance is not None:
+            covariance = move @ covariance @ move.T
         return {
             "coefficients": beta,
             "covariance": covariance,
