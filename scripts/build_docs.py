@@ -31,6 +31,7 @@ TITLES = {
     "dataset": "Data sets",
     "ensemble": "Ensembles",
     "boosting": "Boosting",
+    "statistics": "Statistics",
     "deep": "Networks",
     "mining": "Mining",
     "automl": "Selection of algorithms",

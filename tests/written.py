@@ -50,16 +50,15 @@ def written(
     keys = np.arange(rows, dtype=np.int64) if key is None else np.asarray(key, np.int64)
     for index in range(shards):
         mine = np.arange(index, rows, shards)
-        blocks = []
-        for part in np.array_split(mine, min(groups, max(1, len(mine)))):
-            blocks.append(
-                Block(
-                    X[part].astype(schema.dtype),
-                    np.asarray(y)[part].astype(np.float64 if classes is None else np.int32),
-                    None if weight is None else np.asarray(weight)[part].astype(schema.dtype),
-                    keys[part],
-                )
+        blocks = [
+            Block(
+                X[part].astype(schema.dtype),
+                np.asarray(y)[part].astype(np.float64 if classes is None else np.int32),
+                None if weight is None else np.asarray(weight)[part].astype(schema.dtype),
+                keys[part],
             )
+            for part in np.array_split(mine, min(groups, max(1, len(mine))))
+        ]
         outcome = writer.write_blocks(index, blocks)
         infos.append(ShardInfo.from_dict(outcome["shard"]))
         missing |= set(outcome["missing_features"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import socket
@@ -58,7 +59,7 @@ def ranks(data, size, memory=1 << 30, solve=descend):
         context = RankContext(rank, size, rank, size, 0, 1)
         try:
             found[rank] = run_rank(context, work)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - for the main thread
             errors.append(error)
 
     with RendezvousServer("127.0.0.1") as server:
@@ -121,7 +122,6 @@ def refuse(shard, _blocks):
 
 
 def pair():
-    here, there = socket.socketpair()
     tcp = socket.create_server(("127.0.0.1", 0))
     here, there = socket.create_connection(tcp.getsockname()), tcp.accept()[0]
     tcp.close()
@@ -148,8 +148,6 @@ def test_frames_that_were_tampered_with():
 
 def test_packed_arrays_keep_their_bits():
     given = {"a": np.array([[0.1, np.nan], [-0.0, np.inf]]), "n": np.arange(3), "t": [1, {"x": 2}]}
-    import json
-
     back = unpacked(json.loads(json.dumps(packed(given))))
     assert back["a"].tobytes() == given["a"].tobytes()
     assert back["n"].tolist() == [0, 1, 2]

@@ -9,7 +9,7 @@ from tests.statistics.oracles import errors, fit
 
 rng = np.random.default_rng(11)
 ROWS = 120
-X = rng.normal(size=(ROWS, 2)) + [3.0, 0.0]
+X = rng.normal([3.0, 0.0], size=(ROWS, 2))
 D = np.column_stack([np.ones(ROWS), X])
 Y = X @ [1.0, -2.0] + X[:, 0] * rng.normal(size=ROWS)
 GROUP = rng.integers(0, 9, ROWS)

@@ -10,7 +10,7 @@ from tests.statistics.oracles import errors, fit
 
 rng = np.random.default_rng(2)
 ROWS = 100
-X = rng.normal(size=(ROWS, 2)) + [1e3, 0]
+X = rng.normal([1e3, 0.0], size=(ROWS, 2))
 Y = X[:, 0] - 1e3 + rng.normal(size=ROWS)
 LABEL = (Y > 0).astype(int)
 

@@ -23,8 +23,8 @@ THREE = rng.integers(0, 3, ROWS)
 def test_elastic_net(solver):
     from sklearn.linear_model import ElasticNet
 
-    true = ElasticNet(alpha=0.2, l1_ratio=0.7, tol=1e-12, max_iter=10**5).fit(X, Y)
-    penalty = Penalty(0.2, 0.7)
+    true = ElasticNet(alpha=0.3, l1_ratio=0.7, tol=1e-12, max_iter=10**5).fit(X, Y)
+    penalty = Penalty(0.3, 0.7)
     found = fit(X, Y, "gaussian", penalty=penalty, solver=solver, tol=1e-9, max_iter=5000)
     assert found["converged"]
     assert found["coefficients"][1:] == pytest.approx(true.coef_, abs=1e-7)
