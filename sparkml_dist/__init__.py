@@ -125,6 +125,11 @@ if TYPE_CHECKING:
         LinearRegressionModel,
         LogisticRegression,
         LogisticRegressionModel,
+        TestResult,
+        anova,
+        contingency_test,
+        correlation_test,
+        t_test,
     )
 
 __all__ = [
@@ -199,6 +204,7 @@ __all__ = [
     "StackingRegressor",
     "TableFeatures",
     "TableFeaturesModel",
+    "TestResult",
     "VotedClassificationModel",
     "VotedRegressionModel",
     "VotingClassificationModel",
@@ -211,7 +217,10 @@ __all__ = [
     "XGBoostRegressor",
     "__version__",
     "adopt",
+    "anova",
     "as_tf_dataset",
+    "contingency_test",
+    "correlation_test",
     "drift",
     "event_sequences",
     "folds",
@@ -225,6 +234,7 @@ __all__ = [
     "silhouette",
     "similar_pairs",
     "split",
+    "t_test",
     "vote",
     "windowed_baskets",
 ]
