@@ -51,9 +51,10 @@ class Solved:
         How sums were formed.
     ranks : int
         Ranks of the gang; 0 for jobs.
-    passes : int
-        Passes over the data; -1 where a gang does not report them.
+    pass_seconds : list of float
+        Of each pass over the data.
     seconds : float
+        Of everything.
     restarts : int
         How often the gang was launched again after the loss of a rank.
     """
@@ -61,7 +62,7 @@ class Solved:
     value: dict[str, Any]
     form: str
     ranks: int
-    passes: int
+    pass_seconds: list[float]
     seconds: float
     restarts: int = 0
 
@@ -143,7 +144,7 @@ def run_solver(
     if chosen == "jobs":
         sums = JobSums(spark, data, dtype=dtype, tasks=tasks, description=description)
         value = dict(solve(sums, problem))
-        return Solved(value, "jobs", 0, sums.passes, time.monotonic() - begun)
+        return Solved(value, "jobs", 0, sums.seconds, time.monotonic() - begun)
     work = GangWork(
         data, solve, problem, secrets.token_hex(32), int(room * _KEPT_SHARE), np.dtype(dtype).name
     )
@@ -165,8 +166,8 @@ def run_solver(
             restarts += 1
             _logger.warning("%s The gang is launched again.", error.message.partition("\n")[0])
             continue
-        value = unpacked(found[0].value)
-        return Solved(value, "gang", most, -1, time.monotonic() - begun, restarts)
+        value, seconds = unpacked(found[0].value["value"]), found[0].value["seconds"]
+        return Solved(value, "gang", most, seconds, time.monotonic() - begun, restarts)
 
 
 def choose_form(data: PartitionedDataset, passes: int, ranks: int, memory: int) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import pickle
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ def run_rank(context: RankContext, work: GangWork) -> dict[str, Any] | None:
     Returns
     -------
     dict or None
-        The solver's result, packed for JSON, of rank 0.
+        Of rank 0 the solver's result, packed for JSON, and the seconds of each pass.
     """
     shards = len(work.data.shards)
     first, last = (shards * r // context.size for r in (context.rank, context.rank + 1))
@@ -84,7 +85,7 @@ def run_rank(context: RankContext, work: GangWork) -> dict[str, Any] | None:
         sums = _GangSums(blocks, star, context)
         found = work.solve(sums, work.problem)
         sums.end()
-        return packed(dict(found))
+        return {"value": packed(dict(found)), "seconds": sums.seconds}
     finally:
         star.close()
 
@@ -95,6 +96,7 @@ class _GangSums:
     def __init__(self, blocks: HeldBlocks, star: RankStar, context: RankContext) -> None:
         self.data = blocks.data
         self.passes = 0
+        self.seconds: list[float] = []
         self._blocks = blocks
         self._star = star
         self._context = context
@@ -117,6 +119,7 @@ class _GangSums:
         self, function: Callable[..., Summands], parameters: tuple[Any, ...], *, by_shard: bool
     ) -> Arrays:
         self.passes += 1
+        begun = time.perf_counter()
         self._context.advance("sending parameters")
         if self._star.ends:
             request = self._request(function, parameters, by_shard)
@@ -127,6 +130,7 @@ class _GangSums:
             self._context.advance("waiting for sums")
             add_packed(found, end.receive(_MOST_BYTES))
         self._context.advance("solving")
+        self.seconds.append(time.perf_counter() - begun)
         if found.layout is None:
             return {}
         return found.layout.unpack(*found.tree.total())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -89,6 +91,11 @@ class JobSums:
         Type of a dense matrix.
     tasks, description
         As for `sum_over_blocks`.
+
+    Attributes
+    ----------
+    seconds : list of float
+        Of each pass.
     """
 
     def __init__(
@@ -102,6 +109,7 @@ class JobSums:
     ) -> None:
         self.data = data
         self.passes = 0
+        self.seconds: list[float] = []
         self._spark = spark
         self._dtype = dtype
         self._tasks = tasks
@@ -109,30 +117,37 @@ class JobSums:
 
     def add(self, function: Callable[..., Summands], parameters: Sequence[Any] = ()) -> Arrays:
         """Return the sums of ``function(block, *parameters)`` over all blocks."""
-        self.passes += 1
-        return sum_over_blocks(
-            self._spark,
-            self.data,
-            function,
-            parameters,
-            dtype=self._dtype,
-            tasks=self._tasks,
-            description=f"{self._description}: pass {self.passes}",
-        )
+        with self._timed():
+            return sum_over_blocks(
+                self._spark,
+                self.data,
+                function,
+                parameters,
+                dtype=self._dtype,
+                tasks=self._tasks,
+                description=f"{self._description}: pass {self.passes}",
+            )
 
     def add_shards(
         self, function: Callable[..., Summands], parameters: Sequence[Any] = ()
     ) -> Arrays:
         """Return the sums of ``function(shard, blocks, *parameters)`` over all shards."""
+        with self._timed():
+            return sum_over_shards(
+                self._spark,
+                len(self.data.shards),
+                _WithBlocks(self.data, function, self._dtype),
+                parameters,
+                tasks=self._tasks,
+                description=f"{self._description}: pass {self.passes}",
+            )
+
+    @contextlib.contextmanager
+    def _timed(self) -> Iterator[None]:
         self.passes += 1
-        return sum_over_shards(
-            self._spark,
-            len(self.data.shards),
-            _WithBlocks(self.data, function, self._dtype),
-            parameters,
-            tasks=self._tasks,
-            description=f"{self._description}: pass {self.passes}",
-        )
+        begun = time.perf_counter()
+        yield
+        self.seconds.append(time.perf_counter() - begun)
 
 
 @dataclass(frozen=True)

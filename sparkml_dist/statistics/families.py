@@ -123,6 +123,9 @@ class Family:
             case "gaussian":
                 return (y - mu) ** 2
             case "binomial":
+                hit = y == 1.0
+                if np.all(hit | (y == 0.0)):
+                    return -2.0 * np.log(_above(np.where(hit, mu, 1.0 - mu)))
                 return 2.0 * (xlogy(y, y / _above(mu)) + xlogy(1 - y, (1 - y) / _above(1 - mu)))
             case "poisson":
                 return 2.0 * (xlogy(y, y / _above(mu)) - (y - mu))

@@ -98,7 +98,6 @@ def fit_first_order(sums: Sums, problem: GlmProblem, moments: Arrays) -> dict[st
     count = weight if problem.frequency else float(moments["used"])
     free = count - int(np.count_nonzero(beta))
     pearson = float(totals["pearson"])
-    simple = design.intercept and design.offset is None
     return {
         "coefficients": beta,
         "covariance": None,
@@ -108,7 +107,7 @@ def fit_first_order(sums: Sums, problem: GlmProblem, moments: Arrays) -> dict[st
         "weight": weight,
         "dispersion": pearson / free if family.estimates_dispersion and free > 0 else 1.0,
         "deviance": float(totals["deviance"]),
-        "null_deviance": float(totals["null_deviance"]) if simple else None,
+        "null_deviance": None,
         "pearson": pearson,
         "log_likelihood": None,
         "null_log_likelihood": None,

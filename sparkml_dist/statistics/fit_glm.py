@@ -122,6 +122,7 @@ class Fit:
         self.qr = problem.factorization == "qr"
         self.condition = np.nan
         self._first: tuple[Arrays, Array] | None = None
+        self._null_deviance = np.nan
 
     # -- before the first step ------------------------------------------------------------
 
@@ -141,6 +142,7 @@ class Fit:
                 "Give more rows than columns, or set alpha > 0 for a penalty.",
             )
         self._first = first
+        self._null_deviance = float(first[0]["null_deviance"])
 
     def _places(self, gone: tuple[int, ...]) -> list[int]:
         kept = [i for i in range(len(self.design.all_terms)) if i not in set(self.dropped)]
@@ -291,7 +293,7 @@ class Fit:
                     frequency=problem.frequency,
                     rows=self.count,
                 )
-        likelihood = self._likelihood(family, result.beta, deviance, dispersion)
+        likelihood = self._likelihood(family, result, dispersion)
         move = self.uncentred()
         beta = move @ result.beta
         if covariance is not None:
@@ -305,9 +307,6 @@ class Fit:
             "weight": self.weight,
             "dispersion": dispersion,
             "deviance": deviance,
-            "null_deviance": None
-            if design.offset is not None or not design.intercept
-            else float(result.sums["null_deviance"]),
             "pearson": pearson,
             **likelihood,
             "iterations": result.iterations,
@@ -322,26 +321,38 @@ class Fit:
         }
 
     def _likelihood(
-        self, family: Family, beta: Array, deviance: float, dispersion: float
+        self, family: Family, result: NewtonResult, dispersion: float
     ) -> dict[str, Any]:
-        """Return the log-likelihoods of the model and of the mean alone; None where unknown."""
-        if family.name == "tweedie":
-            return {"log_likelihood": None, "null_log_likelihood": None}
+        """Return log-likelihoods of the model and of the mean alone, and the latter's deviance.
+
+        None where there is none.
+        """
+        simple = self.design.intercept and self.design.offset is None
         if family.name == "gaussian":
             # At the maximum over the variance too, as for any linear regression.
-            dispersion = deviance / self.count
-        if not dispersion > 0:
-            return {"log_likelihood": None, "null_log_likelihood": None}
-        found = self.sums.add(LogLikelihood(self.design, family, self.mean, dispersion), (beta,))
-        null = float(found["null"])
-        if family.name == "gaussian":
-            variance = float(found["null_deviance"]) / self.count
-            null = -self.count / 2 * (np.log(2 * np.pi * variance) + 1) if variance > 0 else np.nan
-        simple = self.design.intercept and self.design.offset is None
+            model = _gaussian(float(result.sums["deviance"]), self.count)
+            deviance = self._null_deviance
+            null = _gaussian(deviance, self.count)
+        else:
+            work = LogLikelihood(self.design, family, self.mean, max(dispersion, 1e-300))
+            found = self.sums.add(work, (result.beta,))
+            deviance = float(found["null_deviance"])
+            model, null = (
+                float(found[name]) if np.isfinite(found[name]) else None
+                for name in ("model", "null")
+            )
         return {
-            "log_likelihood": float(found["model"]),
-            "null_log_likelihood": null if simple and np.isfinite(null) else None,
+            "log_likelihood": model,
+            "null_log_likelihood": null if simple else None,
+            "null_deviance": deviance if simple else None,
         }
+
+
+def _gaussian(squares: float, count: float) -> float | None:
+    """Return the log-likelihood of residuals with this sum of squares; None for a perfect fit."""
+    if not squares > 0:
+        return None
+    return float(-count / 2 * (np.log(2 * np.pi * squares / count) + 1))
 
 
 def _without(pivots: Pivots, flat: list[int]) -> Pivots:

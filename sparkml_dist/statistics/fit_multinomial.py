@@ -198,7 +198,7 @@ class _ClassPass:
         }
         if self.gram:
             total["gram"] = np.zeros((others * p, others * p))
-        for D, y, w, _, _ in slices(self.design.rows(block)):
+        for D, y, w, _, _ in slices(self.design, block):
             eta = np.column_stack([np.zeros(len(y)), D @ beta.T])
             eta -= eta.max(axis=1, keepdims=True)
             odds = np.exp(eta)

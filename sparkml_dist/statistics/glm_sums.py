@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -78,7 +79,7 @@ class GlmPass:
     def __call__(self, block: Block, beta: Array | None) -> Summands:
         """Return the sums of a block; for no coefficients, at the means to begin with."""
         total: dict[str, Any] = {}
-        for rows in slices(self.design.rows(block)):
+        for rows in slices(self.design, block):
             part = self.of(rows, beta)
             if not total:
                 total = part
@@ -113,10 +114,11 @@ class GlmPass:
             "score": D.T @ residual,
             "deviance": w @ family.deviance(y, mu),
             "pearson": w @ pearson,
-            "null_deviance": w @ family.deviance(y, np.full(y.shape, self.mean)),
             "bad": bad,
             "information": working.sum(),
         }
+        if beta is None:
+            found["null_deviance"] = w @ family.deviance(y, np.full(y.shape, self.mean))
         if self.gram:
             found["gram"] = gram_of(D, working)
         if self.working:
@@ -144,31 +146,28 @@ class LogLikelihood:
 
     def __call__(self, block: Block, beta: Array) -> Summands:
         """Return the sums of a block."""
-        D, y, w, offset, _ = self.design.rows(block)
-        family = self.family
-        mu = family.link.mean(D @ beta + offset)
-        null = np.full(y.shape, self.mean)
-        return {
-            "model": w @ family.log_likelihood(y, mu, self.dispersion),
-            "null": w @ family.log_likelihood(y, null, self.dispersion),
-            "null_deviance": w @ family.deviance(y, null),
-        }
+        family, total = self.family, np.zeros(3)
+        for D, y, w, offset, _ in slices(self.design, block):
+            mu = family.link.mean(D @ beta + offset)
+            null = np.full(y.shape, self.mean)
+            total += (
+                w @ family.log_likelihood(y, mu, self.dispersion),
+                w @ family.log_likelihood(y, null, self.dispersion),
+                w @ family.deviance(y, null),
+            )
+        return dict(zip(("model", "null", "null_deviance"), total, strict=True))
 
 
-def slices(rows: Rows) -> list[Rows]:
-    """Return the rows in slices whose matrices fit a core's cache; sparse rows whole."""
-    if sp.issparse(rows.D):
-        return [rows]
-    step = max(256, _SLICE_BYTES // (8 * max(1, rows.D.shape[1])))
-    count = len(rows.y)
-    if count <= step:
-        return [rows]
-    found = []
-    for start in range(0, count, step):
+def slices(design: Design, block: Block) -> Iterator[Rows]:
+    """Yield a block's rows in slices whose matrices fit a core's cache; sparse rows whole."""
+    step = max(256, _SLICE_BYTES // (8 * max(1, block.X.shape[1] + 1)))
+    if sp.issparse(block.X) or len(block) <= step:
+        yield design.rows(block)
+        return
+    for start in range(0, len(block), step):
         part = slice(start, start + step)
-        offset = rows.offset[part] if isinstance(rows.offset, np.ndarray) else rows.offset
-        found.append(Rows(rows.D[part], rows.y[part], rows.weight[part], offset, rows.key[part]))
-    return found
+        weight = None if block.weight is None else block.weight[part]
+        yield design.rows(Block(block.X[part], block.y[part], weight, block.key[part]))
 
 
 def gram_of(D: Any, weight: Array) -> Array:

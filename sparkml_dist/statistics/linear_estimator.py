@@ -230,6 +230,7 @@ class LinearEstimator(ShardEstimator, HasLinear):
             "ranks": solved.ranks,
             "restarts": solved.restarts,
             "seconds": {"fit": solved.seconds + seconds},
+            "pass_seconds": solved.pass_seconds,
             "path": None if path is None else path.rows,
         }
         if not value["converged"]:

@@ -45,7 +45,7 @@ class LinearModel(FittedModel, ShardModel):
         ``rows``, ``deviance``, ``null_deviance``, ``dispersion``, ``log_likelihood``,
         ``iterations``, ``converged``, ``stopped`` (the rule that ended the solver), ``solver``,
         ``factorization``, ``condition``, ``dropped`` (terms), ``form``, ``ranks``, ``passes``,
-        ``seconds``. Called, ``model.summary()`` is a table to print.
+        ``seconds``, ``pass_seconds``. Called, ``model.summary()`` is a table to print.
     """
 
     confidenceLevel: Any = param(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +15,7 @@ from sparkml_dist.dataset.hashing import uniform
 from sparkml_dist.dataset.sums import Sums
 from sparkml_dist.statistics.design import Design, Rows
 from sparkml_dist.statistics.families import Family
+from sparkml_dist.statistics.fit_glm import Fit, first_moments, fit_glm, uses_gram
 from sparkml_dist.statistics.glm_problem import GlmProblem
 
 __all__ = ["ChosenPenalty", "FoldDesign", "chosen_penalty"]
@@ -97,9 +98,8 @@ class _Path:
         deviance, nonzero, weight = np.zeros(shape), np.zeros(shape), np.zeros(self.folds)
         for fold in range(self.folds):
             design = FoldDesign.over(problem.design, fold, self.folds, self.seed, held_out=False)
-            for i, alpha in enumerate(self.alphas):
-                penalty = replace(problem.penalty, alpha=alpha)
-                fitted = self.solve(sums, replace(problem, design=design, penalty=penalty))
+            fits = self._fits(sums, replace(problem, design=design))
+            for i, fitted in enumerate(fits):
                 scored = replace(
                     design,
                     held_out=True,
@@ -113,6 +113,30 @@ class _Path:
                 weight[fold] = found["weight"]
                 nonzero[i, fold] = np.count_nonzero(beta)
         return {"deviance": deviance, "weight": weight, "nonzero": nonzero}
+
+    def _fits(self, sums: Sums, problem: GlmProblem) -> Iterator[dict[str, Any]]:
+        """Yield the fit of each strength; with an information matrix, each begins with the last."""
+        if self.solve is not fit_glm or not uses_gram(problem):
+            for alpha in self.alphas:
+                penalty = replace(problem.penalty, alpha=alpha)
+                yield self.solve(sums, replace(problem, penalty=penalty))
+            return
+        label = sums.data.manifest.label.column
+        moments, design = first_moments(sums, problem, label)
+        begin, family = None, problem.family
+        penalty = replace(problem.penalty, alpha=self.alphas[0])
+        fit = Fit(sums, replace(problem, design=design, penalty=penalty), moments, label)
+        fit.prepare(family)
+        for alpha in self.alphas:
+            fit.problem = replace(fit.problem, penalty=replace(penalty, alpha=alpha))
+            result = fit.run(family, begin)
+            begin = result.beta
+            yield {
+                "coefficients": fit.uncentred() @ begin,
+                "means": design.means,
+                "dropped": fit.dropped,
+                "overdispersion": family.overdispersion,
+            }
 
 
 @dataclass(frozen=True)

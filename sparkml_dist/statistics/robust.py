@@ -93,7 +93,7 @@ class _Meat:
 
     def __call__(self, block: Block, beta: Array, root: Array) -> Summands:
         found = np.zeros((len(beta), len(beta)))
-        for rows in slices(self.design.rows(block)):
+        for rows in slices(self.design, block):
             residual, working = _residuals(rows, self.family, beta)
             D = rows.D.toarray() if hasattr(rows.D, "toarray") else rows.D
             times = np.ones(len(residual))

@@ -81,7 +81,8 @@ def test_bits_of_one_process(tmp_path, precision):
     for size, memory in ((1, 1 << 30), (2, 1 << 30), (3, 4000), (5, 0)):
         found, errors = ranks(data, size, memory)
         assert not errors
-        value = unpacked(found[0])
+        value = unpacked(found[0]["value"])
+        assert len(found[0]["seconds"]) == 5
         assert value["w"].tobytes() == alone["w"].tobytes()
         assert value["rows"].tolist() == [48] * 5
         assert value["passes"] == 5
