@@ -13,6 +13,7 @@ import scipy.sparse as sp
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
 from sparkml_dist.errors import DataError
+from sparkml_dist.statistics.sparse_columns import SparseColumns
 
 __all__ = ["INTERCEPT", "Design", "Handling", "Rows", "missing_values"]
 
@@ -28,7 +29,7 @@ class Rows(NamedTuple):
 
     Attributes
     ----------
-    D : ndarray or csr_matrix, shape (n, p)
+    D : ndarray or SparseColumns, shape (n, p)
         The design matrix.
     y : ndarray of float64, shape (n,)
     weight : ndarray of float64, shape (n,)
@@ -187,14 +188,13 @@ class Design:
             if np.isnan(column).any():  # no category: no prediction
                 D[np.isnan(column), at - 1] = np.nan
 
-    def _sparse(self, X: Matrix) -> sp.csr_matrix:
+    def _sparse(self, X: Matrix) -> SparseColumns:
         found = sp.csr_matrix(X, dtype=np.float64)
-        if self.intercept:
-            found = sp.hstack([np.ones((found.shape[0], 1)), found], format="csr")
         if self.dropped:
-            kept = np.setdiff1d(np.arange(found.shape[1]), self.dropped)
-            found = found[:, kept]
-        return sp.csr_matrix(found)
+            first = int(self.intercept)
+            gone = [d - first for d in self.dropped]
+            found = found[:, np.setdiff1d(np.arange(found.shape[1]), gone)]
+        return SparseColumns(found, self.intercept)
 
     def _missing(self, X: Matrix) -> npt.NDArray[np.bool_] | None:
         values: Any = X if isinstance(X, np.ndarray) else X.data

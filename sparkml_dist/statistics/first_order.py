@@ -31,8 +31,8 @@ Array = npt.NDArray[np.float64]
 def fit_first_order(sums: Sums, problem: GlmProblem, moments: Arrays) -> dict[str, Any]:
     """Fit a generalized linear model without an information matrix; see `fit_glm`.
 
-    The smooth part of the objective is the mean loss of a row with the L2 penalty, in columns that
-    are scaled by their root mean squares.
+    The smooth part of the objective is the mean loss of a row with the L2 penalty. Columns are
+    scaled so that its curvature is about 1 along each (a Jacobi preconditioner).
     """
     design, family, penalty = problem.design, problem.family, problem.penalty
     weight = float(moments["weight"])
@@ -45,9 +45,9 @@ def fit_first_order(sums: Sums, problem: GlmProblem, moments: Arrays) -> dict[st
         squares[0] = 1.0
     deviations = np.sqrt(np.maximum(moments["xx"] / weight - average * average, 0.0))
     design = design.lean()
-    scale = np.sqrt(squares)
-    scale[scale == 0] = 1.0  # a column of zeros: its coefficient is 0
     l1, l2 = penalty.vectors(1.0, deviations, intercept=design.intercept)
+    scale = np.sqrt(squares * _curvature_at(family, mean) + l2)
+    scale[scale == 0] = 1.0  # a column of zeros: its coefficient is 0
     l1, l2 = l1 / scale, l2 / scale**2
     step = GlmPass(design, family, mean, gram=False)
     last: dict[str, Arrays] = {}
@@ -121,6 +121,13 @@ def fit_first_order(sums: Sums, problem: GlmProblem, moments: Arrays) -> dict[st
         "clusters": None,
         "passes": sums.passes,
     }
+
+
+def _curvature_at(family: Family, mean: float) -> float:
+    """Return the information of a row at the mean."""
+    mu = np.array([_inside(family, mean)])
+    eta = family.link.predictor(mu)
+    return float((family.link.slope(eta, mu) ** 2 / family.variance(mu))[0])
 
 
 def _inside(family: Family, mean: float) -> float:

@@ -14,6 +14,7 @@ from sparkml_dist.cluster.sums.layout import Summands
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.statistics.design import Design, Rows
 from sparkml_dist.statistics.families import Family
+from sparkml_dist.statistics.sparse_columns import SparseColumns
 
 __all__ = ["GlmPass", "LogLikelihood", "Moments", "gram_of", "slices"]
 
@@ -40,7 +41,7 @@ class Moments:
     def __call__(self, block: Block) -> Summands:
         """Return the sums of a block."""
         D, y, w, offset, _ = self.design.rows(block)
-        squares = D.multiply(D) if sp.issparse(D) else D * D
+        squares = D.squares() if isinstance(D, SparseColumns) else D * D
         return {
             "rows": len(block),
             "used": int(np.count_nonzero(w)),
@@ -173,8 +174,8 @@ def slices(design: Design, block: Block) -> Iterator[Rows]:
 def gram_of(D: Any, weight: Array) -> Array:
     """Return ``D.T @ diag(weight) @ D``, dense."""
     root = np.sqrt(weight)
-    if sp.issparse(D):
-        scaled = sp.diags_array(root) @ D
+    if isinstance(D, SparseColumns):
+        scaled = sp.diags_array(root) @ D.csr()
         return np.asarray((scaled.T @ scaled).todense())
     A = D * root[:, None]
     return np.asarray(A.T @ A)

@@ -95,7 +95,15 @@ class LinearEstimator(ShardEstimator, HasLinear):
             )
         if self.getOrDefault(self.handleInvalid) == "error" and data.manifest.missing_features:
             raise missing_values([names[i] for i in data.manifest.missing_features])
-        if data.layout == "sparse" and self.getOrDefault(self.handleInvalid) == "mean":
+        filled = self.getOrDefault(self.handleInvalid) == "mean"
+        categorical = set(data.schema.categorical_features)
+        if filled and (none := categorical.intersection(data.manifest.missing_features)):
+            raise DataError(
+                "missing_values",
+                f"The category {names[min(none)]!r} is missing in some rows, and has no mean.",
+                'Fill it in, or use handleInvalid="skip".',
+            )
+        if data.layout == "sparse" and filled:
             raise ConfigurationError(
                 "conflicting_params",
                 'handleInvalid="mean" is not for sparse features.',

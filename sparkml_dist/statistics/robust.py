@@ -95,7 +95,7 @@ class _Meat:
         found = np.zeros((len(beta), len(beta)))
         for rows in slices(self.design, block):
             residual, working = _residuals(rows, self.family, beta)
-            D = rows.D.toarray() if hasattr(rows.D, "toarray") else rows.D
+            D = rows.D if isinstance(rows.D, np.ndarray) else rows.D.toarray()
             times = np.ones(len(residual))
             if self.frequency:  # a row of weight w stands for w rows
                 with np.errstate(divide="ignore", invalid="ignore"):
@@ -121,6 +121,6 @@ class _ClusterScores:
         scores = np.zeros((len(self.clusters), len(beta)))
         rows = self.design.rows(block)
         residual, _ = _residuals(rows, self.family, beta)
-        D = rows.D.toarray() if hasattr(rows.D, "toarray") else rows.D
+        D = rows.D if isinstance(rows.D, np.ndarray) else rows.D.toarray()
         np.add.at(scores, np.searchsorted(self.clusters, rows.key), D * residual[:, None])
         return {"scores": scores}

@@ -83,9 +83,11 @@ class LinearScorer:
         if not np.isnan(values).any():
             return
         handling = self.design.handling
-        if handling == "mean" or (handling == "skip" and not self.n_classes):
-            return
         unseen = is_unseen(values)
+        if handling == "skip" and not self.n_classes:
+            return
+        if handling == "mean" and not unseen.any():
+            return
         if isinstance(X, np.ndarray):
             wrong = unseen if unseen.any() else np.isnan(X)
             feature = int(np.flatnonzero(wrong.any(axis=0))[0])

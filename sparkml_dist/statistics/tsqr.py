@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from sparkml_dist.cluster.sums.layout import Summands
 from sparkml_dist.dataset.block import Block
@@ -52,7 +51,7 @@ class QrPass:
             rows = plain.design.rows(block)
             part = plain.of(rows, beta)
             root = np.sqrt(part.pop("working"))
-            D = rows.D.toarray() if sp.issparse(rows.D) else rows.D
+            D = rows.D if isinstance(rows.D, np.ndarray) else rows.D.toarray()
             R = triangle_of(np.vstack([R, D * root[:, None]]))
             if not total:
                 total = part
