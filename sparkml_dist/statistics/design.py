@@ -100,6 +100,12 @@ class Design:
         return cls(names, lists, intercept, at, schema.layout == "sparse", handling)
 
     @property
+    def width(self) -> int:
+        """Number of columns of a dense matrix, those that are left out included."""
+        features = sum(max(1, len(c) - 1) for c in self.categories)
+        return int(self.intercept) + features - (self.offset is not None)
+
+    @property
     def all_terms(self) -> list[str]:
         """Names of all columns; a category's is ``feature=category``."""
         found = [INTERCEPT] if self.intercept else []
@@ -157,8 +163,7 @@ class Design:
             dense = np.where(np.isnan(dense), self.means, dense)
         offset: Any = 0.0 if self.offset is None else dense[:, self.offset].copy()
         plain = self.offset is None and not any(self.categories)
-        width = len(self.all_terms)
-        D = np.empty((len(dense), width))
+        D = np.empty((len(dense), self.width))
         at = 0
         if self.intercept:
             D[:, 0] = 1.0

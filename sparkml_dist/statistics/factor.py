@@ -7,10 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
+from scipy.linalg.lapack import dtrcon
 
 __all__ = ["Factor", "Pivots", "pivots_of", "triangle_pivots"]
 
 Array = npt.NDArray[np.float64]
+
+_MOST_SVD = 500
 
 
 @dataclass(frozen=True)
@@ -92,6 +95,9 @@ class Factor:
     @property
     def condition(self) -> float:
         """Condition number of the scaled columns."""
+        if len(self.R) > _MOST_SVD:  # an estimate, in the 1-norm
+            share, _ = dtrcon(self.R)
+            return float(1 / share) if share > 0 else np.inf
         values = np.linalg.svd(self.R, compute_uv=False)
         return float(values[0] / values[-1]) if values[-1] > 0 else np.inf
 
@@ -110,6 +116,8 @@ def pivots_of(gram: Array, tolerance: float) -> Pivots:
     safe = np.where(lengths > 0, lengths, 1.0)
     C = gram / safe / safe[:, None]
     p = len(C)
+    if not zero and _is_regular(C, tolerance):
+        return Pivots({}, ())
     rows = np.zeros((p, p))  # of the factor's transpose, for the columns that are kept
     kept: list[int] = []
     dependent: dict[int, dict[int, float]] = {}
@@ -127,6 +135,14 @@ def pivots_of(gram: Array, tolerance: float) -> Pivots:
         rows[k, :k], rows[k, k] = v, np.sqrt(left)
         kept.append(j)
     return Pivots(dependent, zero)
+
+
+def _is_regular(C: Array, tolerance: float) -> bool:
+    try:
+        lower = np.linalg.cholesky(C)
+    except np.linalg.LinAlgError:
+        return False
+    return bool(np.min(np.diag(lower)) ** 2 > tolerance)
 
 
 def triangle_pivots(R: Array, tolerance: float) -> Pivots:

@@ -161,8 +161,9 @@ class LogLikelihood:
 
 def slices(design: Design, block: Block) -> Iterator[Rows]:
     """Yield a block's rows in slices whose matrices fit a core's cache; sparse rows whole."""
-    step = max(256, _SLICE_BYTES // (8 * max(1, block.X.shape[1] + 1)))
-    if sp.issparse(block.X) or len(block) <= step:
+    sparse = sp.issparse(block.X)
+    step = max(256, _SLICE_BYTES // (8 * max(1, 0 if sparse else design.width)))
+    if sparse or len(block) <= step:
         yield design.rows(block)
         return
     for start in range(0, len(block), step):

@@ -41,7 +41,7 @@ def design(frame):
     return np.column_stack([np.ones(len(frame)), frame["size"], *kinds])
 
 
-@pytest.mark.modes("connect")
+@pytest.mark.modes
 def test_a_linear_regression_of_a_table(spark, frame, table, tmp_path):
     line = sd.LinearRegression(
         labelCol="count",
