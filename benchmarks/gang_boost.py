@@ -86,18 +86,20 @@ def against_peers(spark: Any, rows: int, repeats: int) -> None:
 
         two, peer = "sparkml_dist, 2 ranks", "xgboost.spark, 2 workers"
         one, alone = "sparkml_dist, 1 rank, shards ready", "xgboost.train, 1 thread, in memory"
+        ready = "sparkml_dist, 2 ranks, shards ready"
+        # The same rows in the same order: sketches of quantiles depend on it.
+        data = partition(
+            spark.read.parquet(train), folder / "shards", label="label", shards=2, seed=0
+        )
         alternating(
             repeats,
+            cut=scored(ready, timed(ready, lambda: boosting(2).fit(data)), by_spark),
             ours=scored(
                 two, timed(two, lambda: boosting(2).fit(spark.read.parquet(train))), by_spark
             ),
             theirs=scored(
                 peer, timed(peer, lambda: xgboost_spark(spark.read.parquet(train))), by_spark
             ),
-        )
-        # The same rows in the same order: sketches of quantiles depend on it.
-        data = partition(
-            spark.read.parquet(train), folder / "shards", label="label", shards=2, seed=0
         )
         block = data.read_block(range(len(data.shards)))
         alternating(
@@ -106,12 +108,14 @@ def against_peers(spark: Any, rows: int, repeats: int) -> None:
             theirs=scored(alone, timed(alone, lambda: xgboost_train(block.X, block.y)), plain),
         )
     ratio = median(times[two]) / median(times[peer])
+    without = median(times[ready]) / median(times[peer])
     apart = abs(median(areas[one]) - median(areas[alone]))
     ranks_apart = abs(median(areas[two]) - median(areas[one]))
     report(
         "gang_boost",
-        "Seconds from a Parquet DataFrame to a fitted model, cutting the shards included (but for "
-        "one rank and xgboost.train, on the same rows in one order), and AUC on 100,000 held-out "
+        "Seconds from a Parquet DataFrame to a fitted model, cutting the shards included where "
+        "they are not ready (one rank and xgboost.train have the same rows in one order), and AUC "
+        "on 100,000 held-out "
         f"rows; {rows:,} × 28 (`make_classification`); {ROUNDS} rounds, depth {DEPTH}, η {RATE}, "
         "256 bins, `hist`; local[2].",
         [
@@ -126,7 +130,8 @@ def against_peers(spark: Any, rows: int, repeats: int) -> None:
         ],
         target="two ranks in ≤ 1.0 × xgboost.spark's time; AUC of one rank within 1e-4 of "
         "xgboost.train, of two ranks within 1e-3 of one",
-        measured=f"{ratio:.2f} × its time; AUC apart by {apart:.1e} and {ranks_apart:.1e}",
+        measured=f"{ratio:.2f} × its time ({without:.2f} with shards ready); AUC "
+        f"apart by {apart:.1e} and {ranks_apart:.1e}",
         met=ratio <= 1.0 and apart <= 1e-4 and ranks_apart <= 1e-3,
     )
 
