@@ -7,13 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from scipy.linalg import solve_triangular
-from scipy.linalg.lapack import dtrcon
 
 __all__ = ["Factor", "Pivots", "pivots_of", "triangle_pivots"]
 
 Array = npt.NDArray[np.float64]
 
 _MOST_SVD = 500
+_POWERS = 30
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,22 @@ class Factor:
     @property
     def condition(self) -> float:
         """Condition number of the scaled columns."""
-        if len(self.R) > _MOST_SVD:  # an estimate, in the 1-norm
-            share, _ = dtrcon(self.R)
-            return float(1 / share) if share > 0 else np.inf
+        if len(self.R) > _MOST_SVD:
+            return self._estimated_condition()
         values = np.linalg.svd(self.R, compute_uv=False)
         return float(values[0] / values[-1]) if values[-1] > 0 else np.inf
+
+    def _estimated_condition(self) -> float:
+        """Return the condition number by powers of R'R and of its inverse, from below."""
+        largest = smallest = 1.0
+        v = w = np.cos(np.arange(len(self.R), dtype=np.float64))
+        for _ in range(_POWERS):
+            v = self.R.T @ (self.R @ (v / np.linalg.norm(v)))
+            largest = float(np.linalg.norm(v))
+            w = solve_triangular(self.R, w / np.linalg.norm(w), trans="T")
+            w = solve_triangular(self.R, w)
+            smallest = float(np.linalg.norm(w))
+        return float(np.sqrt(largest * smallest))
 
 
 def pivots_of(gram: Array, tolerance: float) -> Pivots:
