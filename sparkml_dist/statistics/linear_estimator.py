@@ -229,6 +229,9 @@ class LinearEstimator(ShardEstimator, HasLinear):
         design = replace(problem.design, dropped=dropped, means=means)
         family = replace(problem.family, overdispersion=float(value.pop("overdispersion")))
         terms = design.all_terms
+        if path is not None and path.coefficients.shape == (len(path.rows), len(design.terms)):
+            for row, values in zip(path.rows, path.coefficients.tolist(), strict=True):
+                row["coefficients"] = dict(zip(design.terms, values, strict=True))
         summary = {
             **value,
             "dropped": [terms[i] for i in dropped],

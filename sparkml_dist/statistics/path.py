@@ -34,11 +34,14 @@ class ChosenPenalty:
         For every strength, the greatest first: ``alpha``, ``deviance`` (mean of a held-out row),
         ``error`` (its standard error over folds), ``nonzero`` (mean number of coefficients that
         are not 0).
+    coefficients : ndarray of shape (alphas, …)
+        Of the fits of all rows, in the order of `rows`.
     seconds : float
     """
 
     alpha: float
-    rows: list[dict[str, float]]
+    rows: list[dict[str, Any]]
+    coefficients: Array
     seconds: float
 
 
@@ -50,7 +53,7 @@ def chosen_penalty(
     folds: int,
     seed: int,
 ) -> ChosenPenalty:
-    """Fit every strength on every fold's complement, and score the fold.
+    """Fit every strength on every fold's complement, score the fold, and fit all rows.
 
     Parameters
     ----------
@@ -69,7 +72,7 @@ def chosen_penalty(
     """
     ordered = sorted({float(a) for a in alphas}, reverse=True)
     work = _Path(solve, ordered, folds, seed)
-    solved = run(work, problem, passes=8 * folds * len(ordered))
+    solved = run(work, problem, passes=4 * (folds + 1) * len(ordered))
     deviance = np.asarray(solved.value["deviance"])  # (alphas, folds)
     weight = np.asarray(solved.value["weight"])
     means = deviance.sum(axis=1) / weight.sum()
@@ -77,16 +80,17 @@ def chosen_penalty(
     errors = each.std(axis=1, ddof=1) / np.sqrt(folds)
     nonzero = np.asarray(solved.value["nonzero"]).mean(axis=1)
     best = int(np.argmin(means))
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"alpha": a, "deviance": float(d), "error": float(e), "nonzero": float(z)}
         for a, d, e, z in zip(ordered, means, errors, nonzero, strict=True)
     ]
-    return ChosenPenalty(ordered[best], rows, solved.seconds)
+    coefficients = np.asarray(solved.value["coefficients"])
+    return ChosenPenalty(ordered[best], rows, coefficients, solved.seconds)
 
 
 @dataclass(frozen=True)
 class _Path:
-    """Fits all strengths on all folds; runs where the solver runs."""
+    """Fits all strengths on all folds, and on all rows; runs where the solver runs."""
 
     solve: Callable[..., dict[str, Any]]
     alphas: Sequence[float]
@@ -112,7 +116,13 @@ class _Path:
                 deviance[i, fold] = found["deviance"]
                 weight[fold] = found["weight"]
                 nonzero[i, fold] = np.count_nonzero(beta)
-        return {"deviance": deviance, "weight": weight, "nonzero": nonzero}
+        whole = [np.asarray(fitted["coefficients"]) for fitted in self._fits(sums, problem)]
+        return {
+            "deviance": deviance,
+            "weight": weight,
+            "nonzero": nonzero,
+            "coefficients": np.array(whole),
+        }
 
     def _fits(self, sums: Sums, problem: GlmProblem) -> Iterator[dict[str, Any]]:
         """Yield the fit of each strength; with an information matrix, each begins with the last."""

@@ -55,7 +55,9 @@ def test_one_child_does_all_pieces_until_one_ends_it():
     ids=["raises", "exits", "leaves", "hangs", "returns what cannot be sent"],
 )
 def test_the_reason_of_an_early_end(work, reason, part):
-    bad, good = ends(lambda i: work(i) if i == 0 else "good", 2, seconds=0.3 if reason == "timeout" else 30)
+    bad, good = ends(
+        lambda i: work(i) if i == 0 else "good", 2, seconds=0.3 if reason == "timeout" else 30
+    )
     assert bad.reason == reason and part in bad.message
     assert good.value == "good"
 

@@ -157,6 +157,9 @@ def test_a_penalty_by_cross_validation(spark, tmp_path):
     assert list(path) == [1.0, 0.1, 0.01]
     assert model.summary["alpha"] == min(path, key=lambda a: path[a]["deviance"])
     assert path[1.0]["deviance"] > path[0.1]["deviance"]
+    chosen = path[model.summary["alpha"]]["coefficients"]
+    assert chosen == pytest.approx(model.coefficients, abs=1e-9)
+    assert sum(b != 0 for b in path[1.0]["coefficients"].values()) <= 2
     with pytest.raises(ConfigurationError, match="no standard errors") as caught:
         _ = model.standardErrors
     assert caught.value.code == "not_kept"
