@@ -14,10 +14,12 @@ from sparkml_dist.dataset.sums import Sums
 from sparkml_dist.statistics.design import Design
 from sparkml_dist.statistics.factor import Factor
 from sparkml_dist.statistics.families import family_of
-from sparkml_dist.statistics.fit_glm import MOST_COLUMNS, Fit, first_moments
+from sparkml_dist.statistics.fit_glm import MOST_COLUMNS
 from sparkml_dist.statistics.glm_problem import GlmProblem
 from sparkml_dist.statistics.glm_sums import gram_of, slices
+from sparkml_dist.statistics.information_fit import InformationFit
 from sparkml_dist.statistics.lbfgs import lbfgs
+from sparkml_dist.statistics.moments import first_moments
 from sparkml_dist.statistics.newton import NewtonResult, newton
 
 __all__ = ["fit_multinomial", "has_covariance"]
@@ -56,7 +58,9 @@ def fit_multinomial(sums: Sums, problem: GlmProblem, classes: int) -> dict[str, 
         if design.intercept and not design.sparse:
             design = design.with_centre(moments["x"] / moments["weight"])
         return _first_order(sums, replace(problem, design=design), moments, classes)
-    fit = Fit(sums, replace(problem, design=design, factorization="gram"), moments, label)
+    fit = InformationFit(
+        sums, replace(problem, design=design, factorization="gram"), moments, label
+    )
     fit.prepare(linear)
     result = _newton(sums, fit, classes, label)
     p, others = len(fit.design.terms), classes - 1
@@ -95,7 +99,7 @@ def fit_multinomial(sums: Sums, problem: GlmProblem, classes: int) -> dict[str, 
     }
 
 
-def _newton(sums: Sums, fit: Fit, classes: int, label: str) -> NewtonResult:
+def _newton(sums: Sums, fit: InformationFit, classes: int, label: str) -> NewtonResult:
     others = classes - 1
     l1, l2 = (np.tile(part, others) for part in fit.penalty())
     step = _ClassPass(fit.design, classes)

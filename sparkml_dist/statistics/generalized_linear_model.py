@@ -77,7 +77,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
     ... )
     >>> model = poisson.fit(iris)
     >>> {term: round(value, 4) for term, value in model.coefficients.items()}
-    {'(intercept)': 0.5868, 'petal_width': 0.5493}
+    {'(intercept)': 0.4466, 'petal_width': 0.6376}
     """
 
     family: Any = param("family", "distribution of the targets", TypeConverters.toString)

@@ -16,43 +16,12 @@ from sparkml_dist.statistics.design import Design, Rows
 from sparkml_dist.statistics.families import Family
 from sparkml_dist.statistics.sparse_columns import SparseColumns
 
-__all__ = ["GlmPass", "LogLikelihood", "Moments", "gram_of", "slices"]
+__all__ = ["GlmPass", "LogLikelihood", "gram_of", "slices"]
 
 Array = npt.NDArray[np.float64]
 
 # Rows of a slice: its temporaries stay in a core's cache.
 _SLICE_BYTES = 1 << 21
-
-
-@dataclass(frozen=True)
-class Moments:
-    """The first pass: counts, means and the domain of the targets.
-
-    Attributes
-    ----------
-    design : Design
-        Without a centre.
-    family : Family
-    """
-
-    design: Design
-    family: Family
-
-    def __call__(self, block: Block) -> Summands:
-        """Return the sums of a block."""
-        D, y, w, offset, _ = self.design.rows(block)
-        squares = D.squares() if isinstance(D, SparseColumns) else D * D
-        return {
-            "rows": len(block),
-            "used": int(np.count_nonzero(w)),
-            "weight": w.sum(),
-            "x": D.T @ w,
-            "xx": squares.T @ w,
-            "y": y @ w,
-            "invalid": int(self.family.invalid(y).sum()),
-            "not_finite": int((~np.isfinite(y)).sum()),
-            "offsets": int(np.count_nonzero(~np.isfinite(np.asarray(offset)))),
-        }
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.block_solver import Solved, run_solver
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import Precision
@@ -22,6 +21,7 @@ from sparkml_dist.persistence.arrays import write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.sizes import parse_size
+from sparkml_dist.statistics.clusters import cluster_keys
 from sparkml_dist.statistics.design import Design, missing_values
 from sparkml_dist.statistics.families import Family
 from sparkml_dist.statistics.fit_glm import fit_glm, uses_gram
@@ -37,7 +37,6 @@ __all__ = ["LinearEstimator"]
 
 _logger = logging.getLogger(__name__)
 
-_MOST_CLUSTERS = 1 << 20
 # Passes that fits take as a rule, to choose the form of their sums.
 _FEW, _SOME, _MANY = 5, 10, 100
 
@@ -172,7 +171,7 @@ class LinearEstimator(ShardEstimator, HasLinear):
     ) -> LinearModel:
         problem = self._problem(data)
         if problem.covariance == "cluster":
-            problem = replace(problem, clusters=_clusters(spark, data))
+            problem = replace(problem, clusters=cluster_keys(spark, data))
         run = functools.partial(
             run_solver,
             spark,
@@ -265,30 +264,3 @@ class LinearEstimator(ShardEstimator, HasLinear):
         )
         model._arrays = arrays
         return model
-
-
-def _clusters(spark: SparkSession, data: PartitionedDataset) -> npt.NDArray[np.int64]:
-    """Return the sorted keys of all rows."""
-
-    def keys(shard: int) -> dict[str, Any]:
-        found: list[int] = []
-        for group in range(len(data.shards[shard].row_groups)):
-            block = data.read_block(shard, [group], features=[])
-            found = np.union1d(np.asarray(found, np.int64), block.key).tolist()
-            if len(found) > _MOST_CLUSTERS:
-                break
-        return {"keys": found}
-
-    every: npt.NDArray[np.int64] = np.zeros(0, np.int64)
-    for outcome in run_tasks(spark, range(len(data.shards)), keys, description="clusters"):
-        if outcome.error:
-            raise outcome.error
-        every = np.union1d(every, np.asarray(outcome.result["keys"], np.int64))
-    if not 2 <= len(every) <= _MOST_CLUSTERS:
-        raise DataError(
-            "cluster_count",
-            f"The key {', '.join(data.manifest.key)!r} makes {len(every):,} clusters; there must "
-            f"be 2 to {_MOST_CLUSTERS:,}.",
-            "Name the column of clusters with keyCol.",
-        )
-    return every

@@ -17,6 +17,7 @@ from sparkml_dist.report.fitted_model import FittedModel
 from sparkml_dist.statistics.design import Design
 from sparkml_dist.statistics.families import Family
 from sparkml_dist.statistics.inference import Inference
+from sparkml_dist.statistics.model_summary import NO_ERRORS, long_form, model_summary
 from sparkml_dist.statistics.scorer import LinearScorer
 from sparkml_dist.statistics.summary import FitFacts, Summary
 
@@ -170,42 +171,7 @@ class LinearModel(FittedModel, ShardModel):
     # -- the summary ----------------------------------------------------------------------
 
     def _summary(self, level: float | None) -> Summary:
-        chosen = self._level(level)
-        facts = self.summary
-        covered = self._has_covariance()
-        inference = self._inference() if covered else None
-        values = self._arrays["coefficients"].ravel()
-        rows: list[tuple[str, list[str]]] = []
-        header = ["coef"]
-        if inference is not None:
-            kind = "t" if inference.freedom is not None else "z"
-            tail = (1 - chosen) / 2
-            header += ["std err", kind, f"P>|{kind}|", f"[{tail:.3g}", f"{1 - tail:.3g}]"]
-            parts = zip(
-                self.terms,
-                values,
-                inference.errors,
-                inference.statistics,
-                inference.p_values,
-                inference.intervals(chosen),
-                strict=True,
-            )
-            for term, b, e, t, p, (low, high) in parts:
-                numbers = [_short(b), _short(e), f"{t:.3f}", f"{p:.3f}", _short(low), _short(high)]
-                rows.append((term, numbers))
-        else:
-            rows = [(t, [_short(b)]) for t, b in zip(self.terms, values, strict=True)]
-        notes = [f"Solver {facts['solver']}: {facts['stopped']}."]
-        if not facts["converged"]:
-            notes.append("The solver has not converged: raise maxIter.")
-        if facts["dropped"]:
-            notes.append(f"Left out as linear combinations: {', '.join(facts['dropped'])}.")
-        if references := self._design().references:
-            pairs = ", ".join(f"{name}={category}" for name, category in references.items())
-            notes.append(f"Reference categories: {pairs}.")
-        if not covered:
-            notes.append(_NO_ERRORS)
-        return Summary(f"{self._title} results", self._facts(), header, rows, notes)
+        return model_summary(self, self._level(level))
 
     def _facts(self) -> list[tuple[str, str]]:
         facts = self.summary
@@ -216,8 +182,8 @@ class LinearModel(FittedModel, ShardModel):
             ("Df model", f"{self._n_coefficients() - self._n_intercepts():,}"),
             ("Covariance", str(self.content["covariance"])),
             ("Iterations", str(facts["iterations"])),
-            ("Deviance", _long(self.deviance)),
-            ("Dispersion", _long(self.dispersion)),
+            ("Deviance", long_form(self.deviance)),
+            ("Dispersion", long_form(self.dispersion)),
         ]
         more = [
             ("Log-likelihood", self.logLikelihood),
@@ -225,7 +191,7 @@ class LinearModel(FittedModel, ShardModel):
             ("BIC", self.bic),
             ("Null deviance", self.nullDeviance),
         ]
-        return found + [(name, _long(value)) for name, value in more if value is not None]
+        return found + [(name, long_form(value)) for name, value in more if value is not None]
 
     # -- parts ----------------------------------------------------------------------------
 
@@ -249,7 +215,7 @@ class LinearModel(FittedModel, ShardModel):
 
     def _inference(self) -> Inference:
         if not self._has_covariance():
-            raise ConfigurationError("not_kept", _NO_ERRORS, _HINT)
+            raise ConfigurationError("not_kept", NO_ERRORS, _HINT)
         freedom = None
         if self.content["student"] and self.content["covariance"] == "nonrobust":
             freedom = self.degreesOfFreedom
@@ -292,16 +258,4 @@ class LinearModel(FittedModel, ShardModel):
         return model
 
 
-_NO_ERRORS = (
-    "There are no standard errors: they need a fit without a penalty, by a solver that forms the "
-    "information matrix."
-)
 _HINT = 'Set alpha=0 and solver="newton".'
-
-
-def _short(value: float) -> str:
-    return f"{value:.4f}" if 1e-3 <= abs(value) < 1e6 or value == 0 else f"{value:.4g}"
-
-
-def _long(value: float) -> str:
-    return f"{value:,.5g}" if abs(value) < 1e5 else f"{value:.5e}"

@@ -15,8 +15,10 @@ from sparkml_dist.dataset.hashing import uniform
 from sparkml_dist.dataset.sums import Sums
 from sparkml_dist.statistics.design import Design, Rows
 from sparkml_dist.statistics.families import Family
-from sparkml_dist.statistics.fit_glm import Fit, first_moments, fit_glm, uses_gram
+from sparkml_dist.statistics.fit_glm import fit_glm, uses_gram
 from sparkml_dist.statistics.glm_problem import GlmProblem
+from sparkml_dist.statistics.information_fit import InformationFit
+from sparkml_dist.statistics.moments import first_moments
 
 __all__ = ["ChosenPenalty", "FoldDesign", "chosen_penalty"]
 
@@ -135,7 +137,7 @@ class _Path:
         moments, design = first_moments(sums, problem, label)
         begin, family = None, problem.family
         penalty = replace(problem.penalty, alpha=self.alphas[0])
-        fit = Fit(sums, replace(problem, design=design, penalty=penalty), moments, label)
+        fit = InformationFit(sums, replace(problem, design=design, penalty=penalty), moments, label)
         fit.prepare(family)
         for alpha in self.alphas:
             fit.problem = replace(fit.problem, penalty=replace(penalty, alpha=alpha))
