@@ -134,8 +134,8 @@ def _listing(names: list[str]) -> str:
 
 def runaway(
     step: Array, before: Array, beta: Array, deviations: Array, decrement: float, iteration: int
-) -> int | None:
-    """Return the coefficient that grows without end, where the likelihood has no maximum.
+) -> list[int]:
+    """Return the coefficients that grow without end, where the likelihood has no maximum.
 
     Parameters
     ----------
@@ -148,25 +148,41 @@ def runaway(
     decrement : float
         Square of the step in standard errors.
     iteration : int
+
+    Returns
+    -------
+    list of int
+        The fastest first; empty where there is a maximum.
     """
     if iteration < 8 or not decrement < 0.1:
-        return None
+        return []
     size = np.abs(step) * deviations
-    worst = int(np.argmax(size))
-    grows = abs(step[worst]) >= max(_SAME_STEP * abs(before[worst]), _GROWTH * abs(beta[worst]))
-    return worst if grows and size[worst] > _LEAST_STEP else None
+    grows = np.abs(step) >= np.maximum(_SAME_STEP * np.abs(before), _GROWTH * np.abs(beta))
+    found = np.flatnonzero(grows & (size > _LEAST_STEP))
+    return [int(j) for j in found[np.argsort(-size[found])]]
 
 
-def separated(term: str, family: Family, label: str) -> DataError:
-    """Return the error of a model whose likelihood has no maximum."""
+def separated(terms: list[str], family: Family, label: str) -> DataError:
+    """Return the error of a model whose likelihood has no maximum.
+
+    Parameters
+    ----------
+    terms : list of str
+        Whose coefficients grow, the fastest first.
+    family : Family
+    label : str
+    """
+    named = [t for t in terms if not t.endswith(INTERCEPT)] or terms
     if family.name == "binomial":
-        what = "separates the classes perfectly, or nearly so"
+        what = "classes are separated perfectly, or nearly so"
     else:
-        what = f"belongs to rows whose {label!r} is always at the end of its range"
+        what = f"rows have {label!r} at the end of its range, all of them"
+    one = len(named) == 1
     return DataError(
         "perfect_separation",
-        f"The coefficient of {term!r} grows without end: it {what}, and the likelihood has no "
-        "maximum.",
+        f"The coefficient{'' if one else 's'} of {_listing(named)} "
+        f"{'grows' if one else 'grow'} without end: by {'it' if one else 'them'} {what}, so that "
+        "the likelihood has no maximum.",
         "Leave that column out, join rare categories, or set alpha > 0 for a penalty.",
     )
 

@@ -62,6 +62,7 @@ class InformationFit:
         while gone:
             self.dropped = tuple(sorted({*self.dropped, *self._places(gone)}))
             self.design = replace(self.design, dropped=self.dropped)
+            self.qr = self.problem.factorization == "qr"  # without them, perhaps no more
             pivots, flat, first = self._inspected(family)
             gone = check_pivots(self.design, flat, pivots, drop=self.problem.drop_collinear)
         if self.count <= len(self.design.terms) and not self.problem.penalty.alpha:

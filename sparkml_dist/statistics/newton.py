@@ -113,7 +113,7 @@ def newton(
             factor = Factor.of_triangle(R)
         except np.linalg.LinAlgError:
             worst = int(np.argmax(np.abs(step) * deviations))
-            raise separated(terms[worst], family, label) from None
+            raise separated([terms[worst]], family, label) from None
         at = np.zeros(len(terms)) if beta is None else beta
         value = float(found["deviance"]) / 2 + float(l1 @ np.abs(at) + l2 @ (at * at) / 2)
         if beta is not None and (found["bad"] or not value <= best + 1e-9 * abs(best) + 1e-12):
@@ -144,8 +144,8 @@ def newton(
             grows = runaway(
                 step, before, at, deviations, decrement / max(spread, 1e-300), iteration
             )
-            if grows is not None:
-                raise separated(terms[grows], family, label)
+            if grows:
+                raise separated([terms[j] for j in grows], family, label)
         if done:
             final = beta if linear and decrement >= last else beta + step
             errors = np.sqrt(decrement / spread) if spread > 0 else 0.0
