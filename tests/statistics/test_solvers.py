@@ -93,6 +93,22 @@ def test_sparse_rows():
         assert found["coefficients"] == pytest.approx(plain["coefficients"], abs=1e-7)
 
 
+def test_sparse_rows_of_several_classes():
+    dense = X * (rng.random(X.shape) < 0.5)
+    plain = fit(dense, THREE, "binomial", classes=(0, 1, 2))
+    for solver in ("newton", "lbfgs"):
+        given = {"classes": (0, 1, 2), "solver": solver, "max_iter": 1000}
+        found = fit(sp.csr_matrix(dense), THREE, "binomial", **given)
+        assert found["coefficients"] == pytest.approx(plain["coefficients"], abs=1e-5)
+    covariance = "HC3"
+    for shape in (dense, sp.csr_matrix(dense)):
+        found = fit(shape, Y, "gaussian", covariance=covariance, factorization="qr")
+        assert found["rows"] == ROWS
+    assert errors(found) == pytest.approx(
+        errors(fit(dense, Y, "gaussian", covariance=covariance)), rel=1e-8
+    )
+
+
 def test_a_solver_that_has_no_such_penalty():
     with pytest.raises(ConfigurationError, match="no L1 penalty") as caught:
         fit(X, Y, "gaussian", penalty=Penalty(0.1, 1.0), solver="lbfgs")
