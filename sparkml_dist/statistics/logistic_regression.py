@@ -74,11 +74,11 @@ confidenceLevel, form, numRanks
 
     Examples
     --------
-    >>> logistic = LogisticRegression(featuresCols=["petal_width"], labelCol="species")
+    >>> logistic = LogisticRegression(featuresCols=["sepal_width"], labelCol="species")
     >>> model = logistic.fit(iris)
     >>> model.terms
-    ['versicolor: (intercept)', 'versicolor: petal_width', 'virginica: (intercept)', \
-'virginica: petal_width']
+    ['versicolor: (intercept)', 'versicolor: sepal_width', 'virginica: (intercept)', \
+'virginica: sepal_width']
     """
 
     _model_class: ClassVar[type[LinearModel]] = LogisticRegressionModel
