@@ -15,14 +15,12 @@ from sparkml_dist.cli.linear_models import (
 )
 from sparkml_dist.cli.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.cli.runner import Job, run_job
-from sparkml_dist.cli.training import Prepared, evaluated, train
-from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import DataError
-from sparkml_dist.report.plots.coefficients import plot_coefficients
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from sparkml_dist.cli.training import Prepared
     from sparkml_dist.persistence.filesystem import Folder
     from sparkml_dist.statistics.linear_model import LinearModel
 
@@ -53,6 +51,8 @@ def options() -> JobParser:
 def main(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
     linear_params(args)
+    from sparkml_dist.cli.training import evaluated, train
+    from sparkml_dist.report.plots.coefficients import plot_coefficients
 
     def ready(spark: SparkSession) -> None:
         linear_estimator(args)._check_params(spark)
@@ -106,6 +106,8 @@ def main(args: argparse.Namespace, job: Job) -> None:
 
 def _complete(model: LinearModel, rows: DataFrame) -> DataFrame:
     """Return the rows without missing features, which alone have a prediction."""
+    from sparkml_dist.dataset.many_columns import quoted
+
     known = [f"{name} IS NOT NULL" for name in quoted([c.name for c in model.schema.columns])]
     return rows.where(" AND ".join(known))
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sparkml_dist.cli.options import reading
 from sparkml_dist.cli.output import JobOutput
-from sparkml_dist.cli.output_metrics import OutputMetrics
 from sparkml_dist.cli.runner import Job
+from sparkml_dist.cli.warm_up import PICTURES, import_ahead, interpret_small, start_worker
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned, partition, split
 from sparkml_dist.dataset.manifest import MANIFEST
 from sparkml_dist.dataset.many_columns import quoted
@@ -30,6 +30,8 @@ from sparkml_dist.tables.schema import Table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from sparkml_dist.cli.output_metrics import OutputMetrics  # it imports networks
 
 __all__ = ["Fit", "Plot", "Prepared", "evaluated", "shard_plan", "train"]
 
@@ -64,10 +66,10 @@ class Prepared:
 
 
 # The model's class depends on the job.
-Metrics = ClassificationMetrics | RegressionMetrics | OutputMetrics
+Metrics: TypeAlias = "ClassificationMetrics | RegressionMetrics | OutputMetrics"
 Fit = Callable[[Prepared], Any]
-Evaluate = Callable[[Any, "DataFrame"], Metrics]
-Plot = Callable[[Any, "DataFrame", Metrics, Folder], None]
+Evaluate = Callable[[Any, "DataFrame"], "Metrics"]
+Plot = Callable[[Any, "DataFrame", "Metrics", Folder], None]
 
 
 def train(
@@ -83,6 +85,7 @@ def train(
     on_table: bool = False,
     all_rows: bool = False,
     precision: Precision = "float32",
+    worker_modules: Sequence[str] = (),
 ) -> None:
     """Run a training job and fill in its metrics document.
 
@@ -110,6 +113,8 @@ def train(
         ``--test-fraction`` is given.
     precision : {"float32", "float64"}, default="float32"
         Type of the features in shards.
+    worker_modules : sequence of str
+        Modules that tasks of the fit import, for a worker to import while the table is read.
     """
     output = job.output
     assert output is not None
@@ -125,10 +130,13 @@ def train(
         lent = lender.shards_for(plan)
         if lender.home.same_place(output.home):
             output.kept.add("shards")
+    import_ahead(PICTURES)
     spark = job.spark
+    start_worker(spark, worker_modules)
     if ready is not None:
         ready(spark)
     with job.stage("read"):
+        interpret_small(spark, args.train)
         table = _read(args, spark)
         table, roles = _with_roles(args, table)
         if not on_table:
@@ -188,6 +196,8 @@ def train(
             "plots": output.place("plots"),
         },
     )
+    if not isinstance(metrics, OutputMetrics):
+        document.more["intervals"] = {k: list(v) for k, v in metrics.intervals.items()}
     if isinstance(metrics, ClassificationMetrics):
         document.more["unknown_label_rows"] = metrics.unknown_label_rows
         if metrics.unknown_label_rows:

@@ -17,6 +17,7 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.partitioning import partition
 from sparkml_dist.dataset.schema import Precision
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.models.fit_events import note_shards
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.params import HasCommonParams
@@ -162,6 +163,7 @@ class ShardEstimator(SavedParams, HasCommonParams):
                 f"partitioned with task={other!r}.",
                 f"Partition it with task={self._task!r}.",
             )
+        note_shards(data)
         self._check_data(data)
         plan = json.loads(json.dumps(self._plan(data)))
         with self._lock() as lock:

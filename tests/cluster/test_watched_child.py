@@ -43,6 +43,14 @@ def test_one_child_does_all_pieces_until_one_ends_it():
     assert os.getpid() not in (first.value, third.value)
 
 
+def test_the_peak_of_each_piece_is_its_own():
+    def work(i):
+        return len(np.ones(1 + (64 << 17) * (i == 1)))  # 64 MiB
+
+    found = [e.peak / 2**20 for e in ends(work, 3)]
+    assert found[1] > max(found[0], found[2]) + 50
+
+
 @pytest.mark.parametrize(
     ("work", "reason", "part"),
     [

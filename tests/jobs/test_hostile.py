@@ -308,9 +308,10 @@ def test_hostile_tables(name, session, capsys):
                 assert len([s for s in told.err.splitlines() if s.startswith(f"{name}: ")]) == 1
                 left = {p.name for p in out.iterdir()} if out.exists() else set()
                 if status == 11 and not (out / "model" / "manifest.json").exists():
-                    assert left <= {"metrics.json"}, (left, argv, content)
+                    assert left <= {"metrics.json", "report.html"}, (left, argv, content)
                 assert left <= {
                     "metrics.json",
+                    "report.html",
                     "job.json",
                     "shards",
                     "model",
@@ -319,6 +320,7 @@ def test_hostile_tables(name, session, capsys):
                 }, left
             else:
                 assert json.loads((out / "metrics.json").read_text())["status"] == "ok"
+                assert (out / "report.html").exists()
         finally:
             shutil.rmtree(home)
 
@@ -346,7 +348,7 @@ def test_constant_tables(name, kind, session, capsys, tmp_path):
     capsys.readouterr()
     if status:
         assert status == 11
-        assert [p.name for p in out.iterdir()] == ["metrics.json"]
+        assert {p.name for p in out.iterdir()} == {"metrics.json", "report.html"}
     else:
         assert json.loads((out / "metrics.json").read_text())["status"] == "ok"
     if (name, kind) == ("train_ensemble", "one class"):
