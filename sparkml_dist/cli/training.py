@@ -196,7 +196,7 @@ def train(
             "plots": output.place("plots"),
         },
     )
-    if not isinstance(metrics, OutputMetrics):
+    if isinstance(metrics, ClassificationMetrics | RegressionMetrics):
         document.more["intervals"] = {k: list(v) for k, v in metrics.intervals.items()}
     if isinstance(metrics, ClassificationMetrics):
         document.more["unknown_label_rows"] = metrics.unknown_label_rows
