@@ -106,6 +106,7 @@ def options() -> JobParser:
 def select_algorithm(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
     from sparkml_dist.automl import AutoClassifier, AutoRegressor
+    from sparkml_dist.automl.auto_report import model_report
     from sparkml_dist.cli.training import train
 
     if args.shards_from is not None:
@@ -159,7 +160,6 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
         if args.no_report:
             return
         assert job.output is not None
-        from sparkml_dist.automl.auto_report import model_report
 
         job.output.model_report = report = model_report(model, test)
         report.to_markdown(job.output.folder.uri("model_card.md"))

@@ -56,7 +56,7 @@ class ScoringModel:
             raise ConfigurationError("invalid_param", f"A model takes no params. Got {params!r}.")
         if hasattr(model_input, "sparkSession"):
             return self.model.transform(model_input)
-        if isinstance(self.model, ShardModel):
+        if self._local_form() is not None:
             return self._score(model_input)
         import pandas as pd
 
@@ -66,13 +66,21 @@ class ScoringModel:
         found = scored.toPandas().drop(columns=rows.columns)
         return found.set_axis(model_input.index) if hasattr(model_input, "index") else found
 
+    def _local_form(self) -> Any:
+        """Return the model for this process; None where it only predicts in Spark."""
+        if self._local is None and isinstance(self.model, ShardModel):
+            try:
+                self._local = self.model.to_sklearn()
+            except ConfigurationError as error:
+                if error.code != "no_local_form":
+                    raise
+        return self._local
+
     def _score(self, rows: Any) -> pd.DataFrame:
         import numpy as np
         import pandas as pd
 
         model: Any = self.model
-        if self._local is None:
-            self._local = model.to_sklearn()
         index = getattr(rows, "index", None)
         if not isinstance(self._local, LocalClassifier):
             scores = self._local.predict(rows)

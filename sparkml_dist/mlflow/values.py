@@ -56,7 +56,7 @@ def params_of(estimator: Any) -> dict[str, str]:
         found[param.name] = text_of(value)
         for name, learner in _learners(param.name, value):
             found |= {f"{name}.{key}": text_of(v) for key, v in _settings(learner)}
-    return dict(list(found.items())[:_MOST_PARAMS])
+    return {_legal(name): value for name, value in list(found.items())[:_MOST_PARAMS]}
 
 
 def _learners(name: str, value: Any) -> Iterator[tuple[str, Any]]:

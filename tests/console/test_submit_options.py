@@ -86,5 +86,6 @@ def test_the_choices_of_options_are_those_of_the_library():
     from sparkml_dist.search.schedulers.making import SCHEDULERS
 
     assert (choices.SAMPLERS, choices.SCHEDULERS) == (SAMPLERS, SCHEDULERS)
+    assert choices.ENSEMBLE_METHODS == METHODS
     assert choices.DISTANCE_MEASURES == METRICS
     assert choices.ENSEMBLE_METHODS == METHODS

@@ -15,7 +15,7 @@ from tests.long import cases
 from tests.mlflow.store import ROWS, SAMPLES
 
 KINDS = cases(
-    ["BaggingRegressionModel", "StackingClassificationModel", "CalibratedClassificationModel"],
+    ["BaggingRegressionModel", "VotingClassificationModel", "CalibratedClassificationModel"],
     ["BaggingRegressionModel"],
 )
 
@@ -88,6 +88,22 @@ def test_other_models_score_as_they_do(store, kind):
         assert np.allclose(np.stack(scored["probability"]), local.predict_proba(rows))
         classes = [model.label.classes[int(i)] for i in scored["prediction"]]
         assert classes == local.predict(rows).tolist()
+
+
+@pytest.mark.long
+def test_a_model_that_needs_spark_scores_a_frame_with_it(store, spark):
+    import mlflow
+
+    import sparkml_dist as sd
+
+    model = sd.load_model(str(SAMPLES / "StackingClassificationModel"))
+    with pytest.raises(ConfigurationError, match="no_local_form"):
+        model.to_sklearn()
+    rows = ROWS.dropna()
+    scored = mlflow.pyfunc.load_model(tracking.log_model(model).model_uri).predict(rows)
+    expected = model.transform(spark.createDataFrame(rows)).toPandas()
+    assert scored["predictedLabel"].tolist() == expected["predictedLabel"].tolist()
+    assert scored.index.tolist() == rows.index.tolist()
 
 
 def test_no_row_is_stored_unless_it_is_given(store, sample):

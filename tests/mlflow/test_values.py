@@ -21,8 +21,8 @@ def test_params_and_those_of_the_learner():
 
 
 def test_learners_by_name_and_functions_by_theirs():
-    learners = [("tree", DecisionTreeClassifier()), ("line", LogisticRegression(C=2.0))]
-    assert params_of(VotingClassifier(estimators=learners))["estimators.line.C"] == "2.0"
+    learners = [("tree", DecisionTreeClassifier()), ("line (2)", LogisticRegression(C=2.0))]
+    assert params_of(VotingClassifier(estimators=learners))["estimators.line _2_.C"] == "2.0"
 
     def space(trial):
         return {}
