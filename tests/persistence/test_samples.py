@@ -8,7 +8,6 @@ import json
 from pathlib import Path
 
 import pytest
-
 from pyspark.ml.base import Estimator, Model
 
 import sparkml_dist as sd
