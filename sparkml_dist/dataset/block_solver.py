@@ -32,9 +32,9 @@ _logger = logging.getLogger(__name__)
 #: How sums are formed.
 Form = Literal["auto", "jobs", "gang"]
 
-# Measured on two cores, in seconds: see benchmarks/sums.py.
-_JOB_SECONDS = 0.25  # a Spark job of a pass, without its arithmetic
-_GANG_SECONDS = 3.5  # the first gang of an executor
+# Measured on two cores, in seconds: see benchmarks/statistics_forms.py.
+_JOB_SECONDS = 0.35  # a Spark job of a pass, without its arithmetic
+_GANG_SECONDS = 4.0  # the first gang of an executor
 _READ_BYTES = 150e6  # float32 bytes that a core reads from shards in a second
 _KEPT_SHARE = 0.6  # of a task's memory, for blocks
 
