@@ -129,9 +129,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "GradientBoostingRegressor": sd.GradientBoostingRegressor(
             estimator=stump, numMembers=2, **number
         ),
-        "GeneralizedLinearModel": sd.GeneralizedLinearModel(
-            family="poisson", **number
-        ),
+        "GeneralizedLinearModel": sd.GeneralizedLinearModel(family="poisson", **number),
         "HyperparameterSearch": sd.HyperparameterSearch(
             estimator=tree, space={"max_depth": [1, 2]}, sampler="grid", **cut
         ),
