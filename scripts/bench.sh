@@ -15,6 +15,7 @@ else
   scripts+=(benchmarks/ensemble_{auc,scoring,overhead,parity}.py)
   scripts+=(benchmarks/gang_boost.py)
   scripts+=(benchmarks/search_{engine,asha}.py)
+  scripts+=(benchmarks/statistics_{logistic,wide,forms}.py)
   scripts+=(benchmarks/deep_{coupling,single,input,mnist,recovery}.py)
   scripts+=(benchmarks/mining_{itemsets,scale,neighbors,dbscan,outliers,profile}.py)
 fi

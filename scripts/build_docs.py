@@ -32,6 +32,7 @@ TITLES = {
     "ensemble": "Ensembles",
     "boosting": "Boosting",
     "kernels": "Kernel methods",
+    "statistics": "Statistics",
     "deep": "Networks",
     "mining": "Mining",
     "graphical": "Bayesian networks",

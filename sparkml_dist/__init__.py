@@ -144,6 +144,19 @@ if TYPE_CHECKING:
     from sparkml_dist.models.loading import load_model
     from sparkml_dist.search import HyperparameterSearch, HyperparameterSearchModel
     from sparkml_dist.session import SessionInfo, get_session
+    from sparkml_dist.statistics import (
+        GeneralizedLinearModel,
+        GeneralizedLinearRegressionModel,
+        LinearRegression,
+        LinearRegressionModel,
+        LogisticRegression,
+        LogisticRegressionModel,
+        TestResult,
+        anova,
+        contingency_test,
+        correlation_test,
+        t_test,
+    )
 
 __all__ = [
     "DBSCAN",
@@ -184,6 +197,8 @@ __all__ = [
     "GaussianNetworkModel",
     "GaussianProcess",
     "GaussianProcessModel",
+    "GeneralizedLinearModel",
+    "GeneralizedLinearRegressionModel",
     "GradientBoostingClassificationModel",
     "GradientBoostingClassifier",
     "GradientBoostingRegressionModel",
@@ -208,8 +223,12 @@ __all__ = [
     "KernelKMeans",
     "KernelRidge",
     "KernelRidgeModel",
+    "LinearRegression",
+    "LinearRegressionModel",
     "LocalOutlierFactor",
     "LocalOutlierFactorModel",
+    "LogisticRegression",
+    "LogisticRegressionModel",
     "MiniBatchKMeans",
     "NearestNeighbors",
     "NearestNeighborsModel",
@@ -232,6 +251,7 @@ __all__ = [
     "StackingRegressor",
     "TableFeatures",
     "TableFeaturesModel",
+    "TestResult",
     "VotedClassificationModel",
     "VotedRegressionModel",
     "VotingClassificationModel",
@@ -244,7 +264,10 @@ __all__ = [
     "XGBoostRegressor",
     "__version__",
     "adopt",
+    "anova",
     "as_tf_dataset",
+    "contingency_test",
+    "correlation_test",
     "drift",
     "event_sequences",
     "folds",
@@ -259,6 +282,7 @@ __all__ = [
     "silhouette",
     "similar_pairs",
     "split",
+    "t_test",
     "vote",
     "windowed_baskets",
 ]

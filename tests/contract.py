@@ -171,6 +171,11 @@ def _cases() -> dict[str, Case]:
         case = ("KernelClustersModel", ("k", 0), no_point, ("k", [2, 3]))
         return Case(given, *case, scored_by="clusters", group="kernels")
 
+    def linear(model: str, kind: str, **settings: Any) -> Case:
+        given = {**data, "form": "jobs", **settings}
+        wrong, grid = ("alpha", -1.0), ("alpha", [0.1, 0.2])
+        return Case(given, model, wrong, no_label, grid, scored_by=kind, group="linear")
+
     k_means = {"wrong": ("k", 0), "grid": ("k", [2, 3])}
     return {
         "AdaBoostClassifier": classes("AdaBoost", estimator=tree, numMembers=2),
@@ -233,6 +238,9 @@ def _cases() -> dict[str, Case]:
             group="graphical",
         ),
         "GaussianProcess": machines("GaussianProcessModel", "numbers", labelCol="number"),
+        "GeneralizedLinearModel": linear(
+            "GeneralizedLinearRegressionModel", "numbers", labelCol="number"
+        ),
         "GradientBoostingClassifier": classes("GradientBoosting", estimator=stump, numMembers=2),
         "GradientBoostingRegressor": numbers("GradientBoosting", estimator=stump, numMembers=2),
         "HyperparameterSearch": classes(
@@ -255,9 +263,11 @@ def _cases() -> dict[str, Case]:
         "KerasClassifier": networks("KerasClassificationModel", "classes"),
         "KerasEstimator": networks("KerasModel", "numbers", labelCol="number"),
         "KerasRegressor": networks("KerasRegressionModel", "numbers", labelCol="number"),
+        "LinearRegression": linear("LinearRegressionModel", "numbers", labelCol="number"),
         "LocalOutlierFactor": outliers(
             "LocalOutlierFactorModel", ("numNeighbors", 0), ("numNeighbors", [3, 4]), numNeighbors=3
         ),
+        "LogisticRegression": linear("LogisticRegressionModel", "classes"),
         "MiniBatchKMeans": clusters(k=2, **k_means),
         "NearestNeighbors": Case(
             {**points, "numNeighbors": 2},

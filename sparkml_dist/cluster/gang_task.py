@@ -29,6 +29,7 @@ from sparkml_dist.cluster.rank_environment import horovod_environment, process_e
 from sparkml_dist.cluster.rank_memory import POLL_SECONDS, RankMemory
 from sparkml_dist.cluster.rank_process import RankProcess
 from sparkml_dist.cluster.rendezvous import RendezvousServer
+from sparkml_dist.cluster.sums.frames import RANK_GONE
 from sparkml_dist.cluster.workers import check_modules
 from sparkml_dist.errors import SparkMLDistError
 
@@ -48,6 +49,7 @@ _ECHOES = (
     "gloo/transport",
     "[gloo]",
     "shared memory with another rank",
+    RANK_GONE,
 )
 
 

@@ -13,6 +13,7 @@ RESUMABLE = frozenset(
         "automl",
         "cluster",
         "find_outliers",
+        "fit_glm",
         "mine_itemsets",
         "profile",
         "search",
