@@ -4,6 +4,8 @@ PYTHON ?= python3
 # GPU=1 with any command: the environment with CUDA and NCCL, beside the other.
 export GPU
 BIN := .venv$(if $(GPU),-gpu)/bin
+# Settings of Horovod's build.
+HOROVOD := sparkml_dist/console/horovod
 # Folders that hold Python.
 SOURCES := sparkml_dist jobs scripts examples tests benchmarks
 
@@ -37,9 +39,17 @@ coverage: setup  ## Run the tests and measure which lines ran, in workers and ra
 test-attack: setup  ## Attack what is saved, and kill jobs at every place (half an hour)
 	@scripts/attack.sh
 
+.PHONY: test-notebooks
+test-notebooks: setup  ## Run the example notebooks, Classic and Connect, and look at them in a browser (eight minutes)
+	@SPARKML_DIST_TEST_PROFILE=long MODES=processes scripts/test.sh tests/notebooks $(ARGS)
+
 .PHONY: test-lowest
 test-lowest: setup  ## Run a core of the tests with the oldest versions allowed, in .venv-lowest
 	@scripts/test_lowest.sh $(ARGS)
+
+.PHONY: test-orchestrators
+test-orchestrators: setup  ## Run jobs from Airflow and Dagster, in .venv-orchestrators; check the manifests
+	@scripts/test_orchestrators.sh $(ARGS)
 
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
@@ -76,6 +86,11 @@ peers:  ## Build .venv-peers: FLAML and H2O AutoML, for the benchmark of algorit
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
 
+.PHONY: peers-graphical
+peers-graphical:  ## Build .venv-peers-graphical: pyAgrum and pgmpy, for the benchmark of Bayesian networks
+	$(PYTHON) -m venv .venv-peers-graphical
+	.venv-peers-graphical/bin/python -m pip install --quiet -r benchmarks/peers/requirements-graphical.txt
+
 .PHONY: bench-automl
 bench-automl: setup  ## Compare the selection of algorithms with theirs (ARGS="--seconds 300"); 20 minutes, alone
 	$(BIN)/python benchmarks/automl.py $(ARGS)
@@ -86,10 +101,10 @@ bench-big: setup  ## Run the long benchmark: 12 GB through two workers of 1 GiB 
 
 .PHONY: lock
 lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)
-	$(BIN)/uv pip compile pyproject.toml --quiet --all-extras --universal --python-version 3.11 \
+	$(BIN)/uv pip compile pyproject.toml --quiet --config-file $(HOROVOD)/cpu.toml --all-extras --universal --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements.lock
 	$(BIN)/uv pip compile pyproject.toml scripts/gpu/requirements.in --quiet --universal \
-	  --config-file scripts/gpu/uv.toml --extra onnx --extra boost --extra search --extra dev --extra bench \
+	  --config-file $(HOROVOD)/gpu.toml --extra onnx --extra boost --extra search --extra mlflow --extra notebook --extra dev --extra bench \
 	  --constraint requirements.lock --python-version 3.11 \
 	  --generate-hashes --no-annotate --no-header $(if $(UPGRADE),--upgrade) -o requirements-gpu.lock
 
@@ -100,5 +115,5 @@ clean:  ## Remove what was built or cached; keeps .venv
 	find $(SOURCES) -name __pycache__ -type d -prune -exec rm -rf {} +
 
 .PHONY: distclean
-distclean: clean  ## Remove .venv, .venv-gpu and .venv-lowest too
-	rm -rf .venv .venv-gpu .venv-lowest .venv-peers
+distclean: clean  ## Remove .venv and the other environments too
+	rm -rf .venv .venv-gpu .venv-lowest .venv-peers .venv-peers-graphical .venv-orchestrators

@@ -5,11 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sparkml_dist.cli.clusters import METHODS, find_clusters
+from sparkml_dist.cli.choices import CLUSTER_METHODS, DISTANCE_MEASURES
 from sparkml_dist.cli.options import JobParser, add_common_options, at_least, size
-from sparkml_dist.cli.points import add_point_options
-from sparkml_dist.cli.runner import run_job
-from sparkml_dist.mining.clusters.nearest_center import METRICS
+from sparkml_dist.cli.point_options import add_point_options
+from sparkml_dist.cli.runner import Job, run_job
 
 NAME = "cluster"
 
@@ -45,7 +44,7 @@ def options() -> JobParser:
     group = parser.add_argument_group("clusters")
     group.add_argument(
         "--method",
-        choices=METHODS,
+        choices=CLUSTER_METHODS,
         default="dbscan",
         help="clustering method (default: dbscan)",
     )
@@ -72,11 +71,20 @@ def options() -> JobParser:
         "the best silhouette (default: 8)",
     )
     group.add_argument(
-        "--distance-measure", choices=METRICS, help="distance of kmedoids (default: euclidean)"
+        "--distance-measure",
+        choices=DISTANCE_MEASURES,
+        help="distance of kmedoids (default: euclidean)",
     )
     add_common_options(parser)
     return parser
 
 
+def main(args: argparse.Namespace, job: Job) -> None:
+    """Run the job."""
+    from sparkml_dist.cli.clusters import find_clusters
+
+    find_clusters(args, job)
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(NAME, options(), find_clusters))
+    sys.exit(run_job(NAME, options(), main))

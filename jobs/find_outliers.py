@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
+from sparkml_dist.cli.choices import OUTLIER_METHODS
 from sparkml_dist.cli.options import JobParser, add_common_options, at_least, share_or_count, size
-from sparkml_dist.cli.outliers import OUTLIER_METHODS, find_outliers
-from sparkml_dist.cli.points import add_point_options
-from sparkml_dist.cli.runner import run_job
+from sparkml_dist.cli.point_options import add_point_options
+from sparkml_dist.cli.runner import Job, run_job
 
 NAME = "find_outliers"
 
@@ -76,5 +77,12 @@ def options() -> JobParser:
     return parser
 
 
+def main(args: argparse.Namespace, job: Job) -> None:
+    """Run the job."""
+    from sparkml_dist.cli.outliers import find_outliers
+
+    find_outliers(args, job)
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(NAME, options(), find_outliers))
+    sys.exit(run_job(NAME, options(), main))

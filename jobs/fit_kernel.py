@@ -6,7 +6,6 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.cli.kernel_clusters import evaluate_clusters
 from sparkml_dist.cli.kernels import (
     add_kernel_options,
     is_clustering,
@@ -15,14 +14,11 @@ from sparkml_dist.cli.kernels import (
 )
 from sparkml_dist.cli.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.cli.runner import Job, run_job
-from sparkml_dist.cli.training import Prepared, train
-from sparkml_dist.dataset.many_columns import quoted
-from sparkml_dist.models.loading import load_model
-from sparkml_dist.report.plots.penalties import plot_penalties
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from sparkml_dist.cli.training import Prepared
     from sparkml_dist.persistence.filesystem import Folder
 
 NAME = "fit_kernel"
@@ -53,6 +49,8 @@ def options() -> JobParser:
 
 def main(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
+    from sparkml_dist.cli.training import train
+
     kernel_params(args)
     truth: list[str] = []
 
@@ -70,6 +68,8 @@ def main(args: argparse.Namespace, job: Job) -> None:
             kernel_estimator(args, seed=args.seed).fit(prepared.data).write().overwrite().save(
                 place
             )
+            from sparkml_dist.models.loading import load_model
+
             model = load_model(place)
         else:
             model = kernel_estimator(
@@ -90,6 +90,8 @@ def main(args: argparse.Namespace, job: Job) -> None:
     ) -> None:
         path = model.summary.get("path")
         if path:
+            from sparkml_dist.report.plots.penalties import plot_penalties
+
             plot_penalties(path, model.summary["alpha"], folder)
         if args.method == "gp":
             job.document.more["interval_cover"] = _cover(model, test, truth[0])
@@ -98,6 +100,8 @@ def main(args: argparse.Namespace, job: Job) -> None:
     if is_clustering(args):
 
         def evaluate(model: Any, test: DataFrame) -> Any:
+            from sparkml_dist.cli.kernel_clusters import evaluate_clusters
+
             return evaluate_clusters(model, test, truth[0])
 
     train(args, job, fit, plot, ready=ready, regression=args.regression, evaluate=evaluate)
@@ -105,6 +109,8 @@ def main(args: argparse.Namespace, job: Job) -> None:
 
 def _cover(model: Any, test: DataFrame, label: str) -> float | None:
     """Return the share of rows whose labels lie in the interval of 95% around the prediction."""
+    from sparkml_dist.dataset.many_columns import quoted
+
     (name,) = quoted([label])
     within = f"abs({name} - prediction) <= {_WITHIN} * predictionStd"
     row = model.transform(test).selectExpr(f"avg(cast({within} AS double)) AS share").first()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
-from sparkml_dist.cli.itemsets import BASKET_FORMATS, mine_itemsets
+from sparkml_dist.cli.choices import BASKET_FORMATS
 from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
@@ -13,7 +14,7 @@ from sparkml_dist.cli.options import (
     share,
     size,
 )
-from sparkml_dist.cli.runner import run_job
+from sparkml_dist.cli.runner import Job, run_job
 
 NAME = "mine_itemsets"
 
@@ -110,9 +111,16 @@ def options() -> JobParser:
         "--output", required=True, metavar="DIR", help="folder for itemsets/, rules/, metrics.json"
     )
     add_existing_output_options(output)
-    add_common_options(parser, seed=False)
+    add_common_options(parser, seed=False, model=False)
     return parser
 
 
+def main(args: argparse.Namespace, job: Job) -> None:
+    """Run the job."""
+    from sparkml_dist.cli.itemsets import mine_itemsets
+
+    mine_itemsets(args, job)
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(NAME, options(), mine_itemsets))
+    sys.exit(run_job(NAME, options(), main))

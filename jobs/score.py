@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 
 from sparkml_dist.cli.options import JobParser, add_common_options, add_reading_options
-from sparkml_dist.cli.runner import run_job
-from sparkml_dist.cli.scoring import score_table
+from sparkml_dist.cli.runner import Job, run_job
 
 NAME = "score"
 
@@ -26,7 +26,11 @@ def options() -> JobParser:
     )
     data = parser.add_argument_group("data")
     data.add_argument(
-        "--model", required=True, metavar="DIR", help="a saved model, or a training job's output"
+        "--model",
+        required=True,
+        metavar="DIR",
+        help="a saved model, a training job's output, or a model of MLflow (models:/NAME@ALIAS, "
+        "models:/NAME/VERSION, runs:/RUN/model)",
     )
     data.add_argument("--input", required=True, metavar="URI", help="the table to score")
     data.add_argument("--output", required=True, metavar="URI", help="folder for the Parquet files")
@@ -55,9 +59,16 @@ def options() -> JobParser:
         help="environment variable with the key that the model must be signed with",
     )
     add_reading_options(parser, declared=False)
-    add_common_options(parser, seed=False)
+    add_common_options(parser, seed=False, model=False)
     return parser
 
 
+def main(args: argparse.Namespace, job: Job) -> None:
+    """Run the job."""
+    from sparkml_dist.cli.scoring import score_table
+
+    score_table(args, job)
+
+
 if __name__ == "__main__":
-    sys.exit(run_job(NAME, options(), score_table, writes_folder=False))
+    sys.exit(run_job(NAME, options(), main, writes_folder=False))

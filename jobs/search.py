@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cli.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.cli.runner import Job, run_job
 from sparkml_dist.cli.searches import add_search_options, search_of
-from sparkml_dist.cli.training import Prepared, train
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from sparkml_dist.cli.training import Prepared
     from sparkml_dist.persistence.filesystem import Folder
 
 NAME = "search"
@@ -43,6 +43,8 @@ def options() -> JobParser:
 
 def main(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
+    from sparkml_dist.cli.training import train
+
     choice = search_of(args, seed=args.seed)
 
     def fit(prepared: Prepared) -> Any:
@@ -65,6 +67,7 @@ def _note(job: Job, model: Any) -> None:
     """Add the facts of the search to the metrics document."""
     document, summary = job.document, model.summary
     document.parts["trials"] = summary["trials"]
+    document.peak_worker_rss_mb = summary["peak_worker_rss_mb"]
     document.seconds["member_fit"] = summary["seconds"]["member_fit"]
     document.more["search"] = {
         "best": model.content["best"],

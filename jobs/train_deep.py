@@ -7,21 +7,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cli.network_options import add_network_options
-from sparkml_dist.cli.networks import (
-    check_network_options,
-    network_estimator,
-    network_ranks,
-)
 from sparkml_dist.cli.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.cli.runner import Job, run_job
-from sparkml_dist.cli.training import Prepared, train
-from sparkml_dist.report.plots.history import plot_history
-from sparkml_dist.report.plots.seconds import plot_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-    from sparkml_dist.cli.training import Metrics
+    from sparkml_dist.cli.training import Metrics, Prepared
     from sparkml_dist.models.shard_model import ShardModel
     from sparkml_dist.persistence.filesystem import Folder
 
@@ -50,7 +42,15 @@ def options() -> JobParser:
 
 def main(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
+    from sparkml_dist.cli.networks import (
+        check_network_options,
+        network_estimator,
+        network_ranks,
+    )
+    from sparkml_dist.cli.training import train
     from sparkml_dist.deep.network.builder_spec import resolve_builder
+    from sparkml_dist.report.plots.history import plot_history
+    from sparkml_dist.report.plots.seconds import plot_seconds
 
     check_network_options(args)
     for spec in filter(None, (args.model, args.callbacks)):
@@ -141,6 +141,9 @@ def _network_summary(summary: dict[str, Any]) -> dict[str, Any]:
 
 
 def _plot_members(members: list[dict[str, Any]], folder: Folder) -> None:
+    from sparkml_dist.report.plots.history import plot_history
+    from sparkml_dist.report.plots.seconds import plot_seconds
+
     for number, member in enumerate(members):
         plot_history(
             member["history"],

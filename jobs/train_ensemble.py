@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cli.ensembles import EnsembleChoice, add_ensemble_options
 from sparkml_dist.cli.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.cli.runner import Job, run_job
-from sparkml_dist.cli.training import Prepared, train
 from sparkml_dist.errors import DataError
-from sparkml_dist.report.plots.accuracy import plot_accuracy_by_members
-from sparkml_dist.report.plots.curve import plot_stopping_curve
-from sparkml_dist.report.plots.reliability import plot_reliability
-from sparkml_dist.report.plots.seconds import plot_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from sparkml_dist.cli.training import Prepared
     from sparkml_dist.persistence.filesystem import Folder
 
 NAME = "train_ensemble"
@@ -49,6 +45,12 @@ def options() -> JobParser:
 
 def main(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
+    from sparkml_dist.cli.training import train
+    from sparkml_dist.report.plots.accuracy import plot_accuracy_by_members
+    from sparkml_dist.report.plots.curve import plot_stopping_curve
+    from sparkml_dist.report.plots.reliability import plot_reliability
+    from sparkml_dist.report.plots.seconds import plot_seconds
+
     choice = EnsembleChoice.of(args)
     uncalibrated: list[Any] = []
 
@@ -86,7 +88,15 @@ def main(args: argparse.Namespace, job: Job) -> None:
             job.document.more["reliability"] = {k: c.to_dict() for k, c in curves.items()}
             plot_reliability(curves, folder)
 
-    train(args, job, fit, plot, regression=args.regression, hold_out=bool(args.calibrate))
+    train(
+        args,
+        job,
+        fit,
+        plot,
+        regression=args.regression,
+        hold_out=bool(args.calibrate),
+        worker_modules=("sparkml_dist.members.engine", "sklearn.ensemble"),
+    )
 
 
 def _note(job: Job, model: Any) -> None:

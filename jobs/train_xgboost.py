@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.cli.boosting import add_boosting_options, boosting_estimator, boosting_params
 from sparkml_dist.cli.options import JobParser, add_common_options, add_training_options
 from sparkml_dist.cli.runner import Job, run_job
-from sparkml_dist.cli.training import Prepared, train
-from sparkml_dist.report.plots.history import plot_history
-from sparkml_dist.report.plots.seconds import plot_seconds
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
+    from sparkml_dist.cli.training import Prepared
     from sparkml_dist.models.shard_model import ShardModel
     from sparkml_dist.persistence.filesystem import Folder
 
@@ -43,6 +41,10 @@ def options() -> JobParser:
 
 def main(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
+    from sparkml_dist.cli.training import train
+    from sparkml_dist.report.plots.history import plot_history
+    from sparkml_dist.report.plots.seconds import plot_seconds
+
     boosting_params(args)
 
     def ready(spark: SparkSession) -> None:

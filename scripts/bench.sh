@@ -11,10 +11,11 @@ if [ $# -gt 0 ]; then
   scripts=("${@/#/benchmarks/}")
   scripts=("${scripts[@]/%/.py}")
 else
-  scripts=(benchmarks/{reading,overhead,memory,accuracy,launch,transform,sums}.py)
+  scripts=(benchmarks/{reading,overhead,job_overhead,mlflow_overhead,memory,accuracy,launch,transform,sums}.py)
   scripts+=(benchmarks/ensemble_{auc,scoring,overhead,parity}.py)
   scripts+=(benchmarks/gang_boost.py)
   scripts+=(benchmarks/search_{engine,asha}.py)
+  scripts+=(benchmarks/statistics_{logistic,wide,forms}.py)
   scripts+=(benchmarks/deep_{coupling,single,input,mnist,recovery}.py)
   scripts+=(benchmarks/mining_{itemsets,scale,neighbors,dbscan,outliers,profile}.py)
 fi

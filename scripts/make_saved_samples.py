@@ -115,6 +115,8 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         ),
         "BaggingClassifier": bagging,
         "BaggingRegressor": sd.BaggingRegressor(estimator=stump, numMembers=2, **number),
+        "BayesianNetwork": sd.BayesianNetwork(featuresCols=["x", "kind", "label"], maxParents=2),
+        "BayesianNetworkClassifier": sd.BayesianNetworkClassifier(**cut),
         "BlendingClassifier": sd.BlendingClassifier(estimators=two, **plain),
         "CalibratedClassifier": sd.CalibratedClassifier(estimator=bagging, method="temperature"),
         "DBSCAN": sd.DBSCAN(eps=1.0, minPoints=3, **points),
@@ -124,6 +126,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         ),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
+        "GaussianNetwork": sd.GaussianNetwork(featuresCols=["x", "z", "number"]),
         "GaussianProcess": sd.GaussianProcess(numCenters=5, sampleRows=20, **number),
         "GradientBoostingClassifier": sd.GradientBoostingClassifier(
             estimator=stump, numMembers=2, **cut
@@ -131,6 +134,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "GradientBoostingRegressor": sd.GradientBoostingRegressor(
             estimator=stump, numMembers=2, **number
         ),
+        "GeneralizedLinearModel": sd.GeneralizedLinearModel(family="poisson", **number),
         "HyperparameterSearch": sd.HyperparameterSearch(
             estimator=tree, space={"max_depth": [1, 2]}, sampler="grid", **cut
         ),
@@ -144,7 +148,9 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "KerasClassifier": sd.KerasClassifier(**network, **plain),
         "KerasEstimator": sd.KerasEstimator(**network, **number),
         "KerasRegressor": sd.KerasRegressor(**network, **number),
+        "LinearRegression": sd.LinearRegression(covType="HC3", **number),
         "LocalOutlierFactor": sd.LocalOutlierFactor(numNeighbors=3, **points),
+        "LogisticRegression": sd.LogisticRegression(alpha=0.01, **cut),
         "MiniBatchKMeans": sd.MiniBatchKMeans(k=2, **points),
         "NearestNeighbors": sd.NearestNeighbors(numNeighbors=2, keyCol="id", **points),
         "NystroemFeatures": sd.NystroemFeatures(numCenters=4, missing="mean", **points),
@@ -192,6 +198,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         if (model := _model_of(name)) in PUBLIC_NAMES:
             made[model] = partial(fit, name)
     made["KernelClustersModel"] = lambda: fit("SpectralClustering")
+    made["GeneralizedLinearRegressionModel"] = partial(fit, "GeneralizedLinearModel")
     made["CentersModel"] = lambda: fit("KMeans")
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules
@@ -217,7 +224,7 @@ def said(instance: Any, spark: Any) -> list[Any]:
     name = type(instance).__name__
     if name == "GridValue":
         return [repr(instance)]
-    if not name.endswith("Model"):
+    if not name.endswith("Model") or name == "GeneralizedLinearModel":
         values = instance.extractParamMap().items()
         return sorted([p.name, str(v).rpartition("/")[2]] for p, v in values)
     if name == "FrequentItemsetsModel":

@@ -9,12 +9,13 @@ source scripts/env.sh
 
 stamp="$venv/.setup"
 lock=requirements${GPU:+-gpu}.lock
-inputs=(pyproject.toml "$lock" scripts/requirements-uv.txt)
-options=(--compile-bytecode --require-hashes)
+horovod=sparkml_dist/console/horovod
+settings=$horovod/$([ -n "${GPU:-}" ] && echo gpu || echo cpu).toml
+inputs=(pyproject.toml "$lock" scripts/requirements-uv.txt "$settings")
 if [ -n "${GPU:-}" ]; then
-  inputs+=(scripts/gpu/uv.toml scripts/gpu/shim/horovod_gpu_shim/{__init__.py,include/*/*/*,lib/*})
-  options+=(--config-file scripts/gpu/uv.toml)
+  inputs+=("$horovod"/gpu_shim/horovod_gpu_shim/{__init__.py,include/*/*/*,lib/*})
 fi
+options=(--compile-bytecode --require-hashes --config-file "$settings")
 step="checking this machine"
 
 say() { echo "setup: $*"; }

@@ -84,6 +84,15 @@ if TYPE_CHECKING:
         vote,
     )
     from sparkml_dist.errors import SparkMLDistError
+    from sparkml_dist.graphical import (
+        BayesianNetwork,
+        BayesianNetworkClassificationModel,
+        BayesianNetworkClassifier,
+        BayesianNetworkModel,
+        GaussianNetwork,
+        GaussianNetworkModel,
+        read_network,
+    )
     from sparkml_dist.kernels import (
         FourierFeatures,
         FourierFeaturesModel,
@@ -135,6 +144,19 @@ if TYPE_CHECKING:
     from sparkml_dist.models.loading import load_model
     from sparkml_dist.search import HyperparameterSearch, HyperparameterSearchModel
     from sparkml_dist.session import SessionInfo, get_session
+    from sparkml_dist.statistics import (
+        GeneralizedLinearModel,
+        GeneralizedLinearRegressionModel,
+        LinearRegression,
+        LinearRegressionModel,
+        LogisticRegression,
+        LogisticRegressionModel,
+        TestResult,
+        anova,
+        contingency_test,
+        correlation_test,
+        t_test,
+    )
 
 __all__ = [
     "DBSCAN",
@@ -152,6 +174,10 @@ __all__ = [
     "BaggingClassifier",
     "BaggingRegressionModel",
     "BaggingRegressor",
+    "BayesianNetwork",
+    "BayesianNetworkClassificationModel",
+    "BayesianNetworkClassifier",
+    "BayesianNetworkModel",
     "BlendingClassificationModel",
     "BlendingClassifier",
     "Block",
@@ -167,8 +193,12 @@ __all__ = [
     "FourierFeaturesModel",
     "FrequentItemsets",
     "FrequentItemsetsModel",
+    "GaussianNetwork",
+    "GaussianNetworkModel",
     "GaussianProcess",
     "GaussianProcessModel",
+    "GeneralizedLinearModel",
+    "GeneralizedLinearRegressionModel",
     "GradientBoostingClassificationModel",
     "GradientBoostingClassifier",
     "GradientBoostingRegressionModel",
@@ -193,8 +223,12 @@ __all__ = [
     "KernelKMeans",
     "KernelRidge",
     "KernelRidgeModel",
+    "LinearRegression",
+    "LinearRegressionModel",
     "LocalOutlierFactor",
     "LocalOutlierFactorModel",
+    "LogisticRegression",
+    "LogisticRegressionModel",
     "MiniBatchKMeans",
     "NearestNeighbors",
     "NearestNeighborsModel",
@@ -217,6 +251,7 @@ __all__ = [
     "StackingRegressor",
     "TableFeatures",
     "TableFeaturesModel",
+    "TestResult",
     "VotedClassificationModel",
     "VotedRegressionModel",
     "VotingClassificationModel",
@@ -229,7 +264,10 @@ __all__ = [
     "XGBoostRegressor",
     "__version__",
     "adopt",
+    "anova",
     "as_tf_dataset",
+    "contingency_test",
+    "correlation_test",
     "drift",
     "event_sequences",
     "folds",
@@ -240,9 +278,11 @@ __all__ = [
     "partition",
     "profile",
     "read_baskets",
+    "read_network",
     "silhouette",
     "similar_pairs",
     "split",
+    "t_test",
     "vote",
     "windowed_baskets",
 ]

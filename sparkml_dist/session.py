@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import re
 import sys
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.errors import ResourceError
 
@@ -20,6 +21,7 @@ __all__ = [
     "get_session",
     "has_dynamic_allocation",
     "is_connect",
+    "keep_spark_quiet",
     "max_slots",
     "planned_bytes",
     "print_to_stderr",
@@ -58,14 +60,40 @@ def get_session(app_name: str = "sparkml_dist") -> SparkSession:
     ``python3`` on the path, which is the wrong one in a virtual environment that is not activated.
     Here the driver's interpreter is the default;
     `sparkml_dist.cluster.workers.check_workers` checks that it fits.
+
+    In a notebook, a warning says once which settings make small data on one machine quick; they
+    are not set.
     """
     from pyspark.sql import SparkSession
 
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        return active
-    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    return SparkSession.builder.appName(app_name).getOrCreate()
+    session = SparkSession.getActiveSession()
+    if session is None:
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+        session = SparkSession.builder.appName(app_name).getOrCreate()
+    if "ipykernel" in sys.modules and (advice := _advice(session)):
+        _advise(advice)
+    return session
+
+
+@functools.cache
+def _advise(advice: str) -> None:
+    """Log a line once."""
+    _logger.warning("%s", advice)
+
+
+def _advice(spark: SparkSession) -> str:
+    """Return what would make small data quick on one machine; empty where it is set already."""
+    if _kind(_conf(spark, "spark.master"), is_connect(spark)) != "local":
+        return ""
+    wanted = {}
+    if _conf(spark, "spark.sql.shuffle.partitions") == "200":
+        wanted["spark.sql.shuffle.partitions"] = 8
+    if _conf(spark, "spark.sql.execution.arrow.pyspark.enabled") == "false":
+        wanted["spark.sql.execution.arrow.pyspark.enabled"] = True
+    if not wanted:
+        return ""
+    calls = " and ".join(f"spark.conf.set({name!r}, {value})" for name, value in wanted.items())
+    return f"On one machine, small data is quicker with {calls}; nothing was set here."
 
 
 def trusted_in_session() -> tuple[str, ...]:
@@ -266,6 +294,30 @@ def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> Ses
     return info
 
 
+def keep_spark_quiet() -> None:
+    """Have Spark log warnings and errors only, where the user has not said what it shall log.
+
+    For jobs that ``spark-submit`` runs, before their session is started. ``spark.log.level``, a
+    ``log4j2.properties`` in Spark's folder of settings and ``log4j2.configurationFile`` stand.
+    """
+    if "PYSPARK_GATEWAY_PORT" not in os.environ:
+        return
+    settings = os.environ.get("SPARK_CONF_DIR") or f"{os.environ.get('SPARK_HOME', '')}/conf"
+    if os.path.exists(f"{settings}/log4j2.properties"):
+        return
+    system, level = _gateway().jvm.java.lang.System, "spark.log.level"
+    if not (system.getProperty(level) or system.getProperty("log4j2.configurationFile")):
+        system.setProperty(level, "WARN")
+
+
+def _gateway() -> Any:
+    """Return the connection to the JVM that started this process."""
+    from pyspark import SparkContext
+    from pyspark.java_gateway import launch_gateway
+
+    return SparkContext._gateway or launch_gateway()
+
+
 def print_to_stderr(line: str) -> None:
     """Write a line to the standard error stream that the user sees.
 
@@ -275,11 +327,7 @@ def print_to_stderr(line: str) -> None:
     sys.stdout.flush()
     if "PYSPARK_GATEWAY_PORT" in os.environ:
         try:
-            from pyspark import SparkContext
-            from pyspark.java_gateway import launch_gateway
-
-            gateway = SparkContext._gateway or launch_gateway()
-            gateway.jvm.java.lang.System.err.println(line)
+            _gateway().jvm.java.lang.System.err.println(line)
             return
         except Exception:  # the JVM may have ended
             _logger.debug("Java did not accept a line for stderr", exc_info=True)

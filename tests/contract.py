@@ -72,6 +72,7 @@ class Case:
             "NystroemFeaturesModel": "kernelFeatures",
             "TableFeaturesModel": "note_words",
         }
+        named |= dict.fromkeys(("BayesianNetworkModel", "GaussianNetworkModel"), "logLikelihood")
         other = named.get(self.model, "prediction")
         return "outlierScore" if self.scored_by == "outliers" else other
 
@@ -170,6 +171,11 @@ def _cases() -> dict[str, Case]:
         case = ("KernelClustersModel", ("k", 0), no_point, ("k", [2, 3]))
         return Case(given, *case, scored_by="clusters", group="kernels")
 
+    def linear(model: str, kind: str, **settings: Any) -> Case:
+        given = {**data, "form": "jobs", **settings}
+        wrong, grid = ("alpha", -1.0), ("alpha", [0.1, 0.2])
+        return Case(given, model, wrong, no_label, grid, scored_by=kind, group="linear")
+
     k_means = {"wrong": ("k", 0), "grid": ("k", [2, 3])}
     return {
         "AdaBoostClassifier": classes("AdaBoost", estimator=tree, numMembers=2),
@@ -190,6 +196,15 @@ def _cases() -> dict[str, Case]:
         ),
         "BaggingClassifier": classes("Bagging", estimator=tree, numMembers=2),
         "BaggingRegressor": numbers("Bagging", estimator=stump, numMembers=2),
+        "BayesianNetwork": Case(
+            {"featuresCols": ["x", "z", "label"]},
+            "BayesianNetworkModel",
+            ("maxParents", 0),
+            no_point,
+            ("score", ["bic", "aic"]),
+            group="graphical",
+        ),
+        "BayesianNetworkClassifier": classes("BayesianNetwork", wrong=("maxParents", 0)),
         "BlendingClassifier": classes("Blending", wrong=("validationFraction", 1.0), **two),
         "CalibratedClassifier": Case(
             {"estimator": sd.BaggingClassifier(estimator=tree, numMembers=2, **data)},
@@ -214,7 +229,18 @@ def _cases() -> dict[str, Case]:
             ("itemsCol", "itemss"),
             ("minSupport", [0.3, 0.5]),
         ),
+        "GaussianNetwork": Case(
+            {"featuresCols": ["x", "z", "number"]},
+            "GaussianNetworkModel",
+            ("maxParents", 0),
+            no_point,
+            ("score", ["bic", "aic"]),
+            group="graphical",
+        ),
         "GaussianProcess": machines("GaussianProcessModel", "numbers", labelCol="number"),
+        "GeneralizedLinearModel": linear(
+            "GeneralizedLinearRegressionModel", "numbers", labelCol="number"
+        ),
         "GradientBoostingClassifier": classes("GradientBoosting", estimator=stump, numMembers=2),
         "GradientBoostingRegressor": numbers("GradientBoosting", estimator=stump, numMembers=2),
         "HyperparameterSearch": classes(
@@ -237,9 +263,11 @@ def _cases() -> dict[str, Case]:
         "KerasClassifier": networks("KerasClassificationModel", "classes"),
         "KerasEstimator": networks("KerasModel", "numbers", labelCol="number"),
         "KerasRegressor": networks("KerasRegressionModel", "numbers", labelCol="number"),
+        "LinearRegression": linear("LinearRegressionModel", "numbers", labelCol="number"),
         "LocalOutlierFactor": outliers(
             "LocalOutlierFactorModel", ("numNeighbors", 0), ("numNeighbors", [3, 4]), numNeighbors=3
         ),
+        "LogisticRegression": linear("LogisticRegressionModel", "classes"),
         "MiniBatchKMeans": clusters(k=2, **k_means),
         "NearestNeighbors": Case(
             {**points, "numNeighbors": 2},

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 import tempfile
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from pyspark.ml.param import TypeConverters
 
 import sparkml_dist as sd
 from sparkml_dist.errors import SparkMLDistError
+from sparkml_dist.graphical.structure_params import pairs
 from sparkml_dist.params import share_or_count
 from tests.contract import BUILDER, CASES, PUBLIC, VOTED, estimator, frames
 from tests.long import cases
@@ -42,6 +44,7 @@ VALUES = {
     TypeConverters.toListInt: [3],
     TypeConverters.toListFloat: [0.5],
     TypeConverters.toListString: ["a"],
+    pairs: [["a", "b"]],
 }
 
 
@@ -132,6 +135,15 @@ def test_every_public_class_has_a_case():
 
 
 @pytest.mark.parametrize("name", SET_UP)
+def test_estimators_show_themselves(name):
+    case = CASES[name]
+    given = {k: v for k, v in case.settings.items() if not isinstance(v, Estimator)}
+    text = PUBLIC[name](**given)._repr_html_()
+    assert all(f">{param}</th>" in text for param in inspect.signature(PUBLIC[name]).parameters)
+    ElementTree.fromstring(text)
+
+
+@pytest.mark.parametrize("name", SET_UP)
 def test_constructors_spell_out_params_and_defaults(name):
     kind, plain = PUBLIC[name], PUBLIC[name]()
     parameters = inspect.signature(kind).parameters
@@ -188,6 +200,16 @@ def test_models_have_getters_setters_and_copies(spark, fitted, name):
     model = fitted(name)
     assert type(model).__name__ == (name if name in VOTED else CASES[name].model)
     _get_and_set(model.copy())
+
+
+@pytest.mark.parametrize("name", cases(FITTED, ["AssociationRules", "BaggingClassifier", "KMeans"]))
+def test_models_show_themselves(spark, fitted, name):
+    model = fitted(name)
+    text = model._repr_html_()
+    ElementTree.fromstring(text)
+    assert type(model).__name__ in text and text.count("<tr") > 2
+    if hasattr(model, "plot"):
+        assert model.plot()._repr_png_().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("name", CASES)

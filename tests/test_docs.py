@@ -19,7 +19,11 @@ DOCUMENTS = [path for path in sorted((ROOT / "docs").glob("*.md")) if blocks(pat
 OWN_PROCESS = ("deep_parallel",)
 HERE = [document for document in DOCUMENTS if document.stem not in OWN_PROCESS]
 # Whose calls the README's examples and the tests of the estimators make as well.
-MANY_FITS = ("points", "patterns", "itemsets", "automl", "deep", "ensembles", "search", "kernels")
+MANY_FITS = (
+    *("points", "patterns", "itemsets", "automl", "deep", "ensembles", "search"),
+    *("graphical", "kernels"),
+    "tracking",
+)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda p: p.stem)

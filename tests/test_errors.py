@@ -25,6 +25,7 @@ TABLES = {
         "StorageError": {"disk_full", "storage_failed"},
     },
     "cluster/gang_errors.py": {
+        "ResourceError": {"rank_memory"},
         "TrainingError": {
             "gang_line_forged",
             "gang_stalled",
@@ -33,7 +34,7 @@ TABLES = {
             "rank_lost",
             "rank_not_started",
             "rank_silent",
-        }
+        },
     },
     "cluster/failures.py": {"TrainingError": {"task_failed"}},
     "persistence/filesystem.py": {

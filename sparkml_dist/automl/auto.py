@@ -21,6 +21,7 @@ from sparkml_dist.automl.auto_model import (
     AutoRegressionModel,
 )
 from sparkml_dist.automl.build_model import save_ensemble
+from sparkml_dist.automl.ensemble_methods import METHODS
 from sparkml_dist.automl.families.known import check_families, families_for
 from sparkml_dist.automl.leaderboard import leaderboard_rows, what_was_left
 from sparkml_dist.automl.schedule import Schedule
@@ -28,11 +29,12 @@ from sparkml_dist.automl.selection import Candidate, Selected, select_trials
 from sparkml_dist.automl.situation import class_rows, situation_of
 from sparkml_dist.automl.table_features import TableFeatures
 from sparkml_dist.automl.table_features_model import TableFeaturesModel
-from sparkml_dist.automl.trials import Budget, Trials
+from sparkml_dist.automl.trials import COMPARISON_SHARE, Budget, Trials
+from sparkml_dist.cluster.memory import PeakMemory
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.partitioning import partition
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
-from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.metrics.scores import CLASSIFICATION_SCORES, REGRESSION_SCORES, check_score
 from sparkml_dist.models.persistable import save_inside
 from sparkml_dist.models.shard_estimator import ShardEstimator
@@ -41,6 +43,7 @@ from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.persistence.workspace import temporary_folder
 from sparkml_dist.search.goal import raise_all_failed, ranked_trials
+from sparkml_dist.search.trial_table import peak_rss_mb
 from sparkml_dist.session import SessionInfo
 from sparkml_dist.sizes import parse_size
 
@@ -55,7 +58,16 @@ _SECONDS = 60.0
 _SEARCH = "search"
 #: Trials that the ensemble is selected from.
 _CANDIDATES = 40
-_PLAN_PARAMS = ("families", "metric", "numTrials", "timeBudget", "calibrate", "numFolds", "seed")
+_PLAN_PARAMS = (
+    "families",
+    "metric",
+    "numTrials",
+    "timeBudget",
+    "ensembleMethod",
+    "calibrate",
+    "numFolds",
+    "seed",
+)
 
 
 class AutoEstimator(ShardEstimator):
@@ -84,6 +96,12 @@ class AutoEstimator(ShardEstimator):
         "folds of a cross-validation (>= 2); few rows have 5, more rows a hold-out when not set",
         TypeConverters.toInt,
     )
+    ensembleMethod: Any = param(
+        "ensembleMethod",
+        "'greedy' selection of trials, 'stacked' weights of least loss, or 'best' of the two by "
+        "cross-validation on held-out rows",
+        TypeConverters.toString,
+    )
     textCols: Any = param(
         "textCols",
         "columns, by name or glob, of strings that are texts whatever the profile says",
@@ -99,6 +117,13 @@ class AutoEstimator(ShardEstimator):
         metric = self._value(self.metric)
         if metric is not None:
             check_score(metric, "metric", regression=self._task == "regression")
+        method = self.getOrDefault(self.ensembleMethod)
+        if method not in METHODS:
+            raise ConfigurationError(
+                "invalid_param",
+                f"ensembleMethod must be one of {', '.join(METHODS)}. Got {method!r}."
+                f"{nearest(method, METHODS)}",
+            )
         for name, least in (("numTrials", 1), ("numFolds", 2)):
             value = self._value(self.getParam(name))
             if value is not None and value < least:
@@ -133,9 +158,11 @@ class AutoEstimator(ShardEstimator):
             seconds = _SECONDS
         run._budget = Budget(trials, seconds, time.monotonic())
         run._table_features, run._seconds = None, {}
-        return ShardEstimator._fit(run, dataset)
+        with PeakMemory() as run._memory:
+            return ShardEstimator._fit(run, dataset)
 
     _budget: Budget
+    _memory: PeakMemory
     _table_features: TableFeaturesModel | None
     _seconds: dict[str, float]
 
@@ -265,12 +292,15 @@ class AutoEstimator(ShardEstimator):
                 candidates,
                 metrics,
                 self.getOrDefault(self.seed),
+                method=self.getOrDefault(self.ensembleMethod),
+                seconds=None if budget.seconds is None else COMPARISON_SHARE * budget.seconds,
                 calibrate=self._calibrates(),
             )
         with self._stage("build"):
-            files = save_ensemble(spark, trials, selected, folder, MODEL)
+            files, built_mb = save_ensemble(spark, trials, selected, folder, MODEL)
         trials.forget(selected.weights)
-        return self._model(data, folder, trials, selected, {**left, **trials.left}, files)
+        left = {**left, **trials.left}
+        return self._model(data, folder, trials, selected, left, files, built_mb)
 
     def _candidates(self, trials: Trials) -> list[Candidate]:
         """Return the best results of trials, by their highest rung."""
@@ -295,6 +325,7 @@ class AutoEstimator(ShardEstimator):
         selected: Selected,
         left: dict[str, str],
         files: list[ModelFile],
+        built_mb: float,
     ) -> AutoModel:
         features, engine = self._table_features, trials.engine
         if features is not None:
@@ -327,6 +358,11 @@ class AutoEstimator(ShardEstimator):
                 "trials": len(rows),
                 "failed": sum(r["state"] not in ("done", "deadline") for r in rows),
                 "out_of_time": engine.out_of_time,
+                "ensemble": {"method": selected.method, "scores": selected.compared},
+                "peak_worker_rss_mb": max(
+                    peak_rss_mb(engine.records.values()), selected.peak_rss_mb, built_mb
+                ),
+                "peak_driver_rss_mb": round(self._memory.so_far() / 2**20, 1),
                 "seconds": {
                     "fit": round(time.monotonic() - self._budget.begun, 3),
                     **self._seconds,

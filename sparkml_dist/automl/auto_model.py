@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from sparkml_dist.automl.table_features_model import TableFeaturesModel
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.html.summary import Row
 from sparkml_dist.models.classification_model import ShardClassificationModel
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.regression_model import ShardRegressionModel
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.report.fitted_model import FittedModel
+from sparkml_dist.report.plots.bars import plot_bars
+from sparkml_dist.report.plots.figure import figure_of
 from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pyspark.sql import DataFrame
 
 __all__ = [
@@ -26,10 +30,12 @@ __all__ = [
     "AutoRegressionModel",
 ]
 
+_SHOWN = 5
 FEATURES, MODEL, LEADERBOARD_FILE = "features", "model", "leaderboard.json"
 _SCHEMA = (
     "trial int, family string, params string, score double, scores map<string, double>, "
-    "weight double, state string, reason string, resource long, seconds double"
+    "weight double, state string, reason string, resource long, seconds double, "
+    "peakRssMb double"
 )
 
 
@@ -101,11 +107,43 @@ class AutoModel(FittedModel, ShardModel):
         Columns ``trial``, ``family``, ``params`` (JSON), ``score`` by the metric that decided,
         ``scores`` of all metrics on held-out rows, ``weight`` in the ensemble, ``state``
         (``"done"``, or why not) and ``reason``, ``resource`` (rows or shards that it was fitted
-        on), ``seconds`` of its fits.
+        on), ``seconds`` of its fits, ``peakRssMb`` (most resident MiB of a process that fitted it,
+        with the rows that it shares with others).
         """
         names = [part.split()[0] for part in _SCHEMA.replace("<string, ", "<").split(", ")]
-        rows = [tuple(row[n] for n in names) for row in self.leaderboardTable()]
+        rows = [tuple(row.get(n) for n in names) for row in self.leaderboardTable()]
         return get_session().createDataFrame(rows, _SCHEMA)
+
+    def plot(self) -> Figure:
+        """Draw the scores of the best trials; those in the ensemble have colour.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+            Which notebooks show.
+        """
+        rows = [row for row in self.leaderboardTable() if row["score"] is not None][:20]
+        named = {f"{row['family']} {row['trial']}": row for row in rows}
+        values = {name: float(row["score"]) for name, row in named.items()}
+        chosen = [name for name, row in named.items() if row["weight"] > 0]
+        return figure_of(
+            lambda folder: plot_bars(
+                values,
+                folder,
+                "leaderboard.png",
+                title="Best trials, and those in the ensemble",
+                x=self.metric,
+                marked=chosen,
+            )
+        )
+
+    def _shown(self) -> Iterator[Row]:
+        yield from super()._shown()
+        for row in self.leaderboardTable()[:_SHOWN]:
+            if row["score"] is not None:
+                weight = f"weight {row['weight']:.2f}" if row["weight"] else "not in the ensemble"
+                text = f"{row['family']}, {self.metric} {row['score']:.4f}"
+                yield Row(f"trial {row['trial']}", text, f"({weight})")
 
     def _read(self) -> dict[str, Any]:
         if "_record" not in vars(self):

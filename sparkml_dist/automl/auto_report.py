@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sparkml_dist.metrics.permutation import PermutationImportance
 
-__all__ = ["write_report"]
+__all__ = ["model_report", "write_report"]
 
 _logger = logging.getLogger(__name__)
 
@@ -44,14 +44,19 @@ def write_report(model: Any, path: str, df: DataFrame, *, title: str, card: str 
 
     A picture that the rows do not allow, such as a ROC curve where a class is missing, is left out.
     """
-    scored = model.transform(df).persist()
-    try:
-        report = _report(model, df, scored, title)
-    finally:
-        scored.unpersist()
+    report = model_report(model, df, title)
     report.to_html(path)
     report.to_markdown(card or f"{path.removesuffix('.html').removesuffix('.htm')}.md")
     return path
+
+
+def model_report(model: Any, df: DataFrame, title: str = "") -> ModelReport:
+    """Return the report of a model on rows that it has not seen; see `AutoModel.writeReport`."""
+    scored = model.transform(df).persist()
+    try:
+        return _report(model, df, scored, title)
+    finally:
+        scored.unpersist()
 
 
 def _report(model: Any, df: DataFrame, scored: DataFrame, title: str) -> ModelReport:
@@ -68,8 +73,8 @@ def _report(model: Any, df: DataFrame, scored: DataFrame, title: str) -> ModelRe
     return ModelReport(
         title=title or f"Model of {label.column}",
         summary=(
-            f"An ensemble of {len(used)} of {len(table)} trials ({families}), selected by "
-            f"{model.metric} on {content['scored_rows']:,} rows that they have not seen."
+            f"An ensemble of {len(used)} of {len(table)} trials ({families}), {_how(model)} on "
+            f"{content['scored_rows']:,} rows that they have not seen."
         ),
         facts={
             "label": label.column,
@@ -79,6 +84,8 @@ def _report(model: Any, df: DataFrame, scored: DataFrame, title: str) -> ModelRe
             "selected by": model.metric,
             "validation": f"{content['folds']} folds" if content["folds"] else "hold-out",
             "seconds": model.summary["seconds"].get("fit"),
+            "peak memory of a worker, MiB": model.summary.get("peak_worker_rss_mb"),
+            "peak memory of the driver's Python, MiB": model.summary.get("peak_driver_rss_mb"),
             "best single trial": None if best is None else round(best["score"], 6),
             "ensemble, on the same rows": model.scores.get(model.metric),
         },
@@ -97,15 +104,24 @@ def _report(model: Any, df: DataFrame, scored: DataFrame, title: str) -> ModelRe
     )
 
 
+def _how(model: Any) -> str:
+    """Return how the ensemble's weights were found, in words."""
+    stacked = model.summary.get("ensemble", {}).get("method") == "stacked"
+    return "weighted for the least loss" if stacked else f"selected by {model.metric}"
+
+
 def _candidate(row: dict[str, Any]) -> Candidate:
-    score = row["score"]
+    score, memory = row["score"], row.get("peakRssMb")
+    notes = [f"weight {row['weight']:.2f}" if row["weight"] else row["reason"][:120]]
+    if memory:
+        notes.append(f"{memory:,.0f} MiB")
     return Candidate(
         name=f"{row['family']} {row['trial']}",
         score=score,
         metrics={k: v for k, v in row["scores"].items() if v != score},
         seconds=row["seconds"],
         settings=json.loads(row["params"]),
-        note=f"weight {row['weight']:.2f}" if row["weight"] else row["reason"][:120],
+        note="; ".join(filter(None, notes)),
         chosen=row["weight"] > 0,
     )
 

@@ -16,6 +16,7 @@ from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.persistence.saved_folder import SavedFolder
+from sparkml_dist.search.trial_table import peak_rss_mb
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -29,8 +30,8 @@ _COMMIT_SECONDS = 1.0
 
 def save_ensemble(
     spark: SparkSession, trials: Trials, selected: Selected, folder: Folder, name: str
-) -> list[ModelFile]:
-    """Save the ensemble as a model in a folder inside another; return its files.
+) -> tuple[list[ModelFile], float]:
+    """Save the ensemble as a model in a folder inside another.
 
     Where a hold-out of a single shard was scored on, trials are fitted again on all of its rows, as
     long as there is time; the others keep the members that they have.
@@ -45,10 +46,16 @@ def save_ensemble(
         Of the outer model's files.
     name : str
         Name of the folder inside.
+
+    Returns
+    -------
+    files : list of ModelFile
+    peak_rss_mb : float
+        Most resident MiB of a process that has fitted a member of the ensemble.
     """
     home = folder.child(name)
     base = home.child(BASE) if selected.calibration is not None else home
-    members, weights = _members(spark, trials, selected)
+    members, weights, peak = _members(spark, trials, selected)
     for record in members:
         trials.folder.copy_file_to(record["file"], base)
     label = trials.data.manifest.label
@@ -59,7 +66,10 @@ def save_ensemble(
         label,
         [ModelFile(r["file"], r["bytes"], r["sha256"]) for r in members],
         voting_content(members, weights, "mean" if label.is_regression else "soft"),
-        {"seconds": {"member_fit": round(sum(r.get("seconds", 0.0) for r in members), 3)}},
+        {
+            "seconds": {"member_fit": round(sum(r.get("seconds", 0.0) for r in members), 3)},
+            "peak_worker_rss_mb": peak,
+        },
     )
     model._save_manifest(SavedFolder(base))
     if selected.calibration is not None:
@@ -72,13 +82,13 @@ def save_ensemble(
             {"calibration": {"rows": selected.rows}},
         )
         model._save_manifest(SavedFolder(home))
-    return [ModelFile.of(folder, f"{name}/{n}") for n in home.walk()]
+    return [ModelFile.of(folder, f"{name}/{n}") for n in home.walk()], peak
 
 
 def _members(
     spark: SparkSession, trials: Trials, selected: Selected
-) -> tuple[list[dict[str, Any]], list[float]]:
-    """Return the records of the ensemble's members, and their weights."""
+) -> tuple[list[dict[str, Any]], list[float], float]:
+    """Return the records of the ensemble's members, their weights, and the peak of their memory."""
     latest = {t: trials.latest(t) for t in selected.weights}
     again = _refitted(spark, trials, selected, latest) if trials.schedule.refits else {}
     members: list[dict[str, Any]] = []
@@ -87,7 +97,8 @@ def _members(
         own = [again[trial]] if trial in again else latest[trial]["members"]
         members += own
         weights += [weight / len(own)] * len(own)
-    return members, weights
+    peak = peak_rss_mb([*latest.values(), *again.values()])
+    return members, weights, peak
 
 
 def _refitted(

@@ -28,10 +28,12 @@ class AutoClassifier(AutoEstimator, HasClassColumns):
        time it is expected to need for an improvement; what is tried of it is proposed by
        tree-structured Parzen estimators. Trials begin with few rows, or few shards, and the best
        quarter goes on with more (asynchronous successive halving).
-    4. The ensemble of the trials is selected greedily by their predictions on rows that they have
-       not seen, from the best single one on. Up to 3,000 rows are cross-validated: the members
-       of all folds vote. A larger single shard has a hold-out, and the chosen trials are fitted
-       again on all rows. With several shards, the members that trials fitted on shards vote.
+    4. The ensemble of the trials is found by their predictions on rows that they have not seen:
+       greedily, from the best single one on, or stacked, with the non-negative weights of least
+       loss, whichever a cross-validation on these rows prefers. Up to 3,000 rows are
+       cross-validated: the members of all folds vote. A larger single shard has a hold-out, and the
+       chosen trials are fitted again on all rows. With several shards, the members that trials
+       fitted on shards vote.
 
     Parameters
     ----------
@@ -46,6 +48,9 @@ class AutoClassifier(AutoEstimator, HasClassColumns):
         ``"lightgbm"``, ``"extra_trees"``, ``"perceptron"``, ``"hist_gradient_boosting"``,
         ``"linear"``, ``"neighbors"``, ``"xgboost"``, ``"kernel"``, ``"random_forest"``,
         ``"catboost"``. All that are installed, and do not take too long, by default.
+    ensembleMethod : {"best", "greedy", "stacked"}, default="best"
+        How trials are weighted in the ensemble. The comparison for ``"best"`` is left out, and the
+        greedy selection taken, if it would take more than 2 % of ``timeBudget``.
     calibrate : bool, default=False
         Whether to calibrate the ensemble's probabilities by a temperature.
     numFolds : int, optional
@@ -74,8 +79,9 @@ predictedLabelCol, numShards, shardsDir, modelDir, overwrite, resume
     ----------
     Wang, Wu, Weimer, Zhu (2021), "FLAML: a fast and lightweight AutoML library". Erickson et al.
     (2020), "AutoGluon-Tabular: robust and accurate AutoML for structured data". Caruana,
-    Niculescu-Mizil, Crew, Ksikes (2004), "Ensemble selection from libraries of models". Li et al.
-    (2020), "A system for massively parallel hyperparameter tuning".
+    Niculescu-Mizil, Crew, Ksikes (2004), "Ensemble selection from libraries of models". Van der
+    Laan, Polley, Hubbard (2007), "Super learner". Li et al. (2020), "A system for massively
+    parallel hyperparameter tuning".
 
     Examples
     --------
@@ -99,6 +105,7 @@ predictedLabelCol, numShards, shardsDir, modelDir, overwrite, resume
         numTrials: int | None = None,
         metric: str | None = None,
         families: Sequence[str] | None = None,
+        ensembleMethod: str = "best",
         calibrate: bool = False,
         numFolds: int | None = None,
         textCols: Sequence[str] | None = None,

@@ -38,6 +38,7 @@ def leaderboard_rows(
             "reason": row["reason"],
             "resource": row["resource"],
             "seconds": row["seconds"],
+            "peakRssMb": row["peakRssMb"],
         }
         for row in trial_rows(engine.records, engine.jobs, metric)
     ]

@@ -79,6 +79,7 @@ class _RefitTask:
             name = f"trial-{self.work.trial:05d}-all.skops"
             self.folder.child(MEMBERS).write_bytes(name, content)
             found["record"] = {
+                "peak_rss_mb": round(ending.peak / 2**20, 1),
                 "file": f"{MEMBERS}/{name}",
                 "bytes": len(content),
                 "sha256": hashlib.sha256(content).hexdigest(),

@@ -27,7 +27,7 @@ class AutoRegressor(AutoEstimator):
         Number of settings to try instead. The same seed then gives the same model.
     metric : {"rmse", "mae", "r2"}, optional
         Decides: the root mean squared error by default.
-    families, numFolds, memoryPerTask, textCols
+    families, numFolds, ensembleMethod, memoryPerTask, textCols
         As for `AutoClassifier`.
     seed, featuresCols, featuresCol, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 numShards, shardsDir, modelDir, overwrite, resume
@@ -59,6 +59,7 @@ numShards, shardsDir, modelDir, overwrite, resume
         numTrials: int | None = None,
         metric: str | None = None,
         families: Sequence[str] | None = None,
+        ensembleMethod: str = "best",
         numFolds: int | None = None,
         textCols: Sequence[str] | None = None,
         featuresCols: Sequence[str] | None = None,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from pyspark.ml.base import Model
@@ -11,6 +12,7 @@ from sparkml_dist.automl.hashed_words import with_hashed_words
 from sparkml_dist.automl.table_column import TableColumn, check_time_zone
 from sparkml_dist.dataset.column_names import check_outputs, refuse_ambiguous, with_outputs
 from sparkml_dist.errors import DataError, nearest
+from sparkml_dist.html.summary import Row, ShowsItself
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams
@@ -21,10 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["TableFeaturesModel"]
 
+_SHOWN = 10
 _TEMPORARY = "_sparkml_dist_feature_"
 
 
-class TableFeaturesModel(Persistable, AccessibleParams, Model):
+class TableFeaturesModel(ShowsItself, Persistable, AccessibleParams, Model):
     """The features of a table: which columns they are made of, and how.
 
     ``transform`` adds the columns of features that are made of dates, times and texts. Numbers,
@@ -74,6 +77,20 @@ class TableFeaturesModel(Persistable, AccessibleParams, Model):
     def categoricalColumns(self) -> list[str]:
         """Those of them that hold categories."""
         return [column.name for column in self.columns if column.role == "category"]
+
+    def _shown(self) -> Iterator[Row]:
+        yield Row("label", code=[self.label] if self.label else [])
+        roles = Counter(column.role for column in self.columns)
+        shown = ", ".join(f"{n:,} {role}" for role, n in roles.most_common())
+        yield Row("columns", shown, f"({len(self.featureColumns):,} columns of features)")
+        for name, why in list(self.dropped.items())[:_SHOWN]:
+            yield Row("left out", f": {why}", code=[name])
+        for name, alert in self.alerts[:_SHOWN]:
+            yield Row("alert", f": {alert}", code=[name])
+
+    def _shown_more(self) -> Iterator[Row]:
+        for column in self.columns:
+            yield Row(column.name, column.role)
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         from pyspark.sql import functions as F

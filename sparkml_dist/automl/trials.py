@@ -34,12 +34,14 @@ from sparkml_dist.search.trial_task import TrialTask, member_stem
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["Budget", "Trials"]
+__all__ = ["COMPARISON_SHARE", "Budget", "Trials"]
 
 _logger = logging.getLogger(__name__)
 
 # Seconds that the end takes besides fits: select, store, commit.
 _END_SECONDS = 2.0
+#: Share of the time that the comparison of ways to weight the ensemble may take.
+COMPARISON_SHARE = 0.02
 # A fit on all rows takes longer than one of the highest rung by its rows, and by this factor.
 _SLACK = 1.1
 # Share of the time that is kept for it at most.
@@ -251,11 +253,12 @@ class Trials:
 
     def _reserve(self, record: dict[str, Any] | None) -> float:
         """Return the seconds to keep for the end."""
+        end = _END_SECONDS + COMPARISON_SHARE * (self.budget.seconds or 0.0)
         if record is None or not self.schedule.refits:
-            return _END_SECONDS
+            return end
         # As long as the best trial takes: for it, and for others beside it.
         allowed = _REFIT_SHARE * (self.budget.seconds or 0.0)
-        return _END_SECONDS + min(self.refit_seconds(record), allowed)
+        return end + min(self.refit_seconds(record), allowed)
 
     def _longest(self) -> float | None:
         """Return the seconds that one fit may take."""

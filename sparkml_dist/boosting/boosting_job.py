@@ -60,6 +60,8 @@ class BoostingJob:
     stopping : EarlyStopping or None
     checkpoint_rounds : int
         Rounds from one checkpoint to the next; 0 for none.
+    keep_checkpoints : int
+        Checkpoints that stay after the training, its end among them; 0 for none.
     external : bool
         Whether binned rows are kept on disk.
     keep_blocks : bool
@@ -81,6 +83,7 @@ class BoostingJob:
     validation: Validation | None
     stopping: EarlyStopping | None
     checkpoint_rounds: int
+    keep_checkpoints: int
     external: bool
     keep_blocks: bool
     batch_bytes: int

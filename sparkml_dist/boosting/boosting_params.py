@@ -30,6 +30,7 @@ _RANGES: dict[str, tuple[float, float, bool, bool]] = {
     "patience": (1, math.inf, True, False),
     "tol": (0, math.inf, True, False),
     "checkpointRounds": (0, math.inf, True, False),
+    "keepCheckpoints": (0, math.inf, True, False),
     "maxRestarts": (0, math.inf, True, False),
 }
 
@@ -121,6 +122,12 @@ class HasBoosting(AccessibleParams):
     checkpointRounds: Any = param(
         "checkpointRounds",
         "rounds from one checkpoint in modelDir to the next (>= 0; 0: none)",
+        TypeConverters.toInt,
+    )
+    keepCheckpoints: Any = param(
+        "keepCheckpoints",
+        "number of the last checkpoints to keep in modelDir after the training, one of its end "
+        "among them, to go on with more rounds (>= 0)",
         TypeConverters.toInt,
     )
     maxRestarts: Any = param(

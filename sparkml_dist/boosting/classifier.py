@@ -55,6 +55,10 @@ subsample, colsampleByTree, regLambda, regAlpha : optional
         up to the best one. By default of the last metric, on held-out rows if there are some.
     checkpointRounds : int, default=20
         Rounds from one checkpoint to the next; 0 for none.
+    keepCheckpoints : int, default=0
+        Number of the last checkpoints that stay in `modelDir`, one of the end of the training among
+        them. A fit with `resume` and more `numMembers` goes on from there: it grows the same trees
+        as one that had so many rounds from the beginning, but for random draws (`subsample`).
     maxRestarts : int, default=2
         Most restarts from the last checkpoint after the loss of a rank. The model is the same to
         the bit as without the loss.
@@ -117,6 +121,7 @@ subsample, colsampleByTree, regLambda, regAlpha : optional
         patience: int | None = None,
         tol: float = 0.0,
         checkpointRounds: int = 20,
+        keepCheckpoints: int = 0,
         maxRestarts: int = 2,
         externalMemory: bool | None = None,
         extraParams: dict[str, Any] | None = None,

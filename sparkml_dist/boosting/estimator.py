@@ -76,6 +76,7 @@ class BoostingEstimator(ShardEstimator, HasBoosting, HasTimeouts):
     """Base of the estimators that boost trees; a subclass sets the class of its model."""
 
     _object_params: ClassVar[tuple[str, ...]] = ("objective",)
+    _growing: ClassVar[tuple[str, ...]] = ("numMembers",)
     #: Class of the fitted model.
     _model_class: ClassVar[type[BoosterModel]]
 
@@ -152,7 +153,7 @@ class BoostingEstimator(ShardEstimator, HasBoosting, HasTimeouts):
             "class": type(self).__name__,
             "data": data.manifest.content_sha256,
             # Without the ranks: a training may resume with another number.
-            "rounds": self.getOrDefault(self.numMembers),
+            "numMembers": self.getOrDefault(self.numMembers),
             "parameters": self._parameters(data),
             "objective": dotted_name(self._resolved()),
             "metrics": list(self._metrics(classes)),
@@ -162,6 +163,10 @@ class BoostingEstimator(ShardEstimator, HasBoosting, HasTimeouts):
         }
 
     # -- the fit --------------------------------------------------------------------------
+
+    def _grow(self, folder: Folder) -> None:
+        # The training goes on from the last checkpoint, which keepCheckpoints keeps.
+        folder.delete_file(RESULT)
 
     def _metrics(self, n_classes: int) -> tuple[str, ...]:
         given = self._value(self.evalMetric)
@@ -237,6 +242,7 @@ class BoostingEstimator(ShardEstimator, HasBoosting, HasTimeouts):
             validation=Validation(fraction, self.getOrDefault(self.seed)) if fraction else None,
             stopping=self._stopping(classes),
             checkpoint_rounds=self.getOrDefault(self.checkpointRounds),
+            keep_checkpoints=self.getOrDefault(self.keepCheckpoints),
             external=external,
             keep_blocks=not external and keeps_blocks(data, ranks, bins, self._memory()),
             batch_bytes=min(_MOST_BATCH, max(_LEAST_BATCH, memory // _BATCH_SHARE)),
@@ -260,7 +266,7 @@ class BoostingEstimator(ShardEstimator, HasBoosting, HasTimeouts):
                 on_event=_log_event,
             )
             folder.write_json(RESULT, asdict(result))
-        CheckpointStore(folder.child(CHECKPOINTS)).clear()
+        CheckpointStore(folder.child(CHECKPOINTS)).prune(self.getOrDefault(self.keepCheckpoints))
         model = result.model
         return self._model_class(
             folder,

@@ -78,6 +78,7 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
         patience: int | None = None,
         tol: float = 0.0,
         checkpointRounds: int = 20,
+        keepCheckpoints: int = 0,
         maxRestarts: int = 2,
         externalMemory: bool | None = None,
         extraParams: dict[str, Any] | None = None,

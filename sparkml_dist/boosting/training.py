@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -11,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from sparkml_dist.boosting.boosting_job import CHECKPOINTS, BoostingJob
 from sparkml_dist.boosting.checkpoint import read_progress
 from sparkml_dist.boosting.saved_booster import loaded_booster
-from sparkml_dist.cluster.gang import RankResult, run_gang
+from sparkml_dist.cluster.gang import RankResult
 from sparkml_dist.cluster.gang_params import Timeouts
-from sparkml_dist.cluster.progress import progress
+from sparkml_dist.cluster.gang_training import GangTraining, rank_record
 from sparkml_dist.cluster.rank_context import RankContext
-from sparkml_dist.cluster.recovery import Restart, run_with_restarts
+from sparkml_dist.cluster.recovery import Restart
 from sparkml_dist.errors import StorageError, TrainingError
 from sparkml_dist.persistence.checkpoints import CheckpointId, CheckpointStore
 
@@ -102,43 +101,28 @@ def train_booster(
         A rank failed (more often than is allowed), the scores are not finite, or the ranks' models
         differ.
     """
-    seen: set[int] = set()
     store = CheckpointStore(job.folder.child(CHECKPOINTS))
-    logs = job.folder.child("logs")
-
-    def follow(event: dict[str, Any]) -> None:
-        if event["event"] == "round":
-            seen.add(event["number"])
-        if on_event is not None:
-            on_event(event)
-
-    def launch(number: int) -> list[RankResult]:
-        return run_gang(
-            spark,
-            ranks,
-            _rank,
-            replace(job, launch=number, resume_from=_last_good(store)),
-            description=f"{description}: {ranks} ranks, {job.rounds} rounds",
-            log_folder=logs if number == 1 else logs.child(f"launch-{number:03d}"),
-            on_event=follow,
-            preload=("sparkml_dist.boosting.train.rank",),
-            required=REQUIRED,
-            **timeouts,
-        )
-
-    begun = time.perf_counter()
-    with progress(job.rounds, description, lambda: len(seen)):
-        results, restarts = run_with_restarts(
-            spark,
-            ranks,
-            launch,
-            store,
-            max_restarts,
-            on_event,
-            slot_timeout=timeouts["slot_timeout"],
-            unit="round",
-        )
-    return _result(results, time.perf_counter() - begun, restarts)
+    training = GangTraining(
+        target=_rank,
+        job_of=lambda number: replace(job, launch=number, resume_from=_last_good(store)),
+        folder=job.folder,
+        store=store,
+        total=job.rounds,
+        step="round",
+        step_field="number",
+        unit="round",
+        preload=("sparkml_dist.boosting.train.rank",),
+        required=REQUIRED,
+    )
+    results, restarts, seconds = training.run(
+        spark,
+        ranks,
+        description=description,
+        max_restarts=max_restarts,
+        timeouts=timeouts,
+        on_event=on_event,
+    )
+    return _result(results, seconds, restarts)
 
 
 def _rank(context: RankContext, job: BoostingJob) -> dict[str, Any]:
@@ -175,17 +159,7 @@ def _result(results: list[RankResult], total: float, restarts: list[Restart]) ->
     phases = {name: float(value) for name, value in first["seconds"].items()}
     return BoostingResult(
         history=first["history"],
-        ranks=[
-            {
-                "rank": r.rank,
-                "host": r.host,
-                "rows": r.value["rows"],
-                "seconds": r.seconds,
-                "train_seconds": r.value["seconds"]["train"],
-                "peak_rss_mb": r.peak_rss_mb,
-            }
-            for r in results
-        ],
+        ranks=[rank_record(r) for r in results],
         model={"sha256": first["sha256"], "bytes": first["bytes"]},
         seconds={"total": total, "launch": total - sum(phases.values()), **phases},
         best=first["best"],

@@ -37,6 +37,7 @@ _PARAMS = {
     "patience": "patience",
     "tol": "tol",
     "checkpoint_rounds": "checkpointRounds",
+    "keep_checkpoints": "keepCheckpoints",
     "max_restarts": "maxRestarts",
     "external_memory": "externalMemory",
     "extra_params": "extraParams",
@@ -122,6 +123,12 @@ def add_boosting_options(parser: argparse.ArgumentParser) -> None:
     )
     _add(
         group, "checkpoint-rounds", "rounds between checkpoints; 0: none (default: 20)", type=_count
+    )
+    _add(
+        group,
+        "keep-checkpoints",
+        "checkpoints to keep, for --resume with more --members (default: 0)",
+        type=_count,
     )
     _add(group, "max-restarts", "most restarts after the loss of a rank (default: 2)", type=_count)
     _add(

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from sparkml_dist.cli.choices import CLUSTER_METHODS
 from sparkml_dist.cli.points import claimed_output, read_points
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.dataset.many_columns import named_column
@@ -20,15 +21,14 @@ from sparkml_dist.persistence.parquet import write_parquet
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["METHODS", "adjusted_rand", "find_clusters"]
+__all__ = ["adjusted_rand", "find_clusters"]
 
-METHODS = ("dbscan", "kmeans", "minibatch-kmeans", "kmedoids")
 # The methods that have an option.
 _OPTIONS = {
     "eps": ("dbscan",),
     "min_points": ("dbscan",),
     "memory_per_task": ("dbscan",),
-    "k": METHODS[1:],
+    "k": CLUSTER_METHODS[1:],
     "distance_measure": ("kmedoids",),
 }
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
+import re
 import uuid
 from dataclasses import dataclass, field
 from typing import Any
 
 from sparkml_dist.errors import SparkMLDistError
-from sparkml_dist.persistence.model_folder import versions
 
 __all__ = ["MetricsDocument"]
+
+#: The part of a URI with a user and, perhaps, a password.
+_USER = re.compile(r"(?<=:)//[^/@\s]+@")
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 @dataclass
@@ -37,6 +45,12 @@ class MetricsDocument:
         Largest resident memory of a worker of the job, in MiB.
     more : dict
         Further JSON values, such as ``test_rows`` and the locations of outputs.
+    started : str
+        When the run began: ISO 8601, UTC.
+    arguments : list of str
+        Of the command line; user names and passwords in locations are left out.
+    warnings : list of str
+        What was logged as a warning, up to 100 lines.
     error : dict or None
         Type, code, message and hint of the error that ended the job.
     """
@@ -52,6 +66,9 @@ class MetricsDocument:
     metrics: dict[str, float | None] = field(default_factory=dict)
     peak_worker_rss_mb: float | None = None
     more: dict[str, Any] = field(default_factory=dict)
+    started: str = field(default_factory=_now)
+    arguments: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     error: dict[str, Any] | None = None
     #: The document of an earlier run, if that is complete and this one changes nothing.
     earlier: dict[str, Any] | None = None
@@ -65,6 +82,8 @@ class MetricsDocument:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document as JSON values; numbers that are not finite are null."""
+        from sparkml_dist.persistence.model_folder import versions
+
         if self.earlier is not None and self.error is None:
             return self.earlier
         value = {
@@ -80,6 +99,9 @@ class MetricsDocument:
             "memory": {"peak_worker_rss_mb": self.peak_worker_rss_mb},
             **self.more,
             "versions": versions("tensorflow-cpu", "keras", "horovod"),
+            "started": self.started,
+            "arguments": [_USER.sub("//", text) for text in self.arguments],
+            "warnings": list(self.warnings),
         }
         if self.error is not None:
             value["error"] = self.error

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sparkml_dist.cli.estimators import named_learner
+from sparkml_dist.cli.estimators import add_learner_options, learner_names, named_learner
 from sparkml_dist.cli.options import at_least, fraction, json_object, share_or_count
 from sparkml_dist.errors import UsageError
 from sparkml_dist.public_names import public_object
@@ -111,23 +111,7 @@ def add_ensemble_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--final-estimator-params", type=json_object, metavar="JSON", help="its parameters"
     )
-    group.add_argument(
-        "--impute",
-        choices=("mean", "median", "most_frequent"),
-        help="impute missing values before each learner, for learners that do not accept them",
-    )
-    group.add_argument(
-        "--scale",
-        action="store_true",
-        help="divide features by their standard deviation before each learner",
-    )
-    group.add_argument(
-        "--trusted-types",
-        nargs="+",
-        action="extend",
-        metavar="TYPE",
-        help="types outside the allow-list that members may contain",
-    )
+    add_learner_options(group)
     group = parser.add_argument_group("ensemble (an option that a method does not have is refused)")
     group.add_argument(
         "--method",
@@ -317,12 +301,7 @@ def _learners(args: argparse.Namespace, method: Method) -> dict[str, Any]:
     ]
     if not method.several:
         return {"estimator": learners[0]}
-    names: list[str] = []
-    for path in paths:
-        name = path.rpartition(".")[2]
-        same = sum(n.split("-")[0] == name for n in names)
-        names.append(f"{name}-{same + 1}" if same else name)
-    return {"estimators": list(zip(names, learners, strict=True))}
+    return {"estimators": list(zip(learner_names(paths), learners, strict=True))}
 
 
 def _asks_for_probabilities(method: str) -> bool:

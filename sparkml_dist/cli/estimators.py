@@ -2,12 +2,45 @@
 
 from __future__ import annotations
 
-from typing import Any
+import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.dataset.columns import Task
-from sparkml_dist.learners.learner import learner_from_path, refuse_unusable
+if TYPE_CHECKING:
+    from sparkml_dist.dataset.columns import Task
 
-__all__ = ["named_learner"]
+__all__ = ["add_learner_options", "learner_names", "named_learner"]
+
+
+def add_learner_options(group: argparse._ArgumentGroup) -> None:
+    """Add the options of what goes before each learner, and of types to trust."""
+    group.add_argument(
+        "--impute",
+        choices=("mean", "median", "most_frequent"),
+        help="impute missing values before each learner, for learners that do not accept them",
+    )
+    group.add_argument(
+        "--scale",
+        action="store_true",
+        help="divide features by their standard deviation before each learner",
+    )
+    group.add_argument(
+        "--trusted-types",
+        nargs="+",
+        action="extend",
+        metavar="TYPE",
+        help="types outside the allow-list that members may contain",
+    )
+
+
+def learner_names(paths: Sequence[str]) -> list[str]:
+    """Return a name for each dotted path: its last part, numbered where it comes again."""
+    names: list[str] = []
+    for path in paths:
+        name = path.rpartition(".")[2]
+        same = sum(n.split("-")[0] == name for n in names)
+        names.append(f"{name}-{same + 1}" if same else name)
+    return names
 
 
 def named_learner(
@@ -49,6 +82,8 @@ def named_learner(
     from sklearn.impute import SimpleImputer
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
+
+    from sparkml_dist.learners.learner import learner_from_path, refuse_unusable
 
     learner = learner_from_path(path, params, task=task)
     refuse_unusable(learner, voting=voting, task=task)

@@ -7,6 +7,7 @@ import logging
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
+from sparkml_dist.cli.choices import BASKET_FORMATS
 from sparkml_dist.cli.options import plan_of
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.runner import Job
@@ -25,11 +26,10 @@ if TYPE_CHECKING:
 
     from sparkml_dist.mining.itemsets.itemsets_model import FrequentItemsetsModel
 
-__all__ = ["BASKET_FORMATS", "mine_itemsets"]
+__all__ = ["mine_itemsets"]
 
 _logger = logging.getLogger(__name__)
 
-BASKET_FORMATS = ("dat", "csv", "parquet", "libsvm")
 _SUFFIXES = {
     ".dat": "dat",
     ".txt": "dat",

@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from sparkml_dist.cli.choices import CENTER_METHODS, KERNEL_SOLVERS, KERNELS
 from sparkml_dist.cli.options import at_least, fraction
 from sparkml_dist.errors import UsageError
-from sparkml_dist.kernels.centers.chosen import CENTER_METHODS
-from sparkml_dist.kernels.functions.families import KERNELS
-from sparkml_dist.kernels.ridge.fit import SOLVERS
 
 __all__ = ["METHODS", "add_kernel_options", "is_clustering", "kernel_estimator", "kernel_params"]
 
@@ -113,7 +111,9 @@ def add_kernel_options(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="add a constant without penalty (default: yes)",
     )
-    group.add_argument("--solver", choices=SOLVERS, help="of the squared loss (default: auto)")
+    group.add_argument(
+        "--solver", choices=KERNEL_SOLVERS, help="of the squared loss (default: auto)"
+    )
     group.add_argument("--tol", type=float, metavar="F", help="residual to stop at (default: 1e-6)")
     group.add_argument("--max-iter", type=at_least(1), metavar="N", help="most iterations")
     group.add_argument(

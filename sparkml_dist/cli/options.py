@@ -10,11 +10,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from sparkml_dist.cli.checking import now_checking
 from sparkml_dist.errors import UsageError, nearest
-from sparkml_dist.params import is_share_or_count
 from sparkml_dist.sizes import parse_size
-from sparkml_dist.tables.columns import TYPES
-from sparkml_dist.tables.lines import FORMATS
+from sparkml_dist.tables.formats import FORMATS
 from sparkml_dist.tables.schema import MISSING_VALUES
 
 __all__ = [
@@ -35,7 +34,10 @@ __all__ = [
 
 _WIDTH = 88
 # Options that decide where a result is written, and not the result.
-_NO_PLAN = ("output", "overwrite", "resume", "metrics_out", "verbose")
+_NO_PLAN = (
+    *("output", "overwrite", "resume", "metrics_out", "verbose"),
+    *("mlflow", "experiment", "register"),
+)
 _STATUSES = (
     "Exit status: 0 ok, 2 usage, 10 configuration, 11 data, 12 resources, 13 training, "
     "14 input/output, 1 unexpected. The last line on stdout is the metrics as JSON."
@@ -54,9 +56,13 @@ class JobParser(argparse.ArgumentParser):
     """
 
     def __init__(self, prog: str, description: str, examples: Sequence[str] = ()) -> None:
-        shown = "\n".join(f"  spark-submit jobs/{prog}.py {example}" for example in examples)
+        by_name = now_checking() is not None
+        name = f"sparkml-dist {prog.replace('_', '-')}" if by_name else prog
+        start = name if by_name else f"spark-submit jobs/{prog}.py"
+        shown = "\n".join(f"  {start} {example}" for example in examples)
+        self.hint = f"See {name if by_name else f'{prog}.py'} --help."
         super().__init__(
-            prog=prog,
+            prog=name,
             description=textwrap.fill(description, _WIDTH),
             epilog=f"examples:\n{shown}\n\n{textwrap.fill(_STATUSES, _WIDTH)}",
             formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -67,7 +73,7 @@ class JobParser(argparse.ArgumentParser):
         """Raise `UsageError`, with the nearest option for one that does not exist."""
         if found := re.match(r"unrecognized arguments: (--[\w-]+)", message):
             message += "." + nearest(found.group(1), self._option_string_actions)
-        raise UsageError("usage", message.rstrip(".") + ".", f"See {self.prog}.py --help.")
+        raise UsageError("usage", message.rstrip(".") + ".", self.hint)
 
 
 def at_least(
@@ -107,6 +113,8 @@ def share(text: str) -> float:
 
 def share_or_count(text: str) -> float:
     """Parse a share such as 0.5 (1.0 is all), or a count."""
+    from sparkml_dist.params import is_share_or_count
+
     try:
         value = int(text) if text.isdecimal() else float(text)
     except ValueError:
@@ -240,6 +248,8 @@ def reading(args: argparse.Namespace) -> dict[str, Any]:
 
 def _types(path: str) -> dict[str, str]:
     """Read a JSON file of column types."""
+    from sparkml_dist.tables.columns import TYPES
+
     try:
         value = json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -350,8 +360,10 @@ def plan_of(args: argparse.Namespace) -> dict[str, Any]:
     return {name: value for name, value in vars(args).items() if name not in _NO_PLAN}
 
 
-def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True) -> None:
-    """Add ``--metrics-out``, ``--seed`` and ``--verbose``."""
+def add_common_options(
+    parser: argparse.ArgumentParser, *, seed: bool = True, model: bool = True
+) -> None:
+    """Add ``--metrics-out``, ``--seed``, ``--verbose`` and those of tracking."""
     group = parser.add_argument_group("run")
     group.add_argument(
         "--metrics-out", metavar="FILE", help="metrics as JSON (default: metrics.json in DIR)"
@@ -364,4 +376,24 @@ def add_common_options(parser: argparse.ArgumentParser, *, seed: bool = True) ->
             metavar="N",
             help="seed of all random draws (default: 0)",
         )
-    group.add_argument("--verbose", action="store_true", help="log more, on stdout")
+    group.add_argument(
+        "--verbose", action="store_true", help="log more on stdout, and Spark's own log on stderr"
+    )
+    tracking = parser.add_argument_group("tracking")
+    tracking.add_argument(
+        "--mlflow",
+        nargs="?",
+        const="",
+        metavar="URI",
+        help="log the run in MLflow, on this tracking server or store (default: that of "
+        "MLFLOW_TRACKING_URI)",
+    )
+    tracking.add_argument(
+        "--experiment", metavar="NAME", help="experiment of MLflow; it is made if there is none"
+    )
+    if model:
+        tracking.add_argument(
+            "--register",
+            metavar="NAME[@ALIAS]",
+            help="register the model as a new version of this name, and give it an alias",
+        )

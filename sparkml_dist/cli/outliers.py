@@ -6,6 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.cli.choices import OUTLIER_METHODS
 from sparkml_dist.cli.outlier_truth import add_agreement, outlier_value
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.points import PointTable, claimed_output, read_points
@@ -24,17 +25,9 @@ from sparkml_dist.persistence.parquet import write_parquet
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["OUTLIER_METHODS", "find_outliers"]
+__all__ = ["find_outliers"]
 
 _logger = logging.getLogger(__name__)
-
-OUTLIER_METHODS = (
-    "isolation-forest",
-    "extended",
-    "extended-isolation-forest",  # a longer name of the same method
-    "lof",
-    "robust-z",
-)
 
 _FORESTS = OUTLIER_METHODS[:3]
 # Options of some methods, with their Params.

@@ -13,6 +13,7 @@ from sparkml_dist.cli.job_plan import (
     refuse_other_plan,
     write_job,
 )
+from sparkml_dist.cli.job_report import write_job_report
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned
 from sparkml_dist.dataset.manifest import MANIFEST
 from sparkml_dist.errors import DataError, StorageError
@@ -23,6 +24,7 @@ from sparkml_dist.persistence.replacing import replace_folder
 
 if TYPE_CHECKING:
     from sparkml_dist.cli.document import MetricsDocument
+    from sparkml_dist.report.model_report import ModelReport
 
 __all__ = ["JobOutput", "split_location"]
 
@@ -39,8 +41,8 @@ class JobOutput:
     """The output folder of a job.
 
     ``model/`` is the saved model, ``shards/`` the partitioned data, ``plots/`` the plots,
-    ``rows/``, ``itemsets/`` and ``rules/`` are tables; ``metrics.json`` has the results and
-    ``job.json`` the plan that a resumed run must share.
+    ``rows/``, ``itemsets/`` and ``rules/`` are tables; ``metrics.json`` has the results,
+    ``report.html`` shows them, and ``job.json`` is the plan that a resumed run must share.
 
     A run into an empty folder writes there directly. A run that replaces an earlier output writes
     into ``next/``, so that a failure leaves the earlier output unchanged; `commit` then moves the
@@ -57,6 +59,8 @@ class JobOutput:
 
     METRICS: ClassVar[str] = "metrics.json"
     FAILED: ClassVar[str] = "metrics.failed.json"
+    REPORT: ClassVar[str] = "report.html"
+    FAILED_REPORT: ClassVar[str] = "report.failed.html"
     JOB: ClassVar[str] = JOB
     NEXT: ClassVar[str] = "next"
     _COMPLETE: ClassVar[str] = "complete.json"
@@ -67,7 +71,8 @@ class JobOutput:
     )
     _FILES: ClassVar[tuple[str, ...]] = (
         *("profile.json", "profile.html", "drift.json", "drift.html"),
-        *("report.html", "model_card.md"),
+        *(REPORT, "model_card.md"),
+        *("network.bif", "network.png", "network.svg"),
         *(METRICS, JOB),
     )
     # Parts of a plan that decide how rows are partitioned, not which rows.
@@ -80,6 +85,8 @@ class JobOutput:
     tells_metrics: bool = True
     # Parts of the earlier output that the new one reuses.
     kept: set[str] = field(default_factory=set)
+    # What is known of the model, for the job's report.
+    model_report: ModelReport | None = None
     _staged: bool = False
     _claimed: bool = False
     _resumed: bool = False
@@ -247,6 +254,7 @@ class JobOutput:
         document.status = "ok"
         outcome = document.to_dict()
         self.folder.child("work").delete()
+        write_job_report(self.folder, outcome, self.REPORT, model=self.model_report)
         if self.tells_metrics:
             self.folder.write_json(self.METRICS, outcome)
         write_job(self.folder, read_job(self.folder).get("plan"), outcome)
@@ -285,6 +293,9 @@ class JobOutput:
         else:
             return None
         self.home.write_json(name, document.to_dict())
+        if document.error is not None:
+            page = self.REPORT if name == self.METRICS else self.FAILED_REPORT
+            write_job_report(self.home, document.to_dict(), page)
         return self.home.uri(name)
 
     # -- state of the folder ----------------------------------------------------------------------
@@ -324,6 +335,7 @@ class JobOutput:
         """Delete the leftovers of failed and killed runs after a successful one."""
         self.home.child(self.NEXT).delete()
         self.home.delete_file(self.FAILED)
+        self.home.delete_file(self.FAILED_REPORT)
         for name in self.home.walk():
             if is_unfinished(name):
                 self.home.delete_file(name)
@@ -332,6 +344,8 @@ class JobOutput:
         """Return whether the folder is empty except for the leftovers of runs that failed early."""
         files = {name for name in self.home.walk() if not is_unfinished(name)}
         files = {name for name in files if not name.startswith(LOCK_PREFIX)}
+        if files & {self.METRICS, self.FAILED}:  # else they are somebody's
+            files -= {self.REPORT, self.FAILED_REPORT}
         if not files <= {self.JOB, self.METRICS, self.FAILED}:
             return False
         if self.METRICS in files:

@@ -1,4 +1,4 @@
-"""Shared parts of the jobs over points: options and reading of the table, output folder."""
+"""Shared parts of the jobs over points: reading of the table, output folder."""
 
 from __future__ import annotations
 
@@ -7,12 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sparkml_dist.cli.indicators import with_indicators
-from sparkml_dist.cli.options import (
-    add_existing_output_options,
-    add_reading_options,
-    plan_of,
-    reading,
-)
+from sparkml_dist.cli.options import plan_of, reading
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.errors import ConfigurationError
@@ -23,7 +18,7 @@ from sparkml_dist.tables.read import read_table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["PointTable", "add_point_options", "claimed_output", "read_points"]
+__all__ = ["PointTable", "claimed_output", "read_points"]
 
 
 @dataclass(frozen=True)
@@ -45,61 +40,6 @@ class PointTable:
     features: list[str]
     label: str
     indicators: list[str]
-
-
-def add_point_options(
-    parser: argparse.ArgumentParser,
-    *,
-    truth: str,
-    categorical: bool = False,
-) -> None:
-    """Add the options of the jobs over points: data, columns, output.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-    truth : str
-        Help of ``--label``.
-    categorical : bool, default=False
-        Whether to add ``--categorical``.
-    """
-    data = parser.add_argument_group("data")
-    data.add_argument(
-        "--input",
-        "--train",
-        dest="input",
-        required=True,
-        metavar="URI",
-        help="the rows: a file, folder or pattern",
-    )
-    add_reading_options(parser)
-    columns = parser.add_argument_group("columns (a PATTERN is a name, an index or a glob)")
-    columns.add_argument("--label", metavar="COL", help=truth)
-    columns.add_argument(
-        "--features",
-        nargs="+",
-        action="extend",
-        metavar="PATTERN",
-        help="feature columns (default: all others)",
-    )
-    if categorical:
-        columns.add_argument(
-            "--categorical",
-            nargs="+",
-            action="extend",
-            default=[],
-            metavar="PATTERN",
-            help="feature columns that hold categories, which are one-hot encoded; 'auto' for "
-            "all features of strings",
-        )
-    columns.add_argument(
-        "--key", metavar="COL", help="column that identifies a row; written, but no feature"
-    )
-    output = parser.add_argument_group("output")
-    output.add_argument(
-        "--output", required=True, metavar="DIR", help="folder for model/, rows/, metrics.json"
-    )
-    add_existing_output_options(output, kept="its model is reused")
 
 
 def claimed_output(args: argparse.Namespace, job: Job) -> tuple[JobOutput, bool]:

@@ -15,15 +15,12 @@ from sparkml_dist.cli.options import (
     plan_of,
     reading,
 )
-from sparkml_dist.cli.runner import Job
-from sparkml_dist.dataset.parquet import read_parquet
-from sparkml_dist.mining.profiling.drift import drift
-from sparkml_dist.mining.profiling.profile import Profile, profile
-from sparkml_dist.tables.lines import format_of, input_errors
-from sparkml_dist.tables.read import read_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from sparkml_dist.cli.runner import Job
+    from sparkml_dist.mining.profiling.profile import Profile
 
 __all__ = ["options", "profile_table"]
 
@@ -61,7 +58,7 @@ def options() -> JobParser:
         "--output", required=True, metavar="DIR", help="folder for the pages and metrics.json"
     )
     add_existing_output_options(output)
-    add_common_options(parser)
+    add_common_options(parser, model=False)
     return parser
 
 
@@ -81,6 +78,9 @@ def profile_table(args: argparse.Namespace, job: Job) -> None:
     ConfigurationError, DataError
         As raised by `read_table` and `profile`.
     """
+    from sparkml_dist.mining.profiling.drift import drift
+    from sparkml_dist.mining.profiling.profile import profile
+
     assert job.output is not None
     output = job.output
     output.overwrite, output.resume = args.overwrite, args.resume
@@ -129,6 +129,10 @@ def _with_top(found: Profile, top: int) -> Profile:
 
 
 def _read(args: argparse.Namespace, job: Job, uri: str) -> DataFrame:
+    from sparkml_dist.dataset.parquet import read_parquet
+    from sparkml_dist.tables.lines import format_of, input_errors
+    from sparkml_dist.tables.read import read_table
+
     if format_of(uri, args.format) == "parquet":
         with input_errors(uri):  # any column types, and duplicate names
             return read_parquet(job.spark, uri)

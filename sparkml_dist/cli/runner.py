@@ -13,19 +13,23 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, NoReturn
 
+from sparkml_dist.cli.checking import NEEDS_SPARK, SparkNeeded, now_checking
 from sparkml_dist.cli.document import MetricsDocument
-from sparkml_dist.cli.failures import as_toolkit_error
-from sparkml_dist.cli.output import JobOutput, split_location
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError
-from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.session import get_session, print_to_stderr
+from sparkml_dist.session import get_session, keep_spark_quiet, print_to_stderr
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
+    from sparkml_dist.cli.output import JobOutput
+    from sparkml_dist.cli.tracking import JobTracker
+
 __all__ = ["Job", "run_job"]
 
 _logger = logging.getLogger(__name__)
+
+_TRACKING = ("mlflow", "experiment", "register")
+_MOST_WARNINGS = 100
 
 
 class Job:
@@ -37,18 +41,25 @@ class Job:
         The metrics document, which the main function fills in.
     output : JobOutput or None
         The output folder, where the job has one.
+    verbose : bool
+        Whether Spark's own log is wanted too.
     """
 
     def __init__(self, name: str) -> None:
         self.document = MetricsDocument(name)
         self.output: JobOutput | None = None
+        self.verbose = False
         self._spark: SparkSession | None = None
 
     @property
     def spark(self) -> SparkSession:
         """The SparkSession; started on first use, after all checks that need none."""
         if self._spark is None:
+            if now_checking() is not None:
+                raise SparkNeeded
             with self.stage("start"):
+                if not self.verbose:
+                    keep_spark_quiet()
                 self._spark = _started(f"sparkml_dist {self.document.job}")
         return self._spark
 
@@ -129,32 +140,54 @@ def run_job(
     -------
     int
         0 ok, 2 usage, 10 configuration, 11 data, 12 resources, 13 training, 14 input/output,
-        1 unexpected.
+        1 unexpected. Within `checking`, `NEEDS_SPARK` for a job that passed its checks.
     """
     argv = sys.argv[1:] if argv is None else list(argv)
     start = time.perf_counter()
     job = Job(name)
     document = job.document
+    document.arguments = argv
     metrics_out, status = None, 0
+    tracker: JobTracker | None = None
     try:
         metrics_out, output = _output_arguments(argv)
         if output and writes_folder:
+            from sparkml_dist.cli.output import JobOutput
+            from sparkml_dist.persistence.filesystem import Folder
+
             job.output = JobOutput(Folder.at(output), tells_metrics=not metrics_out)
         args = parser.parse_args(argv)
-        _log_to_stdout(verbose=bool(getattr(args, "verbose", False)))
+        job.verbose = bool(getattr(args, "verbose", False))
+        _log_to_stdout(verbose=job.verbose, warnings=document.warnings)
+        check = now_checking()
+        if check is not None and check.only_options:
+            return NEEDS_SPARK
         with _ended_by_signals():
             if job.output is not None:
                 job.output.lock(f"{name}, run {document.run_id}")
+            if check is None:
+                tracker = _tracker(args, job)
             main(args, job)
+            if tracker is not None:
+                with job.stage("track"):
+                    tracker.succeeded()
         document.status = "ok"
     except SystemExit as wanted:  # --help, --version
         return int(wanted.code or 0)
+    except SparkNeeded:
+        if job.output is not None:
+            job.output.unlock()
+        return NEEDS_SPARK
     except BaseException as raised:
+        from sparkml_dist.cli.failures import as_toolkit_error
+
         error = as_toolkit_error(raised)
         _logger.debug("the job failed", exc_info=True)
         trace = traceback.format_exc() if error.code == "unexpected" else None
         document.fail(error, trace)
         status = error.exit_status
+        if tracker is not None:
+            tracker.failed(error)
         _report(name, error)
     document.seconds["total"] = time.perf_counter() - start
     job.stop()
@@ -170,6 +203,15 @@ def run_job(
             job.output.unlock()
     print(document.line(), flush=True)  # noqa: T201 - a job's result is its last line
     return status
+
+
+def _tracker(args: argparse.Namespace, job: Job) -> JobTracker | None:
+    """Return the job's run in MLflow, if one is wanted; what needs MLflow is imported only then."""
+    if not any(getattr(args, name, None) is not None for name in _TRACKING):
+        return None
+    from sparkml_dist.cli.tracking import begin_tracking
+
+    return begin_tracking(args, job.document, job.output)
 
 
 @contextlib.contextmanager
@@ -211,6 +253,8 @@ def _output_arguments(argv: Sequence[str]) -> tuple[str | None, str | None]:
 
 def _write(document: MetricsDocument, job: Job, metrics_out: str | None) -> None:
     if metrics_out:
+        from sparkml_dist.cli.output import split_location
+
         folder, name = split_location(metrics_out)
         folder.write_json(name, document.to_dict())
     elif job.output is not None and document.to_dict() is not document.earlier:
@@ -219,11 +263,28 @@ def _write(document: MetricsDocument, job: Job, metrics_out: str | None) -> None
             _logger.info("the metrics of this failed run are in %s", where)
 
 
-def _log_to_stdout(*, verbose: bool) -> None:
-    """Log the toolkit's progress on stdout; stderr is for Spark's log and errors."""
+class _Warnings(logging.Handler):
+    """Collects the lines that are logged as warnings, up to a number."""
+
+    def __init__(self, lines: list[str]) -> None:
+        super().__init__(logging.WARNING)
+        self._lines = lines
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Collect a line."""
+        line = record.getMessage()
+        if len(self._lines) < _MOST_WARNINGS and line not in self._lines:
+            self._lines.append(line)
+
+
+def _log_to_stdout(*, verbose: bool, warnings: list[str]) -> None:
+    """Log the toolkit's progress on stdout; stderr is for Spark's log and errors.
+
+    Lines of warnings are appended to `warnings` too.
+    """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
     logger = logging.getLogger("sparkml_dist")
-    logger.handlers = [handler]
+    logger.handlers = [handler, _Warnings(warnings)]
     logger.propagate = False
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import logging
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.cli.job_report import write_job_report
 from sparkml_dist.cli.options import reading
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.cli.unsupervised_scoring import kept_columns, unsupervised_scores
@@ -13,6 +16,7 @@ from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.metrics.evaluation import evaluate_classification
 from sparkml_dist.metrics.regression import evaluate_regression
+from sparkml_dist.mlflow.uris import is_model_uri
 from sparkml_dist.models.loading import load_model
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.filesystem import Folder
@@ -53,36 +57,46 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
     with FolderLock(target, application=f"score, run {job.document.run_id}") as lock:
         _check_target(target, overwrite=args.overwrite)
         format_of(args.input, args.format)
-        home = _model_folder(args.model)
-        model = load_model(home.location, trusted=args.trusted_types, verify=args.verify)
-        document = job.document
-        spark, label = job.spark, ""
-        with job.stage("read"):
-            if isinstance(model, ShardModel):
-                document.features = model.numFeatures
-                document.classes = len(model.label.classes)
-                table = _read(args, job, model)
-                label = table.label
-                scored = _scored(model, table.df, args.keep, label)
-            else:
-                scored = unsupervised_scores(args, spark, model)
-        temporary = _temporary_folder(target)
-        temporary.delete()  # left by a killed run
-        try:
-            with job.stage("score"):
-                write_parquet(scored, temporary)
-            written = spark.read.parquet(temporary.spark_path())
-            document.rows = written.count()
-            if label:
-                with job.stage("evaluate"):
-                    _evaluate(job, model, written, label)
-            lock.check()
-        except BaseException:
-            temporary.delete()
-            raise
-        replace_folder(temporary, target)
-    document.more["output"] = {"predictions": target.location}
-    document.more["model"] = {"location": home.location, "class": type(model).__name__}
+        with _model_folder(args.model, target) as home:
+            model = load_model(home.location, trusted=args.trusted_types, verify=args.verify)
+            location = args.model if is_model_uri(args.model) else home.location
+            job.document.more["output"] = {"predictions": target.location}
+            job.document.more["model"] = {"location": location, "class": type(model).__name__}
+            _score(args, job, model, target, lock)
+
+
+def _score(
+    args: argparse.Namespace, job: Job, model: Any, target: Folder, lock: FolderLock
+) -> None:
+    """Write the scored table in place of an earlier one."""
+    document = job.document
+    spark, label = job.spark, ""
+    with job.stage("read"):
+        if isinstance(model, ShardModel):
+            document.features = model.numFeatures
+            document.classes = len(model.label.classes)
+            table = _read(args, job, model)
+            label = table.label
+            scored = _scored(model, table.df, args.keep, label)
+        else:
+            scored = unsupervised_scores(args, spark, model)
+    temporary = _hidden_folder(target, "next")
+    temporary.delete()  # left by a killed run
+    try:
+        with job.stage("score"):
+            write_parquet(scored, temporary)
+        written = spark.read.parquet(temporary.spark_path())
+        document.rows = written.count()
+        if label:
+            with job.stage("evaluate"):
+                _evaluate(job, model, written, label)
+        # Readers of Parquet skip names that begin with an underscore.
+        write_job_report(temporary, {**document.to_dict(), "status": "ok"}, "_report.html")
+        lock.check()
+    except BaseException:
+        temporary.delete()
+        raise
+    replace_folder(temporary, target)
 
 
 def _check_target(target: Folder, *, overwrite: bool) -> None:
@@ -115,20 +129,35 @@ def _evaluate(job: Job, model: ShardModel, written: DataFrame, label: str) -> No
         _logger.warning("no row has a label in the column %r; there are no metrics", label)
         return
     if model.label.is_regression:
-        job.document.metrics = evaluate_regression(labelled, label_col=label).to_dict()
+        errors = evaluate_regression(labelled, label_col=label)
+        job.document.metrics = errors.to_dict()
+        job.document.more["intervals"] = {k: list(v) for k, v in errors.intervals.items()}
         return
     metrics = evaluate_classification(labelled, label_col=label, classes=model.label.classes)
     job.document.metrics = metrics.to_dict()
+    job.document.more["intervals"] = {k: list(v) for k, v in metrics.intervals.items()}
     job.document.more["unknown_label_rows"] = metrics.unknown_label_rows
 
 
-def _model_folder(location: str) -> Folder:
-    """Return the model's folder: `location`, or ``model`` in a training job's output."""
+@contextmanager
+def _model_folder(location: str, target: Folder) -> Iterator[Folder]:
+    """Yield the model's folder: `location`, or ``model`` in a training job's output.
+
+    A model of MLflow is fetched to a folder beside the output, which workers reach as well.
+    """
+    if is_model_uri(location):
+        from sparkml_dist.mlflow.loading import download_model
+
+        fetched = _hidden_folder(target, "model")
+        fetched.delete()  # left by a killed run
+        try:
+            yield download_model(location, fetched.location)
+        finally:
+            fetched.delete()
+        return
     folder = Folder.at(location)
     inner = folder.child("model")
-    if not folder.exists(MANIFEST) and inner.exists(MANIFEST):
-        return inner
-    return folder
+    yield inner if not folder.exists(MANIFEST) and inner.exists(MANIFEST) else folder
 
 
 def _read(args: argparse.Namespace, job: Job, model: ShardModel) -> Table:
@@ -199,7 +228,7 @@ def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str
     return scored.select(*quoted(kept), *added)
 
 
-def _temporary_folder(target: Folder) -> Folder:
-    """Return the folder to write to before the commit."""
+def _hidden_folder(target: Folder, kind: str) -> Folder:
+    """Return a folder beside the output, for what is there only while the job runs."""
     parent, _, name = target.location.rpartition("/")
-    return Folder.at(f"{parent}/.{name}.next")
+    return Folder.at(f"{parent}/.{name}.{kind}")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.cli.estimators import named_learner
+from sparkml_dist.cli.choices import SAMPLERS, SCHEDULERS
+from sparkml_dist.cli.estimators import add_learner_options, learner_names, named_learner
 from sparkml_dist.cli.options import at_least, fraction, json_object, size
 from sparkml_dist.errors import UsageError
-from sparkml_dist.search import HyperparameterSearch
-from sparkml_dist.search.samplers.making import SAMPLERS
-from sparkml_dist.search.schedulers.making import SCHEDULERS
+
+if TYPE_CHECKING:
+    from sparkml_dist.search import HyperparameterSearch
 
 __all__ = ["add_search_options", "search_of"]
 
@@ -57,22 +58,8 @@ def add_search_options(parser: argparse.ArgumentParser) -> None:
         help="its space, in the order of the learners: by parameter a list of values, or a range "
         '{"low": 0.01, "high": 1, "log": true} ("int": true for whole numbers)',
     )
-    group.add_argument(
-        "--impute",
-        choices=("mean", "median", "most_frequent"),
-        help="impute missing values before each learner",
-    )
-    group.add_argument(
-        "--scale", action="store_true", help="divide features by their standard deviation"
-    )
+    add_learner_options(group)
     group.add_argument("--regression", action="store_true", help="predict the label as a number")
-    group.add_argument(
-        "--trusted-types",
-        nargs="+",
-        action="extend",
-        metavar="TYPE",
-        help="types outside the allow-list that members may contain",
-    )
     group = parser.add_argument_group("search")
     group.add_argument("--trials", type=at_least(1), metavar="N", help="number of trials, at most")
     group.add_argument("--sampler", choices=SAMPLERS, help="how trials are proposed (tpe)")
@@ -137,6 +124,8 @@ def search_of(args: argparse.Namespace, **run: Any) -> HyperparameterSearch:
     ConfigurationError
         As raised by `named_learner`.
     """
+    from sparkml_dist.search import HyperparameterSearch
+
     if len(args.space) > len(args.estimator):
         raise UsageError(
             "usage", f"There are {len(args.space)} --space for {len(args.estimator)} --estimator."
@@ -155,7 +144,7 @@ def search_of(args: argparse.Namespace, **run: Any) -> HyperparameterSearch:
     named: list[tuple[str, Any]] = []
     spaces: dict[str, Any] = {}
     given = [*args.space, *[{}] * (len(args.estimator) - len(args.space))]
-    for path, space in zip(args.estimator, given, strict=True):
+    for name, path, space in zip(learner_names(args.estimator), args.estimator, given, strict=True):
         learner = named_learner(
             path,
             {},
@@ -164,9 +153,6 @@ def search_of(args: argparse.Namespace, **run: Any) -> HyperparameterSearch:
             scale=args.scale,
             task="regression" if args.regression else "classification",
         )
-        name = path.rpartition(".")[2]
-        same = sum(n.split("-")[0] == name for n, _ in named)
-        name = f"{name}-{same + 1}" if same else name
         named.append((name, learner))
         prefix = f"{learner.steps[-1][0]}__" if hasattr(learner, "steps") else ""
         spaces[name] = {f"{prefix}{key}": _dimension(key, v) for key, v in space.items()}

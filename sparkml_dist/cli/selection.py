@@ -6,7 +6,7 @@ import argparse
 import logging
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.automl import AutoClassifier, AutoRegressor
+from sparkml_dist.cli.choices import ENSEMBLE_METHODS
 from sparkml_dist.cli.options import (
     JobParser,
     add_common_options,
@@ -14,12 +14,13 @@ from sparkml_dist.cli.options import (
     at_least,
     size,
 )
-from sparkml_dist.cli.runner import Job
-from sparkml_dist.cli.training import Prepared, train
 from sparkml_dist.errors import UsageError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+    from sparkml_dist.cli.runner import Job
+    from sparkml_dist.cli.training import Prepared
 
 __all__ = ["options", "select_algorithm"]
 
@@ -68,6 +69,13 @@ def options() -> JobParser:
         metavar="NAME",
         help="families of learners to try (default: all that are installed)",
     )
+    group.add_argument(
+        "--ensemble-method",
+        choices=ENSEMBLE_METHODS,
+        default="best",
+        help="greedy selection of trials, stacked weights of least loss, or the better of the two "
+        "(default: best)",
+    )
     group.add_argument("--regression", action="store_true", help="predict the label as a number")
     group.add_argument(
         "--calibrate", action="store_true", default=None, help="calibrate the probabilities"
@@ -89,7 +97,7 @@ def options() -> JobParser:
     group.add_argument(
         "--no-report",
         action="store_true",
-        help="leave out report.html and model_card.md",
+        help="leave out model_card.md, and what report.html says of the model",
     )
     add_common_options(parser)
     return parser
@@ -97,6 +105,10 @@ def options() -> JobParser:
 
 def select_algorithm(args: argparse.Namespace, job: Job) -> None:
     """Run the job."""
+    from sparkml_dist.automl import AutoClassifier, AutoRegressor
+    from sparkml_dist.automl.auto_report import model_report
+    from sparkml_dist.cli.training import train
+
     if args.shards_from is not None:
         raise UsageError(
             "usage",
@@ -120,6 +132,7 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
             numTrials=args.trials,
             metric=args.metric,
             families=args.families,
+            ensembleMethod=args.ensemble_method,
             numShards=args.shards,
             memoryPerTask=args.memory_per_task,
             seed=args.seed,
@@ -132,6 +145,9 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
         model = estimator.fit(prepared.data)
         document = job.document
         document.parts["trials"] = model.content["trials"]
+        document.peak_worker_rss_mb = model.summary["peak_worker_rss_mb"]
+        document.more["peak_driver_rss_mb"] = model.summary["peak_driver_rss_mb"]
+        document.more["ensemble"] = model.summary["ensemble"]
         document.seconds["member_fit"] = model.summary["seconds"]["member_fit"]
         document.more["metric"] = model.metric
         document.more["validation"] = model.scores
@@ -144,8 +160,9 @@ def select_algorithm(args: argparse.Namespace, job: Job) -> None:
         if args.no_report:
             return
         assert job.output is not None
-        home = job.output.folder
-        model.writeReport(home.uri("report.html"), test, cardPath=home.uri("model_card.md"))
+
+        job.output.model_report = report = model_report(model, test)
+        report.to_markdown(job.output.folder.uri("model_card.md"))
         job.document.more["report"] = job.output.place("report.html")
 
     train(args, job, fit, report, regression=args.regression, on_table=True)

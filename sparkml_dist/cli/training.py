@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sparkml_dist.cli.options import reading
 from sparkml_dist.cli.output import JobOutput
-from sparkml_dist.cli.output_metrics import OutputMetrics
 from sparkml_dist.cli.runner import Job
+from sparkml_dist.cli.warm_up import PICTURES, import_ahead, interpret_small, start_worker
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned, partition, split
 from sparkml_dist.dataset.manifest import MANIFEST
 from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.schema import Precision
 from sparkml_dist.errors import DataError
 from sparkml_dist.metrics.evaluation import evaluate_classification
 from sparkml_dist.metrics.metrics import ClassificationMetrics
@@ -30,7 +31,9 @@ from sparkml_dist.tables.schema import Table
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-__all__ = ["Fit", "Plot", "Prepared", "shard_plan", "train"]
+    from sparkml_dist.cli.output_metrics import OutputMetrics  # it imports networks
+
+__all__ = ["Fit", "Plot", "Prepared", "evaluated", "shard_plan", "train"]
 
 _logger = logging.getLogger(__name__)
 
@@ -63,10 +66,10 @@ class Prepared:
 
 
 # The model's class depends on the job.
-Metrics = ClassificationMetrics | RegressionMetrics | OutputMetrics
+Metrics: TypeAlias = "ClassificationMetrics | RegressionMetrics | OutputMetrics"
 Fit = Callable[[Prepared], Any]
-Evaluate = Callable[[Any, "DataFrame"], Metrics]
-Plot = Callable[[Any, "DataFrame", Metrics, Folder], None]
+Evaluate = Callable[[Any, "DataFrame"], "Metrics"]
+Plot = Callable[[Any, "DataFrame", "Metrics", Folder], None]
 
 
 def train(
@@ -80,6 +83,9 @@ def train(
     hold_out: bool = False,
     evaluate: Evaluate | None = None,
     on_table: bool = False,
+    all_rows: bool = False,
+    precision: Precision = "float32",
+    worker_modules: Sequence[str] = (),
 ) -> None:
     """Run a training job and fill in its metrics document.
 
@@ -102,11 +108,18 @@ def train(
         ``evaluate(model, test)`` for a model that is neither a classifier nor a regressor.
     on_table : bool, default=False
         Whether `fit` takes the rows of the table, strings among them, and partitions them itself.
+    all_rows : bool, default=False
+        Whether all rows are fitted, and evaluated, where neither ``--test`` nor
+        ``--test-fraction`` is given.
+    precision : {"float32", "float64"}, default="float32"
+        Type of the features in shards.
+    worker_modules : sequence of str
+        Modules that tasks of the fit import, for a worker to import while the table is read.
     """
     output = job.output
     assert output is not None
     output.overwrite, output.resume = args.overwrite, args.resume
-    plan = shard_plan(args, regression=regression)
+    plan = shard_plan(args, regression=regression, precision=precision)
     output.check(plan)
     for uri in filter(None, (args.train, args.test)):
         format_of(uri, args.format)
@@ -117,15 +130,19 @@ def train(
         lent = lender.shards_for(plan)
         if lender.home.same_place(output.home):
             output.kept.add("shards")
+    import_ahead(PICTURES)
     spark = job.spark
+    start_worker(spark, worker_modules)
     if ready is not None:
         ready(spark)
     with job.stage("read"):
+        interpret_small(spark, args.train)
         table = _read(args, spark)
         table, roles = _with_roles(args, table)
         if not on_table:
             _refuse_strings(table)
-        learn, test = _held_out(args, job, table, roles)
+        shared = all_rows and args.test is None and args.test_fraction is None
+        learn, test = (table.df, table.df) if shared else _held_out(args, job, table, roles)
         held_out = None
         if hold_out:
             # Another seed: the rows that this one selects are in the test set already.
@@ -134,7 +151,8 @@ def train(
             )
         # The test rows are scored several times; without the cache, every pass would read and parse
         # the whole source again.
-        test = test.cache()
+        if not shared:
+            test = test.cache()
         if test.isEmpty():  # before the fit, not after it
             raise DataError(
                 "no_validation_rows",
@@ -149,7 +167,14 @@ def train(
             rows: Any = learn.select(*quoted(list(used)))
         else:
             rows = data = lent or _shards(
-                args, table, learn, output, roles, resumed=resumed, regression=regression
+                args,
+                table,
+                learn,
+                output,
+                roles,
+                resumed=resumed,
+                regression=regression,
+                precision=precision,
             )
             _note(job, data)
     with job.stage("fit"):
@@ -160,7 +185,7 @@ def train(
         model.table = table.schema.to_dict()
         model._save_manifest()
     with job.stage("evaluate"):
-        metrics = evaluate(model, test) if evaluate else _evaluate(model, test, table.label)
+        metrics = evaluate(model, test) if evaluate else evaluated(model, test, table.label)
     document.metrics = metrics.to_dict()
     document.more.update(
         test_rows=metrics.rows,
@@ -171,6 +196,8 @@ def train(
             "plots": output.place("plots"),
         },
     )
+    if isinstance(metrics, ClassificationMetrics | RegressionMetrics):
+        document.more["intervals"] = {k: list(v) for k, v in metrics.intervals.items()}
     if isinstance(metrics, ClassificationMetrics):
         document.more["unknown_label_rows"] = metrics.unknown_label_rows
         if metrics.unknown_label_rows:
@@ -194,7 +221,8 @@ def _note(job: Job, data: PartitionedDataset) -> None:
     _logger.info("%r", data)
 
 
-def _evaluate(model: Any, test: DataFrame, label: str) -> Metrics:
+def evaluated(model: Any, test: DataFrame, label: str) -> Metrics:
+    """Return the metrics of a model on rows with a label."""
     scored = model.transform(test)
     if model.label.is_regression:
         return evaluate_regression(scored, label_col=label)
@@ -226,7 +254,9 @@ def _refuse_strings(table: Table) -> None:
         )
 
 
-def shard_plan(args: argparse.Namespace, *, regression: bool) -> dict[str, Any]:
+def shard_plan(
+    args: argparse.Namespace, *, regression: bool, precision: Precision = "float32"
+) -> dict[str, Any]:
     """Return the plan of shards and held-out rows, the same for all training jobs."""
     names = (
         "train",
@@ -252,7 +282,8 @@ def shard_plan(args: argparse.Namespace, *, regression: bool) -> dict[str, Any]:
         "shards_from",
         "seed",
     )
-    return {**{name: getattr(args, name, None) for name in names}, "regression": regression}
+    plan = {**{name: getattr(args, name, None) for name in names}, "regression": regression}
+    return plan if precision == "float32" else {**plan, "precision": precision}
 
 
 def _read(args: argparse.Namespace, spark: SparkSession) -> Table:
@@ -291,6 +322,7 @@ def _shards(
     *,
     resumed: bool,
     regression: bool,
+    precision: Precision,
 ) -> PartitionedDataset:
     if resumed and output.shards.exists(MANIFEST):
         _logger.info("reusing the shards in %s", output.shards.location)
@@ -306,5 +338,6 @@ def _shards(
         task="regression" if regression else "classification",
         shards=args.shards,
         memory_per_task=args.memory_per_task,
+        precision=precision,
         seed=args.seed,
     )

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import secrets
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -22,9 +24,10 @@ from sparkml_dist.cluster.gang_task import gang_task
 from sparkml_dist.cluster.gang_watch import GangWatch
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.rank_context import RankContext
+from sparkml_dist.cluster.rank_memory import rank_memory_limit
 from sparkml_dist.cluster.shipping import shipped
 from sparkml_dist.cluster.slots import await_slots, held_slots
-from sparkml_dist.cluster.workers import check_workers
+from sparkml_dist.cluster.workers import check_modules, check_workers
 from sparkml_dist.errors import ConfigurationError, ResourceError
 from sparkml_dist.persistence.filesystem import Folder, local_path
 from sparkml_dist.session import SessionInfo, has_dynamic_allocation
@@ -94,7 +97,9 @@ def check_gang(
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, or that of a worker without needed packages.
     """
-    _check_room(spark, ranks, slot_timeout)
+    info = _check_room(spark, ranks, slot_timeout)
+    if info.kind == "local" and os.environ.get("PYSPARK_PYTHON", sys.executable) == sys.executable:
+        check_modules(required)  # workers are of this interpreter: no job is needed
     check_workers(spark, ("psutil", *required))
 
 
@@ -182,7 +187,8 @@ def run_gang(
     ResourceError
         ``too_few_slots``, ``dynamic_allocation``, ``slots_busy``, ``worker_python`` or
         ``worker_packages``, all before any rank's function is called; ``rank_imports`` when a rank
-        cannot import a module of `preload`.
+        cannot import a module of `preload`; ``rank_memory`` when a rank takes more than
+        `rank_memory_limited_to` allows.
     TrainingError
         ``rank_failed`` and related codes, with the rank that failed first, its host, how it ended,
         and the last lines of its log; ``gang_stalled``, with the rank that is behind. An error of
@@ -205,6 +211,7 @@ def run_gang(
         silence_seconds=silence_timeout,
         stall_seconds=stall_timeout,
         warm_seconds=_warm_seconds(spark),
+        memory_limit=rank_memory_limit(),
     )
     with (
         held_slots(spark, info, ranks, name=description, seconds=slot_timeout),

@@ -40,8 +40,8 @@ def failure(record: dict[str, Any]) -> SparkMLDistError:
     Parameters
     ----------
     record : dict
-        ``rank``, ``host``, ``kind``, and depending on it ``exit_code``, ``error``, ``seconds`` or
-        ``tail``.
+        ``rank``, ``host``, ``kind``, and depending on it ``exit_code``, ``error``, ``seconds``,
+        ``taken`` and ``limit``, or ``tail``.
 
     Returns
     -------
@@ -58,7 +58,8 @@ def failure(record: dict[str, Any]) -> SparkMLDistError:
     else:
         code, what, hint = _explain(record, error)
         end = "".join(f"\n  {line}" for line in tail)
-        result = TrainingError(
+        raised = ResourceError if record.get("kind") == "memory" else TrainingError
+        result = raised(
             code, f"{where} {what}." + (f"\nThe end of its log:{end}" if tail else ""), hint
         )
     result.rank, result.host, result.log_tail = rank, host, tail  # type: ignore[attr-defined]
@@ -139,6 +140,13 @@ def _explain(record: dict[str, Any], error: dict[str, Any]) -> tuple[str, str, s
             )
         case "stalled":
             return _stalled(record)
+        case "memory":
+            return (
+                "rank_memory",
+                f"took {record['taken'] / 2**20:,.0f} MiB of memory beyond its imports; "
+                f"{record['limit'] / 2**20:,.0f} MiB are allowed",
+                "Allow more, or use more ranks, so that each has fewer rows.",
+            )
         case "not_joined":
             return (
                 "rank_lost",

@@ -35,6 +35,8 @@ class GangSpec:
         Time without an advance of any rank; None for no limit.
     warm_seconds : float
         How long an executor without ranks keeps the imports of `modules`; 0 for not at all.
+    memory_limit : int or None
+        Bytes that a rank's process may take beyond its imports; None for no limit.
     """
 
     gang: str
@@ -47,3 +49,4 @@ class GangSpec:
     silence_seconds: float | None
     stall_seconds: float | None
     warm_seconds: float
+    memory_limit: int | None = None

@@ -26,8 +26,10 @@ from sparkml_dist.cluster.gang_spec import GangSpec
 from sparkml_dist.cluster.observed_time import ObservedTime
 from sparkml_dist.cluster.placement import Peer, interface_of, own_address, rank_places
 from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
+from sparkml_dist.cluster.rank_memory import POLL_SECONDS, RankMemory
 from sparkml_dist.cluster.rank_process import RankProcess
 from sparkml_dist.cluster.rendezvous import RendezvousServer
+from sparkml_dist.cluster.sums.frames import RANK_GONE
 from sparkml_dist.cluster.workers import check_modules
 from sparkml_dist.errors import SparkMLDistError
 
@@ -47,6 +49,7 @@ _ECHOES = (
     "gloo/transport",
     "[gloo]",
     "shared memory with another rank",
+    RANK_GONE,
 )
 
 
@@ -205,13 +208,17 @@ class _Task:
         clock, silence = ObservedTime(), self.spec.silence_seconds
         started, heard, count = False, clock(), 0
         begun = time.monotonic()  # not earlier: the other tasks may have come late
+        memory = RankMemory(self.spec.memory_limit)
+        poll = 1.0 if memory.limit is None else POLL_SECONDS
         assert self.client is not None
         while True:
             # Heartbeats come during the start too.
             if not started and time.monotonic() - begun > self.spec.start_seconds:
                 return self._fail({"kind": "not_started", "seconds": self.spec.start_seconds})
+            if started and (excess := memory.excess(self.child.pid)) is not None:
+                return self._fail(excess)
             try:
-                kind, item = self.inbox.get(timeout=1.0)
+                kind, item = self.inbox.get(timeout=poll)
             except queue.Empty:
                 if started and silence and clock() - heard > silence:
                     return self._fail({"kind": "silent", "seconds": silence})
@@ -229,6 +236,7 @@ class _Task:
             match item["event"]:
                 case "started":
                     started = True
+                    memory.base = item["resident"]
                 case "result":
                     result = item
                 case "error":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import resource
 
 __all__ = ["PeakMemory", "resident_bytes"]
@@ -21,9 +22,13 @@ def _status(field: str) -> int | None:
     return None
 
 
-def resident_bytes() -> int:
-    """Return the resident memory of this process in bytes; 0 where unknown."""
-    return _status("VmRSS:") or 0
+def resident_bytes(pid: int | None = None) -> int:
+    """Return the resident memory of a process in bytes, this one by default; 0 where unknown."""
+    try:
+        with open(f"/proc/{'self' if pid is None else pid}/statm") as file:
+            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError, ValueError):
+        return 0
 
 
 class PeakMemory:

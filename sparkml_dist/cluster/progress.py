@@ -21,7 +21,10 @@ _POLL_SECONDS = 0.5
 
 
 def _someone_watches() -> bool:
-    if "ipykernel" in sys.modules:
+    # PySpark imports ipykernel where it is installed: that alone does not make a notebook.
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    if getattr(shell, "kernel", None) is not None:
         return True
     return sys.stderr is not None and sys.stderr.isatty()
 

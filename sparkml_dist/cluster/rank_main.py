@@ -31,6 +31,7 @@ import threading
 import traceback
 from typing import Any, BinaryIO
 
+from sparkml_dist.cluster.memory import resident_bytes
 from sparkml_dist.cluster.rank_context import Advances, EventWriter, RankContext
 from sparkml_dist.errors import ResourceError, SparkMLDistError
 
@@ -86,7 +87,7 @@ def _run(
     os.environ.update(frame["environment"])
     advances.heartbeat_seconds = frame["heartbeat_seconds"]
     payload = inbox.get()
-    events.write("started", pid=os.getpid())
+    events.write("started", resident=resident_bytes())
 
     import pickle
 
@@ -110,8 +111,8 @@ def _import(name: str) -> None:
             "rank_imports",
             f"The interpreter {sys.executable} on {socket.gethostname()} cannot import {name}: "
             f"{str(error).strip().splitlines()[0] if str(error).strip() else repr(error)}",
-            "Install the same environment, with TensorFlow, Keras and Horovod, on every worker "
-            "('make setup' builds it), or ship it with --archives.",
+            "Install the same environment on every worker, with Horovod for its TensorFlow "
+            "(sparkml-dist build-horovod), or ship it with --archives (sparkml-dist pack).",
         ) from error
 
 

@@ -92,6 +92,11 @@ class RankProcess:
                 self._stdin.write(frame)
             self._stdin.flush()
 
+    @property
+    def pid(self) -> int | None:
+        """The child's process id; None before it has started."""
+        return self._child.pid
+
     def tail(self, lines: int = 20) -> list[str]:
         """Return the last lines of the child's output; wait briefly for lines on their way."""
         if self._child.poll() is not None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from sparkml_dist.cluster.slots import await_slots
+from sparkml_dist.cluster.sums.frames import RANK_GONE
 from sparkml_dist.errors import ResourceError, SparkMLDistError, TrainingError
 from sparkml_dist.persistence.checkpoints import CheckpointStore
 
@@ -35,6 +36,7 @@ _CONNECTION = (
     "[gloo]",
     "shared memory with another rank",
     "src/collective/",  # of XGBoost
+    RANK_GONE,
 )
 
 

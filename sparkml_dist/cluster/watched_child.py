@@ -20,8 +20,10 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NoReturn
+
+from sparkml_dist.cluster.memory import PeakMemory, resident_bytes
 
 __all__ = ["Ending", "Limits", "run_watched"]
 
@@ -69,12 +71,16 @@ class Ending:
         What happened to a piece that is not.
     trace : str
         Last lines of the trace of a piece that raised.
+    peak : int
+        Most resident bytes of the child during the piece, with those that it shares with its
+        parent; 0 where it was killed by others.
     """
 
     reason: Reason
     value: Any = None
     message: str = ""
     trace: str = ""
+    peak: int = 0
 
 
 def run_watched(
@@ -154,7 +160,7 @@ class _Child:
         if self._pid == 0:
             _serve(work, first, count, writing, parent)
         os.close(writing)
-        self._base = _resident(self._pid)
+        self._base = resident_bytes(self._pid)
         self._since = time.monotonic()
 
     def follow(self, report: Callable[[int, Ending], None]) -> int:
@@ -205,17 +211,20 @@ class _Child:
     def _beyond(self) -> Ending | None:
         """Return the end of a piece that is beyond a limit."""
         now, limits = time.monotonic(), self._limits
+        resident = resident_bytes(self._pid)
         if limits.seconds is not None and now - self._since > limits.seconds:
-            return Ending("timeout", message=f"It took more than {limits.seconds:g} s.")
+            text = f"It took more than {limits.seconds:g} s."
+            return Ending("timeout", message=text, peak=resident)
         if limits.total_seconds is not None and now - self._begun > limits.total_seconds:
-            return Ending("deadline", message="The time was over while it ran.")
+            return Ending("deadline", message="The time was over while it ran.", peak=resident)
         if limits.memory is not None:
-            taken = _resident(self._pid) - self._base
+            taken = resident - self._base
             if taken > limits.memory:
                 return Ending(
                     "memory",
                     message=f"It took {taken / 2**20:,.0f} MiB of memory; "
                     f"{limits.memory / 2**20:,.0f} MiB are allowed.",
+                    peak=resident,
                 )
         return None
 
@@ -252,15 +261,18 @@ def _serve(
 
 
 def _done(work: Callable[[int], Any], piece: int) -> bytes:
-    try:
-        return pickle.dumps(Ending("done", work(piece)), pickle.HIGHEST_PROTOCOL)
-    except MemoryError:
-        ending = Ending("memory", message="Python could not allocate memory.")
-    except BaseException as error:  # noqa: BLE001 - SystemExit of a library must not end it silently
-        lines = "".join(traceback.format_exception(error)).splitlines()[-_TRACE_LINES:]
-        text = f"{type(error).__name__}: {error}"
-        ending = Ending("failed", message=text, trace="\n".join(lines))
-    return pickle.dumps(ending)
+    with PeakMemory() as memory:
+        try:
+            value = work(piece)
+            done = Ending("done", value, peak=memory.so_far())
+            return pickle.dumps(done, pickle.HIGHEST_PROTOCOL)
+        except MemoryError:
+            ending = Ending("memory", message="Python could not allocate memory.")
+        except BaseException as error:  # noqa: BLE001 - SystemExit must not end it silently
+            lines = "".join(traceback.format_exception(error)).splitlines()[-_TRACE_LINES:]
+            text = f"{type(error).__name__}: {error}"
+            ending = Ending("failed", message=text, trace="\n".join(lines))
+    return pickle.dumps(replace(ending, peak=memory.peak))
 
 
 def _send(writing: int, content: bytes) -> None:
@@ -277,12 +289,3 @@ def _death(status: int) -> Ending:
             name = "?"
         return Ending("killed", message=f"Its process was killed by signal {-status} ({name}).")
     return Ending("killed", message=f"Its process ended with status {status}.")
-
-
-def _resident(pid: int) -> int:
-    """Return the resident bytes of a process; 0 where unknown."""
-    try:
-        with open(f"/proc/{pid}/statm") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return 0

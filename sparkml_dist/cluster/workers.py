@@ -22,11 +22,12 @@ __all__ = ["check_modules", "check_workers", "worker_failure"]
 _REQUIRED_MODULES = ("sparkml_dist", "numpy", "pyarrow", "sklearn", "skops", "threadpoolctl")
 _INTERPRETER = "Set PYSPARK_PYTHON or spark.pyspark.python to the same environment's interpreter."
 _PACKAGES = (
-    "Install the toolkit there, ship it with --archives, or point spark.pyspark.python at an "
-    "environment that has it."
+    "Install the toolkit there, ship it with --archives (sparkml-dist pack), or point "
+    "spark.pyspark.python at an environment that has it."
 )
 # Packages of an extra of the library's, in whose hint it is named.
 _EXTRAS = dict.fromkeys(("xgboost", "lightgbm", "catboost"), "boost")
+_EXTRAS |= dict.fromkeys(("tensorflow", "keras"), "deep")
 _reports: dict[int, tuple[Any, frozenset[str], dict[str, Any]]] = {}
 
 
@@ -109,7 +110,8 @@ def worker_failure(text: str) -> ResourceError | None:
     return ResourceError(
         "worker_packages",
         f"A worker's Python lacks a package: {found.group(0)}.",
-        "Install the toolkit's environment on every worker, or ship it with --archives.",
+        "Install the toolkit's environment on every worker, or ship it with --archives "
+        "(sparkml-dist pack).",
     )
 
 
@@ -118,11 +120,14 @@ def _where(report: dict[str, Any]) -> str:
 
 
 def _packages(missing: Sequence[str]) -> str:
-    """Return the hint for missing packages, with the extras that bring them."""
+    """Return the hint for missing packages, with the extras or the command that bring them."""
     extras = sorted({_EXTRAS[name] for name in missing if name in _EXTRAS})
-    if not extras:
+    steps = [f"pip install 'sparkml_dist[{','.join(extras)}]'"] if extras else []
+    if "horovod" in missing:
+        steps.append("sparkml-dist build-horovod")
+    if not steps:
         return _PACKAGES
-    return f"pip install 'sparkml_dist[{','.join(extras)}]' for that interpreter. {_PACKAGES}"
+    return f"Run for that interpreter: {' && '.join(steps)}. {_PACKAGES}"
 
 
 def _refuse_unfit(report: dict[str, Any]) -> None:

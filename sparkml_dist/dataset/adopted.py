@@ -46,7 +46,8 @@ class AdoptedColumns:
         label = self.manifest.label.encode(batch.column(self.manifest.label.column))
         weight = None
         if self.manifest.weight:
-            weight = batch.column(self.manifest.weight).cast(pa.float32()).to_numpy(False)
+            kind = self.manifest.schema.arrow_type
+            weight = batch.column(self.manifest.weight).cast(kind).to_numpy(False)
         if self.manifest.key:
             key = _hash_columns([batch.column(k) for k in self.manifest.key])
         else:
@@ -54,7 +55,7 @@ class AdoptedColumns:
         return label, weight, key
 
     def matrix(self, batch: pa.RecordBatch) -> Matrix:
-        """Return the features, shape (n, n_features), float32."""
+        """Return the features, shape (n, n_features)."""
         return self.manifest.schema.encode(_carried(self.manifest.schema, batch))
 
     def _hash_content(
@@ -63,7 +64,7 @@ class AdoptedColumns:
         matrix = self.matrix(batch)
         h = hash_long(label.astype(np.float64).view(np.int64), salt("content"))
         if not isinstance(matrix, np.ndarray):
-            bits = matrix.data.view(np.int32).astype(np.int64)
+            bits = _bits(matrix.data)
             mixed = hash_long(bits, matrix.indices.astype(np.int64))
             # A sum does not depend on the order of the stored values.
             rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
@@ -71,7 +72,7 @@ class AdoptedColumns:
             np.add.at(total, rows, mixed)
             return hash_long(total, h).view(np.int64)
         for column in matrix.T:
-            h = hash_long(np.ascontiguousarray(column).view(np.int32).astype(np.int64), h)
+            h = hash_long(_bits(np.ascontiguousarray(column)), h)
         return h.view(np.int64)
 
 
@@ -80,11 +81,12 @@ def _carried(schema: FeatureSchema, batch: pa.RecordBatch) -> list[pa.Array]:
     numeric = [c for c in schema.columns if c.kind == "numeric"]
     carried: list[pa.Array] = []
     if numeric:
-        packed = np.empty((len(batch), len(numeric)), np.float32)
+        packed = np.empty((len(batch), len(numeric)), schema.dtype)
         for j, column in enumerate(numeric):
             values = batch.column(column.name)
-            if values.type != pa.float32():
-                values = values.cast(pa.float64(), safe=False).cast(pa.float32(), safe=False)
+            if values.type != schema.arrow_type:
+                values = values.cast(pa.float64(), safe=False)
+                values = values.cast(schema.arrow_type, safe=False)
             packed[:, j] = values.to_numpy(zero_copy_only=False)
         flat = pa.array(packed.ravel())
         carried.append(pa.FixedSizeListArray.from_arrays(flat, len(numeric)))
@@ -101,6 +103,11 @@ def _other(batch: pa.RecordBatch, column: FeatureColumn) -> pa.Array:
     if pa.types.is_floating(values.type):
         return category_texts(values.to_pylist())
     return values.cast(pa.string())
+
+
+def _bits(values: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+    whole = np.int64 if values.dtype == np.float64 else np.int32
+    return values.view(whole).astype(np.int64)
 
 
 def _hash_columns(columns: list[pa.Array]) -> npt.NDArray[np.int64]:

@@ -16,6 +16,7 @@ from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.reader import read_block
+from sparkml_dist.dataset.schema import Precision
 from sparkml_dist.dataset.shard_counts import ShardCounts
 from sparkml_dist.dataset.survey import survey
 from sparkml_dist.dataset.writer import footer_sha256
@@ -43,6 +44,7 @@ def adopt(
     key: str | Sequence[str] | None = None,
     categorical: Sequence[str] = (),
     task: Task = "classification",
+    precision: Precision = "float32",
     overwrite: bool = False,
 ) -> PartitionedDataset:
     """Make a partitioned data set from Parquet files that stay where they are.
@@ -57,7 +59,7 @@ def adopt(
         Folder of Parquet files: a local path or URI that the driver and all workers can read.
     path : str or path-like
         Folder for the manifest.
-    label, features, weight, key, categorical, task, overwrite
+    label, features, weight, key, categorical, task, precision, overwrite
         As for `partition`.
 
     Returns
@@ -90,6 +92,7 @@ def adopt(
         key=key,
         categorical=categorical,
         task=task,
+        precision=precision,
     )
     weight_column, keys = known.plan.weight, known.plan.key
     manifest = Manifest(

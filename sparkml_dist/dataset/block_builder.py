@@ -26,6 +26,8 @@ class BlockBuilder:
         Type of a dense matrix.
     label_dtype : dtype
     weighted : bool
+    stored : dtype, default=float32
+        Type of weights and of the values of a sparse matrix.
     capacity : int, optional
         Makes the matrix sparse, with room for this many stored values. Unused room is free: memory
         that is never written to is not resident.
@@ -44,18 +46,19 @@ class BlockBuilder:
         dtype: npt.DTypeLike,
         label_dtype: npt.DTypeLike,
         weighted: bool,
+        stored: npt.DTypeLike = np.float32,
         capacity: int | None,
     ) -> None:
         self.rows = 0
         self._width = width
         self._y = np.empty(rows, label_dtype)
         self._key = np.empty(rows, np.int64)
-        self._weight = np.empty(rows, np.float32) if weighted else None
+        self._weight = np.empty(rows, stored) if weighted else None
         self._stored = 0
         if capacity is None:
             self._X = np.empty((rows, width), dtype)
         else:
-            self._data = np.empty(capacity, np.float32)
+            self._data = np.empty(capacity, stored)
             self._indices = np.empty(capacity, np.int32)
             self._indptr = np.zeros(rows + 1, np.int64)
         self._sparse = capacity is not None

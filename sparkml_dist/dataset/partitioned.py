@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,13 +15,17 @@ from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.reader import locate, read_block
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import StorageError
+from sparkml_dist.html.summary import Row, ShowsItself
+from sparkml_dist.html.values import memory
 from sparkml_dist.persistence.filesystem import Folder
 
 __all__ = ["PartitionedDataset", "open_partitioned"]
 
+_SHOWN_CLASSES = 8
+
 
 @dataclass(frozen=True)
-class PartitionedDataset:
+class PartitionedDataset(ShowsItself):
     """Shards that are each a fair random sample of the whole; small enough to be pickled.
 
     Attributes
@@ -142,6 +146,38 @@ class PartitionedDataset:
                     f"Shard {info.index} ({home.uri(name)!r}) does not match its SHA-256 checksum.",
                     "Restore the file, or partition the data again.",
                 )
+
+    def _shown(self) -> Iterator[Row]:
+        label, shards = self.manifest.label, self.shards
+        yield Row("rows", f"{self.n_rows:,}")
+        categories = len(self.schema.categorical_features)
+        some = f", {categories:,} of them categories" if categories else ""
+        yield Row("features", f"{self.n_features:,}{some}", f"({self.layout})")
+        if self.classes is None:
+            yield Row("label", ", a number", code=[label.column])
+        else:
+            yield Row("label", f", {len(self.classes):,} classes", code=[label.column])
+            more = len(self.classes) - _SHOWN_CLASSES
+            quiet = f"the {_SHOWN_CLASSES} most frequent" if more > 0 else ""
+            yield Row("classes", quiet=quiet, shares=self._class_rows()[:_SHOWN_CLASSES])
+        if missing := sum(shard.missing for shard in shards):
+            yield Row("missing values", f"{missing:,}")
+        if shards:
+            rows = sorted({min(s.rows for s in shards), max(s.rows for s in shards)})
+            most = max(s.block_bytes for s in shards)
+            yield Row(
+                "shards",
+                f"{len(shards):,}, of {' to '.join(f'{n:,}' for n in rows)} rows",
+                f"(up to {memory(most)} in memory)",
+            )
+        yield Row("folder", code=[self.location])
+
+    def _class_rows(self) -> list[tuple[str, int]]:
+        """Return the classes and their rows, the most frequent first."""
+        counts = [shard.class_rows for shard in self.shards if shard.class_rows]
+        rows = np.sum(counts, axis=0).tolist() if counts else []
+        found = zip(map(str, self.manifest.label.classes), map(int, rows), strict=False)
+        return sorted(found, key=lambda item: -item[1])
 
     def __repr__(self) -> str:
         kind = "regression" if self.classes is None else f"{len(self.classes)} classes"

@@ -20,7 +20,7 @@ from sparkml_dist.dataset.labels import class_column
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.many_columns import named_column, quoted
 from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.dataset.schema import FeatureSchema, Precision
 from sparkml_dist.dataset.sizing import plan_sizing
 from sparkml_dist.dataset.survey import Survey, survey
 from sparkml_dist.dataset.writer import INDICES, KEY, LABEL, VALUES, VECTOR, WEIGHT, ShardWriter
@@ -40,6 +40,7 @@ _logger = logging.getLogger(__name__)
 
 _DRAW, _COPIES = "_draw", "_copies"
 _SHARD_BITS = 31
+_WEIGHTS = {"float32": "float", "float64": "double"}
 # Above these, equal rows would bunch in one shard, because equal rows have equal draws.
 _DUPLICATES_ALLOWED = 0.01
 _RUN_ALLOWED = 16
@@ -57,6 +58,7 @@ def partition(
     task: Task = "classification",
     shards: int | None = None,
     memory_per_task: int | str | None = None,
+    precision: Precision = "float32",
     seed: int = 0,
     overwrite: bool = False,
 ) -> PartitionedDataset:
@@ -93,6 +95,9 @@ def partition(
     memory_per_task : int or str, optional
         Choose the number of shards so that a task that learns from one needs at most this memory
         beyond its interpreter, in bytes or like ``"512m"`` (the default).
+    precision : {"float32", "float64"}, default="float32"
+        Type in which features and weights are stored. Learners take float32; statistics that must
+        be exact for numbers like 88.2 need float64, in twice the room.
     seed : int, default=0
         Seed of the random draws.
     overwrite : bool, default=False
@@ -125,6 +130,7 @@ def partition(
         categorical=categorical,
         task=task,
         memory=memory,
+        precision=precision,
     )
     _refuse_reserved_names(known.schema)
     sizing = plan_sizing(
@@ -194,7 +200,9 @@ def _keyed(df: DataFrame, known: Survey) -> DataFrame:
     plan = known.plan
     columns: list[Column] = [class_column(plan.label, known.label.kind).alias(LABEL)]
     if plan.weight:
-        columns.append(named_column(plan.weight).cast("float").alias(WEIGHT))
+        columns.append(
+            named_column(plan.weight).cast(_WEIGHTS[known.schema.precision]).alias(WEIGHT)
+        )
     columns += known.schema.transport()
     keys = [
         hashable(F.col(name), df.schema[key].dataType).alias(f"_key{i}")

@@ -106,6 +106,7 @@ def read_block(
         dtype=dtype,
         label_dtype=np.float64 if manifest.label.is_regression else np.int32,
         weighted=manifest.weight is not None,
+        stored=manifest.schema.dtype,
         # A stored value is a float32 and an index of at least four bytes.
         capacity=sum(p.block_bytes for p in parts) // 8 if sparse else None,
     )

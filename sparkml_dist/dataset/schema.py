@@ -1,4 +1,4 @@
-"""Encodes columns as a float32 matrix; used to partition, to adopt and to score."""
+"""Encodes columns as a matrix of floats; used to partition, to adopt and to score."""
 
 from __future__ import annotations
 
@@ -27,12 +27,15 @@ __all__ = [
     "FeatureColumn",
     "FeatureSchema",
     "Matrix",
+    "Precision",
     "is_unseen",
     "with_unseen_codes",
 ]
 
 FeatureKind = Literal["numeric", "categorical", "array", "vector", "struct"]
 Layout = Literal["columns", "dense", "sparse"]
+#: Type of the features on disk, and in the blocks that learners take.
+Precision = Literal["float32", "float64"]
 Matrix: TypeAlias = "npt.NDArray[Any] | sp.csr_matrix"
 
 _MOST_FEATURES = 2**31 - 1
@@ -42,13 +45,18 @@ _MAX_NAMED_COLUMNS = 1024
 #: Code of a category that is not in the list: a special NaN, so that code that does not check for
 #: it sees a missing value.
 UNSEEN = np.uint32(0x7FC0_0001).view(np.float32)
+_UNSEEN_DOUBLE = np.uint64(0x7FF8_0000_2000_0000).view(np.float64)  # the same NaN as a double
 
 
 def is_unseen(values: npt.NDArray[Any]) -> npt.NDArray[np.bool_]:
-    """Tell which features are `UNSEEN`; none unless they are float32."""
-    if values.dtype != np.float32:
-        return np.zeros(values.shape, bool)
-    found: npt.NDArray[np.bool_] = values.view(np.uint32) == UNSEEN.view(np.uint32)
+    """Tell which features are `UNSEEN`; none unless they are float32 or float64."""
+    found: npt.NDArray[np.bool_]
+    if values.dtype == np.float64:
+        found = values.view(np.uint64) == _UNSEEN_DOUBLE.view(np.uint64)
+    elif values.dtype == np.float32:
+        found = values.view(np.uint32) == UNSEEN.view(np.uint32)
+    else:
+        found = np.zeros(values.shape, bool)
     return found
 
 
@@ -62,14 +70,14 @@ def with_unseen_codes(X: Any, counts: Sequence[int]) -> Any:
         Number of categories of each feature, 0 for numbers.
     """
     features = [i for i, n in enumerate(counts) if n]
-    if not features or X.dtype != np.float32:
+    if not features or X.dtype not in (np.float32, np.float64):
         return X
     if sp.issparse(X):
         unseen = is_unseen(X.data)
         if not unseen.any():
             return X
         coded = X.copy()
-        coded.data[unseen] = np.asarray(counts, np.float32)[X.indices[unseen]]
+        coded.data[unseen] = np.asarray(counts, X.dtype)[X.indices[unseen]]
         return coded
     if not any(is_unseen(X[:, i]).any() for i in features):
         return X
@@ -123,13 +131,32 @@ class FeatureSchema:
         In matrix order.
     layout : {"columns", "dense", "sparse"}
         A Parquet column for each feature, one list column, or index and value lists (CSR).
+    precision : {"float32", "float64"}
+        Type of the features.
     """
 
     columns: tuple[FeatureColumn, ...]
     layout: Layout = "columns"
+    precision: Precision = "float32"
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the features."""
+        return np.dtype(self.precision)
+
+    @property
+    def arrow_type(self) -> pa.DataType:
+        """Type of the features in Arrow."""
+        return pa.from_numpy_dtype(self.dtype)
 
     @classmethod
-    def build(cls, columns: Sequence[FeatureColumn], *, sparse: bool) -> FeatureSchema:
+    def build(
+        cls,
+        columns: Sequence[FeatureColumn],
+        *,
+        sparse: bool,
+        precision: Precision = "float32",
+    ) -> FeatureSchema:
         """Return the schema of `columns` with a suitable layout."""
         scalars = all(c.kind in ("numeric", "categorical") for c in columns)
         layout: Layout = "dense"
@@ -137,7 +164,7 @@ class FeatureSchema:
             layout = "sparse"
         elif scalars and len(columns) <= _MAX_NAMED_COLUMNS:
             layout = "columns"
-        return cls(tuple(columns), layout)
+        return cls(tuple(columns), layout, precision)
 
     @cached_property
     def n_features(self) -> int:
@@ -193,9 +220,10 @@ class FeatureSchema:
             return named_column(column.name)
 
         numeric = [c for c in self.columns if c.kind == "numeric"]
+        kind: Literal["float", "double"] = "double" if self.precision == "float64" else "float"
         carried: list[Column] = []
         if numeric:
-            packed = number_array([c.name for c in numeric], "float", null_is_nan=True)
+            packed = number_array([c.name for c in numeric], kind, null_is_nan=True)
             carried.append(packed.alias("_numeric"))
         for i, column in enumerate(c for c in self.columns if c.kind != "numeric"):
             if column.kind == "categorical":
@@ -203,9 +231,9 @@ class FeatureSchema:
                 if "NaN" not in column.categories:  # a NaN of a double is missing
                     value = F.nullif(value, F.lit("NaN"))
             elif column.kind == "array":
-                value = named(column).cast("array<float>")
+                value = named(column).cast(f"array<{kind}>")
             elif column.kind == "vector" and self.layout != "sparse":
-                value = vector_to_array(named(column), "float32")
+                value = vector_to_array(named(column), self.precision)
             else:
                 value = named(column)
             carried.append(value.alias(f"_feature{i}"))
@@ -220,7 +248,7 @@ class FeatureSchema:
     # -- In Python --------------------------------------------------------------------------
 
     def encode(self, carried: Sequence[pa.Array]) -> Matrix:
-        """Return the float32 matrix of a batch of `transport`.
+        """Return the matrix of a batch of `transport`, of the type `dtype`.
 
         Parameters
         ----------
@@ -229,7 +257,7 @@ class FeatureSchema:
 
         Returns
         -------
-        ndarray of float32, shape (n, n_features), C-contiguous, or scipy.sparse.csr_matrix
+        ndarray of shape (n, n_features), C-contiguous, or scipy.sparse.csr_matrix
             Sparse for the sparse layout.
 
         Raises
@@ -242,7 +270,7 @@ class FeatureSchema:
         packed = None
         if any(c.kind == "numeric" for c in self.columns):
             numeric = sum(c.kind == "numeric" for c in self.columns)
-            packed = _list_matrix(remaining.pop(0), numeric, "numeric columns")
+            packed = _list_matrix(remaining.pop(0), numeric, "numeric columns", self.arrow_type)
             if numeric == self.n_features and self.layout != "sparse":
                 return packed
         blocks: list[Any] = []
@@ -253,13 +281,13 @@ class FeatureSchema:
                 blocks.append(packed[:, at : at + 1])
                 at += 1
             else:
-                blocks.append(_encode_column(column, remaining.pop(0), self.layout))
+                blocks.append(_encode_column(column, remaining.pop(0), self))
         if self.layout == "sparse":
             joined = blocks[0] if len(blocks) == 1 else sp.hstack(blocks, format="csr")
-            return sp.csr_matrix(joined, dtype=np.float32)
+            return sp.csr_matrix(joined, dtype=self.dtype)
         if len(blocks) == 1:
-            return np.ascontiguousarray(blocks[0], dtype=np.float32)
-        out = np.empty((rows, self.n_features), np.float32)
+            return np.ascontiguousarray(blocks[0], dtype=self.dtype)
+        out = np.empty((rows, self.n_features), self.dtype)
         at = 0
         for block in blocks:
             out[:, at : at + block.shape[1]] = block
@@ -278,7 +306,10 @@ class FeatureSchema:
             if c.names:
                 entry["names"] = list(c.names)
             columns.append(entry)
-        return {"layout": self.layout, "columns": columns}
+        value: dict[str, Any] = {"layout": self.layout, "columns": columns}
+        if self.precision != "float32":
+            value["precision"] = self.precision
+        return value
 
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> FeatureSchema:
@@ -293,24 +324,27 @@ class FeatureSchema:
             )
             for c in items(value["columns"], "columns")
         )
-        return cls(columns, one_of(value["layout"], "layout", get_args(Layout)))
+        layout = one_of(value["layout"], "layout", get_args(Layout))
+        precision = one_of(value.get("precision", "float32"), "precision", get_args(Precision))
+        return cls(columns, layout, precision)
 
 
-def _encode_column(column: FeatureColumn, values: pa.Array, layout: Layout) -> Any:
+def _encode_column(column: FeatureColumn, values: pa.Array, schema: FeatureSchema) -> Any:
     if column.kind == "categorical":
         codes = category_codes(values, column.categories)
-        found = codes.cast(pa.float32()).to_numpy(zero_copy_only=False)
+        found = codes.cast(schema.arrow_type).to_numpy(zero_copy_only=False)
         if codes.null_count > values.null_count:
             unseen = pc.and_(pc.is_null(codes), pc.is_valid(values))
-            found = np.where(unseen.to_numpy(zero_copy_only=False), UNSEEN, found)
+            code = _UNSEEN_DOUBLE if schema.precision == "float64" else UNSEEN
+            found = np.where(unseen.to_numpy(zero_copy_only=False), code, found)
         return found.reshape(-1, 1)
     if pa.types.is_struct(values.type):
-        matrix = _sparse_rows(values, column)
-        return matrix if layout == "sparse" else matrix.toarray()
-    return _list_matrix(values, column.size, f"column {column.name!r}")
+        matrix = _sparse_rows(values, column, schema.dtype)
+        return matrix if schema.layout == "sparse" else matrix.toarray()
+    return _list_matrix(values, column.size, f"column {column.name!r}", schema.arrow_type)
 
 
-def _list_matrix(values: pa.Array, size: int, what: str) -> npt.NDArray[np.float32]:
+def _list_matrix(values: pa.Array, size: int, what: str, kind: pa.DataType) -> npt.NDArray[Any]:
     if values.null_count:
         raise DataError(
             "null_vector",
@@ -321,10 +355,10 @@ def _list_matrix(values: pa.Array, size: int, what: str) -> npt.NDArray[np.float
     if len(flat) != len(values) * size or not _all_lengths(values, size):
         lengths = pc.unique(pc.list_value_length(values)).to_pylist()
         raise _vector_length(what, size, [n for n in lengths if n != size])
-    if flat.type != pa.float32():
-        flat = flat.cast(pa.float32(), safe=False)
+    if flat.type != kind:
+        flat = flat.cast(kind, safe=False)
     matrix = flat.to_numpy(zero_copy_only=False)  # nulls come out as NaN
-    return np.asarray(matrix, dtype=np.float32).reshape(len(values), size)
+    return np.asarray(matrix, dtype=kind.to_pandas_dtype()).reshape(len(values), size)
 
 
 def _all_lengths(values: pa.Array, size: int) -> bool:
@@ -334,7 +368,7 @@ def _all_lengths(values: pa.Array, size: int) -> bool:
     return bool((np.diff(offsets) == size).all())
 
 
-def _sparse_rows(values: pa.Array, column: FeatureColumn) -> sp.csr_matrix:
+def _sparse_rows(values: pa.Array, column: FeatureColumn, dtype: Any) -> sp.csr_matrix:
     """Return a CSR matrix of transferred ML vectors, or of (size, indices, values) rows."""
     what = f"column {column.name!r}"
     if values.null_count:
@@ -359,7 +393,7 @@ def _sparse_rows(values: pa.Array, column: FeatureColumn) -> sp.csr_matrix:
         raise _vector_length(what, column.size, wrong)
     indptr = np.zeros(rows + 1, np.int64)
     np.cumsum(lengths, out=indptr[1:])
-    flat = data.flatten().to_numpy(zero_copy_only=False).astype(np.float32)
+    flat = data.flatten().to_numpy(zero_copy_only=False).astype(dtype)
     if not dense.any():
         where = indices.flatten().to_numpy(zero_copy_only=False).astype(np.int32)
     else:

@@ -43,7 +43,7 @@ class ShardCounts:
         ----------
         label : ndarray of shape (n,)
             Class codes, or targets.
-        matrix : ndarray or csr_matrix of float32, shape (n, n_features)
+        matrix : ndarray or csr_matrix, shape (n, n_features)
 
         Raises
         ------
@@ -92,6 +92,7 @@ class ShardCounts:
         return DataError(
             "infinite_feature",
             f"The feature {self._schema.feature_names[feature]!r} is infinite or outside the "
-            f"range of float32: {int(infinite.sum()):,} such values in {self._where}.",
+            f"range of {self._schema.precision}: {int(infinite.sum()):,} such values in "
+            f"{self._where}.",
             "Clip it or set it to null; nulls become missing values.",
         )

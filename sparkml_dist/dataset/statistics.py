@@ -254,6 +254,15 @@ def not_utf8(role: str, name: str) -> DataError:
     )
 
 
+def too_many_categories(name: str) -> DataError:
+    """Return the error for a column with more than `MAX_CATEGORIES` categories."""
+    return DataError(
+        "too_many_categories",
+        f"The categorical column {name!r} has more than {MAX_CATEGORIES:,} categories.",
+        "If it is an identifier, leave it out; otherwise group its rare values first.",
+    )
+
+
 def _check_weights(name: str, statistics: Sequence[Any]) -> None:
     def total(column: str) -> float:
         return float(sum(r[column] or 0 for r in statistics))
@@ -316,9 +325,5 @@ def category_lists(df: DataFrame, columns: Sequence[str]) -> dict[str, tuple[str
         lists[columns[row["i"]]].append(row["value"])
     for name, values in lists.items():
         if len(values) > MAX_CATEGORIES:
-            raise DataError(
-                "too_many_categories",
-                f"The categorical column {name!r} has more than {MAX_CATEGORIES:,} categories.",
-                "If it is an identifier, leave it out; otherwise group its rare values first.",
-            )
+            raise too_many_categories(name)
     return {name: category_list(values) for name, values in lists.items()}

@@ -11,7 +11,7 @@ from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.columns import ColumnPlan, Task, resolve_columns
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.rounded_features import warn_of_rounding
-from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.dataset.schema import FeatureSchema, Precision
 from sparkml_dist.dataset.statistics import category_lists, feature_columns, row_statistics
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def survey(
     categorical: Sequence[str],
     task: Task,
     memory: int | None = None,
+    precision: Precision = "float32",
 ) -> Survey:
     """Assign the roles of the columns of `df` and inspect its rows.
 
@@ -66,6 +67,8 @@ def survey(
         As for `resolve_columns`.
     memory : int, optional
         Bytes that each concurrent task will need.
+    precision : {"float32", "float64"}
+        Type of the features.
 
     Returns
     -------
@@ -92,7 +95,10 @@ def survey(
     with job_description(spark, "sparkml_dist: inspect the data"):
         columns, sparse, row_bytes = feature_columns(df, plan.features)
         statistics = row_statistics(df, plan)
-        warn_of_rounding(df, [c.name for c in columns if c.kind == "numeric"])
+        if precision == "float32":
+            warn_of_rounding(df, [c.name for c in columns if c.kind == "numeric"])
         categories = category_lists(df, [c.name for c in columns if c.kind == "categorical"])
-    schema = FeatureSchema.build(columns, sparse=sparse).with_categories(categories)
+    schema = FeatureSchema.build(columns, sparse=sparse, precision=precision)
+    schema = schema.with_categories(categories)
+    row_bytes *= schema.dtype.itemsize / 4  # it was that of float32
     return Survey(plan, schema, statistics.label, statistics.rows, row_bytes)

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.block import Block
-from sparkml_dist.dataset.manifest import MANIFEST, Manifest, ShardInfo
+from sparkml_dist.dataset.manifest import MANIFEST, Manifest
 from sparkml_dist.dataset.partitioned import PartitionedDataset, open_partitioned
+from sparkml_dist.dataset.shard_commits import committed_shard, write_shards
 from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.dataset.writer import ShardWriter
 from sparkml_dist.errors import DataError
@@ -32,17 +32,12 @@ class _Copy:
     subset: Subset
 
     def __call__(self, shard: int) -> dict[str, Any]:
-        note = f"shard-{shard:05d}.json"
-        if self.folder.exists(note):
-            done: dict[str, Any] = self.folder.read_json(note)
-            if self.folder.size(done["shard"]["file"]) == done["shard"]["bytes"]:
-                return done
         manifest = self.data.manifest
         weighted = manifest.weight is not None
         writer = ShardWriter(self.folder, manifest.schema, manifest.label, weighted, 1)
-        found = writer.write_blocks(shard, self._blocks(shard))
-        self.folder.write_json(note, found)
-        return found
+        return committed_shard(
+            self.folder, shard, lambda: writer.write_blocks(shard, self._blocks(shard))
+        )
 
     def _blocks(self, shard: int) -> Iterator[Block]:
         for group in range(len(self.data.shards[shard].row_groups)):
@@ -78,25 +73,17 @@ def write_without(
     if folder.exists(MANIFEST):
         return open_partitioned(folder.location)
     copy = _Copy(data, folder, subset)
-    outcomes = run_tasks(
-        spark, range(len(data.shards)), copy, description="copy shards without held-out rows"
+    shards, missing, _ = write_shards(
+        spark, len(data.shards), copy, description="copy shards without held-out rows"
     )
-    for outcome in outcomes:
-        if outcome.error:
-            raise outcome.error
-    shards = [ShardInfo.from_dict(o.result["shard"]) for o in outcomes]
     if not sum(s.rows for s in shards):
         raise DataError(
             "no_training_rows",
             f"All {data.n_rows:,} rows are held out.",
             "Hold out fewer rows, or use a key with more values.",
         )
-    missing = {f for o in outcomes for f in o.result["missing_features"]}
     manifest: Manifest = replace(
-        data.manifest,
-        shards=tuple(shards),
-        missing_features=tuple(sorted(missing)),
-        encoded=True,
+        data.manifest, shards=shards, missing_features=missing, encoded=True
     )
     manifest.write(folder)
     return PartitionedDataset(folder, manifest)

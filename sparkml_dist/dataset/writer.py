@@ -133,16 +133,16 @@ class ShardWriter:
             pa.field(LABEL, pa.float64() if self.label.is_regression else pa.int32(), False),
         ]
         if self.weighted:
-            fields.append(pa.field(WEIGHT, pa.float32(), nullable=False))
-        f32 = pa.float32()
+            fields.append(pa.field(WEIGHT, self.schema.arrow_type, nullable=False))
+        kind = self.schema.arrow_type
         if self.schema.layout == "columns":
-            fields += [pa.field(n, f32, nullable=False) for n in self.schema.feature_names]
+            fields += [pa.field(n, kind, nullable=False) for n in self.schema.feature_names]
         elif self.schema.layout == "dense":
-            item = pa.field("item", f32, nullable=False)
+            item = pa.field("item", kind, nullable=False)
             fields.append(pa.field(VECTOR, pa.list_(item, self.schema.n_features), False))
         else:
             fields.append(pa.field(INDICES, pa.list_(pa.field("item", pa.int32(), False)), False))
-            fields.append(pa.field(VALUES, pa.list_(pa.field("item", f32, False)), False))
+            fields.append(pa.field(VALUES, pa.list_(pa.field("item", kind, False)), False))
         return pa.schema(fields)
 
     def _encode(self, batch: pa.RecordBatch, counts: ShardCounts, runs: _Runs) -> pa.Table:
@@ -152,7 +152,7 @@ class ShardWriter:
         codes = self.label.encode(columns.pop(0))
         arrays: list[pa.Array] = [key, pa.array(codes)]
         if self.weighted:
-            arrays.append(columns.pop(0).cast(pa.float32()))
+            arrays.append(columns.pop(0).cast(self.schema.arrow_type))
         matrix = self.schema.encode(columns)
         counts.add(codes, matrix)
         runs.take(draw)
@@ -173,16 +173,16 @@ def _matrix_arrays(matrix: Matrix, schema: FeatureSchema) -> list[pa.Array]:
         if schema.layout == "columns":
             by_feature = np.ascontiguousarray(matrix.T)
             return [pa.array(row) for row in by_feature]
-        item = pa.field("item", pa.float32(), nullable=False)
+        item = pa.field("item", schema.arrow_type, nullable=False)
         kind = pa.list_(item, schema.n_features)
         return [pa.FixedSizeListArray.from_arrays(pa.array(matrix.ravel()), type=kind)]
     offsets = pa.array(matrix.indptr.astype(np.int32))
     indices = pa.array(matrix.indices.astype(np.int32, copy=False))
     i32 = pa.list_(pa.field("item", pa.int32(), False))
-    f32 = pa.list_(pa.field("item", pa.float32(), False))
+    stored = pa.list_(pa.field("item", schema.arrow_type, False))
     return [
         pa.ListArray.from_arrays(offsets, indices, type=i32),
-        pa.ListArray.from_arrays(offsets, pa.array(matrix.data), type=f32),
+        pa.ListArray.from_arrays(offsets, pa.array(matrix.data), type=stored),
     ]
 
 

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -267,10 +268,11 @@ class DeepEnsembleClassifier(NetworkEstimator, ShardClassifier, HasUncertaintyCo
             fitted: Any = self._member(folder, member)._fit_data(spark, own)
             return cast("KerasClassificationModel", fitted)
 
-        # Job descriptions and tags belong to a thread; copy those of the calling thread.
+        # Job descriptions and tags belong to a thread, and the limit of memory to a context: copy
+        # those of the calling thread.
         target: Any = inheritable_thread_target(spark)(train)
         with ThreadPoolExecutor(at_once, thread_name_prefix="sparkml_dist-member") as pool:
-            runs = [pool.submit(target, k) for k in range(number)]
+            runs = [pool.submit(copy_context().run, target, k) for k in range(number)]
             wait(runs, return_when=FIRST_EXCEPTION)
             for run in runs:
                 run.cancel()

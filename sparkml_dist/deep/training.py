@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import math
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.cluster.gang import RankResult, run_gang
-from sparkml_dist.cluster.progress import progress
+from sparkml_dist.cluster.gang import RankResult
+from sparkml_dist.cluster.gang_training import GangTraining, rank_record
 from sparkml_dist.cluster.rank_context import RankContext
-from sparkml_dist.cluster.recovery import Restart, run_with_restarts
+from sparkml_dist.cluster.recovery import Restart
 from sparkml_dist.deep.checkpoint.continuation import resumed_job
 from sparkml_dist.deep.input.training_job import TrainingJob
 from sparkml_dist.deep.params.checkpoint_settings import CHECKPOINTS, CheckpointSettings
@@ -109,42 +108,41 @@ def train_network(
         A rank failed (more often than is allowed), the loss is not finite, or the ranks' weights
         differ.
     """
-    seen: set[int] = set()
     store = CheckpointStore(job.folder.child(CHECKPOINTS))
-    logs = job.folder.child("logs")
     job = resumed_job(job, ranks, store)
+    settings = job.checkpoint or CheckpointSettings(max_restarts=0)
 
     def follow(event: dict[str, Any]) -> None:
-        if event["event"] == "epoch":
-            seen.add(event["epoch"])
         _log_checkpoints(event)
         if on_event is not None:
             on_event(event)
 
-    def launch(number: int) -> list[RankResult]:
-        return run_gang(
-            spark,
-            ranks,
-            _rank,
-            replace(job, launch=number),
-            description=f"{description}: {ranks} ranks, {job.epochs} epochs",
-            log_folder=logs if number == 1 else logs.child(f"launch-{number:03d}"),
-            env={**_ENVIRONMENT, **job.coupling.environment()},
-            on_event=follow,
-            preload=("sparkml_dist.deep.train.rank",),
-            required=REQUIRED,
-            stall_timeout=stall_timeout,
-            silence_timeout=silence_timeout,
-            slot_timeout=slot_timeout,
-        )
-
-    begun = time.perf_counter()
-    settings = job.checkpoint or CheckpointSettings(max_restarts=0)
-    with progress(job.epochs, description, lambda: len(seen)):
-        results, restarts = run_with_restarts(
-            spark, ranks, launch, store, settings.max_restarts, on_event, slot_timeout=slot_timeout
-        )
-    return _result(results, time.perf_counter() - begun, restarts)
+    training = GangTraining(
+        target=_rank,
+        job_of=lambda number: replace(job, launch=number),
+        folder=job.folder,
+        store=store,
+        total=job.epochs,
+        step="epoch",
+        step_field="epoch",
+        unit="step",
+        preload=("sparkml_dist.deep.train.rank",),
+        required=REQUIRED,
+        environment={**_ENVIRONMENT, **job.coupling.environment()},
+    )
+    results, restarts, seconds = training.run(
+        spark,
+        ranks,
+        description=description,
+        max_restarts=settings.max_restarts,
+        timeouts={
+            "stall_timeout": stall_timeout,
+            "silence_timeout": silence_timeout,
+            "slot_timeout": slot_timeout,
+        },
+        on_event=follow,
+    )
+    return _result(results, seconds, restarts)
 
 
 def _rank(context: RankContext, job: TrainingJob) -> dict[str, Any]:
@@ -158,18 +156,7 @@ def _result(results: list[RankResult], total: float, restarts: list[Restart]) ->
     phases = {name: float(value) for name, value in first["seconds"].items()}
     return TrainingResult(
         history=first["history"],
-        ranks=[
-            {
-                "rank": r.rank,
-                "host": r.host,
-                "rows": r.value["rows"],
-                "seconds": r.seconds,
-                "train_seconds": r.value["seconds"]["train"],
-                "waited_seconds": r.value["waited"],
-                "peak_rss_mb": r.peak_rss_mb,
-            }
-            for r in results
-        ],
+        ranks=[rank_record(r, waited_seconds=r.value["waited"]) for r in results],
         model=first["model"],
         steps=first["steps"],
         seconds={

@@ -21,6 +21,7 @@ from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.persistence.saved_folder import SavedFolder
 from sparkml_dist.persistence.workspace import empty_folder
 from sparkml_dist.report.fitted_model import FittedModel
+from sparkml_dist.report.plots.bars import plot_bars
 from sparkml_dist.session import get_session
 
 __all__ = ["VotedClassificationModel", "VotedRegressionModel", "vote"]
@@ -99,6 +100,13 @@ class _Voted(FittedModel, ShardModel):
     def weights(self) -> list[float]:
         """Each model's weight in the vote."""
         return [record["weight"] for record in self.content["models"]]
+
+    def _picture(self) -> Any:
+        names = [f"{i}: {type(model).__name__}" for i, model in enumerate(self.models)]
+        values = dict(zip(names, self.weights, strict=True))
+        return lambda folder: plot_bars(
+            values, folder, "weights.png", title="Weights of the models in the vote", x="weight"
+        )
 
     def _scorer(self) -> VotedScorer:
         return VotedScorer(tuple(m._scorer() for m in self.models), tuple(self.weights))

@@ -90,7 +90,7 @@ def _greedy_path(
 ) -> tuple[list[int], list[float]]:
     """Return the members of the best ensemble found, in order, and the scores up to it."""
     metric = selection.metric
-    ranked = sorted(library, key=lambda m: (as_loss(metric, alone[m]), m))
+    ranked = sorted(library, key=lambda m: (_loss(metric, alone[m]), m))
     votes = np.zeros_like(scorer.empty)
     path: list[int] = []
     curve: list[float] = []
@@ -100,14 +100,21 @@ def _greedy_path(
             score = scorer.scores(votes, step, [best])[0]
         else:
             scores = scorer.scores(votes, step, library)
-            at = min(range(len(library)), key=lambda i: (as_loss(metric, scores[i]), i))
+            at = min(range(len(library)), key=lambda i: (_loss(metric, scores[i]), i))
             best, score = library[at], scores[at]
         votes += scorer.outputs(best)
         path.append(best)
         curve.append(score)
     # The first of equally good ensembles is the shortest.
-    length = 1 + min(range(len(curve)), key=lambda i: (as_loss(metric, curve[i]), i))
+    length = 1 + min(range(len(curve)), key=lambda i: (_loss(metric, curve[i]), i))
     return path[:length], curve[:length]
+
+
+def _loss(metric: str, score: float) -> float:
+    """Return a score as a loss without its last digits, which are those of rounding: ensembles
+    that are equally good, such as those that rank rows alike, are tied.
+    """
+    return float(f"{as_loss(metric, score):.12g}")
 
 
 class _VoteScorer:

@@ -20,6 +20,7 @@ from sparkml_dist.dataset.labels import by_position
 from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError, nearest
 from sparkml_dist.metrics.auc import ProbabilityBins, area_under_roc
+from sparkml_dist.metrics.intervals import auc_interval, mean_interval, share_interval
 from sparkml_dist.metrics.metrics import ClassificationMetrics, f1_macro
 
 if TYPE_CHECKING:
@@ -166,7 +167,7 @@ def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
     bins = ProbabilityBins(len(binned))
     offsets = np.arange(len(binned), dtype=np.int64) * bins.size
     sums = dict.fromkeys(("rows", "null", "unknown", "invalid", "not_finite"), 0)
-    weight = known_weight = loss = 0.0
+    weight = known_weight = loss = weight_squares = loss_squares = 0.0
     confusion, positive, negative = np.zeros((k, k)), *np.zeros((2, len(binned) * bins.size))
     for batch in batches:
         label, prediction, probability = batch.column(0), batch.column(1), batch.column(2)
@@ -175,6 +176,7 @@ def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
         w = np.nan_to_num(w)
         sums["rows"] += n
         weight += float(w.sum())
+        weight_squares += float(w @ w)
         missing = pc.is_null(label, nan_is_null=True).true_count
         sums["null"] += missing
         if not n or missing:
@@ -190,7 +192,9 @@ def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
             continue
         true, guess, proba, w = true[known], guess[known], proba[known], w[known]
         given = np.clip(proba[np.arange(len(true)), true], _EPSILON, 1 - _EPSILON)
-        loss += float(np.sum(-np.log(given) * w))
+        losses = -np.log(given)
+        loss += float(np.sum(losses * w))
+        loss_squares += float(np.sum(losses**2 * w))
         known_weight += float(w.sum())
         np.add.at(confusion, (true, guess), w)
         keys = bins.index(proba[:, binned]) + offsets
@@ -201,6 +205,8 @@ def _add_up(classes: _Classes, batches: Iterator[pa.RecordBatch]) -> Summands:
         "weight": weight,
         "known_weight": known_weight,
         "loss": loss,
+        "weight_squares": weight_squares,
+        "loss_squares": loss_squares,
         "confusion": confusion,
         "positive": positive.reshape(len(binned), bins.size),
         "negative": negative.reshape(len(binned), bins.size),
@@ -246,4 +252,22 @@ def _finish(sums: Arrays, classes: tuple[Any, ...], label_col: str) -> Classific
         unknown_label_rows=int(sums["unknown"]),
         classes=classes,
         confusion=confusion,
+        intervals=_intervals(sums, defined),
     )
+
+
+def _intervals(sums: Arrays, areas: list[float]) -> dict[str, tuple[float, float]]:
+    """Return the intervals of the scores that sums over rows determine."""
+    found: dict[str, tuple[float, float]] = {}
+    confusion, weight, known = sums["confusion"], float(sums["weight"]), float(sums["known_weight"])
+    if not weight or not known:
+        return found
+    rows = weight**2 / float(sums["weight_squares"])
+    found["accuracy"] = share_interval(min(1.0, float(np.trace(confusion) / weight)), rows)
+    mean = float(sums["loss"]) / known
+    found["log_loss"] = mean_interval(mean, float(sums["loss_squares"]) / known, rows)
+    if len(confusion) == 2 and areas:
+        negative, positive = (float(n) * rows / weight for n in confusion.sum(axis=1))
+        if negative >= 1 and positive >= 1:
+            found["roc_auc"] = auc_interval(areas[0], positive, negative)
+    return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,9 @@ class ClassificationMetrics:
     confusion : ndarray of shape (n_classes, n_classes)
         Weight (without weights, the number) of the rows of each true class (row) that were
         predicted as each class (column).
+    intervals : dict of str to (float, float)
+        95% intervals of `accuracy`, `log_loss` and, for two classes, `roc_auc`, for independent
+        rows.
     """
 
     accuracy: float
@@ -46,6 +49,7 @@ class ClassificationMetrics:
     unknown_label_rows: int
     classes: tuple[Any, ...]
     confusion: npt.NDArray[np.float64]
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, float | None]:
         """Return the four metrics, as in ``metrics.json``."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError, nearest
+from sparkml_dist.metrics.intervals import mean_interval
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -28,12 +29,15 @@ class RegressionMetrics:
     r2 : float or None
         Share of the target's variance that is explained; None if the target is constant.
     rows : int
+    intervals : dict of str to (float, float)
+        95% intervals of `rmse` and `mae`, for independent rows.
     """
 
     rmse: float
     mae: float
     r2: float | None
     rows: int
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, float | None]:
         """Return the metrics, as in ``metrics.json``."""
@@ -107,12 +111,23 @@ def evaluate_regression(
         F.sum(w).alias("w"),
         F.sum(w * (y - p) * (y - p)).alias("squares"),
         F.sum(w * F.abs(y - p)).alias("absolute"),
+        F.sum(w * w).alias("weight_squares"),
+        F.sum(w * (y - p) * (y - p) * (y - p) * (y - p)).alias("fourth"),
         F.sum(w * (y - F.lit(mean["mean"])) * (y - F.lit(mean["mean"]))).alias("spread"),
     ).first()
     assert sums is not None
+    square, absolute, fourth = (
+        sums[name] / sums["w"] for name in ("squares", "absolute", "fourth")
+    )
+    effective = sums["w"] ** 2 / sums["weight_squares"]
+    low, high = mean_interval(square, fourth, effective)
     return RegressionMetrics(
-        rmse=math.sqrt(sums["squares"] / sums["w"]),
-        mae=sums["absolute"] / sums["w"],
+        rmse=math.sqrt(square),
+        mae=absolute,
         r2=1.0 - sums["squares"] / sums["spread"] if sums["spread"] > 0 else None,
         rows=int(mean["n"]),
+        intervals={
+            "rmse": (math.sqrt(low), math.sqrt(high)),
+            "mae": mean_interval(absolute, square, effective),
+        },
     )

@@ -172,14 +172,37 @@ def _area(
     name: str, y: npt.NDArray[Any], proba: npt.NDArray[np.float64], w: npt.NDArray[Any]
 ) -> float:
     """Return the area under the ROC curve, or under the steps of precision by recall."""
-    from sklearn.metrics import average_precision_score, roc_auc_score
+    from sklearn.metrics import average_precision_score
 
-    area = roc_auc_score if name == "auc" else average_precision_score
+    area = _roc_area if name == "auc" else average_precision_score
     positives = [1] if proba.shape[1] == 2 else range(proba.shape[1])
     areas = [
         area(y == k, proba[:, k], sample_weight=w) for k in positives if 0 < (y == k).mean() < 1
     ]
     return float(np.mean(areas)) if areas else float("nan")
+
+
+def _roc_area(
+    positive: npt.NDArray[np.bool_],
+    score: npt.NDArray[np.float64],
+    *,
+    sample_weight: npt.NDArray[np.float64],
+) -> float:
+    """Return the share of pairs of a positive and another row that the score ranks rightly.
+
+    It is scikit-learn's ``roc_auc_score``, which a greedy selection would spend its time in: with
+    all its checks that takes ten times as long.
+    """
+    if not np.isfinite(score).all():
+        raise ValueError("A probability is NaN or infinite.")
+    order = np.argsort(score)
+    ends = np.flatnonzero(np.append(np.diff(score[order]) > 0, True))  # of rows that are tied
+    weight = sample_weight[order]
+    of_positives = np.diff(np.cumsum(weight * positive[order])[ends], prepend=0.0)
+    others = np.cumsum(weight * ~positive[order])[ends]
+    below = others - np.diff(others, prepend=0.0) / 2
+    pairs = of_positives.sum() * others[-1]
+    return float(of_positives @ below / pairs) if pairs > 0 else float("nan")
 
 
 def _regression(

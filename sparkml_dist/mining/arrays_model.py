@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 from pyspark.ml.base import Model
 from pyspark.ml.param.shared import HasPredictionCol
 
+from sparkml_dist.html.summary import Row, ShowsItself, numbers
+from sparkml_dist.html.values import memory
 from sparkml_dist.mining.point_columns import PointColumns
 from sparkml_dist.mining.table_model import hashed_files
 from sparkml_dist.models.loading import Saved
@@ -21,8 +23,10 @@ from sparkml_dist.session import get_session
 
 __all__ = ["ArraysModel", "FilesBeside"]
 
+_SHOWN = 12
 
-class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
+
+class ArraysModel(ShowsItself, Persistable, AccessibleParams, Model, HasPredictionCol):
     """Base of the fitted models of points.
 
     Attributes
@@ -57,6 +61,22 @@ class ArraysModel(Persistable, AccessibleParams, Model, HasPredictionCol):
     def numFeatures(self) -> int:
         """Number of coordinates of a point."""
         return int(self.content["width"])
+
+    def _shown(self) -> Iterator[Row]:
+        names = list(self.columns.names)
+        more = f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else ""
+        yield Row("columns", more, code=names[:_SHOWN])
+        yield from self._own_rows()
+        facts = {k: v for k, v in self.summary.items() if k != "peak_worker_rss"}
+        yield Row("fit", numbers(facts, ",.6g"))
+        if peak := self.summary.get("peak_worker_rss"):
+            yield Row("peak memory", f"{memory(peak)} in a worker")
+        if isinstance(seconds := self.summary.get("seconds"), dict):
+            yield Row("seconds", numbers(seconds, ",.1f"))
+
+    def _own_rows(self) -> Iterator[Row]:
+        """Return what the class itself has to show."""
+        yield from ()
 
     def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
         for name, array in self.arrays.items():

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import pyarrow as pa
 from pyspark.ml.base import Model
 
+from sparkml_dist.html.summary import Row, ShowsItself
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["TableModel", "hashed_files"]
 
 
-class TableModel(Persistable, AccessibleParams, Model):
+class TableModel(ShowsItself, Persistable, AccessibleParams, Model):
     """Base of the fitted models whose content is DataFrames, of any size.
 
     Attributes
@@ -43,6 +44,17 @@ class TableModel(Persistable, AccessibleParams, Model):
         super().__init__()
         self.tables = tables
         self.content = content
+
+    def _shown(self) -> Iterator[Row]:
+        for name, value in self.content.items():
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                words = re.sub("([A-Z])", lambda found: f" {found[1].lower()}", name)
+                yield Row(words.removeprefix("num "), f"{value:,.6g}")
+        yield from self._top()
+
+    def _top(self) -> Iterator[Row]:
+        """Return the first rows of its table; a Spark job reads them."""
+        yield from ()
 
     def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
         for name in self._table_names:

@@ -66,7 +66,7 @@ def _check_columns(frame: Any, schema: FeatureSchema) -> None:
 
 
 def _checked_matrix(X: Any, schema: FeatureSchema) -> Any:
-    matrix = sp.csr_matrix(X, dtype=np.float32) if sp.issparse(X) else np.asarray(X)
+    matrix = sp.csr_matrix(X, dtype=schema.dtype) if sp.issparse(X) else np.asarray(X)
     if matrix.ndim != 2 or matrix.shape[1] != schema.n_features:
         raise DataError(
             "vector_length",
@@ -78,9 +78,9 @@ def _checked_matrix(X: Any, schema: FeatureSchema) -> Any:
 
 def _in_layout(part: Any, schema: FeatureSchema) -> Matrix:
     if schema.layout == "sparse":
-        return sp.csr_matrix(part, dtype=np.float32)
+        return sp.csr_matrix(part, dtype=schema.dtype)
     dense = part.toarray() if sp.issparse(part) else part
-    return np.ascontiguousarray(dense, dtype=np.float32)
+    return np.ascontiguousarray(dense, dtype=schema.dtype)
 
 
 def _encode_frame(frame: Any, schema: FeatureSchema) -> Matrix:
@@ -89,9 +89,9 @@ def _encode_frame(frame: Any, schema: FeatureSchema) -> Matrix:
     numeric = [c for c in schema.columns if c.kind == "numeric"]
     carried: list[pa.Array] = []
     if numeric:
-        packed = np.empty((rows, len(numeric)), np.float32)
+        packed = np.empty((rows, len(numeric)), schema.dtype)
         for i, column in enumerate(numeric):
-            packed[:, i] = _numbers(frame[column.name], column.name)
+            packed[:, i] = _numbers(frame[column.name], column.name, schema.dtype)
         carried.append(_lists(packed))
     for column in schema.columns:
         if column.kind == "categorical":
@@ -99,14 +99,14 @@ def _encode_frame(frame: Any, schema: FeatureSchema) -> Matrix:
         elif column.kind == "struct" or (column.kind == "vector" and schema.layout == "sparse"):
             carried.append(_sparse_cells(frame[column.name]))
         elif column.kind != "numeric":
-            carried.append(_dense_cells(frame[column.name], column))
+            carried.append(_dense_cells(frame[column.name], column, schema.dtype))
     return schema.encode(carried)
 
 
-def _numbers(values: Any, name: str) -> npt.NDArray[np.float32]:
+def _numbers(values: Any, name: str, dtype: Any) -> npt.NDArray[Any]:
     try:
         with np.errstate(over="ignore"):
-            found = values.to_numpy(dtype=np.float64, na_value=np.nan).astype(np.float32)
+            found = values.to_numpy(dtype=np.float64, na_value=np.nan).astype(dtype)
     except (TypeError, ValueError) as error:
         raise DataError(
             "non_numeric_feature",
@@ -125,22 +125,22 @@ def _categories(values: Any) -> pa.Array:
     )
 
 
-def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
+def _lists(matrix: npt.NDArray[Any]) -> pa.Array:
     rows, width = matrix.shape
     offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)[: rows + 1]
     return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
 
 
-def _dense_cells(values: Any, column: FeatureColumn) -> pa.Array:
+def _dense_cells(values: Any, column: FeatureColumn, dtype: Any) -> pa.Array:
     cells = [v.toArray() if hasattr(v, "toArray") else v for v in values]
     try:
-        matrix = np.asarray(cells, dtype=np.float32)
+        matrix = np.asarray(cells, dtype=dtype)
     except (TypeError, ValueError):
-        matrix = np.empty(0, np.float32)
+        matrix = np.empty(0, dtype)
     if matrix.shape == (len(cells), column.size):
         return _lists(matrix)
     # `FeatureSchema.encode` raises for cells of other lengths.
-    return pa.array([None if c is None else list(c) for c in cells], pa.list_(pa.float32()))
+    return pa.array([None if c is None else list(c) for c in cells], pa.list_(pa.float64()))
 
 
 def _sparse_cells(values: Any) -> pa.Array:

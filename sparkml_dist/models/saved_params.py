@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 from pyspark.ml.base import Estimator
 
+from sparkml_dist.html.summary import Row, ShowsItself
+from sparkml_dist.html.values import shortened
+from sparkml_dist.models.fit_events import listening, observed_fit
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams
@@ -16,7 +19,7 @@ from sparkml_dist.persistence.model_folder import ModelFile
 __all__ = ["SavedParams"]
 
 
-class SavedParams(AccessibleParams, Persistable, Estimator):
+class SavedParams(ShowsItself, AccessibleParams, Persistable, Estimator):
     """Base of objects whose saved state consists of their Params.
 
     A subclass with Params that hold objects names them in `_object_params`, writes them in
@@ -34,7 +37,25 @@ class SavedParams(AccessibleParams, Persistable, Estimator):
         SparkMLDistError
         """
         with self._with_hint():
-            return super().fit(dataset, params)
+            # Several fits are an event each.
+            if not listening() or isinstance(params, list | tuple):
+                return super().fit(dataset, params)
+            with observed_fit(self.copy(params) if params else self, dataset) as fit:
+                fit.model = super().fit(dataset, params)
+            return fit.model
+
+    def _shown(self) -> Iterator[Row]:
+        for param in self.params:
+            if self.isSet(param):
+                yield Row(param.name, shortened(" ".join(_text(self.getOrDefault(param)).split())))
+        if not any(self.isSet(param) for param in self.params):
+            yield Row("Params", quiet="all have their default values")
+
+    def _shown_more(self) -> Iterator[Row]:
+        for param in self.params:
+            if not self.isSet(param):
+                default = _text(self.getOrDefault(param)) if self.hasDefault(param) else "not set"
+                yield Row(param.name, default, f"({param.doc})")
 
     def _save_object(self, folder: Folder, name: str) -> None:
         """Write the object in a Param to files of a folder."""
@@ -69,3 +90,7 @@ class SavedParams(AccessibleParams, Persistable, Estimator):
         for name in cls._object_params:
             instance._load_object(saved, name)
         return instance
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else repr(value)

@@ -15,7 +15,9 @@ from pyspark.ml.param import Param
 from sparkml_dist.dataset.columns import Task
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.partitioning import partition
+from sparkml_dist.dataset.schema import Precision
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.models.fit_events import note_shards
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.params import HasCommonParams
@@ -58,6 +60,8 @@ class ShardEstimator(SavedParams, HasCommonParams):
     _growing: ClassVar[tuple[str, ...]] = ()
     #: Task that decides the type of the label.
     _task: ClassVar[Task] = "classification"
+    #: Type in which a DataFrame's features are stored.
+    _precision: ClassVar[Precision] = "float32"
     #: Whether fits of several param maps may use the same shards.
     _shares_shards: ClassVar[bool] = True
 
@@ -159,6 +163,7 @@ class ShardEstimator(SavedParams, HasCommonParams):
                 f"partitioned with task={other!r}.",
                 f"Partition it with task={self._task!r}.",
             )
+        note_shards(data)
         self._check_data(data)
         plan = json.loads(json.dumps(self._plan(data)))
         with self._lock() as lock:
@@ -203,6 +208,7 @@ class ShardEstimator(SavedParams, HasCommonParams):
                 task=self._task,
                 shards=self._value(self.numShards),
                 memory_per_task=self._shard_memory(),
+                precision=self._precision,
                 seed=self.getOrDefault(self.seed),
                 overwrite=self.getOrDefault(self.overwrite),
             )

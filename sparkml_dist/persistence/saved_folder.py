@@ -187,15 +187,18 @@ def _write_plan(folder: Folder, plan: dict[str, Any]) -> None:
 
 
 def _has_grown(before: dict[str, Any], now: dict[str, Any], growing: Sequence[str]) -> bool:
-    """Tell whether two plans differ in settings only that are larger in the second one."""
+    """Tell whether two plans differ in settings only that are larger in the second one.
+
+    Numbers grow by their value, lists by further entries at their end.
+    """
     differing = [k for k in {*before, *now} if before.get(k) != now.get(k)]
-    return all(
-        k in growing
-        and isinstance(before.get(k), int)
-        and isinstance(now.get(k), int)
-        and before[k] < now[k]
-        for k in differing
-    )
+    return all(k in growing and _is_larger(before.get(k), now.get(k)) for k in differing)
+
+
+def _is_larger(before: Any, now: Any) -> bool:
+    if isinstance(before, list) and isinstance(now, list):
+        return now[: len(before)] == before
+    return isinstance(before, int) and isinstance(now, int) and before < now
 
 
 def _resumed(

@@ -7,11 +7,17 @@ from sparkml_dist.metrics.permutation import HasPermutationImportance
 from sparkml_dist.metrics.score_curves import HasScoreCurves
 from sparkml_dist.onnx.export import ExportsOnnx
 from sparkml_dist.report.html_summary import HasHtmlSummary
+from sparkml_dist.report.model_plot import HasPlot
 
 __all__ = ["FittedModel"]
 
 
 class FittedModel(
-    ExportsOnnx, HasPermutationImportance, HasPartialDependence, HasScoreCurves, HasHtmlSummary
+    ExportsOnnx,
+    HasPermutationImportance,
+    HasPartialDependence,
+    HasScoreCurves,
+    HasHtmlSummary,
+    HasPlot,
 ):
-    """Mixin of the fitted models: ONNX export, evaluation on other rows, HTML summary."""
+    """Mixin of the fitted models: ONNX export, evaluation on other rows, HTML summary, picture."""

@@ -1,19 +1,14 @@
-"""HTML from templates, with autoescaping."""
+"""Pages and fragments of reports, from templates with autoescaping."""
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from sparkml_dist.html import render as html
+from sparkml_dist.html.page import Page
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.report import html_values
-from sparkml_dist.report.plots.figure import COLOURS
-from sparkml_dist.report.plots.sparkline import sparkline
 
-if TYPE_CHECKING:
-    from jinja2 import Environment
-
-__all__ = ["render", "write_page"]
+__all__ = ["finished_page", "render", "write_page"]
 
 
 def render(template: str, package: str = "sparkml_dist.report", **values: Any) -> str:
@@ -28,27 +23,20 @@ def render(template: str, package: str = "sparkml_dist.report", **values: Any) -
     **values
         Values for the template.
     """
-    text = _environment(package).get_template(template).render(values)
-    return text.encode("ascii", "xmlcharrefreplace").decode()
+    return html.render(template, (package, "sparkml_dist.report"), **values)
 
 
-@functools.cache
-def _environment(package: str) -> Environment:
-    from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
+def finished_page(content: str, path: str | None = None) -> Page:
+    """Return a page that shows itself in one line; write it to `path` if given.
 
-    packages = dict.fromkeys((package, "sparkml_dist.report"))
-    environment = Environment(
-        loader=ChoiceLoader([PackageLoader(name) for name in packages]),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.globals["colours"] = COLOURS
-    environment.filters.update(
-        {name: getattr(html_values, name) for name in html_values.__all__}, sparkline=sparkline
-    )
-    return environment
+    Raises
+    ------
+    StorageError
+        If the page cannot be written.
+    """
+    if path is not None:
+        write_page(path, content)
+    return Page(content, path)
 
 
 def write_page(path: str, content: str) -> None:

@@ -3,116 +3,64 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from sparkml_dist.html.summary import Row, ShowsItself, numbers
 from sparkml_dist.models.shard_model import ShardModel
-from sparkml_dist.report.html import render
 
-__all__ = ["HasHtmlSummary", "html_summary"]
+__all__ = ["HasHtmlSummary"]
 
 _SHOWN_CLASSES = 8
 _SHOWN_FEATURES = 6
 
 
-class HasHtmlSummary:
-    """Mixin of the models that notebooks show as a table."""
+class HasHtmlSummary(ShowsItself):
+    """Mixin of the fitted models of shards that notebooks show as a table."""
 
-    def _repr_html_(self: Any) -> str:
-        """Return the HTML that notebooks show instead of `repr`."""
-        return html_summary(self)
-
-
-@dataclass(frozen=True)
-class _Row:
-    """A row of the table; only parts that are not empty are shown.
-
-    Attributes
-    ----------
-    name : str
-    text : str
-    quiet : str
-        Shown in grey after the text.
-    code : sequence of str
-        Names shown as code before the text.
-    values : sequence of float
-        Drawn as a sparkline before the text.
-    marked : int
-        Index of the value that gets the dot.
-    axes : str
-        Description of the sparkline.
-    shares : sequence of (str, float)
-        Names with bars below the text, the largest first.
-    """
-
-    name: str
-    text: str = ""
-    quiet: str = ""
-    code: Sequence[str] = ()
-    values: Sequence[float] = ()
-    marked: int = 0
-    axes: str = ""
-    shares: Sequence[tuple[str, float]] = ()
+    def _shown(self: Any) -> Iterator[Row]:
+        return _rows(self)
 
 
-def html_summary(model: ShardModel) -> str:
-    """Return a summary of a fitted model as an HTML fragment.
-
-    Uses only what is stored in the model, and escapes everything.
-
-    Parameters
-    ----------
-    model : ShardModel
-
-    Returns
-    -------
-    str
-        A ``div`` with inline style.
-    """
-    rows = [row for row in _rows(model) if row.text or row.code or row.shares]
-    return render("model.html", name=type(model).__name__, rows=rows)
-
-
-def _rows(model: ShardModel) -> Iterator[_Row]:
+def _rows(model: ShardModel) -> Iterator[Row]:
     summary, content = model.summary, model.content
     yield _target(model)
-    yield _Row("features", _features(model))
-    yield _Row("members", _members(summary, content))
-    yield _Row("voting", str(content.get("voting", "")))
-    yield _Row("rows per member", _rows_to_a_member(summary))
+    yield Row("features", _features(model))
+    yield Row("members", _members(summary, content))
+    yield Row("voting", str(content.get("voting", "")))
+    yield Row("rows per member", _rows_to_a_member(summary))
     if isinstance(summary.get("ranks"), list):
-        yield _Row("ranks", f"{len(summary['ranks'])}")
+        yield Row("ranks", f"{len(summary['ranks'])}")
     if "parameters" in summary:
-        yield _Row("parameters", f"{summary['parameters']:,}")
+        yield Row("parameters", f"{summary['parameters']:,}")
     if summary.get("history"):
         yield _history(summary)
     if "calibration" in content:
-        yield _Row("calibration", _calibration(summary, content))
+        yield Row("calibration", _calibration(summary, content))
     if "oob" in summary:
         oob = summary["oob"]
-        yield _Row("out of bag", _numbers(oob["metrics"], ".4g"), f"({oob['rows']:,} rows)")
+        yield Row("out of bag", numbers(oob["metrics"], ".4g"), f"({oob['rows']:,} rows)")
     if "curve" in summary:
         yield _curve(summary["curve"])
     if found := vars(model).get("_importances"):
         ranked = sorted(found.items(), key=lambda item: -item[1])[:_SHOWN_FEATURES]
-        yield _Row("importances", shares=ranked)
-    yield _Row("seconds", _seconds(summary.get("seconds")))
+        yield Row("importances", shares=ranked)
+    yield Row("seconds", _seconds(summary.get("seconds")))
     if "peak_worker_rss_mb" in summary:
-        yield _Row("peak memory", f"{summary['peak_worker_rss_mb']:,.0f} MiB in a worker")
-    yield _Row("folder", code=[model.folder.location])
+        yield Row("peak memory", f"{summary['peak_worker_rss_mb']:,.0f} MiB in a worker")
+    yield Row("folder", code=[model.folder.location])
 
 
-def _target(model: ShardModel) -> _Row:
+def _target(model: ShardModel) -> Row:
     if outputs := model.content.get("facts", {}).get("outputs"):
-        return _Row("predicts", code=[o["name"] for o in outputs])
+        return Row("predicts", code=[o["name"] for o in outputs])
     label = model.label
     if label.is_regression:
-        return _Row("predicts", ", a number", code=[label.column])
+        return Row("predicts", ", a number", code=[label.column])
     shown = ", ".join(str(c) for c in label.classes[:_SHOWN_CLASSES])
     more = ", …" if len(label.classes) > _SHOWN_CLASSES else ""
     text = f", {len(label.classes)} classes: {shown}{more}"
-    return _Row("predicts", text, code=[label.column])
+    return Row("predicts", text, code=[label.column])
 
 
 def _features(model: ShardModel) -> str:
@@ -156,17 +104,12 @@ def _calibration(summary: Mapping[str, Any], content: Mapping[str, Any]) -> str:
 def _seconds(seconds: Any) -> str:
     if isinstance(seconds, int | float):
         return f"{seconds:,.1f}"
-    return _numbers(seconds, ",.1f") if isinstance(seconds, Mapping) else ""
+    return numbers(seconds, ",.1f") if isinstance(seconds, Mapping) else ""
 
 
-def _numbers(found: Mapping[str, Any], form: str) -> str:
-    shown = [(k, v) for k, v in found.items() if isinstance(v, int | float)]
-    return ", ".join(f"{k.replace('_', ' ')} {v:{form}}" for k, v in shown)
-
-
-def _curve(curve: Mapping[str, Any]) -> _Row:
+def _curve(curve: Mapping[str, Any]) -> Row:
     best, scores = int(curve["best"]), curve["scores"]
-    return _Row(
+    return Row(
         "stopping curve",
         f"{curve['metric'].replace('_', ' ')} {scores[best - 1]:.4f} with {best}"
         f" of {len(scores)} members",
@@ -177,20 +120,25 @@ def _curve(curve: Mapping[str, Any]) -> _Row:
     )
 
 
-def _history(summary: Mapping[str, Any]) -> _Row:
-    """Return the loss by epoch (if available, that of the validation) and the kept epoch."""
-    history = summary["history"]
-    name = "val_loss" if history.get("val_loss") else "loss"
-    values = history.get(name) or []
-    if not values:
-        return _Row("epochs")
-    best = summary.get("best_epoch")
+def _history(summary: Mapping[str, Any]) -> Row:
+    """Return the loss by epoch or round (if available, that of the validation) and the best one."""
+    history = {k: v for k, v in summary["history"].items() if v}
+    boosted = "rounds" in summary
+    unit = "round" if boosted else "epoch"
+    # A network's loss; of a boosted model, the metric that it stops by, which is the last.
+    names = [name for name in history if boosted or name in ("loss", "val_loss")]
+    held_out = [name for name in names if name.startswith("val_")]
+    if not names:
+        return Row(f"{unit}s")
+    name = (held_out or names)[-1]
+    values = history[name]
+    best = summary.get(f"best_{unit}")
     kept = len(values) - 1 if best is None else int(best)
-    return _Row(
-        "epochs",
+    return Row(
+        f"{unit}s",
         f"{len(values)}; {name} {values[kept]:.4g}",
-        "" if best is None else f"in epoch {kept + 1}, the best",
+        "" if best is None else f"in {unit} {kept + 1}, the best",
         values=values,
         marked=kept,
-        axes="loss against number of epochs",
+        axes=f"loss against number of {unit}s",
     )

@@ -6,7 +6,7 @@ import functools
 import re
 from typing import TYPE_CHECKING, Any
 
-from sparkml_dist.report import html_values
+from sparkml_dist.html import values as html_values
 
 if TYPE_CHECKING:
     from jinja2 import Environment

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sparkml_dist.report.html import render, write_page
+from sparkml_dist.report.html import finished_page, render, write_page
 from sparkml_dist.report.markdown import render_markdown
 from sparkml_dist.report.pictures import Picture
 
@@ -135,10 +135,7 @@ class ModelReport:
         StorageError
             If the page cannot be written.
         """
-        page = render("model_report.html", **self._values())
-        if path is not None:
-            write_page(path, page)
-        return page
+        return finished_page(render("model_report.html", **self.values()), path)
 
     def to_markdown(self, path: str | None = None) -> str:
         """Return a model card in Markdown; write it to `path` if given.
@@ -160,12 +157,12 @@ class ModelReport:
         ----------
         Mitchell et al. (2019), "Model cards for model reporting".
         """
-        card = render_markdown("model_card.md", **self._values())
+        card = render_markdown("model_card.md", **self.values())
         if path is not None:
             write_page(path, card)
         return card
 
-    def _values(self) -> dict[str, Any]:
+    def values(self) -> dict[str, Any]:
         """Return the values of the templates."""
         further = list(dict.fromkeys(n for c in self.leaderboard for n in c.metrics))
         scores = [c.score for c in self.leaderboard if c.score is not None]

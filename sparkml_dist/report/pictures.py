@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import base64
+import io
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from sparkml_dist.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Picture"]
 
@@ -28,6 +33,20 @@ class Picture:
     title: str
     content: bytes
     note: str = ""
+
+    @classmethod
+    def of(cls, title: str, figure: Figure, note: str = "") -> Picture:
+        """Return the picture of a figure, such as that of ``model.plot()``.
+
+        Parameters
+        ----------
+        title : str
+        figure : matplotlib.figure.Figure
+        note : str, optional
+        """
+        content = io.BytesIO()
+        figure.savefig(content, format="png", dpi=120)
+        return cls(title, content.getvalue(), note)
 
     def __post_init__(self) -> None:
         if not self._kind():

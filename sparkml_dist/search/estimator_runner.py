@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sparkml_dist.cluster.progress import cancel_jobs, job_tag
+from sparkml_dist.cluster.rank_memory import rank_memory_limited_to
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.without import write_without
 from sparkml_dist.errors import ConfigurationError, SparkMLDistError
 from sparkml_dist.metrics.scores import score_rows
+from sparkml_dist.models.fit_events import inside_fit
 from sparkml_dist.models.scoring import Scorer
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.models.shard_model import ShardModel
@@ -35,6 +37,8 @@ __all__ = ["MODELS", "TRAINING", "EstimatorRunner", "with_params"]
 MODELS = "trial-models"
 TRAINING = "training"
 _AGAIN_SECONDS = 1.0
+# How a trial ended whose fit raised an error of this code.
+_STATES = {"rank_memory": "memory", "rank_died": "killed", "rank_lost": "killed"}
 
 
 def with_params(estimator: ShardEstimator, params: Mapping[str, Any]) -> ShardEstimator:
@@ -111,8 +115,8 @@ class EstimatorRunner:
     """See `sparkml_dist.search.engine.Runner`.
 
     A trial is fitted through the contract of estimators, on shards that were written without the
-    held-out rows. One whose resource its estimator can grow (the epochs of a network) resumes in
-    its folder.
+    held-out rows. One whose resource its estimator can grow (the epochs of a network, the rounds
+    of a booster) resumes in its folder.
 
     Attributes
     ----------
@@ -127,6 +131,8 @@ class EstimatorRunner:
         Held by an estimator that is no gang: its tasks take what there is.
     timeout : float or None
         Seconds of one fit.
+    memory : int or None
+        Bytes that each rank of a gang may take beyond its imports.
     """
 
     spark: SparkSession
@@ -137,6 +143,7 @@ class EstimatorRunner:
     resource: str
     all_slots: int
     timeout: float | None
+    memory: int | None = None
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def slots(self, job: Job) -> int:
@@ -186,21 +193,20 @@ class EstimatorRunner:
         limits = [(s, n) for s, n in ((self.timeout, "timeout"), (seconds, "deadline")) if s]
         limit, ending = min(limits, default=(None, ""))
         begun = time.perf_counter()
-        with self._limited(limit) as over:
+        with self._limited(limit) as over, rank_memory_limited_to(self.memory):
             try:
                 models = [self._fit(piece, part) for part in range(len(self.rows.held_out.parts))]
                 record["seconds"] = round(time.perf_counter() - begun, 4)
                 record |= self._scored(models)
                 record["bytes"] = sum(f.bytes for m in models for f in m.files) // len(models)
+                record["peak_rss_mb"] = max(m.summary.get("peak_worker_rss_mb", 0) for m in models)
             except Exception as error:  # noqa: BLE001 - whatever a fit may raise
                 record["seconds"] = round(time.perf_counter() - begun, 4)
                 if over():
                     text = f"It took more than {limit:g} s."
                     record |= {"state": ending, "reason": text}
                 else:
-                    text = error.message if isinstance(error, SparkMLDistError) else repr(error)
-                    trace = str(getattr(error, "trace", ""))
-                    record |= {"state": "failed", "reason": text, "trace": trace}
+                    record |= _failed(error)
         if record["state"] != "deadline":
             self.store.write_result(record)
         return record
@@ -216,7 +222,8 @@ class EstimatorRunner:
         if self.resource == "shards":
             first = data.manifest.shards[: piece.resource]
             data = PartitionedDataset(data.folder, replace(data.manifest, shards=first))
-        model: ShardModel = own.fit(data)
+        with inside_fit(own):  # trials run in threads of their own
+            model: ShardModel = own.fit(data)
         return model
 
     def _training(self, part: int) -> PartitionedDataset:
@@ -256,3 +263,11 @@ class EstimatorRunner:
                 ended.set()
                 if watcher.is_alive():
                     watcher.join()
+
+
+def _failed(error: Exception) -> dict[str, Any]:
+    """Return the fields of a record that say how a fit failed."""
+    state, text = "failed", repr(error)
+    if isinstance(error, SparkMLDistError):
+        state, text = _STATES.get(error.code, state), error.message
+    return {"state": state, "reason": text, "trace": str(getattr(error, "trace", ""))}

@@ -110,6 +110,7 @@ class LearnerRunner:
             k: whole.spent.get(k, 0) + sum(r[k] for r in records) for k in _SUMMED
         }
         spent["fits"] = sum(r["fits"] for r in records)
+        spent["peak_rss_mb"] = max(r["peak_rss_mb"] for r in records)
         spent["warnings"] = list(dict.fromkeys(w for r in records for w in r["warnings"]))[:3]
         spent["members"] = sorted(
             (m for r in records for m in r["members"]), key=lambda m: (m["member"], m["part"])

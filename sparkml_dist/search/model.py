@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Self
 
 from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.html.summary import Row
+from sparkml_dist.html.values import shortened
 from sparkml_dist.metrics.scores import as_loss
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.shard_model import ShardModel
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["BEST", "TRIALS_FILE", "HyperparameterSearchModel"]
 
 BEST = "best"
+_SHOWN = 5
 TRIALS_FILE = "trials.json"
 
 
@@ -114,11 +118,12 @@ class HyperparameterSearchModel(FittedModel, ShardModel, HasClassColumns):
         Columns ``number``, ``estimator``, ``params`` (JSON), ``state`` (``"done"``, ``"failed"``,
         ``"timeout"``, ``"memory"``, ``"killed"`` or ``"deadline"``), ``reason``, ``rung`` and
         ``resource`` that it reached, ``score``, ``scores`` by metric, ``seconds`` of its fits,
+        ``peakRssMb`` (most resident MiB of a process that fitted it, with the rows that it shares),
         ``bytes`` of its learners, ``millisecondsPerRow`` of their predictions.
         """
         names = [part.split()[0] for part in TRIAL_SCHEMA.replace("<string, ", "<").split(", ")]
         shown = [{**row, "params": params_json(row["params"])} for row in self.trialsTable()]
-        rows = [tuple(row[n] for n in names) for row in shown]
+        rows = [tuple(row.get(n) for n in names) for row in shown]
         return get_session().createDataFrame(rows, TRIAL_SCHEMA)
 
     @property
@@ -141,22 +146,31 @@ class HyperparameterSearchModel(FittedModel, ShardModel, HasClassColumns):
         losses = [[as_loss(m, row["scores"][m]) for m in metrics[:2]] for row in rows]
         return [int(rows[i]["number"]) for i in pareto_front(losses)]
 
-    def plot(self, folder: str) -> list[str]:
+    def plot(self, folder: str | None = None) -> Any:
         """Draw the search: its history, parameters, rungs and, for two metrics, the Pareto front.
 
         Parameters
         ----------
-        folder : str
+        folder : str, optional
             Path or URI where to write the PNG files.
 
         Returns
         -------
-        list of str
-            Locations of the files.
+        matplotlib.figure.Figure, or list of str
+            Without a folder, the history, which notebooks show; else locations of the files.
         """
-        from sparkml_dist.search.search_plots import plot_search
+        from sparkml_dist.search.search_plots import plot_history_of, plot_search
 
-        return plot_search(self, Folder.at(folder))
+        return plot_history_of(self) if folder is None else plot_search(self, Folder.at(folder))
+
+    def _shown(self) -> Iterator[Row]:
+        yield from super()._shown()
+        done = [row for row in self.trialsTable() if row["score"] is not None]
+        metric = self.content["metrics"][0]
+        for row in sorted(done, key=lambda row: as_loss(metric, row["score"]))[:_SHOWN]:
+            params = ", ".join(f"{k}={v}" for k, v in row["params"].items())
+            text = f"{row['estimator']}: {params}" if row["estimator"] else params
+            yield Row(f"trial {row['number']}", f"{metric} {row['score']:.4f}", shortened(text))
 
     # -- delegated ------------------------------------------------------------------------
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 import uuid
@@ -23,31 +22,28 @@ from sparkml_dist.members.held_out import evaluation_shards
 from sparkml_dist.members.learner_params import learner_plan
 from sparkml_dist.models.grid_value import GridValue
 from sparkml_dist.models.loading import Saved
-from sparkml_dist.models.persistable import Persistable, save_inside
 from sparkml_dist.models.shard_estimator import ShardEstimator
 from sparkml_dist.params import HasClassColumns, constructor, param
 from sparkml_dist.persistence.filesystem import Folder
-from sparkml_dist.persistence.learners import dump_learner, load_learner
-from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.search.engine import LOOK_AHEAD, Engine, Goal
 from sparkml_dist.search.estimator_runner import MODELS, TRAINING, EstimatorRunner
-from sparkml_dist.search.goal import SearchGoal, best_of, raise_all_failed, ranked_trials
+from sparkml_dist.search.goal import SearchGoal, best_of, raise_all_failed
 from sparkml_dist.search.learner_runner import LearnerRunner
-from sparkml_dist.search.library import chosen_model, library_of, selection_seconds
-from sparkml_dist.search.model import BEST, TRIALS_FILE, HyperparameterSearchModel
-from sparkml_dist.search.refit import refit_learner, refit_seconds, saved_files
+from sparkml_dist.search.model import HyperparameterSearchModel
+from sparkml_dist.search.refitting import Refitting
 from sparkml_dist.search.resources import Resource
 from sparkml_dist.search.runners import Runners
 from sparkml_dist.search.samplers.making import make_sampler
+from sparkml_dist.search.saved_estimators import load_estimators, save_estimators
 from sparkml_dist.search.schedulers.making import make_scheduler
 from sparkml_dist.search.search_checks import check_search, named_estimators, task_of
+from sparkml_dist.search.search_model import search_model
 from sparkml_dist.search.sequencer import Sequencer
 from sparkml_dist.search.space import Space
 from sparkml_dist.search.space_form import described, from_json, to_json
-from sparkml_dist.search.trial_learners import TrialLearners, voting_of
+from sparkml_dist.search.trial_learners import TrialLearners
 from sparkml_dist.search.trial_rows import HeldOutParts, TrialRows
 from sparkml_dist.search.trial_store import TrialStore
-from sparkml_dist.search.trial_table import params_json, trial_rows
 from sparkml_dist.search.trial_task import VOTES, TrialTask
 from sparkml_dist.session import SessionInfo, trusted_in_session
 from sparkml_dist.sizes import parse_size
@@ -135,7 +131,9 @@ class HyperparameterSearch(ShardEstimator, HasClassColumns):
     trialTimeout : float, optional
         Seconds that one fit of a trial may take.
     trialMemory : str, optional
-        Memory that a fit may take beyond the rows that it shares, such as ``"2g"``.
+        Memory that a fit may take beyond the rows that it shares, such as ``"2g"``; of networks
+        and boosted trees that ranks train, the memory of each rank beyond its imports. Estimators
+        of other kinds are not watched.
     memoryPerTask : str, optional
         Sizes the shards, and what a worker keeps of them between trials.
     trustedTypes, seed, featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, \
@@ -346,9 +344,12 @@ modelDir, overwrite, resume
         sampler = make_sampler(self.getOrDefault(self.sampler), space, self.getOrDefault(self.seed))
         learners = TrialLearners(spark, data, plain, self._task, metrics, self._trusted())
         store = TrialStore(folder)
-        task = self._trial_task(data, folder, held_out, resource, info)
+        refitting = self._refitting(data, folder, len(held_out.parts), slots)
+        task = self._trial_task(data, folder, held_out, resource, info, refitting.keeps_members)
         runners = Runners(
-            LearnerRunner(spark, task, learners, resource.kind, resource.rows, self._keeps),
+            LearnerRunner(
+                spark, task, learners, resource.kind, resource.rows, refitting.keeps_members
+            ),
             EstimatorRunner(
                 spark,
                 task.rows,
@@ -358,14 +359,10 @@ modelDir, overwrite, resume
                 resource.kind,
                 slots,
                 self._value(self.trialTimeout),
+                task.limits.memory,
             ),
         )
         goal = SearchGoal(metrics[0], dict(self._value(self.constraints) or {}), resource)
-        share = 1.0 - (
-            1.0 / len(held_out.parts)
-            if self.isSet(self.numFolds)
-            else self.getOrDefault(self.validationFraction)
-        )
         engine = Engine(
             spark,
             Sequencer(
@@ -376,7 +373,7 @@ modelDir, overwrite, resume
             Goal(goal.loss),
             slots=slots,
             tag=f"sparkml_dist-search-{uuid.uuid4().hex}",
-            reserve=partial(self._reserve, data, resource, len(held_out.parts), slots, share),
+            reserve=partial(refitting.seconds, resource.kind == "shards"),
             deadline=None if budget is None else begun + budget,
             total=trials,
         )
@@ -388,16 +385,40 @@ modelDir, overwrite, resume
         if best is None:
             raise_all_failed(engine, budget)
         searched = time.monotonic() - begun
-        files, chosen = self._refit(spark, data, folder, engine, runners, goal, best)
-        for name in (MODELS, TRAINING, *(() if self._keeps else (VOTES, MEMBERS))):
+        files, chosen = refitting.run(spark, engine, runners, goal, best)
+        passing = () if refitting.keeps_members else (VOTES, MEMBERS)
+        for name in (MODELS, TRAINING, *passing):
             folder.child(name).delete()
         times = {"search": round(searched, 3), "fit": round(time.monotonic() - begun, 3)}
-        return self._model(data, folder, engine, best, files, chosen, times, kept)
+        model = search_model(
+            data,
+            folder,
+            engine,
+            best,
+            metrics,
+            resource.kind,
+            files,
+            chosen,
+            {"results_kept": kept, "seconds": times},
+        )
+        model.trusted = self._trusted()
+        return model
 
-    @property
-    def _keeps(self) -> bool:
-        """Whether the members of all trials are kept."""
-        return bool(self.getOrDefault(self.refit) == "ensemble")
+    def _refitting(
+        self, data: PartitionedDataset, folder: Folder, parts: int, slots: int
+    ) -> Refitting:
+        fraction = self.getOrDefault(self.validationFraction)
+        return Refitting(
+            self.getOrDefault(self.refit),
+            data,
+            folder,
+            parts,
+            share=1.0 - (1.0 / parts if self.isSet(self.numFolds) else fraction),
+            slots=slots,
+            ensemble_size=self.getOrDefault(self.ensembleSize),
+            seed=self.getOrDefault(self.seed),
+            trusted=self._trusted(),
+        )
 
     def _trial_task(
         self,
@@ -406,6 +427,7 @@ modelDir, overwrite, resume
         held_out: HeldOutParts,
         resource: Resource,
         info: SessionInfo,
+        keeps_members: bool,
     ) -> TrialTask:
         memory = self._value(self.trialMemory)
         held = parse_size(self._value(self.memoryPerTask) or DEFAULT_MEMORY_PER_TASK)
@@ -418,125 +440,12 @@ modelDir, overwrite, resume
             self.getOrDefault(self.seed),
             info.task_cpus,
             self._trusted(),
-            keeps_votes=self._keeps or (resource.kind == "shards" and resource.most > 1),
+            keeps_votes=keeps_members or (resource.kind == "shards" and resource.most > 1),
             limits=Limits(
                 self._value(self.trialTimeout),
                 memory=None if memory is None else parse_size(memory, "trialMemory"),
             ),
         )
-
-    def _reserve(
-        self,
-        data: PartitionedDataset,
-        resource: Resource,
-        parts: int,
-        slots: int,
-        share: float,
-        record: dict[str, Any] | None,
-    ) -> float:
-        """Return the seconds to keep for the refit."""
-        if self.getOrDefault(self.refit) == "none":
-            return 0.0
-        if self._keeps:
-            rows = record["scored_rows"] if record else 0
-            return selection_seconds(
-                rows, len(data.manifest.label.classes), self.getOrDefault(self.ensembleSize)
-            )
-        members = 1
-        if record is not None and resource.kind == "shards":
-            members = record["fits"]
-        return refit_seconds(record, members, parts, len(data.shards), slots, share)
-
-    def _refit(
-        self,
-        spark: SparkSession,
-        data: PartitionedDataset,
-        folder: Folder,
-        engine: Engine,
-        runners: Runners,
-        goal: SearchGoal,
-        best: tuple[int, int],
-    ) -> tuple[list[ModelFile], dict[str, Any]]:
-        """Make the model; return its files, and how an ensemble was chosen."""
-        refit, seed, home = self.getOrDefault(self.refit), self.getOrDefault(self.seed), BEST
-        chosen: dict[str, Any] = {}
-        if refit == "none":
-            return [], chosen
-        job, runner = engine.jobs[best], runners.learners
-        if refit == "best" and job.setting.estimator in runners.estimators.estimators:
-            own = runners.estimators.with_resource(job)
-            own.setParams(modelDir=folder.child(home).location, resume=True).fit(data)
-        elif refit == "best":
-            params = dict(job.setting.params)
-            if runner.resource not in ("shards", "rows"):
-                params[runner.resource] = job.run.resource
-            known = runner.learners.of(job.setting.estimator, params)
-            voting = voting_of(known.traits)
-            refit_learner(spark, data, folder.child(home), known, voting, seed, self._trusted())
-        else:
-            ranked, voting = runner.voters(engine, ranked_trials(engine, goal))
-            _, chosen = chosen_model(
-                spark,
-                runner.task.rows,
-                folder,
-                folder.child(home),
-                library_of(engine.records, ranked, adds=runner.resource == "shards"),
-                goal.metric,
-                self.getOrDefault(self.ensembleSize),
-                voting,
-                seed,
-                self._trusted(),
-            )
-        return saved_files(folder, home), chosen
-
-    def _model(
-        self,
-        data: PartitionedDataset,
-        folder: Folder,
-        engine: Engine,
-        best: tuple[int, int],
-        files: list[ModelFile],
-        chosen: dict[str, Any],
-        times: dict[str, float],
-        kept: int,
-    ) -> HyperparameterSearchModel:
-        metrics = self._metrics()
-        rows = trial_rows(engine.records, engine.jobs, metrics[0])
-        folder.write_json(TRIALS_FILE, {"trials": rows})
-        record, setting = engine.records[best], engine.jobs[best].setting
-        model = HyperparameterSearchModel(
-            folder,
-            data.schema,
-            data.manifest.label,
-            [*files, ModelFile.of(folder, TRIALS_FILE)],
-            {
-                "refit": bool(files),
-                "metrics": metrics,
-                "resource": self.getOrDefault(self.resource),
-                "rungs": list(engine.sequencer.scheduler.resources),
-                "ensemble": chosen,
-                "best": {
-                    "trial": best[0],
-                    "rung": best[1],
-                    "estimator": setting.estimator,
-                    "params": json.loads(params_json(setting.params)),
-                    "score": record["scores"][metrics[0]],
-                    "scores": record["scores"],
-                },
-            },
-            {
-                "trials": len(rows),
-                "failed": sum(r["state"] not in ("done", "deadline") for r in rows),
-                "results_kept": kept,
-                "out_of_time": engine.out_of_time,
-                "seconds": {
-                    **times,
-                    "member_fit": round(sum(r["seconds"] for r in rows), 3),
-                },
-            },
-        )
-        model.trusted = self._trusted()
-        return model
 
     # -- saving and loading ---------------------------------------------------------------
 
@@ -544,32 +453,16 @@ modelDir, overwrite, resume
         if name == "space":
             folder.write_json("space.json", to_json(self.getOrDefault(self.space)))
             return
-        named = self._named()
-        folder.write_json("estimators.json", {"names": list(named)})
-        for i, learner in enumerate(named.values()):
-            if isinstance(learner, Persistable):
-                save_inside(learner, folder, f"estimator-{i:03d}")
-            else:
-                content = dump_learner(learner, trusted=self._trusted())
-                folder.write_bytes(f"learner-{i:05d}.skops", content)
+        save_estimators(folder, self._named(), trusted=self._trusted())
 
     def _load_object(self, saved: Saved, name: str) -> None:
         if name == "space":
             if saved.has("space.json"):
                 self._set(space=from_json(saved.read_json("space.json")))
             return
-        if not saved.has("estimators.json"):
-            return
-        found = []
-        for i, known in enumerate(saved.read_json("estimators.json")["names"]):
-            file = f"learner-{i:05d}.skops"
-            if saved.has(file):
-                where = saved.folder.uri(file)
-                learner = load_learner(saved.read_bytes(file), where, trusted=saved.trusted)
-            else:
-                learner = saved.inner(f"estimator-{i:03d}")
-            found.append((known, learner))
-        self._set(estimator=found[0][1] if found[0][0] is None else found)
+        found = load_estimators(saved)
+        if found is not None:
+            self._set(estimator=found)
 
 
 def _identity(estimator: Any) -> dict[str, Any]:

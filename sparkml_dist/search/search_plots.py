@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.metrics.scores import is_better
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.report.plots.figure import figure_of
 from sparkml_dist.report.plots.search.history import plot_search_history
 from sparkml_dist.report.plots.search.importance import (
     parameter_importance,
@@ -15,7 +16,24 @@ from sparkml_dist.report.plots.search.parallel import plot_parallel_coordinates
 from sparkml_dist.report.plots.search.pareto import plot_pareto_front
 from sparkml_dist.report.plots.search.rungs import plot_rungs
 
-__all__ = ["plot_search"]
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["plot_history_of", "plot_search"]
+
+
+def plot_history_of(model: Any) -> Figure:
+    """Draw the history of a search as a figure.
+
+    Parameters
+    ----------
+    model : HyperparameterSearchModel
+    """
+    trials, metric = model.trialsTable(), model.content["metrics"][0]
+    larger = is_better(metric, 1.0, 0.0)
+    return figure_of(
+        lambda folder: plot_search_history(trials, metric, folder, larger_is_better=larger)
+    )
 
 
 def plot_search(model: Any, folder: Folder) -> list[str]:

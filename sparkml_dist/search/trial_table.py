@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sparkml_dist.search.sequencer import Job
 
-__all__ = ["TRIAL_SCHEMA", "milliseconds_per_row", "params_json", "trial_rows"]
+__all__ = ["TRIAL_SCHEMA", "milliseconds_per_row", "params_json", "peak_rss_mb", "trial_rows"]
 
 #: Columns of the table of trials.
 TRIAL_SCHEMA = (
     "number int, estimator string, params string, state string, reason string, rung int, "
-    "resource long, score double, scores map<string, double>, seconds double, bytes long, "
-    "millisecondsPerRow double"
+    "resource long, score double, scores map<string, double>, seconds double, peakRssMb double, "
+    "bytes long, millisecondsPerRow double"
 )
 
 
@@ -33,6 +33,11 @@ def milliseconds_per_row(record: Mapping[str, Any]) -> float | None:
     if not record["scored_rows"]:
         return None
     return float(1000.0 * record["predict_seconds"] / record["scored_rows"])
+
+
+def peak_rss_mb(records: Iterable[Mapping[str, Any]]) -> float:
+    """Return the most resident MiB of a process that fitted one of some records' trials."""
+    return max((float(r.get("peak_rss_mb", 0.0)) for r in records), default=0.0)
 
 
 def trial_rows(
@@ -66,6 +71,7 @@ def trial_rows(
                 "scores": shown["scores"],
                 "part_scores": shown["part_scores"],
                 "seconds": round(sum(r["seconds"] for r in own), 6),
+                "peakRssMb": peak_rss_mb(own),
                 "bytes": shown["bytes"],
                 "millisecondsPerRow": milliseconds_per_row(shown),
                 "warnings": shown["warnings"],

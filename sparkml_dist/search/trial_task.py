@@ -148,6 +148,8 @@ class _Work:
         """Take the end of one member's fit."""
         if self.failed and self.record["state"] != "done":
             return
+        peak = round(ending.peak / 2**20, 1)
+        self.record["peak_rss_mb"] = max(self.record["peak_rss_mb"], peak)
         if ending.reason != "done":
             self.failed = True
             self._fail(ending.reason, ending.message, ending.trace)

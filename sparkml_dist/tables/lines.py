@@ -10,16 +10,12 @@ from typing import TYPE_CHECKING
 
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
 from sparkml_dist.tables.encoding import decoded, lines
+from sparkml_dist.tables.formats import FORMATS, TEXT_FORMATS
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 __all__ = ["FORMATS", "TEXT_FORMATS", "first_lines", "format_of", "input_errors"]
-
-FORMATS = ("parquet", "csv", "tsv", "libsvm")
-
-#: Formats whose columns have no types.
-TEXT_FORMATS = ("csv", "tsv")
 
 _SUFFIXES = {
     ".parquet": "parquet",

@@ -39,7 +39,7 @@ def outcome(location: str, name: str, spark: Any, script: Any) -> dict[str, Any]
             data = sd.open_partitioned(location)
             blocks = [data.read_block(i) for i in range(len(data.shards))]
             said: Any = [[b.X.tolist(), b.y.tolist()] for b in blocks]
-        elif name.endswith("Model"):
+        elif name.endswith("Model") and name != "GeneralizedLinearModel":
             said = script.said(sd.load_model(location, trusted=TRUSTED), spark)
         else:
             said = script.said(getattr(sd, name).load(location, trusted=TRUSTED), spark)

@@ -83,10 +83,19 @@ def test_a_good_model_of_iris(fitted, flowers):
     # The selection begins with the best trial, and goes on only while it gains.
     assert fitted.scores["log_loss"] <= scores[0] + 1e-12
     assert sum(row["weight"] for row in rows) == pytest.approx(1)
+    assert set(fitted.summary["ensemble"]["scores"]) == {"greedy", "stacked"}
     scored = fitted.transform(flowers)
     assert scored.columns[:5] == flowers.columns
     right = scored.where("prediction = label").count()
     assert right >= 140
+
+
+def test_memory_is_reported_for_trials_members_and_driver(fitted):
+    peaks = [row["peakRssMb"] for row in fitted.leaderboardTable()]
+    assert all(30 < peak < 3_000 for peak in peaks)
+    assert fitted.summary["peak_worker_rss_mb"] >= max(peaks)
+    assert fitted.summary["peak_driver_rss_mb"] > 30
+    assert fitted.bestModel.summary["peak_worker_rss_mb"] in peaks
 
 
 @pytest.mark.long
@@ -175,6 +184,23 @@ def test_a_hold_out_of_more_rows_is_fitted_again_on_all(spark):
     assert found < model.scores["rmse"]
 
 
+@pytest.mark.long
+def test_a_stacked_ensemble_is_handed_over_like_any_other(flowers, tmp_path):
+    import onnxruntime
+
+    model = AutoClassifier(
+        numTrials=6, families=["linear", "extra_trees"], numFolds=2, ensembleMethod="stacked"
+    ).fit(flowers)
+    assert model.summary["ensemble"] == {"method": "stacked", "scores": {}}
+    rows = flowers.toPandas()
+    shown = np.stack([p.toArray() for p in model.transform(flowers).toPandas()["probability"]])
+    assert np.allclose(model.to_sklearn().predict_proba(rows), shown)
+    model.export_onnx(str(tmp_path / "m.onnx"))
+    session = onnxruntime.InferenceSession(str(tmp_path / "m.onnx"))
+    _, found = session.run(None, {"features": rows[list("abcd")].to_numpy(np.float32)})
+    assert np.allclose(found, shown, atol=1e-4)
+
+
 @pytest.mark.modes
 def test_several_shards_have_members_on_each(spark):
     rng = np.random.default_rng(0)
@@ -213,6 +239,7 @@ def test_a_budget_too_small_for_a_trial(flowers):
         ({"families": []}, "empty list"),
         ({"families": ["forest"]}, "which there is not"),
         ({"metric": "rmse"}, "metric must be one of auc"),
+        ({"ensembleMethod": "stack"}, "Did you mean 'stacked'"),
         ({"numTrials": 0}, "numTrials must be >= 1"),
         ({"timeBudget": -1.0}, "timeBudget"),
         ({"numFolds": 1}, "numFolds must be >= 2"),

@@ -20,8 +20,9 @@ class Searched:
         }
 
 
-def done(trial, score, rung=0):
-    return new_record(trial, rung, 10, scores={"auc": score, "log_loss": 1.0}, seconds=2.0)
+def done(trial, score, rung=0, peak=0.0):
+    scores = {"auc": score, "log_loss": 1.0}
+    return new_record(trial, rung, 10, scores=scores, seconds=2.0, peak_rss_mb=peak)
 
 
 def test_the_best_first_and_failures_last():
@@ -42,9 +43,10 @@ def test_the_best_first_and_failures_last():
 
 
 def test_a_trial_counts_with_its_highest_rung():
-    engine = Searched([done(0, 0.8), done(0, 0.6, rung=1), done(1, 0.7)])
+    engine = Searched([done(0, 0.8, peak=90.0), done(0, 0.6, rung=1, peak=80.0), done(1, 0.7)])
     rows = leaderboard_rows(engine, "auc", {})
     assert [(row["trial"], row["score"], row["seconds"]) for row in rows] == [
         (1, 0.7, 2.0),
         (0, 0.6, 4.0),
     ]
+    assert [row["peakRssMb"] for row in rows] == [0.0, 90.0]

@@ -70,3 +70,18 @@ def test_a_damaged_checkpoint_is_not_used(rows, tmp_path):
     newest.write_bytes(newest.read_bytes()[:-100])
     model = learner(tmp_path / "b", tmp_path / "dead", maxRestarts=0, resume=True).fit(rows)
     assert model.files[0].sha256 == undisturbed.files[0].sha256
+
+
+@pytest.mark.long
+def test_a_fit_goes_on_with_more_rounds(rows, tmp_path):
+    given = {"numRanks": 1, "objective": None, "keepCheckpoints": 1, "resume": True}
+    straight = learner(tmp_path / "a", **given).fit(rows)
+    few = learner(tmp_path / "b", numMembers=5, **given).fit(rows)
+    assert len(few.history["logloss"]) == 5
+    (kept,) = (tmp_path / "b").rglob("booster.npz")
+    grown = learner(tmp_path / "b", **given).fit(rows)
+    assert grown.files[0].sha256 == straight.files[0].sha256
+    assert (
+        grown.history == straight.history and grown.history["logloss"][:5] == few.history["logloss"]
+    )
+    assert not kept.exists() and len(list((tmp_path / "b").rglob("booster.npz"))) == 1

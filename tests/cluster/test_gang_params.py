@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from sparkml_dist import DeepEnsembleClassifier, KerasClassifier, KerasRegressor
+from sparkml_dist.cluster import gang_training
 from sparkml_dist.deep import training
 from sparkml_dist.errors import ConfigurationError
 
@@ -21,7 +22,7 @@ def test_the_params_reach_the_gang(tmp_path, monkeypatch):
     def run_gang(*args, **options):
         raise Launched(*(options[f"{n}_timeout"] for n in ("stall", "silence", "slot")))
 
-    monkeypatch.setattr(training, "run_gang", run_gang)
+    monkeypatch.setattr(gang_training, "run_gang", run_gang)
     monkeypatch.setattr(training, "resumed_job", lambda job, ranks, store: job)
     monkeypatch.setattr(training, "replace", lambda job, **changes: job)
     job = SimpleNamespace(

@@ -43,6 +43,14 @@ def test_one_child_does_all_pieces_until_one_ends_it():
     assert os.getpid() not in (first.value, third.value)
 
 
+def test_the_peak_of_each_piece_is_its_own():
+    def work(i):
+        return len(np.ones(1 + (64 << 17) * (i == 1)))  # 64 MiB
+
+    found = [e.peak / 2**20 for e in ends(work, 3)]
+    assert found[1] > max(found[0], found[2]) + 50
+
+
 @pytest.mark.parametrize(
     ("work", "reason", "part"),
     [
@@ -55,7 +63,9 @@ def test_one_child_does_all_pieces_until_one_ends_it():
     ids=["raises", "exits", "leaves", "hangs", "returns what cannot be sent"],
 )
 def test_the_reason_of_an_early_end(work, reason, part):
-    bad, good = ends(lambda i: work(i) if i == 0 else "good", 2, seconds=0.3 if reason == "timeout" else 30)
+    bad, good = ends(
+        lambda i: work(i) if i == 0 else "good", 2, seconds=0.3 if reason == "timeout" else 30
+    )
     assert bad.reason == reason and part in bad.message
     assert good.value == "good"
 

@@ -277,6 +277,18 @@ class TestResume:
             m["sha256"] for m in whole.content["members"]
         ]
 
+    def test_a_resumed_fit_may_add_members(self, shards, tmp_path):
+        self.estimator(tmp_path / "a", numMembers=2).fit(shards)
+        grown = self.estimator(tmp_path / "a", resume=True).fit(shards)
+        assert (grown.summary["fitted_now"], grown.numMembers) == (3, 5)
+        whole = self.estimator(tmp_path / "b").fit(shards)
+        assert [m["sha256"] for m in grown.content["members"]] == [
+            m["sha256"] for m in whole.content["members"]
+        ]
+        assert load_model(str(tmp_path / "a")).numMembers == 5
+        with pytest.raises(ConfigurationError, match="members: 5 before, 3 now"):
+            self.estimator(tmp_path / "a", numMembers=3, resume=True).fit(shards)
+
     def test_an_existing_model_is_not_replaced_unasked(self, shards, tmp_path):
         self.estimator(tmp_path / "a").fit(shards)
         with pytest.raises(StorageError, match="output_exists"):

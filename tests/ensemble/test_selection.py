@@ -56,10 +56,12 @@ def brute_force(rows, metric, steps, initial):
         mean = np.mean([rows.outputs[:, m].astype(float) for m in members], axis=0)
         mean /= mean.sum(axis=1, keepdims=True)
         if metric == "log_loss":
-            return log_loss(rows.y, mean, sample_weight=rows.weight)
-        if metric == "accuracy":
-            return -accuracy_score(rows.y, mean.argmax(axis=1), sample_weight=rows.weight)
-        return -roc_auc_score(rows.y, mean[:, 1], sample_weight=rows.weight)
+            found = log_loss(rows.y, mean, sample_weight=rows.weight)
+        elif metric == "accuracy":
+            found = -accuracy_score(rows.y, mean.argmax(axis=1), sample_weight=rows.weight)
+        else:
+            found = -roc_auc_score(rows.y, mean[:, 1], sample_weight=rows.weight)
+        return round(found, 12)  # of equally good ones the first, whatever their last digits
 
     every = range(rows.outputs.shape[1])
     path = sorted(every, key=lambda m: loss([m]))[:initial]

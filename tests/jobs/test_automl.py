@@ -48,6 +48,8 @@ def test_a_table_with_strings(run, table):
     document, out = run("--train", table, "--trials", 3, "--families", "linear", "extra_trees")
     assert document["trials"] == 3 and document["metric"] == "auc"
     assert document["metrics"]["accuracy"] > 0.8
+    assert document["memory"]["peak_worker_rss_mb"] > 50 and document["peak_driver_rss_mb"] > 50
+    assert document["ensemble"]["method"] in document["ensemble"]["scores"]
     assert {row["family"] for row in document["leaderboard"]} == {"linear", "extra_trees"}
     assert json.loads(json.dumps(document["leaderboard"])) == document["leaderboard"]
     assert ["family catboost", "is not among families"] in document["left"]

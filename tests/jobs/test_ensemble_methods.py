@@ -127,6 +127,7 @@ def test_scoring_rows_without_labels(trained, iris, spark, tmp_path):
     right = sum(a == b for a, b in zip(sorted(table["predictedLabel"].to_pylist()), true))
     assert right > 135
     assert {p.name for p in tmp_path.iterdir()} == {"new.csv", "parquet"}
+    assert "score: ok" in (tmp_path / "parquet" / "_report.html").read_text()
 
 
 @pytest.mark.long

@@ -262,19 +262,18 @@ ROLES = {
     "mine_itemsets": "--items",
     "train_ensemble": "--label",
 }
-MAINS = {
-    "profile": "profile_table",
-    "cluster": "find_clusters",
-    "find_outliers": "find_outliers",
-    "mine_itemsets": "mine_itemsets",
-    "train_ensemble": "main",
-}
+
+
+def main_of(module):
+    return getattr(module, "main", None) or module.profile_table
+
+
+MAINS = ("profile", "cluster", "find_outliers", "mine_itemsets", "train_ensemble")
 
 
 @pytest.mark.parametrize("name", MAINS)
 def test_hostile_tables(name, session, capsys):
     module = job(name)
-    main = getattr(module, MAINS[name])
     data = "--train" if name == "train_ensemble" else "--input"
     ended = Counter()
 
@@ -296,7 +295,7 @@ def test_hostile_tables(name, session, capsys):
             if name == "cluster" and not {"--eps", "--method"} & {*said}:
                 said += ["--eps", "1"]
             argv = [data, str(path), "--output", str(out), *FIXED.get(name, ()), *said]
-            status = runner.run_job(name, module.options(), main, argv)
+            status = runner.run_job(name, module.options(), main_of(module), argv)
             told = capsys.readouterr()
             document = json.loads(told.out.splitlines()[-1])
             error = document.get("error", {})
@@ -308,9 +307,10 @@ def test_hostile_tables(name, session, capsys):
                 assert len([s for s in told.err.splitlines() if s.startswith(f"{name}: ")]) == 1
                 left = {p.name for p in out.iterdir()} if out.exists() else set()
                 if status == 11 and not (out / "model" / "manifest.json").exists():
-                    assert left <= {"metrics.json"}, (left, argv, content)
+                    assert left <= {"metrics.json", "report.html"}, (left, argv, content)
                 assert left <= {
                     "metrics.json",
+                    "report.html",
                     "job.json",
                     "shards",
                     "model",
@@ -319,6 +319,7 @@ def test_hostile_tables(name, session, capsys):
                 }, left
             else:
                 assert json.loads((out / "metrics.json").read_text())["status"] == "ok"
+                assert (out / "report.html").exists()
         finally:
             shutil.rmtree(home)
 
@@ -342,11 +343,11 @@ def test_constant_tables(name, kind, session, capsys, tmp_path):
     module, out = job(name), tmp_path / "out"
     argv = ["--train", str(tmp_path / "t.csv"), "--label", "label", "--output", str(out)]
     argv += {"cluster": ["--eps", "1"]}.get(name, [*FIXED.get(name, ())])
-    status = runner.run_job(name, module.options(), getattr(module, MAINS[name]), argv)
+    status = runner.run_job(name, module.options(), main_of(module), argv)
     capsys.readouterr()
     if status:
         assert status == 11
-        assert [p.name for p in out.iterdir()] == ["metrics.json"]
+        assert {p.name for p in out.iterdir()} == {"metrics.json", "report.html"}
     else:
         assert json.loads((out / "metrics.json").read_text())["status"] == "ok"
     if (name, kind) == ("train_ensemble", "one class"):

@@ -153,6 +153,10 @@ def test_an_ensemble_on_named_columns(trained):
     assert json.loads((home / "metrics.json").read_text()) == document
     assert {p.name for p in (home / "plots").iterdir()} == PLOTS
     assert (home / "shards" / "manifest.json").is_file()
+    page = (home / "report.html").read_text()
+    for part in ("train_ensemble: ok", "--members 4", "95% interval", "setosa", "score.py --model"):
+        assert part in page
+    assert page.count("data:image/png") == len(PLOTS)
     assert not [p for p in home.rglob("*") if p.name.endswith(".tmp")]
 
 
@@ -222,7 +226,8 @@ def test_bad_data_is_reported_once(iris, tmp_path):
         "train_ensemble", "--train", iris, "--label", "speces", "--output", tmp_path / "o"
     )
     assert "Did you mean 'species'?" in refused(done, 11, "column_not_found")
-    assert [p.name for p in (tmp_path / "o").iterdir()] == ["metrics.json"]
+    assert {p.name for p in (tmp_path / "o").iterdir()} == {"metrics.json", "report.html"}
+    assert "&#39;species&#39;" in (tmp_path / "o" / "report.html").read_text()
     assert json.loads((tmp_path / "o" / "metrics.json").read_text()) == done.document
 
 

@@ -76,7 +76,9 @@ def content(tmp_path):
 def test_a_run_that_fails_leaves_what_was_good(run, tmp_path):
     assert run()[0] == 0
     good = content(tmp_path)
-    assert set(good) == {"job.json", "metrics.json", "model/manifest.json", "rows/a", "rows/b"}
+    assert set(good) == {
+        *("job.json", "metrics.json", "report.html", "model/manifest.json", "rows/a", "rows/b")
+    }
     for options, status in (
         (["--plan", "b"], 14),
         (["--plan", "b", "--resume"], 10),
@@ -99,8 +101,10 @@ def test_the_interrupted_replacement_is_completed(run, tmp_path):
     status, document, _ = run("--plan", "b", "--resume")
     assert (status, document["resumed"]) == (0, True)
     after = content(tmp_path)
-    assert set(after) == {"job.json", "metrics.json", "model/manifest.json", "rows/b", "rows/c"}
-    assert {after[n] for n in after if not n.endswith(".json")} == {"b"}
+    assert set(after) == {
+        *("job.json", "metrics.json", "report.html", "model/manifest.json", "rows/b", "rows/c")
+    }
+    assert {after[n] for n in after if "/" in n} == {"b"}
     assert json.loads(after["metrics.json"]) == document
     assert json.loads(after["job.json"])["plan"] == {"plan": "b"}
 
@@ -130,18 +134,19 @@ def test_a_first_run_that_fails_is_completed_in_place(run, tmp_path):
     status, document, _ = run("--resume")
     assert (status, document["status"]) == (0, "ok")
     assert set(content(tmp_path)) == {
-        *("job.json", "metrics.json", "model/manifest.json", "rows/a", "rows/b"),
+        *("job.json", "metrics.json", "report.html", "model/manifest.json", "rows/a", "rows/b"),
     }
 
 
 def test_data_that_cannot_be_used_leaves_nothing_half_finished(run, tmp_path):
     assert run("--fail", "early")[0] == 11
-    assert set(content(tmp_path)) == {"metrics.json"}
+    assert set(content(tmp_path)) == {"metrics.json", "report.html"}
+    assert "Give more data." in content(tmp_path)["report.html"]
     assert not (tmp_path / "out/shards").exists()
     assert run()[0] == 0
     good = content(tmp_path)
     assert run("--plan", "b", "--overwrite", "--fail", "early")[0] == 11
-    assert content(tmp_path).keys() - good.keys() == {"metrics.failed.json"}
+    assert content(tmp_path).keys() - good.keys() == {"metrics.failed.json", "report.failed.html"}
 
 
 def test_metrics_with_another_place(run, tmp_path):
@@ -205,7 +210,9 @@ def test_killed_at_every_step_of_a_replacement(tmp_path, after):
         assert json.loads(found["metrics.json"])["status"] == "ok"
         attempt("b", after if "next/job.json" in found or after == "overwrite" else "overwrite")
         end = {n: c for n, c in content(tmp_path / str(steps)).items() if ".lock" not in n}
-        assert set(end) == {"job.json", "metrics.json", "model/manifest.json", "rows/b", "rows/c"}
+        assert set(end) == {
+            *("job.json", "metrics.json", "report.html", "model/manifest.json", "rows/b", "rows/c")
+        }
         assert end["model/manifest.json"] == end["rows/b"] == "b"
     assert 15 < steps < 59
 
@@ -231,7 +238,7 @@ def test_the_shards_that_a_run_was_lent_by_the_output_it_replaces(tmp_path):
     second.claim({})
     second.model.write_bytes("m", b"1")
     second.commit(MetricsDocument("sample"))
-    assert home.walk() == ["job.json", "metrics.json", "model/m", "shards/s"]
+    assert home.walk() == ["job.json", "metrics.json", "model/m", "report.html", "shards/s"]
 
 
 def test_the_second_of_two_runs_is_told_and_writes_nothing(run, tmp_path):

@@ -65,6 +65,17 @@ def test_scores_of_classes(name, k):
     assert score_rows(name, y, raw, w) == pytest.approx(repeated, rel=1e-9)
 
 
+@pytest.mark.parametrize("digits", [0, 1, 2])
+def test_the_area_of_tied_scores_and_of_rows_without_weight(digits):
+    rng = np.random.default_rng(digits)
+    y, p = rng.integers(0, 2, 200), np.round(rng.random(200), digits)
+    w = rng.integers(0, 3, 200)
+    found = score_rows("auc", y, np.stack([1 - p, p], axis=1), w)
+    assert found == pytest.approx(sk.roc_auc_score(y, p, sample_weight=w), rel=1e-12)
+    with pytest.raises(ValueError, match="NaN"):
+        score_rows("auc", y, np.stack([1 - p, np.where(y, p, np.inf)], axis=1), w)
+
+
 @pytest.mark.parametrize("name", ALL_REGRESSION_SCORES)
 def test_scores_of_numbers(name):
     rng = np.random.default_rng(1)

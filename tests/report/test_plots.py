@@ -28,16 +28,16 @@ def folder(tmp_path):
 @pytest.fixture
 def figures(monkeypatch):
     """The figures that are drawn, in turn, to ask what is on them."""
-    from matplotlib import figure
+    from sparkml_dist.report.plots import shown_figure
 
     drawn = []
 
-    class Recorded(figure.Figure):
+    class Recorded(shown_figure.ShownFigure):
         def __init__(self, *args, **kwargs):
             super().__init__(*args, **kwargs)
             drawn.append(self)
 
-    monkeypatch.setattr(figure, "Figure", Recorded)
+    monkeypatch.setattr(shown_figure, "ShownFigure", Recorded)
     return drawn
 
 

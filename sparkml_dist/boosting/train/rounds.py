@@ -112,6 +112,7 @@ class _Rounds:
             self._judge(values)
             self._emit("round", number=number, metrics=values)
             self._checkpoint()
+        self._keep_end()
 
     def _scores(self, number: int) -> dict[str, float]:
         named = [(matrix, prefix or "train_") for prefix, matrix in self.matrices.items()]
@@ -152,6 +153,21 @@ class _Rounds:
         every, rounds = self.job.checkpoint_rounds, self.progress.rounds
         if not every or rounds % every or rounds >= self.job.rounds:
             return
+        content = self._write_checkpoint()
+        if draws_at_random(self.parameters):
+            # A booster keeps the state of its draws, which no file holds: it begins again here, as
+            # one that resumes does, so that both grow the same trees.
+            self._start(content)
+
+    def _keep_end(self) -> None:
+        """Write a checkpoint that a training with more rounds goes on from."""
+        rounds, resumed = self.progress.rounds, self.job.resume_from
+        if self.job.keep_checkpoints and (resumed is None or resumed.step < rounds):
+            self._write_checkpoint()
+
+    def _write_checkpoint(self) -> bytes:
+        """Write a checkpoint, on rank 0; return the booster in UBJSON."""
+        rounds = self.progress.rounds
         self.context.advance("checkpoint")
         content = bytes(self.booster.save_raw("ubj"))
         if self.context.rank == 0:
@@ -160,12 +176,9 @@ class _Rounds:
                 {BOOSTER: {"content": np.frombuffer(content, np.uint8)}},
                 self.progress.to_dict(),
             )
-            self.store.prune(2)
+            self.store.prune(max(2, self.job.keep_checkpoints))
             self._emit("checkpoint", rounds=rounds)
-        if draws_at_random(self.parameters):
-            # A booster keeps the state of its draws, which no file holds: it begins again here, as
-            # one that resumes does, so that both grow the same trees.
-            self._start(content)
+        return content
 
     def _emit(self, event: str, **fields: Any) -> None:
         if self.context.rank == 0:

@@ -15,7 +15,7 @@ _logger = logging.getLogger(__name__)
 
 REDUCTIONS = ("auto", "gloo", "nccl")
 
-_BUILD = "Build the environment with 'make setup GPU=1' on every worker, or use reduction 'auto'."
+_BUILD = "Build it with sparkml-dist build-horovod --gpu on every worker, or use reduction 'auto'."
 
 
 def check_horovod(context: RankContext, reduction: str = "auto") -> str:
@@ -54,7 +54,7 @@ def check_horovod(context: RankContext, reduction: str = "auto") -> str:
         raise ResourceError(
             "horovod_without_gloo",
             f"Horovod of {where} was built without Gloo, which a gang needs.",
-            "Build it with HOROVOD_WITH_GLOO=1, as 'make setup' does.",
+            "Build it with sparkml-dist build-horovod.",
         )
     if reduction == "gloo":
         tf.config.set_visible_devices([], "GPU")

@@ -78,6 +78,9 @@ class BaggingRegressionModel(_OutOfBag, VotingRegressionModel):
 class _Bagging(Ensemble):
     """Bagging for classification and regression."""
 
+    # A member depends on its number, and not on how many others there are.
+    _growing = ("members", "sampling")
+
     estimator: Any = param("estimator", "a scikit-learn learner", GridValue.of)
     numMembers: Any = param("numMembers", "number of members, at most (>= 1)", TypeConverters.toInt)
     method: Any = param(

@@ -94,6 +94,9 @@ class CalibratedClassificationModel(FittedModel, ShardClassificationModel):
         _ = model.calibration
         return model
 
+    def _picture(self) -> Any:
+        return self.base._picture()
+
     def _scorer(self) -> CalibratedScorer:
         return CalibratedScorer(self.base._scorer(), self.calibration)
 

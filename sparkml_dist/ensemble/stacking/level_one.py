@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import Matrix
+from sparkml_dist.dataset.shard_commits import committed_shard, write_shards
 from sparkml_dist.dataset.subsets import Subset
 from sparkml_dist.dataset.writer import ShardWriter
 from sparkml_dist.ensemble.stacking.level_one_columns import LevelOneColumns
@@ -81,11 +81,9 @@ class LevelOneWriting:
 
     def __call__(self, shard: int) -> dict[str, Any]:
         """Write and commit a shard, or return its committed record."""
-        note = f"shard-{shard:05d}.json"
-        if self.home.exists(note):
-            done: dict[str, Any] = self.home.read_json(note)
-            if self.home.size(done["shard"]["file"]) == done["shard"]["bytes"]:
-                return done
+        return committed_shard(self.home, shard, lambda: self._written(shard))
+
+    def _written(self, shard: int) -> dict[str, Any]:
         label = self.data.manifest.label
         codes = Label(label.column, "integer", tuple(range(len(label.classes))))
         writer = ShardWriter(
@@ -97,9 +95,7 @@ class LevelOneWriting:
         )
         spent = [0.0]
         outcome = writer.write(shard, self._batches(shard, spent))
-        outcome["predict_seconds"] = round(spent[0], 4)
-        self.home.write_json(note, outcome)
-        return outcome
+        return {**outcome, "predict_seconds": round(spent[0], 4)}
 
     def _batches(self, shard: int, spent: list[float]) -> Iterator[pa.RecordBatch]:
         """Yield a shard's rows; add the seconds of members' predictions to `spent`."""
@@ -241,31 +237,27 @@ def write_level_one(
     Wolpert (1992), "Stacked generalization".
     """
     data = writing.data
-    indices = range(len(data.shards))
-    outcomes = run_tasks(spark, indices, writing, description="write level-one data")
-    for outcome in outcomes:
-        if outcome.error:
-            raise outcome.error
-    shards = [ShardInfo.from_dict(o.result["shard"]) for o in outcomes]
+    shards, missing, notes = write_shards(
+        spark, len(data.shards), writing, description="write level-one data"
+    )
     if not sum(s.rows for s in shards):
         raise DataError(
             "no_validation_rows",
             "No row is held out from the base learners for the final estimator.",
             "Raise validationFraction, or use fewer columns as the key.",
         )
-    missing = sorted({f for o in outcomes for f in o.result["missing_features"]})
     manifest = Manifest(
         schema=writing.columns.schema(),
         label=data.manifest.label,
         weight=data.manifest.weight,
         key=data.manifest.key,
         seed=data.manifest.seed,
-        shards=tuple(shards),
-        missing_features=tuple(missing),
+        shards=shards,
+        missing_features=missing,
         library_version=__version__,
     )
     manifest.write(writing.home)
-    seconds = sum(o.result["predict_seconds"] for o in outcomes)
+    seconds = sum(note["predict_seconds"] for note in notes)
     return PartitionedDataset(writing.home, manifest), seconds
 
 

@@ -150,6 +150,23 @@ class StackedModel(FittedModel, ShardModel):
             )
         return open_partitioned(self.folder.uri(LEVEL_ONE))
 
+    def to_sklearn(self) -> Any:
+        """Return the model as a scikit-learn estimator that predicts without Spark.
+
+        Raises
+        ------
+        ConfigurationError
+            ``no_local_form`` for a model with bases of Spark ML.
+        """
+        names = [b["name"] for b in self.content["bases"] if "stage" in b]
+        if names:
+            raise ConfigurationError(
+                "no_local_form",
+                f"The bases {', '.join(names)} are models of Spark ML and predict in Spark only.",
+                "Score with transform, or stack scikit-learn learners.",
+            )
+        return super().to_sklearn()
+
     def finalLearners(self) -> list[Any]:
         """Load the fitted final estimator: one learner, or one per group of shards."""
         return list(self._final().bank.load().learners)

@@ -11,13 +11,16 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.dataset.column_names import with_output
+from sparkml_dist.html.summary import Row
 from sparkml_dist.mining.arrays_model import ArraysModel
+from sparkml_dist.mining.clusters.cluster_plots import cluster_rows, plot_clusters, plot_scores
 from sparkml_dist.mining.clusters.nearest_center import nearest_centers
 from sparkml_dist.mining.point_columns import point_matrix
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.persistence.arrays import check_array
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pyspark.sql import DataFrame
 
 __all__ = ["CentersModel"]
@@ -66,6 +69,22 @@ class CentersModel(ArraysModel):
 
         udf = iterator_udf(label, "int")
         return with_output(dataset, self.getOrDefault("predictionCol"), udf(self.columns.column()))
+
+    def _own_rows(self) -> Iterator[Row]:
+        yield from cluster_rows(self.clusterSizes, "rows")
+
+    def plot(self) -> Figure:
+        """Draw the silhouette by number of clusters, if several were tried, or the clusters' sizes.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        scores = self.summary.get("scores") or []
+        tried = [s for s in scores if s.get("silhouette") is not None]
+        if len(tried) > 1:
+            return plot_scores(tried)
+        return plot_clusters(self.clusterSizes, "training rows")
 
     def __repr__(self) -> str:
         return f"CentersModel({self.numClusters:,} clusters, {self.numFeatures} features)"

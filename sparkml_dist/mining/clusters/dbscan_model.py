@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,9 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.iterator_udf import iterator_udf
 from sparkml_dist.dataset.column_names import with_outputs
+from sparkml_dist.html.summary import Row
 from sparkml_dist.mining.arrays_model import ArraysModel, FilesBeside
+from sparkml_dist.mining.clusters.cluster_plots import cluster_rows, plot_clusters
 from sparkml_dist.mining.clusters.parts import cores_near, part_file
 from sparkml_dist.mining.clusters.space_partition import SpacePartition
 from sparkml_dist.mining.point_columns import point_matrix
@@ -19,6 +22,7 @@ from sparkml_dist.models.scoring import loaded
 from sparkml_dist.persistence.filesystem import Folder
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pyspark.sql import DataFrame
 
 __all__ = ["DBSCANModel"]
@@ -83,6 +87,18 @@ class DBSCANModel(FilesBeside, ArraysModel):
         )
         name = self.getOrDefault("predictionCol")
         return with_outputs(labelled, {name: F.col(found)}, temporary=[part, found])
+
+    def _own_rows(self) -> Iterator[Row]:
+        yield from cluster_rows(self.clusterSizes, "core points")
+
+    def plot(self) -> Figure:
+        """Draw the clusters' sizes.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        return plot_clusters(self.clusterSizes, "core points")
 
     def __repr__(self) -> str:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pyspark.ml.param import TypeConverters
@@ -9,13 +10,18 @@ from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import DataError
+from sparkml_dist.html.summary import Row
 from sparkml_dist.mining.estimator import check_column
 from sparkml_dist.mining.support_score import with_support_score
 from sparkml_dist.mining.table_model import TableModel
+from sparkml_dist.mining.top_rows import listed, top_rows
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.params import param
+from sparkml_dist.report.plots.bars import plot_bars
+from sparkml_dist.report.plots.figure import figure_of
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pyspark.sql import DataFrame
 
 __all__ = ["FrequentItemsetsModel"]
@@ -78,6 +84,32 @@ class FrequentItemsetsModel(TableModel, HasPredictionCol):
     def numItemsets(self) -> int:
         """Number of itemsets."""
         return sum(self.sizes.values())
+
+    def _top(self) -> Iterator[Row]:
+        sizes = [(f"of {size}", number) for size, number in sorted(self.sizes.items())]
+        most = max((number for _, number in sizes), default=0)
+        yield Row("itemsets", f"{self.numItemsets:,}", f"(at most {most:,} of one size)")
+        rows = top_rows(
+            self.itemsets.where("size(items) > 1"),
+            "count",
+            lambda row: listed(row["items"]),
+            total=self.numItemsets,
+        )
+        yield Row("most frequent", quiet="of two and more items", shares=rows)
+
+    def plot(self) -> Figure:
+        """Draw the number of itemsets by their number of items; no Spark job is run.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        values = {f"{size}": float(number) for size, number in sorted(self.sizes.items())}
+        return figure_of(
+            lambda folder: plot_bars(
+                values, folder, "sizes.png", title="Itemsets by size", x="itemsets", y="items"
+            )
+        )
 
     def unpersist(self) -> FrequentItemsetsModel:
         """Free Spark's storage of the fit; `itemsets` is computed again when it is read."""

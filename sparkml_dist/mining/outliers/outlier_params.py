@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.dataset.column_names import check_outputs, with_outputs
 from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.html.summary import Row
 from sparkml_dist.mining.arrays_model import ArraysModel
 from sparkml_dist.mining.point_estimator import PointEstimator
 from sparkml_dist.params import param
@@ -69,6 +70,10 @@ class OutlierModel(ArraysModel):
     def threshold(self) -> float:
         """Rows with scores above it are outliers."""
         return float(self.content["threshold"])
+
+    def _own_rows(self) -> Iterator[Row]:
+        yield Row("threshold", f"{self.threshold:,.4g}", "(higher scores are outliers)")
+        yield Row("adds", code=[self.getOrDefault("scoreCol"), self.getOrDefault("predictionCol")])
 
     def _score(self) -> Column:
         """Return the column of scores."""

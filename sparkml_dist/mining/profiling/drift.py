@@ -10,7 +10,7 @@ import numpy as np
 from sparkml_dist.mining.profiling.column_summary import cumulative
 from sparkml_dist.mining.profiling.drift_page import drift_fragment, drift_page
 from sparkml_dist.mining.profiling.profile import Profile, profile
-from sparkml_dist.report.html import write_page
+from sparkml_dist.report.html import finished_page
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -61,10 +61,7 @@ class DriftReport:
 
     def to_html(self, path: str | None = None) -> str:
         """Return the report as a self-contained HTML page; write it to `path` if given."""
-        page = drift_page(self.to_dict(), *self._columns())
-        if path is not None:
-            write_page(path, page)
-        return page
+        return finished_page(drift_page(self.to_dict(), *self._columns()), path)
 
     def _repr_html_(self) -> str:
         return drift_fragment(self.to_dict(), *self._columns())

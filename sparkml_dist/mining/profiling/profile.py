@@ -12,7 +12,7 @@ from sparkml_dist.mining.profiling.column_plan import ColumnPlan, check_table, f
 from sparkml_dist.mining.profiling.leakage import leak_scores
 from sparkml_dist.mining.profiling.profile_page import profile_fragment, profile_page
 from sparkml_dist.mining.profiling.sketch_pass import sketch_table
-from sparkml_dist.report.html import write_page
+from sparkml_dist.report.html import finished_page
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -79,10 +79,7 @@ class Profile:
         path : str, optional
             A local path, or a URI that pyarrow opens.
         """
-        page = profile_page(self.to_dict())
-        if path is not None:
-            write_page(path, page)
-        return page
+        return finished_page(profile_page(self.to_dict()), path)
 
     def __repr__(self) -> str:
         return f"Profile({self.rows:,} rows, {len(self.columns):,} columns)"

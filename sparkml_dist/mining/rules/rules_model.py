@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
@@ -10,12 +11,17 @@ from pyspark.ml.param.shared import HasPredictionCol
 from sparkml_dist.dataset.column_names import with_outputs
 from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
+from sparkml_dist.html.summary import Row
 from sparkml_dist.mining.estimator import check_column, check_whole
 from sparkml_dist.mining.rules.measures import MEASURES
 from sparkml_dist.mining.table_model import TableModel
+from sparkml_dist.mining.top_rows import listed, top_rows
 from sparkml_dist.params import param
+from sparkml_dist.report.plots.bars import plot_bars
+from sparkml_dist.report.plots.figure import figure_of
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pyspark.sql import DataFrame
 
 __all__ = ["AssociationRulesModel"]
@@ -66,6 +72,37 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
     def numCandidates(self) -> int:
         """Number of rules of the itemsets, of any confidence."""
         return int(self.content["numCandidates"])
+
+    def _top(self) -> Iterator[Row]:
+        yield Row("by lift", shares=self._by_lift(10))
+
+    def _by_lift(self, n: int) -> list[tuple[str, Any]]:
+        return top_rows(self.rules, "lift", _rule, n=n, total=self.numCandidates)
+
+    def plot(self) -> Figure:
+        """Draw the lift of the 20 rules of the highest lift, which a Spark job reads.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+
+        Raises
+        ------
+        ConfigurationError
+            ``not_kept`` where there are no rules, or more than a million candidates.
+        """
+        values = dict(self._by_lift(20))
+        if not values:
+            raise ConfigurationError(
+                "not_kept",
+                f"There are no rules to draw, or too many: {self.numCandidates:,} candidates.",
+                "Filter model.rules, which is a DataFrame.",
+            )
+        return figure_of(
+            lambda folder: plot_bars(
+                values, folder, "rules.png", title="Rules of the highest lift", x="lift"
+            )
+        )
 
     def unpersist(self) -> AssociationRulesModel:
         """Free Spark's storage of the rules; they are computed again when they are used."""
@@ -163,3 +200,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
                 f"Got {kind.simpleString()}.",
                 "Cast it, or set itemsCol to the column of baskets.",
             )
+
+
+def _rule(row: Any) -> str:
+    return f"{listed(row['antecedent'])} → {listed(row['consequent'])}"

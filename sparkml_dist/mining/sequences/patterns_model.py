@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
+from sparkml_dist.html.summary import Row
 from sparkml_dist.mining.sequences.event_columns import events_of, times_of
 from sparkml_dist.mining.support_score import with_support_score
 from sparkml_dist.mining.table_model import TableModel
+from sparkml_dist.mining.top_rows import listed, top_rows
 from sparkml_dist.params import param
+from sparkml_dist.report.plots.bars import plot_bars
+from sparkml_dist.report.plots.figure import figure_of
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
     from pyspark.sql import Column, DataFrame
 
 __all__ = ["SequentialPatternsModel"]
@@ -49,6 +54,32 @@ class SequentialPatternsModel(TableModel, HasPredictionCol):
     def numSequences(self) -> int:
         """Sequences that were mined."""
         return int(self.content["numSequences"])
+
+    def _top(self) -> Iterator[Row]:
+        yield Row("most frequent", quiet="of two and more items", shares=self._most_frequent(10))
+
+    def _most_frequent(self, n: int) -> list[tuple[str, Any]]:
+        return top_rows(
+            self.patterns.where("size(flatten(sequence)) > 1"),
+            "count",
+            lambda row: listed(row["sequence"]),
+            n=n,
+            total=int(self.content["numPatterns"]),
+        )
+
+    def plot(self) -> Figure:
+        """Draw the counts of the 20 most frequent patterns of several items, which a job reads.
+
+        Returns
+        -------
+        matplotlib.figure.Figure
+        """
+        values = dict(self._most_frequent(20))
+        return figure_of(
+            lambda folder: plot_bars(
+                values, folder, "patterns.png", title="Most frequent patterns", x="sequences"
+            )
+        )
 
     def unpersist(self) -> SequentialPatternsModel:
         """Free Spark's storage of the patterns; they are computed again when they are used."""

@@ -48,15 +48,18 @@ def plot_accuracy_by_members(
     with drawing(7.2, 4.2, folder, name) as (_, axes):
         axes.plot(members, values, color=COLOURS[0], linewidth=2, **_marks(len(values)))
         axes.axhline(values[-1], color=GREY, linewidth=1, linestyle=(0, (4, 3)), zorder=1)
+        # On the side of the curve that has room: below the last value, if it is among the highest.
+        below = values[-1] >= values.mean()
         axes.annotate(
             f"all {len(values)}: {values[-1]:.4f}",
             (members[-1], values[-1]),
-            xytext=(0, -10),
+            xytext=(0, -10 if below else 8),
             textcoords="offset points",
             ha="right",
-            va="top",
+            va="top" if below else "bottom",
             color=INK,
         )
+        axes.margins(y=0.1)
         finish_axes(
             axes, title="Accuracy against number of members", x="members combined", y=held_out
         )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.html.colours import COLOURS
 from sparkml_dist.persistence.filesystem import Folder
 
 if TYPE_CHECKING:
@@ -15,10 +16,17 @@ if TYPE_CHECKING:
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
-__all__ = ["COLOURS", "GREY", "INK", "drawing", "finish_axes", "legible", "whole_numbers"]
+__all__ = [
+    "COLOURS",
+    "GREY",
+    "INK",
+    "drawing",
+    "figure_of",
+    "finish_axes",
+    "legible",
+    "whole_numbers",
+]
 
-# Okabe and Ito (2008), "Color Universal Design": distinguishable for colour-blind readers.
-COLOURS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442")
 INK = "#222222"
 GREY = "#8A8A8A"
 _DPI = 120
@@ -63,17 +71,49 @@ def drawing(
     """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
+
+    from sparkml_dist.report.plots.shown_figure import ShownFigure
 
     with rc_context(_STYLE), warnings.catch_warnings():
         # A glyph that the font lacks is drawn as a box.
         warnings.filterwarnings("ignore", message=r"Glyph .* missing from font")
-        figure = Figure(figsize=(width, height), layout="constrained", facecolor="white")
+        figure = ShownFigure(figsize=(width, height), layout="constrained", facecolor="white")
         FigureCanvasAgg(figure)
         yield figure, figure.add_subplot()
+        if isinstance(folder, _Sheet):
+            folder.figures.append(figure)
+            return
         content = io.BytesIO()
         figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": "sparkml_dist"})
     folder.write_bytes(name, content.getvalue())
+
+
+class _Sheet(Folder):
+    """Stands for a folder where figures themselves are wanted, and not their files."""
+
+    def __init__(self) -> None:
+        super().__init__("/")
+        object.__setattr__(self, "figures", [])
+
+    figures: list[Figure]
+
+
+def figure_of(plot: Callable[[Folder], Any]) -> Figure:
+    """Return the figure that a plot function draws, in place of writing it.
+
+    Parameters
+    ----------
+    plot : callable
+        ``plot(folder)`` calls one of the functions of `sparkml_dist.report.plots`.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Not one of pyplot's, so that nothing is shown twice or needs to be closed.
+    """
+    sheet = _Sheet()
+    plot(sheet)
+    return sheet.figures[0]
 
 
 def finish_axes(axes: Axes, *, title: str, x: str, y: str, grid: str = "y") -> None:

@@ -1,0 +1,1 @@
+"""The command ``sparkml-dist``: jobs by name; installs, packs and inspects environments."""

@@ -1,0 +1,1 @@
+"""Counts of families of variables: exact sums over the rows of shards or of a DataFrame."""

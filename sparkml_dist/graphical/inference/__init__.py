@@ -1,0 +1,1 @@
+"""Inference: probabilities of some variables, given others."""

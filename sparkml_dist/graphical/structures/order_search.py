@@ -1,0 +1,203 @@
+"""Search over orders of the variables: each takes its parents from those before it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from sparkml_dist.graphical.graph import Parents
+from sparkml_dist.graphical.structures.arc_limits import ArcLimits
+from sparkml_dist.graphical.structures.graph_scores import GraphScores
+
+__all__ = ["order_search"]
+
+# Less is rounding, by which equal scores must not be told apart.
+_LEAST_GAIN = 1e-6
+_DIGITS = 6
+_MOST_MOVES = 10_000
+
+Choice = tuple[float, tuple[int, ...]]
+
+
+def order_search(scores: GraphScores, limits: ArcLimits, order: Sequence[int]) -> Parents:
+    """Move variables in an order as long as that raises the score: by one place, or else by any.
+
+    Parameters
+    ----------
+    scores : GraphScores
+    limits : ArcLimits
+    order : sequence of int
+        Parents of required arcs come before their children.
+
+    Returns
+    -------
+    tuple of tuple of int
+        The graph of the last order.
+
+    Notes
+    -----
+    Each variable chooses its parents among those before it by adding and removing the best, one at
+    a time. As in `hill_climbing`, the search runs
+    ahead on the counts that are known before others are counted.
+
+    References
+    ----------
+    Teyssier, Koller (2005), "Ordering-based search: a simple and effective algorithm for learning
+    Bayesian networks", UAI.
+    """
+    search = _Orders(scores, limits)
+    current = list(order)
+    for _ in range(_MOST_MOVES):
+        move = _known(search, current, search.best_swap) or _known(
+            search, current, search.best_move
+        )
+        if move is None:
+            break
+        current = _moved(current, *move)
+    found: list[tuple[int, ...]] = [()] * len(current)
+    before = 0
+    for child in current:
+        found[child] = search.choose(child, before)[1]
+        before |= 1 << child
+    return tuple(found)
+
+
+def _known(
+    search: _Orders, order: list[int], best: Callable[[list[int]], tuple[int, int] | None]
+) -> tuple[int, int] | None:
+    """Return the best move of an order; count what is not known, and what will be needed."""
+    move = best(order)
+    while search.scores.wanted:
+        ahead = list(order)
+        for _ in range(len(order)):
+            if move is None:
+                break
+            ahead = _moved(ahead, *move)
+            move = best(ahead)
+        search.scores.count_wanted()
+        move = best(order)
+    return move
+
+
+def _moved(order: list[int], start: int, end: int) -> list[int]:
+    rest = [*order[:start], *order[start + 1 :]]
+    return [*rest[:end], order[start], *rest[end:]]
+
+
+class _Orders:
+    """Chooses parents among the variables before one, and remembers the choices."""
+
+    def __init__(self, scores: GraphScores, limits: ArcLimits) -> None:
+        self.scores = scores
+        self.limits = limits
+        #: By the variable and the bit mask of those that it may choose from.
+        self.chosen: dict[tuple[int, int], Choice] = {}
+        self._allowed = [
+            sum(1 << int(v) for v in np.flatnonzero(~limits.forbidden[:, child]))
+            for child in range(len(limits.forbidden))
+        ]
+
+    def best_swap(self, order: list[int]) -> tuple[int, int] | None:
+        """Return the move of one variable by one place that raises the score most."""
+        best, found = _LEAST_GAIN, None
+        before = 0
+        for i in range(len(order) - 1):
+            gain = self._gain(order[i], order[i + 1], before)
+            if gain > best:
+                best, found = gain + _LEAST_GAIN, (i, i + 1)
+            before |= 1 << order[i]
+        return found
+
+    def best_move(self, order: list[int]) -> tuple[int, int] | None:
+        """Return the move of one variable to any place that raises the score most."""
+        best, found = _LEAST_GAIN, None
+        before = 0
+        for start, moved in enumerate(order):
+            total, inside = 0.0, before
+            for end in range(start + 1, len(order)):  # behind those that follow
+                total += self._gain(moved, order[end], inside)
+                inside |= 1 << order[end]
+                if total > best:
+                    best, found = total + _LEAST_GAIN, (start, end)
+            total, inside = 0.0, before
+            for end in range(start - 1, -1, -1):  # before those that precede
+                inside &= ~(1 << order[end])
+                total += self._gain(order[end], moved, inside)
+                if total > best:
+                    best, found = total + _LEAST_GAIN, (start, end)
+            before |= 1 << moved
+        return found
+
+    def _gain(self, first: int, second: int, before: int) -> float:
+        """Return what swapping two neighbours adds to the score; -inf where it is not allowed.
+
+        Parameters
+        ----------
+        first, second : int
+        before : int
+            Bit mask of the variables before both.
+        """
+        if self.limits.required[first, second]:
+            return -np.inf
+        return (
+            self.choose(second, before)[0]
+            + self.choose(first, before | 1 << second)[0]
+            - self.choose(first, before)[0]
+            - self.choose(second, before | 1 << first)[0]
+        )
+
+    def choose(self, child: int, before: int) -> Choice:
+        """Return score and parents of a variable; `scores.wanted` holds what was not known.
+
+        Parameters
+        ----------
+        child : int
+        before : int
+            Bit mask of the variables before it.
+        """
+        mask = before & self._allowed[child]
+        key = (child, mask)
+        found = self.chosen.get(key)
+        if found is None:
+            size = len(self._allowed)
+            packed = np.frombuffer(mask.to_bytes((size + 7) // 8, "little"), np.uint8)
+            allowed = np.unpackbits(packed, count=size, bitorder="little").astype(bool)
+            found, known = self._choose(child, allowed)
+            if known:
+                self.chosen[key] = found
+        return found
+
+    def _choose(self, child: int, allowed: npt.NDArray[np.bool_]) -> tuple[Choice, bool]:
+        scores, fixed = self.scores, self.limits.required[:, child]
+        parents = tuple(int(p) for p in np.flatnonzero(fixed))
+        known = True
+        mine = scores.family(child, parents)
+        if mine is None:
+            scores.wanted.add(tuple(sorted((child, *parents[:-1]))))
+            return (-np.inf, parents), False
+        while True:
+            best, better = mine + _LEAST_GAIN, None
+            if len(parents) < self.limits.most_parents:
+                more = scores.additions(child, parents)
+                if more is None:
+                    known = False
+                else:
+                    scored = np.where(allowed, more, -np.inf)
+                    at = int(np.round(scored, _DIGITS).argmax())
+                    if scored[at] > best:
+                        best, better = float(scored[at]), tuple(sorted((*parents, at)))
+            for i, parent in enumerate(parents):
+                if fixed[parent]:
+                    continue
+                rest = (*parents[:i], *parents[i + 1 :])
+                value = scores.family(child, rest)
+                if value is None:
+                    scores.wanted.add(tuple(sorted((child, *rest[:-1]))))
+                    known = False
+                elif value > best + (0.0 if better is None else _LEAST_GAIN):
+                    best, better = value, rest
+            if better is None:
+                return (mine, parents), known
+            mine, parents = best, better

@@ -1,0 +1,1 @@
+"""HTML from templates: pages, and what objects show of themselves in notebooks."""

@@ -1,0 +1,1 @@
+"""What a workflow orchestrator has to know of the jobs: options, exit statuses, metrics."""

@@ -1,0 +1,44 @@
+"""The result of a test of a hypothesis."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["TestResult"]
+
+
+@dataclass(frozen=True)
+class TestResult:
+    """The result of a test of a hypothesis.
+
+    Attributes
+    ----------
+    method : str
+        Name of the test.
+    statistic : float
+    pValue : float
+        Two-sided, where the statistic has a sign.
+    degreesOfFreedom : tuple of float
+        Of the distribution of the statistic; two for F.
+    rows : int
+        Rows without missing values, which alone count.
+    estimates : dict
+        What the test compares, by name.
+    """
+
+    __test__ = False  # pytest takes classes of this name for its own
+
+    method: str
+    statistic: float
+    pValue: float
+    degreesOfFreedom: tuple[float, ...]
+    rows: int
+    estimates: dict[str, Any] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        freedom = ", ".join(f"{value:g}" for value in self.degreesOfFreedom)
+        return (
+            f"{self.method}: statistic {self.statistic:.6g}, df {freedom}, "
+            f"p {self.pValue:.4g} ({self.rows:,} rows)"
+        )
