@@ -57,11 +57,11 @@ featuresCol, featuresCols, seed
 
     Examples
     --------
-    >>> usual = iris.where("species = 'setosa'")
-    >>> machine = OneClassMachine(numCenters=20, featuresCols=["petal_length"], seed=1)
-    >>> found = machine.fit(usual).transform(iris.where("species = 'virginica'"))
-    >>> found.where("prediction = 1").count()
-    50
+    >>> usual = iris.where("petal_length < 2")
+    >>> machine = OneClassMachine(numCenters=5, maxIter=20, featuresCols=["petal_length"])
+    >>> found = machine.fit(usual).transform(iris.where("petal_length > 4"))
+    >>> found.where("prediction = 1").count() == found.count()
+    True
     """
 
     contamination: Any = param(

@@ -103,6 +103,19 @@ def test_variances_maximize_the_bound():
     assert fitted_posterior(found, noise=0.04).noise == 0.04
 
 
+def test_a_function_without_noise_is_no_noise_without_a_function():
+    rows = np.linspace(-1, 1, 50)[:, None]
+    features = NystroemMap.of(Centered(kernel_of("rbf", 3.0), Scaling.none(1), rows[::5]))
+    source = MemoryRows(rows, rows[:, 0] ** 2)
+    found = RidgeMoments.of(source.add(moments_of_block, (features, Targets(0))))
+    posterior = fitted_posterior(found)
+    assert posterior.noise < 1e-4 * posterior.signal
+    mapped = features.features(rows)
+    assert posterior.mean + mapped @ posterior.coefficients == pytest.approx(
+        rows[:, 0] ** 2, abs=0.01
+    )
+
+
 def test_standard_deviations_are_calibrated_on_held_out_rows():
     """A posterior that is told half of the noise's deviation is found out."""
     rng = np.random.default_rng(8)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +14,9 @@ from sparkml_dist.kernels.ridge.normal_equations import RidgeMoments
 __all__ = ["SparsePosterior", "Spectrum", "fitted_posterior"]
 
 Matrix = npt.NDArray[np.float64]
+
+# Of the variances of signal and noise.
+_LOG_RATIOS, _RATIOS = (-20.0, 30.0), 401
 
 
 @dataclass(frozen=True)
@@ -59,6 +63,16 @@ class Spectrum:
             mean,
         )
 
+    def likely_noise(self, ratio: float) -> float:
+        """Return the variance of the noise with the greatest bound, for that of the signal over it.
+
+        Parameters
+        ----------
+        ratio : float
+        """
+        explained = float((ratio * self.moments**2 / (1 + ratio * self.values)).sum())
+        return max(0.0, self.square - explained) / self.weight
+
     def bound(self, signal: float, noise: float) -> float:
         """Return Titsias' bound on the log marginal likelihood of all rows.
 
@@ -74,6 +88,22 @@ class Spectrum:
         fit = (self.square - explained) / noise
         trace = signal * self.unexplained / noise
         return -0.5 * (self.weight * math.log(2 * math.pi) + logs + fit + trace)
+
+
+def _greatest(function: Callable[[float], float]) -> float:
+    """Return where a function of the logarithm of a ratio is greatest: on a grid, then near it."""
+    from scipy.optimize import minimize_scalar
+
+    grid = np.linspace(*_LOG_RATIOS, _RATIOS)
+    best = float(grid[int(np.argmax([function(log) for log in grid]))])
+    step = float(grid[1] - grid[0])
+    found = minimize_scalar(
+        lambda log: -function(log),
+        bounds=(best - step, best + step),
+        method="bounded",
+        options={"xatol": 1e-9},
+    )
+    return float(found.x) if -found.fun >= function(best) else best
 
 
 @dataclass(frozen=True)
@@ -120,31 +150,19 @@ def fitted_posterior(
     ----------
     Titsias (2009), "Variational learning of inducing variables in sparse Gaussian processes".
     """
-    from scipy.optimize import minimize
-
     spectrum = Spectrum.of(sums)
     variance = max(spectrum.square / spectrum.weight, 1e-300)
-    known = (signal, noise)
 
-    def variances(logs: Matrix) -> tuple[float, float]:
-        free = iter(np.exp(np.clip(logs, -40, 40)))
-        s, n = (variance * next(free) if value is None else value for value in known)
-        return float(s), max(float(n), 1e-12 * variance)
+    def variances(log: float) -> tuple[float, float]:
+        ratio = math.exp(log)
+        if noise is not None:
+            return (noise * ratio if signal is None else signal), noise
+        if signal is not None:
+            return signal, signal / ratio
+        best = max(spectrum.likely_noise(ratio), 1e-12 * variance)
+        return best * ratio, best
 
-    free = sum(value is None for value in known)
-    s, n = variances(np.zeros(free))
-    if free:
-        starts = [np.log([1.0, 0.1][2 - free :]), np.log([1.0, 0.001][2 - free :])]
-        found = [
-            minimize(
-                lambda logs: -spectrum.bound(*variances(logs)),
-                start,
-                method="Nelder-Mead",
-                options={"xatol": 1e-6, "fatol": 1e-8 * max(1.0, spectrum.weight)},
-            )
-            for start in starts
-        ]
-        s, n = variances(min(found, key=lambda result: result.fun).x)
+    s, n = variances(_greatest(lambda log: spectrum.bound(*variances(log))))
     share = s * spectrum.values / (n + s * spectrum.values)
     inner = s * spectrum.moments / (n + s * spectrum.values)
     return SparsePosterior(
