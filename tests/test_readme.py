@@ -15,6 +15,8 @@ README = ROOT / "README.md"
 # Have their examples in documents that the README names.
 ELSEWHERE = {
     "AutoRegressor": "automl.md",
+    "BayesianNetworkClassifier": "graphical.md",
+    "GaussianNetwork": "graphical.md",
     "DeepEnsembleClassifier": "deep_parallel.md",
     "KerasEstimator": "deep.md",
     "KerasRegressor": "deep.md",

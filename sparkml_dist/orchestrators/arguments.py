@@ -14,6 +14,8 @@ RESUMABLE = frozenset(
         "cluster",
         "find_outliers",
         "fit_glm",
+        "fit_kernel",
+        "learn_network",
         "mine_itemsets",
         "profile",
         "search",

@@ -62,8 +62,8 @@ def test_a_sample_is_read(spark, script, home):
         return
     expected = json.loads(home.with_suffix(".json").read_text())
     if not fitted:  # values may name what lay there when it was saved
-        told = script.said(instance, spark)
-        assert [one[0] for one in expected] == [one[0] for one in told]
+        # Params that came later have their defaults.
+        assert {one[0] for one in expected} <= {one[0] for one in script.said(instance, spark)}
         return
     assert json.loads(json.dumps(script.said(instance, spark))) == expected
 
