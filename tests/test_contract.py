@@ -21,6 +21,8 @@ from tests.long import cases
 
 SET_UP = [name for name, kind in PUBLIC.items() if issubclass(kind, Estimator)]
 FITTED = [*CASES, *VOTED]
+#: Fitted as their twin of the other task is, and saved below.
+TWINS = ("AutoRegressor", "KerasRegressor", "KernelKMeans", "StackingRegressor", "XGBoostRegressor")
 ONCE = [name for name, case in CASES.items() if case.group in ("networks", "boosting")]
 #: One of each group, whose pipelines have tests of their own, most of them in every mode.
 EVERYWHERE = (
@@ -195,7 +197,7 @@ def test_estimators_have_getters_setters_and_copies(name):
 # -- what fits ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("name", cases(FITTED, [n for n in FITTED if n not in TWINS]))
 def test_models_have_getters_setters_and_copies(spark, fitted, name):
     model = fitted(name)
     assert type(model).__name__ == (name if name in VOTED else CASES[name].model)

@@ -23,6 +23,7 @@ from tests.examples import ROOT
 LIBRARY = ROOT / "sparkml_dist"
 #: They need a network in the process, or what only a rank has.
 SKIPPED = {"as_tf_dataset", "EpochStreams"}
+SLOW = ("OneClassMachine", "GaussianProcess", "HyperparameterSearch", "XGBoostClassifier")
 ON_TENSORFLOW = ("deep/backend", "deep/embedding", "deep/train")
 OF_A_SESSION = re.compile(r"\b(?:spark|iris|data|model)\b")
 
@@ -92,7 +93,15 @@ def test_examples_that_need_no_session(case, tmp_path, monkeypatch):
     run(case)
 
 
-@pytest.mark.parametrize("case", WITH, ids=name_of)
+@pytest.mark.parametrize(
+    "case",
+    [
+        pytest.param(case, marks=pytest.mark.long, id=case[1])
+        if case[1] in SLOW
+        else pytest.param(case, id=case[1])
+        for case in WITH
+    ],
+)
 def test_examples_with_a_session(case, given):
     run(case, **given)
 

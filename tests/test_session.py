@@ -82,7 +82,9 @@ def test_what_makes_small_data_quick(master, shuffle, arrow, told):
     assert dict(session) == before
 
 
-def test_a_notebook_is_told_once_and_nothing_is_set(spark, monkeypatch, caplog):
+def test_a_notebook_is_told_once_and_nothing_is_set(spark, mode, monkeypatch, caplog):
+    if mode == "local-cluster":
+        pytest.skip("the advice is for one machine")
     name = "spark.sql.shuffle.partitions"
     before = spark.conf.get(name)
     get_session()

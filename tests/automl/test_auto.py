@@ -73,6 +73,7 @@ def mixed_rows(rows=400):
 MIXED = "x double, kind string, day date, text string, id int, label string, copy string"
 
 
+@pytest.mark.long
 def test_a_good_model_of_iris(fitted, flowers):
     assert isinstance(fitted, AutoClassificationModel)
     assert fitted.metric == "log_loss" and fitted.scores["accuracy"] > 0.94
@@ -90,6 +91,7 @@ def test_a_good_model_of_iris(fitted, flowers):
     assert right >= 140
 
 
+@pytest.mark.long
 def test_memory_is_reported_for_trials_members_and_driver(fitted):
     peaks = [row["peakRssMb"] for row in fitted.leaderboardTable()]
     assert all(30 < peak < 3_000 for peak in peaks)
@@ -201,7 +203,7 @@ def test_a_stacked_ensemble_is_handed_over_like_any_other(flowers, tmp_path):
     assert np.allclose(found, shown, atol=1e-4)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_several_shards_have_members_on_each(spark):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(900, 3))

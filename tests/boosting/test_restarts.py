@@ -36,7 +36,11 @@ def rows(spark):
     return spark.createDataFrame(table()).cache()
 
 
-@pytest.mark.parametrize("draws", [{"subsample": 0.7, "colsampleByTree": 0.7}, {}], ids=str)
+@pytest.mark.parametrize(
+    "draws",
+    [{"subsample": 0.7, "colsampleByTree": 0.7}, pytest.param({}, marks=pytest.mark.long)],
+    ids=str,
+)
 def test_a_killed_rank_changes_nothing_in_the_end(rows, tmp_path, draws):
     undisturbed = learner(tmp_path / "a", **draws).fit(rows)
     model = learner(tmp_path / "b", tmp_path / "dead", **draws).fit(rows)

@@ -354,7 +354,7 @@ def _emits(context, n):
     return context.rank
 
 
-@pytest.mark.parametrize("local", [True, False])
+@pytest.mark.parametrize("local", cases([True, False], [False]))
 def test_events_of_rank_0_reach_the_driver_once_and_in_order(spark, tmp_path, local):
     seen = []
     folder = Folder.at(tmp_path) if local else None

@@ -102,6 +102,7 @@ def test_trained_on_one_type_and_scored_on_others(spark, kind):
         assert (model.to_sklearn().predict(frame.astype({"c": dtype})) == frame.label).all(), dtype
 
 
+@pytest.mark.long
 def test_missing_doubles_are_no_category(spark):
     rows = spark.range(60).selectExpr(
         "IF(id % 6 = 5, double('NaN'), double(id % 6)) AS c", "id % 2 AS label"

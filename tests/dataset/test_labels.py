@@ -89,6 +89,7 @@ def test_a_model_of_64_bit_ids(spark):
     assert found.accuracy == 0.0
 
 
+@pytest.mark.long
 def test_labels_of_minus_one_times_a_flag(spark):
     df = spark.range(80).selectExpr("double(id % 2) AS x", "-1.0D * (id % 2) AS label")
     model = fitted(df)

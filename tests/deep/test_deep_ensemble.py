@@ -88,6 +88,7 @@ def test_members_are_added_to_those_that_are_there(fitted):
     assert len({file.sha256 for file in three.files}) == 3
 
 
+@pytest.mark.long
 def test_the_vote_is_the_mean_and_shows_how_far_members_agree(fitted, digits):
     model, test = fitted[1], digits[1]
     label, prediction, p, entropy, apart = _columns(
@@ -140,6 +141,7 @@ def test_members_may_learn_from_shards_of_their_own(digits):
     assert learner._shards(data, 3) == drawn[:3]
 
 
+@pytest.mark.long
 def test_a_member_that_fails_is_named(digits):
     data, _, folder = digits
     learner = DeepEnsembleClassifier(

@@ -97,6 +97,7 @@ def test_groups_of_ranks_with_a_table_each(groups, optimizer):
     assert all(rank["place"][0] == rank["place"][1] for rank in groups)
 
 
+@pytest.mark.long
 def test_groups_must_fit_the_ranks(groups):
     code, message = groups[0]["refused"]
     assert code == "invalid_param"

@@ -104,7 +104,7 @@ def test_merging_beats_a_member_and_is_near_to_one_sequence(frame, shards):
     assert found[-1] > plain.score(block.X, block.y) - 0.05
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_end_to_end(spark, tmp_path):
     data = spark.createDataFrame(load_iris(as_frame=True).frame.round(3))
     boosting = AdaBoostPLClassifier(

@@ -138,7 +138,7 @@ def test_digits(spark, home):
         (TREE, {"shardsPerMember": 3}),
         pytest.param(HISTOGRAM, {"lineSearch": "stage"}, marks=pytest.mark.long),
         (HISTOGRAM, {"shardsPerMember": 1, "maxSamples": 0.7}),
-        (KNeighborsRegressor(20), {"shardsPerMember": 2}),
+        pytest.param(KNeighborsRegressor(20), {"shardsPerMember": 2}, marks=pytest.mark.long),
     ],
     ids=["trees-3", "histograms-2", "histograms-1", "neighbours-2"],
 )

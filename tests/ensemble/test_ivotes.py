@@ -195,7 +195,7 @@ def test_a_resumed_fit_is_the_same_model(shards, tmp_path):
     assert again.summary["shards"] == first.summary["shards"]
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_end_to_end(spark, tmp_path):
     frame = spark.createDataFrame(load_iris(as_frame=True).frame.round(3))
     votes = IVotesClassifier(

@@ -58,6 +58,7 @@ def test_options_without_an_effect(options, words):
         linear_params(parsed(*options))
 
 
+@pytest.mark.long
 def test_the_job(tmp_path):
     rows = zip(oracles.OUTCOME + 1, oracles.TREATMENT + 1, oracles.COUNTS, strict=True)
     lines = ["outcome,treatment,counts", *(f"{o},{t},{c:g}" for o, t, c in rows)]

@@ -74,6 +74,7 @@ def probabilities(model, df):
     return np.array([r[0].toArray() for r in rows])
 
 
+@pytest.mark.long
 def test_every_kind_of_model_scores_within_its_memory(iris, tmp_path):
     df, shards = iris
     tree = DecisionTreeClassifier(max_depth=3)

@@ -146,6 +146,7 @@ def test_the_same_bits_by_jobs_gangs_and_tasks(spark, tmp_path):
     assert jobs.logLikelihood == pytest.approx(-12.889634, abs=5e-7)
 
 
+@pytest.mark.long
 def test_a_penalty_by_cross_validation(spark, tmp_path):
     rng = np.random.default_rng(3)
     X = rng.normal(size=(120, 3))
