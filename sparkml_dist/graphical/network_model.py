@@ -16,7 +16,6 @@ from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.dataset.column_names import check_outputs, with_output, with_outputs
 from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
-from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.graphical.counting.block_counts import Codes
 from sparkml_dist.graphical.counting.frame_rows import codes_of
 from sparkml_dist.graphical.formats.bif import to_bif
@@ -28,6 +27,7 @@ from sparkml_dist.graphical.inference.sampling import sample_codes
 from sparkml_dist.graphical.network import Network
 from sparkml_dist.graphical.picture import draw_network
 from sparkml_dist.graphical.row_columns import Filled, LogLikelihood, Posterior, state_texts
+from sparkml_dist.graphical.sampled_rows import sampled_rows
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.models.scoring import check_feature_columns
@@ -35,7 +35,6 @@ from sparkml_dist.params import AccessibleParams, param
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -45,7 +44,6 @@ __all__ = ["TABLES", "BayesianNetworkModel"]
 #: File of the probabilities of all variables, one table after the other.
 TABLES = "tables.npy"
 _ROWS_AT_ONCE = 32_768
-_SAMPLED_AT_ONCE = 4096
 
 Floats = npt.NDArray[np.float64]
 
@@ -165,22 +163,14 @@ class BayesianNetworkModel(Persistable, AccessibleParams, Model):
         seed : int, default=0
             Row by row the same, for any number of partitions.
         """
-        if rows < 0:
-            raise ConfigurationError("invalid_param", f"rows must be >= 0. Got {rows}.")
-        names, network = self.network.names, self.network
-        blocks = get_session().range(0, -(-rows // _SAMPLED_AT_ONCE))
+        from pyspark.sql.types import StringType
 
-        def draw(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            for batch in batches:
-                for block in batch.column(0).to_pylist():
-                    number = min(_SAMPLED_AT_ONCE, rows - block * _SAMPLED_AT_ONCE)
-                    codes = sample_codes(network, number, np.random.default_rng([seed, block]))
-                    yield pa.RecordBatch.from_arrays(state_texts(network, codes), list(names))
+        network = self.network
 
-        from pyspark.sql.types import StringType, StructField, StructType
+        def draw(number: int, generator: np.random.Generator) -> list[pa.Array]:
+            return list(state_texts(network, sample_codes(network, number, generator)))
 
-        schema = StructType([StructField(name, StringType()) for name in names])
-        return blocks.mapInArrow(draw, schema)
+        return sampled_rows(rows, seed, network.names, StringType(), draw)
 
     # -- rows -----------------------------------------------------------------------------
 

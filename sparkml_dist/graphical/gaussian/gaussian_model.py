@@ -18,13 +18,13 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.graphical.gaussian.gaussian_graph import GaussianGraph
 from sparkml_dist.graphical.gaussian.moments import numeric_columns
 from sparkml_dist.graphical.graph import model_string
+from sparkml_dist.graphical.sampled_rows import sampled_rows
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams, param
 from sparkml_dist.persistence.arrays import read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["GaussianNetworkModel"]
 
 _ARRAYS = ("intercepts", "coefficients", "variances")
-_SAMPLED_AT_ONCE = 4096
 
 Floats = npt.NDArray[np.float64]
 
@@ -112,23 +111,14 @@ class GaussianNetworkModel(Persistable, AccessibleParams, Model):
         seed : int, default=0
             Row by row the same, for any number of partitions.
         """
-        from pyspark.sql.types import DoubleType, StructField, StructType
+        from pyspark.sql.types import DoubleType
 
-        if rows < 0:
-            raise ConfigurationError("invalid_param", f"rows must be >= 0. Got {rows}.")
         graph = self.graph
-        schema = StructType([StructField(name, DoubleType()) for name in graph.names])
 
-        def draw(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-            for batch in batches:
-                for block in batch.column(0).to_pylist():
-                    number = min(_SAMPLED_AT_ONCE, rows - block * _SAMPLED_AT_ONCE)
-                    drawn = graph.sample(number, np.random.default_rng([seed, block]))
-                    columns = [pa.array(column) for column in drawn.T]
-                    yield pa.RecordBatch.from_arrays(columns, list(graph.names))
+        def draw(number: int, generator: np.random.Generator) -> list[pa.Array]:
+            return [pa.array(column) for column in graph.sample(number, generator).T]
 
-        blocks = get_session().range(0, -(-rows // _SAMPLED_AT_ONCE))
-        return blocks.mapInArrow(draw, schema)
+        return sampled_rows(rows, seed, graph.names, DoubleType(), draw)
 
     # -- rows -----------------------------------------------------------------------------
 
