@@ -1,0 +1,1 @@
+"""Boosted trees whose silos send histograms of gradients, and never rows."""
