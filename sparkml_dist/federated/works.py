@@ -23,6 +23,16 @@ WORKS: Mapping[str, tuple[str, str]] = MappingProxyType(
         # privacy
         # statistics
         # ensembles
+        "fit_members": ("ensembles.member_work", "FitMembersWork"),
+        "class_moments": ("ensembles.naive_bayes", "ClassMomentsWork"),
+        "category_counts": ("ensembles.naive_bayes", "CategoryCountsWork"),
+        "center_candidates": ("ensembles.center_works", "CenterCandidatesWork"),
+        "center_sums": ("ensembles.center_works", "CenterSumsWork"),
+        "bucket_counts": ("ensembles.boosting.count_work", "BucketCountsWork"),
+        "label_sums": ("ensembles.boosting.histogram_work", "LabelSumsWork"),
+        "gradient_histograms": ("ensembles.boosting.histogram_work", "GradientHistogramsWork"),
+        # simulation
+        "silo_profile": ("simulation.heterogeneity", "SiloProfileWork"),
     }
 )
 

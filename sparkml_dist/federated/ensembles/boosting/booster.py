@@ -59,7 +59,9 @@ def _empty_model(found: BoostedTrees, n_features: int) -> dict[str, Any]:
         }
     elif classes:
         settings = {"objective": "multi:softprob", "num_class": classes, "base_score": 0.5}
-    rows = xgboost.DMatrix(np.zeros((max(classes, 1), n_features), np.float32), np.arange(max(classes, 1)))
+    rows = xgboost.DMatrix(
+        np.zeros((max(classes, 1), n_features), np.float32), np.arange(max(classes, 1))
+    )
     booster = xgboost.train({**settings, "max_depth": 1}, rows, num_boost_round=0)
     model: dict[str, Any] = json.loads(booster.save_raw("json"))
     return model

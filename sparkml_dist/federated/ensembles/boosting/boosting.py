@@ -94,9 +94,7 @@ def boost(
     for _ in range(rounds):
         run.grow()
     run.ask([], np.empty(0, np.int64))  # the loss after the last round
-    return BoostedTrees(
-        run.objective, run.base, run.cuts, run.trees, run.losses[1:], run.answered
-    )
+    return BoostedTrees(run.objective, run.base, run.cuts, run.trees, run.losses[1:], run.answered)
 
 
 @dataclass
@@ -147,9 +145,7 @@ class _Run:
             federation, growth, own, base, grids, cuts, ranges, minimum, secure, applied=names
         )
 
-    def ask(
-        self, grown: list[Tree], active: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float64]:
+    def ask(self, grown: list[Tree], active: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         """Return the summed histograms of the nodes `active` of the trees `grown`.
 
         With trees that have only roots yet, silos also get the finished trees that they lack.

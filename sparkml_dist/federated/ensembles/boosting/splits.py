@@ -102,9 +102,7 @@ def best_splits(
         left = np.stack([below, below + missing[:, :, None]], axis=3)
         right = total[:, :, None, None] - left
         gain = (
-            _score(left, growth)
-            + _score(right, growth)
-            - _score(total[:, :, None, None], growth)
+            _score(left, growth) + _score(right, growth) - _score(total[:, :, None, None], growth)
         )
         enough = np.minimum(left[:, 1], right[:, 1]) >= growth.min_child_weight
         gain = np.where(enough, gain, -np.inf).reshape(nodes, -1)
@@ -117,7 +115,12 @@ def best_splits(
             best_gain[node] = found[node]
             sums = [tuple(map(float, part[node, :, cut, side])) for part in (left, right)]
             best[node] = Split(
-                feature, cut, bool(side), float(found[node]), sums[0], sums[1]  # type: ignore[arg-type]
+                feature,
+                cut,
+                bool(side),
+                float(found[node]),
+                sums[0],
+                sums[1],  # type: ignore[arg-type]
             )
     return best
 
