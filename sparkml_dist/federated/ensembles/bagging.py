@@ -164,11 +164,11 @@ def check_member(content: bytes, where: str, known: KnownLearner, n_classes: int
         classes = getattr(learner, "classes_", None)
         found = np.asarray(getattr(learner, method)(probe), np.float64)
         codes = np.asarray([] if classes is None else classes)
-        fits = np.isfinite(found).all() and len(found) == 1
+        fits: Any = np.isfinite(found).all() and len(found) == 1
         if not known.traits.is_regressor:
             fits = fits and len(codes) and np.issubdtype(codes.dtype, np.integer)
             fits = (
-                fits and 0 <= codes.min() and codes.max() < n_classes and (np.diff(codes) > 0).all()
+                fits and codes.min() >= 0 and codes.max() < n_classes and (np.diff(codes) > 0).all()
             )
             fits = fits and (method == "predict" or found.shape == (1, len(codes)))
         if not fits or getattr(learner, "n_features_in_", wanted) != wanted:

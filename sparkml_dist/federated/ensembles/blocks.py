@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import scipy.sparse as sp
 
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.schema import Matrix
@@ -17,7 +16,7 @@ __all__ = ["dense", "row_weights", "without_missing"]
 
 def dense(X: Matrix) -> npt.NDArray[Any]:
     """Return a matrix as an array."""
-    return np.asarray(X.toarray() if sp.issparse(X) else X)
+    return X if isinstance(X, np.ndarray) else np.asarray(X.toarray())
 
 
 def row_weights(block: Block) -> npt.NDArray[np.float64]:

@@ -100,8 +100,9 @@ def federated_centers(
             f"k-means starts from {k} centres of {width} numbers. Got the shape {centers.shape}.",
             "Ask for fewer clusters, or give a start.",
         )
-    converged = False
-    for iterations in range(1, max_iter + 1):
+    converged, iterations = False, 0
+    while not converged and iterations < max_iter:
+        iterations += 1
         summed = _sums(federation, centers, minimum, secure)
         filled = summed["sizes"] > 0
         moved = np.zeros_like(centers)
@@ -109,9 +110,7 @@ def federated_centers(
         centers = centers + moved
         # Sums of differences that cancel leave a remainder of rounding.
         rounding = _EPSILON * float(np.abs(centers).max(initial=0.0))
-        if float(np.sqrt((moved**2).sum(axis=1)).max()) <= max(tol, rounding):
-            converged = True
-            break
+        converged = float(np.sqrt((moved**2).sum(axis=1)).max()) <= max(tol, rounding)
     summed = _sums(federation, centers, minimum, secure)
     return Centers(centers, summed["sizes"], float(summed["cost"][0]), iterations, converged)
 

@@ -62,7 +62,7 @@ class FitMembersWork(SiloWork):
 
     kind: ClassVar[str] = "fit_members"
 
-    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:  # noqa: ARG002
+    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
         """Return the names and largest sizes of the members."""
         number = min(int(request.facts["members"]), _MOST_MEMBERS)
         most = int(request.facts["member_bytes"])

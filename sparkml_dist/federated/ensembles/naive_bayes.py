@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -72,14 +73,14 @@ class CategoryCountsWork(SiloWork):
     kind: ClassVar[str] = "category_counts"
     summable: ClassVar[bool] = True
 
-    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:  # noqa: ARG002
+    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
         """Return the shape of the counts."""
         total = sum(schema.features.category_counts())
         return Declaration(
             {"weight": ("f8", (schema.n_classes,)), "counts": ("f8", (schema.n_classes, total))}
         )
 
-    def answer(self, silo: Silo, request: Message) -> Answer:  # noqa: ARG002
+    def answer(self, silo: Silo, request: Message) -> Answer:
         """Count the silo's rows."""
         sizes = silo.schema.features.category_counts()
         start = np.cumsum([0, *sizes])
@@ -192,7 +193,7 @@ def _categorical(
     fitted.classes_ = seen
     fitted.class_count_ = weight[seen]
     fitted.class_log_prior_ = np.log(weight[seen] / weight.sum())
-    fitted.category_count_ = [counts[seen, a:b] for a, b in zip(start[:-1], start[1:], strict=True)]
+    fitted.category_count_ = [counts[seen, a:b] for a, b in pairwise(start)]
     fitted.feature_log_prob_ = [
         np.log(own + alpha) - np.log((own + alpha).sum(axis=1, keepdims=True))
         for own in fitted.category_count_

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import xgboost
 
 from sparkml_dist.federated import Answer, Federation
-from sparkml_dist.federated.ensembles.boosting.boosting import boost
 from sparkml_dist.federated.ensembles.boosting.booster import booster_content
+from sparkml_dist.federated.ensembles.boosting.boosting import boost
 from sparkml_dist.federated.ensembles.boosting.buckets import Buckets
 from sparkml_dist.federated.ensembles.boosting.forest import Forest, Tree
 from sparkml_dist.federated.ensembles.boosting.ordered_floats import float_of, key_of
 from sparkml_dist.federated.ensembles.boosting.splits import Growth
+
+xgboost = pytest.importorskip("xgboost")
 
 ROUNDS = 4
 GROWTH = Growth(max_depth=3, learning_rate=0.4)

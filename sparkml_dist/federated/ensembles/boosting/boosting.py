@@ -87,8 +87,8 @@ def boost(
 
     References
     ----------
-    Cheng et al. (2021), "SecureBoost: a lossless federated learning framework", with rows instead of
-    columns in silos; Chen, Guestrin (2016), "XGBoost: a scalable tree boosting system".
+    Cheng et al. (2021), "SecureBoost: a lossless federated learning framework", with rows in place
+    of columns in silos; Chen, Guestrin (2016), "XGBoost: a scalable tree boosting system".
     """
     run = _Run.start(federation, growth, bins, minimum, secure)
     for _ in range(rounds):
@@ -136,7 +136,7 @@ class _Run:
         base = float(np.float32(base))
         scale = max(total, rows)
         grids = [grid_of(most * scale), grid_of(scale)]
-        # A row of a logistic model loses less than 64 where its score is within the range of floats.
+        # A row loses less than 64 unless its probability is below the least double.
         ranges = {"histograms": max(most * scale, scale), "loss": 64 * scale * most * most}
         cuts = agreed_cuts(federation, bins, minimum=minimum, secure=secure)
         own = Objective(classes)

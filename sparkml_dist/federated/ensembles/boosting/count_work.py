@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -46,7 +47,7 @@ class BucketCountsWork(SiloWork):
         edges, start = request.arrays["edges"], request.arrays["start"]
         if len(start) != silo.schema.n_features + 1:
             raise ValueError("the edges are not those of the agreed features")
-        own = [edges[a:b] for a, b in zip(start[:-1], start[1:], strict=True)]
+        own = [edges[a:b] for a, b in pairwise(start)]
         counts = [np.zeros(len(e) - 1) for e in own]
         for block in silo.blocks():
             X = dense(block.X)

@@ -55,18 +55,12 @@ class Tree:
         self.left[node], self.right[node] = first, first + 1
         self.missing_left[node], self.gain[node] = missing_left, gain
         self.value[node] = 0.0
-        for _ in range(2):
-            for values, start in (
-                (self.feature, -1),
-                (self.cut, 0),
-                (self.left, -1),
-                (self.right, -1),
-                (self.missing_left, False),
-                (self.value, 0.0),
-                (self.gain, 0.0),
-                (self.hessian, 0.0),
-            ):
-                values.append(start)  # type: ignore[attr-defined]
+        for values in (self.feature, self.left, self.right):
+            values += [-1, -1]
+        self.cut += [0, 0]
+        self.missing_left += [False, False]
+        for numbers in (self.value, self.gain, self.hessian):
+            numbers += [0.0, 0.0]
         return first, first + 1
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -34,11 +35,11 @@ class LabelSumsWork(SiloWork):
     kind: ClassVar[str] = "label_sums"
     summable: ClassVar[bool] = True
 
-    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:  # noqa: ARG002
+    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
         """Return the shape of the sums."""
         return Declaration({"sums": ("f8", (schema.n_classes or 3,)), "rows": ("f8", (1,))})
 
-    def answer(self, silo: Silo, request: Message) -> Answer:  # noqa: ARG002
+    def answer(self, silo: Silo, request: Message) -> Answer:
         """Add up the labels of the silo."""
         classes = silo.schema.n_classes
         sums, rows = np.zeros(classes or 3), 0
@@ -124,7 +125,7 @@ class _Asked:
         start = arrays["cut_start"]
         if len(start) != schema.n_features + 1 or start[-1] != len(arrays["cuts"]):
             raise ValueError("the cuts are not those of the agreed features")
-        cuts = [arrays["cuts"][a:b] for a, b in zip(start[:-1], start[1:], strict=True)]
+        cuts = [arrays["cuts"][a:b] for a, b in pairwise(start)]
         done, grown = (
             Forest({name: arrays[head + name] for name in _NAMES}) for head in (_DONE, _GROWN)
         )

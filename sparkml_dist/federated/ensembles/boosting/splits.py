@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -90,7 +91,7 @@ def best_splits(
     nodes = len(histograms)
     best_gain = np.full(nodes, -np.inf)
     best: list[Split | None] = [None] * nodes
-    for feature, (begin, end) in enumerate(zip(offsets[:-1], offsets[1:], strict=True)):
+    for feature, (begin, end) in enumerate(pairwise(offsets)):
         cuts = int(end - begin) - 2
         if cuts < 1:
             continue
@@ -113,15 +114,11 @@ def best_splits(
             if found[node] <= _NO_GAIN or found[node] < growth.min_split_loss:
                 continue
             best_gain[node] = found[node]
-            sums = [tuple(map(float, part[node, :, cut, side])) for part in (left, right)]
-            best[node] = Split(
-                feature,
-                cut,
-                bool(side),
-                float(found[node]),
-                sums[0],
-                sums[1],  # type: ignore[arg-type]
+            one, other = (
+                (float(part[node, 0, cut, side]), float(part[node, 1, cut, side]))
+                for part in (left, right)
             )
+            best[node] = Split(feature, cut, bool(side), float(found[node]), one, other)
     return best
 
 
