@@ -84,6 +84,14 @@ if TYPE_CHECKING:
         vote,
     )
     from sparkml_dist.errors import SparkMLDistError
+    from sparkml_dist.federated import (
+        FederatedBaggingClassifier,
+        FederatedBaggingRegressor,
+        FederatedBoostingClassifier,
+        FederatedBoostingRegressor,
+        FederatedKMeans,
+        FederatedNaiveBayes,
+    )
     from sparkml_dist.graphical import (
         BayesianNetwork,
         BayesianNetworkClassificationModel,
@@ -189,6 +197,12 @@ __all__ = [
     "DeepEnsembleClassifier",
     "DriftReport",
     "EnsembleSelectionClassifier",
+    "FederatedBaggingClassifier",
+    "FederatedBaggingRegressor",
+    "FederatedBoostingClassifier",
+    "FederatedBoostingRegressor",
+    "FederatedKMeans",
+    "FederatedNaiveBayes",
     "FourierFeatures",
     "FourierFeaturesModel",
     "FrequentItemsets",

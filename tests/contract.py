@@ -176,6 +176,15 @@ def _cases() -> dict[str, Case]:
         wrong, grid = ("alpha", -1.0), ("alpha", [0.1, 0.2])
         return Case(given, model, wrong, no_label, grid, scored_by=kind, group="linear")
 
+    # Every row is in a silo: the columns of numbers are few enough to name them.
+    silos = {"siloCol": "w", "featuresCols": ["x", "z"]}
+
+    def federated(model: str, kind: str, wrong: Any = few, **settings: Any) -> Case:
+        given = {**silos, **settings}
+        return Case(given, model, wrong, no_label, seeds, scored_by=kind, group="federated")
+
+    votes, means = "VotingClassificationModel", "VotingRegressionModel"
+    few_rounds = {"numMembers": 2, "maxDepth": 2}
     k_means = {"wrong": ("k", 0), "grid": ("k", [2, 3])}
     return {
         "AdaBoostClassifier": classes("AdaBoost", estimator=tree, numMembers=2),
@@ -221,6 +230,26 @@ def _cases() -> dict[str, Case]:
         "EnsembleSelectionClassifier": classes(
             "Selection", "VotingClassificationModel", numMembers=2, **two
         ),
+        "FederatedBaggingClassifier": federated(votes, "classes", estimator=tree),
+        "FederatedBaggingRegressor": federated(
+            means, "numbers", estimator=stump, labelCol="number"
+        ),
+        "FederatedBoostingClassifier": federated(
+            "XGBoostClassificationModel", "classes", **few_rounds
+        ),
+        "FederatedBoostingRegressor": federated(
+            "XGBoostRegressionModel", "numbers", labelCol="number", **few_rounds
+        ),
+        "FederatedKMeans": Case(
+            {**silos, "k": 2, "leastRows": 1},
+            "CentersModel",
+            ("k", 0),
+            ("siloCol", "sillo"),
+            ("k", [2, 3]),
+            scored_by="clusters",
+            group="federated",
+        ),
+        "FederatedNaiveBayes": federated(votes, "classes", ("alpha", -1.0)),
         "FourierFeatures": features("FourierFeatures", ("numOutputs", 3), numOutputs=4),
         "FrequentItemsets": patterns(
             "FrequentItemsetsModel",

@@ -1,5 +1,15 @@
 """Federated learning: many owners, one model, no rows leave."""
 
+from sparkml_dist.federated.ensembles.bagging_estimators import (
+    FederatedBaggingClassifier,
+    FederatedBaggingRegressor,
+)
+from sparkml_dist.federated.ensembles.boosting.estimators import (
+    FederatedBoostingClassifier,
+    FederatedBoostingRegressor,
+)
+from sparkml_dist.federated.ensembles.kmeans_estimator import FederatedKMeans
+from sparkml_dist.federated.ensembles.naive_bayes_estimator import FederatedNaiveBayes
 from sparkml_dist.federated.federation import Federation
 from sparkml_dist.federated.ledger import LedgerEntry
 from sparkml_dist.federated.message import Message
@@ -13,6 +23,12 @@ from sparkml_dist.federated.work import Answer, Declaration, SiloWork
 __all__ = [
     "Answer",
     "Declaration",
+    "FederatedBaggingClassifier",
+    "FederatedBaggingRegressor",
+    "FederatedBoostingClassifier",
+    "FederatedBoostingRegressor",
+    "FederatedKMeans",
+    "FederatedNaiveBayes",
     "FederatedSchema",
     "Federation",
     "LedgerEntry",

@@ -13,7 +13,7 @@ from pyspark.ml.param import Param, Params, TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol, HasSeed
 
 from sparkml_dist.dataset.columns import Task
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.federated.federation import Federation
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.models.shard_model import ShardModel
@@ -72,7 +72,7 @@ class SiloEstimator(SavedParams, HasSilos, HasColumns, HasModelDir, HasPredictio
             dataset,
             label=self.getOrDefault(self.labelCol),
             features=self._features_of(dataset),
-            regression=self._task == "regression",
+            task=self._task,
             weight=self._value(self.weightCol),
             key=self._value(self.keyCol),
             categorical=self._value(self.categoricalCols) or (),
@@ -177,6 +177,13 @@ def federation_of(
     more
         As for `Federation.from_frame`.
     """
+    silo = estimator.getOrDefault(estimator.siloCol)
+    if silo not in df.columns:
+        raise DataError(
+            "column_not_found",
+            f"There is no column of silos {silo!r}.{nearest(silo, df.columns)}",
+            f"Columns are: {', '.join(df.columns[:12])}.",
+        )
     if estimator.isSet(estimator.federationDir):
         folder, temporary = Folder.at(estimator.getOrDefault(estimator.federationDir)), False
     else:
@@ -185,7 +192,7 @@ def federation_of(
     try:
         with Federation.from_frame(
             df,
-            estimator.getOrDefault(estimator.siloCol),
+            silo,
             label=label,
             features=features,
             folder=folder.location,

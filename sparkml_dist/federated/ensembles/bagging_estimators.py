@@ -67,9 +67,7 @@ class _FederatedBagging(SiloEstimator):
         if members < 1:
             raise ConfigurationError("invalid_param", f"numMembers must be >= 1. Got {members}.")
         if not 0 < share <= 1:
-            raise ConfigurationError(
-                "invalid_param", f"maxSamples must be in (0, 1]. Got {share}."
-            )
+            raise ConfigurationError("invalid_param", f"maxSamples must be in (0, 1]. Got {share}.")
         weighting = self.getOrDefault(self.weighting)
         if weighting not in _WEIGHTINGS:
             raise ConfigurationError(
@@ -97,8 +95,7 @@ class _FederatedBagging(SiloEstimator):
             minimum=self.getOrDefault(self.minSilos),
         )
         members = [
-            {name: r[name] for name in ("member", "learner", "silo", "rows")}
-            for r in found.records
+            {name: r[name] for name in ("member", "learner", "silo", "rows")} for r in found.records
         ]
         return self._model_class(
             folder,

@@ -10,14 +10,12 @@ from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.federated.ensembles.kmeans import federated_centers
 from sparkml_dist.federated.silo_estimator import HasSilos, federation_of, federation_summary
-from sparkml_dist.mining.clusters.candidate_scores import CandidateScores
 from sparkml_dist.mining.clusters.centers_estimator import CentersEstimator
+from sparkml_dist.mining.clusters.centers_model import CentersModel
 from sparkml_dist.params import constructor, param
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
-
-    from sparkml_dist.mining.clusters.centers_model import CentersModel
 
 __all__ = ["FederatedKMeans"]
 
@@ -91,9 +89,9 @@ class FederatedKMeans(CentersEstimator, HasSilos):
         silo = self.getOrDefault(self.siloCol)
         columns = self._columns(dataset.drop(silo))
         names = list(columns.names)
-        rows = dataset.select(silo, *names).withColumn(_LABEL, F.lit(0.0))
+        rows = dataset.withColumn(_LABEL, F.lit(0.0))
         with federation_of(
-            self, rows, label=_LABEL, features=names, regression=True
+            self, rows, label=_LABEL, features=names, task="regression"
         ) as federation:
             found = federated_centers(
                 federation,
@@ -110,8 +108,17 @@ class FederatedKMeans(CentersEstimator, HasSilos):
                 "converged": found.converged,
                 **federation_summary(federation),
             }
-        scores = CandidateScores(found.sizes.astype(np.int64), found.inertia)
-        return self._centers_model(columns, found.centers, scores, "euclidean", summary)
+        order = np.argsort(-found.sizes, kind="stable")
+        sizes = found.sizes[order].astype(np.int64)
+        model = CentersModel(
+            columns=columns,
+            content={"width": found.centers.shape[1], "metric": "euclidean"},
+            arrays={"centers": found.centers[order], "sizes": sizes},
+            summary={"rows": int(sizes.sum()), "k": len(sizes), **summary},
+        )
+        model._resetUid(self.uid)
+        fitted: CentersModel = self._copyValues(model)
+        return fitted
 
     def _check(self) -> None:
         super()._check()

@@ -139,7 +139,7 @@ def silo_metrics(
             probability = F.get(array_column(predictions, probabilityCol), code.cast("int") - 1)
             sums["log_loss"] = F.avg(-F.log(F.greatest(probability, F.lit(_LEAST))))
     silo = named_column(siloCol).cast("string").alias("silo")
-    table = (
+    table: Any = (
         predictions.groupBy(silo)
         .agg(F.count(F.lit(1)).alias("rows"), *(s.alias(name) for name, s in sums.items()))
         .orderBy("silo")
