@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import combinations, islice
 
 import numpy as np
@@ -35,7 +35,7 @@ class CoordinatorSide:
         self.members: list[str] = []
         self.survivors: list[str] = []
         self._commitments: dict[str, bytes] = {}
-        self._sum: np.ndarray | None = None
+        self.words: np.ndarray | None = None
 
     def open(self, public: Mapping[str, tuple[bytes, bytes]]) -> None:
         """Take the public keys of the silos that answered: these are in the sum."""
@@ -75,12 +75,17 @@ class CoordinatorSide:
             raise forged(f"{name!r} sends words that nobody has asked for")
         if words.ndim != 1 or words.dtype.itemsize * 8 != self.terms.bits:
             raise forged(f"the words of {name!r} are not of {self.terms.bits} bits")
-        if self._sum is None:
-            self._sum = np.zeros_like(words)
-        if words.shape != self._sum.shape:
-            raise forged(f"{name!r} sends {len(words)} words in place of {len(self._sum)}")
-        np.add(self._sum, words, out=self._sum)
+        if self.words is None:
+            self.words = np.zeros_like(words)
+        if words.shape != self.words.shape:
+            raise forged(f"{name!r} sends {len(words)} words in place of {len(self.words)}")
+        np.add(self.words, words, out=self.words)
         self.survivors.append(name)
+
+    def resume(self, survivors: Sequence[str], words: np.ndarray) -> None:
+        """Take the sum that an earlier coordinator has added up."""
+        self.survivors = list(survivors)
+        self.words = words
 
     def close(self) -> list[str]:
         """Return the silos whose words are in the sum, when no more are to come."""
@@ -98,7 +103,7 @@ class CoordinatorSide:
             out, as long as enough right ones remain.
         """
         self._enough(list(answers), "the shares of the masks")
-        assert self._sum is not None
+        assert self.words is not None
         streams: list[tuple[bytes, int]] = []
         for owner in self.members:
             shares = {
@@ -116,8 +121,8 @@ class CoordinatorSide:
                     owner, shares, lambda s, want=public: keys.public_key(s) == want
                 )
                 streams += self._pairs(owner, private)
-        add_streams(self._sum, streams)
-        return self._sum
+        add_streams(self.words, streams)
+        return self.words
 
     def _pairs(self, gone: str, private: bytes) -> list[tuple[bytes, int]]:
         """Return what removes the masks that survivors share with a silo that dropped out."""

@@ -65,18 +65,28 @@ class FixedPoint:
 
     @classmethod
     def of(
-        cls, arrays: Mapping[str, np.ndarray], ranges: Mapping[str, float], bits: int, parties: int
+        cls,
+        arrays: Mapping[str, tuple[str, tuple[int, ...]]],
+        ranges: Mapping[str, float],
+        bits: int,
+        parties: int,
     ) -> FixedPoint:
-        """Return the form of these arrays, in the order of their names."""
-        forms = [
-            ArrayForm(
-                name,
-                tuple(arrays[name].shape),
-                arrays[name].dtype.kind in "iub",
-                float(ranges.get(name, ranges[""])),
-            )
-            for name in sorted(arrays)
-        ]
+        """Return the form of arrays, in the order of their names.
+
+        Parameters
+        ----------
+        arrays : mapping of str to (str, tuple of int)
+            Type and shape of each.
+        ranges : mapping of str to float
+            Range of an array by its name, and under ``""`` that of other arrays of floats. Other
+            integers may be as large as their sum fits.
+        bits, parties : int
+        """
+        forms = []
+        for name, (kind, shape) in sorted(arrays.items()):
+            whole = np.dtype(kind).kind in "iub"
+            other = (2 ** (bits - 1) - 1) // parties if whole else ranges[""]
+            forms.append(ArrayForm(name, tuple(shape), whole, float(ranges.get(name, other))))
         return cls(bits, parties, forms)
 
     @property
@@ -145,13 +155,3 @@ class FixedPoint:
                 part.astype(np.int64) if form.whole else part * np.float64(self.step(form))
             )
         return arrays
-
-    def to_list(self) -> list[list[Any]]:
-        """Return the forms as JSON, equal for all silos of one sum."""
-        return [[form.name, list(form.shape), form.whole, form.range] for form in self.forms]
-
-    @classmethod
-    def from_list(cls, forms: Sequence[Sequence[Any]], bits: int, parties: int) -> FixedPoint:
-        """Return what `to_list` describes."""
-        read = [ArrayForm(str(n), tuple(map(int, s)), bool(w), float(r)) for n, s, w, r in forms]
-        return cls(bits, parties, read)

@@ -7,10 +7,16 @@ import logging
 import secrets
 from fractions import Fraction
 from math import floor, prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from sparkml_dist.federated.privacy.key_stream import KeyStream
+
+if TYPE_CHECKING:
+    from sparkml_dist.federated.federation import Federation
+    from sparkml_dist.federated.message import Message
+    from sparkml_dist.federated.silo import Silo
 
 _LOG = logging.getLogger(__name__)
 _BUFFER = 1 << 14
@@ -25,8 +31,8 @@ class NoiseSource:
     Parameters
     ----------
     seed : int or bytes, optional
-        The same noise at each run. For tests alone: who knows the seed removes the noise. A log
-        entry says so.
+        An int gives the same noise at each run, for tests alone: who knows it removes the noise. A
+        log entry says so. Bytes are a secret key.
 
     References
     ----------
@@ -45,6 +51,19 @@ class NoiseSource:
         self._stream = KeyStream(key)
         self._bytes = b""
         self._used = 0
+
+    @classmethod
+    def of(cls, silo: Silo, request: Message, purpose: str = "") -> NoiseSource:
+        """Return a silo's noise for a request: the same when the request comes again.
+
+        It follows from the silo's secret, never from a seed.
+        """
+        return cls(silo.key(request, purpose))
+
+    @classmethod
+    def of_federation(cls, federation: Federation, purpose: str = "") -> NoiseSource:
+        """Return the coordinator's noise before its next round: the same in a resumed run."""
+        return cls(federation.key(purpose))
 
     def uniform(self, count: int) -> np.ndarray:
         """Return numbers between 0 and 1, both excluded, shape (count,)."""

@@ -77,7 +77,7 @@ def forged(why: str) -> TrainingError:
 def too_few(left: Sequence[str], terms: SumTerms, stage: str) -> TrainingError:
     """Return the error when fewer silos are left than the threshold."""
     return TrainingError(
-        "secure_sum_too_few",
+        "too_few_silos",
         f"{len(left)} silos are left after {stage}, and a secure sum needs {terms.threshold}.",
         "Repeat the round when more silos answer, or lower the threshold if the owners agree.",
     )
