@@ -95,9 +95,7 @@ def fit_over_sums(
     solve = estimator._solve(data)
     begun = time.perf_counter()
     found = dict(solve(sums_of(problem.design), problem))
-    solved = Solved(
-        {**found, **facts()}, form, len(data.shards), [], time.perf_counter() - begun
-    )
+    solved = Solved({**found, **facts()}, form, len(data.shards), [], time.perf_counter() - begun)
     plan = {"class": type(estimator).__name__, "form": form, **problem.to_dict()}
     where = estimator._value(estimator.modelDir)
     if where is None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from types import SimpleNamespace
 from typing import Any
 
-
 from sparkml_dist.cluster.sums.layout import Arrays, Summands
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.federated.statistics.glm_passes import described, form_of
@@ -29,17 +28,12 @@ class FederatedData:
         Of missing values, which only the silos see.
     """
 
-    def __init__(
-        self, schema: FeatureSchema, federated: Any, silos: int, handling: str
-    ) -> None:
+    def __init__(self, schema: FeatureSchema, federated: Any, silos: int, handling: str) -> None:
         self.schema = schema
         self.layout = schema.layout
         self.shards = range(silos)
-        numbers = [
-            i
-            for i, categories in enumerate(c.categories for c in schema.columns for _ in range(c.size))
-            if not categories
-        ]
+        lists = [c.categories for c in schema.columns for _ in range(c.size)]
+        numbers = [i for i, categories in enumerate(lists) if not categories]
         self.manifest = SimpleNamespace(
             label=federated.label,
             key=("silo",),

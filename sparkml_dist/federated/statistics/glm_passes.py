@@ -145,44 +145,37 @@ def described(function: Any, parameters: Sequence[Any]) -> tuple[dict[str, Any],
     return facts, arrays
 
 
-def function_of(facts: Mapping[str, Any], design: Design, place: int) -> Any:
+def function_of(facts: Mapping[str, Any], design: Design) -> Any:
     """Return the pass that a request describes.
 
     Parameters
     ----------
     facts : mapping
     design : Design
-    place : int
-        Of the silo among all of them.
     """
     name = facts["pass"]
-    family = Family.from_dict(facts["family"]) if "family" in facts else None
-    assert family is not None or name in ("means", "classes")
+    if name == "means":
+        return feature_means
+    if name == "classes":
+        return ClassPass(design, int(facts["classes"]), bool(facts["gram"]))
+    family = Family.from_dict(facts["family"])
     match name:
-        case "means":
-            return feature_means
         case "moments":
-            return Moments(design, family)  # type: ignore[arg-type]
+            return Moments(design, family)
         case "step":
-            return GlmPass(design, family, float(facts["mean"]), bool(facts["gram"]))  # type: ignore[arg-type]
+            return GlmPass(design, family, float(facts["mean"]), bool(facts["gram"]))
         case "triangle":
-            step = GlmPass(design, family, float(facts["mean"]))  # type: ignore[arg-type]
+            step = GlmPass(design, family, float(facts["mean"]))
             return QrPass(step, int(facts["silos"]))
         case "likelihood":
-            return LogLikelihood(
-                design,
-                family,  # type: ignore[arg-type]
-                float(facts["mean"]),
-                float(facts["dispersion"]),
-            )
+            mean, dispersion = float(facts["mean"]), float(facts["dispersion"])
+            return LogLikelihood(design, family, mean, dispersion)
         case "meat":
-            return Meat(design, family, str(facts["type"]), bool(facts["frequency"]))  # type: ignore[arg-type]
+            return Meat(design, family, str(facts["type"]), bool(facts["frequency"]))
         case "silo_scores":
-            return ClusterScores(design, family, np.arange(int(facts["silos"])))  # type: ignore[arg-type]
-        case "shape":
-            return ShapePass(design, family)  # type: ignore[arg-type]
+            return ClusterScores(design, family, np.arange(int(facts["silos"])))
         case _:
-            return ClassPass(design, int(facts["classes"]), bool(facts["gram"]))
+            return ShapePass(design, family)
 
 
 def form_of(facts: Mapping[str, Any], arrays: Mapping[str, Any], design: Design) -> PassForm:

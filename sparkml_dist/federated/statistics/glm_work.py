@@ -53,7 +53,7 @@ class GlmPassWork(SiloWork):
         design, places = _design(request, silo.schema)
         form = form_of(facts, arrays, design)
         place = int(facts["place"])
-        function = function_of(facts, design, place)
+        function = function_of(facts, design)
         parameters: list[Any] = [arrays.get(name) for name in PASSES[facts["pass"]]]
         if facts["pass"] == "shape":
             parameters[1] = float(parameters[1])

@@ -38,7 +38,7 @@ class GroupMomentsWork(SiloWork):
     def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
         """Return the shapes of the sums."""
         k = (len(AgreedColumns(schema).categories(request.facts["group"])),)
-        counts = {name: ("i8", k) for name in ("rows", "suppressed")}
+        counts = dict.fromkeys(("rows", "suppressed"), ("i8", k))
         return Declaration({**counts, "sum": ("f8", k), "squares": ("f8", k)})
 
     def answer(self, silo: Silo, request: Message) -> Answer:

@@ -39,7 +39,7 @@ class MomentsWork(SiloWork):
     def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
         """Return the shapes of the sums."""
         d = (len(request.facts["columns"]),)
-        counts = {name: ("i8", d) for name in ("rows", "missing", "suppressed")}
+        counts = dict.fromkeys(("rows", "missing", "suppressed"), ("i8", d))
         return Declaration({**counts, "sum": ("f8", d), "squares": ("f8", d)})
 
     def answer(self, silo: Silo, request: Message) -> Answer:

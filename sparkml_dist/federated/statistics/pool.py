@@ -181,6 +181,7 @@ def over_same_silos(
     SparkMLDistError
         As the federation, where too few silos answer.
     """
+    _ = federation.schema  # the silos agree, or some are left out
     names = list(federation.names)
     least = len(names) if minimumSilos is None else minimumSilos
     if not 1 <= least <= len(names):

@@ -255,7 +255,8 @@ class FederatedComponents:
 
     def scores(self, X: npt.ArrayLike) -> Array:
         """Return the coordinates of rows, shape (n, k), of columns in the order of `columns`."""
-        return np.asarray((np.asarray(X, np.float64) - self.means) / self.scales @ self.components.T)
+        away = (np.asarray(X, np.float64) - self.means) / self.scales
+        return np.asarray(away @ self.components.T)
 
 
 def federated_pca(

@@ -82,9 +82,7 @@ class CountsBelowWork(SiloWork):
 
     def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
         """Return the number of points."""
-        return Declaration(
-            {"below": ("i8", (len(request.arrays["points"]),)), "rows": ("i8", ())}
-        )
+        return Declaration({"below": ("i8", (len(request.arrays["points"]),)), "rows": ("i8", ())})
 
     def answer(self, silo: Silo, request: Message) -> Answer:
         """Count the silo's rows."""
@@ -98,9 +96,7 @@ class CountsBelowWork(SiloWork):
             rows += len(values)
             cells += np.bincount(np.searchsorted(points, values, "left"), minlength=len(cells))
         enough_rows(rows, least_count(silo, request.facts))
-        return Answer(
-            arrays={"below": np.cumsum(cells)[:-1], "rows": np.asarray(rows, np.int64)}
-        )
+        return Answer(arrays={"below": np.cumsum(cells)[:-1], "rows": np.asarray(rows, np.int64)})
 
 
 def checked_k(k: Any) -> int:

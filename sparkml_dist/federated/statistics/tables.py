@@ -51,9 +51,7 @@ class TableWork(SiloWork):
         for block in silo.blocks():
             codes = np.array([columns.codes(block, name) for name in names])
             codes = codes[:, (codes >= 0).all(axis=0)]
-            counts += np.bincount(
-                np.ravel_multi_index(tuple(codes), shape), minlength=len(counts)
-            )
+            counts += np.bincount(np.ravel_multi_index(tuple(codes), shape), minlength=len(counts))
         hidden = small_cells(counts, least_count(silo, request.facts))
         return Answer(
             arrays={
