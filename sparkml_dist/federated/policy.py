@@ -32,6 +32,9 @@ class SiloPolicy:
         Most requests of one run that are answered.
     least_rows : int, default=0
         A silo with fewer rows answers nothing, not even its schema.
+    least_count : int, default=1
+        Fewest rows of a cell of a table, of a group or of a statistic; smaller ones stay in the
+        silo.
     tell_rows : bool, default=True
         Whether the coordinator learns the number of rows in the schema round.
     secure_only : bool, default=False
@@ -49,6 +52,7 @@ class SiloPolicy:
     most_request_bytes: int = 256 << 20
     most_rounds: int | None = None
     least_rows: int = 0
+    least_count: int = 1
     tell_rows: bool = True
     secure_only: bool = False
     least_silos: int = 3

@@ -26,6 +26,18 @@ WORKS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "secure_shares": ("privacy.secure_works", "SecureSharesWork"),
         "secure_unmask": ("privacy.secure_works", "SecureUnmaskWork"),
         # statistics
+        "moments": ("statistics.moments", "MomentsWork"),
+        "group_moments": ("statistics.group_moments", "GroupMomentsWork"),
+        "table": ("statistics.tables", "TableWork"),
+        "histogram": ("statistics.histogram", "HistogramWork"),
+        "products": ("statistics.products", "ProductsWork"),
+        "quantile_sketch": ("statistics.quantiles", "QuantileSketchWork"),
+        "counts_below": ("statistics.quantiles", "CountsBelowWork"),
+        "glm_pass": ("statistics.glm_work", "GlmPassWork"),
+        "event_times": ("statistics.survival_works", "EventTimesWork"),
+        "event_counts": ("statistics.survival_works", "EventCountsWork"),
+        "risk_sums": ("statistics.cox_works", "RiskSumsWork"),
+        "cox_silo": ("statistics.cox_works", "CoxSiloWork"),
         # ensembles
         "fit_members": ("ensembles.member_work", "FitMembersWork"),
         "class_moments": ("ensembles.naive_bayes", "ClassMomentsWork"),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from sparkml_dist.errors import DataError
-from sparkml_dist.statistics.group_moments import group_moments
+from sparkml_dist.statistics.group_moments import GroupMoments, group_moments
 from sparkml_dist.statistics.hypothesis import TestResult
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["anova"]
+__all__ = ["anova", "anova_result"]
 
 
 def anova(df: DataFrame, *, valueCol: str, groupCol: str, equalVariance: bool = True) -> TestResult:
@@ -46,18 +46,36 @@ def anova(df: DataFrame, *, valueCol: str, groupCol: str, equalVariance: bool = 
     >>> round(found.statistic, 3), found.degreesOfFreedom
     (49.16, (2.0, 147.0))
     """
+    return anova_result(group_moments(df, valueCol, groupCol), groupCol, equal=equalVariance)
+
+
+def anova_result(found: GroupMoments, group: str, *, equal: bool) -> TestResult:
+    """Return the analysis of variance of groups whose moments are known.
+
+    Parameters
+    ----------
+    found : GroupMoments
+    group : str
+        Name of the groups' column, for messages.
+    equal : bool
+        Whether all groups are taken to have one variance.
+
+    Raises
+    ------
+    DataError
+        ``group_count`` or ``too_few_rows``.
+    """
     from scipy import stats
 
-    found = group_moments(df, valueCol, groupCol)
     k, n = len(found.groups), found.count
     if k < 2:
         raise DataError(
-            "group_count", f"{groupCol!r} has {k} value(s); groups are compared with each other."
+            "group_count", f"{group!r} has {k} value(s); groups are compared with each other."
         )
-    if n.min() < (1 if equalVariance else 2) or n.sum() <= k:
+    if n.min() < (1 if equal else 2) or n.sum() <= k:
         raise DataError("too_few_rows", "There are too few rows in a group.", "Give more rows.")
     total = n.sum()
-    if equalVariance:
+    if equal:
         grand = (n * found.mean).sum() / total
         between = (n * (found.mean - grand) ** 2).sum() / (k - 1)
         within = found.squares.sum() / (total - k)
@@ -70,7 +88,7 @@ def anova(df: DataFrame, *, valueCol: str, groupCol: str, equalVariance: bool = 
         statistic = float(between / (1 + 2 * (k - 2) / (k * k - 1) * loss))
         freedom = (float(k - 1), float((k * k - 1) / (3 * loss)))
     return TestResult(
-        "One-way analysis of variance" if equalVariance else "Welch's analysis of variance",
+        "One-way analysis of variance" if equal else "Welch's analysis of variance",
         statistic,
         float(stats.f.sf(statistic, *freedom)),
         freedom,

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -20,7 +21,7 @@ from sparkml_dist.statistics.hypothesis import TestResult
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["contingency_test"]
+__all__ = ["check_method", "contingency_result", "contingency_test"]
 
 
 def contingency_test(
@@ -56,13 +57,7 @@ def contingency_test(
     >>> round(found.statistic, 3), found.degreesOfFreedom
     (117.681, (2.0,))
     """
-    from scipy import stats
-    from scipy.special import xlogy
-
-    if method not in ("pearson", "likelihood"):
-        raise ConfigurationError(
-            "invalid_param", f"method must be 'pearson' or 'likelihood'. Got {method!r}."
-        )
+    check_method(method)
     check_columns(df, rowCol, columnCol)
     rows, columns = values_of(df, rowCol), values_of(df, columnCol)
     if min(len(rows), len(columns)) < 2:
@@ -72,7 +67,39 @@ def contingency_test(
     pairs = df.selectExpr(f"cast({first} AS string) AS a", f"cast({second} AS string) AS b")
     pairs = pairs.where("a IS NOT NULL AND b IS NOT NULL")
     table = sum_over_partitions(pairs, partial(_counts, rows, columns))["table"]
-    table = table[table.sum(axis=1) > 0][:, table.sum(axis=0) > 0]
+    return contingency_result(table, rows, columns, method)
+
+
+def check_method(method: str) -> None:
+    """Raise `ConfigurationError` unless the method is ``"pearson"`` or ``"likelihood"``."""
+    if method not in ("pearson", "likelihood"):
+        raise ConfigurationError(
+            "invalid_param", f"method must be 'pearson' or 'likelihood'. Got {method!r}."
+        )
+
+
+def contingency_result(
+    table: npt.NDArray[np.int64], rows: list[str], columns: list[str], method: str
+) -> TestResult:
+    """Return the test of a table of counts; rows and columns without counts are left out.
+
+    Parameters
+    ----------
+    table : ndarray of int64, shape (rows, columns)
+    rows, columns : list of str
+        Categories.
+    method : {"pearson", "likelihood"}
+
+    Raises
+    ------
+    DataError
+        ``group_count``.
+    """
+    from scipy import stats
+    from scipy.special import xlogy
+
+    seen, across = table.sum(axis=1) > 0, table.sum(axis=0) > 0
+    table = table[seen][:, across]
     total = float(table.sum())
     expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / max(total, 1.0)
     freedom = float((table.shape[0] - 1) * (table.shape[1] - 1))
@@ -91,8 +118,8 @@ def contingency_test(
         int(total),
         {
             "table": table.tolist(),
-            "rows": rows,
-            "columns": columns,
+            "rows": [name for name, kept in zip(rows, seen, strict=True) if kept],
+            "columns": [name for name, kept in zip(columns, across, strict=True) if kept],
             "cramers_v": float(np.sqrt(pearson / total / (min(table.shape) - 1))),
         },
     )

@@ -20,7 +20,7 @@ from sparkml_dist.statistics.hypothesis import TestResult
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["correlation_test"]
+__all__ = ["check_level", "correlation_result", "correlation_test"]
 
 
 def correlation_test(
@@ -54,10 +54,7 @@ def correlation_test(
     >>> round(found.estimates["correlation"], 4), found.degreesOfFreedom
     (0.9629, (148.0,))
     """
-    from scipy import stats
-
-    if not 0 < level < 1:
-        raise ConfigurationError("invalid_param", f"level must be > 0 and < 1. Got {level!r}.")
+    check_level(level)
     check_columns(df, firstCol, secondCol)
     first, second = quoted([firstCol, secondCol])
     pairs = df.selectExpr(f"cast({first} AS double) AS a", f"cast({second} AS double) AS b")
@@ -72,6 +69,30 @@ def correlation_test(
     if not (lengths > 0).all():
         name = firstCol if lengths[0] == 0 else secondCol
         raise DataError("constant_feature", f"The column {name!r} has no variance.")
+    return correlation_result(products, n, level)
+
+
+def check_level(level: float) -> None:
+    """Raise `ConfigurationError` unless a level of confidence is between 0 and 1."""
+    if not 0 < level < 1:
+        raise ConfigurationError("invalid_param", f"level must be > 0 and < 1. Got {level!r}.")
+
+
+def correlation_result(products: npt.NDArray[np.float64], n: int, level: float) -> TestResult:
+    """Return the test of two columns with variance.
+
+    Parameters
+    ----------
+    products : ndarray of shape (2, 2)
+        Sums of squares and products around the means.
+    n : int
+        Number of rows.
+    level : float
+        Of the confidence interval.
+    """
+    from scipy import stats
+
+    lengths = np.sqrt(np.diag(products))
     r = float(np.clip(products[0, 1] / lengths[0] / lengths[1], -1.0, 1.0))
     with np.errstate(divide="ignore"):
         statistic = float(np.divide(r * np.sqrt(n - 2), np.sqrt(1 - r * r)))

@@ -22,7 +22,7 @@ from sparkml_dist.statistics.lbfgs import lbfgs
 from sparkml_dist.statistics.moments import first_moments
 from sparkml_dist.statistics.newton import NewtonResult, newton
 
-__all__ = ["fit_multinomial", "has_covariance"]
+__all__ = ["ClassPass", "fit_multinomial", "has_covariance"]
 
 Array = npt.NDArray[np.float64]
 
@@ -102,7 +102,7 @@ def fit_multinomial(sums: Sums, problem: GlmProblem, classes: int) -> dict[str, 
 def _newton(sums: Sums, fit: InformationFit, classes: int, label: str) -> NewtonResult:
     others = classes - 1
     l1, l2 = (np.tile(part, others) for part in fit.penalty())
-    step = _ClassPass(fit.design, classes)
+    step = ClassPass(fit.design, classes)
     known = sums.data.manifest.label.classes
     terms = [f"{c}: {term}" for c in known[1:] for term in fit.design.terms]
 
@@ -144,7 +144,7 @@ def _first_order(sums: Sums, problem: GlmProblem, moments: Arrays, classes: int)
     scale[scale == 0] = 1.0
     _, l2 = problem.penalty.vectors(1.0, deviations, intercept=design.intercept)
     penalty = np.tile(l2 / scale**2, others)
-    step, wide = _ClassPass(design.lean(), classes, gram=False), np.tile(scale, others)
+    step, wide = ClassPass(design.lean(), classes, gram=False), np.tile(scale, others)
     last: list[Arrays] = []
 
     def objective(beta: Array) -> tuple[float, Array]:
@@ -184,7 +184,7 @@ def _first_order(sums: Sums, problem: GlmProblem, moments: Arrays, classes: int)
 
 
 @dataclass(frozen=True)
-class _ClassPass:
+class ClassPass:
     """A pass at coefficients of shape (classes - 1, p)."""
 
     design: Design
@@ -192,6 +192,7 @@ class _ClassPass:
     gram: bool = True
 
     def __call__(self, block: Block, beta: Array) -> Summands:
+        """Return the sums of a block."""
         others, p = beta.shape
         total: dict[str, Any] = {
             "score": np.zeros((others, p)),

@@ -16,7 +16,7 @@ from sparkml_dist.statistics.families import Family
 from sparkml_dist.statistics.glm_problem import GlmProblem
 from sparkml_dist.statistics.sparse_columns import SparseColumns
 
-__all__ = ["Moments", "first_moments"]
+__all__ = ["Moments", "feature_means", "first_moments"]
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def first_moments(sums: Sums, problem: GlmProblem, label: str) -> tuple[Arrays, 
     """Run the first pass; return its sums, and the design with means for missing values."""
     design = problem.design
     if design.handling == "mean" and sums.data.manifest.missing_features and not design.sparse:
-        means = sums.add(_feature_means)
+        means = sums.add(feature_means)
         with np.errstate(invalid="ignore"):
             found = np.where(means["rows"] > 0, means["sum"] / means["rows"], 0.0)
         for i, categories in enumerate(design.categories):
@@ -66,7 +66,8 @@ def first_moments(sums: Sums, problem: GlmProblem, label: str) -> tuple[Arrays, 
     return moments, design
 
 
-def _feature_means(block: Any) -> dict[str, Any]:
+def feature_means(block: Any) -> dict[str, Any]:
+    """Return sums and numbers of the known values of each feature of a block."""
     known = ~np.isnan(block.X)
     w = np.ones(len(block)) if block.weight is None else block.weight.astype(np.float64)
     return {"sum": w @ np.where(known, block.X, 0.0), "rows": w @ known}

@@ -19,7 +19,7 @@ from sparkml_dist.errors import DataError
 from sparkml_dist.statistics.design import Design
 from sparkml_dist.statistics.families import Family
 
-__all__ = ["estimated_overdispersion"]
+__all__ = ["ShapePass", "estimated_overdispersion"]
 
 Array = npt.NDArray[np.float64]
 
@@ -44,7 +44,7 @@ def estimated_overdispersion(sums: Sums, design: Design, family: Family, beta: A
     log_shape = -np.log(family.overdispersion)
     for _ in range(_STEPS):
         shape = float(np.exp(log_shape))
-        found = sums.add(_Shape(design, family), (beta, shape))
+        found = sums.add(ShapePass(design, family), (beta, shape))
         # Newton's method for the logarithm of the shape; the gradient's way where it is not convex.
         slope = shape * float(found["score"])
         curve = shape * slope / shape - shape * shape * float(found["information"])
@@ -63,11 +63,14 @@ def estimated_overdispersion(sums: Sums, design: Design, family: Family, beta: A
 
 
 @dataclass(frozen=True)
-class _Shape:
+class ShapePass:
+    """Derivatives of the log-likelihood by the shape, at coefficients."""
+
     design: Design
     family: Family
 
     def __call__(self, block: Block, beta: Array, shape: float) -> Summands:
+        """Return the sums of a block."""
         from scipy.special import digamma, polygamma
 
         D, y, w, offset, _ = self.design.rows(block)

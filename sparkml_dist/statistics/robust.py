@@ -22,7 +22,7 @@ from sparkml_dist.statistics.factor import Factor
 from sparkml_dist.statistics.families import Family
 from sparkml_dist.statistics.glm_sums import slices
 
-__all__ = ["robust_covariance"]
+__all__ = ["ClusterScores", "Meat", "robust_covariance"]
 
 Array = npt.NDArray[np.float64]
 
@@ -61,11 +61,11 @@ def robust_covariance(
     p = len(beta)
     if kind == "cluster":
         assert clusters is not None
-        scores = sums.add(_ClusterScores(design, family, clusters), (beta,))["scores"]
+        scores = sums.add(ClusterScores(design, family, clusters), (beta,))["scores"]
         count = len(clusters)
         meat = scores.T @ scores * (count / (count - 1) * (rows - 1) / (rows - p))
     else:
-        work = _Meat(design, family, kind, frequency)
+        work = Meat(design, family, kind, frequency)
         meat = sums.add(work, (beta, factor.leverage_root()))["meat"]
         if kind == "HC1":
             meat = meat * (rows / (rows - p))
@@ -85,13 +85,16 @@ def _residuals(rows: Rows, family: Family, beta: Array) -> tuple[Array, Array]:
 
 
 @dataclass(frozen=True)
-class _Meat:
+class Meat:
+    """The sum of squared scores of rows, as ``robust_covariance`` needs it."""
+
     design: Design
     family: Family
     kind: str
     frequency: bool
 
     def __call__(self, block: Block, beta: Array, root: Array) -> Summands:
+        """Return the sums of a block."""
         found = np.zeros((len(beta), len(beta)))
         for rows in slices(self.design, block):
             residual, working = _residuals(rows, self.family, beta)
@@ -112,12 +115,15 @@ class _Meat:
 
 
 @dataclass(frozen=True)
-class _ClusterScores:
+class ClusterScores:
+    """The sums of scores of clusters, shape (clusters, p)."""
+
     design: Design
     family: Family
     clusters: npt.NDArray[np.int64]
 
     def __call__(self, block: Block, beta: Array) -> Summands:
+        """Return the sums of a block."""
         scores = np.zeros((len(self.clusters), len(beta)))
         rows = self.design.rows(block)
         residual, _ = _residuals(rows, self.family, beta)
