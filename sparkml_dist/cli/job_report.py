@@ -37,7 +37,7 @@ _SHOWN = {
     *("job", "status", "run_id", "rows", "features", "classes", "seconds", "metrics", "memory"),
     *("versions", "started", "arguments", "warnings", "error", "intervals", "output", "report"),
     *("test_rows", "shards", "leaderboard", "left", "reliability", "curve"),
-    *("model",),
+    *("model", "ledger", "by_silo"),
 }
 
 
@@ -98,6 +98,8 @@ def _values(
             for k, v in metrics.items()
             if k.endswith("_by_size") and isinstance(v, Mapping) and v
         },
+        "silos": _silos(metrics),
+        "ledger": metrics.get("ledger") or [],
         "pictures": [*pictures, *_unlike(about["pictures"], pictures)],
         "more_pictures": more_pictures,
         "stages": stages,
@@ -168,6 +170,16 @@ def _found(metrics: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     for name, value in metrics.items():
         if name not in _SHOWN and not name.endswith("_by_size"):
             yield from _flat(name.replace("_", " "), value)
+
+
+def _silos(metrics: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the scores of each silo, the worst first."""
+    found = metrics.get("by_silo") or {}
+    if not found:
+        return []
+    best_last = found["metric"] == "accuracy"
+    lines = [{"silo": name, **scores} for name, scores in found["silos"].items()]
+    return sorted(lines, key=lambda s: s[found["metric"]] * (1 if best_last else -1))
 
 
 def _flat(name: str, value: Any, depth: int = 0) -> Iterator[tuple[str, Any]]:

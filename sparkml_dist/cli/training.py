@@ -33,7 +33,18 @@ if TYPE_CHECKING:
 
     from sparkml_dist.cli.output_metrics import OutputMetrics  # it imports networks
 
-__all__ = ["Fit", "Plot", "Prepared", "evaluated", "shard_plan", "train"]
+__all__ = [
+    "Fit",
+    "Plot",
+    "Prepared",
+    "evaluated",
+    "held_out_rows",
+    "read_training",
+    "refuse_strings",
+    "shard_plan",
+    "train",
+    "with_roles",
+]
 
 _logger = logging.getLogger(__name__)
 
@@ -137,12 +148,12 @@ def train(
         ready(spark)
     with job.stage("read"):
         interpret_small(spark, args.train)
-        table = _read(args, spark)
-        table, roles = _with_roles(args, table)
+        table = read_training(args, spark)
+        table, roles = with_roles(args, table)
         if not on_table:
-            _refuse_strings(table)
+            refuse_strings(table)
         shared = all_rows and args.test is None and args.test_fraction is None
-        learn, test = (table.df, table.df) if shared else _held_out(args, job, table, roles)
+        learn, test = (table.df, table.df) if shared else held_out_rows(args, job, table, roles)
         held_out = None
         if hold_out:
             # Another seed: the rows that this one selects are in the test set already.
@@ -229,7 +240,7 @@ def evaluated(model: Any, test: DataFrame, label: str) -> Metrics:
     return evaluate_classification(scored, label_col=label, classes=model.classes)
 
 
-def _with_roles(args: argparse.Namespace, table: Table) -> tuple[Table, dict[str, str]]:
+def with_roles(args: argparse.Namespace, table: Table) -> tuple[Table, dict[str, str]]:
     """Return the table with weight and key removed from the features, and their names."""
     roles = {
         role: find_column(wanted, table.df.columns, role, repr(args.train))
@@ -240,7 +251,7 @@ def _with_roles(args: argparse.Namespace, table: Table) -> tuple[Table, dict[str
     return replace(table, schema=replace(table.schema, features=features)), roles
 
 
-def _refuse_strings(table: Table) -> None:
+def refuse_strings(table: Table) -> None:
     """Raise where features hold strings that are not named as categorical."""
     schema = table.schema
     strings = [n for n in table.features if schema.kind(n) == "string"]
@@ -286,7 +297,8 @@ def shard_plan(
     return plan if precision == "float32" else {**plan, "precision": precision}
 
 
-def _read(args: argparse.Namespace, spark: SparkSession) -> Table:
+def read_training(args: argparse.Namespace, spark: SparkSession) -> Table:
+    """Return the table of ``--train``, with the columns of weights and keys as such."""
     options = reading(args)
     if format_of(args.train, args.format) in TEXT_FORMATS:
         # A key is read as text: 00001 is not 1, and a double may not hold all digits.
@@ -302,9 +314,10 @@ def _read(args: argparse.Namespace, spark: SparkSession) -> Table:
     )
 
 
-def _held_out(
+def held_out_rows(
     args: argparse.Namespace, job: Job, table: Table, roles: dict[str, str]
 ) -> tuple[DataFrame, DataFrame]:
+    """Return the training rows, and those that are held out or read from ``--test``."""
     if args.test is None:
         fraction = _TEST_FRACTION if args.test_fraction is None else args.test_fraction
         return split(table.df, fraction, seed=args.seed, key=roles.get("key"))

@@ -19,6 +19,7 @@ __all__ = ["COMMANDS", "JOBS", "main"]
 JOBS = {
     "train-ensemble": "train an ensemble of scikit-learn learners on shards",
     "train-deep": "train a Keras network by several ranks with Horovod",
+    "train-federated": "train one model over silos, each of which keeps its rows",
     "train-xgboost": "train one XGBoost model over all rows, by several ranks",
     "fit-glm": "fit a linear or generalized linear model with standard errors",
     "automl": "find a good model for a table within a budget",

@@ -21,6 +21,7 @@ RESUMABLE = frozenset(
         "search",
         "train_deep",
         "train_ensemble",
+        "train_federated",
         "train_xgboost",
     }
 )
