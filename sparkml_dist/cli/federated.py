@@ -35,6 +35,7 @@ _PARAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 }
 _ROUNDS = {"boosting": "numMembers", **dict.fromkeys(_TRAINED, "rounds")}
 _SECURE = (*_TRAINED, "boosting", "naive-bayes", "glm")
+_ONLY = {"family": "glm", "estimator": "bagging", "estimator_params": "bagging"}
 _PRIVACY = ("noise_multiplier", "clip", "delta", "privacy")
 _positive = at_least(1)
 
@@ -201,13 +202,12 @@ def check_federated(args: argparse.Namespace) -> None:
         raise UsageError("usage", "--model naive-bayes predicts classes.")
     if args.shards_from is not None:
         raise UsageError("usage", "--shards-from has no effect: silos have shards of their own.")
-    if args.model == "glm" and args.family is not None:
-        if args.regression == (args.family == "binomial"):
-            raise UsageError(
-                "usage",
-                f"--family {args.family} is for {'classes' if args.regression else 'numbers'}.",
-                "Leave --regression out." if args.regression else "Add --regression.",
-            )
+    if args.family is not None and args.regression == (args.family == "binomial"):
+        raise UsageError(
+            "usage",
+            f"--family {args.family} is for {'classes' if args.regression else 'numbers'}.",
+            "Leave --regression out." if args.regression else "Add --regression.",
+        )
 
 
 def _no_effect(option: str, model: str, models: tuple[str, ...]) -> UsageError:

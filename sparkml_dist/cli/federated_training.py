@@ -144,7 +144,7 @@ def _rows(
 
 
 def _fit(args: argparse.Namespace, job: Job, federation: Federation, output: JobOutput) -> Any:
-    place = {"modelDir": output.model.location, "overwrite": True}
+    place: dict[str, Any] = {"modelDir": output.model.location, "overwrite": True}
     if not is_glm(args):
         estimator = federated_estimator(args, seed=args.seed, **place)
         return estimator.fit_federated(federation)

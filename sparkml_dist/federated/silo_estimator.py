@@ -26,7 +26,9 @@ from sparkml_dist.persistence.workspace import temporary_folder
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["HasSilos", "SiloEstimator", "federation_of"]
+    from sparkml_dist.federated.sums import SumProtocol
+
+__all__ = ["HasSecureSums", "HasSilos", "SiloEstimator", "federation_of", "federation_summary"]
 
 
 class HasSilos(Params):
@@ -42,6 +44,24 @@ class HasSilos(Params):
         "temporary one when not set",
         TypeConverters.toString,
     )
+
+
+class HasSecureSums(Params):
+    """Whether the coordinator sees the parts of sums."""
+
+    secure: Any = param(
+        "secure",
+        "whether sums are formed so that the coordinator sees no silo's part",
+        TypeConverters.toBoolean,
+    )
+
+    def _sum_protocol(self) -> SumProtocol | None:
+        """Return the protocol of the sums; None for the plain one."""
+        if not self.getOrDefault(self.secure):
+            return None
+        from sparkml_dist.federated.privacy import SecureSum
+
+        return SecureSum(bits=64)
 
 
 class SiloEstimator(SavedParams, HasSilos, HasColumns, HasModelDir, HasPredictionCol, HasSeed):

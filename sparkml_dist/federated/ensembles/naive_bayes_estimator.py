@@ -9,7 +9,7 @@ from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.federated.ensembles.naive_bayes import federated_naive_bayes
-from sparkml_dist.federated.silo_estimator import SiloEstimator
+from sparkml_dist.federated.silo_estimator import HasSecureSums, SiloEstimator
 from sparkml_dist.learners.fitting import member_traits, store_member
 from sparkml_dist.learners.learner import Traits
 from sparkml_dist.members.engine import member_files
@@ -23,8 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["FederatedNaiveBayes"]
 
+_NAMES = ("varSmoothing", "alpha", "secure")
 
-class FederatedNaiveBayes(SiloEstimator, HasClassColumns):
+
+class FederatedNaiveBayes(SiloEstimator, HasSecureSums, HasClassColumns):
     """Naive Bayes from sums over silos, equal to scikit-learn's on all rows in one place.
 
     Gaussian where all features are numbers, categorical where all are categories. The model has one
@@ -36,6 +38,9 @@ class FederatedNaiveBayes(SiloEstimator, HasClassColumns):
         Share of the largest variance of a feature that is added to all variances.
     alpha : float, default=1.0
         Added to each count of a category.
+    secure : bool, default=False
+        Sum up securely, in fixed point: numbers are then equal to about six decimals. Takes three
+        silos or more.
     siloCol, minSilos, federationDir, featuresCols, categoricalCols, keyCol, featuresCol, \
 labelCol, weightCol, modelDir, overwrite, resume, predictionCol, seed, predictedLabelCol, \
 probabilityCol, rawPredictionCol
@@ -60,6 +65,7 @@ probabilityCol, rawPredictionCol
         *,
         varSmoothing: float = 1e-9,
         alpha: float = 1.0,
+        secure: bool = False,
         siloCol: str = "silo",
         minSilos: int = 1,
         federationDir: str | None = None,
@@ -86,7 +92,7 @@ probabilityCol, rawPredictionCol
                 raise ConfigurationError("invalid_param", f"{name} must be >= 0. Got {value}.")
 
     def _plan(self) -> dict[str, Any]:
-        return {name: self.getOrDefault(self.getParam(name)) for name in ("varSmoothing", "alpha")}
+        return {name: self.getOrDefault(self.getParam(name)) for name in _NAMES}
 
     def _fit_silos(self, federation: Federation, folder: Folder) -> VotingClassificationModel:
         fitted = federated_naive_bayes(
@@ -94,6 +100,7 @@ probabilityCol, rawPredictionCol
             var_smoothing=self.getOrDefault(self.varSmoothing),
             alpha=self.getOrDefault(self.alpha),
             minimum=self.getOrDefault(self.minSilos),
+            secure=self._sum_protocol(),
         )
         traits = Traits.of(fitted)
         record = {"member": 0, "learner": traits.name, **member_traits(traits, None)}

@@ -17,7 +17,7 @@ from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.federated.ensembles.boosting.booster import MODEL_FILE, booster_content
 from sparkml_dist.federated.ensembles.boosting.boosting import boost
 from sparkml_dist.federated.ensembles.boosting.splits import Growth
-from sparkml_dist.federated.silo_estimator import SiloEstimator
+from sparkml_dist.federated.silo_estimator import HasSecureSums, SiloEstimator
 from sparkml_dist.params import HasClassColumns, constructor, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
@@ -37,7 +37,7 @@ _LEAST = {
 }
 
 
-class _FederatedBoosting(SiloEstimator):
+class _FederatedBoosting(SiloEstimator, HasSecureSums):
     """What both tasks have in common."""
 
     numMembers: Any = param("numMembers", "rounds of boosting (>= 1)", TypeConverters.toInt)
@@ -70,7 +70,7 @@ class _FederatedBoosting(SiloEstimator):
         require_xgboost()
 
     def _plan(self) -> dict[str, Any]:
-        names = [*_LEAST, "learningRate"]
+        names = [*_LEAST, "learningRate", "secure"]
         return {name: self.getOrDefault(self.getParam(name)) for name in names}
 
     def _fit_silos(self, federation: Federation, folder: Folder) -> BoosterModel:
@@ -86,6 +86,7 @@ class _FederatedBoosting(SiloEstimator):
             ),
             bins=self.getOrDefault(self.maxBin),
             minimum=self.getOrDefault(self.minSilos),
+            secure=self._sum_protocol(),
         )
         content = booster_content(found, federation.schema.n_features)
         folder.write_bytes(MODEL_FILE, content)
@@ -120,6 +121,8 @@ class FederatedBoostingClassifier(_FederatedBoosting, HasClassColumns):
         As XGBoost's. `maxDepth` is the number of messages of a silo for each tree.
     maxBin : int, default=64
         Most bins of a feature. Categories are taken as numbers.
+    secure : bool, default=False
+        Sum up securely: the coordinator sees no silo's histograms. Takes three silos or more.
     siloCol, minSilos, federationDir, featuresCols, categoricalCols, keyCol, featuresCol, \
 labelCol, weightCol, modelDir, overwrite, resume, predictionCol, seed, predictedLabelCol, \
 probabilityCol, rawPredictionCol
@@ -151,6 +154,7 @@ probabilityCol, rawPredictionCol
         minChildWeight: float = 1.0,
         minSplitLoss: float = 0.0,
         regLambda: float = 1.0,
+        secure: bool = False,
         siloCol: str = "silo",
         minSilos: int = 1,
         federationDir: str | None = None,
@@ -176,7 +180,7 @@ class FederatedBoostingRegressor(_FederatedBoosting):
 
     Parameters
     ----------
-    numMembers, learningRate, maxDepth, maxBin, minChildWeight, minSplitLoss, regLambda, siloCol, \
+    numMembers, learningRate, maxDepth, maxBin, minChildWeight, minSplitLoss, regLambda, secure, siloCol, \
 minSilos, federationDir, featuresCols, categoricalCols, keyCol, featuresCol, labelCol, weightCol, \
 modelDir, overwrite, resume, predictionCol, seed
         As for `FederatedBoostingClassifier`.
@@ -196,6 +200,7 @@ modelDir, overwrite, resume, predictionCol, seed
         minChildWeight: float = 1.0,
         minSplitLoss: float = 0.0,
         regLambda: float = 1.0,
+        secure: bool = False,
         siloCol: str = "silo",
         minSilos: int = 1,
         federationDir: str | None = None,
