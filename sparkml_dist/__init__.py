@@ -91,6 +91,9 @@ if TYPE_CHECKING:
         FederatedBoostingRegressor,
         FederatedKMeans,
         FederatedNaiveBayes,
+        FederatedSchema,
+        Federation,
+        SiloPolicy,
     )
     from sparkml_dist.graphical import (
         BayesianNetwork,
@@ -203,6 +206,8 @@ __all__ = [
     "FederatedBoostingRegressor",
     "FederatedKMeans",
     "FederatedNaiveBayes",
+    "FederatedSchema",
+    "Federation",
     "FourierFeatures",
     "FourierFeaturesModel",
     "FrequentItemsets",
@@ -257,6 +262,7 @@ __all__ = [
     "SequentialPatterns",
     "SequentialPatternsModel",
     "SessionInfo",
+    "SiloPolicy",
     "SparkMLDistError",
     "SpectralClustering",
     "StackingClassificationModel",
