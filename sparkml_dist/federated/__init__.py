@@ -1,0 +1,27 @@
+"""Federated learning: many owners, one model, no rows leave."""
+
+from sparkml_dist.federated.federation import Federation
+from sparkml_dist.federated.ledger import LedgerEntry
+from sparkml_dist.federated.message import Message
+from sparkml_dist.federated.policy import SiloPolicy
+from sparkml_dist.federated.replies import Replies, SiloFailure
+from sparkml_dist.federated.schema import FederatedSchema
+from sparkml_dist.federated.silo import Silo
+from sparkml_dist.federated.sums import Summed, SumProtocol
+from sparkml_dist.federated.work import Answer, Declaration, SiloWork
+
+__all__ = [
+    "Answer",
+    "Declaration",
+    "FederatedSchema",
+    "Federation",
+    "LedgerEntry",
+    "Message",
+    "Replies",
+    "Silo",
+    "SiloFailure",
+    "SiloPolicy",
+    "SiloWork",
+    "SumProtocol",
+    "Summed",
+]
