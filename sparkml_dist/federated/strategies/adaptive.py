@@ -41,6 +41,7 @@ class Adaptive(Strategy):
     tau: float = 1e-3
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         check_at_least("serverRate", self.serverRate, closed=False)
         check_share("beta1", self.beta1)
         check_share("beta2", self.beta2)
@@ -51,6 +52,7 @@ class Adaptive(Strategy):
         """Return the squared changes to divide by, from those of before and a round's change."""
 
     def begin(self, parameters: Floats, rng: np.random.Generator) -> Arrays:
+        """Return the coordinator's first state; see `Strategy.begin`."""
         return {
             "parameters": parameters,
             "mean": np.zeros_like(parameters),
@@ -58,6 +60,7 @@ class Adaptive(Strategy):
         }
 
     def update(self, state: Arrays, mean: Arrays, share: RoundShare) -> Arrays:
+        """Return the state after a round; see `Strategy.update`."""
         moved = self.beta1 * state["mean"] + (1 - self.beta1) * mean["delta"]
         square = self.squares(state["square"], mean["delta"])
         step = self.serverRate * moved / (np.sqrt(square) + self.tau)

@@ -47,21 +47,26 @@ class Clustered(Strategy):
     personal: ClassVar[bool] = True
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         check_at_least("k", self.k, 1)
         check_at_least("spread", self.spread, closed=False)
 
     def begin(self, parameters: Floats, rng: np.random.Generator) -> Arrays:
+        """Return the coordinator's first state; see `Strategy.begin`."""
         noise = self.spread * rng.standard_normal((self.k, len(parameters)))
         models = (parameters + noise).reshape(-1)
         return {"parameters": parameters, "models": models, "sizes": np.full(self.k, 1 / self.k)}
 
     def sent(self, state: Arrays) -> Arrays:
+        """Return the arrays that every silo gets; see `Strategy.sent`."""
         return {"parameters": state["parameters"], "models": state["models"]}
 
     def shapes(self, size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of an answer's arrays; see `Strategy.shapes`."""
         return {"delta": (self.k * size,), "taken": (self.k,)}
 
     def train(self, local: LocalRound) -> Arrays:
+        """Train in a silo; see `Strategy.train`."""
         models = np.asarray(local.arrays["models"], np.float64).reshape(self.k, -1)
         best = int(np.argmin([local.loss_of(model) for model in models]))
         found = local.train(models[best])
@@ -71,6 +76,7 @@ class Clustered(Strategy):
         return {"delta": delta.reshape(-1), "taken": taken}
 
     def update(self, state: Arrays, mean: Arrays, share: RoundShare) -> Arrays:
+        """Return the state after a round; see `Strategy.update`."""
         taken = mean["taken"]
         delta = mean["delta"].reshape(self.k, -1)
         whole = np.where(taken > 0, taken, 1.0)[:, None]

@@ -36,10 +36,12 @@ class Ditto(FedAvg):
     personal: ClassVar[bool] = True
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         super().check()
         check_at_least("lam", self.lam)
 
     def train(self, local: LocalRound) -> Arrays:
+        """Train in a silo; see `Strategy.train`."""
         common = local.parameters
         found = local.train()
         own = local.kept().get("personal", common)

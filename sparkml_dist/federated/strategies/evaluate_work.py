@@ -31,10 +31,12 @@ class EvaluateWork(SiloWork):
     summable: ClassVar[bool] = True
 
     def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
+        """Return what the answer holds; see `SiloWork.declare`."""
         names = _NUMBER_SUMS if schema.label.is_regression else _CLASS_SUMS
         return Declaration({"sums": ("f8", (len(names),))})
 
     def answer(self, silo: Silo, request: Message) -> Answer:
+        """Do the work in a silo; see `SiloWork.answer`."""
         model = model_of(request.facts["model"])
         rows = sent_rows(silo, request, model, held_out=request.facts["validation"] is not None)
         parameters = np.asarray(request.arrays["parameters"], np.float64)
@@ -52,10 +54,14 @@ class PersonalWork(SiloWork):
     kind: ClassVar[str] = "personal"
 
     def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
+        """Return what the answer holds; see `SiloWork.declare`."""
         model = model_of(request.facts["model"])
-        return Declaration({"personal": ("f8", (model.size,)), "buffers": ("f8", (model.buffer_size,))})
+        return Declaration(
+            {"personal": ("f8", (model.size,)), "buffers": ("f8", (model.buffer_size,))}
+        )
 
     def answer(self, silo: Silo, request: Message) -> Answer:
+        """Do the work in a silo; see `SiloWork.answer`."""
         own = silo.state.read("strategy", before=request.round) or {}
         return Answer(arrays={k: v for k, v in own.items() if k in ("personal", "buffers")})
 

@@ -30,4 +30,5 @@ class FedAdagrad(Adaptive):
     name: ClassVar[str] = "fedadagrad"
 
     def squares(self, old: Floats, change: Floats) -> Floats:
+        """Return the squared changes; see `Adaptive.squares`."""
         return old + change**2

@@ -13,7 +13,7 @@ __all__ = ["FedAdam"]
 
 @dataclass(frozen=True)
 class FedAdam(Adaptive):
-    """Squared changes are an exponential mean, as in Adam (without its correction of the first rounds).
+    """Squared changes are an exponential mean, as in Adam, without its correction of the start.
 
     Parameters
     ----------
@@ -28,4 +28,5 @@ class FedAdam(Adaptive):
     name: ClassVar[str] = "fedadam"
 
     def squares(self, old: Floats, change: Floats) -> Floats:
+        """Return the squared changes; see `Adaptive.squares`."""
         return self.beta2 * old + (1 - self.beta2) * change**2

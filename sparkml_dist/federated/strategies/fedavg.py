@@ -35,7 +35,9 @@ class FedAvg(Strategy):
     name: ClassVar[str] = "fedavg"
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         check_at_least("serverRate", self.serverRate, closed=False)
 
     def update(self, state: Arrays, mean: Arrays, share: RoundShare) -> Arrays:
+        """Return the state after a round; see `Strategy.update`."""
         return {**state, "parameters": state["parameters"] + self.serverRate * mean["delta"]}

@@ -41,12 +41,15 @@ class FedAvgM(Strategy):
     name: ClassVar[str] = "fedavgm"
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         check_share("momentum", self.momentum)
         check_at_least("serverRate", self.serverRate, closed=False)
 
     def begin(self, parameters: Floats, rng: np.random.Generator) -> Arrays:
+        """Return the coordinator's first state; see `Strategy.begin`."""
         return {"parameters": parameters, "speed": np.zeros_like(parameters)}
 
     def update(self, state: Arrays, mean: Arrays, share: RoundShare) -> Arrays:
+        """Return the state after a round; see `Strategy.update`."""
         speed = self.momentum * state["speed"] + mean["delta"]
         return {"parameters": state["parameters"] + self.serverRate * speed, "speed": speed}

@@ -44,12 +44,15 @@ class FedDyn(Strategy):
     equal_mean: ClassVar[bool] = True
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         check_at_least("alpha", self.alpha, closed=False)
 
     def begin(self, parameters: Floats, rng: np.random.Generator) -> Arrays:
+        """Return the coordinator's first state; see `Strategy.begin`."""
         return {"parameters": parameters, "drift": np.zeros_like(parameters)}
 
     def train(self, local: LocalRound) -> Arrays:
+        """Train in a silo; see `Strategy.train`."""
         strength = self.alpha / max(local.weight, 1e-3)
         own = local.kept().get("gradient", np.zeros_like(local.parameters))
         found = local.train(correction=lambda at: strength * (at - local.parameters) - own)
@@ -60,6 +63,7 @@ class FedDyn(Strategy):
 
     def update(self, state: Arrays, mean: Arrays, share: RoundShare) -> Arrays:
         # The mean gradient of all silos: of those that were away, the old one.
+        """Return the state after a round; see `Strategy.update`."""
         drift = state["drift"] - self.alpha * share.answered / share.silos * mean["delta"]
         parameters = state["parameters"] + mean["delta"] - drift / self.alpha
         return {"parameters": parameters, "drift": drift}

@@ -42,16 +42,20 @@ class FedNova(Strategy):
     robust: ClassVar[bool] = False
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         check_at_least("serverRate", self.serverRate, closed=False)
 
     def shapes(self, size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of an answer's arrays; see `Strategy.shapes`."""
         return {"delta": (size,), "length": (1,)}
 
     def train(self, local: LocalRound) -> Arrays:
+        """Train in a silo; see `Strategy.train`."""
         found = local.train()
         delta = (found.parameters - local.parameters) / max(found.length, 1.0)
         return {"delta": delta, "length": np.array([found.length])}
 
     def update(self, state: Arrays, mean: Arrays, share: RoundShare) -> Arrays:
+        """Return the state after a round; see `Strategy.update`."""
         step = self.serverRate * float(mean["length"][0]) * mean["delta"]
         return {**state, "parameters": state["parameters"] + step}

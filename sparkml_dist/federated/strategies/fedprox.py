@@ -33,9 +33,11 @@ class FedProx(FedAvg):
     name: ClassVar[str] = "fedprox"
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         super().check()
         check_at_least("mu", self.mu)
 
     def train(self, local: LocalRound) -> Arrays:
+        """Train in a silo; see `Strategy.train`."""
         found = local.train(correction=lambda at: self.mu * (at - local.parameters))
         return {"delta": found.parameters - local.parameters}

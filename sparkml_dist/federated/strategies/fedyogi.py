@@ -30,4 +30,5 @@ class FedYogi(Adaptive):
     name: ClassVar[str] = "fedyogi"
 
     def squares(self, old: Floats, change: Floats) -> Floats:
+        """Return the squared changes; see `Adaptive.squares`."""
         return old - (1 - self.beta2) * change**2 * np.sign(old - change**2)

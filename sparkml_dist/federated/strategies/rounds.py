@@ -80,7 +80,9 @@ class RoundSettings:
             ("evaluateEvery", self.evaluate_every, 0),
         ):
             if value < least:
-                raise ConfigurationError("invalid_param", f"{name} must be >= {least}. Got {value}.")
+                raise ConfigurationError(
+                    "invalid_param", f"{name} must be >= {least}. Got {value}."
+                )
         if self.weighting not in ("rows", "equal"):
             raise ConfigurationError(
                 "invalid_param", f"weighting must be 'rows' or 'equal'. Got {self.weighting!r}."
@@ -178,7 +180,9 @@ class _Rounds:
         if not weight:
             return state, buffers, told
         share = RoundShare(
-            len(told["silos"]), len(self.federation.names), min(1.0, weight / len(self.federation.names))
+            len(told["silos"]),
+            len(self.federation.names),
+            min(1.0, weight / len(self.federation.names)),
         )
         buffers = mean.pop("buffers", buffers)
         told["steps"], told["loss"] = (float(v) for v in mean.pop("told"))
@@ -191,7 +195,7 @@ class _Rounds:
             {**self._facts, "weighted": True},
             arrays,
             silos=silos,
-            minimum=self.settings.minimum,
+            minimum=min(self.settings.minimum, len(silos)),
             secure=self.settings.secure,
             ranges=self.settings.ranges,
         )
@@ -209,7 +213,7 @@ class _Rounds:
             {**self._facts, "weighted": False},
             arrays,
             silos=silos,
-            minimum=self.settings.minimum,
+            minimum=min(self.settings.minimum, len(silos)),
         )
         answers = {n: dict(a.arrays) for n, a in replies if a.arrays["weight"][0] > 0}
         told = _told(list(replies.names), replies.failed)

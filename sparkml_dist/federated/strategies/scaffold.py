@@ -42,18 +42,23 @@ class Scaffold(Strategy):
     robust: ClassVar[bool] = False
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         check_at_least("serverRate", self.serverRate, closed=False)
 
     def begin(self, parameters: Floats, rng: np.random.Generator) -> Arrays:
+        """Return the coordinator's first state; see `Strategy.begin`."""
         return {"parameters": parameters, "control": np.zeros_like(parameters)}
 
     def sent(self, state: Arrays) -> Arrays:
+        """Return the arrays that every silo gets; see `Strategy.sent`."""
         return {"parameters": state["parameters"], "control": state["control"]}
 
     def shapes(self, size: int) -> dict[str, tuple[int, ...]]:
+        """Return the shapes of an answer's arrays; see `Strategy.shapes`."""
         return {"delta": (size,), "control": (size,)}
 
     def train(self, local: LocalRound) -> Arrays:
+        """Train in a silo; see `Strategy.train`."""
         common = np.asarray(local.arrays["control"], np.float64)
         own = local.kept().get("control", np.zeros_like(common))
         found = local.train(correction=lambda _: common - own)
@@ -66,6 +71,7 @@ class Scaffold(Strategy):
         return {"delta": delta, "control": fresh - own}
 
     def update(self, state: Arrays, mean: Arrays, share: RoundShare) -> Arrays:
+        """Return the state after a round; see `Strategy.update`."""
         return {
             "parameters": state["parameters"] + self.serverRate * mean["delta"],
             "control": state["control"] + share.weight * mean["control"],

@@ -61,6 +61,7 @@ class Strategy(ABC):
 
     def check(self) -> None:
         """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
+        return
 
     # -- at the coordinator ---------------------------------------------------------------
 
@@ -115,7 +116,9 @@ def check_at_least(name: str, value: float, least: float = 0.0, *, closed: bool 
     """Raise ConfigurationError ``invalid_param`` unless a number is at least (or above) another."""
     if not np.isfinite(value) or value < least or (value == least and not closed):
         sign = ">=" if closed else ">"
-        raise ConfigurationError("invalid_param", f"{name} must be {sign} {least:g}. Got {value!r}.")
+        raise ConfigurationError(
+            "invalid_param", f"{name} must be {sign} {least:g}. Got {value!r}."
+        )
 
 
 def check_share(name: str, value: float) -> None:

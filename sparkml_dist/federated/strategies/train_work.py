@@ -72,6 +72,7 @@ class TrainWork(SiloWork):
     summable: ClassVar[bool] = True
 
     def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
+        """Return what the answer holds; see `SiloWork.declare`."""
         facts, model = request.facts, model_of(request.facts["model"])
         shapes: dict[str, tuple[int, ...]] = strategy_of(facts["strategy"]).shapes(model.size)
         kind = "f4" if model.dtype == "float32" else "f8"
@@ -81,6 +82,7 @@ class TrainWork(SiloWork):
         return Declaration({**arrays, "weight": ("f8", (1,)), "told": ("f8", (2,))})
 
     def answer(self, silo: Silo, request: Message) -> Answer:
+        """Do the work in a silo; see `SiloWork.answer`."""
         facts = request.facts
         try:
             model, strategy = model_of(facts["model"]), strategy_of(facts["strategy"])

@@ -1,4 +1,4 @@
-"""A model whose parameters are one vector, so that silos and strategies can add and compare them."""
+"""A model whose parameters are one vector, which can be added and compared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Floats", "FlatModel", "Gradient", "softmax"]
+__all__ = ["FlatModel", "Floats", "Gradient", "softmax"]
 
 Floats = npt.NDArray[np.floating[Any]]
 

@@ -65,18 +65,23 @@ class Fourier(FlatModel):
         return np.asarray(found * self._factor)
 
     def initial(self, rng: np.random.Generator) -> Floats:
+        """Return the first parameters; see `FlatModel.initial`."""
         return self._linear.initial(rng)
 
     def gradient(self, parameters: Floats, buffers: Floats, X: Floats, y: Any) -> Gradient:
+        """Return loss and gradient of a batch; see `FlatModel.gradient`."""
         return self._linear.gradient(parameters, buffers, self._features(X), y)
 
     def row_gradients(self, parameters: Floats, X: Floats, y: Any) -> Floats:
+        """Return the gradient of each row's loss, shape (n, size)."""
         return self._linear.row_gradients(parameters, self._features(X), y)
 
     def predict(self, parameters: Floats, buffers: Floats, X: Floats) -> Floats:
+        """Return probabilities or predictions; see `FlatModel.predict`."""
         return self._linear.predict(parameters, buffers, self._features(X))
 
     def to_dict(self) -> dict[str, Any]:
+        """Return JSON values of the model."""
         return {
             "kind": self.kind,
             "width": self.width,
@@ -89,6 +94,7 @@ class Fourier(FlatModel):
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Fourier:
+        """Return the model of JSON values."""
         return cls(
             whole(value["width"], "width"),
             whole(value["n_outputs"], "n_outputs"),

@@ -42,6 +42,7 @@ class Linear(FlatModel):
         self.size = (width + intercept) * self._columns
 
     def initial(self, rng: np.random.Generator) -> Floats:
+        """Return the first parameters; see `FlatModel.initial`."""
         return np.zeros(self.size)
 
     def _matrix(self, parameters: Floats) -> Floats:
@@ -69,6 +70,7 @@ class Linear(FlatModel):
         return losses, probability
 
     def gradient(self, parameters: Floats, buffers: Floats, X: Floats, y: Any) -> Gradient:
+        """Return loss and gradient of a batch; see `FlatModel.gradient`."""
         losses, errors = self._errors(self.scores(parameters, X), y)
         n = max(1, len(y))
         found = X.T @ errors
@@ -83,6 +85,7 @@ class Linear(FlatModel):
         return Gradient(loss, found.reshape(-1))
 
     def row_gradients(self, parameters: Floats, X: Floats, y: Any) -> Floats:
+        """Return the gradient of each row's loss, shape (n, size)."""
         _, errors = self._errors(self.scores(parameters, X), y)
         full = np.concatenate([X, np.ones((len(X), int(self.intercept)))], axis=1)
         found = np.einsum("ni,nk->nik", full, errors)
@@ -91,6 +94,7 @@ class Linear(FlatModel):
         return found.reshape(len(X), self.size)
 
     def predict(self, parameters: Floats, buffers: Floats, X: Floats) -> Floats:
+        """Return probabilities or predictions; see `FlatModel.predict`."""
         scores = self.scores(parameters, X)
         if not self.n_outputs:
             return scores[:, 0]
@@ -100,6 +104,7 @@ class Linear(FlatModel):
         return softmax(scores)
 
     def to_dict(self) -> dict[str, Any]:
+        """Return JSON values of the model."""
         return {
             "kind": self.kind,
             "width": self.width,
@@ -110,6 +115,7 @@ class Linear(FlatModel):
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Linear:
+        """Return the model of JSON values."""
         return cls(
             whole(value["width"], "width"),
             whole(value["n_outputs"], "n_outputs"),

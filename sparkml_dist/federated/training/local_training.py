@@ -57,7 +57,9 @@ class LocalSettings:
             ("batchSize", self.batch_size, 0),
         ):
             if value < least:
-                raise ConfigurationError("invalid_param", f"{name} must be >= {least}. Got {value}.")
+                raise ConfigurationError(
+                    "invalid_param", f"{name} must be >= {least}. Got {value}."
+                )
         if not (self.rate > 0 and np.isfinite(self.rate)):
             raise ConfigurationError(
                 "invalid_param", f"learningRate must be a number > 0. Got {self.rate!r}."
@@ -132,7 +134,7 @@ def train_locally(
         Returns what a strategy adds to the gradient.
     """
     at = np.array(parameters, np.float64)
-    held = np.array(buffers, np.float64)
+    held: Floats = np.array(buffers, np.float64)
     speed = np.zeros_like(at)
     steps, losses = 0, 0.0
     factor = length = 0.0
@@ -170,7 +172,9 @@ def _gradient(
     model: FlatModel, parameters: Floats, buffers: Floats, pieces: Iterator[Piece]
 ) -> Gradient:
     """Return the gradient of a batch that comes in pieces."""
-    total, loss, vector, held = 0, 0.0, np.zeros(model.size), None
+    total, loss = 0, 0.0
+    vector: Floats = np.zeros(model.size)
+    held: Floats | None = None
     for X, y in pieces:
         found = model.gradient(parameters, buffers, X, y)
         total, n = total + len(y), len(y)

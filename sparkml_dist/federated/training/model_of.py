@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import lru_cache
-import json
+from itertools import pairwise
 from typing import Any
 
 from sparkml_dist.errors import TrainingError
@@ -56,5 +57,5 @@ def _sizes(value: Any) -> list[int]:
     widths.append(value.get("n_features", 0))
     if any(type(w) is not int or w < 0 for w in widths):
         raise TypeError("numbers of units must be integers of at least 0")
-    found = [a * max(1, b) for a, b in zip(widths[:-1], widths[1:], strict=True)]
+    found = [a * max(1, b) for a, b in pairwise(widths)]
     return [*found, value.get("width", 0) * value.get("n_features", 0)]

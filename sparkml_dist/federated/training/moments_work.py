@@ -28,10 +28,12 @@ class MomentsWork(SiloWork):
     summable: ClassVar[bool] = True
 
     def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
+        """Return what the answer holds; see `SiloWork.declare`."""
         shape = (schema.features.n_features + 1,)
         return Declaration({"number": ("f8", shape), "sum": ("f8", shape), "square": ("f8", shape)})
 
     def answer(self, silo: Silo, request: Message) -> Answer:
+        """Do the work in a silo; see `SiloWork.answer`."""
         center, held = request.arrays["center"], request.facts["validation"]
         validation = None if held is None else Validation(float(held[0]), int(held[1]))
         found = {name: np.zeros(len(center)) for name in ("number", "sum", "square")}

@@ -47,14 +47,17 @@ class Network(FlatModel):
         text(facts["config"], "config")
 
     def initial(self, rng: np.random.Generator) -> Floats:
+        """Return the first parameters; see `FlatModel.initial`."""
         raise TypeError("the parameters of a network come with it from its builder")
 
     def gradient(self, parameters: Floats, buffers: Floats, X: Floats, y: Any) -> Gradient:
+        """Return loss and gradient of a batch; see `FlatModel.gradient`."""
         found = self._ask("gradient", parameters, buffers, X=X, y=np.asarray(y))
         held = found["buffers"] if self.buffer_size else None
         return Gradient(float(found["loss"][0]), found["gradient"], held)
 
     def predict(self, parameters: Floats, buffers: Floats, X: Floats) -> Floats:
+        """Return probabilities or predictions; see `FlatModel.predict`."""
         outputs = self._ask("predict", parameters, buffers, X=X)["outputs"]
         if not self.n_outputs:
             return np.asarray(outputs.reshape(-1), np.float64)
@@ -88,10 +91,12 @@ class Network(FlatModel):
         )[1]
 
     def to_dict(self) -> dict[str, Any]:
+        """Return JSON values of the model."""
         return {"kind": self.kind, **self.facts}
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Network:
+        """Return the model of JSON values."""
         return cls({k: v for k, v in value.items() if k != "kind"})
 
 

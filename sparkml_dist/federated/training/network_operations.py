@@ -136,7 +136,7 @@ class _Computing:
             raise TrainingError(
                 "message_damaged",
                 f"The network of a message cannot be made safely: {str(error)[:200]}.",
-                "A network may have Keras' own layers, and layers that this process has registered.",
+                "A network may have Keras' own layers, and those that this process has registered.",
             ) from error
         self.inputs = InputSpec.from_dict(facts["inputs"])
         self.facts = facts

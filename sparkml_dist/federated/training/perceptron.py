@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -34,10 +35,11 @@ class Perceptron(FlatModel):
     def __init__(self, width: int, n_outputs: int, hidden: Sequence[int] = (64,)) -> None:
         self.width, self.n_outputs, self.hidden = width, n_outputs, tuple(hidden)
         sizes = (width, *self.hidden, max(1, n_outputs))
-        self._shapes = [(a + 1, b) for a, b in zip(sizes[:-1], sizes[1:], strict=True)]
+        self._shapes = [(a + 1, b) for a, b in pairwise(sizes)]
         self.size = sum(a * b for a, b in self._shapes)
 
     def initial(self, rng: np.random.Generator) -> Floats:
+        """Return the first parameters; see `FlatModel.initial`."""
         layers = []
         for inputs, outputs in self._shapes:
             layer = rng.normal(0.0, (1.0 / max(1, inputs - 1)) ** 0.5, (inputs, outputs))
@@ -55,7 +57,7 @@ class Perceptron(FlatModel):
 
     def _forward(self, layers: Sequence[Floats], X: Floats) -> list[Floats]:
         """Return the input of each layer, and the scores."""
-        values = [np.asarray(X, np.float64)]
+        values: list[Floats] = [np.asarray(X, np.float64)]
         for i, layer in enumerate(layers):
             scores = values[-1] @ layer[:-1] + layer[-1]
             values.append(np.tanh(scores) if i + 1 < len(layers) else scores)
@@ -72,6 +74,7 @@ class Perceptron(FlatModel):
         return losses, probability
 
     def gradient(self, parameters: Floats, buffers: Floats, X: Floats, y: Any) -> Gradient:
+        """Return loss and gradient of a batch; see `FlatModel.gradient`."""
         layers = self._layers(parameters)
         values = self._forward(layers, X)
         n = max(1, len(y))
@@ -85,6 +88,7 @@ class Perceptron(FlatModel):
         return Gradient(float(losses.sum() / n), np.concatenate(found[::-1]))
 
     def row_gradients(self, parameters: Floats, X: Floats, y: Any) -> Floats:
+        """Return the gradient of each row's loss, shape (n, size)."""
         layers = self._layers(parameters)
         values = self._forward(layers, X)
         _, error = self._errors(values[-1], y)
@@ -97,10 +101,12 @@ class Perceptron(FlatModel):
         return np.concatenate(found[::-1], axis=1)
 
     def predict(self, parameters: Floats, buffers: Floats, X: Floats) -> Floats:
+        """Return probabilities or predictions; see `FlatModel.predict`."""
         scores = self._forward(self._layers(parameters), X)[-1]
         return softmax(scores) if self.n_outputs else scores[:, 0]
 
     def to_dict(self) -> dict[str, Any]:
+        """Return JSON values of the model."""
         return {
             "kind": self.kind,
             "width": self.width,
@@ -110,6 +116,7 @@ class Perceptron(FlatModel):
 
     @classmethod
     def from_dict(cls, value: Mapping[str, Any]) -> Perceptron:
+        """Return the model of JSON values."""
         return cls(
             whole(value["width"], "width"),
             whole(value["n_outputs"], "n_outputs"),

@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkml_dist.federated.training.flat_model import Floats
 from sparkml_dist.kernels.scaling import Scaling
@@ -33,8 +32,8 @@ class Standardization:
         Mean and deviation of a regression's target; 0 and 1 for classes.
     """
 
-    mean: npt.NDArray[np.float64]
-    deviation: npt.NDArray[np.float64]
+    mean: Floats
+    deviation: Floats
     counts: tuple[int, ...]
     target: tuple[float, float] = (0.0, 1.0)
 

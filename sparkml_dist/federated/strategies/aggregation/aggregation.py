@@ -26,6 +26,7 @@ class Aggregation(ABC):
 
     def check(self) -> None:
         """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
+        return
 
     @abstractmethod
     def combine(self, updates: Floats, weights: Floats) -> Floats:
@@ -63,6 +64,7 @@ class Mean(Aggregation):
     name: ClassVar[str] = "mean"
 
     def combine(self, updates: Floats, weights: Floats) -> Floats:
+        """Return one update; see `Aggregation.combine`."""
         return weights @ updates / weights.sum()
 
 

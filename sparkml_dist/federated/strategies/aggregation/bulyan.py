@@ -32,6 +32,7 @@ class Bulyan(Krum):
         return most_faults(self.faults, silos, (silos - 3) // 4, "Bulyan", "4 faults + 3 silos")
 
     def combine(self, updates: Floats, weights: Floats) -> Floats:
+        """Return one update; see `Aggregation.combine`."""
         faults = self._faults(len(updates))
         between, left = distances(updates), list(range(len(updates)))
         chosen: list[int] = []

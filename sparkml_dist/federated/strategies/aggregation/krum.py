@@ -55,12 +55,14 @@ class Krum(Aggregation):
     name: ClassVar[str] = "krum"
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         check_faults(self.faults)
 
     def _faults(self, silos: int) -> int:
         return most_faults(self.faults, silos, (silos - 3) // 2, "Krum", "2 faults + 3 silos")
 
     def combine(self, updates: Floats, weights: Floats) -> Floats:
+        """Return one update; see `Aggregation.combine`."""
         scores = krum_scores(distances(updates), self._faults(len(updates)))
         return updates[int(np.argmin(scores))]
 
@@ -72,6 +74,7 @@ class MultiKrum(Krum):
     name: ClassVar[str] = "multiKrum"
 
     def combine(self, updates: Floats, weights: Floats) -> Floats:
+        """Return one update; see `Aggregation.combine`."""
         faults = self._faults(len(updates))
         best = np.argsort(krum_scores(distances(updates), faults), kind="stable")
         return np.asarray(updates[np.sort(best[: len(updates) - faults])].mean(axis=0))

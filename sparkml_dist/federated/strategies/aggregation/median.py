@@ -26,4 +26,5 @@ class CoordinateMedian(Aggregation):
     name: ClassVar[str] = "median"
 
     def combine(self, updates: Floats, weights: Floats) -> Floats:
+        """Return one update; see `Aggregation.combine`."""
         return np.asarray(np.median(updates, axis=0))

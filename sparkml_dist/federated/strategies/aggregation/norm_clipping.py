@@ -34,10 +34,12 @@ class NormClipping(Aggregation):
     name: ClassVar[str] = "normClipping"
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         if self.limit is not None and not (self.limit > 0 and np.isfinite(self.limit)):
             raise ConfigurationError("invalid_param", f"limit must be > 0. Got {self.limit!r}.")
 
     def combine(self, updates: Floats, weights: Floats) -> Floats:
+        """Return one update; see `Aggregation.combine`."""
         norms = np.sqrt((updates**2).sum(axis=1))
         limit = float(np.median(norms)) if self.limit is None else self.limit
         factors = np.minimum(1.0, limit / np.maximum(norms, np.finfo(np.float64).tiny))

@@ -34,11 +34,13 @@ class TrimmedMean(Aggregation):
     name: ClassVar[str] = "trimmedMean"
 
     def check(self) -> None:
+        """Raise ConfigurationError ``invalid_param`` for settings without meaning."""
         if not 0 <= self.share < 0.5:
             raise ConfigurationError(
                 "invalid_param", f"share must be >= 0 and < 0.5. Got {self.share!r}."
             )
 
     def combine(self, updates: Floats, weights: Floats) -> Floats:
+        """Return one update; see `Aggregation.combine`."""
         out = int(self.share * len(updates) + 1e-9)
         return np.asarray(np.sort(updates, axis=0)[out : len(updates) - out].mean(axis=0))
