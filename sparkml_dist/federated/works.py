@@ -25,6 +25,10 @@ WORKS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "evaluate": ("strategies.evaluate_work", "EvaluateWork"),
         "personal": ("strategies.evaluate_work", "PersonalWork"),
         # privacy
+        "secure_keys": ("privacy.secure_works", "SecureKeysWork"),
+        "secure_masked": ("privacy.secure_works", "SecureMaskedWork"),
+        "secure_shares": ("privacy.secure_works", "SecureSharesWork"),
+        "secure_unmask": ("privacy.secure_works", "SecureUnmaskWork"),
         # statistics
         # ensembles
     }
