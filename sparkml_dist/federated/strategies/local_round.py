@@ -7,6 +7,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from sparkml_dist.federated.message import Message
+from sparkml_dist.federated.privacy.noise import NoiseSource
+from sparkml_dist.federated.privacy.record_privacy import RecordPrivacy
 from sparkml_dist.federated.silo_state import SiloState
 from sparkml_dist.federated.training.flat_model import FlatModel, Floats
 from sparkml_dist.federated.training.local_rows import LocalRows
@@ -16,6 +18,7 @@ from sparkml_dist.federated.training.local_training import (
     LocalSettings,
     train_locally,
 )
+from sparkml_dist.federated.training.private_training import train_privately
 
 __all__ = ["LocalRound"]
 
@@ -36,6 +39,8 @@ class LocalRound:
         The buffers that it sent; afterwards those of the first training.
     arrays : mapping of str to ndarray
         All arrays of the request.
+    privacy : RecordPrivacy or None
+        With which rows are hidden.
     weight : float
         The silo's weight over the mean weight of all silos.
     steps : int
@@ -53,6 +58,7 @@ class LocalRound:
         state: SiloState,
         rng: np.random.Generator,
         weight: float = 1.0,
+        privacy: RecordPrivacy | None = None,
     ) -> None:
         self.model, self.rows, self.settings, self.weight = model, rows, settings, weight
         self.arrays = request.arrays
@@ -61,15 +67,23 @@ class LocalRound:
         self.steps, self.loss = 0, float("nan")
         self._round, self._state, self._rng = request.round, state, rng
         self._trained = False
+        self.privacy = privacy
+        # The noise follows from the silo's secret: a request that comes again gets the same.
+        self.noise = NoiseSource(rng.bytes(32)) if privacy is not None else None
 
     def train(
         self, start: Floats | None = None, correction: Correction | None = None
     ) -> LocalResult:
         """Train from given parameters, by default the coordinator's."""
         begin = self.parameters if start is None else start
-        found = train_locally(
-            self.model, begin, self.buffers, self.rows, self.settings, self._rng, correction
-        )
+        if self.privacy is not None and self.noise is not None:
+            found = train_privately(
+                self.model, begin, self.rows, self.settings, self.privacy, self.noise, correction
+            )
+        else:
+            found = train_locally(
+                self.model, begin, self.buffers, self.rows, self.settings, self._rng, correction
+            )
         if not self._trained:
             self._trained = True
             self.buffers, self.steps, self.loss = found.buffers, found.steps, found.loss

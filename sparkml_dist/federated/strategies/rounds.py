@@ -11,6 +11,11 @@ import numpy as np
 
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.errors import ConfigurationError, TrainingError
+from sparkml_dist.federated.privacy.accountant import PrivacyAccountant
+from sparkml_dist.federated.privacy.noise import NoiseSource
+from sparkml_dist.federated.privacy.record_privacy import RecordPrivacy
+from sparkml_dist.federated.privacy.secure_sum import SecureSum
+from sparkml_dist.federated.privacy.silo_privacy import SiloPrivacy
 from sparkml_dist.federated.strategies.aggregation.aggregation import Aggregation, Mean
 from sparkml_dist.federated.strategies.evaluate_work import EvaluateWork, PersonalWork, metrics_of
 from sparkml_dist.federated.strategies.participation import Participation
@@ -18,6 +23,7 @@ from sparkml_dist.federated.strategies.strategy import Arrays, RoundShare, Strat
 from sparkml_dist.federated.strategies.train_work import TrainWork
 from sparkml_dist.federated.training.flat_model import FlatModel, Floats
 from sparkml_dist.federated.training.local_training import LocalSettings
+from sparkml_dist.federated.training.private_training import private_steps
 from sparkml_dist.federated.training.standardization import Standardization
 
 if TYPE_CHECKING:
@@ -27,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["RoundSettings", "Trained", "train_rounds"]
 
 _logger = logging.getLogger(__name__)
+
+_LEAST_SECURE = 3
 
 
 @dataclass(frozen=True)
@@ -51,6 +59,14 @@ class RoundSettings:
         Hides the updates of silos from the coordinator.
     ranges : dict of str to float, optional
         Largest absolute values of a silo's arrays, for such a protocol.
+    privacy : RecordPrivacy or SiloPrivacy, optional
+        What the silos' updates hide. Nothing else of the rows leaves then: no moments, metrics or
+        losses.
+    accountant : PrivacyAccountant, optional
+        Counts the rounds; the training ends before one that exceeds its budget.
+    noise_key : bytes, optional
+        Secret of the coordinator's noise: a run that is started again needs the same. New by
+        default.
     seed : int
     """
 
@@ -64,6 +80,9 @@ class RoundSettings:
     evaluate_every: int = 1
     secure: SumProtocol | None = None
     ranges: dict[str, float] | None = None
+    privacy: RecordPrivacy | SiloPrivacy | None = None
+    accountant: PrivacyAccountant | None = None
+    noise_key: bytes | None = None
     seed: int = 0
 
     def check(self, strategy: Strategy) -> None:
@@ -89,6 +108,8 @@ class RoundSettings:
             )
         self.local.check()
         self.participation.check()
+        if self.privacy is not None:
+            self._check_privacy(strategy)
         if isinstance(self.aggregation, Mean):
             return
         if not strategy.robust:
@@ -107,6 +128,26 @@ class RoundSettings:
             )
 
 
+    def _check_privacy(self, strategy: Strategy) -> None:
+        hides_silos = isinstance(self.privacy, SiloPrivacy)
+        against = {
+            "evaluateEvery > 0, whose metrics are without noise": self.evaluate_every > 0,
+            f"the strategy {strategy.name!r}": strategy.personal
+            or (hides_silos and not strategy.robust),
+            f"aggregation={self.aggregation.name!r}": not isinstance(self.aggregation, Mean),
+            "weighting='rows'": hides_silos and self.weighting == "rows",
+            "a number of silos in participation; a probability is what is accounted": hides_silos
+            and isinstance(self.participation.silos, int),
+        }
+        wrong = [what for what, is_so in against.items() if is_so]
+        if wrong:
+            raise ConfigurationError(
+                "conflicting_params",
+                f"Differential privacy does not go with {'; nor with '.join(wrong)}.",
+                "Change these, or leave noiseMultiplier out.",
+            )
+
+
 @dataclass(frozen=True)
 class Trained:
     """A model that a federation has trained.
@@ -121,6 +162,8 @@ class Trained:
     history : list of dict
         For each round ``round``, ``silos`` (whose updates are used), ``failed`` (error codes by
         silo), ``steps`` and ``loss`` (means over silos), and metrics of evaluations.
+    epsilon : float or None
+        Privacy loss at the accountant's delta.
     silos : dict of str to dict
         Metrics of the last evaluation by silo; empty under a secure sum.
     personal : dict of str to (ndarray, ndarray)
@@ -135,6 +178,7 @@ class Trained:
     history: list[dict[str, Any]]
     silos: dict[str, dict[str, Any]]
     personal: dict[str, tuple[Floats, Floats]]
+    epsilon: float | None = None
 
 
 class _Rounds:
@@ -161,6 +205,18 @@ class _Rounds:
             "validation": None if held is None else [held.fraction, held.seed],
             "mean_rows": rows,
         }
+        self._noise: NoiseSource | None = None
+        #: Fewer silos than these have no round: a secure sum would not hide them.
+        self.least = 1 if settings.secure is None else _LEAST_SECURE
+        privacy, accountant = settings.privacy, settings.accountant
+        if isinstance(privacy, RecordPrivacy):
+            self._facts["record_privacy"] = privacy.to_dict()
+            self._facts["delta"] = 1e-5 if accountant is None else accountant.delta
+        elif privacy is not None:
+            privacy = privacy.of(len(federation.names))
+            # Under a secure sum, silos add the noise, so that the coordinator sees none without.
+            self._noise = NoiseSource(settings.noise_key) if settings.secure is None else None
+        self.privacy = privacy
         self._arrays = {"mean": standardization.mean, "deviation": standardization.deviation}
 
     def train(
@@ -179,6 +235,11 @@ class _Rounds:
         weight = mean.pop("weight")
         if not weight:
             return state, buffers, told
+        if isinstance(self.privacy, SiloPrivacy):
+            bits = float(mean.pop("bit")[0]) * weight
+            sums = {"delta": mean["delta"] * weight}
+            mean |= self.privacy.mean(sums, self._noise)
+            self.privacy = self.privacy.next(bits, self._noise)
         share = RoundShare(
             len(told["silos"]),
             len(self.federation.names),
@@ -190,9 +251,13 @@ class _Rounds:
 
     def _mean(self, arrays: Arrays, silos: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
         """Return the weighted means over silos, and their total weight as ``weight``."""
+        facts = {**self._facts, "weighted": True}
+        if isinstance(self.privacy, SiloPrivacy):
+            share = _threshold(self.settings.secure, len(silos))
+            facts |= {"silo_privacy": self.privacy.to_dict(), "noise_share": share}
         found = self.federation.sum(
             TrainWork.kind,
-            {**self._facts, "weighted": True},
+            facts,
             arrays,
             silos=silos,
             minimum=min(self.settings.minimum, len(silos)),
@@ -232,6 +297,14 @@ class _Rounds:
             mean["buffers"] = np.median(stacked["buffers"], axis=0)
         return {**mean, "weight": float(weights.sum())}, told
 
+    def without_silos(self, state: Arrays) -> Arrays:
+        """Return the state after a round in which no silo took part: its noise is added still."""
+        assert isinstance(self.privacy, SiloPrivacy)
+        shapes = self.strategy.shapes(self.model.size)
+        zeros = {name: np.zeros(shape) for name, shape in shapes.items()}
+        mean = self.privacy.mean(zeros, self._noise or NoiseSource())
+        return self.strategy.update(state, mean, RoundShare(0, len(self.federation.names), 0.0))
+
     def evaluate(
         self, parameters: Floats, buffers: Floats, *, personal: bool
     ) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
@@ -257,6 +330,23 @@ class _Rounds:
             pooled["worstSilo"], pooled["siloDeviation"] = worst, float(np.std(of_silos))
         return pooled, silos
 
+    def spend(self, number: int, silos: Sequence[str]) -> bool:
+        """Count a round before it happens; return False where the budget does not allow it."""
+        settings, accountant = self.settings, self.settings.accountant
+        if accountant is None or self.privacy is None:
+            return True
+        if isinstance(self.privacy, RecordPrivacy):
+            event = self.privacy.event(private_steps(settings.local, self.privacy))
+            names: Sequence[str] | None = silos
+        else:
+            event, names = self.privacy.event(), None
+        if number and accountant.affordable(event, names) == 0:
+            _logger.warning("the privacy budget ends the training before round %d", number)
+            return False
+        accountant.spend(event, names)
+        self.federation.note_epsilon(accountant.epsilon)
+        return True
+
     def collected(self) -> dict[str, tuple[Floats, Floats]]:
         """Return the silos' own models."""
         replies = self.federation.ask(PersonalWork.kind, {"model": self._facts["model"]})
@@ -265,6 +355,11 @@ class _Rounds:
             for name, answer in replies
             if "personal" in answer.arrays
         }
+
+
+def _threshold(secure: SumProtocol | None, silos: int) -> int:
+    """Return how many silos a secure sum has at least; 0 without one."""
+    return secure.threshold_of(silos) if isinstance(secure, SecureSum) else 0
 
 
 def _told(silos: Sequence[str], failed: Any) -> dict[str, Any]:
@@ -322,8 +417,14 @@ def train_rounds(
     for number in range(settings.rounds):
         chosen = settings.participation.drawn(federation.names, number)
         told: dict[str, Any] = {"silos": [], "failed": {}}
+        if not rounds.spend(number, chosen):
+            break
+        if len(chosen) < rounds.least:
+            chosen = []
         if chosen:
             state, buffers, told = rounds.train(state, buffers, chosen)
+        elif isinstance(rounds.privacy, SiloPrivacy):
+            state = rounds.without_silos(state)
         if not np.isfinite(state["parameters"]).all():
             raise TrainingError(
                 "diverged",
@@ -340,5 +441,13 @@ def train_rounds(
         _logger.debug("round %d: %s", number, told)
     personal = rounds.collected() if collect and strategy.personal else {}
     return Trained(
-        model, standardization, state["parameters"], buffers, state, history, silos, personal
+        model,
+        standardization,
+        state["parameters"],
+        buffers,
+        state,
+        history,
+        silos,
+        personal,
+        None if settings.accountant is None else settings.accountant.epsilon,
     )

@@ -8,12 +8,17 @@ import numpy as np
 
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.errors import SparkMLDistError, TrainingError
+from sparkml_dist.federated.privacy.noise import NoiseSource
+from sparkml_dist.federated.privacy.record_privacy import RecordPrivacy
+from sparkml_dist.federated.privacy.silo_budget import spend
+from sparkml_dist.federated.privacy.silo_privacy import SiloPrivacy
 from sparkml_dist.federated.strategies.local_round import LocalRound
 from sparkml_dist.federated.strategies.strategy_of import strategy_of
 from sparkml_dist.federated.training.flat_model import FlatModel
 from sparkml_dist.federated.training.local_rows import LocalRows
 from sparkml_dist.federated.training.local_training import LocalSettings
 from sparkml_dist.federated.training.model_of import model_of
+from sparkml_dist.federated.training.private_training import private_steps
 from sparkml_dist.federated.training.standardization import Standardization
 from sparkml_dist.federated.work import Answer, Declaration, SiloWork
 
@@ -77,6 +82,8 @@ class TrainWork(SiloWork):
         shapes: dict[str, tuple[int, ...]] = strategy_of(facts["strategy"]).shapes(model.size)
         kind = "f4" if model.dtype == "float32" else "f8"
         arrays = {name: (kind, shape) for name, shape in shapes.items()}
+        if _silo_privacy(request) is not None:
+            arrays["bit"] = ("f8", (1,))
         if model.buffer_size:
             arrays["buffers"] = (kind, (model.buffer_size,))
         return Declaration({**arrays, "weight": ("f8", (1,)), "told": ("f8", (2,))})
@@ -96,9 +103,13 @@ class TrainWork(SiloWork):
             raise _damaged(f"{size} parameters came for a model of {model.size}")
         n = rows.n_rows
         relative = n / mean_rows if mean_rows else float(n > 0)
-        local = LocalRound(
-            model, rows, settings, request, silo.state, silo.rng(request), max(relative, 0.0)
-        )
+        record, hiding = _record_privacy(request), _silo_privacy(request)
+        epsilon = None
+        if record is not None:
+            event = record.event(private_steps(settings, record))
+            epsilon = spend(silo, request, event, float(facts["delta"]))
+        rng = silo.rng(request)
+        local = LocalRound(model, rows, settings, request, silo.state, rng, relative, record)
         with np.errstate(over="ignore", invalid="ignore"):
             arrays = dict(strategy.train(local)) if n else {}
         if not n:
@@ -107,14 +118,30 @@ class TrainWork(SiloWork):
             arrays["buffers"] = local.buffers
         weight = float(n > 0) if strategy.equal_mean else relative
         factor = weight if weighted else 1.0
+        if hiding is not None:
+            # All silos weigh the same, also one without rows, and tell nothing but the update.
+            noise = NoiseSource(rng.bytes(32))
+            arrays, bit = hiding.clip(arrays, noise, int(facts["noise_share"]))
+            arrays["bit"], weight, factor = np.array([bit]), 1.0, 1.0
         sent: dict[str, Any] = {
-            name: np.asarray(array * factor, model.dtype) for name, array in arrays.items()
+            name: np.asarray(array * factor, np.float64 if name == "bit" else model.dtype)
+            for name, array in arrays.items()
         }
         for name, array in sent.items():
             if not np.isfinite(array).all():
                 raise _diverged(silo.name, name)
-        told = np.array([local.steps, local.loss if n else 0.0]) * factor
-        return Answer(arrays={**sent, "weight": np.array([weight]), "told": told})
+        told = np.array([local.steps, local.loss if n else 0.0]) * factor * (hiding is None)
+        return Answer(arrays={**sent, "weight": np.array([weight]), "told": told}, epsilon=epsilon)
+
+
+def _record_privacy(request: Message) -> RecordPrivacy | None:
+    value = request.facts.get("record_privacy")
+    return None if value is None else RecordPrivacy.from_dict(value)
+
+
+def _silo_privacy(request: Message) -> SiloPrivacy | None:
+    value = request.facts.get("silo_privacy")
+    return None if value is None else SiloPrivacy.from_dict(value)
 
 
 def _diverged(silo: str, name: str) -> SparkMLDistError:
