@@ -127,7 +127,6 @@ class RoundSettings:
                 "Give one of the two up; clipping in the silos goes with a secure sum.",
             )
 
-
     def _check_privacy(self, strategy: Strategy) -> None:
         hides_silos = isinstance(self.privacy, SiloPrivacy)
         against = {

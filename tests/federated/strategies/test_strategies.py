@@ -83,9 +83,7 @@ def test_normalized_averaging_is_not_pulled_by_silos_of_many_steps():
     found = {}
     for strategy in (FedAvg(), FedNova()):
         federation = Federation.in_memory(silos, regression=True)
-        settings = RoundSettings(
-            rounds=300, local=local, evaluate_every=0, weighting="equal"
-        )
+        settings = RoundSettings(rounds=300, local=local, evaluate_every=0, weighting="equal")
         line = Linear(1, 0, intercept=False)
         done = train_rounds(federation, line, strategy, settings, PLAIN, 10)
         found[strategy.name] = float(done.parameters[0])
@@ -206,7 +204,9 @@ def test_a_constant_and_units_change_nothing():
     wanted = trained(silos=silos).parameters
     # Deviations of order 1e6 beside 1e9 keep thirteen digits.
     np.testing.assert_allclose(trained(silos=other).parameters, wanted, rtol=1e-6, atol=1e-8)
-    flat = {n: (np.column_stack([X[:, :2], np.full(len(X), 7.0)]), y) for n, (X, y) in silos.items()}
+    flat = {
+        n: (np.column_stack([X[:, :2], np.full(len(X), 7.0)]), y) for n, (X, y) in silos.items()
+    }
     assert trained(silos=flat).parameters[2] == 0.0
 
 
