@@ -20,6 +20,10 @@ WORKS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "agree": ("schema_works", "AgreeWork"),
         "rows": ("schema_works", "RowsWork"),
         # training
+        "training_moments": ("training.moments_work", "MomentsWork"),
+        "train": ("strategies.train_work", "TrainWork"),
+        "evaluate": ("strategies.evaluate_work", "EvaluateWork"),
+        "personal": ("strategies.evaluate_work", "PersonalWork"),
         # privacy
         "secure_keys": ("privacy.secure_works", "SecureKeysWork"),
         "secure_masked": ("privacy.secure_works", "SecureMaskedWork"),

@@ -19,7 +19,7 @@ from typing import Any
 
 from sparkml_dist.persistence.declared_sizes import check_archive
 
-__all__ = ["check_network_archive"]
+__all__ = ["check_network_archive", "check_network_config"]
 
 WEIGHTS = "model.weights.h5"
 # Assets are vocabularies of layers that were adapted to data.
@@ -105,10 +105,27 @@ def check_network_archive(
             if not _MEMBER.fullmatch(member.filename):
                 raise ValueError(f"it must not contain {member.filename!r}")
         config = json.loads(archive.read("config.json"))
-        if not isinstance(config, dict):
-            raise ValueError("its configuration is not a mapping")
-        _check(config, registered, 0)
+        check_network_config(config, registered)
         return config, _weights_bytes(archive.read(WEIGHTS))
+
+
+def check_network_config(config: Any, registered: Callable[[str], bool]) -> None:
+    """Raise unless a network's configuration names only parts of networks.
+
+    Parameters
+    ----------
+    config : JSON values
+    registered : callable
+        As for `check_network_archive`.
+
+    Raises
+    ------
+    ValueError, KeyError, TypeError
+        The configuration is not safe.
+    """
+    if not isinstance(config, dict):
+        raise ValueError("its configuration is not a mapping")
+    _check(config, registered, 0)
 
 
 def _check(value: Any, registered: Callable[[str], bool], level: int) -> None:

@@ -1,0 +1,1 @@
+"""Estimators that train one model over silos, and their models."""

@@ -1,0 +1,1 @@
+"""Strategies of federated learning, one to a file: what silos and coordinator do."""

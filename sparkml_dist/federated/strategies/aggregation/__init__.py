@@ -1,0 +1,1 @@
+"""Rules that make one update of the silos' updates, also where some of them lie."""
