@@ -43,7 +43,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
 
     def ready(spark: SparkSession) -> None:  # noqa: ARG001 - checks need no session
         if args.model != "glm":
-            federated_estimator(args)._check()
+            federated_estimator(args)._check_params()
 
     train_federated(args, job, ready)
 

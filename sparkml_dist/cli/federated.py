@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
-from sparkml_dist.cli.options import at_least, fraction, json_object
+from sparkml_dist.cli.options import at_least, fraction, json_object, shape
 from sparkml_dist.errors import UsageError
 
 __all__ = ["MODELS", "add_federated_options", "check_federated", "federated_estimator", "is_glm"]
 
 #: Trained in rounds of local steps, by a strategy.
-_TRAINED = ("logistic", "linear", "mlp", "cnn", "fourier")
+_TRAINED = ("logistic", "linear", "perceptron", "fourier", "mlp", "cnn")
 #: What is fitted.
 MODELS = (*_TRAINED, "bagging", "boosting", "naive-bayes", "glm")
 _STRATEGIES = (
@@ -29,6 +29,7 @@ _PARAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "batch_size": ("batchSize", _TRAINED),
     "learning_rate": ("learningRate", (*_TRAINED, "boosting")),
     "participation": ("participation", _TRAINED),
+    "input_shape": ("inputShape", ("mlp", "cnn")),
     "weighting": ("weighting", (*_TRAINED, "bagging")),
     "members": ("numMembers", ("bagging",)),
     "max_depth": ("maxDepth", ("boosting",)),
@@ -36,7 +37,7 @@ _PARAMS: dict[str, tuple[str, tuple[str, ...]]] = {
 _ROUNDS = {"boosting": "numMembers", **dict.fromkeys(_TRAINED, "rounds")}
 _SECURE = (*_TRAINED, "boosting", "naive-bayes", "glm")
 _ONLY = {"family": "glm", "estimator": "bagging", "estimator_params": "bagging"}
-_PRIVACY = ("noise_multiplier", "clip", "delta", "privacy")
+_PRIVACY = ("noise_multiplier", "clip", "delta", "privacy", "max_epsilon")
 _positive = at_least(1)
 
 
@@ -71,9 +72,9 @@ def add_federated_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         choices=MODELS,
         default="logistic",
-        help="trained by steps in the silos (logistic, linear, mlp, cnn, fourier), members of each "
-        "silo that vote (bagging), trees from sums of gradients (boosting), or exact sums "
-        "(naive-bayes, glm) (default: logistic)",
+        help="trained by steps in the silos (logistic, linear, perceptron, fourier; mlp and cnn are "
+        "networks of Keras), members of each silo that vote (bagging), trees from sums of "
+        "gradients (boosting), or exact sums (naive-bayes, glm) (default: logistic)",
     )
     group.add_argument("--regression", action="store_true", help="predict the label as a number")
     group.add_argument(
@@ -100,6 +101,12 @@ def add_federated_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--max-depth", type=_positive, metavar="N", help="of trees in boosting (default: 4)"
+    )
+    group.add_argument(
+        "--input-shape",
+        type=shape,
+        metavar="H,W,C",
+        help="of a row for cnn, such as 28,28,1",
     )
     group = parser.add_argument_group("training in the silos")
     group.add_argument(
@@ -136,19 +143,26 @@ def add_federated_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--privacy",
         choices=("silo", "record"),
-        help="whose presence noise hides (default: silo, with --noise-multiplier)",
+        help="whose presence noise hides, with --noise-multiplier (default: record)",
     )
     group.add_argument(
         "--noise-multiplier",
         type=_above_zero,
         metavar="F",
-        help="standard deviation of the noise, by the norm that updates are clipped to",
+        help="standard deviation of the noise, by the norm that updates are clipped to; features "
+        "are not standardized then",
     )
     group.add_argument(
-        "--clip", type=_above_zero, metavar="F", help="largest norm of an update, or a gradient"
+        "--clip", type=_above_zero, metavar="F", help="largest norm of a gradient, or an update"
     )
     group.add_argument(
         "--delta", type=fraction, metavar="F", help="of the reported epsilon (default: 1e-5)"
+    )
+    group.add_argument(
+        "--max-epsilon",
+        type=_above_zero,
+        metavar="F",
+        help="privacy loss before which the training ends",
     )
 
 
@@ -239,12 +253,15 @@ def federated_estimator(args: argparse.Namespace, **more: Any) -> Any:
         return federated.FederatedNaiveBayes(**given)
     for option, name in (
         ("noise_multiplier", "noiseMultiplier"),
-        ("clip", "clip"),
+        ("clip", "clipNorm"),
         ("delta", "delta"),
-        ("privacy", "privacy"),
+        ("privacy", "privacyUnit"),
+        ("max_epsilon", "maxEpsilon"),
     ):
         if getattr(args, option) is not None:
             given[name] = getattr(args, option)
+    if args.noise_multiplier is not None:
+        given["standardization"] = False  # it would take means out of the silos without noise
     return getattr(federated, f"Federated{kind}")(model=args.model, **given)
 
 

@@ -22,6 +22,7 @@ from sparkml_dist.cli.warm_up import PICTURES, import_ahead
 from sparkml_dist.dataset.many_columns import quoted
 from sparkml_dist.errors import DataError
 from sparkml_dist.federated.federation import Federation
+from sparkml_dist.federated.ledger_page import ledger_page
 from sparkml_dist.federated.silo_estimator import federation_summary
 from sparkml_dist.federated.simulation.silo_metrics import SiloMetrics, silo_metrics
 from sparkml_dist.metrics.metrics import ClassificationMetrics
@@ -41,13 +42,13 @@ __all__ = ["train_federated"]
 
 _logger = logging.getLogger(__name__)
 
-LEDGER = "ledger.csv"
+LEDGER, LEDGER_PAGE = "ledger.csv", "ledger.html"
 # Options of this job that decide which rows and columns silos have, or what is fitted to them.
 _OWN = (
     *("silo", "model", "strategy", "aggregation", "rounds", "family", "estimator"),
     *("estimator_params", "members", "max_depth", "local_epochs", "local_steps", "batch_size"),
     *("learning_rate", "participation", "weighting", "secure", "privacy", "noise_multiplier"),
-    *("clip", "delta", "min_silos", "handle_invalid"),
+    *("clip", "delta", "max_epsilon", "min_silos", "handle_invalid", "input_shape"),
 )
 
 
@@ -147,7 +148,7 @@ def _fit(args: argparse.Namespace, job: Job, federation: Federation, output: Job
     place: dict[str, Any] = {"modelDir": output.model.location, "overwrite": True}
     if not is_glm(args):
         estimator = federated_estimator(args, seed=args.seed, **place)
-        return estimator.fit_federated(federation)
+        return estimator._fit_federation(federation)
     from sparkml_dist.federated.privacy import SecureSum
     from sparkml_dist.federated.statistics.glm import coefficients_and_errors, federated_glm
 
@@ -167,6 +168,7 @@ def _note_ledger(job: Job, federation: Federation, output: JobOutput) -> None:
     """Write the ledger beside the model, and its sums into the metrics document."""
     ledger = federation.audit()
     output.folder.write_bytes(LEDGER, ledger.to_csv(index=False).encode())
+    ledger_page(ledger, output.folder.uri(LEDGER_PAGE))
     facts = federation_summary(federation)
     job.document.more.update(
         {name: facts[name] for name in ("rounds", "bytes_per_silo_round", "epsilon", "left_out")}
@@ -192,7 +194,9 @@ def _fill(job: Job, metrics: Any, silos: SiloMetrics, output: JobOutput) -> None
     document.more.update(
         test_rows=metrics.rows,
         by_silo=silos.to_dict(),
-        output={name: output.place(name) for name in ("model", "shards", "plots", LEDGER)},
+        output={
+            name: output.place(name) for name in ("model", "shards", "plots", LEDGER, LEDGER_PAGE)
+        },
     )
     if isinstance(metrics, ClassificationMetrics | RegressionMetrics):
         document.more["intervals"] = {k: list(v) for k, v in metrics.intervals.items()}

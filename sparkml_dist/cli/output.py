@@ -73,7 +73,7 @@ class JobOutput:
         *("profile.json", "profile.html", "drift.json", "drift.html"),
         *(REPORT, "model_card.md"),
         *("network.bif", "network.png", "network.svg"),
-        "ledger.csv",
+        *("ledger.csv", "ledger.html"),
         *(METRICS, JOB),
     )
     # Parts of a plan that decide how rows are partitioned, not which rows.

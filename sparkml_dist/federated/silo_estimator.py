@@ -114,6 +114,11 @@ class SiloEstimator(SavedParams, HasSilos, HasColumns, HasModelDir, HasPredictio
         ShardModel
             In `modelDir`, or in a temporary folder of this machine.
         """
+        with self._with_hint():
+            return self._fit_federation(federation)
+
+    def _fit_federation(self, federation: Federation) -> ShardModel:
+        """Fit a model over silos that are elsewhere; see `fit_federated`."""
         self._check()
         return self._fitted(federation, lambda: Folder.at(tempfile.mkdtemp(prefix="federated-")))
 

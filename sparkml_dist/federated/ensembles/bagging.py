@@ -100,6 +100,8 @@ def federated_members(
     weights: list[float] = []
     for silo, answer in replies:
         rows = answer.facts.get("rows")
+        told = answer.facts.get("seconds")
+        seconds = float(told) / members if isinstance(told, int | float) else 0.0
         names = [n for n in map(member_name, range(members)) if n in answer.arrays]
         try:
             if not isinstance(rows, int) or rows < 1 or not names:
@@ -121,6 +123,8 @@ def federated_members(
                 "learner": known.traits.name,
                 "silo": silo,
                 "rows": rows,
+                "seconds": seconds,
+                "task_seconds": seconds,
                 **member_traits(known.traits, None),
             }
             records.append(store_member(folder, f"member-{number:05d}", one, record))

@@ -95,7 +95,11 @@ class _FederatedBagging(SiloEstimator):
             minimum=self.getOrDefault(self.minSilos),
         )
         members = [
-            {name: r[name] for name in ("member", "learner", "silo", "rows")} for r in found.records
+            {
+                name: r[name]
+                for name in ("member", "learner", "silo", "rows", "seconds", "task_seconds")
+            }
+            for r in found.records
         ]
         return self._model_class(
             folder,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -54,7 +55,7 @@ class FitMembersWork(SiloWork):
 
     The request's array ``learner`` (uint8) is the unfitted learner; its facts are ``members`` (how
     many), ``bootstrap``, ``max_samples`` (share of the rows in a bag) and ``member_bytes`` (most
-    bytes of a member). The answer has the members' bytes, and the fact ``rows``.
+    bytes of a member). The answer has the members' bytes, and the facts ``rows`` and ``seconds``.
 
     A silo of several shards fits each member to one of them: member i to shard i, and again from
     the first one.
@@ -66,10 +67,13 @@ class FitMembersWork(SiloWork):
         """Return the names and largest sizes of the members."""
         number = min(int(request.facts["members"]), _MOST_MEMBERS)
         most = int(request.facts["member_bytes"])
-        return Declaration({member_name(i): ("u1", (most,)) for i in range(number)}, ("rows",))
+        return Declaration(
+            {member_name(i): ("u1", (most,)) for i in range(number)}, ("rows", "seconds")
+        )
 
     def answer(self, silo: Silo, request: Message) -> Answer:
         """Fit the members."""
+        begun = time.perf_counter()
         known = known_learner(request.arrays["learner"], silo.schema)
         number = min(int(request.facts["members"]), _MOST_MEMBERS)
         rng = silo.rng(request)
@@ -87,7 +91,8 @@ class FitMembersWork(SiloWork):
                         "Take a smaller learner, or let members be larger (memberBytes).",
                     )
                 members[member_name(index)] = np.frombuffer(content, np.uint8)
-        return Answer({"rows": silo.n_rows}, members)
+        seconds = round(time.perf_counter() - begun, 4)
+        return Answer({"rows": silo.n_rows, "seconds": seconds}, members)
 
 
 def _member(known: KnownLearner, block: Block, request: Message, seed: int) -> bytes:
