@@ -72,9 +72,9 @@ def add_federated_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         choices=MODELS,
         default="logistic",
-        help="trained by steps in the silos (logistic, linear, perceptron, fourier; mlp and cnn are "
-        "networks of Keras), members of each silo that vote (bagging), trees from sums of "
-        "gradients (boosting), or exact sums (naive-bayes, glm) (default: logistic)",
+        help="trained by steps in the silos (logistic, linear, perceptron, fourier; mlp and cnn "
+        "by Keras), members of each silo that vote (bagging), trees from sums of gradients "
+        "(boosting), or exact sums (naive-bayes, glm) (default: logistic)",
     )
     group.add_argument("--regression", action="store_true", help="predict the label as a number")
     group.add_argument(
@@ -262,7 +262,11 @@ def federated_estimator(args: argparse.Namespace, **more: Any) -> Any:
             given[name] = getattr(args, option)
     if args.noise_multiplier is not None:
         given["standardization"] = False  # it would take means out of the silos without noise
-    return getattr(federated, f"Federated{kind}")(model=args.model, **given)
+    from sparkml_dist.federated.estimators.federated_classifier import FederatedClassifier
+    from sparkml_dist.federated.estimators.federated_regressor import FederatedRegressor
+
+    made: Any = FederatedRegressor if args.regression else FederatedClassifier
+    return made(model=args.model, **given)
 
 
 def _learner(args: argparse.Namespace) -> Any:

@@ -181,8 +181,8 @@ class FederatedBoostingRegressor(_FederatedBoosting):
     Parameters
     ----------
     numMembers, learningRate, maxDepth, maxBin, minChildWeight, minSplitLoss, regLambda, secure, \
-siloCol, minSilos, federationDir, featuresCols, categoricalCols, keyCol, featuresCol, labelCol, weightCol, \
-modelDir, overwrite, resume, predictionCol, seed
+siloCol, minSilos, federationDir, featuresCols, categoricalCols, keyCol, featuresCol, labelCol, \
+weightCol, modelDir, overwrite, resume, predictionCol, seed
         As for `FederatedBoostingClassifier`.
     """
 
