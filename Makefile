@@ -86,6 +86,11 @@ peers:  ## Build .venv-peers: FLAML and H2O AutoML, for the benchmark of algorit
 	$(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet -r benchmarks/peers/requirements.txt
 
+.PHONY: peers-federated
+peers-federated:  ## Build .venv-peers-federated: Flower, for the benchmark of federated learning
+	$(PYTHON) -m venv .venv-peers-federated
+	.venv-peers-federated/bin/python -m pip install --quiet -r benchmarks/peers/requirements-federated.txt
+
 .PHONY: peers-graphical
 peers-graphical:  ## Build .venv-peers-graphical: pyAgrum and pgmpy, for the benchmark of Bayesian networks
 	$(PYTHON) -m venv .venv-peers-graphical
@@ -116,4 +121,4 @@ clean:  ## Remove what was built or cached; keeps .venv
 
 .PHONY: distclean
 distclean: clean  ## Remove .venv and the other environments too
-	rm -rf .venv .venv-gpu .venv-lowest .venv-peers .venv-peers-graphical .venv-orchestrators
+	rm -rf .venv .venv-gpu .venv-lowest .venv-peers .venv-peers-federated .venv-peers-graphical .venv-orchestrators
