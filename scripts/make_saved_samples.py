@@ -96,6 +96,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     number: dict[str, Any] = {"numShards": 2, "labelCol": "number", "featuresCols": ["x", "z"]}
     stump = DecisionTreeRegressor(max_depth=2, random_state=0)
     points: dict[str, Any] = {"featuresCols": ["x", "z"]}
+    silos: dict[str, Any] = {"siloCol": "w", "featuresCols": ["x", "z"]}
     network: dict[str, Any] = {
         "builder": f"{builder}:small",
         "numRanks": 1,
@@ -124,6 +125,16 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "EnsembleSelectionClassifier": sd.EnsembleSelectionClassifier(
             estimators=two, numMembers=2, **plain
         ),
+        "FederatedBaggingClassifier": sd.FederatedBaggingClassifier(estimator=tree, **silos),
+        "FederatedBaggingRegressor": sd.FederatedBaggingRegressor(
+            estimator=stump, **silos, labelCol="number"
+        ),
+        "FederatedBoostingClassifier": sd.FederatedBoostingClassifier(numMembers=2, **silos),
+        "FederatedBoostingRegressor": sd.FederatedBoostingRegressor(
+            numMembers=2, **silos, labelCol="number"
+        ),
+        "FederatedKMeans": sd.FederatedKMeans(k=2, leastRows=1, siloCol="w", **points),
+        "FederatedNaiveBayes": sd.FederatedNaiveBayes(**silos),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
         "GaussianNetwork": sd.GaussianNetwork(featuresCols=["x", "z", "number"]),

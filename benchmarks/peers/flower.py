@@ -18,19 +18,19 @@ import numpy as np
 CORES = 2
 
 
-def trained(W: Any, X: Any, y: Any, rate: float, batch: int, rng: Any) -> Any:
+def trained(weights: Any, X: Any, y: Any, rate: float, batch: int, rng: Any) -> Any:
     """Return the coefficients after one pass over the rows, in batches."""
-    W = W.copy()
+    weights = weights.copy()
     X = np.column_stack([X, np.ones(len(X))])
     order = rng.permutation(len(X))
     for start in range(0, len(X), batch):
         own = order[start : start + batch]
-        scores = X[own] @ W
+        scores = X[own] @ weights
         p = np.exp(scores - scores.max(axis=1, keepdims=True))
         p /= p.sum(axis=1, keepdims=True)
         p[np.arange(len(own)), y[own]] -= 1
-        W -= rate * X[own].T @ p / len(own)
-    return W
+        weights -= rate * X[own].T @ p / len(own)
+    return weights
 
 
 def main(folder: Path) -> None:
@@ -53,12 +53,12 @@ def main(folder: Path) -> None:
     def train(message: Message, context: Context) -> Message:
         silo = int(context.node_config["partition-id"])
         own = slice(ends[silo], ends[silo + 1])
-        (W,) = message.content["arrays"].to_numpy_ndarrays()
+        (weights,) = message.content["arrays"].to_numpy_ndarrays()
         rng = np.random.default_rng(silo)
         if ends[silo + 1] > ends[silo]:
-            W = trained(W, X[own], y[own], task["rate"], task["batch"], rng)
+            weights = trained(weights, X[own], y[own], task["rate"], task["batch"], rng)
         found = {"num-examples": max(1, int(ends[silo + 1] - ends[silo]))}
-        content = RecordDict({"arrays": ArrayRecord([W]), "metrics": MetricRecord(found)})
+        content = RecordDict({"arrays": ArrayRecord([weights]), "metrics": MetricRecord(found)})
         return Message(content=content, reply_to=message)
 
     @server.main()
@@ -68,9 +68,9 @@ def main(folder: Path) -> None:
         begun = time.perf_counter()
         found = strategy.start(grid=grid, initial_arrays=start, num_rounds=task["rounds"])
         told["seconds"] = time.perf_counter() - begun
-        (W,) = found.arrays.to_numpy_ndarrays()
+        (weights,) = found.arrays.to_numpy_ndarrays()
         test = np.column_stack([rows["X_test"], np.ones(len(rows["X_test"]))])
-        told["accuracy"] = float(((test @ W).argmax(axis=1) == rows["y_test"]).mean())
+        told["accuracy"] = float(((test @ weights).argmax(axis=1) == rows["y_test"]).mean())
 
     begun = time.perf_counter()
     run_simulation(
