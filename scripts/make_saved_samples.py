@@ -96,7 +96,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     number: dict[str, Any] = {"numShards": 2, "labelCol": "number", "featuresCols": ["x", "z"]}
     stump = DecisionTreeRegressor(max_depth=2, random_state=0)
     points: dict[str, Any] = {"featuresCols": ["x", "z"]}
-    silos: dict[str, Any] = {"siloCol": "w", "featuresCols": ["x", "z"]}
+    silos: dict[str, Any] = {"siloCol": "kind", "featuresCols": ["x", "z"]}
     network: dict[str, Any] = {
         "builder": f"{builder}:small",
         "numRanks": 1,
@@ -133,7 +133,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "FederatedBoostingRegressor": sd.FederatedBoostingRegressor(
             numMembers=2, **silos, labelCol="number"
         ),
-        "FederatedKMeans": sd.FederatedKMeans(k=2, leastRows=1, siloCol="w", **points),
+        "FederatedKMeans": sd.FederatedKMeans(k=2, leastRows=1, siloCol="kind", **points),
         "FederatedNaiveBayes": sd.FederatedNaiveBayes(**silos),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),

@@ -83,7 +83,7 @@ def boost(
     Raises
     ------
     DataError
-        ``no_training_rows``, ``too_few_classes``.
+        ``no_training_rows``.
 
     References
     ----------
