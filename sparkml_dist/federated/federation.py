@@ -367,6 +367,7 @@ class Federation(Asks):
                 f"The answers of the work {kind!r} cannot be added up.",
                 "Ask for them with federation.ask.",
             )
+        _ = self.schema  # silos that do not fit are left out before some are chosen
         return (secure or PlainSum()).sum(
             self,
             kind,
