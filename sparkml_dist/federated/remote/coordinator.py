@@ -96,7 +96,7 @@ class Coordinator(Backend):
         self._round_seconds = round_seconds
         self._grace_seconds = round_seconds if grace_seconds is None else grace_seconds
         self._most_bytes = most_bytes
-        self._close_seconds = close_seconds
+        self.close_seconds = close_seconds
         self._changed = threading.Condition()
         self._open: _OpenRound | None = None
         self._ended = False
@@ -147,7 +147,7 @@ class Coordinator(Backend):
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-            until = time.monotonic() + self._close_seconds
+            until = time.monotonic() + self.close_seconds
             while not self._seen <= self._told and time.monotonic() < until:
                 self._changed.wait(0.1)
         self._server.stop(grace=1.0).wait()
