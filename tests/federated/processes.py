@@ -40,10 +40,19 @@ def tables(folder: Path) -> dict[str, pd.DataFrame]:
 
 
 def start(
-    address: str, certificates: Path, data: Path, folder: Path, *before: str
+    address: str, certificates: Path, data: Path, folder: Path, *before: str, give_up: str = "60"
 ) -> subprocess.Popen:
     return subprocess.Popen(
-        [*before, sys.executable, str(MAIN), address, str(certificates), str(data), str(folder)],
+        [
+            *before,
+            sys.executable,
+            str(MAIN),
+            address,
+            str(certificates),
+            str(data),
+            str(folder),
+            give_up,
+        ],
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,

@@ -59,6 +59,8 @@ class Coordinator(Backend):
         ``round_seconds`` by default.
     most_bytes : int, default=256 MiB
         Most bytes of an answer.
+    close_seconds : float, default=10
+        How long `close` waits for silos that are still to be told that the run is over.
 
     Attributes
     ----------
@@ -83,6 +85,7 @@ class Coordinator(Backend):
         round_seconds: float = 600.0,
         grace_seconds: float | None = None,
         most_bytes: int = 256 << 20,
+        close_seconds: float = 2 * _HOLD_SECONDS,
     ) -> None:
         self.names = sorted({check_name(name) for name in silos})
         for name, value in (("round_seconds", round_seconds), ("most_bytes", most_bytes)):
@@ -93,6 +96,7 @@ class Coordinator(Backend):
         self._round_seconds = round_seconds
         self._grace_seconds = round_seconds if grace_seconds is None else grace_seconds
         self._most_bytes = most_bytes
+        self.close_seconds = close_seconds
         self._changed = threading.Condition()
         self._open: _OpenRound | None = None
         self._ended = False
@@ -143,7 +147,7 @@ class Coordinator(Backend):
         with self._changed:
             self._ended = True
             self._changed.notify_all()
-            until = time.monotonic() + 2 * _HOLD_SECONDS
+            until = time.monotonic() + self.close_seconds
             while not self._seen <= self._told and time.monotonic() < until:
                 self._changed.wait(0.1)
         self._server.stop(grace=1.0).wait()
@@ -267,8 +271,7 @@ class _OpenRound:
     def request(self, name: str) -> tuple[Message, bytes]:
         """Return what a silo is asked, also as it is sent."""
         with self._lock:
-            request = self._rounds.request(self._number, name)
-        return request, request.pack()
+            return self._rounds.request(self._number, name)
 
     def take_committed(self) -> None:
         """Take replies that came before the coordinator was started again."""

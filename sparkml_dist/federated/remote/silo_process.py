@@ -24,6 +24,8 @@ _logger = logging.getLogger(__name__)
 
 _CALL_SECONDS = 60.0
 _LONGEST_PAUSE = 5.0
+# What the library says of a peer whose certificate does not hold.
+_DISTRUST = ("SSL_ERROR_SSL", "Hostname Verification", "CERTIFICATE_VERIFY_FAILED")
 
 
 def run_silo(
@@ -141,7 +143,8 @@ class _Line:
                     raise ResourceError(
                         "coordinator_lost",
                         f"The coordinator at {self._where} does not answer: {error.details()}.",
-                        "Check the address, the network and that the coordinator runs.",
+                        "Check the address, the network and that the coordinator runs. One that "
+                        "does not trust this silo's certificate closes the connection, too.",
                     ) from error
                 self.pause()
 
@@ -158,7 +161,7 @@ class _Line:
         """Raise where the other end is not the coordinator, or does not let this silo in."""
         codes = self._grpc.StatusCode
         text = str(error.details() or "")
-        wrong = any(sign in text for sign in ("CERTIFICATE", "Peer name", "certificate verify"))
+        wrong = any(sign in text for sign in _DISTRUST)
         if error.code() in (codes.PERMISSION_DENIED, codes.UNAUTHENTICATED) or wrong:
             raise TrainingError(
                 "peer_refused",
