@@ -58,6 +58,7 @@ class Pool:
         self.failed: dict[str, str] = {}
         self.secure = secure
         self._least = least
+        self._begin = federation.round
 
     @property
     def schema(self) -> Any:
@@ -152,8 +153,15 @@ class Pool:
         self.silos = silos
 
     def facts(self) -> dict[str, Any]:
-        """Return who took part, and in how many rounds."""
-        return {"silos": list(self.silos), "rounds": self.rounds, "failed": dict(self.failed)}
+        """Return who took part, in how many rounds, and the bytes that left a silo in a round."""
+        ledger = self.federation.audit()
+        left = ledger[(ledger["round"] >= self._begin) & (ledger["direction"] == "answer")]
+        return {
+            "silos": list(self.silos),
+            "rounds": self.rounds,
+            "failed": dict(self.failed),
+            "bytes_per_silo_round": float(left["bytes"].mean()),
+        }
 
 
 def over_same_silos(
