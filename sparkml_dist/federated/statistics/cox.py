@@ -118,7 +118,7 @@ def federated_cox(
         )
     roles = (timeCol, eventCol)
     names = [n for n in agreed.features.feature_names if n not in roles]
-    facts = {
+    facts: dict[str, Any] = {
         "time": timeCol,
         "event": eventCol,
         "features": names if featuresCols is None else list(featuresCols),
@@ -196,7 +196,7 @@ class _Fit:
             return sums, factor.R * factor.scale
 
         result = newton(
-            evaluate,  # type: ignore[arg-type]
+            evaluate,
             Family("cox", link_of("log")),
             terms,
             np.where(self.deviations > 0, self.deviations, 1.0),

@@ -102,7 +102,7 @@ class CoxResult:
         found = self.inference
         rows = []
         for i, term in enumerate(self.terms):
-            b, low, high = found.coefficients[i], *found.intervals(level)[i]
+            b, (low, high) = found.coefficients[i], found.intervals(level)[i]
             numbers = [short(b), short(float(np.exp(b))), short(found.errors[i])]
             numbers += [f"{found.statistics[i]:.3f}", f"{found.p_values[i]:.3f}"]
             rows.append((term, [*numbers, short(low), short(high)]))

@@ -116,7 +116,7 @@ maxCategories, confidenceLevel, modelDir, overwrite
     """
     agreed = AgreedColumns(federation.schema)
     label = agreed.label
-    common = {
+    common: dict[str, Any] = {
         "alpha": alpha,
         "l1Ratio": l1Ratio,
         "standardization": standardization,

@@ -109,8 +109,9 @@ def survival_rows(
                 "Code events as 1, and censored rows as 0.",
             )
         if grid is not None:
+            # Beyond the grid a row is at risk at all of its times.
             place = np.searchsorted(grid, time, side="left")
             beyond = place == len(grid)
             time = np.where(beyond, np.inf, grid[np.minimum(place, len(grid) - 1)])
             event = np.where(beyond, 0.0, event)
-        yield SurvivalRows(block, known, time, event == 1.0)
+        yield SurvivalRows(block, known, time, np.asarray(event == 1.0))
