@@ -34,11 +34,11 @@ from sparkml_dist.version import __version__
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["partition"]
+__all__ = ["DRAW", "drawn_rows", "keyed_rows", "partition", "placed_in", "shard_failures"]
 
 _logger = logging.getLogger(__name__)
 
-_DRAW, _COPIES = "_draw", "_copies"
+DRAW, _COPIES = "_draw", "_copies"
 _SHARD_BITS = 31
 _WEIGHTS = {"float32": "float", "float64": "double"}
 # Above these, equal rows would bunch in one shard, because equal rows have equal draws.
@@ -143,12 +143,14 @@ def partition(
     try:
         description = f"sparkml_dist: write {sizing.shards} shards"
         with job_description(spark, description):
-            rows = _keyed(df, known)
-            written = _write(_drawn(rows, seed), writer, sizing.shards)
+            rows = keyed_rows(df, known)
+            written = _write(drawn_rows(rows, seed), writer, sizing.shards)
             if _bunched(written):
                 _logger.info("the data has many equal rows: each gets a draw of its own")
                 home.delete()
-                written = _write(_drawn(_separated(rows, known.plan), seed), writer, sizing.shards)
+                written = _write(
+                    drawn_rows(_separated(rows, known.plan), seed), writer, sizing.shards
+                )
         manifest = _manifest(known, seed, home, written)
         if manifest.rows != known.rows:
             raise DataError(
@@ -193,12 +195,12 @@ def _refuse_reserved_names(schema: FeatureSchema) -> None:
         )
 
 
-def _keyed(df: DataFrame, known: Survey) -> DataFrame:
-    """Return the rows to shuffle: content hash, key, label, weight if any, features."""
+def keyed_rows(df: DataFrame, known: Survey, others: Sequence[Column] = ()) -> DataFrame:
+    """Return the rows to shuffle: content hash, key, others, label, weight if any, features."""
     from pyspark.sql import functions as F
 
     plan = known.plan
-    columns: list[Column] = [class_column(plan.label, known.label.kind).alias(LABEL)]
+    columns: list[Column] = [*others, class_column(plan.label, known.label.kind).alias(LABEL)]
     if plan.weight:
         columns.append(
             named_column(plan.weight).cast(_WEIGHTS[known.schema.precision]).alias(WEIGHT)
@@ -213,17 +215,18 @@ def _keyed(df: DataFrame, known: Survey) -> DataFrame:
     identity = [f"_key{i}" for i in range(len(keys))]
     row_key = F.xxhash64(*identity) if identity else content
     return carried.select(
-        content.alias(_DRAW),
+        content.alias(DRAW),
         row_key.alias(KEY),
         *[c for c in carried.columns if c not in identity],
     )
 
 
-def _drawn(rows: DataFrame, seed: int) -> DataFrame:
+def drawn_rows(rows: DataFrame, seed: int) -> DataFrame:
+    """Return keyed rows with their draw in place of the hash of their content."""
     from pyspark.sql import functions as F
 
-    draw = F.xxhash64(F.col(_DRAW), F.lit(salt("shard")).cast("long"), F.lit(seed).cast("long"))
-    return rows.withColumn(_DRAW, draw)
+    draw = F.xxhash64(F.col(DRAW), F.lit(salt("shard")).cast("long"), F.lit(seed).cast("long"))
+    return rows.withColumn(DRAW, draw)
 
 
 def _separated(rows: DataFrame, plan: ColumnPlan) -> DataFrame:
@@ -234,23 +237,22 @@ def _separated(rows: DataFrame, plan: ColumnPlan) -> DataFrame:
     """
     from pyspark.sql import functions as F
 
-    others = [c for c in rows.columns if c != _DRAW]
-    grouped = rows.groupBy(_DRAW).agg(
+    others = [c for c in rows.columns if c != DRAW]
+    grouped = rows.groupBy(DRAW).agg(
         F.count(F.lit(1)).alias(_COPIES), *[F.first(c).alias(c) for c in others]
     )
     copies = F.explode(F.sequence(F.lit(1).cast("long"), F.col(_COPIES))).alias(_COPIES)
-    own = F.xxhash64(_DRAW, _COPIES)
-    spread = grouped.select(_DRAW, *others, copies).withColumn(_DRAW, own)
+    own = F.xxhash64(DRAW, _COPIES)
+    spread = grouped.select(DRAW, *others, copies).withColumn(DRAW, own)
     if not plan.key:
-        spread = spread.withColumn(KEY, F.col(_DRAW))
+        spread = spread.withColumn(KEY, F.col(DRAW))
     return spread.drop(_COPIES)
 
 
 def _write(rows: DataFrame, writer: ShardWriter, shards: int) -> list[dict[str, Any]]:
     from pyspark.sql import functions as F
 
-    high = F.shiftrightunsigned(_DRAW, 64 - _SHARD_BITS)
-    shard = F.shiftright(high * F.lit(shards).cast("long"), _SHARD_BITS).cast("int")
+    shard = placed_in(F.lit(shards))
 
     def write(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         from pyspark import TaskContext
@@ -265,16 +267,11 @@ def _write(rows: DataFrame, writer: ShardWriter, shards: int) -> list[dict[str, 
             outcome = {"error": [type(error).__name__, error.code, error.message, error.hint]}
         yield pa.RecordBatch.from_pydict({"outcome": [json.dumps(outcome)]})
 
-    placed = rows.repartitionById(shards, shard).sortWithinPartitions(_DRAW)
+    placed = rows.repartitionById(shards, shard).sortWithinPartitions(DRAW)
     with progress(shards, f"write {shards} shards", lambda: len(writer.folder.names(".parquet"))):
         collected = placed.mapInArrow(write, "outcome string").collect()
     outcomes = [json.loads(r["outcome"]) for r in collected]
-    for outcome in outcomes:
-        if "error" in outcome:
-            import sparkml_dist.errors as errors
-
-            name, code, message, hint = outcome["error"]
-            raise getattr(errors, name)(code, message, hint)
+    shard_failures(outcomes)
     if sorted(o["shard"]["index"] for o in outcomes) != list(range(shards)):
         raise ResourceError(
             "shards_lost",
@@ -282,6 +279,24 @@ def _write(rows: DataFrame, writer: ShardWriter, shards: int) -> list[dict[str, 
             "Is a rule of adaptive execution coalescing partitions? See spark-defaults.conf.",
         )
     return sorted(outcomes, key=lambda o: o["shard"]["index"])
+
+
+def placed_in(shards: Column) -> Column:
+    """Return the shard of a drawn row, from 0 to below `shards`, by the high bits of its draw."""
+    from pyspark.sql import functions as F
+
+    high = F.shiftrightunsigned(DRAW, 64 - _SHARD_BITS)
+    return F.shiftright(high * shards.cast("long"), _SHARD_BITS).cast("int")
+
+
+def shard_failures(outcomes: Sequence[dict[str, Any]]) -> None:
+    """Raise the first error that a writing task has returned as its outcome."""
+    import sparkml_dist.errors as errors
+
+    for outcome in outcomes:
+        if "error" in outcome:
+            name, code, message, hint = outcome["error"]
+            raise getattr(errors, name)(code, message, hint)
 
 
 def _bunched(written: list[dict[str, Any]]) -> bool:

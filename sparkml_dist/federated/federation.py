@@ -21,10 +21,14 @@ from sparkml_dist.federated.schema import FederatedSchema, agree
 from sparkml_dist.federated.sums import Asks, PlainSum, Summed, SumProtocol
 from sparkml_dist.federated.works import work_of
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.workspace import temporary_folder
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pyspark.sql import DataFrame, SparkSession
 
+    from sparkml_dist.dataset import PartitionedDataset
+    from sparkml_dist.dataset.columns import Task
     from sparkml_dist.federated.policy import SiloPolicy
 
 __all__ = ["Federation"]
@@ -151,6 +155,101 @@ class Federation(Asks):
         )
         return cls(LocalSilos(sites, alter), folder=folder, columns=columns, strict=strict)
 
+    @classmethod
+    def from_frame(
+        cls,
+        df: DataFrame,
+        siloCol: str,
+        *,
+        label: str,
+        features: str | Sequence[str] | None = None,
+        weight: str | None = None,
+        key: str | Sequence[str] | None = None,
+        categorical: Sequence[str] = (),
+        task: Task = "classification",
+        policy: SiloPolicy | Mapping[str, SiloPolicy] | None = None,
+        seed: int = 0,
+        folder: str | None = None,
+    ) -> Federation:
+        """Return a federation whose silos are the values of a column of one DataFrame.
+
+        One job writes the rows of each silo to a folder of shards of its own, and each round is one
+        job, whose tasks read one silo after the other. It simulates a federation: whoever owns
+        the cluster can read all rows.
+
+        Parameters
+        ----------
+        df : pyspark.sql.DataFrame
+            Classic or Connect.
+        siloCol : str
+            Column with the names of silos.
+        label, features, weight, key, categorical, task
+            As for `partition`; features are stored as float64.
+        policy : SiloPolicy, or mapping of str to SiloPolicy, optional
+            Of all silos, or of each.
+        seed : int, default=0
+            Seed of the partition and of the silos' draws.
+        folder : str, optional
+            For shards, rounds and ledgers: a local path or URI that the driver and all workers can
+            reach; a temporary folder by default. A second call with a folder of an earlier one
+            goes on there.
+
+        Raises
+        ------
+        DataError, ConfigurationError, ResourceError, StorageError
+            As for `partition`; ``group_null`` where a row has no silo.
+        """
+        from sparkml_dist.federated.spark_silos import SparkSilos, silos_of_frame
+
+        home = _home(df.sparkSession, folder)
+        datasets = silos_of_frame(
+            df,
+            siloCol,
+            home,
+            label=label,
+            features=features,
+            weight=weight,
+            key=key,
+            categorical=categorical,
+            task=task,
+            seed=seed,
+        )
+        silos = SparkSilos(df.sparkSession, home, datasets, policy=policy, seed=seed)
+        return cls(silos, folder=home.location)
+
+    @classmethod
+    def of_datasets(
+        cls,
+        datasets: Mapping[str, PartitionedDataset],
+        *,
+        policy: SiloPolicy | Mapping[str, SiloPolicy] | None = None,
+        seed: int | None = None,
+        folder: str | None = None,
+        columns: str | Sequence[str] = "same",
+        strict: bool = True,
+    ) -> Federation:
+        """Return a federation whose silos are partitioned data sets, at locations of their own.
+
+        Each is read only by tasks of its own silo. It protects nothing against whoever owns the
+        cluster.
+
+        Parameters
+        ----------
+        datasets : mapping of str to PartitionedDataset
+            By name of the silo.
+        policy, seed, folder
+            As for `from_frame`; without a seed, silos draw with secrets of their own.
+        columns, strict
+            As for `Federation`.
+        """
+        from sparkml_dist.federated.spark_silos import SparkSilos
+        from sparkml_dist.session import get_session
+
+        spark = get_session()
+        home = _home(spark, folder)
+        silos = SparkSilos(spark, home, datasets, policy=policy, seed=seed, together=False)
+        return cls(silos, folder=home.location, columns=columns, strict=strict)
+
     # -- Rounds -----------------------------------------------------------------------------
 
     @property
@@ -268,6 +367,7 @@ class Federation(Asks):
                 f"The answers of the work {kind!r} cannot be added up.",
                 "Ask for them with federation.ask.",
             )
+        _ = self.schema  # silos that do not fit are left out before some are chosen
         return (secure or PlainSum()).sum(
             self,
             kind,
@@ -291,9 +391,18 @@ class Federation(Asks):
 
         Columns: ``round``, ``kind``, ``silo``, ``direction`` (request or answer), ``bytes``,
         ``arrays`` (names, types and shapes), ``facts`` (names), ``checksum`` (SHA-256), ``epsilon``
-        (so far, where noise is counted), ``refused`` (code of the error), ``time``.
+        (so far, where noise is counted), ``refused`` (code of the error), ``time``. Messages that
+        came too late or twice are at the end.
         """
         return ledger_frame(self._entries())
+
+    def ledger(self, silo: str) -> pd.DataFrame:
+        """Return the ledger that a silo in this process or application holds itself, as `audit`.
+
+        Silos elsewhere hold theirs in their own folder.
+        """
+        self._chosen([silo])
+        return ledger_frame(self._backend.ledger(silo, self.run))
 
     def note_epsilon(self, epsilon: float) -> None:
         """Have the ledger show a privacy loss with the requests of the next rounds."""
@@ -409,6 +518,14 @@ class Federation(Asks):
                 yield outcome.request
                 if outcome.answer is not None:
                     yield outcome.answer
+        yield from self._backend.refusals()
+
+
+def _home(spark: SparkSession, folder: str | None) -> Folder:
+    """Return the folder that the caller names, or a temporary one that all workers reach."""
+    if folder is None:
+        return temporary_folder(spark, "federation", "folder")
+    return Folder.at(folder)
 
 
 def _too_few(number: int, kind: str, replies: Replies, minimum: int) -> TrainingError:
