@@ -18,6 +18,7 @@ from sparkml_dist.federated.message import Message
 from sparkml_dist.federated.replies import Outcome, Replies
 from sparkml_dist.federated.rounds import FolderRounds, MemoryRounds, Rounds
 from sparkml_dist.federated.schema import FederatedSchema, agree
+from sparkml_dist.federated.silo import stored_secret
 from sparkml_dist.federated.sums import Asks, PlainSum, Summed, SumProtocol
 from sparkml_dist.federated.works import work_of
 from sparkml_dist.persistence.filesystem import Folder
@@ -98,6 +99,7 @@ class Federation(Asks):
         self._epsilon: float | None = None
         self._schema: FederatedSchema | None = None
         self.run, self._rounds = _opened(folder, self.names)
+        self._folder, self._secret = folder, b""
 
     # -- Where the silos are ----------------------------------------------------------------
 
@@ -383,6 +385,12 @@ class Federation(Asks):
     def round(self) -> int:
         """Number of the next round."""
         return self._next
+
+    def key(self, purpose: str) -> bytes:
+        """Return 32 secret bytes for a purpose in the next round, the same in a resumed run."""
+        self._secret = self._secret or stored_secret(self._folder)
+        parts = [self._secret, self.run.encode(), str(self._next).encode(), purpose.encode()]
+        return hashlib.sha256(b"".join(hashlib.sha256(p).digest() for p in parts)).digest()
 
     # -- The ledger -------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from sparkml_dist.federated.silo_data import SiloData
 from sparkml_dist.federated.silo_state import SiloState
 from sparkml_dist.persistence.filesystem import Folder
 
-__all__ = ["Silo", "SiloSite", "check_name"]
+__all__ = ["Silo", "SiloSite", "check_name", "stored_secret"]
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
 _AGREED = "agreed.json"
@@ -167,16 +167,30 @@ class Silo:
         digest = hashlib.sha256(b"".join(hashlib.sha256(p).digest() for p in parts)).digest()
         return np.random.Generator(np.random.Philox(key=np.frombuffer(digest[:16], np.uint64)))
 
+    def key(self, request: Message, purpose: str) -> bytes:
+        """Return 32 bytes that nobody outside knows, the same when the request comes again.
+
+        For noise and other things that protect: they follow from the silo's secret also where its
+        other draws have a seed.
+        """
+        parts = [self._own_secret(), self._run.encode(), request.kind.encode()]
+        parts += [str(request.round).encode(), purpose.encode()]
+        return hashlib.sha256(b"".join(hashlib.sha256(p).digest() for p in parts)).digest()
+
     def _secret(self) -> bytes:
         if self._site.seed is not None:
             return f"{self._site.seed}/{self.name}".encode()
+        return self._own_secret()
+
+    def _own_secret(self) -> bytes:
         if "secret" not in self._site.held:
-            self._site.held["secret"] = _stored_secret(self._site.folder)
+            self._site.held["secret"] = stored_secret(self._site.folder)
         secret: bytes = self._site.held["secret"]
         return secret
 
 
-def _stored_secret(location: str | None) -> bytes:
+def stored_secret(location: str | None) -> bytes:
+    """Return the secret that a folder holds, made when it is first asked for."""
     if location is None:
         return secrets.token_bytes(32)
     folder = Folder.at(location)

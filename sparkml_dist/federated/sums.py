@@ -14,6 +14,7 @@ from sparkml_dist.federated.message import Message
 
 if TYPE_CHECKING:
     from sparkml_dist.federated.replies import Replies, SiloFailure
+    from sparkml_dist.federated.schema import FederatedSchema
 
 __all__ = ["Asks", "PlainSum", "SumProtocol", "Summed", "add_up"]
 
@@ -45,6 +46,11 @@ class Asks(ABC):
 
     names: list[str]
     run: str
+
+    @property
+    @abstractmethod
+    def schema(self) -> FederatedSchema:
+        """The agreed schema."""
 
     @abstractmethod
     def ask(

@@ -21,6 +21,10 @@ WORKS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "rows": ("schema_works", "RowsWork"),
         # training
         # privacy
+        "secure_keys": ("privacy.secure_works", "SecureKeysWork"),
+        "secure_masked": ("privacy.secure_works", "SecureMaskedWork"),
+        "secure_shares": ("privacy.secure_works", "SecureSharesWork"),
+        "secure_unmask": ("privacy.secure_works", "SecureUnmaskWork"),
         # statistics
         "moments": ("statistics.moments", "MomentsWork"),
         "group_moments": ("statistics.group_moments", "GroupMomentsWork"),
