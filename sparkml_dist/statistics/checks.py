@@ -175,6 +175,8 @@ def separated(terms: list[str], family: Family, label: str) -> DataError:
     named = [t for t in terms if not t.endswith(INTERCEPT)] or terms
     if family.name == "binomial":
         what = "classes are separated perfectly, or nearly so"
+    elif family.name == "cox":
+        what = "events are put in order perfectly, or nearly so"
     else:
         what = f"rows have {label!r} at the end of its range, all of them"
     one = len(named) == 1

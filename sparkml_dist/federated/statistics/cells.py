@@ -37,8 +37,11 @@ def small_cells(counts: npt.NDArray[Any], minimum: int) -> npt.NDArray[np.int64]
 
 
 def enough_rows(rows: int, minimum: int) -> None:
-    """Raise `DataError` ``too_few_rows`` where fewer than the minimum of rows take part."""
-    if rows < minimum:
+    """Raise `DataError` ``too_few_rows`` where fewer than the minimum of rows take part.
+
+    A minimum of 1 asks for nothing: a silo without rows adds zeros.
+    """
+    if rows < minimum and minimum > 1:
         raise DataError(
             "too_few_rows",
             f"Fewer than {minimum:,} rows of this silo have all values.",

@@ -88,7 +88,8 @@ maxCategories, confidenceLevel, modelDir, overwrite
         Fewest silos that must answer; all of them by default. Where one fails in the middle, the
         fit begins again without it.
     secure : SecureSum, optional
-        The coordinator sees sums over silos only.
+        The coordinator sees sums over silos only. Its ``range`` must hold sums of squares of each
+        silo's columns: take ``bits=64``, and a range rather too large than too small.
 
     Returns
     -------
@@ -116,7 +117,7 @@ maxCategories, confidenceLevel, modelDir, overwrite
     """
     agreed = AgreedColumns(federation.schema)
     label = agreed.label
-    common = {
+    common: dict[str, Any] = {
         "alpha": alpha,
         "l1Ratio": l1Ratio,
         "standardization": standardization,

@@ -26,6 +26,7 @@ Array = npt.NDArray[np.float64]
 Shape = tuple[int, ...]
 
 _STEP = ("bad", "deviance", "information", "pearson")
+_MOMENTS = ("invalid", "not_finite", "offsets", "rows", "used", "weight", "y")
 _SYMMETRIC = ("gram", "meat")
 #: Names of the passes that a silo knows, and of the arrays that are their parameters.
 PASSES: dict[str, tuple[str, ...]] = {
@@ -191,8 +192,7 @@ def form_of(facts: Mapping[str, Any], arrays: Mapping[str, Any], design: Design)
         case "means":
             return PassForm((), {"sum": (len(design.names),), "rows": (len(design.names),)})
         case "moments":
-            scalars = ("invalid", "not_finite", "offsets", "rows", "used", "weight", "y")
-            return PassForm(scalars, {"x": (p,), "xx": (p,)})
+            return PassForm(_MOMENTS, {"x": (p,), "xx": (p,)})
         case "step" | "triangle" as name:
             scalars = _STEP if "beta" in arrays else (*_STEP, "null_deviance")
             shapes: dict[str, Shape] = {"score": (p,)}

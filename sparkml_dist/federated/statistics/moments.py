@@ -92,7 +92,8 @@ def federated_moments(
     minimumSilos : int, optional
         Fewest silos that must answer; all of them by default.
     secure : SecureSum, optional
-        The coordinator sees sums over silos only.
+        The coordinator sees sums over silos only. Its ``range`` must hold the sums and sums of
+        squares of each silo's values; with ``bits=64`` a range that is far too large costs nothing.
 
     Returns
     -------

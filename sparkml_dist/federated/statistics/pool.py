@@ -16,7 +16,8 @@ __all__ = ["Pool", "over_same_silos"]
 
 Result = TypeVar("Result")
 
-# Of one silo, for the words of a secure sum.
+
+# Of one silo, in the words of a secure sum.
 _MOST_ROWS = 1 << 40
 
 
@@ -41,7 +42,7 @@ class Pool:
     least : int
         Fewest silos that must answer.
     secure : SecureSum, optional
-        The coordinator sees masked sums only.
+        The coordinator sees masked sums only. Its range must hold each silo's sums.
 
     Attributes
     ----------
@@ -58,6 +59,7 @@ class Pool:
         self.failed: dict[str, str] = {}
         self.secure = secure
         self._least = least
+        self._begin = federation.round
 
     @property
     def schema(self) -> Any:
@@ -103,8 +105,7 @@ class Pool:
             own={name: own[name] for name in self.silos} if own else None,
             minimum=self._least,
             secure=self.secure,
-            # Sums of floats have the range of the secure sum.
-            ranges=None if self.secure is None else dict.fromkeys(whole, float(_MOST_ROWS)),
+            ranges=self._ranges(whole),
         )
         self._answered(list(found.silos), found.failed)
         sums = {}
@@ -117,6 +118,13 @@ class Pool:
                 )
             sums[name] = np.rint(value).astype(np.int64) if name in whole else np.asarray(value)
         return sums
+
+    def _ranges(self, whole: list[str]) -> dict[str, float] | None:
+        """Return the most that a silo counts in a secure sum; floats have the range of the sum."""
+        if self.secure is None:
+            return None
+        most = 2 ** (getattr(self.secure, "bits", 64) - 2) // len(self.federation.names)
+        return dict.fromkeys(whole, float(min(most, _MOST_ROWS)))
 
     def ask(
         self, kind: str, facts: Mapping[str, Any], arrays: Mapping[str, Any] | None = None
@@ -152,8 +160,15 @@ class Pool:
         self.silos = silos
 
     def facts(self) -> dict[str, Any]:
-        """Return who took part, and in how many rounds."""
-        return {"silos": list(self.silos), "rounds": self.rounds, "failed": dict(self.failed)}
+        """Return who took part, in how many rounds, and the bytes that left a silo in a round."""
+        ledger = self.federation.audit()
+        left = ledger[(ledger["round"] >= self._begin) & (ledger["direction"] == "answer")]
+        return {
+            "silos": list(self.silos),
+            "rounds": self.rounds,
+            "failed": dict(self.failed),
+            "bytes_per_silo_round": float(left["bytes"].mean()),
+        }
 
 
 def over_same_silos(

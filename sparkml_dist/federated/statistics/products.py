@@ -157,7 +157,7 @@ def federated_correlation(
     --------
     >>> found = federated_correlation(federation, columns=["age", "thalach"])
     >>> round(found.loc["age", "thalach"], 4)
-    -0.3657
+    -0.3658
     """
     import pandas as pd
 
