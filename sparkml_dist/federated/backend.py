@@ -59,6 +59,14 @@ class Backend(ABC):
             Fewest replies that the caller needs.
         """
 
+    def ledger(self, name: str, run: str) -> list[LedgerEntry]:
+        """Return the ledger that a silo holds itself, where this process can read it."""
+        return []
+
+    def refusals(self) -> list[LedgerEntry]:
+        """Return messages that were refused and belong to no round's record."""
+        return []
+
     def close(self) -> None:
         """End what the backend runs."""
         return

@@ -369,6 +369,7 @@ class Federation(Asks):
                 f"The answers of the work {kind!r} cannot be added up.",
                 "Ask for them with federation.ask.",
             )
+        _ = self.schema  # silos that do not fit are left out before some are chosen
         return (secure or PlainSum()).sum(
             self,
             kind,
@@ -398,9 +399,18 @@ class Federation(Asks):
 
         Columns: ``round``, ``kind``, ``silo``, ``direction`` (request or answer), ``bytes``,
         ``arrays`` (names, types and shapes), ``facts`` (names), ``checksum`` (SHA-256), ``epsilon``
-        (so far, where noise is counted), ``refused`` (code of the error), ``time``.
+        (so far, where noise is counted), ``refused`` (code of the error), ``time``. Messages that
+        came too late or twice are at the end.
         """
         return ledger_frame(self._entries())
+
+    def ledger(self, silo: str) -> pd.DataFrame:
+        """Return the ledger that a silo in this process or application holds itself, as `audit`.
+
+        Silos elsewhere hold theirs in their own folder.
+        """
+        self._chosen([silo])
+        return ledger_frame(self._backend.ledger(silo, self.run))
 
     def note_epsilon(self, epsilon: float) -> None:
         """Have the ledger show a privacy loss with the requests of the next rounds."""
@@ -516,6 +526,7 @@ class Federation(Asks):
                 yield outcome.request
                 if outcome.answer is not None:
                     yield outcome.answer
+        yield from self._backend.refusals()
 
 
 def _home(spark: SparkSession, folder: str | None) -> Folder:

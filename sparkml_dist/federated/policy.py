@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
-from sparkml_dist.errors import TrainingError
+from sparkml_dist.errors import ConfigurationError, TrainingError, nearest
 from sparkml_dist.federated.answer import Answer, Declaration
 
 __all__ = ["SiloPolicy", "check_answer", "refused"]
@@ -54,6 +55,32 @@ class SiloPolicy:
     least_silos: int = 3
     most_epsilon: float | None = None
     tell_errors: bool = False
+
+    @classmethod
+    def from_dict(cls, value: Any) -> SiloPolicy:
+        """Return the policy that a JSON document describes, with the fields' names.
+
+        Raises
+        ------
+        ConfigurationError
+            ``invalid_param``.
+        """
+        defaults = {f.name: getattr(cls(), f.name) for f in fields(cls)}
+        if not isinstance(value, dict):
+            raise ConfigurationError("invalid_param", "A policy must be a JSON object.")
+        for name, found in value.items():
+            if name not in defaults:
+                raise ConfigurationError(
+                    "invalid_param",
+                    f"A silo's policy has no {name!r}.{nearest(name, defaults)}",
+                    f"It has {', '.join(defaults)}.",
+                )
+            if not _fits(name, found):
+                raise ConfigurationError(
+                    "invalid_param", f"{name} of a silo's policy cannot be {found!r}."
+                )
+        kinds = value.get("kinds")
+        return cls(**{**value, "kinds": None if kinds is None else frozenset(kinds)})
 
     def check_request(self, kind: str, round: int, rows: int, *, summable: bool) -> None:  # noqa: A002
         """Raise unless the silo does a work.
@@ -140,6 +167,19 @@ def check_answer(answer: Answer, declared: Declaration, *, exact: bool = False) 
             )
         if declared.finite and array.dtype.kind == "f" and not np.isfinite(array).all():
             raise _undeclared(f"the array {name!r} holds NaN or infinite values")
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Tell whether a value of a policy has the type of its field, and is not negative."""
+    if name in ("tell_rows", "secure_only", "tell_errors"):
+        return isinstance(value, bool)
+    if name == "kinds":
+        texts = isinstance(value, list) and all(isinstance(kind, str) for kind in value)
+        return value is None or texts
+    if value is None:
+        return name in ("most_rounds", "most_epsilon")
+    kinds = int | float if name == "most_epsilon" else int
+    return isinstance(value, kinds) and not isinstance(value, bool) and value >= 0
 
 
 def refused(why: str) -> TrainingError:

@@ -100,10 +100,11 @@ def check_reply(
             request.round, request.kind, silo, "answer", len(data), refused=error.code
         )
         return Outcome(asked, empty, SiloFailure(error.code, error.message))
+    if message.kind == FAILURE:
+        code, said = str(message.facts.get("code"))[:60], str(message.facts.get("message"))[:2000]
+        entry = entry_of(message, data, silo, "answer", refused=code)
+        return Outcome(asked, entry, SiloFailure(code, said))
     try:
-        if message.kind == FAILURE:
-            code, said = str(message.facts.get("code"))[:60], str(message.facts.get("message"))
-            raise TrainingError(code, said[:2000])
         if message.kind != request.kind:
             raise damaged(f"it answers {message.kind[:60]!r} where {request.kind!r} was asked")
         work = work_of(request.kind)
