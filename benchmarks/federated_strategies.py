@@ -1,8 +1,9 @@
 """Federated strategies against training in each silo alone and on all rows in one place.
 
-Heart disease at four hospitals (five seeds; a third of each hospital's rows is held out), letter and
-MNIST's 10,000 images over ten silos whose labels are skewed (Dirichlet, alpha = .1), and letter with
-two of ten silos poisoned, for robust rules against the mean. The silos are in memory, without Spark.
+Heart disease at four hospitals (five seeds; a third of each hospital's rows is held out), letter
+and MNIST's 10,000 images over ten silos whose labels are skewed (Dirichlet, alpha = .1), and letter
+with two of ten silos poisoned, for robust rules against the mean. All silos are in memory, without
+Spark.
 
     python benchmarks/federated_strategies.py [--only heart letter mnist poisoned] [--seeds 5]
 """
@@ -174,7 +175,7 @@ def _alone(
 def poison(kind: str, rng: np.random.Generator) -> Callable[[Answer, Any], Answer]:
     """Return what a silo does to its answers: turns signs around, or adds much noise."""
 
-    def alter(answer: Answer, request: Any) -> Answer:
+    def alter(answer: Answer, _: Any) -> Answer:
         if "delta" not in answer.arrays:
             return answer
         delta = answer.arrays["delta"]

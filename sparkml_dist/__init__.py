@@ -84,7 +84,16 @@ if TYPE_CHECKING:
         vote,
     )
     from sparkml_dist.errors import SparkMLDistError
-    from sparkml_dist.federated import FederatedSchema, Federation, SiloPolicy
+    from sparkml_dist.federated import (
+        FederatedClassificationModel,
+        FederatedClassifier,
+        FederatedRegressionModel,
+        FederatedRegressor,
+        FederatedSchema,
+        Federation,
+        SiloPolicy,
+        fit_federated,
+    )
     from sparkml_dist.graphical import (
         BayesianNetwork,
         BayesianNetworkClassificationModel,
@@ -190,6 +199,10 @@ __all__ = [
     "DeepEnsembleClassifier",
     "DriftReport",
     "EnsembleSelectionClassifier",
+    "FederatedClassificationModel",
+    "FederatedClassifier",
+    "FederatedRegressionModel",
+    "FederatedRegressor",
     "FederatedSchema",
     "Federation",
     "FourierFeatures",
@@ -274,6 +287,7 @@ __all__ = [
     "correlation_test",
     "drift",
     "event_sequences",
+    "fit_federated",
     "folds",
     "get_session",
     "holdout",

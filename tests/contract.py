@@ -176,6 +176,11 @@ def _cases() -> dict[str, Case]:
         wrong, grid = ("alpha", -1.0), ("alpha", [0.1, 0.2])
         return Case(given, model, wrong, no_label, grid, scored_by=kind, group="linear")
 
+    def federated(model: str, kind: str, **settings: Any) -> Case:
+        given = {"siloCol": "w", "featuresCols": ["x", "z"], "rounds": 2, **settings}
+        wrong = ("rounds", 0)
+        return Case(given, model, wrong, no_label, seeds, scored_by=kind, group="federated")
+
     k_means = {"wrong": ("k", 0), "grid": ("k", [2, 3])}
     return {
         "AdaBoostClassifier": classes("AdaBoost", estimator=tree, numMembers=2),
@@ -221,6 +226,8 @@ def _cases() -> dict[str, Case]:
         "EnsembleSelectionClassifier": classes(
             "Selection", "VotingClassificationModel", numMembers=2, **two
         ),
+        "FederatedClassifier": federated("FederatedClassificationModel", "classes"),
+        "FederatedRegressor": federated("FederatedRegressionModel", "numbers", labelCol="number"),
         "FourierFeatures": features("FourierFeatures", ("numOutputs", 3), numOutputs=4),
         "FrequentItemsets": patterns(
             "FrequentItemsetsModel",

@@ -1,5 +1,12 @@
 """Federated learning: many owners, one model, no rows leave."""
 
+from sparkml_dist.federated.estimators.federated_classifier import FederatedClassifier
+from sparkml_dist.federated.estimators.federated_model import (
+    FederatedClassificationModel,
+    FederatedRegressionModel,
+)
+from sparkml_dist.federated.estimators.federated_regressor import FederatedRegressor
+from sparkml_dist.federated.estimators.fit_federated import fit_federated
 from sparkml_dist.federated.federation import Federation
 from sparkml_dist.federated.ledger import LedgerEntry
 from sparkml_dist.federated.message import Message
@@ -13,6 +20,10 @@ from sparkml_dist.federated.work import Answer, Declaration, SiloWork
 __all__ = [
     "Answer",
     "Declaration",
+    "FederatedClassificationModel",
+    "FederatedClassifier",
+    "FederatedRegressionModel",
+    "FederatedRegressor",
     "FederatedSchema",
     "Federation",
     "LedgerEntry",
@@ -24,4 +35,5 @@ __all__ = [
     "SiloWork",
     "SumProtocol",
     "Summed",
+    "fit_federated",
 ]
