@@ -184,6 +184,7 @@ def _cases() -> dict[str, Case]:
         return Case(given, model, wrong, no_label, seeds, scored_by=kind, group="federated")
 
     votes, means = "VotingClassificationModel", "VotingRegressionModel"
+    no_rounds = ("rounds", 0)
     few_rounds = {"numMembers": 2, "maxDepth": 2}
     k_means = {"wrong": ("k", 0), "grid": ("k", [2, 3])}
     return {
@@ -250,6 +251,12 @@ def _cases() -> dict[str, Case]:
             group="federated",
         ),
         "FederatedNaiveBayes": federated(votes, "classes", ("alpha", -1.0)),
+        "FederatedClassifier": federated(
+            "FederatedClassificationModel", "classes", no_rounds, rounds=2
+        ),
+        "FederatedRegressor": federated(
+            "FederatedRegressionModel", "numbers", no_rounds, rounds=2, labelCol="number"
+        ),
         "FourierFeatures": features("FourierFeatures", ("numOutputs", 3), numOutputs=4),
         "FrequentItemsets": patterns(
             "FrequentItemsetsModel",

@@ -21,6 +21,9 @@ from tests.long import cases
 
 SET_UP = [name for name, kind in PUBLIC.items() if issubclass(kind, Estimator)]
 FITTED = [*CASES, *VOTED]
+#: Of the estimators over silos, each fit of which takes several jobs, `make test` fits one.
+SILOS = [n for n, c in CASES.items() if c.group == "federated" and n != "FederatedNaiveBayes"]
+SHORT = [name for name in FITTED if name not in SILOS]
 #: Fitted as their twin of the other task is, and saved below.
 TWINS = ("AutoRegressor", "KerasRegressor", "KernelKMeans", "StackingRegressor", "XGBoostRegressor")
 ONCE = [name for name, case in CASES.items() if case.group in ("networks", "boosting")]
@@ -197,7 +200,7 @@ def test_estimators_have_getters_setters_and_copies(name):
 # -- what fits ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", cases(FITTED, [n for n in FITTED if n not in TWINS]))
+@pytest.mark.parametrize("name", cases(FITTED, [n for n in SHORT if n not in TWINS]))
 def test_models_have_getters_setters_and_copies(spark, fitted, name):
     model = fitted(name)
     assert type(model).__name__ == (name if name in VOTED else CASES[name].model)
@@ -225,7 +228,7 @@ def test_estimators_are_saved_and_loaded(spark, builder, name, tmp_path):
     assert set(_values(again)) == set(_values(first))
 
 
-@pytest.mark.parametrize("name", FITTED)
+@pytest.mark.parametrize("name", cases(FITTED, SHORT))
 def test_models_are_saved_and_loaded(spark, fitted, predicted, rows, name, tmp_path):
     model = fitted(name)
     model.save(str(tmp_path / "m"))
@@ -247,7 +250,7 @@ def _saved_in_a_pipeline(pipelines, predicted, rows, name, path):
 
 # Of one of each group below; all are saved by themselves, above.
 @pytest.mark.long
-@pytest.mark.parametrize("name", [name for name in CASES if name not in EVERYWHERE])
+@pytest.mark.parametrize("name", cases([n for n in CASES if n not in EVERYWHERE], SHORT))
 def test_pipelines_are_saved_and_loaded(spark, pipelines, predicted, rows, name, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, name, str(tmp_path / "p"))
 
@@ -330,7 +333,9 @@ def _evaluators(kind):
     return [e.BinaryClassificationEvaluator(rawPredictionCol="outlierScore", **weighted)]
 
 
-@pytest.mark.parametrize("name", [n for n in FITTED if n in VOTED or CASES[n].scored_by])
+@pytest.mark.parametrize(
+    "name", cases([n for n in FITTED if n in VOTED or CASES[n].scored_by], SHORT)
+)
 def test_evaluators_of_pyspark_take_the_predictions(spark, predicted, name):
     kind = CASES[VOTED[name][0] if name in VOTED else name].scored_by
     scores = [evaluator.evaluate(predicted(name)) for evaluator in _evaluators(kind)]
@@ -369,7 +374,7 @@ def test_every_metric_of_pyspark_is_scikit_learns(spark, predicted):
 
 
 @pytest.mark.parametrize("wrong", ["wrong_value", "wrong_column"])
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", cases(CASES, SHORT))
 def test_a_refused_fit_leaves_nothing_behind(
     spark, rows, builder, name, wrong, tmp_path, monkeypatch
 ):

@@ -10,6 +10,13 @@ from sparkml_dist.federated.ensembles.boosting.estimators import (
 )
 from sparkml_dist.federated.ensembles.kmeans_estimator import FederatedKMeans
 from sparkml_dist.federated.ensembles.naive_bayes_estimator import FederatedNaiveBayes
+from sparkml_dist.federated.estimators.federated_classifier import FederatedClassifier
+from sparkml_dist.federated.estimators.federated_model import (
+    FederatedClassificationModel,
+    FederatedRegressionModel,
+)
+from sparkml_dist.federated.estimators.federated_regressor import FederatedRegressor
+from sparkml_dist.federated.estimators.fit_federated import fit_federated
 from sparkml_dist.federated.federation import Federation
 from sparkml_dist.federated.ledger import LedgerEntry
 from sparkml_dist.federated.message import Message
@@ -27,8 +34,12 @@ __all__ = [
     "FederatedBaggingRegressor",
     "FederatedBoostingClassifier",
     "FederatedBoostingRegressor",
+    "FederatedClassificationModel",
+    "FederatedClassifier",
     "FederatedKMeans",
     "FederatedNaiveBayes",
+    "FederatedRegressionModel",
+    "FederatedRegressor",
     "FederatedSchema",
     "Federation",
     "LedgerEntry",
@@ -40,4 +51,5 @@ __all__ = [
     "SiloWork",
     "SumProtocol",
     "Summed",
+    "fit_federated",
 ]
