@@ -19,38 +19,35 @@ PUBLISHED = {
     "asia.csv.gz": {"bic": -11109.741872, "bdeu": -11142.014366, "k2": -11110.151719},
 }
 #: The network's names of the table's columns, where they differ.
-ALARM = dict(
-    pair.split("=")
-    for pair in [
-        "HIST=HISTORY",
-        "HYP=HYPOVOLEMIA",
-        "LVV=LVEDVOLUME",
-        "LVF=LVFAILURE",
-        "STKV=STROKEVOLUME",
-        "ERLO=ERRLOWOUTPUT",
-        "HREK=HREKG",
-        "ERCA=ERRCAUTER",
-        "HRSA=HRSAT",
-        "ANES=INSUFFANESTH",
-        "APL=ANAPHYLAXIS",
-        "ECO2=EXPCO2",
-        "KINK=KINKEDTUBE",
-        "MINV=MINVOL",
-        "PVS=PVSAT",
-        "PMB=PULMEMBOLUS",
-        "SHNT=SHUNT",
-        "INT=INTUBATION",
-        "PRSS=PRESS",
-        "DISC=DISCONNECT",
-        "MVS=MINVOLSET",
-        "VMCH=VENTMACH",
-        "VTUB=VENTTUBE",
-        "VLNG=VENTLUNG",
-        "VALV=VENTALV",
-        "ACO2=ARTCO2",
-        "CCHL=CATECHOL",
-    ]
-)
+ALARM = {
+    "HIST": "HISTORY",
+    "HYP": "HYPOVOLEMIA",
+    "LVV": "LVEDVOLUME",
+    "LVF": "LVFAILURE",
+    "STKV": "STROKEVOLUME",
+    "ERLO": "ERRLOWOUTPUT",
+    "HREK": "HREKG",
+    "ERCA": "ERRCAUTER",
+    "HRSA": "HRSAT",
+    "ANES": "INSUFFANESTH",
+    "APL": "ANAPHYLAXIS",
+    "ECO2": "EXPCO2",
+    "KINK": "KINKEDTUBE",
+    "MINV": "MINVOL",
+    "PVS": "PVSAT",
+    "PMB": "PULMEMBOLUS",
+    "SHNT": "SHUNT",
+    "INT": "INTUBATION",
+    "PRSS": "PRESS",
+    "DISC": "DISCONNECT",
+    "MVS": "MINVOLSET",
+    "VMCH": "VENTMACH",
+    "VTUB": "VENTTUBE",
+    "VLNG": "VENTLUNG",
+    "VALV": "VENTALV",
+    "ACO2": "ARTCO2",
+    "CCHL": "CATECHOL",
+}
 
 
 def _frame(n=400, seed=0):
