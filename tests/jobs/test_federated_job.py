@@ -127,7 +127,7 @@ def test_each_model(tmp_path, options, metric, least, most):
     assert least <= found["metrics"][metric] <= most
     if "glm" in options:
         assert set(found["standard_errors"]) == {"(intercept)", "a", "b"}
-        assert found["rounds"] <= 12
+        assert found["rounds"] <= 16  # Newton steps, two for the schema and some for the columns
     assert (found["epsilon"] is not None) == ("--noise-multiplier" in options)
 
 
