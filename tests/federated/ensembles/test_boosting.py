@@ -82,6 +82,18 @@ def test_the_silos_do_not_matter(classes):
     np.testing.assert_allclose(whole.history, parts.history, rtol=1e-12)
 
 
+def test_secure_sums_give_the_same_trees():
+    pytest.importorskip("cryptography")
+    from sparkml_dist.federated.privacy import SecureSum
+
+    X, y = rows(2, missing=0.1)
+    plain, secure = (
+        boost(federation(X, y, 4, 2), rounds=1, growth=GROWTH, bins=16, secure=protocol)
+        for protocol in (None, SecureSum(bits=64))
+    )
+    assert booster_content(plain, 4) == booster_content(secure, 4)
+
+
 def test_the_history_is_the_loss_of_the_model():
     X, y = rows(2, missing=0.1)
     found = boost(federation(X, y, 3, 2), rounds=ROUNDS, growth=GROWTH)
