@@ -37,10 +37,12 @@ def class_shares(n_classes: int, n_silos: int, alpha: float, seed: int) -> Share
             "invalid_param",
             f"A simulation needs one silo or more, and alpha > 0. Got {n_silos} and {alpha}.",
         )
-    rng = np.random.default_rng([seed, salt(_PURPOSE) % 2**32])
-    # Gammas in logarithms: for a small alpha all of them may be 0 in double precision.
-    logs = np.log(rng.gamma(alpha + 1, size=(n_classes, n_silos)))
-    logs += np.log(rng.random((n_classes, n_silos))) / alpha
+    logs = np.empty((n_classes, n_silos))
+    for code in range(n_classes):  # of each on its own, whatever other classes there are
+        rng = np.random.default_rng([seed, salt(_PURPOSE) % 2**32, code])
+        # Gammas in logarithms: for a small alpha all of them may be 0 in double precision.
+        logs[code] = np.log(rng.gamma(alpha + 1, size=n_silos))
+        logs[code] += np.log(rng.random(n_silos)) / alpha
     shares = np.exp(logs - logs.max(axis=1, keepdims=True))
     return np.asarray(shares / shares.sum(axis=1, keepdims=True))
 
