@@ -20,7 +20,7 @@ from sparkml_dist.cli.training import (
 )
 from sparkml_dist.cli.warm_up import PICTURES, import_ahead
 from sparkml_dist.dataset.many_columns import quoted
-from sparkml_dist.errors import DataError
+from sparkml_dist.errors import DataError, TrainingError
 from sparkml_dist.federated.federation import Federation
 from sparkml_dist.federated.ledger_page import ledger_page
 from sparkml_dist.federated.silo_estimator import federation_summary
@@ -90,6 +90,12 @@ def train_federated(
             task="regression" if args.regression else "classification",
             seed=args.seed,
             folder=output.shards.location,
+        )
+    if (args.min_silos or 1) > len(federation.names):
+        raise TrainingError(
+            "too_few_silos",
+            f"--min-silos {args.min_silos}: the column {silo!r} has {len(federation.names)} silos.",
+            "Ask for fewer.",
         )
     with job.stage("fit"):
         model = _fit(args, job, federation, output)
