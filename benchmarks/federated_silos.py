@@ -63,7 +63,15 @@ def main() -> None:
         command += ["--rounds", str(arguments.rounds)]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         found.append(ast.literal_eval(done.stdout.strip().splitlines()[-1]))
-    report("federated_silos", found, rows=arguments.rows, rounds=arguments.rounds)
+    growth = found[-1]["driver_peak_mb"] - found[0]["driver_peak_mb"]
+    report(
+        "federated_silos",
+        f"Rounds over simulated silos of {arguments.rows} rows, {arguments.rounds} of each.",
+        found,
+        target="the driver's memory is flat in the number of silos (within 32 MB)",
+        measured=f"{growth:+} MB from {found[0]['silos']} to {found[-1]['silos']:,} silos",
+        met=growth <= 32,
+    )
 
 
 if __name__ == "__main__":

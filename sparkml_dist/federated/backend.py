@@ -100,8 +100,7 @@ class LocalSilos(Backend):
     ) -> dict[str, Outcome]:
         outcomes: dict[str, Outcome] = {}
         for name in silos:
-            request = rounds.request(round, name)
-            packed = request.pack()
+            request, packed = rounds.request(round, name)
             reply = self._altered(name, request, answer_request(self.sites[name], packed))
             outcome = check_reply(reply, request, name, schema, limit=MOST_BYTES, packed=packed)
             if outcome.failure is None:

@@ -310,6 +310,7 @@ class Federation(Asks):
         if work_of(kind).agreed and self._schema is None:
             self._agree()
         chosen = self._chosen(silos)
+        asked = set(chosen)
         number = self._next
         common = Message(
             kind, number, "coordinator", self._facts(facts), dict(arrays or {}), self.run
@@ -317,7 +318,7 @@ class Federation(Asks):
         mine = {
             name: Message(kind, number, "coordinator", dict(f), dict(a), self.run)
             for name, (f, a) in (own or {}).items()
-            if name in chosen
+            if name in asked
         }
         outcomes = self._round(number, common, mine, chosen, minimum)
         self._next += 1
@@ -437,8 +438,9 @@ class Federation(Asks):
     def _chosen(self, silos: Sequence[str] | None) -> list[str]:
         if silos is None:
             return list(self.names)
+        known = set(self.names)
         for name in silos:
-            if name not in self.names:
+            if name not in known:
                 raise ConfigurationError(
                     "unknown_silo",
                     f"There is no silo {name!r} in the federation.{nearest(name, self.names)}",

@@ -30,7 +30,9 @@ class SiloPolicy:
     most_request_bytes : int, default=256 MiB
         Most bytes of one request.
     most_rounds : int, optional
-        Most requests of one run that are answered.
+        Number of rounds of one run that are answered.
+    most_runs : int, optional
+        Number of runs that the silo takes part in, as long as it keeps its folder.
     least_rows : int, default=0
         A silo with fewer rows answers nothing, not even its schema.
     tell_rows : bool, default=True
@@ -40,7 +42,7 @@ class SiloPolicy:
     least_silos : int, default=3
         Fewest silos of a secure sum that this silo takes part in.
     most_epsilon : float, optional
-        Privacy loss beyond which no answer leaves.
+        Privacy loss of all runs together beyond which no answer leaves.
     tell_errors : bool, default=False
         Whether messages of errors, which may quote values of the data, leave with their codes.
     """
@@ -49,6 +51,7 @@ class SiloPolicy:
     most_bytes: int = 256 << 20
     most_request_bytes: int = 256 << 20
     most_rounds: int | None = None
+    most_runs: int | None = None
     least_rows: int = 0
     tell_rows: bool = True
     secure_only: bool = False
@@ -108,16 +111,21 @@ class SiloPolicy:
         if self.secure_only and summable:
             raise refused(f"its policy allows the work {kind!r} only in a secure sum")
 
-    def check_epsilon(self, answer: Answer) -> None:
+    def check_epsilon(self, spent: float) -> None:
         """Raise where an answer would exceed the silo's privacy budget.
+
+        Parameters
+        ----------
+        spent : float
+            Sum of the privacy losses of all runs, with this answer.
 
         Raises
         ------
         TrainingError
             ``request_refused``.
         """
-        spent, most = answer.epsilon, self.most_epsilon
-        if most is not None and spent is not None and not spent <= most:
+        most = self.most_epsilon
+        if most is not None and not spent <= most:
             raise refused(f"the answer would spend ε = {spent:.6g} of the {most:.6g} it allows")
 
 
@@ -177,7 +185,7 @@ def _fits(name: str, value: Any) -> bool:
         texts = isinstance(value, list) and all(isinstance(kind, str) for kind in value)
         return value is None or texts
     if value is None:
-        return name in ("most_rounds", "most_epsilon")
+        return name in ("most_rounds", "most_runs", "most_epsilon")
     kinds = int | float if name == "most_epsilon" else int
     return isinstance(value, kinds) and not isinstance(value, bool) and value >= 0
 

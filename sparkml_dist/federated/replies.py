@@ -68,7 +68,7 @@ def check_reply(
     schema: FederatedSchema | None,
     *,
     limit: int,
-    packed: bytes | None = None,
+    packed: bytes,
 ) -> Outcome:
     """Check a reply as the coordinator does, and return what came of the silo.
 
@@ -84,10 +84,10 @@ def check_reply(
         The agreed one.
     limit : int
         Most bytes of a reply.
-    packed : bytes, optional
+    packed : bytes
         The request as it was sent.
     """
-    asked = entry_of(request, request.pack() if packed is None else packed, silo, "request")
+    asked = entry_of(request, packed, silo, "request")
     try:
         message = Message.unpack(data, limit)
         if (message.sender, message.round, message.run) != (silo, request.round, request.run):

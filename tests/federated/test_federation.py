@@ -192,6 +192,27 @@ def test_epsilon_is_counted_and_bounded(monkeypatch):
     assert audit[audit.direction == "answer"].epsilon.dropna().tolist() == [1.0] * 3 + [1.5] * 3
 
 
+def test_another_run_is_no_other_budget(tmp_path, monkeypatch):
+    monkeypatch.setattr(RowsWork, "answer", lambda *_: Answer(epsilon=0.6))
+    monkeypatch.setattr(RowsWork, "summable", False)
+    monkeypatch.setattr(RowsWork, "agreed", False)
+    policy = SiloPolicy(most_epsilon=1.5, most_runs=3)
+    (site,) = local_sites(
+        {"a": ROWS["a"]}, **{**LOCAL, "folder": str(tmp_path), "policy": policy}
+    ).values()
+
+    def code(run, number):
+        reply = answer_request(site, Message("rows", number, "coordinator", run=run).pack())
+        return Message.unpack(reply).facts.get("code", "")
+
+    assert [code("a", 0), code("a", 1), code("b", 0)] == ["", "", ""]
+    assert code("c", 0) == "request_refused"  # 1.8 would be spent
+    assert code("a", 2) == ""
+    site.policy = SiloPolicy(most_runs=3)
+    assert [code("c", 1), code("d", 0)] == ["", "request_refused"]
+    assert site.spent() == {"a": 0.6, "b": 0.6, "c": 0.6}
+
+
 def test_both_ledgers_hold_each_message():
     federation = Federation.in_memory(ROWS)
     federation.sum("rows")

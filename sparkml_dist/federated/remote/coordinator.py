@@ -271,8 +271,7 @@ class _OpenRound:
     def request(self, name: str) -> tuple[Message, bytes]:
         """Return what a silo is asked, also as it is sent."""
         with self._lock:
-            request = self._rounds.request(self._number, name)
-        return request, request.pack()
+            return self._rounds.request(self._number, name)
 
     def take_committed(self) -> None:
         """Take replies that came before the coordinator was started again."""
