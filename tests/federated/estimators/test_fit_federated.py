@@ -116,6 +116,7 @@ def test_the_privacy_of_silos_is_that_of_the_rounds(secure):
     assert model.epsilon == pytest.approx(accountant.epsilon, abs=1e-9)
 
 
+@pytest.mark.long
 def test_a_budget_ends_the_training():
     one = sd.fit_federated(federation(), **{**PRIVATE, "rounds": 1}).epsilon
     model = sd.fit_federated(federation(), **{**PRIVATE, "rounds": 9}, maxEpsilon=1.5 * one)
@@ -124,6 +125,7 @@ def test_a_budget_ends_the_training():
         sd.fit_federated(federation(), **PRIVATE, maxEpsilon=0.5 * one)
 
 
+@pytest.mark.long
 def test_noise_grows_with_its_multiplier():
     largest = []
     for noise in (2.0, 1e4):
