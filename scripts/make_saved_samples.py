@@ -124,6 +124,12 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "EnsembleSelectionClassifier": sd.EnsembleSelectionClassifier(
             estimators=two, numMembers=2, **plain
         ),
+        "FederatedClassifier": sd.FederatedClassifier(
+            siloCol="w", rounds=2, strategy="ditto", personalModels=True, **points
+        ),
+        "FederatedRegressor": sd.FederatedRegressor(
+            siloCol="w", rounds=2, model="perceptron", hiddenUnits=[3], labelCol="number", **points
+        ),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
         "GaussianNetwork": sd.GaussianNetwork(featuresCols=["x", "z", "number"]),

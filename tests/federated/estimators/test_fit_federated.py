@@ -65,7 +65,8 @@ def test_a_regression_is_in_the_units_of_its_label():
 
 
 def test_secure_and_plain_sums_train_the_same_model():
-    found = [sd.fit_federated(federation(), rounds=3, batchSize=0, secure=secure) for secure in (True, False)]
+    given = {"rounds": 3, "batchSize": 0}
+    found = [sd.fit_federated(federation(), secure=s, **given) for s in (True, False)]
     X = np.concatenate([X for X, _ in silos().values()])
     # Fixed point has steps of 4e4 / 2**63, standardized sums of 1e9 / 2**63 each.
     np.testing.assert_allclose(*(m.to_sklearn().predict_proba(X) for m in found), atol=1e-6)
