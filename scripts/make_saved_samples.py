@@ -125,10 +125,15 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
             estimators=two, numMembers=2, **plain
         ),
         "FederatedClassifier": sd.FederatedClassifier(
-            siloCol="w", rounds=2, strategy="ditto", personalModels=True, **points
+            siloCol="kind", rounds=2, strategy="ditto", personalModels=True, **points
         ),
         "FederatedRegressor": sd.FederatedRegressor(
-            siloCol="w", rounds=2, model="perceptron", hiddenUnits=[3], labelCol="number", **points
+            siloCol="kind",
+            rounds=2,
+            model="perceptron",
+            hiddenUnits=[3],
+            labelCol="number",
+            **points,
         ),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
