@@ -99,9 +99,9 @@ def test_silos_train_a_network():
     silos = {}
     for name in ("a", "b"):
         X = rng.normal(size=(60, 3))
-        silos[name] = (X, (X[:, 0] * X[:, 1] > 0).astype(int))
+        silos[name] = (X, (X[:, 0] + X[:, 1] > 0).astype(int))
     federation = sd.Federation.in_memory(silos)
-    given = {"rounds": 6, "localEpochs": 2, "learningRate": 0.3, "evaluateEvery": 6}
+    given = {"rounds": 4, "batchSize": 8, "learningRate": 0.3, "evaluateEvery": 4}
     model = sd.fit_federated(federation, model=small, **given)
     assert model.rounds["accuracy"].iloc[-1] > 0.8
     assert model.files[0].name == "parameters.keras"
