@@ -301,8 +301,8 @@ def _compared(name: str, seed: int, rounds: int) -> dict[str, float]:
     if name == "heart":
         silos, test = heart(seed)
         settings = {
-            "rounds": rounds or 20,
-            "local": {"steps": 50, "batch_size": 4, "rate": 0.01},
+            "rounds": rounds or 8,
+            "local": {"steps": 10, "batch_size": 32, "rate": 0.1},
         }
         strategies: dict[str, tuple[Any, dict[str, Any]]] = {
             "fedavg": (FedAvg(), {}),
@@ -310,8 +310,8 @@ def _compared(name: str, seed: int, rounds: int) -> dict[str, float]:
             "fedprox": (FedProx(mu=0.1), {}),
             "scaffold": (Scaffold(), {}),
             "fednova": (FedNova(), {}),
-            "fedadam": (FedAdam(serverRate=0.1), {}),
-            "fedyogi": (FedYogi(serverRate=0.1), {}),
+            "fedadam": (FedAdam(serverRate=0.03), {}),
+            "fedyogi": (FedYogi(serverRate=0.03), {}),
             "fedadagrad": (FedAdagrad(serverRate=0.1), {}),
             "feddyn": (FedDyn(alpha=0.1), {}),
         }

@@ -135,6 +135,17 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         ),
         "FederatedKMeans": sd.FederatedKMeans(k=2, leastRows=1, siloCol="kind", **points),
         "FederatedNaiveBayes": sd.FederatedNaiveBayes(**silos),
+        "FederatedClassifier": sd.FederatedClassifier(
+            siloCol="kind", rounds=2, strategy="ditto", personalModels=True, **points
+        ),
+        "FederatedRegressor": sd.FederatedRegressor(
+            siloCol="kind",
+            rounds=2,
+            model="perceptron",
+            hiddenUnits=[3],
+            labelCol="number",
+            **points,
+        ),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
         "GaussianNetwork": sd.GaussianNetwork(featuresCols=["x", "z", "number"]),

@@ -510,6 +510,8 @@ class Federation(Asks):
             return {name: Outcome.from_dict(o) for name, o in record["silos"].items()}
         self._rounds.write_request(number, common, own)
         outcomes = self._backend.exchange(self._rounds, number, silos, self._schema, minimum)
+        if sum(outcome.failure is None for outcome in outcomes.values()) < minimum:
+            return outcomes  # not committed: it is asked again when the silos are back
         self._rounds.commit(
             number,
             {

@@ -35,7 +35,12 @@ from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.persistence.model_folder import ModelFile
-from sparkml_dist.persistence.saved_folder import SavedFolder, begin_fit, check_free_for_fit
+from sparkml_dist.persistence.saved_folder import (
+    SavedFolder,
+    begin_fit,
+    check_free_for_fit,
+    contents,
+)
 from sparkml_dist.persistence.workspace import temporary_folder
 
 if TYPE_CHECKING:
@@ -173,28 +178,32 @@ class FederatedEstimator(SavedParams, HasFederation):
 
     def _fit_at(self, where: Folder, federate: Any) -> FederatedModel:
         given = self.isSet(self.modelDir)
+        # What is refused before its first round leaves nothing behind.
+        new, begun = not given or not contents(where), False
         application = f"the fit of a {type(self).__name__}"
-        with FolderLock(where, application=application) if given else nullcontext() as lock:
-            home = begin_fit(
-                where,
-                self._plan(),
-                overwrite=self.getOrDefault(self.overwrite),
-                resume=self.getOrDefault(self.resume),
-            )
-            own = home.content.child(_FEDERATION)
-            try:
-                model = self._train(federate(own), home)
-            except BaseException:
-                if not given:
-                    where.delete()
-                raise
-            for output in model.params:
-                if self.hasParam(output.name) and self.isDefined(self.getParam(output.name)):
-                    model._set(**{output.name: self.getOrDefault(self.getParam(output.name))})
-            if lock is not None:
-                lock.check()
-            model._save_manifest(home)
-            own.delete()
+        try:
+            with FolderLock(where, application=application) if given else nullcontext() as lock:
+                home = begin_fit(
+                    where,
+                    self._plan(),
+                    overwrite=self.getOrDefault(self.overwrite),
+                    resume=self.getOrDefault(self.resume),
+                )
+                own = home.content.child(_FEDERATION)
+                federation = federate(own)
+                begun = federation.schema is not None
+                model = self._train(federation, home)
+                for output in model.params:
+                    if self.hasParam(output.name) and self.isDefined(self.getParam(output.name)):
+                        model._set(**{output.name: self.getOrDefault(self.getParam(output.name))})
+                if lock is not None:
+                    lock.check()
+                model._save_manifest(home)
+                own.delete()
+        except BaseException:
+            if new and (not given or not begun):
+                where.delete()
+            raise
         return model
 
     def _train(self, federation: Federation, home: SavedFolder) -> FederatedModel:

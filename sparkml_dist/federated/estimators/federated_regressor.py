@@ -73,8 +73,8 @@ modelDir, overwrite, resume, seed
     >>> rows = [(i % 3, i % 7 + 0.0, 2.0 * (i % 7)) for i in range(42)]
     >>> names = "silo long, x double, y double"
     >>> table = spark.createDataFrame(rows, names)
-    >>> estimator = FederatedRegressor(strategy="scaffold", labelCol="y", learningRate=0.3)
-    >>> model = estimator.setRounds(3).fit(table)
+    >>> estimator = FederatedRegressor(strategy="scaffold", labelCol="y", localEpochs=20)
+    >>> model = estimator.setRounds(3).setLearningRate(0.3).fit(table)
     >>> bool(model.rounds["rmse"].iloc[-1] < 0.5)
     True
     """

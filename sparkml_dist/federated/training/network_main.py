@@ -19,7 +19,7 @@ def main() -> None:
     # What libraries write to standard output must not get between the results.
     results = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    from sparkml_dist.federated.training.network_operations import operate
+    from sparkml_dist.federated.training.keras_process.operations import operate
 
     while (asked := read_message(source)) is not None:
         try:

@@ -66,7 +66,8 @@ class Standardization:
     def _scaling(self) -> Scaling:
         numbers = np.array(self.counts) == 0
         fill = np.where(numbers, self.mean, np.nan)  # a missing category is like no other
-        return Scaling.of_numbers(self.mean, self.deviation, fill, self.counts)
+        mean, deviation = (np.asarray(v, np.float64) for v in (self.mean, self.deviation))
+        return Scaling.of_numbers(mean, deviation, fill, self.counts)
 
     @property
     def width(self) -> int:

@@ -1,0 +1,1 @@
+"""What the process with Keras runs; imports TensorFlow."""
