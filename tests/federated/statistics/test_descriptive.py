@@ -191,7 +191,7 @@ def test_refusals_come_before_the_first_round(call, code):
     assert caught.value.code == code and federation.round == before
 
 
-def test_examples_of_the_docstrings():
+def test_four_hospitals():
     federation = heart()
     assert federated_moments(federation, columns=["age"])["mean"].round(2).to_dict() == {
         "age": 53.51
