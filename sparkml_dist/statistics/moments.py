@@ -69,5 +69,5 @@ def first_moments(sums: Sums, problem: GlmProblem, label: str) -> tuple[Arrays, 
 def feature_means(block: Any) -> dict[str, Any]:
     """Return sums and numbers of the known values of each feature of a block."""
     known = ~np.isnan(block.X)
-    w = np.ones(len(block)) if block.weight is None else block.weight.astype(np.float64)
+    w = block.row_weights
     return {"sum": w @ np.where(known, block.X, 0.0), "rows": w @ known}
