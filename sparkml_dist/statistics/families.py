@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.statistics.links import Link, link_of
+from sparkml_dist.statistics.tweedie import tweedie_log_density
 
 __all__ = ["FAMILIES", "Family", "family_of"]
 
@@ -153,7 +154,7 @@ class Family:
         return 2.0 * (first - y * np.power(mu, 1 - p) / (1 - p) + np.power(mu, 2 - p) / (2 - p))
 
     def log_likelihood(self, y: Array, mu: Array, dispersion: float) -> Array:
-        """Return the log-likelihood of each row, NaN for Tweedie, which has no closed form."""
+        """Return the log-likelihood of each row; NaN for Tweedie with a power above 2."""
         from scipy.special import gammaln, xlog1py, xlogy
 
         match self.name:
@@ -178,7 +179,16 @@ class Family:
                     - gammaln(y + 1)
                 )
             case _:
-                return np.full(y.shape, np.nan)
+                return self._tweedie_log_likelihood(y, mu, dispersion)
+
+    def _tweedie_log_likelihood(self, y: Array, mu: Array, dispersion: float) -> Array:
+        p = self.variance_power
+        if p in (0, 2):
+            name = "gaussian" if p == 0 else "gamma"
+            return Family(name, self.link).log_likelihood(y, mu, dispersion)
+        if p == 1 or p > 2:  # a Poisson with a dispersion has no density; a series that alternates
+            return np.full(y.shape, np.nan)
+        return tweedie_log_density(y, mu, p, dispersion)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the family as JSON values."""

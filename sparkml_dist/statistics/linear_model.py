@@ -131,7 +131,10 @@ class LinearModel(FittedModel, ShardModel):
 
     @property
     def logLikelihood(self) -> float | None:
-        """Log-likelihood; None for Tweedie, and for fits without an information matrix."""
+        """Log-likelihood; None without an information matrix, and for some Tweedie powers.
+
+        These are 1, and those above 2.
+        """
         return self._number("log_likelihood")
 
     @property

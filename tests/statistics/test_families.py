@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.statistics.families import FAMILIES, Family, family_of
@@ -123,3 +123,24 @@ def test_names_of_families_and_links():
     with pytest.raises(ConfigurationError, match="variancePower"):
         family_of("tweedie", variance_power=0.5)
     assert Family.from_dict(family_of("gamma", "log").to_dict()) == family_of("gamma", "log")
+
+
+@pytest.mark.parametrize("dispersion", [0.003, 0.7, 20.0])
+def test_tweedie_density(dispersion):
+    y, mu = np.concatenate([np.geomspace(1e-3, 300.0, 400), [0.0]]), np.full(401, 4.0)
+    # For a power of 1.5 the jumps are exponential, and the series is a Bessel function.
+    rate, scale = 2 * np.sqrt(mu) / dispersion, dispersion * np.sqrt(mu) / 2
+    z = 2 * np.sqrt(rate * y / scale)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        true = np.log(special.ive(1, z)) + z - rate - y / scale + np.log(rate / (scale * y)) / 2
+    true[-1] = -rate[-1]
+    found = family_of("tweedie", variance_power=1.5).log_likelihood(y, mu, dispersion)
+    assert found == pytest.approx(true, rel=1e-9, abs=1e-9)
+    # Any other density is one: its integral, with the probability of 0.
+    if dispersion == 0.7:
+        for power in (1.2, 1.8):
+            family = family_of("tweedie", variance_power=power)
+            grid = np.geomspace(1e-12, 200.0, 40_001)
+            density = np.exp(family.log_likelihood(grid, np.full(grid.shape, 2.0), 0.7))
+            none = np.exp(family.log_likelihood(np.zeros(1), np.full(1, 2.0), 0.7))[0]
+            assert np.trapezoid(density, grid) + none == pytest.approx(1.0, abs=2e-4)

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from sparkml_dist.errors import ConfigurationError
+from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.federated.statistics.agreed_columns import AgreedColumns, block_of
-from sparkml_dist.federated.statistics.cells import enough_rows, least_count
+from sparkml_dist.federated.statistics.cells import enough_rows, least_count, small_cells
 from sparkml_dist.federated.statistics.partial_likelihood import (
     TIES,
     partial_likelihood,
@@ -36,7 +36,9 @@ class RiskSumsWork(SiloWork):
     """Sums over the rows at risk at given times, in one silo; see `risk_sums`.
 
     Asked with the facts ``time``, ``event``, ``features`` (names), ``ties``, ``round_up``,
-    ``handling`` and ``minimum`` and the arrays ``times``, ``beta`` and ``centre``.
+    ``handling`` and ``minimum`` and the arrays ``times``, ``beta`` and ``centre``. Differences of
+    neighbouring sums are sums over the rows between two times: a silo whose policy has a
+    ``least_count`` above their number refuses.
     """
 
     kind: ClassVar[str] = "risk_sums"
@@ -61,6 +63,14 @@ class RiskSumsWork(SiloWork):
         grid = times if request.facts["round_up"] else None
         parts = _rows(silo, request, grid)
         sums = risk_sums(parts, times, request.arrays["beta"], efron=_efron(request))
+        last, deaths, least = sums.pop("last"), sums["deaths"], silo.policy.least_count
+        if small_cells(last[1:], least).any() or small_cells(deaths, least).any():
+            raise DataError(
+                "too_few_rows",
+                f"Fewer than {least} rows of this silo lie between two of the times.",
+                "Give a coarser grid of times, or stratify by silo.",
+            )
+        enough_rows(int(last.sum()), least_count(silo, request.facts))
         return Answer(arrays=sums)
 
 

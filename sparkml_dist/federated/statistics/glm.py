@@ -109,11 +109,13 @@ maxCategories, confidenceLevel, modelDir, overwrite
 
     Examples
     --------
-    >>> model = federated_glm(federation, featuresCols=["age", "thalach"], handleInvalid="skip")
-    >>> {term: round(value, 3) for term, value in model.coefficients.items()}
-    {'(intercept)': 4.009, 'age': 0.035, 'thalach': -0.041}
-    >>> model.summary["rounds"] <= 8
-    True
+    >>> rows = {"north": ([[1.0], [2.0], [3.0]], [2, 4, 7]), "south": ([[4.0], [0.0]], [9, 1])}
+    >>> federation = Federation.in_memory(rows, regression=True, names=["dose"])
+    >>> found = federated_glm(federation)
+    >>> {term: round(value, 4) for term, value in found.coefficients.items()}
+    {'(intercept)': 0.4, 'dose': 2.1}
+    >>> {term: round(value, 4) for term, value in found.standardErrors.items()}
+    {'(intercept)': 0.469, 'dose': 0.1915}
     """
     agreed = AgreedColumns(federation.schema)
     label = agreed.label

@@ -50,6 +50,7 @@ class GlmPassWork(SiloWork):
     def answer(self, silo: Silo, request: Message) -> Answer:
         """Add up the silo's rows."""
         facts, arrays = request.facts, request.arrays
+        enough_rows(silo.n_rows, least_count(silo, facts))
         design, places = _design(request, silo.schema)
         form = form_of(facts, arrays, design)
         place = int(facts["place"])

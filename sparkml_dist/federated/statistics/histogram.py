@@ -96,8 +96,10 @@ def federated_histogram(
 
     Examples
     --------
-    >>> federated_histogram(federation, column="age", edges=[20, 40, 60, 80])["count"].tolist()
-    [80, 587, 253]
+    >>> rows = {"north": ([[40.0], [61.0]], [0, 1]), "south": ([[55.0]], [1])}
+    >>> federation = Federation.in_memory(rows, names=["age"], label="sick")
+    >>> federated_histogram(federation, column="age", edges=[20, 60, 80])["count"].tolist()
+    [2, 1]
     """
     import pandas as pd
 

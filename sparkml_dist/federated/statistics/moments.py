@@ -111,8 +111,10 @@ def federated_moments(
 
     Examples
     --------
-    >>> federated_moments(federation, columns=["age"])["mean"].round(2).to_dict()
-    {'age': 53.51}
+    >>> rows = {"north": ([[40.0], [61.0]], [0, 1]), "south": ([[55.0]], [1])}
+    >>> federation = Federation.in_memory(rows, names=["age"], label="sick")
+    >>> federated_moments(federation)["mean"].to_dict()
+    {'age': 52.0}
     """
     import pandas as pd
 

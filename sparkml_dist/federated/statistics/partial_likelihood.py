@@ -47,12 +47,14 @@ def risk_sums(
         ``deaths`` (t,), ``deaths_x`` (p,): events, and the sum of their rows. ``risk0`` (t,),
         ``risk1`` (t, p), ``risk2`` (t, p (p + 1) / 2): sums of exp(x beta) times 1, x, and the
         upper triangle of x x'. ``tied0``, ``tied1``, ``tied2``: the same of rows with an event.
+        ``last`` (t + 1,): rows that are at risk at the first 0, 1, … times.
     """
     t, p = len(times), len(beta)
     total = {"risk": np.zeros((t, 1 + p + packed_size(p)))}
     if efron:
         total["tied"] = np.zeros_like(total["risk"])
     deaths, deaths_x = np.zeros(t, np.int64), np.zeros(p)
+    last = np.zeros(t + 1, np.int64)
     upper = np.triu_indices(p)
     for rows, x in parts:
         weight = np.exp(np.clip(x @ beta, -_MOST_ETA, _MOST_ETA))
@@ -64,10 +66,11 @@ def risk_sums(
         if efron:
             total["tied"] += _added(at, wide[hit], t)
         deaths += np.bincount(at, minlength=t)
+        last += np.bincount(ends, minlength=t + 1)
         deaths_x += x[hit].sum(axis=0)
     # A row is at risk up to its own time.
     total["risk"] = np.cumsum(total["risk"][::-1], axis=0)[::-1]
-    found: dict[str, Any] = {"deaths": deaths, "deaths_x": deaths_x}
+    found: dict[str, Any] = {"deaths": deaths, "deaths_x": deaths_x, "last": last}
     for name, sums in total.items():
         found[f"{name}0"] = np.ascontiguousarray(sums[:, 0])
         found[f"{name}1"] = np.ascontiguousarray(sums[:, 1 : 1 + p])

@@ -155,9 +155,11 @@ def federated_correlation(
 
     Examples
     --------
-    >>> found = federated_correlation(federation, columns=["age", "thalach"])
-    >>> round(found.loc["age", "thalach"], 4)
-    -0.3658
+    >>> rows = {"north": ([[40.0], [61.0]], [0, 1]), "south": ([[55.0]], [1])}
+    >>> federation = Federation.in_memory(rows, names=["age"], label="sick")
+    >>> found = federated_correlation(federation, columns=["age", "sick"])
+    >>> float(found.loc["age", "sick"].round(4))
+    0.9608
     """
     import pandas as pd
 

@@ -166,9 +166,11 @@ def federated_quantiles(
 
     Examples
     --------
+    >>> rows = {"north": ([[40.0], [61.0]], [0, 1]), "south": ([[55.0]], [1])}
+    >>> federation = Federation.in_memory(rows, names=["age"], label="sick")
     >>> found = federated_quantiles(federation, column="age", method="counts")
     >>> found["value"].tolist()
-    [47.0, 54.0, 60.0]
+    [40.0, 55.0, 61.0]
     """
     if method not in ("sketch", "counts"):
         raise ConfigurationError(

@@ -96,7 +96,7 @@ def survival_rows(
     check_survival(columns, facts)
     for block in silo.blocks():
         both = columns.numbers_of(block, [facts["time"], facts["event"]])
-        known: npt.NDArray[np.bool_] = ~np.isnan(both).any(axis=1)
+        known = np.asarray(~np.isnan(both).any(axis=1))
         time, event = both[known].T
         if (time < 0).any():
             raise DataError(

@@ -11,6 +11,7 @@ from sparkml_dist.errors import SparkMLDistError
 from sparkml_dist.federated import Federation, SiloPolicy
 from sparkml_dist.federated.statistics import coefficients_and_errors, federated_glm
 from tests.federated.statistics.silos import COLUMNS, HEART, cut, heart, heart_silos, sample
+from tests.long import cases
 from tests.statistics.oracles import COUNTS, LONGLEY, OUTCOME, TREATMENT, errors, fit
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -50,7 +51,7 @@ def test_heart_in_eight_rounds():
     assert "thalach" in str(model.summary())
 
 
-@pytest.mark.parametrize("silos", [1, 3, 4])
+@pytest.mark.parametrize("silos", cases([1, 3, 4], [4]))
 def test_counts_by_poisson(silos):
     A = np.column_stack([OUTCOME, TREATMENT]).astype(float)
     federation = cut(
@@ -123,7 +124,7 @@ def test_families_and_errors(family, given):
         assert list(model.standardErrors.values()) == pytest.approx(errors(whole), rel=1e-7)
 
 
-@pytest.mark.parametrize("silos", [1, 3])
+@pytest.mark.parametrize("silos", cases([1, 3], [3]))
 def test_three_classes_and_missing_values(silos):
     some = X[:, 2] != 3  # of which there are too few for an estimate
     federation = cut(X[some], y[some], silos, **THREE_COLUMNS)
