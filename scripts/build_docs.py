@@ -33,6 +33,7 @@ TITLES = {
     "boosting": "Boosting",
     "kernels": "Kernel methods",
     "statistics": "Statistics",
+    "federated": "Federated learning",
     "deep": "Networks",
     "mining": "Mining",
     "graphical": "Bayesian networks",

@@ -84,6 +84,7 @@ if TYPE_CHECKING:
         vote,
     )
     from sparkml_dist.errors import SparkMLDistError
+    from sparkml_dist.federated import FederatedSchema, Federation, SiloPolicy
     from sparkml_dist.graphical import (
         BayesianNetwork,
         BayesianNetworkClassificationModel,
@@ -189,6 +190,8 @@ __all__ = [
     "DeepEnsembleClassifier",
     "DriftReport",
     "EnsembleSelectionClassifier",
+    "FederatedSchema",
+    "Federation",
     "FourierFeatures",
     "FourierFeaturesModel",
     "FrequentItemsets",
@@ -243,6 +246,7 @@ __all__ = [
     "SequentialPatterns",
     "SequentialPatternsModel",
     "SessionInfo",
+    "SiloPolicy",
     "SparkMLDistError",
     "SpectralClustering",
     "StackingClassificationModel",

@@ -36,6 +36,8 @@ COMMANDS = {
     "doctor": "look at this machine or, with --master, at a cluster, and say what is missing",
     "pack": "write the environment to an archive that executors can use",
     "build-horovod": "build Horovod for the TensorFlow that is installed",
+    "silo": "take part in a federation as one silo",
+    "silo-certificates": "make the certificates of a federation",
 }
 
 
@@ -77,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _help() -> str:
     def listed(commands: dict[str, str]) -> str:
-        return "".join(f"  {name:<16}{text}\n" for name, text in commands.items())
+        return "".join(f"  {name:<18}{text}\n" for name, text in commands.items())
 
     return (
         "usage: sparkml-dist COMMAND [options]\n\n"

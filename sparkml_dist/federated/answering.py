@@ -10,7 +10,7 @@ from sparkml_dist.errors import SparkMLDistError, TrainingError
 from sparkml_dist.federated.ledger import LedgerEntry, entry_of
 from sparkml_dist.federated.message import Message
 from sparkml_dist.federated.policy import check_answer, refused
-from sparkml_dist.federated.silo import Silo, SiloSite
+from sparkml_dist.federated.silo import SiloSite
 from sparkml_dist.federated.work import Answer
 from sparkml_dist.federated.works import work_of
 from sparkml_dist.persistence.filesystem import Folder
@@ -48,6 +48,7 @@ def answer_request(site: SiloSite, data: bytes, *, keep_reply: bool = False) -> 
     memory = _Memory(site, request.run)
     try:
         again = memory.check(request, data)
+        _check_runs(site, request.run)
     except SparkMLDistError as error:
         reply = _failure(site, request, error).pack()
         memory.note(entry_of(request, data, site.name, "request", refused=error.code))
@@ -55,9 +56,10 @@ def answer_request(site: SiloSite, data: bytes, *, keep_reply: bool = False) -> 
     if again and (kept := memory.newest(request)):
         return kept
     try:
-        message = _answer(site.silo(request.run), request)
+        message = _answer(site, request)
     except Exception as error:  # a work may raise anything; its silo goes on
-        _logger.warning("silo %s, round %d: %s", site.name, request.round, error, exc_info=True)
+        told = not isinstance(error, SparkMLDistError)
+        _logger.warning("silo %s, round %d: %s", site.name, request.round, error, exc_info=told)
         message = _failure(site, request, error)
     reply = message.pack()
     code = message.facts["code"] if message.kind == FAILURE else ""
@@ -76,19 +78,31 @@ def silo_ledger(site: SiloSite, run: str) -> list[LedgerEntry]:
     return _Memory(site, run).entries()
 
 
-def _answer(silo: Silo, request: Message) -> Message:
+def _answer(site: SiloSite, request: Message) -> Message:
+    silo = site.silo(request.run)
     work = work_of(request.kind)
     silo.policy.check_request(work.kind, request.round, silo.n_rows, summable=work.summable)
     schema = silo.schema if work.agreed else silo.own_schema
     declared = work.declare(request, schema)
     answer = work.answer(silo, request)
     check_answer(answer, declared, exact=work.summable)
-    silo.policy.check_epsilon(answer)
+    if answer.epsilon is not None:
+        # Another run does not give the rows another budget: losses of runs add up.
+        spent = site.spent()
+        spent[request.run] = max(float(answer.epsilon), spent.get(request.run, 0.0))
+        silo.policy.check_epsilon(sum(spent.values()))
+        site.spend(spent)
     message = _message(silo.name, request, answer)
     size = sum(array.nbytes for array in answer.arrays.values())
     if size > silo.policy.most_bytes:
         raise refused(f"the answer has {size:,} bytes, and {silo.policy.most_bytes:,} may leave")
     return message
+
+
+def _check_runs(site: SiloSite, run: str) -> None:
+    most = site.policy.most_runs
+    if most is not None and not site.joined(run, most):
+        raise refused(f"its policy allows {most} runs")
 
 
 def _message(sender: str, request: Message, answer: Answer) -> Message:

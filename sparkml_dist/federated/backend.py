@@ -59,6 +59,14 @@ class Backend(ABC):
             Fewest replies that the caller needs.
         """
 
+    def ledger(self, name: str, run: str) -> list[LedgerEntry]:
+        """Return the ledger that a silo holds itself, where this process can read it."""
+        return []
+
+    def refusals(self) -> list[LedgerEntry]:
+        """Return messages that were refused and belong to no round's record."""
+        return []
+
     def close(self) -> None:
         """End what the backend runs."""
         return
@@ -92,8 +100,7 @@ class LocalSilos(Backend):
     ) -> dict[str, Outcome]:
         outcomes: dict[str, Outcome] = {}
         for name in silos:
-            request = rounds.request(round, name)
-            packed = request.pack()
+            request, packed = rounds.request(round, name)
             reply = self._altered(name, request, answer_request(self.sites[name], packed))
             outcome = check_reply(reply, request, name, schema, limit=MOST_BYTES, packed=packed)
             if outcome.failure is None:

@@ -310,6 +310,7 @@ class Federation(Asks):
         if work_of(kind).agreed and self._schema is None:
             self._agree()
         chosen = self._chosen(silos)
+        asked = set(chosen)
         number = self._next
         common = Message(
             kind, number, "coordinator", self._facts(facts), dict(arrays or {}), self.run
@@ -317,7 +318,7 @@ class Federation(Asks):
         mine = {
             name: Message(kind, number, "coordinator", dict(f), dict(a), self.run)
             for name, (f, a) in (own or {}).items()
-            if name in chosen
+            if name in asked
         }
         outcomes = self._round(number, common, mine, chosen, minimum)
         self._next += 1
@@ -369,6 +370,7 @@ class Federation(Asks):
                 f"The answers of the work {kind!r} cannot be added up.",
                 "Ask for them with federation.ask.",
             )
+        _ = self.schema  # silos that do not fit are left out before some are chosen
         return (secure or PlainSum()).sum(
             self,
             kind,
@@ -398,9 +400,18 @@ class Federation(Asks):
 
         Columns: ``round``, ``kind``, ``silo``, ``direction`` (request or answer), ``bytes``,
         ``arrays`` (names, types and shapes), ``facts`` (names), ``checksum`` (SHA-256), ``epsilon``
-        (so far, where noise is counted), ``refused`` (code of the error), ``time``.
+        (so far, where noise is counted), ``refused`` (code of the error), ``time``. Messages that
+        came too late or twice are at the end.
         """
         return ledger_frame(self._entries())
+
+    def ledger(self, silo: str) -> pd.DataFrame:
+        """Return the ledger that a silo in this process or application holds itself, as `audit`.
+
+        Silos elsewhere hold theirs in their own folder.
+        """
+        self._chosen([silo])
+        return ledger_frame(self._backend.ledger(silo, self.run))
 
     def note_epsilon(self, epsilon: float) -> None:
         """Have the ledger show a privacy loss with the requests of the next rounds."""
@@ -427,8 +438,9 @@ class Federation(Asks):
     def _chosen(self, silos: Sequence[str] | None) -> list[str]:
         if silos is None:
             return list(self.names)
+        known = set(self.names)
         for name in silos:
-            if name not in self.names:
+            if name not in known:
                 raise ConfigurationError(
                     "unknown_silo",
                     f"There is no silo {name!r} in the federation.{nearest(name, self.names)}",
@@ -516,6 +528,7 @@ class Federation(Asks):
                 yield outcome.request
                 if outcome.answer is not None:
                     yield outcome.answer
+        yield from self._backend.refusals()
 
 
 def _home(spark: SparkSession, folder: str | None) -> Folder:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 import numpy as np
 
-from sparkml_dist.errors import TrainingError
+from sparkml_dist.errors import ConfigurationError, TrainingError, nearest
 from sparkml_dist.federated.answer import Answer, Declaration
 
 __all__ = ["SiloPolicy", "check_answer", "refused"]
@@ -29,7 +30,9 @@ class SiloPolicy:
     most_request_bytes : int, default=256 MiB
         Most bytes of one request.
     most_rounds : int, optional
-        Most requests of one run that are answered.
+        Number of rounds of one run that are answered.
+    most_runs : int, optional
+        Number of runs that the silo takes part in, as long as it keeps its folder.
     least_rows : int, default=0
         A silo with fewer rows answers nothing, not even its schema.
     tell_rows : bool, default=True
@@ -39,7 +42,7 @@ class SiloPolicy:
     least_silos : int, default=3
         Fewest silos of a secure sum that this silo takes part in.
     most_epsilon : float, optional
-        Privacy loss beyond which no answer leaves.
+        Privacy loss of all runs together beyond which no answer leaves.
     tell_errors : bool, default=False
         Whether messages of errors, which may quote values of the data, leave with their codes.
     """
@@ -48,12 +51,39 @@ class SiloPolicy:
     most_bytes: int = 256 << 20
     most_request_bytes: int = 256 << 20
     most_rounds: int | None = None
+    most_runs: int | None = None
     least_rows: int = 0
     tell_rows: bool = True
     secure_only: bool = False
     least_silos: int = 3
     most_epsilon: float | None = None
     tell_errors: bool = False
+
+    @classmethod
+    def from_dict(cls, value: Any) -> SiloPolicy:
+        """Return the policy that a JSON document describes, with the fields' names.
+
+        Raises
+        ------
+        ConfigurationError
+            ``invalid_param``.
+        """
+        defaults = {f.name: getattr(cls(), f.name) for f in fields(cls)}
+        if not isinstance(value, dict):
+            raise ConfigurationError("invalid_param", "A policy must be a JSON object.")
+        for name, found in value.items():
+            if name not in defaults:
+                raise ConfigurationError(
+                    "invalid_param",
+                    f"A silo's policy has no {name!r}.{nearest(name, defaults)}",
+                    f"It has {', '.join(defaults)}.",
+                )
+            if not _fits(name, found):
+                raise ConfigurationError(
+                    "invalid_param", f"{name} of a silo's policy cannot be {found!r}."
+                )
+        kinds = value.get("kinds")
+        return cls(**{**value, "kinds": None if kinds is None else frozenset(kinds)})
 
     def check_request(self, kind: str, round: int, rows: int, *, summable: bool) -> None:  # noqa: A002
         """Raise unless the silo does a work.
@@ -81,16 +111,21 @@ class SiloPolicy:
         if self.secure_only and summable:
             raise refused(f"its policy allows the work {kind!r} only in a secure sum")
 
-    def check_epsilon(self, answer: Answer) -> None:
+    def check_epsilon(self, spent: float) -> None:
         """Raise where an answer would exceed the silo's privacy budget.
+
+        Parameters
+        ----------
+        spent : float
+            Sum of the privacy losses of all runs, with this answer.
 
         Raises
         ------
         TrainingError
             ``request_refused``.
         """
-        spent, most = answer.epsilon, self.most_epsilon
-        if most is not None and spent is not None and not spent <= most:
+        most = self.most_epsilon
+        if most is not None and not spent <= most:
             raise refused(f"the answer would spend ε = {spent:.6g} of the {most:.6g} it allows")
 
 
@@ -140,6 +175,19 @@ def check_answer(answer: Answer, declared: Declaration, *, exact: bool = False) 
             )
         if declared.finite and array.dtype.kind == "f" and not np.isfinite(array).all():
             raise _undeclared(f"the array {name!r} holds NaN or infinite values")
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Tell whether a value of a policy has the type of its field, and is not negative."""
+    if name in ("tell_rows", "secure_only", "tell_errors"):
+        return isinstance(value, bool)
+    if name == "kinds":
+        texts = isinstance(value, list) and all(isinstance(kind, str) for kind in value)
+        return value is None or texts
+    if value is None:
+        return name in ("most_rounds", "most_runs", "most_epsilon")
+    kinds = int | float if name == "most_epsilon" else int
+    return isinstance(value, kinds) and not isinstance(value, bool) and value >= 0
 
 
 def refused(why: str) -> TrainingError:

@@ -68,7 +68,7 @@ def check_reply(
     schema: FederatedSchema | None,
     *,
     limit: int,
-    packed: bytes | None = None,
+    packed: bytes,
 ) -> Outcome:
     """Check a reply as the coordinator does, and return what came of the silo.
 
@@ -84,10 +84,10 @@ def check_reply(
         The agreed one.
     limit : int
         Most bytes of a reply.
-    packed : bytes, optional
+    packed : bytes
         The request as it was sent.
     """
-    asked = entry_of(request, request.pack() if packed is None else packed, silo, "request")
+    asked = entry_of(request, packed, silo, "request")
     try:
         message = Message.unpack(data, limit)
         if (message.sender, message.round, message.run) != (silo, request.round, request.run):
@@ -100,10 +100,11 @@ def check_reply(
             request.round, request.kind, silo, "answer", len(data), refused=error.code
         )
         return Outcome(asked, empty, SiloFailure(error.code, error.message))
+    if message.kind == FAILURE:
+        code, said = str(message.facts.get("code"))[:60], str(message.facts.get("message"))[:2000]
+        entry = entry_of(message, data, silo, "answer", refused=code)
+        return Outcome(asked, entry, SiloFailure(code, said))
     try:
-        if message.kind == FAILURE:
-            code, said = str(message.facts.get("code"))[:60], str(message.facts.get("message"))
-            raise TrainingError(code, said[:2000])
         if message.kind != request.kind:
             raise damaged(f"it answers {message.kind[:60]!r} where {request.kind!r} was asked")
         work = work_of(request.kind)

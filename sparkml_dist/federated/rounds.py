@@ -29,7 +29,7 @@ class Rounds(ABC):
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(names)
         self._place = {name: i for i, name in enumerate(self.names)}
-        self._common: tuple[int, Message] | None = None
+        self._common: tuple[int, Message, bytes] | None = None
 
     def write_request(self, round: int, common: Message, own: Mapping[str, Message]) -> None:  # noqa: A002
         """Keep the request of a round, and the parts that only some silos get."""
@@ -37,15 +37,17 @@ class Rounds(ABC):
             self.put(round, f"own-{self._place[silo]:06d}.msg", message.pack())
         self.put(round, _REQUEST, common.pack())
 
-    def request(self, round: int, silo: str) -> Message:  # noqa: A002
-        """Return what a silo is asked in a round."""
+    def request(self, round: int, silo: str) -> tuple[Message, bytes]:  # noqa: A002
+        """Return what a silo is asked in a round, also as it is sent."""
         if self._common is None or self._common[0] != round:
-            self._common = (round, Message.unpack(self.get(round, _REQUEST)))
+            data = self.get(round, _REQUEST)
+            self._common = (round, Message.unpack(data), data)
         own = f"own-{self._place[silo]:06d}.msg"
-        common = self._common[1]
+        _, common, data = self._common
         if not self.has(round, own):
-            return common
-        return merged(common, Message.unpack(self.get(round, own)))
+            return common, data
+        message = merged(common, Message.unpack(self.get(round, own)))
+        return message, message.pack()
 
     def write_reply(self, round: int, silo: str, data: bytes) -> None:  # noqa: A002
         """Keep the reply of a silo."""

@@ -25,7 +25,7 @@ from sparkml_dist.persistence.filesystem import Folder
 __all__ = ["Silo", "SiloSite", "check_name", "stored_secret"]
 
 _NAME = re.compile(r"[^\x00-\x1f\x7f]{1,200}")
-_AGREED = "agreed.json"
+_AGREED, _SPENT, _RUNS = "agreed.json", "spent.json", "runs.json"
 
 
 def check_name(name: Any) -> str:
@@ -74,6 +74,35 @@ class SiloSite:
             return None
         return Folder.at(self.folder).child(f"run-{hashlib.sha256(run.encode()).hexdigest()[:16]}")
 
+    def spent(self) -> dict[str, float]:
+        """Return the privacy loss of the silo's rows in each run."""
+        return {str(run): float(loss) for run, loss in self._noted(_SPENT).items()}
+
+    def spend(self, spent: dict[str, float]) -> None:
+        """Keep the privacy loss of each run."""
+        self._note(_SPENT, spent)
+
+    def joined(self, run: str, most: int) -> bool:
+        """Tell whether a run is among the first `most` that the silo takes part in; keep it."""
+        runs = self._noted(_RUNS)
+        if run not in runs and len(runs) < most:
+            runs[run] = len(runs)
+            self._note(_RUNS, runs)
+        return run in runs
+
+    def _noted(self, name: str) -> dict[str, Any]:
+        if self.folder is None:
+            return dict(self.held.get(name, {}))
+        folder = Folder.at(self.folder)
+        found = folder.read_json(name) if folder.exists(name) else {}
+        return dict(found)
+
+    def _note(self, name: str, value: dict[str, Any]) -> None:
+        if self.folder is None:
+            self.held[name] = dict(value)
+        else:
+            Folder.at(self.folder).write_json(name, value)
+
     def silo(self, run: str) -> Silo:
         """Return the silo of one run."""
         if run not in self.held:
@@ -102,7 +131,6 @@ class Silo:
         self.name = site.name
         self.own_schema = site.data.schema
         self.n_rows = site.data.n_rows
-        self.policy = site.policy
         self._site = site
         self._run = run
         self._home = site.home(run)
@@ -110,6 +138,11 @@ class Silo:
         self._schema: FederatedSchema | None = None
         self._alignment: Alignment | None = None
         self.state = SiloState(None if self._home is None else self._home.child("state"))
+
+    @property
+    def policy(self) -> SiloPolicy:
+        """What the silo lets out."""
+        return self._site.policy
 
     @property
     def schema(self) -> FederatedSchema:

@@ -128,10 +128,11 @@ class SparkSilos(Backend):
         why: str,
     ) -> Outcome:
         """Return the outcome of a silo whose task told none: its committed reply, or a failure."""
-        request = rounds.request(round, name)
+        request, packed = rounds.request(round, name)
         if rounds.has_reply(round, name):
-            return check_reply(rounds.reply(round, name), request, name, schema, limit=MOST_BYTES)
-        entry = entry_of(request, request.pack(), name, "request", refused="silo_failed")
+            reply = rounds.reply(round, name)
+            return check_reply(reply, request, name, schema, limit=MOST_BYTES, packed=packed)
+        entry = entry_of(request, packed, name, "request", refused="silo_failed")
         return Outcome(entry, None, SiloFailure("silo_failed", why))
 
 
@@ -162,8 +163,7 @@ def _ask(
     round: int,  # noqa: A002
     schema: FederatedSchema | None,
 ) -> Outcome:
-    request = rounds.request(round, site.name)
-    packed = request.pack()
+    request, packed = rounds.request(round, site.name)
     try:
         reply = answer_request(site.open(), packed)
     except SparkMLDistError as error:  # its data set cannot be opened
