@@ -60,8 +60,8 @@ class PrivacyAccountant:
                 "invalid_param",
                 f"An accountant cannot have delta={delta}, budget={budget}, kind={kind!r}, "
                 f"unit={unit!r}.",
-                f"delta is between 0 and 1, budget above 0, kind one of {', '.join(KINDS)}, unit one "
-                f"of {', '.join(UNITS)}.",
+                f"delta is between 0 and 1, budget above 0, kind one of {', '.join(KINDS)}, "
+                f"unit one of {', '.join(UNITS)}.",
             )
         needed("dp_accounting")
         self.delta = delta

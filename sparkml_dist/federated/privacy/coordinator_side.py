@@ -112,14 +112,10 @@ class CoordinatorSide:
                 if name in answers and owner in answers[name]
             }
             if owner in self.survivors:
-                promised = self._commitments[owner]
-                seed = self._joined(owner, shares, lambda s, want=promised: commitment(s) == want)
+                seed = self._joined(owner, shares, commitment, self._commitments[owner])
                 streams.append((seed, -1))
             else:
-                public = self.roster[owner][0]
-                private = self._joined(
-                    owner, shares, lambda s, want=public: keys.public_key(s) == want
-                )
+                private = self._joined(owner, shares, keys.public_key, self.roster[owner][0])
                 streams += self._pairs(owner, private)
         add_streams(self.words, streams)
         return self.words
@@ -135,13 +131,16 @@ class CoordinatorSide:
         return streams
 
     def _joined(
-        self, owner: str, shares: dict[int, bytes], right: Callable[[bytes], bool]
+        self, owner: str, shares: dict[int, bytes], image: Callable[[bytes], bytes], known: bytes
     ) -> bytes:
-        """Return the secret that any `threshold` of the shares give, of which some may be false."""
+        """Return the secret that any `threshold` of the shares give, of which some may be false.
+
+        The right secret is that whose image is known.
+        """
         whole = {x: share for x, share in shares.items() if len(share) == shamir.SHARE_BYTES}
         for places in islice(combinations(whole, self.terms.threshold), _TRIES):
             secret = shamir.join({x: whole[x] for x in places})
-            if secret is not None and right(secret):
+            if secret is not None and image(secret) == known:
                 return secret
         raise forged(f"{len(shares)} shares do not give the secret of {owner!r}")
 

@@ -56,8 +56,8 @@ class PrivacyEvent:
             raise ConfigurationError(
                 "invalid_param",
                 f"No accountant can count {self}.",
-                "noise_multiplier is above 0, sampling_rate above 0 and at most 1, count 0 or more, "
-                f"mechanism one of {', '.join(MECHANISMS)}, unit one of {', '.join(UNITS)}.",
+                "noise_multiplier is above 0, sampling_rate above 0 and at most 1, count 0 or "
+                f"more, mechanism one of {', '.join(MECHANISMS)}, unit one of {', '.join(UNITS)}.",
             )
 
     def to_dict(self) -> dict[str, Any]:

@@ -58,8 +58,8 @@ class FixedPoint:
             ):
                 raise ConfigurationError(
                     "secure_range",
-                    f"Sums over {self.parties} silos of {form.name!r} with the range {form.range:g} "
-                    f"do not fit into words of {self.bits} bits.",
+                    f"Sums over {self.parties} silos of {form.name!r} with the range "
+                    f"{form.range:g} do not fit into words of {self.bits} bits.",
                     "Declare a smaller positive range, or take bits=64.",
                 )
 

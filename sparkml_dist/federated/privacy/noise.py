@@ -89,7 +89,7 @@ class NoiseSource:
         return scale * (-np.log(self.uniform(count)) * sign).reshape(shape)
 
     def discrete_laplace(self, count: int, scale: float) -> np.ndarray:
-        """Return integers x with probability proportional to exp(-\\|x\\| / scale), exactly."""
+        """Return integers x with probability proportional to exp(-abs(x) / scale), exactly."""
         t, s = Fraction(scale).as_integer_ratio()
         return np.array([self._one_laplace(t, s) for _ in range(count)], np.int64)
 

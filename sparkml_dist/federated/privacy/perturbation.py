@@ -37,11 +37,10 @@ class Perturbation:
     --------
     >>> from sparkml_dist.federated.privacy import NoiseSource, Perturbation
     >>> ages = np.clip([34.0, 51.0, 47.0], 0.0, 100.0)
-    >>> noisy, event = Perturbation.with_epsilon(1.0, delta=1e-5).apply(
-    ...     ages.sum(), sensitivity=100.0, noise=NoiseSource()
-    ... )
-    >>> round(event.noise_multiplier, 4)
+    >>> perturbation = Perturbation.with_epsilon(1.0, delta=1e-5)
+    >>> round(perturbation.event.noise_multiplier, 4)
     3.7306
+    >>> noisy = perturbation.apply(ages.sum(), sensitivity=100.0, noise=NoiseSource())
     """
 
     noise_multiplier: float
@@ -72,19 +71,24 @@ class Perturbation:
         kind = "rdp" if mechanism == "discrete_gaussian" else "pld"
         return cls(calibrated_noise(epsilon, delta, kind=kind), mechanism)
 
+    @property
+    def event(self) -> PrivacyEvent:
+        """What one statistic costs."""
+        return PrivacyEvent(self.noise_multiplier, self.mechanism, purpose="a statistic")
+
     def apply(
         self, value: np.ndarray | float, sensitivity: float, noise: NoiseSource
-    ) -> tuple[np.ndarray, PrivacyEvent]:
-        """Return the noisy statistic, and the event that the accountant counts.
+    ) -> np.ndarray:
+        """Return the noisy statistic. The accountant counts ``perturbation.event``, before.
 
         Parameters
         ----------
         value : float or ndarray
             Integers for the discrete mechanisms.
         sensitivity : float
-            Most by which one record changes the whole of `value`: in the sum of absolute values for
-            Laplace noise, in the Euclidean norm for Gaussian noise. It follows from ranges that were
-            declared before the data were seen (`sum_sensitivity`).
+            Most by which one record changes the whole of `value`: in the sum of absolute values
+            for Laplace noise, in the Euclidean norm for Gaussian noise. It follows from ranges that
+            were declared before the data were seen (`sum_sensitivity`).
         noise : NoiseSource
         """
         exact = np.asarray(value)
@@ -93,10 +97,9 @@ class Perturbation:
             raise ConfigurationError(
                 "invalid_param", f"The sensitivity must be a number above 0. Got {sensitivity!r}."
             )
-        event = PrivacyEvent(self.noise_multiplier, self.mechanism, purpose="a statistic")
         if not self.mechanism.startswith("discrete_"):
             drawn = noise.normal if self.mechanism == "gaussian" else noise.laplace
-            return exact + drawn(exact.shape, scale), event
+            return exact + drawn(exact.shape, scale)
         if exact.dtype.kind not in "iu":
             raise ConfigurationError(
                 "invalid_param",
@@ -108,7 +111,7 @@ class Perturbation:
             if self.mechanism == "discrete_gaussian"
             else noise.discrete_laplace
         )
-        return exact + draw(exact.size, scale).reshape(exact.shape), event
+        return exact + draw(exact.size, scale).reshape(exact.shape)
 
 
 def sum_sensitivity(

@@ -49,7 +49,7 @@ class RecordPrivacy:
             yield np.flatnonzero(noise.bernoulli(n_rows, self.sampling_rate))
 
     def steps_of(self, epochs: int) -> int:
-        """Return the steps in which a row is taken `epochs` times in the mean, the same in all silos."""
+        """Return the steps that take a row `epochs` times in the mean, the same in all silos."""
         return ceil(epochs / self.sampling_rate)
 
     def clipped_sum(self, row_gradients: np.ndarray) -> np.ndarray:
@@ -97,7 +97,7 @@ class RecordPrivacy:
         return np.asarray(noisy / max(1.0, self.sampling_rate * n_rows))
 
     def event(self, steps: int) -> PrivacyEvent:
-        """Return what `steps` steps cost; known before they are taken, and the same in all silos."""
+        """Return what `steps` steps cost: known before they are taken, the same in all silos."""
         return PrivacyEvent(
             self.noise_multiplier,
             sampling_rate=self.sampling_rate,

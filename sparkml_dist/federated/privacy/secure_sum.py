@@ -45,21 +45,23 @@ class SecureSum(SumProtocol):
         that of single arrays. A silo with a larger value refuses; nothing wraps around. Integers
         may be as large as sums fit into the words, unless `ranges` says less.
     bits : {32, 64}, default=32
-        Size of the words. The sum is exact in steps of about ``n * range / 2 ** (bits - 1)``; arrays
-        of integers are exact.
+        Size of the words. The sum is exact in steps of about ``n * range / 2 ** (bits - 1)``;
+        arrays of integers are exact.
 
     Notes
     -----
     *What it stands against.* A coordinator that follows the protocol and looks at all it sees, also
     together with fewer than `threshold` silos. A silo refuses a threshold below its policy's
-    ``least_silos``, a sum over fewer silos than the threshold, both shares of one silo, and a second
-    unmasking with other silos, so that a coordinator cannot ask for one silo's values by turns.
+    ``least_silos``, a sum over fewer silos than the threshold, both shares of one silo, and a
+    second unmasking with other silos, so that a coordinator cannot ask for one silo's values by
+    turns.
 
     *What it does not.* Public keys go through the coordinator, which could send its own in their
     place, or make up silos: an active coordinator is not kept out by the masks. The sum itself may
-    say much, as may the difference of two sums over different silos in different rounds: differential
-    privacy stands against that. A silo can spoil a sum with wrong values, and nobody sees which one;
-    strategies that look at single updates (medians, Krum) cannot be had with secure sums.
+    say much, as may the difference of two sums over different silos in different rounds:
+    differential privacy stands against that. A silo can spoil a sum with wrong values, and nobody
+    sees which one; strategies that look at single updates (medians, Krum) cannot be had with secure
+    sums.
 
     Facts of the summed work do not leave the silos.
 

@@ -33,10 +33,10 @@ class SecureKeysWork(SiloWork):
 
     kind: ClassVar[str] = "secure_keys"
 
-    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
+    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:  # noqa: D102
         return Declaration({"keys": ("u1", (2, KEY_BYTES))})
 
-    def answer(self, silo: Silo, request: Message) -> Answer:
+    def answer(self, silo: Silo, request: Message) -> Answer:  # noqa: D102
         terms = SumTerms.from_facts({**request.facts, "id": sum_id(request.run, request.round)})
         held = _held(silo, request)
         again = held is not None and held["terms"] == terms.to_facts()
@@ -50,13 +50,13 @@ class SecureSharesWork(SiloWork):
 
     kind: ClassVar[str] = "secure_shares"
 
-    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
+    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:  # noqa: D102
         n = len(names_of(request, "silos"))
         return Declaration(
             {"sealed": ("u1", (n, _SEALED_BYTES)), "commitment": ("u1", (KEY_BYTES,))}
         )
 
-    def answer(self, silo: Silo, request: Message) -> Answer:
+    def answer(self, silo: Silo, request: Message) -> Answer:  # noqa: D102
         side = _side(silo, request)
         silos = names_of(request, "silos")
         public = texts(request, "keys", len(silos), 2 * KEY_BYTES)
@@ -79,11 +79,11 @@ class SecureMaskedWork(SiloWork):
 
     kind: ClassVar[str] = "secure_masked"
 
-    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
+    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:  # noqa: D102
         form = wrapped_form(request, schema)
         return Declaration({"words": (form.dtype.str[1:], (form.size,))})
 
-    def answer(self, silo: Silo, request: Message) -> Answer:
+    def answer(self, silo: Silo, request: Message) -> Answer:  # noqa: D102
         side = _side(silo, request)
         if request.facts.get("parties") != len(side.record.get("roster", ())):
             raise forged("the number of silos is not that of their keys")
@@ -107,10 +107,10 @@ class SecureUnmaskWork(SiloWork):
 
     kind: ClassVar[str] = "secure_unmask"
 
-    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
+    def declare(self, request: Message, schema: FederatedSchema) -> Declaration:  # noqa: D102
         return Declaration({"shares": ("u1", (len(names_of(request, "members")), SHARE_BYTES))})
 
-    def answer(self, silo: Silo, request: Message) -> Answer:
+    def answer(self, silo: Silo, request: Message) -> Answer:  # noqa: D102
         side = _side(silo, request)
         members = names_of(request, "members")
         shares = side.unmask(names_of(request, "survivors"))

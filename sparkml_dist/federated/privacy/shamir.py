@@ -12,7 +12,7 @@ SECRET_BYTES = 32
 
 
 def split(secret: bytes, threshold: int, count: int, below: Callable[[int], int]) -> list[bytes]:
-    """Return `count` shares of a secret: a random polynomial of degree `threshold` - 1 at 1, 2, …
+    """Return shares of a secret: a random polynomial of degree `threshold` - 1 at 1 to `count`.
 
     Parameters
     ----------

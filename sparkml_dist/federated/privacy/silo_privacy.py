@@ -99,8 +99,8 @@ class SiloPrivacy:
         """Standard deviation of the noise on the number of updates within the norm."""
         assert self.adaptive is not None
         wanted = self.adaptive.count_noise or self.expected / 20.0
-        # At half the noise multiplier nothing would be left for the update; its noise grows by 2%
-        # at two and a half times that.
+        # At half the noise multiplier nothing would be left for the update; at 2.5 times that
+        # its noise grows by 9%.
         return max(wanted, 2.5 * self.noise_multiplier / 2.0)
 
     @property
@@ -121,8 +121,8 @@ class SiloPrivacy:
         noise : NoiseSource, optional
         share : int, default=0
             With n > 0 the silo adds noise of 1 / n of the variance itself, so that the sum of n
-            silos or more is noised enough. In a secure sum n is the threshold: then nobody sees less
-            noise than that, and the coordinator need not be trusted.
+            silos or more is noised enough. In a secure sum n is the threshold: then nobody sees
+            less noise than that, and the coordinator need not be trusted.
 
         Returns
         -------

@@ -42,11 +42,10 @@ class SiloSide:
 
     Notes
     -----
-    The coordinator follows the protocol and tries to learn from what it sees, possibly together
-    with fewer than `threshold` silos (fewer than 2 threshold - n when it also tells silos different
-    things): that is what the masks stand against. A coordinator that makes up silos, or puts its own
-    keys in the place of theirs, is found out only where the keys are signed (`SumSigner`).
-    Any silo can spoil a sum with wrong values, which masks hide by design.
+    The masks stand against a coordinator that follows the protocol and tries to learn from what it
+    sees, possibly together with fewer than `threshold` silos. They do not stand against one that
+    puts its own keys in the place of the silos', or makes up silos. Any silo can spoil a sum with
+    wrong values, which masks hide by design.
 
     References
     ----------
@@ -104,8 +103,8 @@ class SiloSide:
             raise refused(f"{len(names)} silos take part, and {self.terms.threshold} have to")
         if 2 * self.terms.threshold <= len(names):
             raise refused(
-                f"with a threshold of {self.terms.threshold}, two halves of {len(names)} silos could "
-                "give away both secrets of a silo"
+                f"with a threshold of {self.terms.threshold}, two halves of {len(names)} silos "
+                "could give away both secrets of a silo"
             )
         self._once("roster", {name: [key.hex() for key in roster[name]] for name in names})
         below = NoiseSource(self._own("polynomials")).below
@@ -140,7 +139,7 @@ class SiloSide:
             raise forged(f"the words do not have {self.terms.bits} bits")
         self._once("inbox", {name: inbox[name].hex() for name in members})
         self._shares()
-        self._once("words", hashlib.sha256(words).hexdigest())
+        self._once("words", hashlib.sha256(words.data).hexdigest())
         streams = [(self._own("self mask"), 1)]
         for other in members:
             if other != self.name:
@@ -167,8 +166,8 @@ class SiloSide:
             raise forged("the sum is over silos that do not take part")
         if len(set(survivors)) < self.terms.threshold:
             raise refused(
-                f"the sum is over {len(set(survivors))} silos, and {self.terms.threshold} have to be "
-                "in it"
+                f"the sum is over {len(set(survivors))} silos, and {self.terms.threshold} have to "
+                "be in it"
             )
         self._once("survivors", sorted(set(survivors)))
         return {
@@ -191,7 +190,7 @@ class SiloSide:
         return key
 
     def _shares(self) -> dict[str, tuple[bytes, bytes]]:
-        """Return the shares of their key and of their seed that others have sealed for this silo."""
+        """Return what others have sealed for this silo: shares of their key and of their seed."""
         found = {}
         for name, text in self._step("inbox").items():
             about = about_shares(self.terms, name, self.name)
