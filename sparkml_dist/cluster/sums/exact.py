@@ -26,8 +26,8 @@ class ExactRange:
     """Integers of any length, as arrays of limbs of 32 bits, that hold sums of floats exactly.
 
     The number is ``sum(limbs[i] * 2**(low + 32 * i))``. Limbs are int64, so that the
-    limbs of many arrays can be added up without carrying. Integer addition does not round: the sum
-    does not depend on order or grouping, and `rounded` is the sum that `math.fsum` returns. Bits of a
+    limbs of many arrays can be added up without carrying. Integer addition does not round: a sum
+    does not depend on order or grouping, and `rounded` is what `math.fsum` returns. Bits of a
     number below ``2**low`` are rounded away, in each number by itself.
 
     Parameters
@@ -121,7 +121,7 @@ class ExactRange:
         return self.carried(found)
 
     def carried(self, limbs: Limbs) -> Limbs:
-        """Return the same numbers with limbs below ``2**32``, but for the last, which has the sign."""
+        """Return the same numbers with limbs below ``2**32``; the last one has the sign."""
         found = limbs.copy()
         for i in range(self.limbs - 1):
             found[..., i + 1] += found[..., i] >> _BITS
