@@ -17,6 +17,7 @@ _WEIGHTED = {"is", "wis", "clipped", "pdis", "wpdis", "dr", "wdr", "mis"}
 _FEW = 30.0
 _LITTLE = 0.1
 _FAR = 4.0
+_UNSEEN = 0.001
 
 
 def diagnostics(total: Totals, facts: LogFacts, *, weighted: bool) -> dict[str, Any]:
@@ -27,7 +28,7 @@ def diagnostics(total: Totals, facts: LogFacts, *, weighted: bool) -> dict[str, 
     dict
         ``episodes``, ``rows``; ``logged_return``, mean discounted return of the log;
         ``share_lost``, mean probability of the policy on actions that the log never takes. Where
-        weights are known: ``effective_episodes``, (Σw)² / Σw² of the weights of episodes;
+        probabilities are known: ``effective_episodes``, (Σw)² / Σw² of the weights of episodes;
         ``effective_rows``, the same of the ratios of rows; ``mean_weight`` and
         ``mean_ratio``, 1 but for chance where the log's policy takes every action that this one takes;
         ``mean_ratio_error``, the standard error of the latter as if rows were independent;
@@ -46,25 +47,33 @@ def diagnostics(total: Totals, facts: LogFacts, *, weighted: bool) -> dict[str, 
     if weighted:
         one, weight = (float(sums.episodes[EPISODE_SUMS.index(n)]) for n in ("one", "weight"))
         mean = over["ratio"] / rows
+        # Where the log has weights, shares of them times the number of its episodes or rows.
         found |= {
-            "effective_episodes": weight**2 / over["square"] if over["square"] else 0.0,
-            "effective_rows": over["ratio"] ** 2 / over["square_ratio"]
-            if over["square_ratio"]
-            else 0.0,
+            "effective_episodes": _effective(one, weight, over["square"]) * facts.episodes,
+            "effective_rows": _effective(rows, over["ratio"], over["square_ratio"]) * facts.rows,
             "mean_weight": weight / one,
             "mean_ratio": mean,
             "mean_ratio_error": float(
-                np.sqrt(max(0.0, over["square_ratio"] / rows - mean**2) / rows)
+                np.sqrt(max(0.0, over["square_ratio"] / rows - mean**2) / facts.rows)
             ),
             "clipped": over["clipped"] / one,
         }
     return found
 
 
+def _effective(one: float, weight: float, square: float) -> float:
+    return weight**2 / (one * square) if square else 0.0
+
+
 def warnings_of(found: dict[str, Any], methods: tuple[str, ...]) -> list[str]:
     """Return what makes estimates doubtful, in plain words."""
     said: list[str] = []
     weighted = [m for m in methods if m in _WEIGHTED]
+    if found.get("share_unseen", 0.0) > _UNSEEN:
+        said.append(
+            f"The log never takes {found['share_unseen']:.1%} of the policy's actions in the same "
+            "state: fitted values take what they bring as 0."
+        )
     if found["share_lost"] > 0:
         said.append(
             f"The log never takes actions that have {found['share_lost']:.1%} of the policy's "

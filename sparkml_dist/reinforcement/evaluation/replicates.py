@@ -83,8 +83,9 @@ def _totals(blocks: Iterator[TransitionBlock], setting: Setting, by_step: bool) 
             weight = chunk.sums[:, EPISODE_SUMS.index("weight")]
             over = np.stack([weight**2, 1.0 * (weight > setting.clip)], axis=1)
             whole = FULL_RANGE.total(g * over)
-            rows = np.stack([np.ones(len(chunk.ratios)), chunk.ratios, chunk.ratios**2, chunk.lost], 1)
-            of_rows = FULL_RANGE.total(rows)
+            ratio = chunk.ratios
+            rows = np.stack([np.ones(len(ratio)), ratio, ratio**2, chunk.lost], axis=1)
+            of_rows = FULL_RANGE.total(chunk.row_weight[:, None] * rows)
             found["overlap"] += np.concatenate([whole[:1], of_rows, whole[1:]])
             if by_step:
                 own = (g[:, :, None] * chunk.steps).reshape(len(g), -1)

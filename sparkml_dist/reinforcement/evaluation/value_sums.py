@@ -39,11 +39,15 @@ class ValueModel:
     pull : ndarray, of the same shape
         Coefficients of how much the estimate moves with the temporal difference of a row: the
         ratio of visits by the policy to visits in the log.
+    unseen : float, default=0
+        Share of the policy's actions which the log never takes in the same state; they get the
+        value 0.
     """
 
     basis: Any
     value: Floats
     pull: Floats
+    unseen: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -236,7 +240,7 @@ def _index(basis: ListedStates, states: Floats) -> npt.NDArray[np.int64]:
     at = basis.index(states)
     if (at < 0).any():
         raise DataError(
-            "unknown_state",
+            "state_not_listed",
             f"The state {states[np.argmin(at)].tolist()} is not in the list of states.",
             "Pass all states of the log, or let them be listed.",
         )
@@ -261,8 +265,12 @@ class _SolveListed:
         values = _solve(np.eye(S) - step, (taken * reward).sum(axis=1))
         first = total["first"].ravel()
         occupied = _solve((np.eye(S) - step).T, first)
+        lost = occupied @ np.where(known, 0.0, self.chances).sum(axis=1)
         return ValueModel(
-            self.basis, np.where(known, reward + onward @ values, 0.0), occupied[:, None] * taken * per
+            self.basis,
+            np.where(known, reward + onward @ values, 0.0),
+            occupied[:, None] * taken * per,
+            float(lost / occupied.sum()),
         )
 
 

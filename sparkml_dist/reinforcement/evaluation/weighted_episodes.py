@@ -97,6 +97,7 @@ class WeightedEpisodes:
         Of rows.
     lost : ndarray, shape (n,)
         Of rows: probability of actions that the log never takes.
+    row_weight : ndarray, shape (n,)
     """
 
     key: npt.NDArray[np.int64]
@@ -105,6 +106,7 @@ class WeightedEpisodes:
     steps: Floats
     ratios: Floats
     lost: Floats
+    row_weight: Floats
 
 
 def weighted_episodes(block: TransitionBlock, setting: Setting) -> Iterator[WeightedEpisodes]:
@@ -158,7 +160,7 @@ def _weighted(block: TransitionBlock, setting: Setting) -> WeightedEpisodes:
     lost = chances @ np.asarray(setting.never, float) + (1.0 - chances.sum(axis=1)).clip(min=0.0)
     lost[lost < 1e-12] = 0.0
     low, high = _bounds(padded(lost, 0.0) * discount[:, :-1] * before[:, :-1], setting)
-    fitted, marginal = _pulled(block, ratios, chances, setting)
+    direct, fitted, marginal = _pulled(block, ratios, chances, setting)
     per_decision = steps[:, :, 1].sum(axis=1)
     sums = {
         "one": np.ones(e),
@@ -167,7 +169,7 @@ def _weighted(block: TransitionBlock, setting: Setting) -> WeightedEpisodes:
         "clipped_return": np.minimum(weight, setting.clip) * total,
         "per_decision": per_decision,
         "doubly_robust": (steps[:, :, 2] + steps[:, :, 3]).sum(axis=1),
-        "direct": v[starts],
+        "direct": v[starts] if setting.given else direct,
         "fitted": fitted,
         "marginal": marginal,
         "return": total,
@@ -176,7 +178,7 @@ def _weighted(block: TransitionBlock, setting: Setting) -> WeightedEpisodes:
     }
     columns = np.stack([sums[name] for name in EPISODE_SUMS], axis=1)
     return WeightedEpisodes(
-        block.episode[starts], block.weights()[starts], columns, steps, ratios, lost
+        block.episode[starts], block.weights()[starts], columns, steps, ratios, lost, block.weights()
     )
 
 
@@ -203,21 +205,21 @@ def _values(block: TransitionBlock, chances: Floats, setting: Setting) -> tuple[
 
 def _pulled(
     block: TransitionBlock, ratios: Floats, chances: Floats, setting: Setting
-) -> tuple[Floats, Floats]:
-    """Return each episode's share in the estimates of fitted values, to first order.
+) -> tuple[Floats, Floats, Floats]:
+    """Return fitted values of first states, and each episode's share in the estimates by them.
 
-    The mean over episodes is the estimate itself.
+    Shares are to first order; their mean over episodes is the estimate itself.
     """
     starts = np.flatnonzero(block.first)
     zeros = np.zeros(len(starts))
     if setting.fitted is None:
-        return zeros, zeros
+        return zeros, zeros, zeros
     rows, use = np.arange(len(block)), block.usable
     goes = block.has_next & ~block.terminated
     then = np.where(goes[:, None], block.next_state, block.state)
     onward = np.where(goes, block.discounts(setting.discount), 0.0)
 
-    def shares(model: ValueModel, *, states: bool) -> Floats:
+    def shares(model: ValueModel, *, states: bool) -> tuple[Floats, Floats]:
         here = model.basis.values(block.state, model.value)
         after = model.basis.values(then, model.value)
         pull = model.basis.values(block.state, model.pull)
@@ -230,11 +232,11 @@ def _pulled(
             pulled = pull[rows, block.action]
             change = block.reward + onward * later - here[rows, block.action]
         moved = np.add.reduceat(np.where(use, pulled * change, 0.0), starts)
-        return np.asarray(value[starts] + moved)
+        return value[starts], np.asarray(value[starts] + moved)
 
-    fitted = shares(setting.fitted.all, states=False)
+    direct, fitted = shares(setting.fitted.all, states=False)
     marginal = setting.fitted.marginal
-    return fitted, zeros if marginal is None else shares(marginal, states=True)
+    return direct, fitted, zeros if marginal is None else shares(marginal, states=True)[1]
 
 
 def _bounds(lost: Floats, setting: Setting) -> tuple[Floats, Floats]:
