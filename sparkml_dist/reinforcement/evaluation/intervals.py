@@ -71,5 +71,6 @@ def interval(
         skew = influence[2] / (6.0 * influence[1] ** 1.5)
         z = bias + norm.ppf(tails)
         tails = norm.cdf(bias + z / np.maximum(1e-9, 1 - skew * z))
-    low, high = np.quantile(drawn, tails)
+    # A share p of the distribution lies below the p (b + 1)-th of b draws.
+    low, high = np.quantile(drawn, tails, method="weibull")
     return float(low), float(high)
