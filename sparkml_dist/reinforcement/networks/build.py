@@ -1,0 +1,37 @@
+"""Builds the learner of an algorithm; called on every rank."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sparkml_dist.reinforcement.networks.spec import LearnerSpec
+
+__all__ = ["build_learner"]
+
+
+def build_learner(
+    spec: LearnerSpec, *, input_shape: dict[str, tuple[int, ...]], normalization: dict[str, Any]
+) -> Any:
+    """Return the compiled learner.
+
+    Parameters
+    ----------
+    spec : LearnerSpec
+    input_shape : dict of str to tuple of int
+        Shapes of the inputs by name; see `OffPolicyLearner`.
+    normalization : dict of str to tuple of two ndarrays
+        Mean and standard deviation of each input.
+
+    Returns
+    -------
+    OffPolicyLearner
+    """
+    from sparkml_dist.reinforcement.networks.cloning import Cloning
+    from sparkml_dist.reinforcement.networks.discrete import DiscreteQ
+    from sparkml_dist.reinforcement.networks.implicit import ImplicitQ
+    from sparkml_dist.reinforcement.networks.parts import Parts
+    from sparkml_dist.reinforcement.networks.td3_bc import TD3BC
+
+    kinds = {"bc": Cloning, "iql": ImplicitQ, "td3bc": TD3BC}
+    parts = Parts(input_shape["state"][0], spec.hidden, normalization["state"])
+    return kinds.get(spec.algorithm, DiscreteQ)(spec, parts).ready()
