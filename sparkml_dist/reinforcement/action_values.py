@@ -107,9 +107,7 @@ class LoadedValues:
     groups : dict of (half, action) to LoadedMembers
     """
 
-    def __init__(
-        self, n_actions: int, groups: dict[tuple[int, int | None], LoadedMembers]
-    ) -> None:
+    def __init__(self, n_actions: int, groups: dict[tuple[int, int | None], LoadedMembers]) -> None:
         self._n_actions, self._groups = n_actions, groups
 
     def q_values(self, states: npt.ArrayLike, half: int | None = None) -> Floats:

@@ -1,4 +1,4 @@
-"""One iteration of fitted Q iteration: tasks make targets of stored regressors, and fit new ones."""
+"""One iteration of fitted Q iteration: tasks compute targets and fit regressors to them."""
 
 from __future__ import annotations
 
@@ -167,9 +167,7 @@ class IterationTask:
                 **member_traits(traits, None),
             }
             stem = f"member-{number:05d}"
-            records.append(
-                store_member(self.folder, stem, fitted, record, trusted=self.trusted)
-            )
+            records.append(store_member(self.folder, stem, fitted, record, trusted=self.trusted))
         return records
 
 
@@ -202,4 +200,3 @@ def best_values(
     valued = judged if half is None else values.q_values(states, 1 - half)
     found = valued[np.arange(len(states)), best]
     return np.where(possible.any(axis=1) & ~np.isnan(found), found, 0.0)
-

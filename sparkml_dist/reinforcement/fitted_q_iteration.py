@@ -384,5 +384,3 @@ class _Run:
 
 def _folder_of(iteration: int) -> str:
     return f"iteration-{iteration:05d}"
-
-

@@ -157,7 +157,13 @@ def prepare_rows(
 
 
 def _rows(
-    data: TransitionDataset, shard: int, columns: _Columns, *, steps: int, discount: float, seed: int
+    data: TransitionDataset,
+    shard: int,
+    columns: _Columns,
+    *,
+    steps: int,
+    discount: float,
+    seed: int,
 ) -> Block:
     """Return the rows of a shard, in random order."""
     block = data.read(shard)

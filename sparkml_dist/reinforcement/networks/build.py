@@ -6,7 +6,9 @@ from typing import Any
 
 from sparkml_dist.reinforcement.networks.spec import LearnerSpec
 
-__all__ = ["build_learner"]
+__all__ = ["build_learner", "value_unit"]
+
+_LARGEST = 0.999  # mean discount of the longest returns that are told apart
 
 
 def build_learner(
@@ -33,5 +35,16 @@ def build_learner(
     from sparkml_dist.reinforcement.networks.td3_bc import TD3BC
 
     kinds = {"bc": Cloning, "iql": ImplicitQ, "td3bc": TD3BC}
-    parts = Parts(input_shape["state"][0], spec.hidden, normalization["state"])
+    parts = Parts(
+        input_shape["state"][0],
+        spec.hidden,
+        normalization["state"],
+        value_unit(normalization["reward"], normalization["discount"]),
+    )
     return kinds.get(spec.algorithm, DiscreteQ)(spec, parts).ready()
+
+
+def value_unit(reward: tuple[Any, Any], discount: tuple[Any, Any]) -> float:
+    """Return about the size of a return, from mean and deviation of rewards and discounts."""
+    size = max(abs(float(reward[0][0])), float(reward[1][0]))
+    return size / (1.0 - min(float(discount[0][0]), _LARGEST))

@@ -37,7 +37,7 @@ class DiscreteQ(OffPolicyLearner):
     """
 
     def __init__(self, spec: LearnerSpec, parts: Parts) -> None:
-        super().__init__(spec)
+        super().__init__(spec, parts.unit)
         self.online = parts.of_state("values", spec.n_actions, dueling=spec.dueling)
         self.target = parts.of_state("target", spec.n_actions, dueling=spec.dueling)
         if spec.algorithm == "bcq":
@@ -48,7 +48,7 @@ class DiscreteQ(OffPolicyLearner):
         return self.online
 
     def _predictions(self, state: Any) -> list[Any]:
-        values = [self.online(state)]
+        values = [self._in_reward_units(self.online(state))]
         return [*values, self.behavior(state)] if self.spec.algorithm == "bcq" else values
 
     def targets(self) -> Sequence[tuple[Any, Any]]:
@@ -61,7 +61,7 @@ class DiscreteQ(OffPolicyLearner):
         ops, algorithm = keras.ops, self.spec.algorithm
         values = self.online(x["state"])
         taken = chosen(values, x["action"])
-        goal = x["reward"] + x["discount"] * self._following(x)
+        goal = x["reward"] / self.unit + x["discount"] * self._following(x)
         terms = {"value": huber(taken - ops.stop_gradient(goal))}
         if algorithm == "cql":
             terms["conservative"] = ops.logsumexp(values, axis=1, keepdims=True) - taken

@@ -30,7 +30,7 @@ class ImplicitQ(OffPolicyLearner):
     """
 
     def __init__(self, spec: LearnerSpec, parts: Parts) -> None:
-        super().__init__(spec)
+        super().__init__(spec, parts.unit)
         if spec.continuous:
             names = ("values_0", "values_1", "target_0", "target_1")
             built = [parts.of_action(name, spec.low, spec.high) for name in names]
@@ -42,7 +42,7 @@ class ImplicitQ(OffPolicyLearner):
             start = [math.log(0.5 * h) for h in half]
             self.spread = self.add_weight(
                 shape=(len(spec.low),),
-                initializer=lambda shape, dtype: keras.ops.cast(start, dtype),
+                initializer=lambda _, dtype: keras.ops.cast(start, dtype),
                 name="spread",
             )
         else:
@@ -59,7 +59,7 @@ class ImplicitQ(OffPolicyLearner):
     def _predictions(self, state: Any) -> list[Any]:
         policy = self.policy(state)
         of = [state, policy] if self.spec.continuous else state
-        values = keras.ops.minimum(self.first(of), self.second(of))
+        values = self._in_reward_units(keras.ops.minimum(self.first(of), self.second(of)))
         return [policy, values] if self.spec.continuous else [values, policy]
 
     def targets(self) -> Sequence[tuple[Any, Any]]:
@@ -77,13 +77,11 @@ class ImplicitQ(OffPolicyLearner):
                 return network([state, action])
             return chosen(network(state), action)
 
-        known = ops.stop_gradient(
-            ops.minimum(value(self.first_target), value(self.second_target))
-        )
+        known = ops.stop_gradient(ops.minimum(value(self.first_target), value(self.second_target)))
         state_value = self.state_value(state)
         advantage = known - state_value
         goal = ops.stop_gradient(
-            x["reward"] + x["discount"] * self.state_value(x["next_state"])
+            x["reward"] / self.unit + x["discount"] * self.state_value(x["next_state"])
         )
         weight = ops.exp(self.spec.temperature * ops.stop_gradient(advantage))
         return {
@@ -104,7 +102,7 @@ class ImplicitQ(OffPolicyLearner):
 
 
 def expectile_loss(difference: Any, expectile: float) -> Any:
-    """Return the asymmetric square: `expectile` times it above 0, 1 − `expectile` times it below."""
+    """Return squares, `expectile` times those above 0 and 1 − `expectile` times those below."""
     ops = keras.ops
     factor = ops.where(difference > 0, expectile, 1.0 - expectile)
     return factor * ops.square(difference)

@@ -11,7 +11,7 @@ from sparkml_dist.reinforcement.networks.spec import LearnerSpec
 __all__ = ["OffPolicyLearner", "chosen", "squared"]
 
 
-class OffPolicyLearner(keras.Model):  # type: ignore[misc]
+class OffPolicyLearner(keras.Model):
     """A model whose outputs are the terms of the loss of each transition.
 
     Its inputs are columns of transitions: ``state`` and ``next_state`` of shape (n, width), the
@@ -24,6 +24,8 @@ class OffPolicyLearner(keras.Model):  # type: ignore[misc]
     ----------
     spec : LearnerSpec
         Its `terms` are the outputs.
+    unit : float
+        Unit in which the networks learn values.
 
     Attributes
     ----------
@@ -31,9 +33,9 @@ class OffPolicyLearner(keras.Model):  # type: ignore[misc]
         The part that is saved: from states to ``spec.outputs``.
     """
 
-    def __init__(self, spec: LearnerSpec) -> None:
+    def __init__(self, spec: LearnerSpec, unit: float = 1.0) -> None:
         super().__init__(name=spec.algorithm)
-        self.spec = spec
+        self.spec, self.unit = spec, unit
 
     def ready(self) -> OffPolicyLearner:
         """Copy the weights to the target networks, compile, and return the model."""
@@ -63,6 +65,10 @@ class OffPolicyLearner(keras.Model):  # type: ignore[misc]
     def _predictions(self, state: Any) -> list[Any]:
         """Return ``spec.outputs`` for states."""
         raise NotImplementedError
+
+    def _in_reward_units(self, values: Any) -> Any:
+        """Return values in the unit of rewards, for the predictor."""
+        return keras.layers.Rescaling(self.unit)(values)
 
     def targets(self) -> Sequence[tuple[Any, Any]]:
         """Return each network that has a target network, with it."""

@@ -27,10 +27,16 @@ class Parts:
         Units of the hidden layers.
     moments : tuple of two ndarrays of shape (width,)
         Mean and standard deviation of each feature; a missing value becomes the mean.
+    unit : float, default=1.0
+        Unit of values: about the size of a return. Networks learn values in this unit, so that
+        rewards may have any.
     """
 
-    def __init__(self, width: int, hidden: Sequence[int], moments: Moments) -> None:
+    def __init__(
+        self, width: int, hidden: Sequence[int], moments: Moments, unit: float = 1.0
+    ) -> None:
         self._width, self._hidden, self._moments = width, tuple(hidden), moments
+        self.unit = unit
 
     def of_state(self, name: str, units: int, *, dueling: bool = False) -> Any:
         """Return a network from states (n, width) to outputs (n, units).
@@ -74,13 +80,15 @@ class Parts:
 
     def _body(self, x: Any) -> Any:
         for units in self._hidden:
-            x = keras.layers.Dense(units, activation="relu", kernel_initializer="he_uniform")(x)
+            x = keras.layers.Dense(units, kernel_initializer="he_uniform")(x)
+            # Values of states that the log hardly has grow without bound otherwise.
+            x = keras.layers.ReLU()(keras.layers.LayerNormalization()(x))
         return x
 
 
 def bounded(actions: Any, low: Sequence[float], high: Sequence[float]) -> Any:
     """Return actions, moved into their bounds."""
-    return keras.ops.clip(actions, np.float32(low), np.float32(high))
+    return keras.ops.clip(actions, np.asarray(low, np.float32), np.asarray(high, np.float32))
 
 
 def _range(low: Sequence[float], high: Sequence[float]) -> tuple[Any, Any]:

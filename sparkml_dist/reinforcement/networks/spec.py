@@ -64,7 +64,8 @@ class LearnerSpec:
         """Outputs of the network that is saved, in its order.
 
         ``values`` has one number for each action of the list, or one for the action that the policy
-        takes; ``logits`` are those of the policy, or of the cloned behavior; ``actions`` are numbers.
+        takes; ``logits`` are those of the policy, or of the cloned behavior; ``actions`` are
+        numbers.
         """
         if self.continuous:
             return ("actions",) if self.algorithm == "bc" else ("actions", "values")

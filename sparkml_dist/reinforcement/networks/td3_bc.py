@@ -29,7 +29,7 @@ class TD3BC(OffPolicyLearner):
     """
 
     def __init__(self, spec: LearnerSpec, parts: Parts) -> None:
-        super().__init__(spec)
+        super().__init__(spec, parts.unit)
         bounds = (spec.low, spec.high)
         self.first, self.second = (parts.of_action(f"values_{i}", *bounds) for i in range(2))
         self.first_target, self.second_target = (
@@ -50,7 +50,8 @@ class TD3BC(OffPolicyLearner):
     def _predictions(self, state: Any) -> list[Any]:
         action = self.policy(state)
         pair = [state, action]
-        return [action, keras.ops.minimum(self.first(pair), self.second(pair))]
+        values = keras.ops.minimum(self.first(pair), self.second(pair))
+        return [action, self._in_reward_units(values)]
 
     def targets(self) -> Sequence[tuple[Any, Any]]:
         """Return the networks of values and of the policy with their target networks."""
@@ -72,7 +73,7 @@ class TD3BC(OffPolicyLearner):
         following = bounded(following, self.spec.low, self.spec.high)
         pair = [after, following]
         value = ops.minimum(self.first_target(pair), self.second_target(pair))
-        goal = ops.stop_gradient(x["reward"] + x["discount"] * value)
+        goal = ops.stop_gradient(x["reward"] / self.unit + x["discount"] * value)
         own = self.policy(state)
         worth = self._fixed_value(state, own)
         size = ops.stop_gradient(ops.mean(ops.abs(worth)))
