@@ -142,6 +142,12 @@ if TYPE_CHECKING:
         windowed_baskets,
     )
     from sparkml_dist.models.loading import load_model
+    from sparkml_dist.reinforcement import (
+        DeepPolicyModel,
+        DeepQLearning,
+        FittedQIteration,
+        FittedQModel,
+    )
     from sparkml_dist.search import HyperparameterSearch, HyperparameterSearchModel
     from sparkml_dist.session import SessionInfo, get_session
     from sparkml_dist.statistics import (
@@ -187,8 +193,12 @@ __all__ = [
     "DBSCANModel",
     "DeepEnsembleClassificationModel",
     "DeepEnsembleClassifier",
+    "DeepPolicyModel",
+    "DeepQLearning",
     "DriftReport",
     "EnsembleSelectionClassifier",
+    "FittedQIteration",
+    "FittedQModel",
     "FourierFeatures",
     "FourierFeaturesModel",
     "FrequentItemsets",
