@@ -40,6 +40,9 @@ __all__ = ["train"]
 def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     """Train this rank's share; rank 0 saves the model.
 
+    Of a model with an attribute ``predictor``, a Keras model that shares its weights, only this
+    part is saved: what else it has serves the training.
+
     Parameters
     ----------
     context : RankContext
@@ -120,7 +123,7 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     best = end.finish()
     with tempfile.TemporaryDirectory() as local:
         # Ranks that share a table save it together; afterwards they do not communicate.
-        save_model(model, os.path.join(local, MODEL_FILE))
+        save_model(getattr(model, "predictor", model), os.path.join(local, MODEL_FILE))
         hvd.shutdown()
         saved = _saved(model, facts, Folder.at(local), job.folder) if context.rank == 0 else {}
     result: dict[str, Any] = {
