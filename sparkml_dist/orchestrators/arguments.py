@@ -18,6 +18,7 @@ RESUMABLE = frozenset(
         "learn_network",
         "mine_itemsets",
         "profile",
+        "score",
         "search",
         "train_deep",
         "train_ensemble",
