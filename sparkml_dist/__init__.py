@@ -153,7 +153,6 @@ if TYPE_CHECKING:
         FittedQIteration,
         FittedQModel,
         Policy,
-        PolicyModel,
         QLearning,
         QTableModel,
         Softmax,

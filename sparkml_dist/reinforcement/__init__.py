@@ -8,7 +8,6 @@ from sparkml_dist.reinforcement.live.explore import explore
 from sparkml_dist.reinforcement.live.learn_live import learn_live
 from sparkml_dist.reinforcement.minari import read_minari
 from sparkml_dist.reinforcement.policy import EpsilonGreedy, Policy, Softmax, UniformPolicy
-from sparkml_dist.reinforcement.policy_model import PolicyModel
 from sparkml_dist.reinforcement.tabular.batch_q_learning import BatchQLearning
 from sparkml_dist.reinforcement.tabular.log_learners import (
     SARSA,
@@ -32,7 +31,6 @@ __all__ = [
     "FittedQIteration",
     "FittedQModel",
     "Policy",
-    "PolicyModel",
     "QLearning",
     "QTableModel",
     "Softmax",
