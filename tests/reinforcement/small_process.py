@@ -88,7 +88,9 @@ def random_episode(rng: np.random.Generator, horizon: int) -> Steps:
 
 def block_of(episodes: list[Steps], weights: Any = None, keys: Any = None) -> TransitionBlock:
     """Return episodes as a block; keys are by default those that a hash would give."""
-    keys = np.random.default_rng(9).integers(-(2**62), 2**62, len(episodes)) if keys is None else keys
+    keys = (
+        np.random.default_rng(9).integers(-(2**62), 2**62, len(episodes)) if keys is None else keys
+    )
     rows, first, step, owner = [], [], [], []
     for i, steps in enumerate(episodes):
         for t, row in enumerate(steps):
