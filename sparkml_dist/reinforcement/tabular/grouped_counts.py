@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sparkml_dist.dataset.labels import LabelKind
 
-__all__ = ["Counted", "count_log", "count_transitions", "exactly"]
+__all__ = ["Counted", "count_log", "count_transitions", "counted_block", "exactly"]
 
 #: What is summed up in a group beside its rows: weight × reward, weight, weight × discount.
 _VALUES = {"r": "reward", "w": "weight", "d": "discount"}
@@ -194,7 +194,7 @@ def count_transitions(
             for batch in batches:
                 for shard in batch.column(0).to_pylist():
                     for block in data.blocks(shard):
-                        yield _counted(block, cells, exponents, width)
+                        yield counted_block(block, cells, exponents, width)
 
         shards = len(data.shards)
         parts = spark.range(0, shards, 1, shards).mapInArrow(partial, schema)
@@ -205,7 +205,7 @@ def count_transitions(
     return count
 
 
-def _counted(
+def counted_block(
     block: TransitionBlock, cells: Cells | None, exponents: Exponents, width: int
 ) -> pa.RecordBatch:
     """Return the groups of a block, in the columns of `count_transitions`."""
