@@ -268,3 +268,15 @@ def test_the_taxi_from_two_million_random_steps(spark):
     policy = np.nan_to_num(policy)
     assert value_of("Taxi-v4", policy, GAMMA) >= 6.2
     assert process_of("Taxi-v4").count.shape[1] == 6
+
+
+@pytest.mark.long
+def test_sweeps_over_shards_find_the_same_values(played):
+    exact = BatchQLearning(discount=0.8).fit(Transitions(played, **NAMED, shards=1))
+    found = []
+    for shards in (1, 3):
+        made = Transitions(played, **NAMED, shards=shards)
+        found.append(BatchQLearning(discount=0.8, form="jobs", tol=1e-9).fit(made))
+    assert np.array_equal(bits(found[0].q), bits(found[1].q))
+    assert found[0].q == pytest.approx(exact.q, abs=1e-8, nan_ok=True)
+    assert found[0].startValue == pytest.approx(exact.startValue, abs=1e-8)
