@@ -38,7 +38,8 @@ def options() -> JobParser:
             "--train table.csv --output out --centers 1000 --length-scale validation",
             "--train table.csv --output out --regression --alpha 0.01 0.1 1 10",
             "--train table.csv --output out --method gp --regression",
-            "--train table.csv --output out --method kmeans --k 3 --label truth",
+            "--train table.csv --output out --method kmeans --k 3",
+            "--train table.csv --output out --method spectral --k 3 --label truth",
         ],
     )
     add_training_options(parser)
@@ -52,6 +53,11 @@ def main(args: argparse.Namespace, job: Job) -> None:
     from sparkml_dist.cli.training import train
 
     kernel_params(args)
+    if is_clustering(args) and args.label is None:
+        from sparkml_dist.cli.kernel_clusters import cluster_table
+
+        cluster_table(args, job)
+        return
     truth: list[str] = []
 
     def ready(spark: SparkSession) -> None:

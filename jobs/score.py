@@ -5,7 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 
-from sparkml_dist.cli.options import JobParser, add_common_options, add_reading_options
+from sparkml_dist.cli.options import (
+    JobParser,
+    add_common_options,
+    add_existing_output_options,
+    add_reading_options,
+)
 from sparkml_dist.cli.runner import Job, run_job
 
 NAME = "score"
@@ -45,7 +50,9 @@ def options() -> JobParser:
         metavar="PATTERN",
         help="input columns to write beside the predictions (default: all)",
     )
-    data.add_argument("--overwrite", action="store_true", help="replace earlier predictions")
+    add_existing_output_options(
+        data, kept="of Parquet files, those that were scored are not scored again"
+    )
     data.add_argument(
         "--trusted-types",
         nargs="+",

@@ -36,6 +36,7 @@ TITLES = {
     "deep": "Networks",
     "mining": "Mining",
     "graphical": "Bayesian networks",
+    "reinforcement": "Policies",
     "automl": "Selection of algorithms",
     "search": "Search",
     "common": "Models, sessions and errors",

@@ -96,6 +96,8 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     number: dict[str, Any] = {"numShards": 2, "labelCol": "number", "featuresCols": ["x", "z"]}
     stump = DecisionTreeRegressor(max_depth=2, random_state=0)
     points: dict[str, Any] = {"featuresCols": ["x", "z"]}
+    steps: dict[str, Any] = {"episodeCol": "z", "stepCol": "id", "stateCols": ["x", "kind"]}
+    steps |= {"actionCol": "label", "rewardCol": "number", "gaps": "ignore", "numShards": 1}
     network: dict[str, Any] = {
         "builder": f"{builder}:small",
         "numRanks": 1,
@@ -115,15 +117,18 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         ),
         "BaggingClassifier": bagging,
         "BaggingRegressor": sd.BaggingRegressor(estimator=stump, numMembers=2, **number),
+        "BatchQLearning": sd.BatchQLearning(discount=0.5, discretizer="tree", **steps),
         "BayesianNetwork": sd.BayesianNetwork(featuresCols=["x", "kind", "label"], maxParents=2),
         "BayesianNetworkClassifier": sd.BayesianNetworkClassifier(**cut),
         "BlendingClassifier": sd.BlendingClassifier(estimators=two, **plain),
         "CalibratedClassifier": sd.CalibratedClassifier(estimator=bagging, method="temperature"),
         "DBSCAN": sd.DBSCAN(eps=1.0, minPoints=3, **points),
         "DeepEnsembleClassifier": sd.DeepEnsembleClassifier(numMembers=2, **network, **plain),
+        "DoubleQLearning": sd.DoubleQLearning(**steps),
         "EnsembleSelectionClassifier": sd.EnsembleSelectionClassifier(
             estimators=two, numMembers=2, **plain
         ),
+        "ExpectedSARSA": sd.ExpectedSARSA(epsilon=0.2, **steps),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
         "GaussianNetwork": sd.GaussianNetwork(featuresCols=["x", "z", "number"]),
@@ -155,7 +160,9 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "NearestNeighbors": sd.NearestNeighbors(numNeighbors=2, keyCol="id", **points),
         "NystroemFeatures": sd.NystroemFeatures(numCenters=4, missing="mean", **points),
         "OneClassMachine": sd.OneClassMachine(numCenters=5, maxIter=5, **points),
+        "QLearning": sd.QLearning(learningRate=0.5, **steps),
         "RobustZScore": sd.RobustZScore(**points),
+        "SARSA": sd.SARSA(**steps),
         "SequentialPatterns": sd.SequentialPatterns(minCount=1, maxLength=2),
         "SpectralClustering": sd.SpectralClustering(k=2, numCenters=5, **points),
         "StackingClassifier": sd.StackingClassifier(
@@ -200,6 +207,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     made["KernelClustersModel"] = lambda: fit("SpectralClustering")
     made["GeneralizedLinearRegressionModel"] = partial(fit, "GeneralizedLinearModel")
     made["CentersModel"] = lambda: fit("KMeans")
+    made["QTableModel"] = partial(fit, "QLearning")
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules
     made["GridValue"] = lambda: GridValue(two)

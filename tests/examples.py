@@ -15,6 +15,7 @@ def blocks(document: Path, language: str = "python") -> list[str]:
 
 def run_here(code: str, home: Path) -> None:
     """Run code in this process and on its Spark session; what it writes to build/ is in `home`."""
+    (home / "build").mkdir(exist_ok=True)
     # The JVM does not change its folder with this process.
     for folder, place in (("build", home), ("data", ROOT)):
         code = re.sub(rf"(?<=[\"']){folder}/", f"{place}/{folder}/", code)

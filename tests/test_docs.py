@@ -21,7 +21,7 @@ HERE = [document for document in DOCUMENTS if document.stem not in OWN_PROCESS]
 # Whose calls the README's examples and the tests of the estimators make as well.
 MANY_FITS = (
     *("points", "patterns", "itemsets", "automl", "deep", "ensembles", "search"),
-    *("graphical", "kernels", "statistics", "boosting", "features"),
+    *("graphical", "kernels", "statistics", "boosting", "features", "reinforcement"),
     "tracking",
 )
 

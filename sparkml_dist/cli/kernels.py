@@ -29,6 +29,7 @@ _PARAMS: dict[str, tuple[str, tuple[str, ...]]] = {
     "tol": ("tol", (*_MACHINES, *_CLUSTERS)),
     "max_iter": ("maxIter", (*_MACHINES, *_CLUSTERS)),
     "precision": ("precision", _MACHINES),
+    "form": ("form", _MACHINES),
     "validation_fraction": ("validationFraction", (*_MACHINES, "gp")),
     "loss": ("loss", _MACHINES),
     "expert_rows": ("expertRows", ("gp",)),
@@ -61,7 +62,7 @@ def add_kernel_options(parser: argparse.ArgumentParser) -> None:
         choices=METHODS,
         default="nystroem",
         help="similarities to centres or random features, with a penalty; a Gaussian process; or "
-        "clusters, for which --label is a truth to compare with (default: nystroem)",
+        "clusters, for which --label, if given, is a truth to compare with (default: nystroem)",
     )
     group.add_argument("--regression", action="store_true", help="predict the label as a number")
     group.add_argument(
@@ -116,6 +117,11 @@ def add_kernel_options(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--tol", type=float, metavar="F", help="residual to stop at (default: 1e-6)")
     group.add_argument("--max-iter", type=at_least(1), metavar="N", help="most iterations")
+    group.add_argument(
+        "--form",
+        choices=("auto", "jobs", "gang"),
+        help="of cg: a Spark job for each pass, or ranks that keep the rows (default: auto)",
+    )
     group.add_argument(
         "--precision", choices=("double", "single"), help="of similarities (default: double)"
     )

@@ -6,6 +6,7 @@ import argparse
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cli.job_report import write_job_report
@@ -17,7 +18,9 @@ from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.metrics.evaluation import evaluate_classification
 from sparkml_dist.metrics.regression import evaluate_regression
 from sparkml_dist.mlflow.uris import is_model_uri
+from sparkml_dist.models.file_scoring import DONE, ScoredFiles, score_files
 from sparkml_dist.models.loading import load_model
+from sparkml_dist.models.scored_file import FileScorer
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.lock import FolderLock
@@ -55,7 +58,8 @@ def score_table(args: argparse.Namespace, job: Job) -> None:
     """
     target = Folder.at(args.output)
     with FolderLock(target, application=f"score, run {job.document.run_id}") as lock:
-        _check_target(target, overwrite=args.overwrite)
+        again = args.resume and target.exists(DONE)
+        _check_target(target, overwrite=args.overwrite or again)
         format_of(args.input, args.format)
         with _model_folder(args.model, target) as home:
             model = load_model(home.location, trusted=args.trusted_types, verify=args.verify)
@@ -77,9 +81,19 @@ def _score(
             document.classes = len(model.label.classes)
             table = _read(args, job, model)
             label = table.label
-            scored = _scored(model, table.df, args.keep, label)
+            kept = _kept(table.df, args.keep, label)
+            as_written = _with_output_names(model)
+            scorer = as_written._file_scorer() if _is_files(args) else None
+            if scorer is not None:
+                _score_files(
+                    args, job, model, replace(scorer, keep=tuple(kept)), target, lock, label
+                )
+                return
+            scored = _scored(as_written, table.df, kept)
         else:
             scored = unsupervised_scores(args, spark, model)
+    if args.resume:
+        _logger.info("only Parquet files are scored file by file: all rows are scored again")
     temporary = _hidden_folder(target, "next")
     temporary.delete()  # left by a killed run
     try:
@@ -97,6 +111,46 @@ def _score(
         temporary.delete()
         raise
     replace_folder(temporary, target)
+
+
+def _is_files(args: argparse.Namespace) -> bool:
+    """Tell whether the input is Parquet files, which tasks can read themselves."""
+    return format_of(args.input, args.format) == "parquet" and not set("*?[{") & set(args.input)
+
+
+def _score_files(
+    args: argparse.Namespace,
+    job: Job,
+    model: ShardModel,
+    scorer: FileScorer,
+    target: Folder,
+    lock: FolderLock,
+    label: str,
+) -> None:
+    """Score the input file by file, and write the report beside the files."""
+    document = job.document
+
+    def finish(folder: Folder, found: ScoredFiles) -> None:
+        document.rows = found.rows
+        document.more["files"] = {"written": found.files, "kept": found.kept_files}
+        document.peak_worker_rss_mb = round(found.peak_worker_rss / 2**20, 1) or None
+        if label:
+            with job.stage("evaluate"):
+                _evaluate(job, model, job.spark.read.parquet(folder.spark_path()), label)
+        write_job_report(folder, {**document.to_dict(), "status": "ok"}, "_report.html")
+        lock.check()
+
+    with job.stage("score"):
+        score_files(
+            job.spark,
+            scorer,
+            args.input,
+            target.location,
+            identity=[file.sha256 for file in model.files],
+            overwrite=not args.resume,
+            resume=args.resume,
+            finish=finish,
+        )
 
 
 def _check_target(target: Folder, *, overwrite: bool) -> None:
@@ -196,10 +250,8 @@ def _schema_of(model: ShardModel, format: str) -> TableSchema:
     )
 
 
-def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str) -> DataFrame:
-    from pyspark.ml.functions import vector_to_array
-    from pyspark.sql import functions as F
-
+def _kept(df: DataFrame, keep: list[str] | None, label: str) -> list[str]:
+    """Return the columns of the input to write."""
     written = ("prediction", "probability", "predictedlabel")
     outputs = [column for column in df.columns if column.casefold() in written]
     if outputs:
@@ -211,16 +263,30 @@ def _scored(model: ShardModel, df: DataFrame, keep: list[str] | None, label: str
     kept = kept_columns(df, keep)
     if keep is not None and label and label not in kept:
         kept.append(label)
+    return kept
+
+
+def _with_output_names(model: ShardModel) -> ShardModel:
+    """Return a copy of the model that adds the columns that the job writes."""
     names = {
         "predictionCol": "prediction",
         "probabilityCol": "probability",
         "predictedLabelCol": "predictedLabel",
         "rawPredictionCol": "",
     }
-    present = {k: v for k, v in names.items() if model.hasParam(k)}
-    scored = model.copy({model.getParam(k): v for k, v in present.items()}).transform(df)
+    renamed: ShardModel = model.copy(
+        {model.getParam(k): v for k, v in names.items() if model.hasParam(k)}
+    )
+    return renamed
+
+
+def _scored(model: ShardModel, df: DataFrame, kept: list[str]) -> DataFrame:
+    from pyspark.ml.functions import vector_to_array
+    from pyspark.sql import functions as F
+
+    scored = model.transform(df)
     added = [F.col("prediction")]
-    if "probabilityCol" in present:
+    if model.hasParam("probabilityCol"):
         array = vector_to_array(F.col("probability")).cast("array<double>")
         added.append(array.alias("probability"))
     if "predictedLabel" in scored.columns:

@@ -15,7 +15,7 @@ from sparkml_dist.dataset.hashing import hash_long, salt
 from sparkml_dist.dataset.manifest import Manifest
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema, Matrix
 
-__all__ = ["AdoptedColumns"]
+__all__ = ["AdoptedColumns", "carried_columns"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class AdoptedColumns:
 
     def matrix(self, batch: pa.RecordBatch) -> Matrix:
         """Return the features, shape (n, n_features)."""
-        return self.manifest.schema.encode(_carried(self.manifest.schema, batch))
+        return self.manifest.schema.encode(carried_columns(self.manifest.schema, batch))
 
     def _hash_content(
         self, batch: pa.RecordBatch, label: npt.NDArray[Any]
@@ -76,8 +76,8 @@ class AdoptedColumns:
         return h.view(np.int64)
 
 
-def _carried(schema: FeatureSchema, batch: pa.RecordBatch) -> list[pa.Array]:
-    """Return the columns of a batch in the form of `FeatureSchema.transport`."""
+def carried_columns(schema: FeatureSchema, batch: pa.RecordBatch) -> list[pa.Array]:
+    """Return the columns of rows of a file in the form of `FeatureSchema.transport`."""
     numeric = [c for c in schema.columns if c.kind == "numeric"]
     carried: list[pa.Array] = []
     if numeric:
@@ -85,7 +85,8 @@ def _carried(schema: FeatureSchema, batch: pa.RecordBatch) -> list[pa.Array]:
         for j, column in enumerate(numeric):
             values = batch.column(column.name)
             if values.type != schema.arrow_type:
-                values = values.cast(pa.float64(), safe=False)
+                if not pa.types.is_integer(values.type):  # these are rounded once, as by Spark
+                    values = values.cast(pa.float64(), safe=False)
                 values = values.cast(schema.arrow_type, safe=False)
             packed[:, j] = values.to_numpy(zero_copy_only=False)
         flat = pa.array(packed.ravel())

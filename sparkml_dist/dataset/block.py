@@ -45,6 +45,13 @@ class Block:
         return len(self.y)
 
     @property
+    def row_weights(self) -> npt.NDArray[np.float64]:
+        """Row weights as float64, shape (n,); ones where the data set has none."""
+        if self.weight is None:
+            return np.ones(len(self))
+        return self.weight.astype(np.float64)
+
+    @property
     def nbytes(self) -> int:
         """Bytes of the features in memory."""
         return matrix_bytes(self.X)

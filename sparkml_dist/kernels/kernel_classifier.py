@@ -92,6 +92,8 @@ modelDir, overwrite, resume, seed
         tol: float = 1e-6,
         maxIter: int = 100,
         precision: str = "double",
+        form: str = "auto",
+        numRanks: int | None = None,
         featuresCols: Sequence[str] | None = None,
         categoricalCols: Sequence[str] | None = None,
         keyCol: str | None = None,

@@ -57,6 +57,12 @@ class KernelRidge(KernelMachine, ShardRegressor):
     maxIter : int, default=100
     precision : {"double", "single"}, default="double"
         In which similarities are computed; they are always added up in double.
+    form : {"auto", "jobs", "gang"}, default="auto"
+        Of an iterative solver: a Spark job for each pass over the rows, or ranks of a gang that
+        keep them in memory as far as they fit. The machine is the same to the last bit. By default
+        what is estimated to be faster.
+    numRanks : int, optional
+        Ranks of a gang; as many as there are task slots by default.
     featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol, predictionCol, \
 numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
         As for `XGBoostRegressor`. Features are read in single precision.
@@ -100,6 +106,8 @@ numShards, memoryPerTask, shardsDir, modelDir, overwrite, resume, seed
         tol: float = 1e-6,
         maxIter: int = 100,
         precision: str = "double",
+        form: str = "auto",
+        numRanks: int | None = None,
         featuresCols: Sequence[str] | None = None,
         categoricalCols: Sequence[str] | None = None,
         keyCol: str | None = None,

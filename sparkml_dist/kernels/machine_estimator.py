@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, get_args
 
 from pyspark.ml.param import TypeConverters
 
+from sparkml_dist.dataset.block_solver import Form
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.errors import ConfigurationError, DataError
@@ -15,7 +16,7 @@ from sparkml_dist.kernels.fourier_map import FourierMap, check_outputs_of
 from sparkml_dist.kernels.kernel_params import HasCenters, check_number, check_option
 from sparkml_dist.kernels.machine_files import write_machine
 from sparkml_dist.kernels.machine_model import KernelMachineModel
-from sparkml_dist.kernels.ridge.fit import SOLVERS, SolverSettings, Space, fit_machine
+from sparkml_dist.kernels.ridge.fit import SOLVERS, SolverSettings, Space, solve_machine, width_of
 from sparkml_dist.kernels.ridge.targets import Targets
 from sparkml_dist.kernels.row_source import ShardRows
 from sparkml_dist.kernels.scaling import not_finite
@@ -104,6 +105,18 @@ class KernelMachine(ShardEstimator, HasCenters):
         TypeConverters.toString,
     )
 
+    form: Any = param(
+        "form",
+        "of an iterative solver: 'jobs' (a Spark job for each pass over the rows), 'gang' (ranks "
+        "keep the rows in memory), or 'auto'",
+        TypeConverters.toString,
+    )
+    numRanks: Any = param(
+        "numRanks",
+        "ranks of a gang (>= 1); as many as there are task slots when not set",
+        TypeConverters.toInt,
+    )
+
     _length_scales = ("median", "validation")
     #: Class of the fitted model.
     _model_class: ClassVar[type[KernelMachineModel]]
@@ -132,6 +145,9 @@ class KernelMachine(ShardEstimator, HasCenters):
             raise ConfigurationError(
                 "invalid_param", f"validationFraction must be > 0 and < 1. Got {share!r}."
             )
+        check_option("form", self.getOrDefault(self.form), get_args(Form))
+        if (ranks := self._value(self.numRanks)) is not None:
+            check_number("numRanks", ranks, 1)
         if (memory := self._value(self.memoryPerTask)) is not None:
             parse_size(memory, "memoryPerTask")
 
@@ -210,15 +226,24 @@ class KernelMachine(ShardEstimator, HasCenters):
     ) -> KernelMachineModel:
         started = time.perf_counter()
         settings, seed = self._solver_settings(), self.getOrDefault(self.seed)
-        source, classes = ShardRows(data, spark), len(data.manifest.label.classes)
+        classes = len(data.manifest.label.classes)
+        source = ShardRows(
+            data,
+            spark,
+            form=self.getOrDefault(self.form),
+            ranks=self._value(self.numRanks),
+            memory=self._value(self.memoryPerTask),
+        )
         found = self._space(source, classes)
         several = len(settings.alphas) > 1
         held = Validation(self.getOrDefault(self.validationFraction), seed) if several else None
-        machine = fit_machine(source, found, Targets(classes, held), settings)
-        files = write_machine(folder, found, machine.coefficients, machine.intercept)
+        problem = (found, Targets(classes, held), settings)
+        machine = source.solve(solve_machine, problem, settings.passes(width_of(found)))
+        coefficients, intercept = machine["coefficients"], machine["intercept"]
+        files = write_machine(folder, found, coefficients, intercept)
         summary = {
-            **machine.summary,
-            "centers": len(machine.coefficients),
+            **machine["summary"],
+            "centers": len(coefficients),
             "length_scale": found.kernel.length_scale,
             "rows": data.n_rows,
             "seconds": round(time.perf_counter() - started, 3),

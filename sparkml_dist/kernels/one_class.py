@@ -18,7 +18,8 @@ from sparkml_dist.kernels.feature_estimator import RowsEstimator
 from sparkml_dist.kernels.kernel_params import HasCenters, check_number
 from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.one_class_model import HasScoreCol, OneClassMachineModel
-from sparkml_dist.kernels.one_class_solver import loss_of_block, one_class
+from sparkml_dist.kernels.one_class_solver import OneClassSolution, loss_of_block, one_class
+from sparkml_dist.kernels.ridge.normal_equations import no_rows
 from sparkml_dist.kernels.settings import centered
 from sparkml_dist.params import constructor, param
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 __all__ = ["OneClassMachine"]
+
+_USUAL_ITERATIONS = 40
 
 
 class OneClassMachine(RowsEstimator, HasCenters, HasScoreCol, HasPredictionCol):
@@ -119,13 +122,12 @@ featuresCol, featuresCols, seed
                 self.getOrDefault(self.seed),
             )
             features = NystroemMap.of(found)
-            total = source.add(degree_sums, (features,))
-            solved = one_class(
-                lambda *parameters: source.add(loss_of_block, (features, *parameters)),
-                total["total"] / max(1, int(total["rows"])),
-                self.getOrDefault(self.contamination),
-                tol=self.getOrDefault(self.tol),
-                max_iter=self.getOrDefault(self.maxIter),
+            contamination, tol = self.getOrDefault(self.contamination), self.getOrDefault(self.tol)
+            most = self.getOrDefault(self.maxIter)
+            solved = OneClassSolution(
+                **source.solve(
+                    _solve, (features, contamination, tol, most), min(most, _USUAL_ITERATIONS)
+                )
             )
         assert features.whitening is not None
         arrays = {
@@ -148,3 +150,18 @@ featuresCol, featuresCols, seed
             scoreCol=self.getOrDefault(self.scoreCol),
         )
         return model
+
+
+def _solve(sums: Any, problem: tuple[NystroemMap, float, float, int]) -> dict[str, Any]:
+    features, contamination, tol, max_iter = problem
+    first = sums.add(degree_sums, (features,))
+    if first["weight"] <= 0:
+        raise no_rows()
+    solved = one_class(
+        lambda *parameters: sums.add(loss_of_block, (features, *parameters)),
+        first["total"] / float(first["weight"]),
+        contamination,
+        tol=tol,
+        max_iter=max_iter,
+    )
+    return vars(solved)

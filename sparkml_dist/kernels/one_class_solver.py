@@ -22,7 +22,7 @@ _CORNER = 0.02
 def loss_of_block(
     block: Any, features: FeatureMap, weights: Matrix, offset: float, corner: float
 ) -> dict[str, Any]:
-    """Return the sum of the smoothed losses of a block, and its gradients.
+    """Return the weighted sum of the smoothed losses of a block, and its gradients.
 
     The loss of a row is how far its score falls short of the offset, with a parabola of the width
     `corner` in the place of the corner.
@@ -39,21 +39,22 @@ def loss_of_block(
         "loss": 0.0,
         "gradient": np.zeros(len(weights)),
         "offset_gradient": 0.0,
-        "outside": 0,
-        "rows": 0,
+        "outside": 0.0,
+        "weight": 0.0,
     }
-    for _, mapped in features.chunks(block.X):
+    weight = block.row_weights
+    for rows, mapped in features.chunks(block.X):
         short = offset - mapped @ weights
-        slope = np.clip(short / corner + 0.5, 0.0, 1.0)
+        w, slope = weight[rows], np.clip(short / corner + 0.5, 0.0, 1.0)
         # The integral of the slope.
         losses = np.where(
             short >= corner / 2, short, np.where(slope > 0, (short + corner / 2) * slope / 2, 0.0)
         )
-        found["loss"] += float(losses.sum())
-        found["gradient"] -= mapped.T @ slope
-        found["offset_gradient"] += float(slope.sum())
-        found["outside"] += int((short > 0).sum())
-        found["rows"] += len(short)
+        found["loss"] += float(w @ losses)
+        found["gradient"] -= mapped.T @ (w * slope)
+        found["offset_gradient"] += float(w @ slope)
+        found["outside"] += float(w @ (short > 0))
+        found["weight"] += float(w.sum())
     return found
 
 
@@ -119,8 +120,7 @@ def one_class(
     def objective(flat: Matrix) -> tuple[float, Matrix]:
         weights, offset = flat[:-1], float(flat[-1])
         found = sums(weights, offset, corner)
-        rows = max(1, int(found["rows"]))
-        scale = 1.0 / (share * rows)
+        scale = 1.0 / (share * float(found["weight"]))
         value = 0.5 * float(weights @ weights) - offset + scale * float(found["loss"])
         gradient = np.append(
             weights + scale * found["gradient"], scale * float(found["offset_gradient"]) - 1.0
@@ -128,7 +128,7 @@ def one_class(
         state["passes"] += 1
         state["gradient"] = float(np.linalg.norm(gradient))
         state["start"] = state["start"] or state["gradient"]
-        state["outside"] = float(found["outside"]) / rows
+        state["outside"] = float(found["outside"]) / float(found["weight"])
         return value, gradient
 
     def stop(_: Matrix) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,6 +16,7 @@ from sparkml_dist.cluster.sums.in_order import sum_in_order
 from sparkml_dist.cluster.sums.layout import Arrays, Summands
 from sparkml_dist.cluster.sums.over_rows import sum_over_partitions
 from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.block_solver import Form, run_solver
 from sparkml_dist.dataset.block_sums import sum_over_blocks
 from sparkml_dist.dataset.hashing import hash_long, uniform
 from sparkml_dist.dataset.partitioned import PartitionedDataset
@@ -33,10 +35,14 @@ if TYPE_CHECKING:
 
 __all__ = ["DataFrameRows", "RowSource", "ShardRows", "draws_of", "lowest_of_shard"]
 
+_logger = logging.getLogger(__name__)
+
 _ROWS_AT_ONCE = 8192
 _PURPOSE = "kernel sample"
 
 OnSample = Callable[[SampledRows], Summands]
+#: ``solver(sums, problem)`` returns JSON values and arrays.
+Solver = Callable[[Any, Any], Mapping[str, Any]]
 
 
 def draws_of(keys: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.float64]:
@@ -47,8 +53,7 @@ def draws_of(keys: npt.NDArray[np.int64], seed: int) -> npt.NDArray[np.float64]:
 class RowSource(Protocol):
     """Rows of a data set, whichever way they are stored.
 
-    Solvers see no more of the data than this: `add` may run Spark jobs, or ranks that keep their
-    rows in memory.
+    Solvers see no more of the data than this.
     """
 
     @property
@@ -60,6 +65,13 @@ class RowSource(Protocol):
         """Add up ``function(block, *parameters)``, a dict of arrays, over all blocks of rows."""
         ...
 
+    def solve(self, solver: Solver, problem: Any, passes: int) -> Mapping[str, Any]:
+        """Return ``solver(sums, problem)``, which takes about so many passes over the rows.
+
+        `sums` has the method `add`. The solver may run in a rank of a gang that keeps the rows.
+        """
+        ...
+
     def sample(self, number: int, seed: int, function: OnSample) -> Arrays:
         """Return what ``function(rows)`` makes of a random sample, in a task."""
         ...
@@ -67,11 +79,24 @@ class RowSource(Protocol):
 
 @dataclass(frozen=True)
 class ShardRows:
-    """The rows of a partitioned data set; sums are the same to the bit for any number of tasks."""
+    """The rows of a partitioned data set; sums are the same to the bit for any number of tasks.
+
+    Attributes
+    ----------
+    data : PartitionedDataset
+    spark : pyspark.sql.SparkSession
+    tasks : int, optional
+        Most tasks of a job.
+    form, ranks, memory
+        As for `run_solver`.
+    """
 
     data: PartitionedDataset
     spark: SparkSession
     tasks: int | None = None
+    form: Form = "auto"
+    ranks: int | None = None
+    memory: int | str | None = None
 
     @property
     def schema(self) -> FeatureSchema:
@@ -88,6 +113,23 @@ class ShardRows:
             tasks=self.tasks,
             description="sum for a kernel",
         )
+
+    def solve(self, solver: Solver, problem: Any, passes: int) -> Mapping[str, Any]:
+        """Run a solver by Spark jobs or in a gang; see `run_solver`."""
+        solved = run_solver(
+            self.spark,
+            self.data,
+            solver,
+            problem,
+            form=self.form,
+            passes=passes,
+            ranks=self.ranks,
+            tasks=self.tasks,
+            memory=self.memory,
+            description="kernel machine",
+        )
+        _logger.info("%d passes, form %s", len(solved.pass_seconds), solved.form)
+        return solved.value
 
     def sample(self, number: int, seed: int, function: OnSample) -> Arrays:
         """Return ``function`` of the rows whose keys have the lowest hashes; see `on_sample`."""
@@ -153,6 +195,10 @@ class DataFrameRows:
         return sum_over_partitions(
             self.df.select(*self.schema.transport()), total, description="sum for a kernel"
         )
+
+    def solve(self, solver: Solver, problem: Any, passes: int) -> Mapping[str, Any]:
+        """Run a solver by Spark jobs."""
+        return solver(self, problem)
 
     def sample(self, number: int, seed: int, function: OnSample) -> Arrays:
         """Return ``function`` of the rows whose content has the lowest hashes; see `on_sample`."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from sparkml_dist.models.scoring import OutputColumns, score
+from sparkml_dist.models.scored_file import FileScorer
+from sparkml_dist.models.scoring import OutputColumns, class_scores, score
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.params import HasClassColumns
 from sparkml_dist.session import SessionInfo
@@ -48,6 +49,17 @@ class ShardClassificationModel(ShardModel, HasClassColumns):
             self.getOrDefault(self.rawPredictionCol),
             self.getOrDefault(self.predictedLabelCol),
         )
+
+    def _file_scorer(self) -> FileScorer | None:
+        if type(self)._transform is not ShardClassificationModel._transform:
+            return None
+        outputs, scorer = self._outputs(), self._task_scorer()
+        classes = class_scores(self.label, scorer, outputs)
+        names = [outputs.prediction, outputs.probability]
+        names += [outputs.raw_prediction] if classes.raw_scale is not None else []
+        names += [outputs.predicted_label] if classes.named else []
+        names += [column for _, column in outputs.measures] if classes.places else []
+        return FileScorer(self.schema, scorer, classes, tuple(names))
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         outputs = self._outputs()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sparkml_dist.models.scored_file import FileScorer
 from sparkml_dist.models.scoring import score_regression
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.session import SessionInfo
@@ -22,6 +23,12 @@ class ShardRegressionModel(ShardModel):
 
     def _target(self) -> str:
         return f"regression of {self.label.column!r}"
+
+    def _file_scorer(self) -> FileScorer | None:
+        if type(self)._transform is not ShardRegressionModel._transform:
+            return None
+        name = self.getOrDefault(self.predictionCol)
+        return FileScorer(self.schema, self._task_scorer(), None, (name,))
 
     def _transform(self, dataset: DataFrame) -> DataFrame:
         cpus = SessionInfo.of(dataset.sparkSession).task_cpus

@@ -22,6 +22,7 @@ from sparkml_dist.dataset.column_names import (
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
 from sparkml_dist.errors import DataError, nearest
+from sparkml_dist.models.row_scores import ClassScores
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -35,6 +36,7 @@ __all__ = [
     "Scorer",
     "block_rows",
     "check_feature_columns",
+    "class_scores",
     "drop_loaded",
     "loaded",
     "score",
@@ -48,7 +50,6 @@ __all__ = [
 _ROWS_AT_ONCE = 32_768
 # Bytes of a block's features when members are read again for each block.
 _STREAMED_BYTES = 32 << 20
-_NONE = np.empty((0, 0))
 _SCORED = "_sparkml_dist_scored"
 
 Predict = Callable[[Matrix], npt.NDArray[Any]]
@@ -258,17 +259,11 @@ def score(
     from pyspark.sql import functions as F
 
     check_feature_columns(df, schema)
-    classes = label.class_values()
-    want_raw = bool(outputs.raw_prediction)
     label_type = label.predicted_type if outputs.predicted_label else None
-    names = label.class_array() if label_type else None
-    fields = ["prediction: double", "probability: array<float>"]
-    if want_raw:
-        fields.append("raw: array<float>")
-    if label_type:
-        fields.append(f"label: {label_type}")
-    places = _measured_places(scorer, outputs)
-    fields += [f"measure{place}: double" for place in places]
+    want_raw = bool(outputs.raw_prediction)
+    columns = class_scores(label, scorer, outputs)
+    fields = columns.fields()
+    names = [field.split(":")[0] for field in fields]
     carried = schema.n_transported
 
     def predict(batches: Iterator[pa.Array]) -> Iterator[pa.Array]:
@@ -276,18 +271,7 @@ def score(
         with limit_threads(task_cpus):
             for batch in joined_batches(batches, block_rows(scorer, schema)):
                 features = schema.encode([batch.field(i) for i in range(carried)])
-                found = model.measured(features) if places else Measured(model(features), _NONE)
-                proba = np.ascontiguousarray(found.prediction, dtype=np.float32)
-                best = proba.argmax(axis=1)
-                arrays = [pa.array(classes[best]), _lists(proba)]
-                if want_raw:
-                    own = scorer.raw(proba) if isinstance(scorer, RawScorer) else None
-                    raw = proba * scorer.raw_scale if own is None else own
-                    arrays.append(_lists(raw.astype(np.float32, copy=False)))
-                if names is not None:
-                    arrays.append(names.take(pa.array(best)))
-                arrays += [pa.array(found.measures[:, p].astype(np.float64)) for p in places]
-                yield pa.StructArray.from_arrays(arrays, [f.split(":")[0] for f in fields])
+                yield pa.StructArray.from_arrays(columns.arrays(model, features), names)
 
     udf = iterator_udf(predict, ", ".join(fields))
     scored = F.col(_SCORED)
@@ -298,11 +282,22 @@ def score(
         added.append((outputs.raw_prediction, array_to_vector(scored["raw"])))
     if label_type:
         added.append((outputs.predicted_label, scored["label"]))
-    for place, (_, column) in zip(places, outputs.measures, strict=True):
+    for place, (_, column) in zip(columns.places, outputs.measures, strict=True):
         added.append((column, scored[f"measure{place}"]))
     check_outputs(df, [name for name, _ in added], label.column)
     with_scores = df.select("*", udf(F.struct(*schema.transport())).alias(_SCORED))
     return with_outputs(with_scores, dict(added), temporary=[_SCORED])
+
+
+def class_scores(label: Label, scorer: Scorer, outputs: OutputColumns) -> ClassScores:
+    """Return the columns of a classifier's scores that are wanted."""
+    return ClassScores(
+        label,
+        scorer.raw_scale if outputs.raw_prediction else None,
+        scorer.raw if isinstance(scorer, RawScorer) else None,
+        bool(outputs.predicted_label and label.predicted_type),
+        tuple(_measured_places(scorer, outputs)),
+    )
 
 
 def _measured_places(scorer: Scorer, outputs: OutputColumns) -> list[int]:
@@ -310,12 +305,6 @@ def _measured_places(scorer: Scorer, outputs: OutputColumns) -> list[int]:
     if not outputs.measures or not isinstance(scorer, MeasuringScorer):
         return []
     return [list(scorer.measures).index(measure) for measure, _ in outputs.measures]
-
-
-def _lists(matrix: npt.NDArray[np.float32]) -> pa.Array:
-    rows, width = matrix.shape
-    offsets = np.arange(0, (rows + 1) * width, width, dtype=np.int32)
-    return pa.ListArray.from_arrays(pa.array(offsets), pa.array(matrix.ravel()))
 
 
 def block_rows(scorer: Scorer, schema: FeatureSchema) -> int:

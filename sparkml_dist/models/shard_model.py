@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pyspark.ml.base import Model
@@ -13,16 +15,20 @@ from pyspark.ml.param.shared import HasPredictionCol
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
+from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.models.scoring import Scorer, within
 from sparkml_dist.params import AccessibleParams, param
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.session import get_session
 from sparkml_dist.sizes import parse_size
 
 if TYPE_CHECKING:
+    from sparkml_dist.models.file_scoring import ScoredFiles
     from sparkml_dist.models.local import LocalClassifier, LocalRegressor
+    from sparkml_dist.models.scored_file import FileScorer
 
 __all__ = ["ShardModel"]
 
@@ -126,6 +132,84 @@ class ShardModel(Persistable, AccessibleParams, Model, HasPredictionCol):
 
         kind = LocalRegressor if self.label.is_regression else LocalClassifier
         return kind(self._scorer(), self.schema, self.label)
+
+    # -- files ----------------------------------------------------------------------------
+
+    def score_files(
+        self,
+        input: str | os.PathLike[str],  # noqa: A002 - beside output
+        output: str | os.PathLike[str],
+        *,
+        keep: Sequence[str] | None = None,
+        overwrite: bool = False,
+        resume: bool = False,
+    ) -> ScoredFiles:
+        """Score Parquet files into Parquet files; faster than `transform`, with the same values.
+
+        Tasks read and write the files themselves, a few megabytes at a time, so that no row is
+        handed over between Spark and Python. Vectors are written as arrays.
+
+        Parameters
+        ----------
+        input : str or path-like
+            A Parquet file, or a folder of them, also with partition columns (``day=1``): a local
+            path or URI that all workers reach.
+        output : str or path-like
+            Folder to write, partitioned like the input.
+        keep : sequence of str, optional
+            Columns of the input to write beside the scores; all by default.
+        overwrite : bool, default=False
+            Replace what is in `output`, once the new files are complete.
+        resume : bool, default=False
+            Complete an earlier run that was interrupted; finished files are not scored again.
+
+        Returns
+        -------
+        ScoredFiles
+            ``location``, ``rows``, ``files``, ``kept_files`` and ``peak_worker_rss``.
+
+        Raises
+        ------
+        ConfigurationError
+            ``invalid_param`` for a model whose scores are more than those of a classifier or
+            regressor; ``plan_differs``, ``conflicting_params``.
+        StorageError
+            ``no_parquet``, ``output_exists``, and those of the store.
+        DataError
+            ``column_not_found``, ``non_numeric_feature``.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> iris.write.parquet(f"{folder}/flowers")
+        >>> model.score_files(f"{folder}/flowers", f"{folder}/scored").rows
+        150
+        """
+        from sparkml_dist.models.file_scoring import score_files
+
+        scorer = self._file_scorer()
+        if scorer is None:
+            raise ConfigurationError(
+                "invalid_param",
+                f"A {type(self).__name__} has no scores of files.",
+                "Use transform, and write its result.",
+            )
+        if keep is not None:
+            scorer = replace(scorer, keep=tuple(keep))
+        return score_files(
+            get_session(),
+            scorer,
+            input,
+            output,
+            identity=[file.sha256 for file in self.files],
+            overwrite=overwrite,
+            resume=resume,
+        )
+
+    def _file_scorer(self) -> FileScorer | None:
+        """Return how rows of files are scored, where it is as `transform` does."""
+        return None
 
     # -- saving and loading ---------------------------------------------------------------
 

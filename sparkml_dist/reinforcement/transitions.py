@@ -291,7 +291,10 @@ def _write(
         yield pa.RecordBatch.from_pydict({"note": [json.dumps(note)]})
 
     carried = df.select(*columns.carried(df, task.schema, seed))
-    high = F.shiftrightunsigned("_episode", 64 - _SHARD_BITS)
+    # The sign bit is flipped: shards are spans of the order in which their rows are sorted, so that
+    # the order of episodes over all shards does not depend on the number of shards.
+    unsigned = F.col("_episode").bitwiseXOR(F.lit(-(2**63)).cast("long"))
+    high = F.shiftrightunsigned(unsigned, 64 - _SHARD_BITS)
     shard = F.shiftright(high * F.lit(shards).cast("long"), _SHARD_BITS).cast("int")
     placed = carried.repartitionById(shards, shard).sortWithinPartitions("_episode", "_step")
     notes = [json.loads(r["note"]) for r in placed.mapInArrow(write, "note string").collect()]

@@ -143,7 +143,7 @@ class Design:
             ``missing_values``, where they are refused.
         """
         y = block.y.astype(np.float64)
-        weight = np.ones(len(y)) if block.weight is None else block.weight.astype(np.float64)
+        weight = block.row_weights
         X, key = block.X, block.key
         missing = self._missing(X)
         if missing is not None:

@@ -68,5 +68,5 @@ def first_moments(sums: Sums, problem: GlmProblem, label: str) -> tuple[Arrays, 
 
 def _feature_means(block: Any) -> dict[str, Any]:
     known = ~np.isnan(block.X)
-    w = np.ones(len(block)) if block.weight is None else block.weight.astype(np.float64)
+    w = block.row_weights
     return {"sum": w @ np.where(known, block.X, 0.0), "rows": w @ known}

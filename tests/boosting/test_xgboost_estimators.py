@@ -78,7 +78,7 @@ def test_one_rank_is_xgboost_on_all_rows(data, single):
     assert np.array_equal(single.to_sklearn()._predict(block.X)[:, 1], wanted)
 
 
-@pytest.mark.modes("local-cluster")
+@pytest.mark.modes("connect")
 def test_two_ranks_grow_the_trees_of_one(spark, data, single, double):
     block = data.read_block(range(len(data.shards)))
     one, two = (m.to_sklearn()._predict(block.X)[:, 1] for m in (single, double))

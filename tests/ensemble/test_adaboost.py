@@ -96,10 +96,13 @@ def predict(model, X):
     ("name", "shards", "learner", "rate"),
     [
         ("iris", 1, STUMP, 1.0),
-        ("digits", 1, STUMP, 0.5),
-        ("digits", 3, TREE, 1.0),
+        pytest.param("digits", 1, STUMP, 0.5, marks=pytest.mark.long),
+        pytest.param("digits", 3, TREE, 1.0, marks=pytest.mark.long),
         ("breast_cancer", 3, STUMP, 1.0),
-        ("digits", 3, DecisionTreeClassifier(max_depth=5, max_features=8), 0.7),
+        pytest.param(
+            *("digits", 3, DecisionTreeClassifier(max_depth=5, max_features=8), 0.7),
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_is_scikit_learns_however_many_shards(cuts, name, shards, learner, rate):

@@ -76,6 +76,20 @@ def write_rows(path):
 
 
 @pytest.mark.long
+def test_clusters_need_no_label(tmp_path):
+    write_rows(tmp_path / "rows.csv")
+    given = ("--train", tmp_path / "rows.csv", "--method", "kmeans", "--k", 2, "--centers", 40)
+    given = (*given, "--features", "a", "b", "--output", tmp_path / "out")
+    refused = submit("fit_kernel", *given, "--test-fraction", 0.3)
+    assert refused.status == 2 and "--test-fraction" in refused.errors[0]
+    ended = submit("fit_kernel", *given)
+    assert (ended.status, ended.errors) == (0, []), ended.stderr[-2000:]
+    found = json.loads((tmp_path / "out" / "metrics.json").read_text())
+    assert found["clusters"] == 2 and sum(found["sizes"]) == found["rows"] == 400
+    assert (tmp_path / "out" / "model" / "manifest.json").exists()
+
+
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "metric", "least", "most"),
     [

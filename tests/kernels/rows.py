@@ -46,6 +46,9 @@ class MemoryRows:
             for a, b in itertools.pairwise(edges)
         )
 
+    def solve(self, solver, problem, passes):
+        return solver(self, problem)
+
     def sample(self, number, seed, function):
         drawn = np.random.default_rng(seed).permutation(len(self.X))[:number]
         weight = np.ones(len(drawn)) if self.weight is None else self.weight[drawn]

@@ -8,6 +8,7 @@ from sklearn.datasets import make_circles
 from sklearn.metrics import adjusted_rand_score
 from sklearn.metrics.pairwise import rbf_kernel
 
+from sparkml_dist.dataset.block import Block
 from sparkml_dist.errors import DataError
 from sparkml_dist.kernels.clusters.embedding import (
     Embedding,
@@ -15,7 +16,7 @@ from sparkml_dist.kernels.clusters.embedding import (
     graph_sums,
     spectral_embedding,
 )
-from sparkml_dist.kernels.clusters.lloyd import nearest, whole_k_means
+from sparkml_dist.kernels.clusters.lloyd import nearest, step_of_block, whole_k_means
 from sparkml_dist.kernels.functions.families import kernel_of
 from sparkml_dist.kernels.nystroem_map import NystroemMap
 from sparkml_dist.kernels.scaling import Scaling
@@ -53,6 +54,22 @@ def test_blocks_change_nothing():
         for n in (1, 5)
     )
     assert one.centers == pytest.approx(two.centers, abs=1e-9)
+
+
+def test_weights_are_repetitions():
+    weight = np.random.default_rng(1).integers(0, 3, len(RINGS))
+    again = np.repeat(np.arange(len(RINGS)), weight)
+    rows, mapped = MemoryRows(RINGS, RING, weight.astype(np.float32)), features(0.5, RINGS[::8])
+    repeated = MemoryRows(RINGS[again], RING[again], blocks=5)
+    block, whole = (Block(r.X, r.y, r.weight, np.arange(len(r.X))) for r in (rows, repeated))
+    total = degree_sums(whole, mapped)["total"]
+    assert degree_sums(block, mapped)["total"] == pytest.approx(total)
+    gram = graph_sums(whole, mapped, total)["gram"]
+    assert graph_sums(block, mapped, total)["gram"] == pytest.approx(gram)
+    centers = mapped.features(RINGS[:3])
+    one, two = (step_of_block(b, Embedding(mapped), centers) for b in (block, whole))
+    for name in ("sum", "weight", "inertia"):
+        assert one[name] == pytest.approx(two[name]), name
 
 
 def test_spectral_clustering_tells_rings_apart():

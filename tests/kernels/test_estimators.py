@@ -10,8 +10,16 @@ from sklearn.linear_model import Ridge
 
 import sparkml_dist as sd
 from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.kernels.clusters.embedding import Embedding
+from sparkml_dist.kernels.clusters.lloyd import whole_k_means
+from sparkml_dist.kernels.functions.families import kernel_of
+from sparkml_dist.kernels.nystroem_map import NystroemMap
+from sparkml_dist.kernels.ridge.fit import SolverSettings, solve_machine
 from sparkml_dist.kernels.ridge.normal_equations import moments_of_block
+from sparkml_dist.kernels.ridge.targets import Targets
 from sparkml_dist.kernels.row_source import ShardRows
+from sparkml_dist.kernels.scaling import Scaling
+from sparkml_dist.kernels.settings import Centered
 from tests.long import cases
 
 RNG = np.random.default_rng(1)
@@ -34,6 +42,10 @@ def shards(rows, tmp_path_factory):
     return sd.partition(
         rows, str(folder / "d"), label="y", features=FEATURES, task="regression", shards=3
     )
+
+
+def on_centers():
+    return Centered(kernel_of("rbf", 1.5), Scaling.none(3), X[:30])
 
 
 @pytest.mark.modes
@@ -108,6 +120,24 @@ def test_conjugate_gradients_over_shards(spark, shards):
     exact = sd.KernelRidge(**given).fit(shards)
     found, wanted = (m.to_sklearn().predict(TABLE[FEATURES]) for m in (steps, exact))
     assert found == pytest.approx(wanted, abs=0.01)
+
+
+@pytest.mark.long
+@pytest.mark.modes
+def test_a_gang_and_jobs_come_to_the_same_bits(spark, shards):
+    found = on_centers()
+    shown = []
+    for more in ({"form": "jobs"}, {"form": "gang", "ranks": 2}):
+        source = ShardRows(shards, spark, **more)
+        settings = SolverSettings((0.1,), True, "squared", "cg", 1e-6, 50, "float64")
+        ridge = source.solve(solve_machine, (found, Targets(0), settings), 20)
+        clusters = whole_k_means(
+            source, Embedding(NystroemMap.of(found)), 3, seed=0, sample=99, max_iter=9, tol=1e-4
+        )
+        shown.append((ridge["summary"], ridge["coefficients"], clusters.centers))
+    (jobs, one, centers), (gang, two, same) = shown
+    assert jobs == gang and jobs["passes"] > 3
+    assert np.array_equal(one, two) and np.array_equal(centers, same)
 
 
 @pytest.mark.long

@@ -51,6 +51,16 @@ def test_blocks_change_nothing():
     assert fitted(0.1, 1).weights == pytest.approx(fitted(0.1, 7).weights, abs=1e-3)
 
 
+def test_weights_are_repetitions():
+    weight = np.random.default_rng(1).integers(0, 3, 300)
+    again = np.repeat(np.arange(300), weight)
+    at = (MAP, MAP.features(X).mean(axis=0), 0.3, 0.1)
+    one = MemoryRows(X, np.zeros(300), weight.astype(np.float32)).add(loss_of_block, at)
+    two = MemoryRows(X[again], np.zeros(len(again)), None, 7).add(loss_of_block, at)
+    for name, value in two.items():
+        assert one[name] == pytest.approx(value, abs=1e-8), name
+
+
 def test_the_gradient_is_that_of_the_loss():
     block = Block(X, np.zeros(300), None, np.arange(300))
     small = NystroemMap.of(Centered(kernel_of("rbf", 1.0), Scaling.none(2), X[:6]))

@@ -21,7 +21,7 @@ def test_resumable_jobs_are_those_with_the_option(job):
 
 
 def test_resumable_jobs_exist():
-    assert set(JOBS) > RESUMABLE
+    assert set(JOBS) >= RESUMABLE
 
 
 @pytest.mark.parametrize(
@@ -63,5 +63,4 @@ def test_another_attempt_of_an_overwriting_run_begins_anew():
 
 
 def test_jobs_without_the_option_are_repeated():
-    assert with_resume(["--output", "a"], "score") == ["--output", "a"]
     assert with_resume([], "somebody_elses") == []

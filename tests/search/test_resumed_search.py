@@ -36,6 +36,7 @@ def committed(model):
     return {(r["trial"], r["rung"]): r for r in records}
 
 
+@pytest.mark.long
 def test_a_killed_driver(shards, tmp_path):
     model, folder = tmp_path / "model", tmp_path / "fits"
     folder.mkdir()

@@ -199,7 +199,7 @@ class StageTask:
 
 def row_weights(plan: GradientPlan, block: Block) -> Array:
     """Return the weight of each row, 0 for held-out rows, shape (n,)."""
-    w = np.ones(len(block)) if block.weight is None else block.weight.astype(np.float64)
+    w = block.row_weights
     return w if plan.without is None else np.where(plan.without.mask(block.key), 0.0, w)
 
 

@@ -65,19 +65,19 @@ def _by_degree(features: Floats, total: Matrix) -> Matrix:
 
 
 def degree_sums(block: Any, features: NystroemMap) -> dict[str, Any]:
-    """Return the sum of the features of a block."""
-    found = np.zeros(features.n_outputs)
-    for _, mapped in features.chunks(block.X):
-        found += mapped.sum(axis=0)
-    return {"total": found, "rows": len(block)}
+    """Return the weighted sum of the features of a block, and of its weights."""
+    found, weight = np.zeros(features.n_outputs), block.row_weights
+    for rows, mapped in features.chunks(block.X):
+        found += mapped.T @ weight[rows]
+    return {"total": found, "weight": float(weight.sum())}
 
 
 def graph_sums(block: Any, features: NystroemMap, total: Matrix) -> dict[str, Any]:
-    """Return the Gram matrix of a block's features, each divided by the root of its degree."""
-    found = np.zeros((features.n_outputs, features.n_outputs))
-    for _, mapped in features.chunks(block.X):
+    """Return the weighted Gram matrix of a block's features, each divided by its degree's root."""
+    found, weight = np.zeros((features.n_outputs, features.n_outputs)), block.row_weights
+    for rows, mapped in features.chunks(block.X):
         scaled = _by_degree(mapped, total)
-        found += scaled.T @ scaled
+        found += scaled.T @ (scaled * weight[rows, None])
     return {"gram": found}
 
 

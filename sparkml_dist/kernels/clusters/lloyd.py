@@ -21,6 +21,7 @@ __all__ = ["Clusters", "nearest", "step_of_block", "whole_k_means"]
 Matrix = npt.NDArray[np.float64]
 
 _STARTS = 8
+_USUAL_ITERATIONS = 20
 
 
 def nearest(points: Floats, centers: Matrix) -> tuple[npt.NDArray[np.int64], Matrix]:
@@ -38,22 +39,27 @@ def nearest(points: Floats, centers: Matrix) -> tuple[npt.NDArray[np.int64], Mat
 
 
 def step_of_block(block: Any, embedding: Embedding, centers: Matrix) -> dict[str, Any]:
-    """Return, for each centre, the number and the sum of the rows of a block that are nearest.
+    """Return, for each centre, number, weight and weighted sum of the rows that are nearest.
 
-    Also ``inertia``, the sum of the squared distances.
+    Also ``inertia``, the weighted sum of the squared distances.
     """
     k = len(centers)
     found: dict[str, Any] = {
         "sum": np.zeros(centers.shape),
         "number": np.zeros(k, np.int64),
+        "weight": np.zeros(k),
         "inertia": 0.0,
     }
-    for _, points in embedding.chunks(block.X):
+    weight = block.row_weights
+    for rows, points in embedding.chunks(block.X):
         label, squared = nearest(points, centers)
+        w = weight[rows]
         for j in range(k):
-            found["sum"][j] += points[label == j].sum(axis=0)
+            here = label == j
+            found["sum"][j] += w[here] @ points[here]
         found["number"] += np.bincount(label, minlength=k)
-        found["inertia"] += float(squared.sum())
+        found["weight"] += np.bincount(label, w, minlength=k)
+        found["inertia"] += float(w @ squared)
     return found
 
 
@@ -66,7 +72,7 @@ class Clusters:
     centers : ndarray of float64, shape (k, w)
     sizes : ndarray of int64, shape (k,)
     inertia : float
-        Sum of the squared distances of all rows to their centres.
+        Weighted sum of the squared distances of all rows to their centres.
     iterations : int
     converged : bool
     """
@@ -109,18 +115,25 @@ def whole_k_means(
         ``too_few_rows``.
     """
     start = source.sample(sample, seed, partial(_start, embedding, k, seed))
-    centers, inertia, done, converged = start["centers"], np.inf, 0, False
+    problem = (embedding, start["centers"], max_iter, tol)
+    return Clusters(**source.solve(_lloyd, problem, min(max_iter, _USUAL_ITERATIONS)))
+
+
+def _lloyd(sums_of: Any, problem: tuple[Embedding, Matrix, int, float]) -> dict[str, Any]:
+    embedding, centers, max_iter, tol = problem
+    inertia, done, converged = np.inf, 0, False
     while True:
-        sums = source.add(step_of_block, (embedding, centers))
-        now, sizes = float(sums["inertia"]), sums["number"]
+        sums = sums_of.add(step_of_block, (embedding, centers))
+        now, sizes, weight = float(sums["inertia"]), sums["number"], sums["weight"]
         converged = inertia - now <= tol * max(inertia, 1e-300) if done else now == 0.0
         if converged or done == max_iter:
             order = np.argsort(-sizes, kind="stable")
-            return Clusters(centers[order], sizes[order], now, done, converged)
+            return vars(Clusters(centers[order], sizes[order], now, done, bool(converged)))
         inertia, done = now, done + 1
         # A centre without rows stays where it is.
-        some = sizes > 0
-        centers = np.where(some[:, None], sums["sum"] / np.maximum(sizes, 1)[:, None], centers)
+        some = weight > 0
+        mean = sums["sum"] / np.where(some, weight, 1.0)[:, None]
+        centers = np.where(some[:, None], mean, centers)
 
 
 def _start(embedding: Embedding, k: int, seed: int, rows: SampledRows) -> Summands:
@@ -133,5 +146,6 @@ def _start(embedding: Embedding, k: int, seed: int, rows: SampledRows) -> Summan
             f"k is {k:,}, but among the {len(points):,} rows that were drawn fewer are distinct.",
             "Set a smaller k.",
         )
-    found = KMeans(k, n_init=_STARTS, random_state=seed % 2**32).fit(points)
+    learner = KMeans(k, n_init=_STARTS, random_state=seed % 2**32)
+    found = learner.fit(points, sample_weight=rows.weight)
     return {"centers": found.cluster_centers_}

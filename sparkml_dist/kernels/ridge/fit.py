@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,18 @@ from sparkml_dist.kernels.ridge.held_out import held_loss_of_block
 from sparkml_dist.kernels.ridge.logistic import logistic_regression, loss_of_block
 from sparkml_dist.kernels.ridge.normal_equations import RidgeMoments, moments_of_block, no_rows
 from sparkml_dist.kernels.ridge.targets import Targets
-from sparkml_dist.kernels.row_source import RowSource
 from sparkml_dist.kernels.settings import Centered
 
-__all__ = ["SOLVERS", "Machine", "SolverSettings", "Space", "fit_machine"]
+__all__ = [
+    "SOLVERS",
+    "Adding",
+    "Machine",
+    "SolverSettings",
+    "Space",
+    "fit_machine",
+    "solve_machine",
+    "width_of",
+]
 
 _logger = logging.getLogger(__name__)
 
@@ -34,10 +42,20 @@ _logger = logging.getLogger(__name__)
 SOLVERS = ("auto", "direct", "cg")
 # Up to here a task's sums take 32 MB, and one pass costs less than several of gradients.
 _MOST_DIRECT = 2000
+# Of a preconditioned solver, to the default tolerance.
+_USUAL_ITERATIONS = 20
 
 Matrix = npt.NDArray[np.float64]
 #: The space that a machine lives in: centres and their kernel, or random features.
 Space = Centered | FourierMap
+
+
+class Adding(Protocol):
+    """What a solver sees of the data: sums over all of its rows, whoever forms them."""
+
+    def add(self, function: Callable[..., Any], parameters: Sequence[Any] = ()) -> dict[str, Any]:
+        """Add up ``function(block, *parameters)``, a dict of arrays, over all blocks of rows."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -63,6 +81,13 @@ class SolverSettings:
     tol: float
     max_iter: int
     dtype: str
+
+    def passes(self, centers: int) -> int:
+        """Return about how many passes over the rows a fit takes."""
+        if self.is_direct(centers):
+            return 1
+        tried = len(self.alphas) + (len(self.alphas) > 1)
+        return 1 + tried * min(self.max_iter, _USUAL_ITERATIONS)
 
     def is_direct(self, centers: int) -> bool:
         """Tell whether the normal equations are formed."""
@@ -90,14 +115,24 @@ class Machine:
     summary: dict[str, Any]
 
 
+def width_of(found: Space) -> int:
+    """Return the number of centres or random features."""
+    return found.n_outputs if isinstance(found, FourierMap) else len(found.centers)
+
+
+def solve_machine(sums: Adding, problem: tuple[Space, Targets, SolverSettings]) -> dict[str, Any]:
+    """Fit a machine on centres; return it as a dict, which a gang sends to the driver."""
+    return vars(fit_machine(sums, *problem))
+
+
 def fit_machine(
-    source: RowSource, found: Space, targets: Targets, settings: SolverSettings
+    source: Adding, found: Space, targets: Targets, settings: SolverSettings
 ) -> Machine:
     """Fit a machine on centres.
 
     Parameters
     ----------
-    source : RowSource
+    source : Adding
     found : Centered or FourierMap
     targets : Targets
         With held-out rows if there are several penalties.
@@ -108,8 +143,7 @@ def fit_machine(
     DataError
         ``empty_data``, ``no_validation_rows``, ``not_finite``.
     """
-    width = found.n_outputs if isinstance(found, FourierMap) else len(found.centers)
-    if settings.is_direct(width):
+    if settings.is_direct(width_of(found)):
         machine = _direct(source, found, targets, settings)
     else:
         machine = _Iterative(source, found, targets, settings).fit()
@@ -123,7 +157,7 @@ def fit_machine(
     return machine
 
 
-def _direct(source: RowSource, found: Space, targets: Targets, settings: SolverSettings) -> Machine:
+def _direct(source: Adding, found: Space, targets: Targets, settings: SolverSettings) -> Machine:
     features: NystroemMap | FourierMap
     if isinstance(found, FourierMap):
         features, white = replace(found, dtype=settings.dtype), None
@@ -167,7 +201,7 @@ class _Iterative:
     """Conjugate gradients for the squared loss, and L-BFGS for the logistic one."""
 
     def __init__(
-        self, source: RowSource, found: Space, targets: Targets, settings: SolverSettings
+        self, source: Adding, found: Space, targets: Targets, settings: SolverSettings
     ) -> None:
         self.source, self.targets, self.settings = source, targets, settings
         self.similarities: NystroemMap | FourierMap

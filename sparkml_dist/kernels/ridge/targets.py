@@ -42,7 +42,7 @@ class Targets:
 
         Each is 0 for the rows of the other.
         """
-        weight = np.ones(len(block)) if block.weight is None else block.weight.astype(np.float64)
+        weight = block.row_weights
         if self.validation is None:
             return weight, np.zeros(len(block))
         held = self.validation.mask(block.key)
