@@ -143,7 +143,7 @@ def test_a_log_becomes_a_policy(spark, corridor, tmp_path, algorithm):
         algorithm=algorithm, discount=0.5, nSteps=1, epochs=30, targetUpdate=0.1, **SMALL
     )
     model = fit.fit(corridor)
-    assert set(model.history) > {"loss"}
+    assert "loss" in model.history
     assert sum(r["rows"] for r in model.summary["ranks"]) == corridor.n_rows
     model.save(str(tmp_path / "model"))
     states = spark.createDataFrame([(1.0,), (2.0,), (3.0,)], "s0 double")
