@@ -124,11 +124,17 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "CalibratedClassifier": sd.CalibratedClassifier(estimator=bagging, method="temperature"),
         "DBSCAN": sd.DBSCAN(eps=1.0, minPoints=3, **points),
         "DeepEnsembleClassifier": sd.DeepEnsembleClassifier(numMembers=2, **network, **plain),
+        "DeepQLearning": sd.DeepQLearning(
+            algorithm="bcq", hiddenUnits=[4], numRanks=1, epochs=1, batchSize=16, **steps
+        ),
         "DoubleQLearning": sd.DoubleQLearning(**steps),
         "EnsembleSelectionClassifier": sd.EnsembleSelectionClassifier(
             estimators=two, numMembers=2, **plain
         ),
         "ExpectedSARSA": sd.ExpectedSARSA(epsilon=0.2, **steps),
+        "FittedQIteration": sd.FittedQIteration(
+            estimator=stump, maxIter=2, validationFraction=0.0, **steps
+        ),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
         "GaussianNetwork": sd.GaussianNetwork(featuresCols=["x", "z", "number"]),
@@ -207,6 +213,8 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     made["KernelClustersModel"] = lambda: fit("SpectralClustering")
     made["GeneralizedLinearRegressionModel"] = partial(fit, "GeneralizedLinearModel")
     made["CentersModel"] = lambda: fit("KMeans")
+    made["DeepPolicyModel"] = partial(fit, "DeepQLearning")
+    made["FittedQModel"] = partial(fit, "FittedQIteration")
     made["QTableModel"] = partial(fit, "QLearning")
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules

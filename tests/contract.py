@@ -232,10 +232,16 @@ def _cases() -> dict[str, Case]:
         "DeepEnsembleClassifier": networks(
             "DeepEnsembleClassificationModel", "classes", numMembers=1
         ),
+        "DeepQLearning": policies(
+            "DeepPolicyModel", numRanks=1, epochs=1, batchSize=16, hiddenUnits=[4]
+        ),
         "EnsembleSelectionClassifier": classes(
             "Selection", "VotingClassificationModel", numMembers=2, **two
         ),
         "ExpectedSARSA": policies("QTableModel"),
+        "FittedQIteration": policies(
+            "FittedQModel", estimator=stump, maxIter=2, validationFraction=0.0
+        ),
         "FourierFeatures": features("FourierFeatures", ("numOutputs", 3), numOutputs=4),
         "FrequentItemsets": patterns(
             "FrequentItemsetsModel",

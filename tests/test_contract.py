@@ -24,6 +24,7 @@ FITTED = [*CASES, *VOTED]
 #: Fitted as their twin of the other task is, and saved below.
 TWINS = ("AutoRegressor", "KerasRegressor", "KernelKMeans", "StackingRegressor", "XGBoostRegressor")
 ONCE = [name for name, case in CASES.items() if case.group in ("networks", "boosting")]
+ONCE.append("DeepQLearning")
 #: One of each group, whose pipelines have tests of their own, most of them in every mode.
 EVERYWHERE = (
     "BaggingClassifier",

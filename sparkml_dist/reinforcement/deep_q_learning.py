@@ -86,7 +86,8 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
         faster, and hold on to the actions of the log for as long.
     alpha : float, optional
         Of ``cql`` the factor of the conservative term (1.0 by default; with 0.0 it is ``dqn``); of
-        ``td3bc`` that of the values against the distance from the log (2.5).
+        ``td3bc`` that of the values against the distance from the log (2.5). Values count in the
+        unit of a typical return, so that rewards may have any unit.
     threshold : float, default=0.3
         Of ``bcq``: least probability of an action, relative to that of the likeliest one.
     expectile, temperature : float, default=0.7, 3.0
@@ -389,6 +390,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
             seed=self.getOrDefault(self.seed) % 2**32,
             coupling=self._coupling(),
             checkpoint=settings,
+            part="predictor",
         )
         result = train_network(
             spark, job, ranks, description=type(self).__name__, **self._timeouts()

@@ -254,9 +254,9 @@ class FittedQIteration(PolicyEstimator, FitsIntoFolder):
             return True
         best, missed = math.inf, 0
         for residual in run.residuals:
-            improved = residual < best - self.getOrDefault(self.tol)
-            missed = 0 if improved else missed + 1
-            best = min(best, residual)
+            missed += 1
+            if residual < best - self.getOrDefault(self.tol):
+                best, missed = residual, 0
         return missed >= self.getOrDefault(self.patience)
 
     def _iterate(

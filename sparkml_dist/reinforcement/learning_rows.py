@@ -178,7 +178,7 @@ def _rows(
         "discount": found.discount[order],
         "next_available": None if block.next_available is None else block.next_available[last],
     }
-    X = np.hstack([np.reshape(values[name], (len(rows), -1)) for name in columns.parts])
+    X = np.hstack([np.reshape(values[n], (len(rows), width)) for n, width in columns.parts.items()])
     weight = None if block.weight is None else block.weight[rows].astype(np.float32)
     return Block(X.astype(np.float32), block.reward[rows], weight, block.episode[rows])
 

@@ -40,9 +40,6 @@ __all__ = ["train"]
 def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     """Train this rank's share; rank 0 saves the model.
 
-    Of a model with an attribute ``predictor``, a Keras model that shares its weights, only this
-    part is saved: what else it has serves the training.
-
     Parameters
     ----------
     context : RankContext
@@ -123,7 +120,8 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     best = end.finish()
     with tempfile.TemporaryDirectory() as local:
         # Ranks that share a table save it together; afterwards they do not communicate.
-        save_model(getattr(model, "predictor", model), os.path.join(local, MODEL_FILE))
+        part = getattr(model, job.part) if job.part else model
+        save_model(part, os.path.join(local, MODEL_FILE))
         hvd.shutdown()
         saved = _saved(model, facts, Folder.at(local), job.folder) if context.rank == 0 else {}
     result: dict[str, Any] = {

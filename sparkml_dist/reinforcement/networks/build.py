@@ -12,7 +12,11 @@ _LARGEST = 0.999  # mean discount of the longest returns that are told apart
 
 
 def build_learner(
-    spec: LearnerSpec, *, input_shape: dict[str, tuple[int, ...]], normalization: dict[str, Any]
+    spec: LearnerSpec,
+    *,
+    input_shape: dict[str, tuple[int, ...]],
+    normalization: dict[str, Any],
+    total_steps: int = 1000,
 ) -> Any:
     """Return the compiled learner.
 
@@ -23,6 +27,8 @@ def build_learner(
         Shapes of the inputs by name; see `OffPolicyLearner`.
     normalization : dict of str to tuple of two ndarrays
         Mean and standard deviation of each input.
+    total_steps : int, default=1000
+        Updates of the whole training.
 
     Returns
     -------
@@ -41,7 +47,7 @@ def build_learner(
         normalization["state"],
         value_unit(normalization["reward"], normalization["discount"]),
     )
-    return kinds.get(spec.algorithm, DiscreteQ)(spec, parts).ready()
+    return kinds.get(spec.algorithm, DiscreteQ)(spec, parts).ready(total_steps)
 
 
 def value_unit(reward: tuple[Any, Any], discount: tuple[Any, Any]) -> float:

@@ -37,13 +37,18 @@ class OffPolicyLearner(keras.Model):
         super().__init__(name=spec.algorithm)
         self.spec, self.unit = spec, unit
 
-    def ready(self) -> OffPolicyLearner:
-        """Copy the weights to the target networks, compile, and return the model."""
+    def ready(self, total_steps: int) -> OffPolicyLearner:
+        """Copy the weights to the target networks, compile, and return the model.
+
+        Over the updates of the training the learning rate falls to a hundredth: the policy of
+        values that still move would be that of the last few batches.
+        """
         for network, target in self.targets():
             target.set_weights(network.get_weights())
             target.trainable = False
+        rate = keras.optimizers.schedules.CosineDecay(self.spec.rate, total_steps, alpha=0.01)
         self.compile(
-            optimizer=keras.optimizers.Adam(self.spec.rate),
+            optimizer=keras.optimizers.Adam(rate),
             loss=dict.fromkeys(self.spec.terms, _as_it_is),
             loss_weights=self.spec.terms,
             jit_compile=False,
