@@ -72,6 +72,7 @@ def test_probabilities_as_weights_give_the_values_of_the_process(lake, spark, tm
     assert rows[1].actionProbability == 0.25
 
 
+@pytest.mark.long
 def test_shards_give_the_bits_of_the_plain_count(lake):
     first = BatchQLearning(**COLUMNS, weightCol="p").fit(lake)
     data = Transitions(

@@ -108,6 +108,7 @@ def test_a_wrong_row_is_refused(spark, log, tmp_path, code, row):
         assert "'run-1'" in found.value.message
 
 
+@pytest.mark.long
 def test_an_action_outside_the_list_is_refused(log):
     with pytest.raises(DataError, match=r"\[unknown_action\].*'stop'"):
         Transitions(log, **COLUMNS, shards=1, actions=["go", "turn"])
