@@ -141,14 +141,14 @@ class BatchQLearning(HasCells):
     --------
     >>> log = spark.createDataFrame(
     ...     [(0.0, "go", 0.0, 1.0, False), (1.0, "go", 1.0, 0.0, True),
-    ...      (0.0, "stop", 0.2, 0.0, True)],
+    ...      (0.0, "stop", 0.25, 0.0, True)],
     ...     "at double, action string, reward double, then double, over boolean",
     ... )
     >>> learner = BatchQLearning(stateCols=["at"], nextStateCols=["then"], terminatedCol="over",
     ...                          discount=0.5)
     >>> model = learner.fit(log)
     >>> model.act(0.0), model.qValues([[0.0]]).tolist()
-    ('go', [[0.5, 0.2]])
+    ('go', [[0.5, 0.25]])
     """
 
     method: Any = param(
