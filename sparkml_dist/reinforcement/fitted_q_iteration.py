@@ -100,8 +100,9 @@ class FittedQIteration(PolicyEstimator, FitsIntoFolder):
     ...     "day int, hour int, heat double, action string, reward double, over boolean",
     ... )
     >>> model = FittedQIteration(
-    ...     estimator=DecisionTreeRegressor(), validationFraction=0.0, maxIter=3, numShards=1,
+    ...     estimator=DecisionTreeRegressor(), perAction=True, validationFraction=0.0, maxIter=3,
     ...     episodeCol="day", stepCol="hour", stateCols=["heat"], terminatedCol="over",
+    ...     numShards=1,
     ... ).fit(log)
     >>> model.act([9.0]), model.act([5.0])
     ('rest', 'run')

@@ -189,4 +189,8 @@ class PolicyEstimator(SavedParams, HasLogColumns, HasPolicyColumns, HasSeed):
             folder = Folder.at(self.getOrDefault(self.shardsDir))
             return Transitions(df, folder.location, **options, overwrite=True), False
         folder = temporary_folder(df.sparkSession, "transitions", "shardsDir")
-        return Transitions(df, folder.location, **options), True
+        try:
+            return Transitions(df, folder.location, **options), True
+        except BaseException:
+            folder.delete()
+            raise
