@@ -9,7 +9,7 @@ policy oils machines of medium wear and repairs worn ones; that of the log acts 
     spark-submit --master 'local[2]' jobs/learn_policy.py --transitions build/log \
       --episode machine --step hour --state wear hot --action action --reward gain \
       --terminated broken --truncated sold --behavior-prob chance --discount 0.95 \
-      --evaluate fqe,wis --output build/policy
+      --evaluate fqe,mis --output build/policy
 """
 
 from __future__ import annotations

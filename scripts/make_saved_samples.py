@@ -117,7 +117,9 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         ),
         "BaggingClassifier": bagging,
         "BaggingRegressor": sd.BaggingRegressor(estimator=stump, numMembers=2, **number),
-        "BatchQLearning": sd.BatchQLearning(discount=0.5, discretizer="tree", **steps),
+        "BatchQLearning": sd.BatchQLearning(
+            discount=0.5, discretizer="tree", unseenValue=0.0, **steps
+        ),
         "BayesianNetwork": sd.BayesianNetwork(featuresCols=["x", "kind", "label"], maxParents=2),
         "BayesianNetworkClassifier": sd.BayesianNetworkClassifier(**cut),
         "BlendingClassifier": sd.BlendingClassifier(estimators=two, **plain),
@@ -215,7 +217,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     made["CentersModel"] = lambda: fit("KMeans")
     made["DeepPolicyModel"] = partial(fit, "DeepQLearning")
     made["FittedQModel"] = partial(fit, "FittedQIteration")
-    made["QTableModel"] = partial(fit, "QLearning")
+    made["QTableModel"] = partial(fit, "BatchQLearning")
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules
     made["GridValue"] = lambda: GridValue(two)

@@ -118,7 +118,8 @@ def learn_policy(args: argparse.Namespace, job: Job) -> None:
     if args.evaluate and data is not None:
         with job.stage("evaluate"):
             _evaluate(args, job, model, data)
-    document.more["output"] = {name: output.place(name) for name in ("model", "policy", "shards")}
+    names = ["model", "policy", *([] if data is None else ["shards"])]
+    document.more["output"] = {name: output.place(name) for name in names}
     output.commit(document)
 
 

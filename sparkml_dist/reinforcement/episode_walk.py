@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from sparkml_dist.dataset.hashing import hash_long
 from sparkml_dist.errors import DataError
 from sparkml_dist.reinforcement.episode_counts import EpisodeCounts
 from sparkml_dist.reinforcement.transition_block import TransitionBlock
@@ -106,6 +107,7 @@ class EpisodeWalk:
         self._counts = counts
         self._held: LogRows | None = None
         self._position = 0  # of the held row within its episode
+        self._last: tuple[int | None, int] = (None, 0)  # key of the last single row, and its number
 
     def add(self, rows: LogRows) -> Iterator[TransitionBlock]:
         """Take the next rows; yield the transitions that are complete.
@@ -115,6 +117,8 @@ class EpisodeWalk:
         DataError
             See `Transitions`. Its message has the episode's hash after a null character.
         """
+        if not self._chained:
+            rows = replace(rows, episode=self._told_apart(rows.episode))
         if self._held is not None:
             rows = self._held.then(rows)
         if len(rows) < 2:
@@ -128,6 +132,23 @@ class EpisodeWalk:
         if self._held is not None and len(self._held):
             yield from self._joined(self._held, None)
         self._held = None
+
+    def _told_apart(self, keys: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """Return keys of single transitions, of which equal ones, which are neighbours, differ.
+
+        They are rows of equal content: any order of them is the same.
+        """
+        if not len(keys):
+            return keys
+        n, (key, number) = len(keys), self._last
+        begins = np.append(True, keys[1:] != keys[:-1])
+        starts = np.where(begins, np.arange(n), 0)
+        if keys[0] == key:
+            starts[0] = -number - 1
+            starts = np.where(begins | (np.arange(n) == 0), starts, -n - number - 1)
+        numbers = np.arange(n) - np.maximum.accumulate(starts)
+        self._last = (int(keys[-1]), int(numbers[-1]))
+        return hash_long(numbers, keys).view(np.int64)
 
     def _joined(self, rows: LogRows, after: LogRows | None) -> Iterator[TransitionBlock]:
         """Yield the transitions of rows, of which each is followed by that of `after`."""

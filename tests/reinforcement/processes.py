@@ -42,7 +42,7 @@ def groups_of(rows: Any, discount: float) -> Groups:
         p,
         p * r,
         p * discount,
-        np.ones(len(s), int),
+        np.ones(len(s)),
     )
 
 

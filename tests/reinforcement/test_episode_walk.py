@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -148,3 +150,15 @@ def test_a_state_that_is_the_reward_is_named():
     alerts = walked(rows)[1]["alerts"]
     assert any("'y' equals the reward 'r'" in alert for alert in alerts)
     assert not any("'x'" in alert for alert in alerts)
+
+
+def test_equal_rows_of_single_transitions_are_told_apart():
+    rows = rows_of([1] * 12)
+    rows.episode[:] = np.repeat([-4, 1, 7], [5, 1, 6])
+    given = {"next_state": rows.state, "has_next": np.ones(12, bool)}
+    rows = replace(rows, **given)
+    found, summary = walked(rows, chained=False)
+    assert len(set(found.episode.tolist())) == summary["episodes"] == 12
+    assert found.first.all()
+    for cuts in ([1], [3, 5, 8], [4, 6, 7, 11]):
+        assert np.array_equal(walked(rows, cuts, chained=False)[0].episode, found.episode)

@@ -109,21 +109,22 @@ def two_states(**changes):
         "weight": np.array([4.0]),
         "reward": np.array([-4.0]),
         "discount": np.array([4.0 * GAMMA]),
-        "first": np.array([4]),
+        "first": np.array([4.0]),
     }
     return DecisionProcess.of(Groups(**given | changes), 2)
 
 
 def test_a_state_that_is_never_left_is_not_taken_for_an_end():
     process = two_states()
-    least = unseen_value(process, GAMMA, None)
+    known, worst = process.known, process.least_reward
+    least = unseen_value(known, worst, GAMMA, None)
     assert least == pytest.approx(-1 / (1 - GAMMA))
     found = solved(process, least=least)
     assert found.q[0, 0] == pytest.approx(-1 + GAMMA * least)
     assert np.isnan(found.q[0, 1])
-    assert unseen_value(process, GAMMA, 3.0) == 3.0
+    assert unseen_value(known, worst, GAMMA, 3.0) == 3.0
     with pytest.raises(SparkMLDistError, match=r"\[unseen_states\]"):
-        unseen_value(process, 1.0, None)
+        unseen_value(known, worst, 1.0, None)
     ended = two_states(terminated=np.array([True]))
     assert len(ended.table) == 1
     assert solved(ended).q[0, 0] == -1

@@ -17,6 +17,7 @@ from sparkml_dist.reinforcement import (
     explore,
     learn_live,
 )
+from tests.long import cases
 from tests.reinforcement.processes import GAMMA, entries, process_of, starts, value_of
 
 COLUMNS = {
@@ -71,6 +72,7 @@ def test_probabilities_as_weights_give_the_values_of_the_process(lake, spark, tm
     assert rows[1].actionProbability == 0.25
 
 
+@pytest.mark.long
 def test_shards_give_the_bits_of_the_plain_count(lake):
     first = BatchQLearning(**COLUMNS, weightCol="p").fit(lake)
     data = Transitions(
@@ -103,15 +105,15 @@ def test_words_as_states_and_actions(spark):
     assert [r.action for r in found] == ["heat", "wait"]
 
 
-@pytest.mark.parametrize(
-    ("code", "row"),
-    [
-        ("reward_not_finite", (0, 0, float("inf"), 1, False, 1.0)),
-        ("weight_negative", (0, 0, 1.0, 1, False, -1.0)),
-        ("action_null", (0, None, 1.0, 1, False, 1.0)),
-        ("state_missing", (None, 0, 1.0, 1, False, 1.0)),
-    ],
-)
+WRONG = [
+    ("reward_not_finite", (0, 0, float("inf"), 1, False, 1.0)),
+    ("weight_negative", (0, 0, 1.0, 1, False, -1.0)),
+    ("action_null", (0, None, 1.0, 1, False, 1.0)),
+    ("state_missing", (None, 0, 1.0, 1, False, 1.0)),
+]
+
+
+@pytest.mark.parametrize(("code", "row"), cases(WRONG, WRONG[1:2]))
 def test_wrong_rows_of_a_plain_table_are_refused(spark, code, row):
     log = spark.createDataFrame([(0, 1, 1.0, 1, True, 1.0), row], SCHEMA)
     with pytest.raises(DataError) as found:
@@ -156,14 +158,16 @@ def textbook(made, rule, rate=0.1, epsilon=0.1):
     return np.where(seen, q, np.nan)
 
 
-@pytest.mark.parametrize(
-    ("learner", "rule"), [(QLearning, "q"), (SARSA, "sarsa"), (ExpectedSARSA, "expected")]
-)
+RULES = [(QLearning, "q"), (SARSA, "sarsa"), (ExpectedSARSA, "expected")]
+
+
+@pytest.mark.parametrize(("learner", "rule"), cases(RULES, RULES[1:2]))
 def test_learners_along_a_log_make_the_updates_of_textbooks(made, learner, rule):
     model = learner(learningRate=0.1).fit(made)
     assert model.q == pytest.approx(textbook(made, rule), abs=1e-12, nan_ok=True)
 
 
+@pytest.mark.long
 def test_double_q_learning_and_shards(played, made):
     first = DoubleQLearning(epochs=2, seed=3).fit(made)
     other = DoubleQLearning(epochs=2, seed=3).fit(Transitions(played, **NAMED, shards=1))
@@ -265,3 +269,15 @@ def test_the_taxi_from_two_million_random_steps(spark):
     policy = np.nan_to_num(policy)
     assert value_of("Taxi-v4", policy, GAMMA) >= 6.2
     assert process_of("Taxi-v4").count.shape[1] == 6
+
+
+@pytest.mark.long
+def test_sweeps_over_shards_find_the_same_values(played):
+    exact = BatchQLearning(discount=0.8).fit(Transitions(played, **NAMED, shards=1))
+    found = []
+    for shards in (1, 3):
+        made = Transitions(played, **NAMED, shards=shards)
+        found.append(BatchQLearning(discount=0.8, form="jobs", tol=1e-9).fit(made))
+    assert np.array_equal(bits(found[0].q), bits(found[1].q))
+    assert found[0].q == pytest.approx(exact.q, abs=1e-8, nan_ok=True)
+    assert found[0].startValue == pytest.approx(exact.startValue, abs=1e-8)

@@ -17,6 +17,7 @@ from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.params import constructor, param
+from sparkml_dist.persistence.workspace import temporary_folder
 from sparkml_dist.reinforcement.log_columns import LogColumns
 from sparkml_dist.reinforcement.policy_estimator import PolicyEstimator
 from sparkml_dist.reinforcement.tabular.cells import Cells
@@ -29,13 +30,16 @@ from sparkml_dist.reinforcement.tabular.grouped_counts import (
     missing_state,
 )
 from sparkml_dist.reinforcement.tabular.iteration import (
+    Solution,
     action_values,
+    completed,
     policy_evaluation,
     solve,
     unseen_value,
 )
 from sparkml_dist.reinforcement.tabular.q_table_model import QTableModel
 from sparkml_dist.reinforcement.tabular.sampled_cells import sampled_cells
+from sparkml_dist.reinforcement.tabular.shard_process import ShardProcess
 from sparkml_dist.reinforcement.transition_dataset import TransitionDataset
 
 if TYPE_CHECKING:
@@ -108,6 +112,10 @@ class BatchQLearning(HasCells):
         Largest error of a value, relative to the largest one where it is more than 1.
     maxIter : int, default=100000
         Largest number of sweeps.
+    form : {"driver", "jobs"}, default="driver"
+        Who forms the sums of a sweep: the driver, which then holds all groups; or Spark jobs over
+        the shards, by value iteration, for logs with more groups than the driver's memory holds.
+        The driver holds the states and their values either way.
     discretizer, numCells : str, int
         Cells of continuous states.
     discount : float, default=0.99
@@ -156,6 +164,11 @@ class BatchQLearning(HasCells):
         "value of actions and states that the log does not have",
         TypeConverters.toFloat,
     )
+    form: Any = param(
+        "form",
+        "who forms the sums of a sweep: the 'driver', or Spark 'jobs' over the shards",
+        TypeConverters.toString,
+    )
     tol: Any = param("tol", "largest error of a value (> 0)", TypeConverters.toFloat)
     maxIter: Any = param("maxIter", "largest number of sweeps (>= 1)", TypeConverters.toInt)
 
@@ -168,6 +181,7 @@ class BatchQLearning(HasCells):
         unseenValue: float | None = None,
         tol: float = 1e-10,
         maxIter: int = 100_000,
+        form: str = "driver",
         discretizer: str | None = None,
         numCells: int = 10,
         discount: float = 0.99,
@@ -201,6 +215,17 @@ class BatchQLearning(HasCells):
                 "invalid_param",
                 f"method must be 'modified', 'policy' or 'value'. Got {method!r}.",
             )
+        form = self.getOrDefault(self.form)
+        if form not in ("driver", "jobs"):
+            raise ConfigurationError(
+                "invalid_param", f"form must be 'driver' or 'jobs'. Got {form!r}."
+            )
+        if form == "jobs" and self.getOrDefault(self.discount) == 1:
+            raise ConfigurationError(
+                "invalid_param",
+                "form='jobs' needs a discount below 1.",
+                "Use form='driver', or a discount such as 0.999.",
+            )
         if not pessimism >= 0:
             raise ConfigurationError(
                 "invalid_param", f"pessimism must be at least 0. Got {pessimism}."
@@ -227,6 +252,7 @@ class BatchQLearning(HasCells):
         )
         columns.check(df)
         plain = columns.next_state and not columns.episode and not self.isSet(self.discretizer)
+        plain = plain and self.getOrDefault(self.form) == "driver"
         if not plain or not _scalars(df, columns):
             found: QTableModel = super()._fit_log(spark, df)
             return found
@@ -249,9 +275,12 @@ class BatchQLearning(HasCells):
     def _fit_transitions(self, spark: SparkSession, data: TransitionDataset) -> QTableModel:
         begun = time.perf_counter()
         cells = self._cells(spark, data)
+        if self.getOrDefault(self.form) == "jobs":
+            return self._swept(spark, data, cells, begun)
         with job_description(spark, "sparkml_dist: count transitions"):
             names = ["r", *(["w"] if "weight" in data.schema.columns else [])]
             names += ["d"] if "discount" in data.schema.columns else []
+            names += ["f"] if "w" in names else []
             counted = exactly(count_transitions(spark, data, cells), names)
         if not counted.table.num_rows:
             raise DataError(
@@ -276,7 +305,7 @@ class BatchQLearning(HasCells):
         groups = _groups(counted, schema, label, discount)
         process = DecisionProcess.of(groups, len(label.classes))
         given, pessimism = self._value(self.unseenValue), self.getOrDefault(self.pessimism)
-        least = unseen_value(process, discount, given)
+        least = unseen_value(process.known, process.least_reward, discount, given)
         modulus = min(1.0, float(process.follow.sum(axis=1).max())) if len(process.table) else 0.0
         if modulus >= 1 - 1e-12 and not (ends := process.ends()).all():
             raise ConfigurationError(
@@ -303,23 +332,67 @@ class BatchQLearning(HasCells):
                 f"{solution.iterations:,} sweeps: some episodes may go on for ever.",
                 "Set a discount below 1.",
             )
+        facts = {
+            "transitions": int(counted.column("rows").sum()),
+            "groups": counted.table.num_rows,
+        }
+        return self._model(schema, label, cells, process, solution, facts, (begun, counting))
+
+    def _swept(
+        self, spark: SparkSession, data: TransitionDataset, cells: Cells | None, begun: float
+    ) -> QTableModel:
+        """Return the model of value iteration by sums over shards."""
+        discount, label = self.getOrDefault(self.discount), data.schema.action
+        assert label is not None
+        home = temporary_folder(spark, "states", "shardsDir")
+        try:
+            process = ShardProcess(spark, data, cells, discount, home)
+            counting = time.perf_counter() - begun
+            known, given = process.count > 0, self._value(self.unseenValue)
+            means = process.reward[known]
+            least = unseen_value(known, float(means.min(initial=0.0)), discount, given)
+            pessimism = self.getOrDefault(self.pessimism)
+            solution = solve(
+                completed(process.values, process.count, pessimism, given, least),
+                len(process.table),
+                1 - 1e-12 if "discount" in data.schema.columns else discount,
+                tol=self.getOrDefault(self.tol),
+                max_iter=self.getOrDefault(self.maxIter),
+            )
+        finally:
+            home.delete()
+        facts = {"transitions": data.summary["transitions"]}
+        return self._model(
+            data.schema.state, label, cells, process, solution, facts, (begun, counting)
+        )
+
+    def _model(
+        self,
+        schema: FeatureSchema,
+        label: Label,
+        cells: Cells | None,
+        process: DecisionProcess | ShardProcess,
+        solution: Solution,
+        facts: dict[str, Any],
+        times: tuple[float, float],
+    ) -> QTableModel:
+        known = process.count > 0
         arrays = {
             "states": process.table.states,
             "q": solution.q,
             "count": process.count,
             "start": process.start,
         }
-        known = process.known
+        begun, counting = times
         summary = {
             "states": len(process.table),
             "actions": len(label.classes),
-            "transitions": int(counted.column("rows").sum()),
-            "groups": counted.table.num_rows,
+            **facts,
             "unseen_pairs": int((~known[known.any(axis=1)]).sum()),
             "unseen_states": int((~known.any(axis=1)).sum()),
             "iterations": solution.iterations,
             "converged": solution.converged,
-            "discount": discount,
+            "discount": self.getOrDefault(self.discount),
             "seconds": {
                 "counting": round(counting, 3),
                 "solving": round(time.perf_counter() - begun - counting, 3),
@@ -358,7 +431,9 @@ def _groups(counted: Counted, schema: FeatureSchema, label: Label, discount: flo
     rows = counted.column("rows").astype(np.float64)
     weight = counted.sums("w")
     weight = rows if weight is None else weight
-    followed = counted.sums("d")
+    followed, first = counted.sums("d"), counted.sums("f")
+    if first is None:  # of single transitions, every one is a first row
+        first = counted.column("firsts").astype(np.float64) if weight is rows else weight
     return Groups(
         state=state,
         action=actions.astype(np.int64),
@@ -367,7 +442,7 @@ def _groups(counted: Counted, schema: FeatureSchema, label: Label, discount: flo
         weight=weight,
         reward=counted.sums("r"),  # type: ignore[arg-type]
         discount=discount * weight if followed is None else followed,
-        first=counted.column("firsts"),
+        first=first,
     )
 
 

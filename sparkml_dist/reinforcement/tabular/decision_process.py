@@ -30,8 +30,8 @@ class Groups:
     terminated : ndarray of bool, shape (m,)
     weight, reward, discount : ndarray of float64, shape (m,)
         Sums of the weights, of weight × reward, and of weight × discount.
-    first : ndarray of int64, shape (m,)
-        Number of rows that are the first of their episode.
+    first : ndarray of float64, shape (m,)
+        Weight of the rows that are the first of their episode.
     """
 
     state: Floats
@@ -41,7 +41,7 @@ class Groups:
     weight: Floats
     reward: Floats
     discount: Floats
-    first: Ints
+    first: Floats
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class DecisionProcess:
         follow = sp.csr_matrix(
             (shares, (pair[moves], following[order][moves])), shape=(n * n_actions, n)
         )
-        start = np.bincount(state, groups.first.astype(np.float64), n)
+        start = np.bincount(state[order], groups.first[order], n)
         used = groups.weight > 0
         means = groups.reward[used] / groups.weight[used]
         return cls(
@@ -100,7 +100,7 @@ class DecisionProcess:
             np.asarray(count, np.float64).reshape(n, n_actions),
             reward.reshape(n, n_actions),
             follow,
-            np.asarray(start / max(1.0, start.sum()), np.float64),
+            np.asarray(start / (start.sum() or 1.0), np.float64),
             float(means.min()) if len(means) else 0.0,
         )
 

@@ -33,8 +33,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Counted", "count_log", "count_transitions", "counted_block", "exactly"]
 
-#: What is summed up in a group beside its rows: weight × reward, weight, weight × discount.
-_VALUES = {"r": "reward", "w": "weight", "d": "discount"}
+#: What is summed up in a group beside its rows: weight × reward, weight, weight × discount, and the
+#: weight of first rows of episodes.
+_VALUES = {"r": "reward", "w": "weight", "d": "discount", "f": "weight"}
 Exponents = Mapping[str, int]
 
 
@@ -60,7 +61,7 @@ class Counted:
         return found if pa.types.is_string(found.type) else found.to_numpy(zero_copy_only=False)
 
     def sums(self, name: str) -> npt.NDArray[np.float64] | None:
-        """Return the sums ``r``, ``w`` or ``d``, shape (m,); None where rows have no such value."""
+        """Return a sum of each group, shape (m,); None where rows have no such value."""
         if name not in self._exponents:
             return None
         return joined(self.column(f"{name}1"), self.column(f"{name}2"), self._exponents[name])
@@ -74,7 +75,7 @@ def exactly(count: Callable[[Exponents], DataFrame], names: list[str]) -> Counte
     count : callable
         Returns the groups for given exponents.
     names : list of str
-        Of the values that are summed up: ``r``, and ``w`` and ``d`` where rows have them.
+        Of the values that are summed up: ``r``, and ``w``, ``d`` and ``f`` where rows have them.
 
     Raises
     ------
@@ -179,6 +180,7 @@ def count_transitions(
 
     values = ["r", *(["w"] if data.schema.columns.get("weight") else [])]
     values += ["d"] if "discount" in data.schema.columns else []
+    values += ["f"] if "w" in values else []
     width = data.schema.n_state if cells is None or cells.kind == "quantile" else 1
     keys = [n for i in range(width) for n in (f"s{i}", f"n{i}")]
     words = [f"{v}{i}" for v in values for i in (1, 2)]
@@ -230,6 +232,7 @@ def counted_block(
         values["d"] = block.discounts(1.0)
     if weight is not None and "w" in exponents:
         values = {"w": weight, **{k: weight * v for k, v in values.items()}}
+        values["f"] = weight * block.first
     arrays: dict[str, Any] = {}
     for i in range(width):
         arrays[f"s{i}"], arrays[f"n{i}"] = rows[:, i], rows[:, width + i]
@@ -237,10 +240,10 @@ def counted_block(
     arrays["rows"] = np.bincount(codes, minlength=n)
     arrays["firsts"] = np.bincount(codes[block.first], minlength=n)
     # Words are below 2**31 and blocks short, so that doubles hold their sums exactly.
-    for name in [k for k in ("r", "w", "d") if k in values]:
+    for name in [k for k in ("r", "w", "d", "f") if k in values]:
         for i, word in enumerate(split_values(values[name], exponents[name]), 1):
             arrays[f"{name}{i}"] = np.bincount(codes, word, n).astype(np.int64)
-    for name in [k for k in ("r", "w", "d") if k in values]:
+    for name in [k for k in ("r", "w", "d", "f") if k in values]:
         most = np.zeros(n)
         np.maximum.at(most, codes, np.abs(values[name]))
         arrays[f"{name}max"] = most

@@ -50,7 +50,9 @@ class Solution:
     converged: bool
 
 
-def unseen_value(process: DecisionProcess, discount: float, given: float | None) -> float:
+def unseen_value(
+    known: npt.NDArray[np.bool_], least_reward: float, discount: float, given: float | None
+) -> float:
     """Return the value of states that the log never leaves: what is given, or a lower bound.
 
     The bound is that of earning the least reward for ever. It is pessimistic on purpose: nothing is
@@ -61,14 +63,14 @@ def unseen_value(process: DecisionProcess, discount: float, given: float | None)
     ConfigurationError
         ``unseen_states``: there are such states, and no bound.
     """
-    left = process.known.any(axis=1)
+    left = known.any(axis=1)
     if given is not None:
         return given
     if left.all():
         return 0.0
     if discount < 1:
-        return process.least_reward / (1 - discount)
-    if process.least_reward >= 0:
+        return least_reward / (1 - discount)
+    if least_reward >= 0:
         return 0.0
     raise ConfigurationError(
         "unseen_states",

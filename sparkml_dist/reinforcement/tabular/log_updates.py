@@ -91,7 +91,7 @@ def learn_along(
                 follows = table.find(after if cells is None else cells(after))
                 if epoch == 0:
                     np.add.at(count, (state, block.action), block.weights())
-                    np.add.at(start, state[block.first], 1.0)
+                    np.add.at(start, state[block.first], block.weights()[block.first])
                 key = xxhash64(block.episode, block.step).view(np.int64)
                 coin = uniform(key, updates.seed, "double", epoch) < 0.5
                 _update(
@@ -111,7 +111,7 @@ def learn_along(
                 )
     q = np.mean(tables, axis=0).reshape(n, n_actions)
     q[np.asarray(done).reshape(n, n_actions) == 0] = np.nan
-    return {"q": q, "count": count, "start": start / max(1.0, start.sum())}
+    return {"q": q, "count": count, "start": start / (start.sum() or 1.0)}
 
 
 def _update(tables: list[Any], done: list[Any], updates: Updates, rows: Any) -> None:
