@@ -81,7 +81,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
         ``dqn``, ``cql`` and ``bcq``.
     dueling : bool, default=False
         Whether values are the sum of one for the state and advantages of the actions; for the same.
-    nSteps : int, default=3
+    nSteps : int, default=1
         Rewards that are added up before the value of a state follows. More steps pass rewards on
         faster, and hold on to the actions of the log for as long.
     alpha : float, optional
@@ -102,10 +102,10 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
         Of Adam.
     clipNorm : float, optional
         Largest norm of all gradients together.
-    epochs : int, default=20
+    epochs : int, default=25
         Passes over the transitions.
-    batchSize : int, default=128
-        Rows of one step on each rank.
+    batchSize : int, default=32
+        Rows of one step on each rank. Values need many small updates rather than few large ones.
     numRanks, checkpointEvery, maxRestarts, keepCheckpoints
         As for `KerasClassifier`.
     stallTimeout, silenceTimeout, slotTimeout, modelDir, overwrite, resume, seed
@@ -141,7 +141,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
     ...     stateCols=["heat", "wear"], actionCol="repair", terminatedCol="broken",
     ... )
     >>> careful.getAlpha(), careful.getNSteps()
-    (0.5, 3)
+    (0.5, 1)
     """
 
     algorithm: Any = param(
@@ -208,7 +208,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
         algorithm: str = "cql",
         doubleQ: bool = True,
         dueling: bool = False,
-        nSteps: int = 3,
+        nSteps: int = 1,
         alpha: float | None = None,
         threshold: float = 0.3,
         expectile: float = 0.7,
@@ -217,8 +217,8 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
         hiddenUnits: Sequence[int] = (128, 128),
         learningRate: float = 1e-3,
         clipNorm: float | None = None,
-        epochs: int = 20,
-        batchSize: int = 128,
+        epochs: int = 25,
+        batchSize: int = 32,
         numRanks: int = 2,
         checkpointEvery: int = 0,
         maxRestarts: int = 2,
