@@ -81,7 +81,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
         ``dqn``, ``cql`` and ``bcq``.
     dueling : bool, default=False
         Whether values are the sum of one for the state and advantages of the actions; for the same.
-    nSteps : int, default=1
+    nSteps : int, default=3
         Rewards that are added up before the value of a state follows. More steps pass rewards on
         faster, and hold on to the actions of the log for as long.
     alpha : float, optional
@@ -93,7 +93,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
     expectile, temperature : float, default=0.7, 3.0
         Of ``iql``: expectile of the values of actions that values a state; factor of advantages in
         the weights of the policy's loss.
-    targetUpdate : int or float, default=0.01
+    targetUpdate : int or float, default=0.005
         Updates from one copy of the networks to the target networks to the next, or, as a float in
         (0, 1), the share by which these approach the networks at each update.
     hiddenUnits : sequence of int, default=(128, 128)
@@ -141,7 +141,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
     ...     stateCols=["heat", "wear"], actionCol="repair", terminatedCol="broken",
     ... )
     >>> careful.getAlpha(), careful.getNSteps()
-    (0.5, 1)
+    (0.5, 3)
     """
 
     algorithm: Any = param(
@@ -208,12 +208,12 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
         algorithm: str = "cql",
         doubleQ: bool = True,
         dueling: bool = False,
-        nSteps: int = 1,
+        nSteps: int = 3,
         alpha: float | None = None,
         threshold: float = 0.3,
         expectile: float = 0.7,
         temperature: float = 3.0,
-        targetUpdate: float = 0.01,
+        targetUpdate: float = 0.005,
         hiddenUnits: Sequence[int] = (128, 128),
         learningRate: float = 1e-3,
         clipNorm: float | None = None,
