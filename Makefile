@@ -51,6 +51,10 @@ test-lowest: setup  ## Run a core of the tests with the oldest versions allowed,
 test-orchestrators: setup  ## Run jobs from Airflow and Dagster, in .venv-orchestrators; check the manifests
 	@scripts/test_orchestrators.sh $(ARGS)
 
+.PHONY: test-stores
+test-stores: setup  ## Run what reads and writes an S3-compatible store, with moto's server in .venv-stores
+	@scripts/test_stores.sh $(ARGS)
+
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
 	@$(MAKE) --no-print-directory setup GPU=1

@@ -14,8 +14,10 @@ from sparkml_dist import DeepQLearning, FittedQIteration, Transitions
 
 EPISODES = 20
 LONGEST = 500
-# A controller that balances the pole and stays near the middle.
+# A controller that balances the pole and steers to a place, which is drawn for each episode: some
+# lie beyond the ends of the track.
 CONTROLLER = np.array([0.1, 0.5, 8.0, 2.0])
+PLACES = (-4.0, 4.0)
 #: Shares of random actions; one is drawn for each episode.
 NOISE = (0.1, 0.3, 0.6, 1.0)
 STATE = ["position", "speed", "angle", "spin"]
@@ -24,7 +26,7 @@ COLUMNS += "action int, reward double, over boolean, cut boolean"
 
 
 def logged(rows: int, seed: int) -> list[tuple[Any, ...]]:
-    """Return a log of episodes, each with its own share of random actions.
+    """Return a log of episodes, each with its own place and share of random actions.
 
     The last row of an episode has the final state and no action.
     """
@@ -35,10 +37,11 @@ def logged(rows: int, seed: int) -> list[tuple[Any, ...]]:
     episode = 0
     while len(found) - episode < rows:
         state, _ = cart.reset(seed=int(rng.integers(2**31)))
-        noise, over, cut, step = rng.choice(NOISE), False, False, 0
+        noise, place = rng.choice(NOISE), np.array([rng.uniform(*PLACES), 0.0, 0.0, 0.0])
+        over, cut, step = False, False, 0
         while not (over or cut):
             random = rng.random() < noise
-            action = int(rng.integers(2)) if random else int(state @ CONTROLLER > 0)
+            action = int(rng.integers(2)) if random else int((state - place) @ CONTROLLER > 0)
             after, reward, over, cut, _ = cart.step(action)
             cut = cut or len(found) - episode + 1 == rows
             found.append((episode, step, *map(float, state), action, float(reward), over, cut))
@@ -120,8 +123,9 @@ def main() -> None:
     asked = [name for name in options.only if name != "bc"]
     report(
         "reinforcement_cartpole",
-        f"CartPole-v1 from {options.rows:,} transitions of a linear controller with 10, 30, 60 or "
-        f"100% of random actions by episode (mean return {np.mean(behavior):.0f}), in 2 shards; "
+        f"CartPole-v1 from {options.rows:,} transitions of a linear controller with a place of "
+        "its own in each episode, on the track or off it, and 10, 30, 60 or 100% of random actions "
+        f"(mean return {np.mean(behavior):.0f}), in 2 shards; "
         f"mean return of the learnt policy over {EPISODES} episodes of at most {LONGEST} steps; "
         "default settings. local[2].",
         rows,

@@ -296,5 +296,4 @@ def _scored(model: ShardModel, df: DataFrame, kept: list[str]) -> DataFrame:
 
 def _hidden_folder(target: Folder, kind: str) -> Folder:
     """Return a folder beside the output, for what is there only while the job runs."""
-    parent, _, name = target.location.rpartition("/")
-    return Folder.at(f"{parent}/.{name}.{kind}")
+    return target.parent().child(f".{target.name}.{kind}")

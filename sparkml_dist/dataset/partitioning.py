@@ -292,7 +292,7 @@ def _bunched(written: list[dict[str, Any]]) -> bool:
 
 
 def _manifest(known: Survey, seed: int, home: Folder, written: list[dict[str, Any]]) -> Manifest:
-    name = home.location.rpartition("/")[2]
+    name = home.name
     shards = []
     for outcome in written:
         info = ShardInfo.from_dict(outcome["shard"])
@@ -312,7 +312,7 @@ def _manifest(known: Survey, seed: int, home: Folder, written: list[dict[str, An
 
 def _delete_others(folder: Folder, home: Folder) -> None:
     """Delete the shards of a data set that has just been replaced."""
-    keep = home.location.rpartition("/")[2]
+    keep = home.name
     old = {f.split("/")[0] for f in folder.walk() if f.startswith("shards-")} - {keep}
     for name in old:
         folder.child(name).delete()

@@ -29,6 +29,7 @@ from sparkml_dist.dataset.writer import (
 )
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.locations import is_uri, parent_and_name
 
 __all__ = ["locate", "read_block"]
 
@@ -289,8 +290,8 @@ def _listed(groups: Sequence[int]) -> str:
 
 def locate(folder: Folder, shard: ShardInfo) -> tuple[Folder, str]:
     """Return the folder and name of a shard's file; adopted files may be anywhere."""
-    head, _, tail = shard.file.rpartition("/")
-    if head.startswith("/") or "://" in head:
+    head, tail = parent_and_name(shard.file)
+    if head.startswith("/") or is_uri(head):
         return Folder(head), tail
     return (folder.child(head), tail) if head else (folder, tail)
 

@@ -12,6 +12,7 @@ from sparkml_dist.graphical.formats.bif import from_bif
 from sparkml_dist.graphical.formats.xmlbif import from_xmlbif
 from sparkml_dist.graphical.network_model import BayesianNetworkModel
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.locations import parent_and_name
 
 __all__ = ["read_network"]
 
@@ -51,7 +52,7 @@ def read_network(path: str | os.PathLike[str]) -> BayesianNetworkModel:
     {'A': {'yes': 0.2, 'no': 0.8}}
     """
     location = os.fspath(path)
-    folder, _, name = location.rpartition("/")
+    folder, name = parent_and_name(location)
     parts = name.lower().split(".")
     packed = parts[-1] == "gz"
     ending = parts[-2] if packed and len(parts) > 1 else parts[-1]

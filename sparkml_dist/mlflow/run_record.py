@@ -68,7 +68,7 @@ class RunRecord:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         dataset = Dataset(
-            name=data.location.rstrip("/").rpartition("/")[2][:500],
+            name=data.folder.name[:500],
             digest=data.manifest.content_sha256[:_DIGEST],
             source_type="sparkml_dist",
             source=json.dumps({"uri": data.location}),

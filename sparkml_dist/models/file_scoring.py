@@ -114,17 +114,19 @@ def score_files(
     Raises
     ------
     StorageError
-        ``no_parquet``, ``output_exists``.
+        ``no_parquet``, ``output_exists``, ``output_is_input``.
     ConfigurationError
-        ``plan_differs``, ``conflicting_params``.
+        ``plan_differs``.
     DataError
         ``column_not_found``, ``non_numeric_feature``.
     """
     home, files = _listed(source)
     place = Folder.at(target)
     if place.same_place(home) or (Folder.at(source).same_place(home) and home.contains(place)):
-        raise ConfigurationError(
-            "conflicting_params", f"The output {place.location!r} is the input, or inside of it."
+        raise StorageError(
+            "output_is_input",
+            f"The output {place.location!r} is the input, or inside of it.",
+            "Choose another folder.",
         )
     if not (place.is_empty() or overwrite or (resume and place.exists(DONE))):
         raise StorageError(
@@ -132,8 +134,7 @@ def score_files(
             f"{place.location!r} is not empty.",
             "Set overwrite to replace it, or choose another folder.",
         )
-    parent, _, name = place.location.rpartition("/")
-    work = Folder(f"{parent}/.{name}.next")
+    work = place.parent().child(f".{place.name}.next")
     plan = {
         "input": home.location,
         "files": hashlib.sha256(json.dumps(files).encode()).hexdigest(),
@@ -218,8 +219,8 @@ def _listed(source: str | os.PathLike[str]) -> tuple[Folder, list[list[Any]]]:
     """Return the folder, and name, size and time of each Parquet file below it."""
     home = Folder.at(source)
     if home.info("").is_file:
-        parent, _, name = home.location.rpartition("/")
-        home = Folder(parent)
+        name = home.name
+        home = home.parent()
         infos = [home.info(name)]
     else:
         infos = home.files(recursive=True)

@@ -172,9 +172,9 @@ class ShardModel(Persistable, AccessibleParams, Model, HasPredictionCol):
         ------
         ConfigurationError
             ``invalid_param`` for a model whose scores are more than those of a classifier or
-            regressor; ``plan_differs``, ``conflicting_params``.
+            regressor; ``plan_differs``.
         StorageError
-            ``no_parquet``, ``output_exists``, and those of the store.
+            ``no_parquet``, ``output_exists``, ``output_is_input``, and those of the store.
         DataError
             ``column_not_found``, ``non_numeric_feature``.
 

@@ -75,8 +75,7 @@ class ExportsOnnx:
         if has_onnxruntime():
             _check(scorer, runtime(content, self.label, 1), self.schema.n_features)
         target = Folder.at(path)
-        parent, _, name = target.location.rpartition("/")
-        Folder.at(parent or "/").write_bytes(name, content)
+        target.parent().write_bytes(target.name, content)
 
 
 def _check(scorer: Any, exported: Predict, n_features: int) -> None:

@@ -29,8 +29,11 @@ from sparkml_dist.persistence.locations import (
     canonical,
     enclosing,
     is_uri,
+    joined,
     local_path,
+    parent_and_name,
     same_location,
+    without_query,
 )
 
 __all__ = ["LOCK_PREFIX", "Folder", "is_unfinished", "is_uri", "local_path"]
@@ -139,7 +142,16 @@ class Folder:
 
     def child(self, name: str) -> Folder:
         """Return the folder `name` inside this one."""
-        return Folder(f"{self.location}/{name}")
+        return Folder(joined(self.location, name))
+
+    @property
+    def name(self) -> str:
+        """The folder's own name, the last part of its path."""
+        return parent_and_name(self.location)[1]
+
+    def parent(self) -> Folder:
+        """Return the folder that this one is in."""
+        return Folder(parent_and_name(self.location)[0] or "/")
 
     def path(self, name: str = "") -> str:
         """Return the path of `name` within `filesystem`."""
@@ -147,13 +159,13 @@ class Folder:
 
     def uri(self, name: str = "") -> str:
         """Return the location of `name`, for messages and for Spark."""
-        return f"{self.location}/{name}" if name else self.location
+        return joined(self.location, name) if name else self.location
 
     def spark_path(self, name: str = "") -> str:
         """Return the location of a file or the folder for Spark's readers and writers."""
         location = self.uri(name) if name else self.location
         path = local_path(location)
-        return location if path is None else f"file://{path}"
+        return without_query(location) if path is None else f"file://{path}"
 
     def exists(self, name: str = "") -> bool:
         """Tell whether `name` (or the folder itself) exists."""

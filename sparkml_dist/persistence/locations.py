@@ -9,7 +9,16 @@ from urllib.parse import unquote, urlsplit
 
 from sparkml_dist.errors import StorageError
 
-__all__ = ["canonical", "enclosing", "is_uri", "local_path", "same_location"]
+__all__ = [
+    "canonical",
+    "enclosing",
+    "is_uri",
+    "joined",
+    "local_path",
+    "parent_and_name",
+    "same_location",
+    "without_query",
+]
 
 _URI = re.compile(r"^[a-zA-Z][a-zA-Z0-9+.-]*://")
 _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*):")
@@ -64,7 +73,8 @@ def canonical(location: str) -> str:
     if scheme in _HOST_OPTIONAL and rest.startswith("/") and not rest.startswith("//"):
         rest = "//" + rest
     if rest.startswith("//") and scheme != "file":
-        return f"{found[1]}:{rest}".rstrip("/")
+        path, query = _without_query(rest)
+        return f"{found[1]}:{path.rstrip('/')}{query}"
     raise StorageError(
         "scheme_not_known",
         f"{location!r} is neither a path nor a URI: {found[1]!r} is followed by a colon, but not "
@@ -89,6 +99,34 @@ def _on_databricks(location: str, rest: str) -> str:
         "clusters mount dbfs:/.",
         "Run on such a cluster, or use a volume, a shared path or the store's own URI.",
     )
+
+
+def _without_query(uri: str) -> tuple[str, str]:
+    """Return a URI without its query, and the query with its question mark."""
+    path, mark, query = uri.partition("?")
+    return path, mark + query
+
+
+def without_query(location: str) -> str:
+    """Return a location without the options that a URI's query gives to pyarrow."""
+    return _without_query(location)[0] if is_uri(location) else location
+
+
+def joined(location: str, name: str) -> str:
+    """Return the location of `name` in a folder; a URI's query, such as
+    ``?endpoint_override=…``, stays at its end.
+    """
+    if not is_uri(location):
+        return f"{location}/{name}"
+    path, query = _without_query(location)
+    return f"{path}/{name}{query}"
+
+
+def parent_and_name(location: str) -> tuple[str, str]:
+    """Return the folder that a location is in, and its name there; see `joined`."""
+    path, query = _without_query(location) if is_uri(location) else (location, "")
+    parent, _, name = path.rpartition("/")
+    return (parent + query if parent else parent), name
 
 
 def same_location(one: str, other: str) -> bool:
@@ -117,13 +155,14 @@ def enclosing(location: str) -> list[str]:
     """Return the folders that enclose `location`, innermost first."""
     location = canonical(location)
     if not is_uri(location):
-        head, path = "", os.path.realpath(location)
+        head, query, path = "", "", os.path.realpath(location)
     else:
         split = urlsplit(location)
         head, path = f"{split.scheme}://{split.netloc}", _cleaned(split.path)
+        query = f"?{split.query}" if split.query else ""
     found = []
     while path != (path := posixpath.dirname(path)):
-        found.append(head + path)
+        found.append(head + path + query)
     return found
 
 

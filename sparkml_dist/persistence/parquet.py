@@ -11,12 +11,19 @@ from sparkml_dist.persistence.filesystem import Folder
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["write_parquet"]
+__all__ = ["CONNECTOR_HINT", "MISSING_CONNECTOR", "write_parquet"]
 
 _SPACE = "Free some space there or in spark.local.dir, or write elsewhere."
 _RIGHTS = "Let the user that the driver and the workers run as write there, or write elsewhere."
 _PLACE = "Check the path, on the driver and on the workers."
+#: What Spark says where its Java side cannot open a store, though pyarrow can.
+MISSING_CONNECTOR = r"No FileSystem for scheme|Class org\.apache\.hadoop\.fs\.\S+ not found"
+CONNECTOR_HINT = (
+    "Add the store's Hadoop connector with spark.jars.packages (for s3a:// hadoop-aws), or give a "
+    "local or shared path. Shards, models and score_files need no connector."
+)
 _REASONS = (
+    (MISSING_CONNECTOR, "connector_missing", CONNECTOR_HINT),
     (r"No space left on device|Disk quota exceeded|File too large", "disk_full", _SPACE),
     (r"Read-only file system", "read_only", "The disk is mounted read-only; write elsewhere."),
     (r"Permission denied|AccessControlException|Access ?Denied", "no_permission", _RIGHTS),

@@ -57,7 +57,7 @@ def replace_folder(new: Folder, target: Folder) -> None:
         if not target.exists():
             new.move("", "", target)
         elif not _exchange(new, target):
-            aside = Folder(f"{new.location}.old")
+            aside = new.parent().child(f"{new.name}.old")
             aside.delete()
             target.move("", "", aside)
             new.move("", "", target)

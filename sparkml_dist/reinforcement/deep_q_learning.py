@@ -93,7 +93,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
     expectile, temperature : float, default=0.7, 3.0
         Of ``iql``: expectile of the values of actions that values a state; factor of advantages in
         the weights of the policy's loss.
-    targetUpdate : int or float, default=0.01
+    targetUpdate : int or float, default=0.005
         Updates from one copy of the networks to the target networks to the next, or, as a float in
         (0, 1), the share by which these approach the networks at each update.
     hiddenUnits : sequence of int, default=(128, 128)
@@ -102,10 +102,10 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
         Of Adam.
     clipNorm : float, optional
         Largest norm of all gradients together.
-    epochs : int, default=20
+    epochs : int, default=25
         Passes over the transitions.
-    batchSize : int, default=128
-        Rows of one step on each rank.
+    batchSize : int, default=32
+        Rows of one step on each rank. Values need many small updates rather than few large ones.
     numRanks, checkpointEvery, maxRestarts, keepCheckpoints
         As for `KerasClassifier`.
     stallTimeout, silenceTimeout, slotTimeout, modelDir, overwrite, resume, seed
@@ -213,12 +213,12 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
         threshold: float = 0.3,
         expectile: float = 0.7,
         temperature: float = 3.0,
-        targetUpdate: float = 0.01,
+        targetUpdate: float = 0.005,
         hiddenUnits: Sequence[int] = (128, 128),
         learningRate: float = 1e-3,
         clipNorm: float | None = None,
-        epochs: int = 20,
-        batchSize: int = 128,
+        epochs: int = 25,
+        batchSize: int = 32,
         numRanks: int = 2,
         checkpointEvery: int = 0,
         maxRestarts: int = 2,

@@ -56,14 +56,14 @@ class FittedQIteration(PolicyEstimator, FitsIntoFolder):
     Parameters
     ----------
     estimator : scikit-learn regressor, optional
-        By default ``ExtraTreesRegressor`` with 50 trees, as in [1]_.
+        By default ``ExtraTreesRegressor`` with 50 trees, as in [1]_, and 10 rows or more in a leaf.
     perAction : bool, default=False
         Whether each action has a regressor of its own, instead of one that gets the action as
         further features, an indicator of each.
     doubleQ : bool, default=False
         Whether two halves of the episodes have regressors of their own; one half chooses the best
         action and the other one values it, against over-estimation.
-    maxIter : int, default=100
+    maxIter : int, default=50
         Most iterations; the values look as many steps ahead.
     validationFraction : float, default=0.1
         Share of the episodes, chosen by a hash, that is held out to compute the Bellman residual:
@@ -100,8 +100,9 @@ class FittedQIteration(PolicyEstimator, FitsIntoFolder):
     ...     "day int, hour int, heat double, action string, reward double, over boolean",
     ... )
     >>> model = FittedQIteration(
-    ...     estimator=DecisionTreeRegressor(), validationFraction=0.0, maxIter=3, numShards=1,
+    ...     estimator=DecisionTreeRegressor(), perAction=True, validationFraction=0.0, maxIter=3,
     ...     episodeCol="day", stepCol="hour", stateCols=["heat"], terminatedCol="over",
+    ...     numShards=1,
     ... ).fit(log)
     >>> model.act([9.0]), model.act([5.0])
     ('rest', 'run')
@@ -145,7 +146,7 @@ class FittedQIteration(PolicyEstimator, FitsIntoFolder):
         estimator: Any = None,
         perAction: bool = False,
         doubleQ: bool = False,
-        maxIter: int = 100,
+        maxIter: int = 50,
         validationFraction: float = 0.1,
         tol: float = 0.001,
         patience: int = 10,
@@ -183,7 +184,7 @@ class FittedQIteration(PolicyEstimator, FitsIntoFolder):
             return self.getOrDefault(self.estimator)
         from sklearn.ensemble import ExtraTreesRegressor
 
-        return ExtraTreesRegressor(n_estimators=50, min_samples_leaf=5)
+        return ExtraTreesRegressor(n_estimators=50, min_samples_leaf=10)
 
     def _trusted(self) -> tuple[str, ...]:
         return (*self.getOrDefault(self.trustedTypes), *trusted_in_session())

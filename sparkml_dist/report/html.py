@@ -47,7 +47,6 @@ def write_page(path: str, content: str) -> None:
     StorageError
         If the page cannot be written.
     """
-    head, _, name = Folder.at(path).location.rpartition("/")
-    folder = Folder.at(head or "/")
-    folder.create()
-    folder.write_bytes(name, content.encode())
+    place = Folder.at(path)
+    place.parent().create()
+    place.parent().write_bytes(place.name, content.encode())

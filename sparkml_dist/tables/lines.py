@@ -9,6 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError, nearest
+from sparkml_dist.persistence.parquet import CONNECTOR_HINT, MISSING_CONNECTOR
 from sparkml_dist.tables.encoding import decoded, lines
 from sparkml_dist.tables.formats import FORMATS, TEXT_FORMATS
 
@@ -141,7 +142,7 @@ def input_errors(uri: str) -> Iterator[None]:
     Raises
     ------
     StorageError
-        ``file_not_found``, ``file_not_read``.
+        ``file_not_found``, ``file_not_read``, ``connector_missing``.
     DataError
         ``empty_data`` for a folder without data files, ``wrong_format``, ``duplicate_columns``.
     """
@@ -157,6 +158,10 @@ def input_errors(uri: str) -> Iterator[None]:
                 "file_not_found",
                 f"There is no file or folder {uri!r}.",
                 "Check the path, and that the driver and all workers share this file system.",
+            ) from error
+        if re.search(MISSING_CONNECTOR, text):
+            raise StorageError(
+                "connector_missing", f"Spark has no connector to read {uri!r}.", CONNECTOR_HINT
             ) from error
         if re.search(r"UNABLE_TO_INFER_SCHEMA|Unable to infer schema", text):
             raise DataError(

@@ -146,7 +146,7 @@ def test_an_interrupted_run_goes_on(spark, model, files, tmp_path, monkeypatch):
 
 
 def test_what_does_not_fit_is_refused(model, files, tmp_path):
-    with pytest.raises(ConfigurationError, match="inside"):
+    with pytest.raises(StorageError, match="inside"):
         model.score_files(files, files / "out")
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "a.txt").write_text("")

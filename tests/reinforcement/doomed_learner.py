@@ -9,9 +9,13 @@ from typing import Any
 from sparkml_dist.reinforcement.networks.build import build_learner
 
 
-def doomed_learner(spec: Any, *, marker: str, **offered: Any) -> Any:
+def doomed_learner(
+    spec: Any, *, marker: str, input_shape: Any, normalization: Any, total_steps: int
+) -> Any:
     """Return the library's learner; rank 1 is killed after its seventh update, once."""
-    model = build_learner(spec, **offered)
+    model = build_learner(
+        spec, input_shape=input_shape, normalization=normalization, total_steps=total_steps
+    )
     after, updates = model.after_update, [0]
 
     def dying() -> None:

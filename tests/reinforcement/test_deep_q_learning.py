@@ -6,6 +6,7 @@ import functools
 import json
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -172,7 +173,7 @@ def test_actions_that_are_numbers(spark, steering, tmp_path, algorithm):
     actions = np.array([r.action for r in rows])
     assert actions.shape == (9, 1) and np.abs(actions).max() <= 2
     away = np.abs(actions[:, 0] + np.linspace(-0.8, 0.8, 9)).mean()
-    assert away < {"td3bc": 0.25, "iql": 0.35, "bc": 0.9}[algorithm]
+    assert away < {"td3bc": 0.35, "iql": 0.35, "bc": 0.9}[algorithm]
     with pytest.raises(ConfigurationError) as caught:
         model.export_onnx(str(tmp_path / "model.onnx"))
     assert caught.value.code == "onnx_not_supported"
@@ -207,8 +208,9 @@ def test_a_rank_that_is_killed_changes_nothing(spark, corridor, tmp_path, monkey
 
 
 @pytest.mark.long
+# Their import would bring TensorFlow into this process.
+@pytest.mark.skipif(find_spec("tf2onnx") is None, reason="needs tf2onnx")
 def test_policies_act_in_python_and_as_onnx(spark, corridor, tmp_path):
-    pytest.importorskip("tf2onnx")
     for algorithm in ("cql", "bcq", "iql"):
         model = DeepQLearning(algorithm=algorithm, epochs=2, **SMALL).fit(corridor)
         model.save(str(tmp_path / algorithm))

@@ -79,10 +79,13 @@ class Parts:
         return keras.ops.nan_to_num(normalized(state, *self._moments), nan=0.0)
 
     def _body(self, x: Any) -> Any:
-        for units in self._hidden:
+        for number, units in enumerate(self._hidden):
             x = keras.layers.Dense(units, kernel_initializer="he_uniform")(x)
-            # Values of states that the log hardly has grow without bound otherwise.
-            x = keras.layers.ReLU()(keras.layers.LayerNormalization()(x))
+            # Values of states that the log hardly has grow without bound otherwise. Not in the
+            # first layer, where the size of a state would be lost.
+            if number:
+                x = keras.layers.LayerNormalization()(x)
+            x = keras.layers.ReLU()(x)
         return x
 
 
