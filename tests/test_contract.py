@@ -47,6 +47,7 @@ VALUES = {
     TypeConverters.toListInt: [3],
     TypeConverters.toListFloat: [0.5],
     TypeConverters.toListString: ["a"],
+    TypeConverters.toList: ["a", "b"],
     pairs: [["a", "b"]],
 }
 
