@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -88,7 +89,9 @@ def random_episode(rng: np.random.Generator, horizon: int) -> Steps:
 
 def block_of(episodes: list[Steps], weights: Any = None, keys: Any = None) -> TransitionBlock:
     """Return episodes as a block; keys are by default those that a hash would give."""
-    keys = np.random.default_rng(9).integers(-(2**62), 2**62, len(episodes)) if keys is None else keys
+    keys = (
+        np.random.default_rng(9).integers(-(2**62), 2**62, len(episodes)) if keys is None else keys
+    )
     rows, first, step, owner = [], [], [], []
     for i, steps in enumerate(episodes):
         for t, row in enumerate(steps):
@@ -126,5 +129,5 @@ def cut(block: TransitionBlock, shards: int) -> MemoryLog:
     """Return the episodes of a block in shards."""
     owner = np.cumsum(block.first) - 1
     edges = np.linspace(0, owner[-1] + 1, shards + 1).astype(int)
-    parts = [block.take((owner >= a) & (owner < b)) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [block.take((owner >= a) & (owner < b)) for a, b in pairwise(edges)]
     return MemoryLog([[p] for p in parts if len(p)], ACTIONS)

@@ -87,7 +87,10 @@ def chances_of_best(mean: Floats, spread: Floats) -> Floats:
     weights = weights / weights.sum()
     known = spread.max(axis=1) > 0
     found = greedy(mean)
-    mean, spread = mean[known], np.maximum(spread[known], 1e-12 * spread[known].max(axis=1)[:, None])
+    mean, spread = (
+        mean[known],
+        np.maximum(spread[known], 1e-12 * spread[known].max(axis=1)[:, None]),
+    )
     part = np.empty_like(mean)
     for a in range(mean.shape[1]):
         drawn = mean[:, a, None] + spread[:, a, None] * nodes

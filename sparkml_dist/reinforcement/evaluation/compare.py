@@ -92,7 +92,7 @@ class PolicyComparison(ShowsItself):
                 better = float(np.mean(drawn > 0))
                 spread = float(drawn.std(ddof=1))
                 rows.append((name, method, own.value - other.value, spread, low, high, better))
-        names = "policy method difference standardError lower upper shareBetter".split()
+        names = ["policy", "method", "difference", "standardError", "lower", "upper", "shareBetter"]
         return pd.DataFrame(rows, columns=names)
 
     def plot(self) -> Figure:
@@ -112,7 +112,9 @@ class PolicyComparison(ShowsItself):
     def _shown(self) -> Iterator[Row]:
         for name, found in self.evaluations.items():
             for method, e in found.estimates.items():
-                yield Row(f"{name}, {method}", f"{e.value:,.6g}", f"({e.low:,.6g} to {e.high:,.6g})")
+                yield Row(
+                    f"{name}, {method}", f"{e.value:,.6g}", f"({e.low:,.6g} to {e.high:,.6g})"
+                )
             for warning in found.warnings:
                 yield Row(name, warning)
 

@@ -141,9 +141,7 @@ def _before(weight: Floats, sums: SumsOfEpisodes) -> Floats:
 
 
 def _ratio(numerator: Floats, denominator: Floats) -> Floats:
-    return np.divide(
-        numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0
-    )
+    return np.divide(numerator, denominator, out=np.zeros(numerator.shape), where=denominator > 0)
 
 
 def _per(numerator: Floats, denominator: Floats) -> Floats:

@@ -178,7 +178,13 @@ def _weighted(block: TransitionBlock, setting: Setting) -> WeightedEpisodes:
     }
     columns = np.stack([sums[name] for name in EPISODE_SUMS], axis=1)
     return WeightedEpisodes(
-        block.episode[starts], block.weights()[starts], columns, steps, ratios, lost, block.weights()
+        block.episode[starts],
+        block.weights()[starts],
+        columns,
+        steps,
+        ratios,
+        lost,
+        block.weights(),
     )
 
 
@@ -246,7 +252,9 @@ def _bounds(lost: Floats, setting: Setting) -> tuple[Floats, Floats]:
     least, most = setting.reward_range
     left = setting.horizon - np.arange(lost.shape[1])
     # Discounts of the rewards after the first one, if the episode goes on to the horizon.
-    powers: Any = np.concatenate([[0.0], np.cumsum(setting.discount ** np.arange(1, setting.horizon))])
+    powers: Any = np.concatenate(
+        [[0.0], np.cumsum(setting.discount ** np.arange(1, setting.horizon))]
+    )
     further = powers[np.maximum(left, 1) - 1]
     low = least + min(0.0, least) * further
     high = most + max(0.0, most) * further
