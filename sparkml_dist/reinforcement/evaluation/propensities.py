@@ -126,7 +126,8 @@ def estimate_propensities(
         chance = F.lit(0.0)
         for code, known in enumerate(model.classes):
             chance = F.when(named_column(action) == F.lit(known), scores[code]).otherwise(chance)
-        found = scored.withColumn(behaviorProb, F.greatest(chance, F.lit(least))).drop(_SCORES)
+        kept = [named_column(n) for n in parts.columns if n != behaviorProb]
+        found = scored.select(*kept, F.greatest(chance, F.lit(least)).alias(behaviorProb))
         parts = parts.unionByName(found)
     return parts.drop(_FOLD)
 
