@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -128,5 +129,5 @@ def cut(block: TransitionBlock, shards: int) -> MemoryLog:
     """Return the episodes of a block in shards."""
     owner = np.cumsum(block.first) - 1
     edges = np.linspace(0, owner[-1] + 1, shards + 1).astype(int)
-    parts = [block.take((owner >= a) & (owner < b)) for a, b in zip(edges, edges[1:], strict=False)]
+    parts = [block.take((owner >= a) & (owner < b)) for a, b in pairwise(edges)]
     return MemoryLog([[p] for p in parts if len(p)], ACTIONS)

@@ -67,11 +67,11 @@ class LinearBanditModel(PolicyModel):
     @property
     def coefficients(self) -> npt.NDArray[np.float64]:
         """Ridge coefficients of each action, shape (n_actions, 1 + n_state), the constant first."""
-        return np.linalg.solve(self.gram, self.moment[:, :, None])[:, :, 0]
+        return np.asarray(np.linalg.solve(self.gram, self.moment[:, :, None])[:, :, 0], float)
 
     def to_local(self) -> LinearBanditPolicy:
         """Return the policy in memory, without Spark."""
-        covariance = np.linalg.inv(self.gram)
+        covariance = np.asarray(np.linalg.inv(self.gram), float)
         return LinearBanditPolicy(
             self.actions, self.coefficients, covariance, self.exploration, self.kind
         )

@@ -43,7 +43,7 @@ class ActionRidges:
     @property
     def coefficients(self) -> Floats:
         """Solutions, shape (n_actions, p)."""
-        return np.linalg.solve(self.gram, self.moment[:, :, None])[:, :, 0]
+        return np.asarray(np.linalg.solve(self.gram, self.moment[:, :, None])[:, :, 0], float)
 
 
 def fit_ridges(log: LogSums, n_state: int, alpha: float) -> ActionRidges:

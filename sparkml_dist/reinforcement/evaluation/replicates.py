@@ -68,13 +68,13 @@ def totals(log: LogSums, setting: Setting, *, by_step: bool) -> Totals:
 
 def _totals(blocks: Iterator[TransitionBlock], setting: Setting, by_step: bool) -> Summands:
     length = setting.horizon + 1 if by_step else 0
-    E, S = len(EPISODE_SUMS), len(STEP_SUMS)
+    wide, kinds = len(EPISODE_SUMS), len(STEP_SUMS)
     found: Arrays = {
-        "episodes": np.zeros((E, FULL_RANGE.limbs), np.int64),
-        "steps": np.zeros((length, S, FULL_RANGE.limbs), np.int64),
+        "episodes": np.zeros((wide, FULL_RANGE.limbs), np.int64),
+        "steps": np.zeros((length, kinds, FULL_RANGE.limbs), np.int64),
         "overlap": np.zeros((len(OVERLAP), FULL_RANGE.limbs), np.int64),
-        "episodes_powers": np.zeros((E, _BINS), np.int64),
-        "steps_powers": np.zeros((length, S, _BINS), np.int64),
+        "episodes_powers": np.zeros((wide, _BINS), np.int64),
+        "steps_powers": np.zeros((length, kinds, _BINS), np.int64),
     }
     for block in blocks:
         for chunk in weighted_episodes(block, setting):
@@ -91,12 +91,12 @@ def _totals(blocks: Iterator[TransitionBlock], setting: Setting, by_step: bool) 
             found["overlap"] += np.concatenate([whole[:1], of_rows, whole[1:]])
             if by_step:
                 own = (g[:, :, None] * chunk.steps).reshape(len(g), -1)
-                l = chunk.steps.shape[1]
-                added = FULL_RANGE.total(own).reshape(l, S, -1)
-                found["steps"][:l] += added
-                found["steps"][l:, 0] += added[-1, 0]
-                _mark(found["steps_powers"][:l].reshape(l * S, -1), own)
-                _mark(found["steps_powers"][l:, 0], g * chunk.steps[:, -1, :1])
+                longest = chunk.steps.shape[1]
+                added = FULL_RANGE.total(own).reshape(longest, kinds, -1)
+                found["steps"][:longest] += added
+                found["steps"][longest:, 0] += added[-1, 0]
+                _mark(found["steps_powers"][:longest].reshape(longest * kinds, -1), own)
+                _mark(found["steps_powers"][longest:, 0], g * chunk.steps[:, -1, :1])
     return found
 
 
@@ -159,10 +159,10 @@ def _replicates(
     by_step: bool,
 ) -> Summands:
     length = setting.horizon + 1 if by_step else 0
-    E, S = len(EPISODE_SUMS), len(STEP_SUMS)
+    wide, kinds = len(EPISODE_SUMS), len(STEP_SUMS)
     found: Arrays = {
-        "episodes": np.zeros((number, E, _WINDOW.limbs), np.int64),
-        "steps": np.zeros((number, length, S, _WINDOW.limbs), np.int64),
+        "episodes": np.zeros((number, wide, _WINDOW.limbs), np.int64),
+        "steps": np.zeros((number, length, kinds, _WINDOW.limbs), np.int64),
         "influence": np.zeros((len(methods), 3, FULL_RANGE.limbs), np.int64),
     }
     for block in blocks:
@@ -179,11 +179,11 @@ def _replicates(
             scaled = np.ldexp(g * chunk.sums, -total.powers["episodes"])
             found["episodes"] += _WINDOW.products(counts, scaled)
             if by_step:
-                l = chunk.steps.shape[1]
-                steps = np.ldexp(g[:, :, None] * chunk.steps, -total.powers["steps"][:l])
+                longest = chunk.steps.shape[1]
+                steps = np.ldexp(g[:, :, None] * chunk.steps, -total.powers["steps"][:longest])
                 added = _WINDOW.products(counts, steps.reshape(len(g), -1))
-                found["steps"][:, :l] += added.reshape(number, l, S, -1)
-                _add_later(found["steps"], g * chunk.steps[:, -1, :1], counts, total, l)
+                found["steps"][:, :longest] += added.reshape(number, longest, kinds, -1)
+                _add_later(found["steps"], g * chunk.steps[:, -1, :1], counts, total, longest)
     return found
 
 

@@ -137,9 +137,10 @@ def fit_values(
         function, policy, basis, discount, folds, seed, marginal, description="fitted values"
     )
     total: Any = {name: _EXACT.rounded(value) for name, value in sums.items()}
-    if listed:
+    solve: Any
+    if isinstance(basis, ListedStates):
         _check_propensities(total["cells"], n_actions, folds)
-        solve: Any = _SolveListed(basis, policy.probabilities(basis.states))
+        solve = _SolveListed(basis, policy.probabilities(basis.states))
     else:
         solve = _SolveFeatures(basis, n_actions)
     try:
@@ -148,7 +149,7 @@ def fit_values(
             tuple(solve(total, [k for k in range(folds) if k != f]) for f in range(folds))
             if folds > 1
             else (solve(total, slice(None)),),
-            _marginal(basis, total) if marginal else None,
+            _marginal(basis, total) if marginal and isinstance(basis, ListedStates) else None,
         )
     except np.linalg.LinAlgError as error:
         raise ConfigurationError(
@@ -167,35 +168,35 @@ def _listed_sums(
     seed: int,
     marginal: bool,
 ) -> Summands:
-    S, A = basis.width, len(policy.actions)
+    size, acts = basis.width, len(policy.actions)
     found: Arrays = {
-        "cells": np.zeros((folds * S * A, 4, _EXACT.limbs), np.int64),
-        "moves": np.zeros((folds * S * A * S, 1, _EXACT.limbs), np.int64),
-        "first": np.zeros((S, 1, _EXACT.limbs), np.int64),
+        "cells": np.zeros((folds * size * acts, 4, _EXACT.limbs), np.int64),
+        "moves": np.zeros((folds * size * acts * size, 1, _EXACT.limbs), np.int64),
+        "first": np.zeros((size, 1, _EXACT.limbs), np.int64),
     }
     if marginal:
-        found["weighted"] = np.zeros((S, 2, _EXACT.limbs), np.int64)
-        found["weighted_moves"] = np.zeros((S * S, 1, _EXACT.limbs), np.int64)
+        found["weighted"] = np.zeros((size, 2, _EXACT.limbs), np.int64)
+        found["weighted_moves"] = np.zeros((size * size, 1, _EXACT.limbs), np.int64)
     for block in blocks:
         g, state = block.weights(), _index(basis, block.state)
-        found["first"] += _EXACT.total(g[block.first, None], state[block.first], S)
+        found["first"] += _EXACT.total(g[block.first, None], state[block.first], size)
         use = block.usable
-        cell = (folds_of(block, folds, seed) * S + state) * A + block.action
+        cell = (folds_of(block, folds, seed) * size + state) * acts + block.action
         p = np.zeros(len(block)) if block.behavior_prob is None else block.behavior_prob
         values = np.stack([g, g * block.reward, g * p, g * p * p], axis=1)
-        found["cells"] += _EXACT.total(values[use], cell[use], folds * S * A)
+        found["cells"] += _EXACT.total(values[use], cell[use], folds * size * acts)
         goes = block.has_next & ~block.terminated
         following = _index(basis, block.next_state[goes])
         onward = (g * block.discounts(discount))[goes]
         found["moves"] += _EXACT.total(
-            onward[:, None], cell[goes] * S + following, folds * S * A * S
+            onward[:, None], cell[goes] * size + following, folds * size * acts * size
         )
         if marginal:
             _, ratio = policy.ratios(block)
             pair = np.stack([g, g * ratio * block.reward], axis=1)
-            found["weighted"] += _EXACT.total(pair[use], state[use], S)
+            found["weighted"] += _EXACT.total(pair[use], state[use], size)
             found["weighted_moves"] += _EXACT.total(
-                (onward * ratio[goes])[:, None], state[goes] * S + following, S * S
+                (onward * ratio[goes])[:, None], state[goes] * size + following, size * size
             )
     return found
 
@@ -209,11 +210,11 @@ def _feature_sums(
     seed: int,
     marginal: bool,
 ) -> Summands:
-    p, A = basis.width, len(policy.actions)
+    p, acts = basis.width, len(policy.actions)
     found: Arrays = {
-        "gram": np.zeros((folds * A, p * (p + 1), _EXACT.limbs), np.int64),
-        "moves": np.zeros((folds * A, p * A * p, _EXACT.limbs), np.int64),
-        "first": np.zeros((A * p + 1, _EXACT.limbs), np.int64),
+        "gram": np.zeros((folds * acts, p * (p + 1), _EXACT.limbs), np.int64),
+        "moves": np.zeros((folds * acts, p * acts * p, _EXACT.limbs), np.int64),
+        "first": np.zeros((acts * p + 1, _EXACT.limbs), np.int64),
     }
     for whole in blocks:
         first = whole.take(whole.first)
@@ -222,17 +223,17 @@ def _feature_sums(
         found["first"] += _EXACT.total(g[:, None] * np.hstack([starts, np.ones((len(x), 1))]))
         block = whole.take(whole.usable)
         x, g = basis.functions(block.state), block.weights()
-        group = folds_of(block, folds, seed) * A + block.action
+        group = folds_of(block, folds, seed) * acts + block.action
         right = np.hstack([x, block.reward[:, None]])
         outer = (g[:, None, None] * x[:, :, None] * right[:, None]).reshape(len(x), -1)
-        found["gram"] += _EXACT.total(outer, group, folds * A)
+        found["gram"] += _EXACT.total(outer, group, folds * acts)
         goes = block.has_next & ~block.terminated
         x, onward = x[goes], (g * block.discounts(discount))[goes]
         following = block.next_state[goes]
         chances = policy.probabilities(following)
         then = (chances[:, :, None] * basis.functions(following)[:, None]).reshape(len(x), -1)
         outer = (onward[:, None, None] * x[:, :, None] * then[:, None]).reshape(len(x), -1)
-        found["moves"] += _EXACT.total(outer, group[goes], folds * A)
+        found["moves"] += _EXACT.total(outer, group[goes], folds * acts)
     return found
 
 
@@ -253,18 +254,18 @@ class _SolveListed:
     chances: Floats
 
     def __call__(self, total: Arrays, folds: Any) -> ValueModel:
-        S, A = self.chances.shape
-        cells = total["cells"].reshape(-1, S, A, 4)[folds].sum(axis=0)
-        moves = total["moves"].reshape(-1, S, A, S)[folds].sum(axis=0)
+        size, acts = self.chances.shape
+        cells = total["cells"].reshape(-1, size, acts, 4)[folds].sum(axis=0)
+        moves = total["moves"].reshape(-1, size, acts, size)[folds].sum(axis=0)
         visits = cells[:, :, 0]
         known = visits > 0
-        per = np.divide(1.0, visits, out=np.zeros((S, A)), where=known)
+        per = np.divide(1.0, visits, out=np.zeros((size, acts)), where=known)
         reward, onward = cells[:, :, 1] * per, moves * per[:, :, None]
         taken = np.where(known, self.chances, 0.0)
         step = np.einsum("sa,sat->st", taken, onward)
-        values = _solve(np.eye(S) - step, (taken * reward).sum(axis=1))
+        values = _solve(np.eye(size) - step, (taken * reward).sum(axis=1))
         first = total["first"].ravel()
-        occupied = _solve((np.eye(S) - step).T, first)
+        occupied = _solve((np.eye(size) - step).T, first)
         lost = occupied @ np.where(known, 0.0, self.chances).sum(axis=1)
         return ValueModel(
             self.basis,
@@ -280,33 +281,33 @@ class _SolveFeatures:
     n_actions: int
 
     def __call__(self, total: Arrays, folds: Any) -> ValueModel:
-        p, A = self.basis.width, self.n_actions
-        gram = total["gram"].reshape(-1, A, p, p + 1)[folds].sum(axis=0)
-        moves = total["moves"].reshape(-1, A, p, A, p)[folds].sum(axis=0)
+        p, acts = self.basis.width, self.n_actions
+        gram = total["gram"].reshape(-1, acts, p, p + 1)[folds].sum(axis=0)
+        moves = total["moves"].reshape(-1, acts, p, acts, p)[folds].sum(axis=0)
         left = -moves
-        for a in range(A):
+        for a in range(acts):
             left[a, :, a] += gram[a, :, :p]
-        left = left.reshape(A * p, A * p)
+        left = left.reshape(acts * p, acts * p)
         # The least norm among solutions: actions that are never taken have the value 0.
         inverse = np.linalg.pinv(left, rcond=1e-12)
         value = inverse @ gram[:, :, p].ravel()
-        pull = inverse.T @ total["first"][: A * p]
-        return ValueModel(self.basis, value.reshape(A, p).T, pull.reshape(A, p).T)
+        pull = inverse.T @ total["first"][: acts * p]
+        return ValueModel(self.basis, value.reshape(acts, p).T, pull.reshape(acts, p).T)
 
 
 def _marginal(basis: ListedStates, total: Arrays) -> ValueModel:
-    S = basis.width
+    size = basis.width
     visits, rewards = total["weighted"].T
-    per = np.divide(1.0, visits, out=np.zeros(S), where=visits > 0)
-    step = total["weighted_moves"].reshape(S, S) * per[:, None]
-    values = _solve(np.eye(S) - step, rewards * per)
-    occupied = _solve((np.eye(S) - step).T, total["first"].ravel())
+    per = np.divide(1.0, visits, out=np.zeros(size), where=visits > 0)
+    step = total["weighted_moves"].reshape(size, size) * per[:, None]
+    values = _solve(np.eye(size) - step, rewards * per)
+    occupied = _solve((np.eye(size) - step).T, total["first"].ravel())
     return ValueModel(basis, values[:, None], (occupied * per)[:, None])
 
 
 def _solve(left: Floats, right: Floats) -> Floats:
-    found = np.linalg.solve(left, right)
-    # A process that never ends has infinite values, which rounding may hide.
+    found = np.asarray(np.linalg.solve(left, right), float)
+    # acts process that never ends has infinite values, which rounding may hide.
     if not np.isfinite(found).all() or np.abs(found).max(initial=0.0) > 1e12 * max(
         1.0, float(np.abs(right).max(initial=0.0))
     ):
