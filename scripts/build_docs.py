@@ -37,6 +37,7 @@ TITLES = {
     "deep": "Networks",
     "mining": "Mining",
     "graphical": "Bayesian networks",
+    "reinforcement": "Policies",
     "automl": "Selection of algorithms",
     "search": "Search",
     "common": "Models, sessions and errors",

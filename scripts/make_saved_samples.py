@@ -97,6 +97,8 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     stump = DecisionTreeRegressor(max_depth=2, random_state=0)
     points: dict[str, Any] = {"featuresCols": ["x", "z"]}
     silos: dict[str, Any] = {"siloCol": "kind", "featuresCols": ["x", "z"]}
+    steps: dict[str, Any] = {"episodeCol": "z", "stepCol": "id", "stateCols": ["x", "kind"]}
+    steps |= {"actionCol": "label", "rewardCol": "number", "gaps": "ignore", "numShards": 1}
     network: dict[str, Any] = {
         "builder": f"{builder}:small",
         "numRanks": 1,
@@ -116,12 +118,19 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         ),
         "BaggingClassifier": bagging,
         "BaggingRegressor": sd.BaggingRegressor(estimator=stump, numMembers=2, **number),
+        "BatchQLearning": sd.BatchQLearning(
+            discount=0.5, discretizer="tree", unseenValue=0.0, **steps
+        ),
         "BayesianNetwork": sd.BayesianNetwork(featuresCols=["x", "kind", "label"], maxParents=2),
         "BayesianNetworkClassifier": sd.BayesianNetworkClassifier(**cut),
         "BlendingClassifier": sd.BlendingClassifier(estimators=two, **plain),
         "CalibratedClassifier": sd.CalibratedClassifier(estimator=bagging, method="temperature"),
         "DBSCAN": sd.DBSCAN(eps=1.0, minPoints=3, **points),
         "DeepEnsembleClassifier": sd.DeepEnsembleClassifier(numMembers=2, **network, **plain),
+        "DeepQLearning": sd.DeepQLearning(
+            algorithm="bcq", hiddenUnits=[4], numRanks=1, epochs=1, batchSize=16, **steps
+        ),
+        "DoubleQLearning": sd.DoubleQLearning(**steps),
         "EnsembleSelectionClassifier": sd.EnsembleSelectionClassifier(
             estimators=two, numMembers=2, **plain
         ),
@@ -145,6 +154,10 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
             hiddenUnits=[3],
             labelCol="number",
             **points,
+        ),
+        "ExpectedSARSA": sd.ExpectedSARSA(epsilon=0.2, **steps),
+        "FittedQIteration": sd.FittedQIteration(
+            estimator=stump, maxIter=2, validationFraction=0.0, **steps
         ),
         "FourierFeatures": sd.FourierFeatures(numOutputs=4, kernel="matern", **points),
         "FrequentItemsets": sd.FrequentItemsets(minSupport=0.3),
@@ -177,7 +190,9 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "NearestNeighbors": sd.NearestNeighbors(numNeighbors=2, keyCol="id", **points),
         "NystroemFeatures": sd.NystroemFeatures(numCenters=4, missing="mean", **points),
         "OneClassMachine": sd.OneClassMachine(numCenters=5, maxIter=5, **points),
+        "QLearning": sd.QLearning(learningRate=0.5, **steps),
         "RobustZScore": sd.RobustZScore(**points),
+        "SARSA": sd.SARSA(**steps),
         "SequentialPatterns": sd.SequentialPatterns(minCount=1, maxLength=2),
         "SpectralClustering": sd.SpectralClustering(k=2, numCenters=5, **points),
         "StackingClassifier": sd.StackingClassifier(
@@ -222,6 +237,9 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     made["KernelClustersModel"] = lambda: fit("SpectralClustering")
     made["GeneralizedLinearRegressionModel"] = partial(fit, "GeneralizedLinearModel")
     made["CentersModel"] = lambda: fit("KMeans")
+    made["DeepPolicyModel"] = partial(fit, "DeepQLearning")
+    made["FittedQModel"] = partial(fit, "FittedQIteration")
+    made["QTableModel"] = partial(fit, "BatchQLearning")
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules
     made["GridValue"] = lambda: GridValue(two)

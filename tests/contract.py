@@ -74,6 +74,8 @@ class Case:
         }
         named |= dict.fromkeys(("BayesianNetworkModel", "GaussianNetworkModel"), "logLikelihood")
         other = named.get(self.model, "prediction")
+        if self.group == "reinforcement":
+            return "actionProbability"
         return "outlierScore" if self.scored_by == "outliers" else other
 
 
@@ -109,6 +111,10 @@ def frames(spark: Any) -> dict[str, Any]:
         "events": spark.createDataFrame(events, "sequence array<array<string>>"),
         "notes": spark.createDataFrame(notes, "day string, note string, label int").selectExpr(
             "cast(day AS date) AS day", "note", "label"
+        ),
+        "steps": spark.createDataFrame(
+            [(i // 6, i % 6, float(i % 3), i % 2, float(i % 5), i % 6 == 5) for i in range(24)],
+            "run int, t int, x double, act int, gain double, over boolean",
         ),
         "itemsets": spark.createDataFrame(
             [(items, n, n / 24) for items, n in itemsets],
@@ -171,6 +177,12 @@ def _cases() -> dict[str, Case]:
         case = ("KernelClustersModel", ("k", 0), no_point, ("k", [2, 3]))
         return Case(given, *case, scored_by="clusters", group="kernels")
 
+    def policies(model: str, **settings: Any) -> Case:
+        log = {"episodeCol": "run", "stepCol": "t", "stateCols": ["x"], "actionCol": "act"}
+        log |= {"rewardCol": "gain", "terminatedCol": "over", "numShards": 1}
+        wrong = ("discount", 1.5), ("rewardCol", "gian")
+        return Case({**log, **settings}, model, *wrong, seeds, rows="steps", group="reinforcement")
+
     def linear(model: str, kind: str, **settings: Any) -> Case:
         given = {**data, "form": "jobs", **settings}
         wrong, grid = ("alpha", -1.0), ("alpha", [0.1, 0.2])
@@ -206,6 +218,7 @@ def _cases() -> dict[str, Case]:
         ),
         "BaggingClassifier": classes("Bagging", estimator=tree, numMembers=2),
         "BaggingRegressor": numbers("Bagging", estimator=stump, numMembers=2),
+        "BatchQLearning": policies("QTableModel", discretizer="quantile"),
         "BayesianNetwork": Case(
             {"featuresCols": ["x", "z", "label"]},
             "BayesianNetworkModel",
@@ -225,8 +238,12 @@ def _cases() -> dict[str, Case]:
             scored_by="classes",
         ),
         "DBSCAN": clusters(("eps", -1.0), ("eps", [1.5, 2.0]), "DBSCANModel", eps=1.5, minPoints=3),
+        "DoubleQLearning": policies("QTableModel"),
         "DeepEnsembleClassifier": networks(
             "DeepEnsembleClassificationModel", "classes", numMembers=1
+        ),
+        "DeepQLearning": policies(
+            "DeepPolicyModel", numRanks=1, epochs=1, batchSize=16, hiddenUnits=[4]
         ),
         "EnsembleSelectionClassifier": classes(
             "Selection", "VotingClassificationModel", numMembers=2, **two
@@ -256,6 +273,10 @@ def _cases() -> dict[str, Case]:
         ),
         "FederatedRegressor": federated(
             "FederatedRegressionModel", "numbers", no_rounds, rounds=2, labelCol="number"
+        ),
+        "ExpectedSARSA": policies("QTableModel"),
+        "FittedQIteration": policies(
+            "FittedQModel", estimator=stump, maxIter=2, validationFraction=0.0
         ),
         "FourierFeatures": features("FourierFeatures", ("numOutputs", 3), numOutputs=4),
         "FrequentItemsets": patterns(
@@ -323,9 +344,11 @@ def _cases() -> dict[str, Case]:
             scored_by="outliers",
             group="kernels",
         ),
+        "QLearning": policies("QTableModel"),
         "RobustZScore": outliers(
             "RobustZScoreModel", ("contamination", 2.0), ("contamination", [0.1, 0.2])
         ),
+        "SARSA": policies("QTableModel"),
         "SequentialPatterns": patterns(
             "SequentialPatternsModel",
             "events",

@@ -27,6 +27,7 @@ SHORT = [name for name in FITTED if name not in SILOS]
 #: Fitted as their twin of the other task is, and saved below.
 TWINS = ("AutoRegressor", "KerasRegressor", "KernelKMeans", "StackingRegressor", "XGBoostRegressor")
 ONCE = [name for name, case in CASES.items() if case.group in ("networks", "boosting")]
+ONCE.append("DeepQLearning")
 #: One of each group, whose pipelines have tests of their own, most of them in every mode.
 EVERYWHERE = (
     "BaggingClassifier",
@@ -49,6 +50,7 @@ VALUES = {
     TypeConverters.toListInt: [3],
     TypeConverters.toListFloat: [0.5],
     TypeConverters.toListString: ["a"],
+    TypeConverters.toList: ["a", "b"],
     pairs: [["a", "b"]],
 }
 

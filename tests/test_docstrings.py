@@ -24,7 +24,7 @@ LIBRARY = ROOT / "sparkml_dist"
 #: They need a network in the process, or what only a rank has.
 SKIPPED = {"as_tf_dataset", "EpochStreams"}
 SLOW = ("OneClassMachine", "GaussianProcess", "HyperparameterSearch", "XGBoostClassifier")
-ON_TENSORFLOW = ("deep/backend", "deep/embedding", "deep/train")
+ON_TENSORFLOW = ("deep/backend", "deep/embedding", "deep/train", "reinforcement/networks")
 OF_A_SESSION = re.compile(r"\b(?:spark|iris|data|model)\b")
 
 

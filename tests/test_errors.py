@@ -58,6 +58,20 @@ TABLES = {
             "storage_failed",
         }
     },
+    "reinforcement/episode_walk.py": {
+        "DataError": {
+            "action_null",
+            "discount_range",
+            "probability_range",
+            "reward_not_finite",
+            "rows_after_end",
+            "step_gap",
+            "step_twice",
+        }
+    },
+    "reinforcement/tabular/grouped_counts.py": {
+        "DataError": {"discount_range", "reward_not_finite", "weight_null", "weight_negative"}
+    },
 }
 
 

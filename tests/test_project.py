@@ -18,7 +18,10 @@ NOT_OURS = {"build", "dist", "__pycache__", "spark-warehouse", "artifacts"}
 HEAVY = {"tensorflow", "keras", "horovod", "sklearn", "pyspark", "pandas", "matplotlib", "scipy"}
 
 # Folders whose modules are imported by ranks, and in functions that need TensorFlow.
-ON_TENSORFLOW = ("deep/backend", "deep/embedding", "deep/train", "federated/training/keras_process")
+ON_TENSORFLOW = (
+    *("deep/backend", "deep/embedding", "deep/train"),
+    *("federated/training/keras_process", "reinforcement/networks"),
+)
 
 
 def files() -> list[Path]:

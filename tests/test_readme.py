@@ -17,6 +17,7 @@ ELSEWHERE = {
     "AutoRegressor": "automl.md",
     "BayesianNetworkClassifier": "graphical.md",
     "GaussianNetwork": "graphical.md",
+    **dict.fromkeys(("DoubleQLearning", "ExpectedSARSA", "QLearning", "SARSA"), "reinforcement.md"),
     "DeepEnsembleClassifier": "deep_parallel.md",
     "KerasEstimator": "deep.md",
     "KerasRegressor": "deep.md",

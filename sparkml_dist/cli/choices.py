@@ -9,11 +9,13 @@ __all__ = [
     "CORRECTIONS",
     "DISTANCE_MEASURES",
     "ENSEMBLE_METHODS",
+    "ESTIMATES",
     "GRAPH_SCORES",
     "INDEPENDENCE_TESTS",
     "KERNELS",
     "KERNEL_SOLVERS",
     "OUTLIER_METHODS",
+    "POLICY_ALGORITHMS",
     "SAMPLERS",
     "SCHEDULERS",
     "STRUCTURES",
@@ -39,3 +41,12 @@ OUTLIER_METHODS = (
 SAMPLERS = ("tpe", "random", "cmaes", "grid", "gp")
 SCHEDULERS = ("asha", "hyperband", "halving", "median", "none")
 STRUCTURES = ("chow-liu", "naive-bayes", "tan", "hill-climbing", "pc", "exact", "fixed")
+
+#: Algorithms of the job that learns a policy.
+POLICY_ALGORITHMS = (
+    *("batch-q", "q-learning", "sarsa", "expected-sarsa", "double-q"),
+    *("fitted-q", "dqn", "cql", "bcq", "iql", "td3bc", "bc"),
+)
+
+#: Estimates of a policy's value.
+ESTIMATES = ("fqe", "dm", "is", "wis", "pdis", "wpdis", "clipped", "dr", "wdr", "mis")

@@ -66,7 +66,7 @@ class JobOutput:
     _COMPLETE: ClassVar[str] = "complete.json"
     # All files and folders that any job writes.
     _ROOMS: ClassVar[tuple[str, ...]] = (
-        *("model", "uncalibrated", "shards", "plots"),
+        *("model", "uncalibrated", "shards", "plots", "policy"),
         *("rows", "itemsets", "rules", "work"),
     )
     _FILES: ClassVar[tuple[str, ...]] = (

@@ -26,6 +26,7 @@ JOBS = {
     "search": "search for the best parameters of a learner",
     "fit-kernel": "fit a kernel machine, a Gaussian process or kernel clusters",
     "learn-network": "learn the structure and parameters of a Bayesian network",
+    "learn-policy": "learn a policy from logged transitions, and estimate its value",
     "mine-itemsets": "find frequent itemsets and association rules",
     "cluster": "find clusters",
     "find-outliers": "compute outlier scores",

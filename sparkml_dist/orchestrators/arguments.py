@@ -16,6 +16,7 @@ RESUMABLE = frozenset(
         "fit_glm",
         "fit_kernel",
         "learn_network",
+        "learn_policy",
         "mine_itemsets",
         "profile",
         "score",

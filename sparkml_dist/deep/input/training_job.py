@@ -53,6 +53,9 @@ class TrainingJob:
         Transport of gradients: see `sparkml_dist.deep.train.horovod_check.check_horovod`.
     checkpoint : CheckpointSettings or None
         Settings of checkpoints and restarts; None for neither.
+    part : str
+        Attribute of the network that holds the part to save, a Keras model that shares its weights:
+        what else the network has serves the training. Empty to save all of it.
     launch : int
         Number of this launch of the gang, counted from 1.
     """
@@ -72,6 +75,7 @@ class TrainingJob:
     tensorboard: bool = False
     reduction: str = "auto"
     checkpoint: CheckpointSettings | None = None
+    part: str = ""
     launch: int = 1
 
     @property

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from sparkml_dist.errors import ConfigurationError
 
-__all__ = ["BUILDERS", "cnn", "mlp"]
+__all__ = ["BUILDERS", "cnn", "mlp", "normalized"]
 
 _USUAL = (1e-3, 1e6)  # standard deviations that need no rescaling for Keras
 
@@ -57,7 +57,7 @@ def mlp(
     inputs = keras.Input(input_shape)
     x = layers.Flatten()(inputs) if len(input_shape) > 1 else inputs
     if normalization is not None:
-        x = _normalized(x, *normalization)
+        x = normalized(x, *normalization)
     x = keras.ops.nan_to_num(x, nan=0.0)
     for units in (256, 128):
         x = layers.Dense(units, activation="relu", kernel_initializer="he_normal")(x)
@@ -113,7 +113,7 @@ def cnn(
         centre = mean.mean(axis=0)
         std = np.where(std == 1.0, 0.0, std)  # 1.0 means a constant pixel
         spread = np.sqrt((np.square(std) + np.square(mean - centre)).mean(axis=0))
-        x = _normalized(x, centre, np.where(spread > 0, spread, 1.0))
+        x = normalized(x, centre, np.where(spread > 0, spread, 1.0))
     x = keras.ops.nan_to_num(x, nan=0.0)
     # One layer at full resolution, which has many pixels, then pairs of layers on halved images.
     x = _convolved(x, 16)
@@ -133,7 +133,7 @@ def cnn(
 BUILDERS: dict[str, Callable[..., Any]] = {"mlp": mlp, "cnn": cnn}
 
 
-def _normalized(x: Any, mean: npt.NDArray[Any], std: npt.NDArray[Any]) -> Any:
+def normalized(x: Any, mean: npt.NDArray[Any], std: npt.NDArray[Any]) -> Any:
     """Return features with mean 0 and standard deviation 1, in any units."""
     from keras import layers
 

@@ -120,7 +120,8 @@ def train(context: RankContext, job: TrainingJob) -> dict[str, Any]:
     best = end.finish()
     with tempfile.TemporaryDirectory() as local:
         # Ranks that share a table save it together; afterwards they do not communicate.
-        save_model(model, os.path.join(local, MODEL_FILE))
+        part = getattr(model, job.part) if job.part else model
+        save_model(part, os.path.join(local, MODEL_FILE))
         hvd.shutdown()
         saved = _saved(model, facts, Folder.at(local), job.folder) if context.rank == 0 else {}
     result: dict[str, Any] = {

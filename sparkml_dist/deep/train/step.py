@@ -50,6 +50,9 @@ class Step:
 
     Notes
     -----
+    A model with a method ``after_update`` has it called after each update, on every rank: there it
+    changes weights that are not trained, such as those of a target network, in the same way on all.
+
     Losses that a layer adds from its activations are averaged over the rows of a batch without
     weights, including padding rows; those that depend only on weights are exact.
     """
@@ -102,6 +105,8 @@ class Step:
             gradients = self._clipped(gradients, used, self._clip_norm)
         with self._rate.applied(optimizer) if self._rate else nullcontext():
             optimizer.apply(gradients, used)
+        if (after := getattr(self._model, "after_update", None)) is not None:
+            after()
         return loss
 
     def _accumulated(self, data: Data) -> tuple[list[Any], list[Any], Any, Any]:

@@ -1,0 +1,45 @@
+"""Policies from logged transitions: tabular and deep Q-learning, bandits, evaluation off-policy."""
+
+from sparkml_dist.reinforcement.deep_policy_model import DeepPolicyModel
+from sparkml_dist.reinforcement.deep_q_learning import DeepQLearning
+from sparkml_dist.reinforcement.fitted_q_iteration import FittedQIteration
+from sparkml_dist.reinforcement.fitted_q_model import FittedQModel
+from sparkml_dist.reinforcement.live.explore import explore
+from sparkml_dist.reinforcement.live.learn_live import learn_live
+from sparkml_dist.reinforcement.minari import read_minari
+from sparkml_dist.reinforcement.policy import EpsilonGreedy, Policy, Softmax, UniformPolicy
+from sparkml_dist.reinforcement.tabular.batch_q_learning import BatchQLearning
+from sparkml_dist.reinforcement.tabular.log_learners import (
+    SARSA,
+    DoubleQLearning,
+    ExpectedSARSA,
+    QLearning,
+)
+from sparkml_dist.reinforcement.tabular.q_table_model import QTableModel
+from sparkml_dist.reinforcement.transition_block import TransitionBlock
+from sparkml_dist.reinforcement.transition_dataset import TransitionDataset, open_transitions
+from sparkml_dist.reinforcement.transitions import Transitions
+
+__all__ = [
+    "SARSA",
+    "BatchQLearning",
+    "DeepPolicyModel",
+    "DeepQLearning",
+    "DoubleQLearning",
+    "EpsilonGreedy",
+    "ExpectedSARSA",
+    "FittedQIteration",
+    "FittedQModel",
+    "Policy",
+    "QLearning",
+    "QTableModel",
+    "Softmax",
+    "TransitionBlock",
+    "TransitionDataset",
+    "Transitions",
+    "UniformPolicy",
+    "explore",
+    "learn_live",
+    "open_transitions",
+    "read_minari",
+]

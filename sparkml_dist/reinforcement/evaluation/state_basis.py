@@ -1,0 +1,107 @@
+"""States as rows of a linear model: one cell for each state of a list, or the features themselves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["ListedStates", "StateBasis", "StateFeatures"]
+
+Floats = npt.NDArray[np.float64]
+
+
+class StateBasis(Protocol):
+    """Functions of a state, of which values are linear combinations.
+
+    Attributes
+    ----------
+    width : int
+        Number of functions.
+    """
+
+    @property
+    def width(self) -> int:
+        """Number of functions."""
+        ...
+
+    def values(self, states: Floats, coefficients: Floats) -> Floats:
+        """Return ``functions(states) @ coefficients``, shape (n, k), for those of (width, k)."""
+        ...
+
+
+@dataclass(frozen=True)
+class ListedStates:
+    """A list of states: values are a table.
+
+    Attributes
+    ----------
+    states : ndarray, shape (n_states, n_state)
+        Sorted in the order of `numpy.unique`.
+    """
+
+    states: Floats
+
+    @classmethod
+    def of(cls, states: npt.ArrayLike) -> ListedStates:
+        """Return the list of the different states among rows."""
+        rows = np.asarray(states, float)
+        return cls(np.unique(rows.reshape(len(rows), -1), axis=0))
+
+    @property
+    def width(self) -> int:
+        """Number of states."""
+        return len(self.states)
+
+    def index(self, states: Floats) -> npt.NDArray[np.int64]:
+        """Return the position of each state in the list, shape (n,); -1 for one not listed."""
+        listed, wanted = _as_cells(self.states), _as_cells(states)
+        order = np.argsort(listed, kind="stable")
+        at = order[np.searchsorted(listed, wanted, sorter=order).clip(max=len(listed) - 1)]
+        return np.where(listed[at] == wanted, at, -1)
+
+    def values(self, states: Floats, coefficients: Floats) -> Floats:
+        """Return rows of a table; zeros for states that are not listed."""
+        at = self.index(states)
+        return np.where(at[:, None] < 0, 0.0, coefficients[at])
+
+
+@dataclass(frozen=True)
+class StateFeatures:
+    """A constant and the features of the state, with their squares and products if `degree` is 2.
+
+    Attributes
+    ----------
+    n_state : int
+    degree : int
+    """
+
+    n_state: int
+    degree: int = 1
+
+    @property
+    def width(self) -> int:
+        """Number of functions."""
+        products = self.n_state * (self.n_state + 1) // 2 if self.degree > 1 else 0
+        return 1 + self.n_state + products
+
+    def functions(self, states: Floats) -> Floats:
+        """Return the functions of states, shape (n, width); a feature that is not known is 0."""
+        known = np.nan_to_num(states, nan=0.0)
+        parts = [np.ones((len(known), 1)), known]
+        if self.degree > 1:
+            i, j = np.triu_indices(self.n_state)
+            parts.append(known[:, i] * known[:, j])
+        return np.hstack(parts)
+
+    def values(self, states: Floats, coefficients: Floats) -> Floats:
+        """Return a linear combination of the functions."""
+        return self.functions(states) @ coefficients
+
+
+def _as_cells(states: Floats) -> npt.NDArray[np.void]:
+    """Return each row as one comparable value; 0.0 and -0.0 are the same."""
+    rows = np.ascontiguousarray(states + 0.0)
+    return rows.view(np.dtype((np.void, rows.dtype.itemsize * rows.shape[1]))).ravel()

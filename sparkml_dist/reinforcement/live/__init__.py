@@ -1,0 +1,1 @@
+"""Live environments of gymnasium: many of them as Spark tasks that send back transitions."""

@@ -1,0 +1,1 @@
+"""Keras networks that learn values and policies from transitions; only for ranks."""

@@ -1,0 +1,1 @@
+"""Policies over a finite number of states: exact from counts, or step by step along the log."""
