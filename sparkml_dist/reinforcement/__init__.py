@@ -1,7 +1,9 @@
-"""Policies from logged transitions: tabular and deep Q-learning, bandits, evaluation off-policy."""
+"""Policies from logged transitions: tabular and deep Q-learning, evaluation off-policy."""
 
 from sparkml_dist.reinforcement.deep_policy_model import DeepPolicyModel
 from sparkml_dist.reinforcement.deep_q_learning import DeepQLearning
+from sparkml_dist.reinforcement.evaluation.compare import compare_policies
+from sparkml_dist.reinforcement.evaluation.evaluate import evaluate_policy
 from sparkml_dist.reinforcement.fitted_q_iteration import FittedQIteration
 from sparkml_dist.reinforcement.fitted_q_model import FittedQModel
 from sparkml_dist.reinforcement.live.explore import explore
@@ -38,6 +40,8 @@ __all__ = [
     "TransitionDataset",
     "Transitions",
     "UniformPolicy",
+    "compare_policies",
+    "evaluate_policy",
     "explore",
     "learn_live",
     "open_transitions",

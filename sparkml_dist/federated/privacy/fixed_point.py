@@ -85,7 +85,8 @@ class FixedPoint:
         forms = []
         for name, (kind, shape) in sorted(arrays.items()):
             whole = np.dtype(kind).kind in "iub"
-            other = (2 ** (bits - 1) - 1) // parties if whole else ranges[""]
+            # A little less than fits: a float of 53 bits may be rounded up.
+            other = 2.0 ** (bits - 1) / parties * (1 - 2.0**-50) if whole else ranges[""]
             forms.append(ArrayForm(name, tuple(shape), whole, float(ranges.get(name, other))))
         return cls(bits, parties, forms)
 

@@ -38,7 +38,7 @@ def spend(
     Raises
     ------
     TrainingError
-        ``privacy_budget_used_up`` above the policy's ``most_epsilon``; ``request_refused`` for a δ
+        ``privacy_budget_used_up`` above the largest ε of the policy; ``request_refused`` for a δ
         above one over the number of rows, which would allow to publish one of them.
     """
     if delta * max(1, silo.n_rows) > 1.0:

@@ -58,7 +58,8 @@ def estimates(sums: SumsOfEpisodes, methods: tuple[str, ...]) -> dict[str, Any]:
     References
     ----------
     Precup, Sutton, Singh (2000), "Eligibility traces for off-policy policy evaluation". Jiang, Li
-    (2016), "Doubly robust off-policy value evaluation for reinforcement learning". Thomas, Brunskill
+    (2016), "Doubly robust off-policy value evaluation for reinforcement learning". Thomas,
+    Brunskill
     (2016), "Data-efficient off-policy policy evaluation for reinforcement learning".
     """
     found: dict[str, Any] = {}
@@ -87,7 +88,8 @@ def influences(
 ) -> dict[str, Floats]:
     """Return how far each episode moves each estimate, to first order, shape (e,).
 
-    The weighted sum over all episodes is 0, and that of squares, divided by the square of the number
+    The weighted sum over all episodes is 0, and that of squares, divided by the square of the
+    number
     of episodes, is the variance of the estimate.
 
     Parameters

@@ -113,8 +113,10 @@ def evaluate_policy(
 ) -> PolicyEvaluation:
     """Estimate the value of a policy, its mean discounted return, from the log of another one.
 
-    Two or three passes over the shards add up the episodes without rounding: estimates and intervals
-    are the same to the bit for any number of shards. All bootstrap replicates are formed in one pass.
+    Two or three passes over the shards add up the episodes without rounding: estimates and
+    intervals
+    are the same to the bit for any number of shards. All bootstrap replicates are formed in one
+    pass.
 
     Parameters
     ----------
@@ -122,28 +124,32 @@ def evaluate_policy(
         ``probabilities(states)`` and ``actions``; it runs in tasks. A `PolicyModel`, or a class of
         your own.
     transitions : TransitionDataset
-        Of `Transitions`, with `behaviorProb` for all methods but ``"dm"`` and ``"fqe"``; see
-        `estimate_propensities` for logs without.
+        Of `Transitions`, with `behaviorProb` for all methods but ``"dm"`` and ``"fqe"``.
     methods : sequence of str, default=("fqe", "wis", "wdr")
         - ``"is"``, ``"wis"``: returns times the weight of the episode, the product of the ratios of
           probabilities; divided by the number of episodes, or by the sum of weights.
         - ``"clipped"``: ``"is"`` with weights of at most `clip`.
         - ``"pdis"``, ``"wpdis"``: rewards times the weight up to their steps.
         - ``"fqe"``: fitted Q evaluation with the basis.
-        - ``"dm"``: mean value of first states by `q`, or else by fitted Q evaluation. The interval is
+        - ``"dm"``: mean value of first states by `q`, or else by fitted Q evaluation. The interval
+        is
           that of first states alone: errors of the values are not in it.
         - ``"dr"``, ``"wdr"``: doubly robust, values corrected by weighted residuals.
         - ``"mis"``: marginalized weighting: values of states from weighted transitions.
     discount : float, default=0.99
         Used where the log has no discounts.
     q : LocalPolicy or PolicyModel, optional
-        Values for ``"dm"``, ``"dr"`` and ``"wdr"``, those of `policy`; learnt from other episodes, or
+        Values for ``"dm"``, ``"dr"`` and ``"wdr"``, those of `policy`; learnt from other episodes,
+        or
         their intervals are too narrow. Fitted by default.
     basis : {"auto", "states", "linear", "quadratic"}, default="auto"
-        What fitted values are linear in, for each action: a list of all states of the log, a constant and
-        the features, or their squares and products as well. ``"auto"`` is ``"states"`` for up to 512.
+        What fitted values are linear in, for each action: a list of all states of the log, a
+        constant and
+        the features, or their squares and products as well. ``"auto"`` is ``"states"`` for up to
+        512.
     interval : {"percentile", "bca", "student", "normal"}, default="percentile"
-        Quantiles of bootstrap replicates, as they are or corrected for bias and skewness; or from the
+        Quantiles of bootstrap replicates, as they are or corrected for bias and skewness; or from
+        the
         standard error.
     level : float, default=0.95
     replicates : int, default=500
@@ -151,7 +157,8 @@ def evaluate_policy(
     clip : float, optional
         Largest weight of an episode for ``"clipped"``; the square root of their number by default.
     folds : int, default=1
-        With more, the fitted values in ``"dr"`` and ``"wdr"`` are those of the episodes in other folds: for
+        With more, the fitted values in ``"dr"`` and ``"wdr"`` are those of the episodes in other
+        folds: for
         bases of many functions, which would adapt to the episodes that correct them.
     unsupported : {"refuse", "bound"}, default="refuse"
         What is done about a policy that takes actions which the log never takes: an error, or
@@ -175,14 +182,15 @@ def evaluate_policy(
 
     References
     ----------
-    Voloshin, Le, Jiang, Yue (2021), "Empirical study of off-policy policy evaluation for reinforcement
-    learning". Jiang, Li (2016); Thomas, Brunskill (2016); Xie, Ma, Wang (2019).
+    Voloshin, Le, Jiang, Yue (2021), "Empirical study of off-policy policy evaluation for
+    reinforcement learning". Jiang, Li (2016); Thomas, Brunskill (2016); Xie, Ma, Wang (2019).
 
     Examples
     --------
     >>> log = spark.createDataFrame(
     ...     [(i, 0, "ad" if i % 4 else "none", float(i % 4 > 1), True, 0.75 if i % 4 else 0.25)
-    ...      for i in range(40)], "id int, t int, shown string, click double, over boolean, p double")
+    ...      for i in range(40)],
+    ...     "id int, t int, shown string, click double, over boolean, p double")
     >>> made = Transitions(log, episode="id", step="t", state="t", action="shown",
     ...                    reward="click", terminated="over", behaviorProb="p")
     >>> found = evaluate_policy(UniformPolicy(made.actions), made, ["is", "wis"])
@@ -224,7 +232,7 @@ def evaluate_log(
 ) -> PolicyEvaluation:
     """Evaluate a policy on a log, wherever that is; see `evaluate_policy`."""
     facts, methods = log.facts, options.methods
-    _check(facts, options, q, has_propensities)
+    _check(facts, options, has_propensities)
     local, values = _local(policy), None if q is None else _local(q)
     columns = PolicyColumns(local, facts.actions, values)
     fitted: FittedValues | None = None
@@ -288,14 +296,14 @@ def _needs_fit(options: EvaluationOptions, q: Any) -> bool:
     return bool(needed & set(options.methods))
 
 
-def _check(facts: LogFacts, options: EvaluationOptions, q: Any, has_propensities: bool) -> None:
+def _check(facts: LogFacts, options: EvaluationOptions, has_propensities: bool) -> None:
     weighted = sorted(_WEIGHTED & set(options.methods))
     if weighted and not has_propensities:
         raise ConfigurationError(
             "no_propensities",
             f"The methods {', '.join(weighted)} need the probability of each logged action, which "
             "these transitions do not have.",
-            "Name its column with behaviorProb, estimate it with estimate_propensities, or use 'fqe'.",
+            "Name its column with behaviorProb, or use 'fqe'.",
         )
     if not facts.actions:
         raise ConfigurationError(
@@ -308,7 +316,8 @@ def _check(facts: LogFacts, options: EvaluationOptions, q: Any, has_propensities
     if cells > _MOST_CELLS:
         raise ConfigurationError(
             "invalid_param",
-            f"{options.replicates:,} replicates of episodes of {facts.horizon:,} steps take too much "
+            f"{options.replicates:,} replicates of episodes of {facts.horizon:,} steps take too "
+            "much "
             "memory for 'wpdis' and 'wdr'.",
             "Ask for fewer replicates, or leave these methods out.",
         )

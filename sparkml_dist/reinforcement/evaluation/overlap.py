@@ -30,7 +30,8 @@ def diagnostics(total: Totals, facts: LogFacts, *, weighted: bool) -> dict[str, 
         ``share_lost``, mean probability of the policy on actions that the log never takes. Where
         probabilities are known: ``effective_episodes``, (Σw)² / Σw² of the weights of episodes;
         ``effective_rows``, the same of the ratios of rows; ``mean_weight`` and
-        ``mean_ratio``, 1 but for chance where the log's policy takes every action that this one takes;
+        ``mean_ratio``, 1 but for chance where the log's policy takes every action that this one
+        takes;
         ``mean_ratio_error``, the standard error of the latter as if rows were independent;
         ``clipped``, share of episodes of which ``"clipped"`` limits the weight.
     """
@@ -84,7 +85,8 @@ def warnings_of(found: dict[str, Any], methods: tuple[str, ...]) -> list[str]:
         if size < _FEW or size < _LITTLE * found["episodes"]:
             said.append(
                 f"The weights of {found['episodes']:,} episodes are worth {size:,.1f} equal ones: "
-                f"the estimates {', '.join(weighted)} rest on few episodes, and their intervals may be "
+                f"the estimates {', '.join(weighted)} rest on few episodes, and their intervals "
+                "may be "
                 "too narrow."
             )
         away = abs(found["mean_ratio"] - 1)
@@ -96,7 +98,8 @@ def warnings_of(found: dict[str, Any], methods: tuple[str, ...]) -> list[str]:
             )
     if found["unknown"]:
         said.append(
-            f"{found['unknown']:,} episodes are cut off where the next state is not known: the estimates "
+            f"{found['unknown']:,} episodes are cut off where the next state is not known: the "
+            "estimates "
             "have no rewards after that."
         )
     elif found["cut_off"] and set(methods) & {"is", "wis", "clipped", "pdis", "wpdis"}:

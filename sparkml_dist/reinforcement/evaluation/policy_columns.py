@@ -53,9 +53,11 @@ class PolicyColumns:
         ):
             raise DataError(
                 "probability_range",
-                "The policy's probabilities of a state are negative or do not sum to 1 (they sum to "
+                "The policy's probabilities of a state are negative or do not sum to 1 (they "
+                "sum to "
                 f"{found.sum(axis=1).min():g} to {found.sum(axis=1).max():g}).",
-                "probabilities(states) returns one row for each state, a distribution over actions.",
+                "probabilities(states) returns one row for each state, a distribution over "
+                "actions.",
             )
         return self._ordered(found, self.policy.actions)
 

@@ -212,7 +212,7 @@ def poisson_replicates(key: npt.NDArray[np.int64], number: int, seed: int) -> np
 
 
 def _limits() -> list[int]:
-    """Return the draws of 32 bits from which on counts are at least 1, 2, …"""
+    """Return the draws of 32 bits from which on counts are at least 1, 2, and so on."""
     found, chance, total = [], np.exp(-1.0), 0.0
     for count in range(1, _MOST_COUNT):
         total += chance

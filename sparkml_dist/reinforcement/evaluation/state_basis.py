@@ -1,4 +1,4 @@
-"""States as rows of a linear model: one cell for each state of a list, or the features themselves."""
+"""States as rows of a linear model: a cell for each state of a list, or the features."""
 
 from __future__ import annotations
 

@@ -122,7 +122,8 @@ def fit_values(
     if cells * 8 * _EXACT.limbs > _MOST_BYTES:
         raise ConfigurationError(
             "invalid_param",
-            f"Fitted Q evaluation would add up {cells:,} numbers ({width:,} functions of the state, "
+            f"Fitted Q evaluation would add up {cells:,} numbers ({width:,} functions of the "
+            "state, "
             f"{n_actions:,} actions, {folds} folds).",
             "Pass q, the values of a policy that was learnt, or another basis.",
         )
@@ -208,7 +209,7 @@ def _feature_sums(
     discount: float,
     folds: int,
     seed: int,
-    marginal: bool,
+    marginal: bool,  # noqa: ARG001 - both kinds of states have one signature
 ) -> Summands:
     p, acts = basis.width, len(policy.actions)
     found: Arrays = {

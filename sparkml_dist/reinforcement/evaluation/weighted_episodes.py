@@ -21,7 +21,8 @@ __all__ = ["EPISODE_SUMS", "STEP_SUMS", "Setting", "WeightedEpisodes", "weighted
 
 Floats = npt.NDArray[np.float64]
 
-#: Sums over episodes. ``weight`` is the product of the ratios of an episode, ``lost`` the share of the
+#: Sums over episodes. ``weight`` is the product of the ratios of an episode, ``lost`` the share of
+#: the
 #: policy's probability on actions that the log never takes, before the first such step.
 EPISODE_SUMS = (
     "one",

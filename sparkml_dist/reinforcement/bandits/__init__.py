@@ -1,1 +1,0 @@
-"""Contextual bandits: policies for single decisions, from logs with or without propensities."""
