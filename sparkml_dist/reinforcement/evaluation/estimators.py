@@ -59,8 +59,7 @@ def estimates(sums: SumsOfEpisodes, methods: tuple[str, ...]) -> dict[str, Any]:
     ----------
     Precup, Sutton, Singh (2000), "Eligibility traces for off-policy policy evaluation". Jiang, Li
     (2016), "Doubly robust off-policy value evaluation for reinforcement learning". Thomas,
-    Brunskill
-    (2016), "Data-efficient off-policy policy evaluation for reinforcement learning".
+    Brunskill (2016), "Data-efficient off-policy policy evaluation for reinforcement learning".
     """
     found: dict[str, Any] = {}
     for method in methods:
@@ -89,8 +88,7 @@ def influences(
     """Return how far each episode moves each estimate, to first order, shape (e,).
 
     The weighted sum over all episodes is 0, and that of squares, divided by the square of the
-    number
-    of episodes, is the variance of the estimate.
+    number of episodes, is the variance of the estimate.
 
     Parameters
     ----------

@@ -114,9 +114,8 @@ def evaluate_policy(
     """Estimate the value of a policy, its mean discounted return, from the log of another one.
 
     Two or three passes over the shards add up the episodes without rounding: estimates and
-    intervals
-    are the same to the bit for any number of shards. All bootstrap replicates are formed in one
-    pass.
+    intervals are the same to the bit for any number of shards. All bootstrap replicates are formed
+    in one pass.
 
     Parameters
     ----------
@@ -140,17 +139,15 @@ def evaluate_policy(
         Used where the log has no discounts.
     q : LocalPolicy or PolicyModel, optional
         Values for ``"dm"``, ``"dr"`` and ``"wdr"``, those of `policy`; learnt from other episodes,
-        or
-        their intervals are too narrow. Fitted by default.
+        or their intervals are too narrow. Fitted by default.
     basis : {"auto", "states", "linear", "quadratic"}, default="auto"
         What fitted values are linear in, for each action: a list of all states of the log, a
-        constant and
-        the features, or their squares and products as well. ``"auto"`` is ``"states"`` for up to
+        constant and the features, or their squares and products as well. ``"auto"`` is ``"states"``
+        for up to
         512.
     interval : {"percentile", "bca", "student", "normal"}, default="percentile"
         Quantiles of bootstrap replicates, as they are or corrected for bias and skewness; or from
-        the
-        standard error.
+        the standard error.
     level : float, default=0.95
     replicates : int, default=500
         Bootstrap replicates, of episodes. 0 for none.
@@ -158,8 +155,7 @@ def evaluate_policy(
         Largest weight of an episode for ``"clipped"``; the square root of their number by default.
     folds : int, default=1
         With more, the fitted values in ``"dr"`` and ``"wdr"`` are those of the episodes in other
-        folds: for
-        bases of many functions, which would adapt to the episodes that correct them.
+        folds: for bases of many functions, which would adapt to the episodes that correct them.
     unsupported : {"refuse", "bound"}, default="refuse"
         What is done about a policy that takes actions which the log never takes: an error, or
         bounds of the value from `rewardRange`.
