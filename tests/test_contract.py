@@ -25,7 +25,11 @@ FITTED = [*CASES, *VOTED]
 SILOS = [n for n, c in CASES.items() if c.group == "federated" and n != "FederatedNaiveBayes"]
 SHORT = [name for name in FITTED if name not in SILOS]
 #: Fitted as their twin of the other task is, and saved below.
-TWINS = ("AutoRegressor", "KerasRegressor", "KernelKMeans", "StackingRegressor", "XGBoostRegressor")
+TWINS = (
+    *("AutoRegressor", "KerasRegressor", "KernelKMeans", "StackingRegressor", "XGBoostRegressor"),
+    *("AdaBoostClassifier", "DeepEnsembleClassifier", "OneClassMachine", "GaussianProcess"),
+    *("DoubleQLearning", "ExpectedSARSA", "QLearning"),
+)
 ONCE = [name for name, case in CASES.items() if case.group in ("networks", "boosting")]
 ONCE.append("DeepQLearning")
 #: One of each group, whose pipelines have tests of their own, most of them in every mode.

@@ -154,6 +154,7 @@ def test_any_columns_with_calibration_and_a_report(spark, tmp_path):
     assert "is the label under other values" in page
 
 
+@pytest.mark.long
 def test_a_regression_beats_a_tree(spark):
     frame = load_diabetes(as_frame=True).frame
     model = AutoRegressor(labelCol="target", numTrials=5, families=QUICK).fit(
@@ -215,6 +216,7 @@ def test_several_shards_have_members_on_each(spark):
     assert model.bestModel.numMembers == sum(row["resource"] for row in used)
 
 
+@pytest.mark.long
 def test_a_time_budget_is_kept(flowers):
     begun = time.monotonic()
     model = AutoClassifier(timeBudget=7.0, families=QUICK).fit(flowers)

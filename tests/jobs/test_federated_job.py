@@ -85,6 +85,7 @@ def run(tmp_path, *options):
     return ended, json.loads((tmp_path / "out" / "metrics.json").read_text())
 
 
+@pytest.mark.long
 def test_the_job_trains_scores_and_keeps_a_ledger(tmp_path):
     ended, found = run(tmp_path, "--label", "ill", "--model", "naive-bayes")
     assert (ended.status, ended.errors) == (0, []), ended.stderr[-2000:]

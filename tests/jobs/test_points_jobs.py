@@ -191,6 +191,7 @@ def test_what_does_not_go(run, table, name, arguments, error, told):
     assert told in str(caught.value)
 
 
+@pytest.mark.long
 def test_rare_categories_are_strange(run, tmp_path):
     path = tmp_path / "rows.csv"
     places = ["a"] * 30 + ["A"] * 28 + ["`b.c`"] + [""]
@@ -236,7 +237,7 @@ def test_wrong_options_end_the_job_before_spark(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("method", "more"),
     [
-        ("kmeans", ("--k", "2:4")),
+        pytest.param("kmeans", ("--k", "2:4"), marks=pytest.mark.long),
         pytest.param("minibatch-kmeans", ("--k", 3), marks=pytest.mark.long),
         ("kmedoids", ("--k", 3)),
     ],

@@ -133,6 +133,7 @@ def test_folders_that_name_a_column(spark, tmp_path):
     assert [row.asDict() for row in found] == [{"x": 8.0, "label": 1, "region": "03"}]
 
 
+@pytest.mark.long
 def test_types_are_those_of_the_whole_column(spark, write):
     rows = "".join(f"{i},{i},a\n" for i in range(5000))
     table = read_table(spark, write("t.csv", f"x,code,label\n{rows}1,x17,b\n"))
@@ -276,6 +277,7 @@ def test_na_is_namibia_among_words_and_missing_among_numbers(spark, write):
     assert column(table.__class__(table.df.na.fill("-"), table.schema), "land") == ["-", "-", "DE"]
 
 
+@pytest.mark.long
 def test_columns_without_a_role_are_text_as_it_is_written(spark, write):
     text = (
         "zip,customer,x,when,label\n"

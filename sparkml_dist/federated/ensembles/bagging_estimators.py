@@ -226,6 +226,16 @@ class FederatedBaggingRegressor(_FederatedBagging):
 categoricalCols, keyCol, featuresCol, labelCol, weightCol, modelDir, overwrite, resume, \
 predictionCol, seed
         As for `FederatedBaggingClassifier`.
+
+    Examples
+    --------
+    >>> from sklearn.tree import DecisionTreeRegressor
+    >>> silos = iris.drop("species").selectExpr("*", "pmod(hash(petal_length), 3) AS silo")
+    >>> regressor = FederatedBaggingRegressor(
+    ...     estimator=DecisionTreeRegressor(max_depth=3), labelCol="petal_width"
+    ... )
+    >>> regressor.fit(silos).transform(silos).where("prediction > 3").count()
+    0
     """
 
     _task: ClassVar[Task] = "regression"

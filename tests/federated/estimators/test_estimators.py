@@ -19,7 +19,6 @@ def table(spark):
     return spark.createDataFrame(rows, "site string, x double, kind string, label string")
 
 
-@pytest.mark.modes
 def test_silos_of_a_column_train_a_model_that_scores_rows(spark, table):
     given = {"siloCol": "site", "categoricalCols": ["kind"], "rounds": 2, "learningRate": 3.0}
     model = sd.FederatedClassifier(**given, evaluateEvery=2, batchSize=8).fit(table)

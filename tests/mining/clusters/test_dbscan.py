@@ -31,7 +31,6 @@ def labels(model, df):
     return np.array([row["prediction"] for row in rows])
 
 
-@pytest.mark.modes("connect")
 def test_the_same_clusters_at_any_cut(spark, tmp_path):
     points, (_, eps, _) = SHAPES["moons"]
     df = frame(spark, points).persist()

@@ -44,7 +44,7 @@ def as_dict(model):
     return found
 
 
-@pytest.mark.modes("connect")
+@pytest.mark.modes("local-cluster")
 def test_itemsets_of_all_targets(spark):
     baskets = drawn()
     df = frame(spark, baskets)
@@ -258,6 +258,7 @@ def test_items_of_mixed_kinds_are_words(spark, tmp_path):
     assert as_dict(model) == {("1",): 2, ("bread",): 3, ("1", "bread"): 2}
 
 
+@pytest.mark.long
 def test_too_many_itemsets_are_refused_with_an_estimate(spark):
     baskets = [[f"i{j:02}" for j in range(40) if j != skip] for skip in range(40)] * 2
     df = frame(spark, baskets)

@@ -184,6 +184,15 @@ class FederatedBoostingRegressor(_FederatedBoosting):
 siloCol, minSilos, federationDir, featuresCols, categoricalCols, keyCol, featuresCol, labelCol, \
 weightCol, modelDir, overwrite, resume, predictionCol, seed
         As for `FederatedBoostingClassifier`.
+
+    Examples
+    --------
+    >>> silos = iris.drop("species").selectExpr("*", "pmod(hash(petal_length), 3) AS silo")
+    >>> regressor = FederatedBoostingRegressor(
+    ...     numMembers=2, maxDepth=2, labelCol="petal_width"
+    ... )
+    >>> regressor.fit(silos).transform(silos).where("prediction > 3").count()
+    0
     """
 
     _task: ClassVar[Task] = "regression"
