@@ -104,6 +104,7 @@ def test_the_vote_is_the_mean_and_shows_how_far_members_agree(fitted, digits):
     assert entropy[~right].mean() > 2 * entropy[right].mean()
 
 
+@pytest.mark.long
 def test_a_saved_ensemble_predicts_the_same(fitted, digits, tmp_path):
     model, test = fitted[1], digits[1]
     model.setParams(entropyCol="doubt", mutualInformationCol="")

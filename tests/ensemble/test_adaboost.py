@@ -153,6 +153,7 @@ def test_a_perfect_member_ends_it(cuts):
     assert np.allclose(predict(model, block.X), plain.predict_proba(block.X))
 
 
+@pytest.mark.long
 def test_a_learner_no_better_than_chance(spark, cuts, tmp_path):
     with pytest.raises(TrainingError, match="no better than chance") as error:
         fitted(cuts["digits", 3], estimator=DummyClassifier(strategy="constant", constant=8))
@@ -353,6 +354,7 @@ class TestResume:
         "estimator": TREE, "numMembers": 6, "seed": 3, "stopMetric": "accuracy", "patience": 9,
     }  # fmt: skip
 
+    @pytest.mark.long
     @pytest.mark.parametrize("rows", [None, 500], ids=["all rows", "samples"])
     def test_only_missing_rounds_are_fitted(self, cuts, tmp_path, rows):
         data, folder = cuts["digits", 3], tmp_path / "m"

@@ -323,7 +323,8 @@ def test_trials_that_fail_are_marked_and_the_search_goes_on(misbehaved):
     assert "it does not converge" in rows["raises"].reason
     assert "SIGKILL" in rows["is killed"].reason
     assert "2 s" in rows["hangs"].reason and "64 MiB" in rows["grows"].reason
-    assert rows["grows"].peakRssMb > rows["well"].peakRssMb + 30
+    # Not more than that of other trials: these may have run in a worker that held more.
+    assert rows["grows"].peakRssMb > 64
     assert misbehaved.summary["peak_worker_rss_mb"] >= rows["grows"].peakRssMb
     assert misbehaved.bestParams == {"how": "well"}
     assert misbehaved.summary["failed"] == 4

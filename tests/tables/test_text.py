@@ -262,6 +262,7 @@ def test_a_decimal_comma_below_the_first_lines(spark, write):
     assert (table.schema.decimal, dict(table.df.dtypes)["x"]) == (".", "string")
 
 
+@pytest.mark.long
 def test_na_is_namibia_among_words_and_missing_among_numbers(spark, write):
     path = write("t.csv", "land,x,ok,code,label\nNA,NA,true,1,NA\nDE,1,?,NA,null\n,2,false,2,x\n")
     table = read_table(spark, path, categorical=["land", "code"])
@@ -372,6 +373,7 @@ def test_true_and_false_are_booleans_among_categories_too(spark, write):
     assert (table.categorical, dict(table.df.dtypes)["m"]) == (["m"], "boolean")
 
 
+@pytest.mark.long
 def test_a_field_of_megabytes(spark, write):
     long = "y" * 3_000_000 + '"'
     path = write("t.csv", f'text,x,label\n"{long.replace(chr(34), chr(34) * 2)}",1,a\nz,2,b\n')
