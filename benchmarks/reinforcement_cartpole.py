@@ -72,6 +72,7 @@ def mean_return(policy: Any, seed: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--first-seed", type=int, default=100, help="settings were chosen on 0 to 9")
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--only", nargs="+", default=["fqi", "dqn", "cql", "bc"])
     options = parser.parse_args()
@@ -81,7 +82,7 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in options.only}
     behavior = []
     with scratch() as folder:
-        for seed in range(options.seeds):
+        for seed in range(options.first_seed, options.first_seed + options.seeds):
             log = logged(options.rows, seed)
             behavior.append(options.rows / (1 + log[-1][0]))
             data = Transitions(
@@ -127,7 +128,7 @@ def main() -> None:
         "its own in each episode, on the track or off it, and 10, 30, 60 or 100% of random actions "
         f"(mean return {np.mean(behavior):.0f}), in 2 shards; "
         f"mean return of the learnt policy over {EPISODES} episodes of at most {LONGEST} steps; "
-        "default settings. local[2].",
+        f"default settings; seeds from {options.first_seed}. local[2].",
         rows,
         target="475 or more in 9 of 10 seeds, of fitted Q iteration, double DQN and CQL",
         measured=", ".join(f"{names.get(n, n)} {enough[n]} of {options.seeds}" for n in asked),

@@ -13,8 +13,9 @@ __all__ = ["check_memory", "keeps_blocks", "row_bytes"]
 _logger = logging.getLogger(__name__)
 
 # What XGBoost keeps of each row beside its bins: label, weight, prediction, gradient and hessian,
-# and its place among the rows of its node, with the room to sort them.
-_STATE = 44
+# and its place among the rows of its node, with the room to sort them: 44 bytes, and what the
+# allocator adds. Measured (benchmarks/gang_boost.py).
+_STATE = 56
 # XGBoost keeps bins by row and by column.
 _COPIES = 2
 _BIN_OF_SPARSE = 12

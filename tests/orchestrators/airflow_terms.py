@@ -142,6 +142,7 @@ def test_attempts_after_the_first_resume(submitted):
         submitted(told, ["--members", 3], attempt=attempt, **more)
     submitted(told, ["--overwrite"], attempt=2)
     submitted(told, ["--model", "m"], attempt=2, application="/jobs/score.py")
+    submitted(told, ["--ours"], attempt=2, application="/jobs/somebodys.py")
     assert [
         call[call.index(job) + 1 :]
         for call in submitted.calls()
@@ -152,7 +153,8 @@ def test_attempts_after_the_first_resume(submitted):
         ["--members", "3", "--resume"],
         ["--members", "3"],
         ["--overwrite"],
-        ["--model", "m"],
+        ["--model", "m", "--resume"],
+        ["--ours"],
     ]
 
 
