@@ -99,20 +99,25 @@ class BanditEstimator(SavedParams, HasPolicyColumns, HasWeightCol, HasSeed):
             else temporary_folder(df.sparkSession, "decisions", "shardsDir")
         )
         memory = None if self.isSet(self.numShards) else self._value(self.memoryPerTask)
-        data = Decisions(
-            df,
-            folder.location,
-            state=self.getOrDefault(self.stateCols),
-            action=self.getOrDefault(self.actionCol),
-            reward=self.getOrDefault(self.rewardCol),
-            behaviorProb=self._logged_probability(),
-            weight=self._value(self.weightCol),
-            actions=self._value(self.actions),
-            shards=self._value(self.numShards),
-            memory_per_task=memory,
-            seed=self.getOrDefault(self.seed),
-            overwrite=kept,
-        )
+        try:
+            data = Decisions(
+                df,
+                folder.location,
+                state=self.getOrDefault(self.stateCols),
+                action=self.getOrDefault(self.actionCol),
+                reward=self.getOrDefault(self.rewardCol),
+                behaviorProb=self._logged_probability(),
+                weight=self._value(self.weightCol),
+                actions=self._value(self.actions),
+                shards=self._value(self.numShards),
+                memory_per_task=memory,
+                seed=self.getOrDefault(self.seed),
+                overwrite=kept,
+            )
+        except BaseException:
+            if not kept:
+                folder.delete()
+            raise
         return data, not kept
 
     def _logged_probability(self) -> str | None:

@@ -67,7 +67,7 @@ def Decisions(  # noqa: N802 - it is named as what it makes
     ... )
     >>> made = Decisions(log, state="hour", action="banner", reward="click", decision="id")
     >>> made.n_episodes, made.summary["length"]["max"]
-    (12, 1)
+    (12, 1.0)
     """
     from pyspark.sql import functions as F
 
