@@ -99,6 +99,8 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     silos: dict[str, Any] = {"siloCol": "kind", "featuresCols": ["x", "z"]}
     steps: dict[str, Any] = {"episodeCol": "z", "stepCol": "id", "stateCols": ["x", "kind"]}
     steps |= {"actionCol": "label", "rewardCol": "number", "gaps": "ignore", "numShards": 1}
+    decisions: dict[str, Any] = {"stateCols": ["x", "kind"], "actionCol": "label"}
+    decisions |= {"rewardCol": "number", "numShards": 1}
     network: dict[str, Any] = {
         "builder": f"{builder}:small",
         "numRanks": 1,
@@ -183,12 +185,15 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
         "KerasClassifier": sd.KerasClassifier(**network, **plain),
         "KerasEstimator": sd.KerasEstimator(**network, **number),
         "KerasRegressor": sd.KerasRegressor(**network, **number),
+        "LinUCB": sd.LinUCB(exploration=0.5, **decisions),
+        "LinearThompsonSampling": sd.LinearThompsonSampling(alpha=2.0, **decisions),
         "LinearRegression": sd.LinearRegression(covType="HC3", **number),
         "LocalOutlierFactor": sd.LocalOutlierFactor(numNeighbors=3, **points),
         "LogisticRegression": sd.LogisticRegression(alpha=0.01, **cut),
         "MiniBatchKMeans": sd.MiniBatchKMeans(k=2, **points),
         "NearestNeighbors": sd.NearestNeighbors(numNeighbors=2, keyCol="id", **points),
         "NystroemFeatures": sd.NystroemFeatures(numCenters=4, missing="mean", **points),
+        "OffPolicyBandit": sd.OffPolicyBandit(estimator=stump, method="dm", clip=5.0, **decisions),
         "OneClassMachine": sd.OneClassMachine(numCenters=5, maxIter=5, **points),
         "QLearning": sd.QLearning(learningRate=0.5, **steps),
         "RobustZScore": sd.RobustZScore(**points),
@@ -239,6 +244,7 @@ def samples(spark: Any, home: Path) -> dict[str, Callable[[], Any]]:
     made["CentersModel"] = lambda: fit("KMeans")
     made["DeepPolicyModel"] = partial(fit, "DeepQLearning")
     made["FittedQModel"] = partial(fit, "FittedQIteration")
+    made["LinearBanditModel"] = partial(fit, "LinearThompsonSampling")
     made["QTableModel"] = partial(fit, "BatchQLearning")
     made["AssociationRules"] = lambda: sd.AssociationRules(minConfidence=0.4)
     made["AssociationRulesModel"] = rules

@@ -183,6 +183,12 @@ def _cases() -> dict[str, Case]:
         wrong = ("discount", 1.5), ("rewardCol", "gian")
         return Case({**log, **settings}, model, *wrong, seeds, rows="steps", group="reinforcement")
 
+    def bandits(model: str, wrong: Any, **settings: Any) -> Case:
+        log = {"stateCols": ["x"], "actionCol": "act", "rewardCol": "gain", "numShards": 1}
+        typo = ("rewardCol", "gian")
+        given = {**log, **settings}
+        return Case(given, model, wrong, typo, seeds, rows="steps", group="reinforcement")
+
     def linear(model: str, kind: str, **settings: Any) -> Case:
         given = {**data, "form": "jobs", **settings}
         wrong, grid = ("alpha", -1.0), ("alpha", [0.1, 0.2])
@@ -321,6 +327,8 @@ def _cases() -> dict[str, Case]:
         "KerasEstimator": networks("KerasModel", "numbers", labelCol="number"),
         "KerasRegressor": networks("KerasRegressionModel", "numbers", labelCol="number"),
         "LinearRegression": linear("LinearRegressionModel", "numbers", labelCol="number"),
+        "LinUCB": bandits("LinearBanditModel", ("alpha", 0.0)),
+        "LinearThompsonSampling": bandits("LinearBanditModel", ("exploration", -1.0)),
         "LocalOutlierFactor": outliers(
             "LocalOutlierFactorModel", ("numNeighbors", 0), ("numNeighbors", [3, 4]), numNeighbors=3
         ),
@@ -335,6 +343,9 @@ def _cases() -> dict[str, Case]:
             group="mining",
         ),
         "NystroemFeatures": features("NystroemFeatures", ("numCenters", 0), numCenters=5),
+        "OffPolicyBandit": bandits(
+            "FittedQModel", ("method", "mips"), estimator=stump, method="dm"
+        ),
         "OneClassMachine": Case(
             {**points, "numCenters": 8},
             "OneClassMachineModel",

@@ -18,7 +18,16 @@ ELSEWHERE = {
     "BayesianNetworkClassifier": "graphical.md",
     "GaussianNetwork": "graphical.md",
     **dict.fromkeys(("DoubleQLearning", "ExpectedSARSA", "QLearning", "SARSA"), "reinforcement.md"),
-    **dict.fromkeys(("DeepQLearning", "FittedQIteration"), "reinforcement.md"),
+    **dict.fromkeys(
+        (
+            "DeepQLearning",
+            "FittedQIteration",
+            "LinUCB",
+            "LinearThompsonSampling",
+            "OffPolicyBandit",
+        ),
+        "reinforcement.md",
+    ),
     **dict.fromkeys(
         (
             "FederatedBaggingRegressor",

@@ -46,6 +46,7 @@ STRUCTURES = ("chow-liu", "naive-bayes", "tan", "hill-climbing", "pc", "exact", 
 POLICY_ALGORITHMS = (
     *("batch-q", "q-learning", "sarsa", "expected-sarsa", "double-q"),
     *("fitted-q", "dqn", "cql", "bcq", "iql", "td3bc", "bc"),
+    *("bandit-dr", "bandit-ips", "bandit-dm", "linucb", "thompson"),
 )
 
 #: Estimates of a policy's value.

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cli.options import plan_of, reading
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.errors import UsageError
+from sparkml_dist.reinforcement.bandits.decisions import Decisions
+from sparkml_dist.reinforcement.bandits.linear_bandit import LinearThompsonSampling, LinUCB
+from sparkml_dist.reinforcement.bandits.off_policy_bandit import OffPolicyBandit
 from sparkml_dist.reinforcement.deep_q_learning import DeepQLearning
 from sparkml_dist.reinforcement.evaluation.evaluate import evaluate_policy
 from sparkml_dist.reinforcement.fitted_q_iteration import FittedQIteration
@@ -40,11 +44,20 @@ _TABULAR: dict[str, Any] = {
     "expected-sarsa": ExpectedSARSA,
     "double-q": DoubleQLearning,
 }
+_BANDITS: dict[str, Any] = {
+    "bandit-dr": partial(OffPolicyBandit, method="dr"),
+    "bandit-ips": partial(OffPolicyBandit, method="ips"),
+    "bandit-dm": partial(OffPolicyBandit, method="dm"),
+    "linucb": LinUCB,
+    "thompson": LinearThompsonSampling,
+}
 #: Options and the Params that they set, where the algorithm has them.
 _PARAMS = {
     "discretizer": "discretizer",
     "cells": "numCells",
     "method": "method",
+    "clip": "clip",
+    "exploration": "exploration",
     "pessimism": "pessimism",
     "unseen_value": "unseenValue",
     "learning_rate": "learningRate",
@@ -100,7 +113,7 @@ def learn_policy(args: argparse.Namespace, job: Job) -> None:
     with job.stage("read"):
         df = _log(args, job)
         named = _named(args, list(df.columns))
-        estimator.setParams(**named)
+        estimator.setParams(**{k: v for k, v in named.items() if estimator.hasParam(k)})
     output.claim(plan)
     # A table of single transitions is counted as it is, where nothing else is asked of it.
     plain = args.algorithm == "batch-q" and not args.episode and not args.evaluate
@@ -129,6 +142,9 @@ def _estimator(args: argparse.Namespace) -> Any:
         found = _TABULAR[args.algorithm]()
     elif args.algorithm == "fitted-q":
         found = FittedQIteration()
+    elif args.algorithm in _BANDITS:
+        found = _BANDITS[args.algorithm]()
+        _refuse_steps(args)
     else:
         found = DeepQLearning(algorithm=args.algorithm)
     given = {param: getattr(args, name) for name, param in _PARAMS.items()}
@@ -143,9 +159,23 @@ def _estimator(args: argparse.Namespace) -> Any:
         raise UsageError(
             "usage", "--action names several columns.", "Pass --continuous for actions of numbers."
         )
-    found.setParams(discount=args.discount, seed=args.seed)
+    found.setParams(seed=args.seed)
+    if found.hasParam("discount"):
+        found.setParams(discount=args.discount)
     found.setParams(**{p: v for p, v in given.items() if v is not None})
     return found
+
+
+def _refuse_steps(args: argparse.Namespace) -> None:
+    """Raise where options of several steps are given to a learner of single decisions."""
+    names = ("step", "next_state", "terminated", "truncated", "discount_col", "continuous")
+    for name in (n for n in names if getattr(args, n)):
+        raise UsageError(
+            "usage",
+            f"--{name.replace('_', '-')} is not for --algorithm {args.algorithm}, for which each "
+            "row is a decision by itself.",
+            "Leave it out, or choose another algorithm.",
+        )
 
 
 def _log(args: argparse.Namespace, job: Job) -> DataFrame:
@@ -177,6 +207,21 @@ def _transitions(
     args: argparse.Namespace, df: DataFrame, named: dict[str, Any], folder: Folder
 ) -> TransitionDataset:
     """Make the transitions of the log in the job's folder."""
+    if args.algorithm in _BANDITS:
+        return Decisions(
+            df,
+            folder.location,
+            state=named["stateCols"],
+            action=named["actionCol"],
+            reward=named["rewardCol"],
+            decision=named.get("episodeCol"),
+            behaviorProb=named.get("behaviorProbCol"),
+            weight=named.get("weightCol"),
+            shards=args.shards,
+            memory_per_task=args.memory_per_task,
+            seed=args.seed,
+            overwrite=True,
+        )
     columns = list(df.columns)
     actions = [find_column(n, columns, "--action", repr(args.transitions)) for n in args.action]
     return Transitions(

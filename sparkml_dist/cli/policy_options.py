@@ -33,6 +33,8 @@ def options() -> JobParser:
             "--terminated done --algorithm batch-q --output out",
             "--transitions log.parquet --episode run --step t --state x v --action push --reward "
             "gain --terminated fell --truncated timeout --algorithm cql --ranks 2 --output out",
+            "--transitions clicks.parquet --state hour age --action banner --reward click "
+            "--behavior-prob p --algorithm bandit-dr --evaluate dr --output out",
         ],
     )
     data = parser.add_argument_group("data")
@@ -127,7 +129,9 @@ def _add_learning(parser: JobParser) -> None:
         choices=POLICY_ALGORITHMS,
         default="batch-q",
         help="batch-q is exact, for states that repeat or are put into cells; fitted-q learns with "
-        "an ensemble of trees, dqn, cql, bcq, iql, td3bc and bc with a network (default: batch-q)",
+        "an ensemble of trees, dqn, cql, bcq, iql, td3bc and bc with a network; where each row is "
+        "a decision by itself, bandit-dr, bandit-ips and bandit-dm learn its reward with an "
+        "ensemble of trees, linucb and thompson with linear models (default: batch-q)",
     )
     group.add_argument(
         "--discount",
@@ -180,7 +184,22 @@ def _add_learning(parser: JobParser) -> None:
         help="largest number of iterations: batch-q, fitted-q",
     )
     group.add_argument(
-        "--alpha", type=at_least(0, float), metavar="F", help="strength of cql or td3bc"
+        "--alpha",
+        type=at_least(0, float),
+        metavar="F",
+        help="strength of cql or td3bc; penalty of linucb and thompson",
+    )
+    group.add_argument(
+        "--exploration",
+        type=at_least(0, float),
+        metavar="F",
+        help="standard deviations that linucb adds, or the noise's of thompson (default: 1)",
+    )
+    group.add_argument(
+        "--clip",
+        type=at_least(0, float),
+        metavar="F",
+        help="largest 1 / probability; bandit-dr, bandit-ips",
     )
     group.add_argument("--n-steps", type=at_least(1), metavar="N", help="steps of a return; dqn")
     group.add_argument(

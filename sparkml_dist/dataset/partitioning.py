@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from sparkml_dist.cluster.progress import job_description, progress
 from sparkml_dist.dataset.columns import ColumnPlan, Task
+from sparkml_dist.dataset.equal_rows import are_bunched, separated
 from sparkml_dist.dataset.hashable import hashable
 from sparkml_dist.dataset.hashing import salt
 from sparkml_dist.dataset.labels import class_column
@@ -38,12 +39,9 @@ __all__ = ["DRAW", "drawn_rows", "keyed_rows", "partition", "placed_in", "shard_
 
 _logger = logging.getLogger(__name__)
 
-DRAW, _COPIES = "_draw", "_copies"
+DRAW = "_draw"
 _SHARD_BITS = 31
 _WEIGHTS = {"float32": "float", "float64": "double"}
-# Above these, equal rows would bunch in one shard, because equal rows have equal draws.
-_DUPLICATES_ALLOWED = 0.01
-_RUN_ALLOWED = 16
 
 
 def partition(
@@ -230,23 +228,11 @@ def drawn_rows(rows: DataFrame, seed: int) -> DataFrame:
 
 
 def _separated(rows: DataFrame, plan: ColumnPlan) -> DataFrame:
-    """Give each copy of equal rows a content hash (and a key) of its own.
-
-    Equal rows are grouped, counted and then multiplied again: numbering them in place would depend
-    on the order of rows.
-    """
+    """Give each copy of equal rows a content hash (and a key) of its own."""
     from pyspark.sql import functions as F
 
-    others = [c for c in rows.columns if c != DRAW]
-    grouped = rows.groupBy(DRAW).agg(
-        F.count(F.lit(1)).alias(_COPIES), *[F.first(c).alias(c) for c in others]
-    )
-    copies = F.explode(F.sequence(F.lit(1).cast("long"), F.col(_COPIES))).alias(_COPIES)
-    own = F.xxhash64(DRAW, _COPIES)
-    spread = grouped.select(DRAW, *others, copies).withColumn(DRAW, own)
-    if not plan.key:
-        spread = spread.withColumn(KEY, F.col(DRAW))
-    return spread.drop(_COPIES)
+    spread = separated(rows, DRAW)
+    return spread if plan.key else spread.withColumn(KEY, F.col(DRAW))
 
 
 def _write(rows: DataFrame, writer: ShardWriter, shards: int) -> list[dict[str, Any]]:
@@ -303,7 +289,7 @@ def _bunched(written: list[dict[str, Any]]) -> bool:
     rows = sum(o["shard"]["rows"] for o in written)
     duplicates = sum(o["duplicates"] for o in written)
     longest = max(o["longest_run"] for o in written)
-    return duplicates > _DUPLICATES_ALLOWED * rows or longest > _RUN_ALLOWED
+    return are_bunched(rows, duplicates, longest)
 
 
 def _manifest(known: Survey, seed: int, home: Folder, written: list[dict[str, Any]]) -> Manifest:

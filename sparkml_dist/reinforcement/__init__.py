@@ -1,5 +1,9 @@
-"""Policies from logged transitions: tabular and deep Q-learning, evaluation off-policy."""
+"""Policies from logs: tabular and deep Q-learning, bandits, evaluation off-policy."""
 
+from sparkml_dist.reinforcement.bandits.decisions import Decisions
+from sparkml_dist.reinforcement.bandits.linear_bandit import LinearThompsonSampling, LinUCB
+from sparkml_dist.reinforcement.bandits.linear_bandit_model import LinearBanditModel
+from sparkml_dist.reinforcement.bandits.off_policy_bandit import OffPolicyBandit
 from sparkml_dist.reinforcement.deep_policy_model import DeepPolicyModel
 from sparkml_dist.reinforcement.deep_q_learning import DeepQLearning
 from sparkml_dist.reinforcement.evaluation.compare import compare_policies
@@ -25,6 +29,7 @@ from sparkml_dist.reinforcement.transitions import Transitions
 __all__ = [
     "SARSA",
     "BatchQLearning",
+    "Decisions",
     "DeepPolicyModel",
     "DeepQLearning",
     "DoubleQLearning",
@@ -32,6 +37,10 @@ __all__ = [
     "ExpectedSARSA",
     "FittedQIteration",
     "FittedQModel",
+    "LinUCB",
+    "LinearBanditModel",
+    "LinearThompsonSampling",
+    "OffPolicyBandit",
     "Policy",
     "QLearning",
     "QTableModel",

@@ -10,11 +10,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 import sparkml_dist.errors as errors
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.workers import check_workers
+from sparkml_dist.dataset.equal_rows import are_bunched, separated
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.many_columns import named_column
@@ -73,7 +76,8 @@ def Transitions(  # noqa: N802 - it is named as what it makes
     A row of the log is an action: the state in which it was taken, the action, its reward, and
     whether the episode ended with it. The next state is that of the next row of the episode. One
     shuffle brings the rows of an episode together, in their order; a hash of the episode decides
-    its shard and its place there, so that the shards do not depend on the partitions of `df`.
+    its shard and its place there, so that the shards do not depend on the partitions of `df`. Where
+    rows are transitions of their own, the content decides; of many equal rows, each copy by itself.
 
     An episode that was cut off is not one that ended: after the last row of a truncated episode
     something follows whose value is unknown, and not 0. The next state of such a row is known
@@ -194,7 +198,13 @@ def Transitions(  # noqa: N802 - it is named as what it makes
     task = _WriteTask(writer, schema, gaps, columns.whole_steps(df), bool(columns.episode))
     try:
         with job_description(spark, f"sparkml_dist: write {sizing.shards} shards of transitions"):
-            notes = _write(df, columns, task, sizing.shards, seed)
+            keyed = df.select(*columns.carried(df, schema, seed))
+            notes = _write(keyed, df, columns, task, sizing.shards, seed)
+            if _bunched(notes):
+                _logger.info("the log has many equal rows: each becomes an episode of its own")
+                home.delete()
+                keyed = separated(keyed, "_episode")
+                notes = _write(keyed, df, columns, task, sizing.shards, seed)
         found = tuple(ShardInfo.from_dict(n["shard"]) for n in notes)
         name = home.location.rpartition("/")[2]
         kept = renumbered([replace(s, file=f"{name}/{s.file}") for s in found])
@@ -241,18 +251,42 @@ class _WriteTask:
         walk = EpisodeWalk(
             gaps=self.gaps, whole_steps=self.whole_steps, chained=self.chained, counts=counts
         )
-        blocks = _regrouped(self._transitions(batches, walk), self.writer.row_group_rows)
+        equal = _EqualRows()
+        blocks = _regrouped(self._transitions(batches, walk, equal), self.writer.row_group_rows)
         note = self.writer.write_blocks(index, (b.to_block(self.schema) for b in blocks))
-        return {**note, "counts": counts.to_dict()}
+        found = (0, 1) if self.chained else (equal.copies, equal.longest)
+        return {**note, "counts": counts.to_dict(), "copies": found[0], "longest": found[1]}
 
     def _transitions(
-        self, batches: Iterator[pa.RecordBatch], walk: EpisodeWalk
+        self, batches: Iterator[pa.RecordBatch], walk: EpisodeWalk, equal: _EqualRows
     ) -> Iterator[TransitionBlock]:
         reader = LogReader(self.schema)
         for batch in batches:
             if batch.num_rows:
-                yield from walk.add(reader.rows(batch))
+                rows = reader.rows(batch)
+                equal.add(rows.episode)
+                yield from walk.add(rows)
         yield from walk.end()
+
+
+class _EqualRows:
+    """Counts equal keys among sorted ones."""
+
+    def __init__(self) -> None:
+        self.copies, self.longest = 0, 1
+        self._last: int | None = None
+        self._run = 0
+
+    def add(self, keys: npt.NDArray[np.int64]) -> None:
+        """Count a batch."""
+        starts = np.flatnonzero(np.append(True, keys[1:] != keys[:-1]))
+        runs = np.diff(np.append(starts, len(keys)))
+        self.copies += len(keys) - len(runs)
+        if self._last == keys[0]:
+            self.copies += 1
+            runs[0] += self._run
+        self.longest = max(self.longest, int(runs.max()))
+        self._last, self._run = int(keys[-1]), int(runs[-1])
 
 
 def _regrouped(blocks: Iterator[TransitionBlock], rows: int) -> Iterator[TransitionBlock]:
@@ -273,8 +307,15 @@ def _regrouped(blocks: Iterator[TransitionBlock], rows: int) -> Iterator[Transit
         yield TransitionBlock.concat(held)
 
 
+def _bunched(notes: list[dict[str, Any]]) -> bool:
+    rows = sum(n["shard"]["rows"] for n in notes)
+    return are_bunched(
+        rows, sum(n["copies"] for n in notes), max((n["longest"] for n in notes), default=1)
+    )
+
+
 def _write(
-    df: DataFrame, columns: LogColumns, task: _WriteTask, shards: int, seed: int
+    keyed: DataFrame, df: DataFrame, columns: LogColumns, task: _WriteTask, shards: int, seed: int
 ) -> list[dict[str, Any]]:
     from pyspark.sql import functions as F
 
@@ -290,13 +331,12 @@ def _write(
             note = {"error": [type(error).__name__, error.code, error.message, error.hint]}
         yield pa.RecordBatch.from_pydict({"note": [json.dumps(note)]})
 
-    carried = df.select(*columns.carried(df, task.schema, seed))
     # The sign bit is flipped: shards are spans of the order in which their rows are sorted, so that
     # the order of episodes over all shards does not depend on the number of shards.
     unsigned = F.col("_episode").bitwiseXOR(F.lit(-(2**63)).cast("long"))
     high = F.shiftrightunsigned(unsigned, 64 - _SHARD_BITS)
     shard = F.shiftright(high * F.lit(shards).cast("long"), _SHARD_BITS).cast("int")
-    placed = carried.repartitionById(shards, shard).sortWithinPartitions("_episode", "_step")
+    placed = keyed.repartitionById(shards, shard).sortWithinPartitions("_episode", "_step")
     notes = [json.loads(r["note"]) for r in placed.mapInArrow(write, "note string").collect()]
     for note in notes:
         if "error" in note:

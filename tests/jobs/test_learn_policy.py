@@ -15,6 +15,7 @@ from sparkml_dist.cli.policy_options import options
 from sparkml_dist.cli.runner import Job
 from sparkml_dist.errors import DataError, UsageError
 from sparkml_dist.persistence.filesystem import Folder
+from tests.long import cases
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAIN = ("--state", "at", "--next-state", "then", "--action", "do", "--reward", "gain")
@@ -65,6 +66,20 @@ def test_a_table_of_single_transitions(run, moves):
     assert model.act(0.0) == "go"
     again = ("--transitions", moves, *PLAIN, "--terminated", "over", "--discount", 0.5, "--resume")
     assert run(*again)[0]["run_id"] == document["run_id"]
+
+
+@pytest.mark.parametrize("algorithm", cases(["linucb", "thompson", "bandit-dr"], ["linucb"]))
+def test_single_decisions_and_estimates(run, walks, algorithm):
+    seen = ("--transitions", walks, "--state", "at", "--action", "do", "--reward", "gain")
+    document, out = run(
+        *seen, "--behavior-prob", "p", "--algorithm", algorithm, "--evaluate", "dr", "--shards", 2
+    )
+    assert document["log"]["episodes"] == document["log"]["rows"] == 80
+    assert sd.load_model(str(out / "model")).act([1.0]) == "go"
+    found = document["estimates"]["dr"]
+    assert found["lower"] <= found["value"] <= found["upper"]
+    with pytest.raises(UsageError, match="each row is a decision by itself"):
+        run(*seen, "--algorithm", algorithm, "--terminated", "over")
 
 
 @pytest.mark.long

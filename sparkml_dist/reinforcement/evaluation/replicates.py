@@ -19,6 +19,7 @@ from sparkml_dist.reinforcement.evaluation.weighted_episodes import (
     Setting,
     weighted_episodes,
 )
+from sparkml_dist.reinforcement.flat_rows import flat_rows
 from sparkml_dist.reinforcement.transition_block import TransitionBlock
 
 __all__ = ["OVERLAP", "Moments", "Totals", "poisson_replicates", "replicates", "totals"]
@@ -90,7 +91,7 @@ def _totals(blocks: Iterator[TransitionBlock], setting: Setting, by_step: bool) 
             of_rows = FULL_RANGE.total(chunk.row_weight[:, None] * rows)
             found["overlap"] += np.concatenate([whole[:1], of_rows, whole[1:]])
             if by_step:
-                own = (g[:, :, None] * chunk.steps).reshape(len(g), -1)
+                own = flat_rows(g[:, :, None] * chunk.steps)
                 longest = chunk.steps.shape[1]
                 added = FULL_RANGE.total(own).reshape(longest, kinds, -1)
                 found["steps"][:longest] += added
@@ -171,7 +172,7 @@ def _replicates(
             own = influences(chunk, total.sums, methods)
             psi = np.stack([np.nan_to_num(own[m]) for m in methods], axis=1)
             psi = np.clip(psi, -1e100, 1e100)  # whose cubes are finite
-            powers = np.stack([g * psi, g * psi**2, g * psi**3], axis=2).reshape(len(g), -1)
+            powers = flat_rows(np.stack([g * psi, g * psi**2, g * psi**3], axis=2))
             found["influence"] += FULL_RANGE.total(powers).reshape(len(methods), 3, -1)
             if not number:
                 continue
@@ -181,7 +182,7 @@ def _replicates(
             if by_step:
                 longest = chunk.steps.shape[1]
                 steps = np.ldexp(g[:, :, None] * chunk.steps, -total.powers["steps"][:longest])
-                added = _WINDOW.products(counts, steps.reshape(len(g), -1))
+                added = _WINDOW.products(counts, flat_rows(steps))
                 found["steps"][:, :longest] += added.reshape(number, longest, kinds, -1)
                 _add_later(found["steps"], g * chunk.steps[:, -1, :1], counts, total, longest)
     return found
@@ -204,7 +205,7 @@ def poisson_replicates(key: npt.NDArray[np.int64], number: int, seed: int) -> np
     bits = hash_long(
         np.broadcast_to(pairs, (len(key), len(pairs))).ravel(), np.repeat(base, len(pairs))
     )
-    halves = bits.reshape(len(key), -1).view(np.uint32)[:, :number]
+    halves = bits.reshape(len(key), len(pairs)).view(np.uint32)[:, :number]
     found = np.zeros(halves.shape, np.uint8)
     for limit in _limits():
         found += halves >= np.uint32(limit)

@@ -8,6 +8,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from sparkml_dist.reinforcement.flat_rows import flat_rows
+
 __all__ = ["ListedStates", "StateBasis", "StateFeatures"]
 
 Floats = npt.NDArray[np.float64]
@@ -48,7 +50,7 @@ class ListedStates:
     def of(cls, states: npt.ArrayLike) -> ListedStates:
         """Return the list of the different states among rows."""
         rows = np.asarray(states, float)
-        return cls(np.unique(rows.reshape(len(rows), -1), axis=0))
+        return cls(np.unique(flat_rows(rows), axis=0))
 
     @property
     def width(self) -> int:

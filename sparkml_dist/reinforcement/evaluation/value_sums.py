@@ -16,6 +16,7 @@ from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.reinforcement.evaluation.log_sums import LogSums
 from sparkml_dist.reinforcement.evaluation.policy_columns import PolicyColumns
 from sparkml_dist.reinforcement.evaluation.state_basis import ListedStates, StateFeatures
+from sparkml_dist.reinforcement.flat_rows import flat_rows
 from sparkml_dist.reinforcement.transition_block import TransitionBlock
 
 __all__ = ["FittedValues", "ValueModel", "fit_values", "folds_of"]
@@ -220,20 +221,20 @@ def _feature_sums(
     for whole in blocks:
         first = whole.take(whole.first)
         x, g = basis.functions(first.state), first.weights()
-        starts = (policy.probabilities(first.state)[:, :, None] * x[:, None]).reshape(len(x), -1)
+        starts = flat_rows(policy.probabilities(first.state)[:, :, None] * x[:, None])
         found["first"] += _EXACT.total(g[:, None] * np.hstack([starts, np.ones((len(x), 1))]))
         block = whole.take(whole.usable)
         x, g = basis.functions(block.state), block.weights()
         group = folds_of(block, folds, seed) * acts + block.action
         right = np.hstack([x, block.reward[:, None]])
-        outer = (g[:, None, None] * x[:, :, None] * right[:, None]).reshape(len(x), -1)
+        outer = flat_rows(g[:, None, None] * x[:, :, None] * right[:, None])
         found["gram"] += _EXACT.total(outer, group, folds * acts)
         goes = block.has_next & ~block.terminated
         x, onward = x[goes], (g * block.discounts(discount))[goes]
         following = block.next_state[goes]
         chances = policy.probabilities(following)
-        then = (chances[:, :, None] * basis.functions(following)[:, None]).reshape(len(x), -1)
-        outer = (onward[:, None, None] * x[:, :, None] * then[:, None]).reshape(len(x), -1)
+        then = flat_rows(chances[:, :, None] * basis.functions(following)[:, None])
+        outer = flat_rows(onward[:, None, None] * x[:, :, None] * then[:, None])
         found["moves"] += _EXACT.total(outer, group[goes], folds * acts)
     return found
 

@@ -407,18 +407,17 @@ def _groups(counted: Counted, schema: FeatureSchema, label: Label, discount: flo
     """Return the groups of a count, with states and actions as codes."""
     width = counted.width
     categories = [c.categories for c in schema.columns for _ in range(c.size)]
+    done = counted.column("t").astype(bool)
 
     def matrix(head: str) -> Any:
         found = []
         for i in range(width):
-            values = counted.column(f"{head}{i}")
+            values = counted.key(f"{head}{i}")
             if isinstance(values, pa.Array):
                 codes = pc.index_in(values, pa.array(categories[i], pa.string()))
-                done = pa.array(counted.column("t"))
-                # The next state of what terminated is an empty text, and of no meaning.
-                values = pc.if_else(done, 0, codes) if head == "n" else codes
-                values = values.cast(pa.float64()).to_numpy(zero_copy_only=False)
-            found.append(values.astype(np.float64))
+                values = codes.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            # The next state of what terminated has no meaning.
+            found.append(np.where(done, 0.0, values) if head == "n" else values)
         return np.column_stack(found)
 
     state, follows = matrix("s"), matrix("n")
@@ -438,7 +437,7 @@ def _groups(counted: Counted, schema: FeatureSchema, label: Label, discount: flo
         state=state,
         action=actions.astype(np.int64),
         next_state=follows,
-        terminated=counted.column("t").astype(bool),
+        terminated=done,
         weight=weight,
         reward=counted.sums("r"),  # type: ignore[arg-type]
         discount=discount * weight if followed is None else followed,

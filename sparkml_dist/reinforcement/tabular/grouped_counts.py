@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import reduce
+from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +61,14 @@ class Counted:
         """Return a column as an array of numpy or, for strings, of Arrow."""
         found = self.table.column(name).combine_chunks()
         return found if pa.types.is_string(found.type) else found.to_numpy(zero_copy_only=False)
+
+    def key(self, name: str) -> Any:
+        """Return a key as an array of float64, NaN for null, or, for strings, of Arrow."""
+        found = self.table.column(name).combine_chunks()
+        if pa.types.is_string(found.type):
+            return found
+        numbers = found.cast(pa.float64(), safe=False)
+        return pc.fill_null(numbers, np.nan).to_numpy(zero_copy_only=False)
 
     def sums(self, name: str) -> npt.NDArray[np.float64] | None:
         """Return a sum of each group, shape (m,); None where rows have no such value."""
@@ -123,7 +133,6 @@ def count_log(df: DataFrame, columns: LogColumns, kind: LabelKind) -> Callable[.
         Of the action's `Label`.
     """
     from pyspark.sql import functions as F
-    from pyspark.sql.types import StringType
 
     done = F.lit(False)
     if columns.terminated:
@@ -133,12 +142,11 @@ def count_log(df: DataFrame, columns: LogColumns, kind: LabelKind) -> Callable[.
         return F.coalesce(named_column(name).cast("double"), F.lit(float("nan")))
 
     keys, w = [], number(columns.weight) if columns.weight else None
+    # Spark groups faster by the columns as they are than by doubles. Where a next state means
+    # nothing, it is null.
     for i, (own, after) in enumerate(zip(columns.state, columns.next_state, strict=True)):
-        if isinstance(df.schema[own].dataType, StringType):
-            state, follows, nothing = named_column(own), named_column(after), F.lit("")
-        else:
-            state, follows, nothing = number(own) + 0.0, number(after) + 0.0, F.lit(0.0)
-        keys += [state.alias(f"s{i}"), F.when(done, nothing).otherwise(follows).alias(f"n{i}")]
+        follows = F.when(~done, named_column(after))
+        keys += [named_column(own).alias(f"s{i}"), follows.alias(f"n{i}")]
     keys += [class_column(columns.action[0], kind).alias("a"), done.alias("t")]
     values = {"r": number(columns.reward)}
     if columns.discount:
@@ -149,17 +157,20 @@ def count_log(df: DataFrame, columns: LogColumns, kind: LabelKind) -> Callable[.
     known = F.lit(True)
     for after in columns.next_state:
         known = known & named_column(after).isNotNull()
-    wrong = F.lit(False)
-    if w is not None:
-        wrong = wrong | (w < 0)
+    wrong = [] if w is None else [w < 0]
     if columns.discount:
-        wrong = wrong | ~number(columns.discount).between(0, 1)
+        wrong.append(~number(columns.discount).between(0, 1))
     carried = [v.alias(n) for n, v in values.items()]
-    rows = df.where(done | known).select(*keys, *carried, wrong.alias("wrong"))
+    checked = [reduce(or_, wrong).alias("wrong")] if wrong else []
+    rows = df.where(done | known).select(*keys, *carried, *checked)
     names = [n for i in range(len(columns.state)) for n in (f"s{i}", f"n{i}")]
 
     def count(exponents: Exponents) -> DataFrame:
-        sums = ["count(1) AS rows", "count(1) AS firsts", "max(wrong) AS wrong"]
+        sums = [
+            "count(1) AS rows",
+            "count(1) AS firsts",
+            *(["max(wrong) AS wrong"] if wrong else []),
+        ]
         for name in values:
             high, low = split_column(name, exponents[name])
             sums += [f"sum({high}) AS {name}1", f"sum({low}) AS {name}2"]

@@ -17,6 +17,7 @@ from sparkml_dist.models.loading import Saved
 from sparkml_dist.persistence.arrays import check_array, read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.reinforcement.flat_rows import flat_rows
 from sparkml_dist.reinforcement.policy import LocalPolicy
 from sparkml_dist.reinforcement.policy_model import PolicyModel
 from sparkml_dist.reinforcement.tabular.cells import Cells
@@ -54,7 +55,7 @@ class QTable(LocalPolicy):
     def q_values(self, states: npt.ArrayLike) -> Floats:
         """Return the values of actions (n, n_actions); NaN in states that are not in the table."""
         rows = np.asarray(states, np.float64)
-        rows = rows.reshape(len(rows), -1)
+        rows = flat_rows(rows)
         known = np.asarray(~np.isnan(rows).any(axis=1))
         rows = np.where(known[:, None], rows, 0.0)
         found = self._table.find(rows if self.cells is None else self.cells(rows))

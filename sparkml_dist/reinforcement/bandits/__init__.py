@@ -1,0 +1,1 @@
+"""Contextual bandits: policies for single decisions, from logs with or without propensities."""
