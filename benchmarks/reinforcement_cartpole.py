@@ -72,7 +72,9 @@ def mean_return(policy: Any, seed: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--first-seed", type=int, default=100, help="settings were chosen on 0 to 9")
+    parser.add_argument(
+        "--first-seed", type=int, default=100, help="settings were chosen on 0 to 9"
+    )
     parser.add_argument("--rows", type=int, default=50_000)
     parser.add_argument("--only", nargs="+", default=["fqi", "dqn", "cql", "bc"])
     options = parser.parse_args()

@@ -162,6 +162,7 @@ PUBLIC_NAMES: Mapping[str, str] = MappingProxyType(
         "contingency_test": "statistics",
         "correlation_test": "statistics",
         "drift": "mining",
+        "estimate_propensities": "reinforcement",
         "evaluate_policy": "reinforcement",
         "event_sequences": "mining",
         "explore": "reinforcement",

@@ -8,6 +8,7 @@ from sparkml_dist.reinforcement.deep_policy_model import DeepPolicyModel
 from sparkml_dist.reinforcement.deep_q_learning import DeepQLearning
 from sparkml_dist.reinforcement.evaluation.compare import compare_policies
 from sparkml_dist.reinforcement.evaluation.evaluate import evaluate_policy
+from sparkml_dist.reinforcement.evaluation.propensities import estimate_propensities
 from sparkml_dist.reinforcement.fitted_q_iteration import FittedQIteration
 from sparkml_dist.reinforcement.fitted_q_model import FittedQModel
 from sparkml_dist.reinforcement.live.explore import explore
@@ -50,6 +51,7 @@ __all__ = [
     "Transitions",
     "UniformPolicy",
     "compare_policies",
+    "estimate_propensities",
     "evaluate_policy",
     "explore",
     "learn_live",

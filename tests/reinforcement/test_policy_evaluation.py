@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.tree import DecisionTreeClassifier
 
 import sparkml_dist as sd
+from sparkml_dist.errors import ConfigurationError, DataError
+from tests.long import cases
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +104,32 @@ def test_open_bandit(spark, shared_data, tmp_path):
     for method in ("is", "wis"):
         assert found.estimates[method].value == pytest.approx(rows.click.mean(), abs=1e-12)
         assert rows.click.mean() == 0.0046
+
+
+@pytest.mark.parametrize("key", cases([None, "i"], [None]))
+def test_estimated_propensities_are_near_the_true_ones(spark, key):
+    """Also where many rows are equal: each copy has a fold of its own."""
+    rng = np.random.default_rng(2)
+    rows, n = [], 400
+    for i in range(n):
+        x = i % 2
+        p = 0.8 if x else 0.3
+        a = "yes" if rng.random() < p else "no"
+        rows.append((i if key else 0, x, a, p if a == "yes" else 1 - p))
+    log = spark.createDataFrame(pd.DataFrame(rows, columns=["i", "x", "a", "true"]))
+    tree = DecisionTreeClassifier(max_depth=1)
+    found = sd.estimate_propensities(
+        log, tree, state="x", action="a", episode=key, members=1, numShards=1
+    ).toPandas()
+    assert len(found) == n and sorted(found.true) == sorted(r[3] for r in rows)
+    assert (found.behaviorProb - found.true).abs().max() < 0.12
+    assert (1 / found.behaviorProb)[found.a == "yes"].sum() == pytest.approx(n, rel=0.15)
+
+
+def test_propensities_need_their_columns(log):
+    tree = DecisionTreeClassifier()
+    with pytest.raises(DataError, match="no column 'stat'") as caught:
+        sd.estimate_propensities(log, tree, state="stat", action="action")
+    assert caught.value.code == "column_not_found"
+    with pytest.raises(ConfigurationError, match="folds at least 2"):
+        sd.estimate_propensities(log, tree, state="state", action="action", folds=1)

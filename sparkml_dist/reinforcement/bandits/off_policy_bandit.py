@@ -130,7 +130,8 @@ class OffPolicyBandit(BanditEstimator, HasModelDir):
             raise ConfigurationError(
                 "no_propensities",
                 f"The method {method!r} needs the probability of each logged action.",
-                "Name its column with behaviorProbCol, or use method='dm'.",
+                "Name its column with behaviorProbCol, add one by estimate_propensities, or use "
+                "method='dm'.",
             )
         if method == "dm":
             return self._regression(final=True).fit(data)

@@ -123,7 +123,8 @@ def evaluate_policy(
         ``probabilities(states)`` and ``actions``; it runs in tasks. A `PolicyModel`, or a class of
         your own.
     transitions : TransitionDataset
-        Of `Transitions`, with `behaviorProb` for all methods but ``"dm"`` and ``"fqe"``.
+        Of `Transitions`, with `behaviorProb` for all methods but ``"dm"`` and ``"fqe"``; see
+        `estimate_propensities` for logs without.
     methods : sequence of str, default=("fqe", "wis", "wdr")
         - ``"is"``, ``"wis"``: returns times the weight of the episode, the product of the ratios of
           probabilities; divided by the number of episodes, or by the sum of weights.
@@ -131,8 +132,7 @@ def evaluate_policy(
         - ``"pdis"``, ``"wpdis"``: rewards times the weight up to their steps.
         - ``"fqe"``: fitted Q evaluation with the basis.
         - ``"dm"``: mean value of first states by `q`, or else by fitted Q evaluation. The interval
-        is
-          that of first states alone: errors of the values are not in it.
+          is that of first states alone: errors of the values are not in it.
         - ``"dr"``, ``"wdr"``: doubly robust, values corrected by weighted residuals.
         - ``"mis"``: marginalized weighting: values of states from weighted transitions.
     discount : float, default=0.99
@@ -299,7 +299,7 @@ def _check(facts: LogFacts, options: EvaluationOptions, has_propensities: bool) 
             "no_propensities",
             f"The methods {', '.join(weighted)} need the probability of each logged action, which "
             "these transitions do not have.",
-            "Name its column with behaviorProb, or use 'fqe'.",
+            "Name its column with behaviorProb, add one by estimate_propensities, or use 'fqe'.",
         )
     if not facts.actions:
         raise ConfigurationError(
@@ -313,8 +313,7 @@ def _check(facts: LogFacts, options: EvaluationOptions, has_propensities: bool) 
         raise ConfigurationError(
             "invalid_param",
             f"{options.replicates:,} replicates of episodes of {facts.horizon:,} steps take too "
-            "much "
-            "memory for 'wpdis' and 'wdr'.",
+            "much memory for 'wpdis' and 'wdr'.",
             "Ask for fewer replicates, or leave these methods out.",
         )
 
