@@ -21,6 +21,7 @@ from sparkml_dist.statistics.information_fit import InformationFit
 from sparkml_dist.statistics.lbfgs import lbfgs
 from sparkml_dist.statistics.moments import first_moments
 from sparkml_dist.statistics.newton import NewtonResult, newton
+from sparkml_dist.statistics.robust_multinomial import robust_multinomial
 
 __all__ = ["ClassPass", "fit_multinomial", "has_covariance"]
 
@@ -64,8 +65,19 @@ def fit_multinomial(sums: Sums, problem: GlmProblem, classes: int) -> dict[str, 
     fit.prepare(linear)
     result = _newton(sums, fit, classes, label)
     p, others = len(fit.design.terms), classes - 1
-    covariance = None if problem.penalty.alpha else result.factor.inverse()
     beta = result.beta.reshape(others, p)
+    covariance = None if problem.penalty.alpha else result.factor.inverse()
+    if covariance is not None and problem.covariance != "nonrobust":
+        covariance = robust_multinomial(
+            sums,
+            fit.design,
+            beta,
+            result.factor,
+            kind=problem.covariance,
+            clusters=problem.clusters,
+            frequency=problem.frequency,
+            rows=fit.count,
+        )
     move = fit.uncentred()
     beta = beta @ move.T
     if covariance is not None:
@@ -94,7 +106,7 @@ def fit_multinomial(sums: Sums, problem: GlmProblem, classes: int) -> dict[str, 
         "factorization": "gram",
         "condition": float(fit.condition),
         "overdispersion": 1.0,
-        "clusters": None,
+        "clusters": None if problem.clusters is None else len(problem.clusters),
         "passes": sums.passes,
     }
 

@@ -67,3 +67,51 @@ def test_precision_weights_leave_the_number_of_rows():
     scale = weight @ residual**2 / (ROWS - 3)
     assert errors(found) == pytest.approx(np.sqrt(np.diag(bread) * scale), rel=1e-10)
     assert found["rows"] == ROWS
+
+
+def multinomial_sandwich(beta, codes, weight, kind, clusters=None):
+    """Return standard errors by the formula, from the Hessian and the scores written out."""
+    others, n = len(beta), len(codes)
+    eta = np.column_stack([np.zeros(n), D @ beta.T])
+    probability = np.exp(eta) / np.exp(eta).sum(axis=1, keepdims=True)
+    P = probability[:, 1:]
+    scores, information = [], np.zeros((others * 3, others * 3))
+    for i in range(n):
+        hit = np.arange(1, others + 1) == codes[i]
+        scores.append(np.kron(hit - P[i], D[i]))
+        spread = np.diag(P[i]) - np.outer(P[i], P[i])
+        information += weight[i] * np.kron(spread, np.outer(D[i], D[i]))
+    scores, rows, k = np.array(scores), weight.sum(), others * 3
+    bread = np.linalg.inv(information)
+    if kind == "cluster":
+        sums = np.array([(weight[:, None] * scores)[g == GROUP].sum(axis=0) for g in clusters])
+        g = len(clusters)
+        meat = sums.T @ sums * (g / (g - 1) * (rows - 1) / (rows - k))
+    else:
+        meat = scores.T @ (weight[:, None] * scores) * (rows / (rows - k) if kind == "HC1" else 1)
+    return np.sqrt(np.diag(bread @ meat @ bread))
+
+
+@pytest.mark.parametrize("kind", ["HC0", "HC1", "cluster"])
+def test_three_classes_with_robust_errors(kind):
+    own = np.random.default_rng(4)
+    codes = own.integers(0, 3, ROWS)
+    weight = own.integers(1, 3, ROWS).astype(float)
+    clusters = np.unique(GROUP) if kind == "cluster" else None
+    given = {"covariance": kind, "clusters": clusters, "key": GROUP, "weight": weight}
+    found = fit(X, codes, "binomial", classes=(0, 1, 2), shards=3, **given)
+    expected = multinomial_sandwich(found["coefficients"], codes, weight, kind, clusters)
+    assert errors(found) == pytest.approx(expected, rel=1e-7)
+    # A weight of 2 is two rows, but for clusters, whose scores add up before they are squared.
+    twice = np.repeat(np.arange(ROWS), weight.astype(int))
+    if kind != "cluster":
+        again = fit(X[twice], codes[twice], "binomial", classes=(0, 1, 2), covariance=kind)
+        assert errors(again) == pytest.approx(errors(found), rel=1e-7)
+
+
+def test_the_formula_agrees_with_the_binary_fit():
+    codes = (np.median(Y) < Y).astype(int)
+    binary = fit(X, codes, "binomial", covariance="HC1")
+    beta = binary["coefficients"][None]
+    expected = multinomial_sandwich(beta, codes, np.ones(ROWS), "HC1")
+    assert errors(binary) == pytest.approx(expected, rel=1e-7)
