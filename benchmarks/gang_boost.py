@@ -136,6 +136,36 @@ def against_peers(spark: Any, rows: int, repeats: int) -> None:
     )
 
 
+def orders(rows: int, number: int) -> None:
+    """Fit xgboost.train on the same rows in several orders: what their order alone changes."""
+    import pyarrow.parquet as pq
+    from sklearn.metrics import roc_auc_score
+
+    with scratch() as folder:
+        train, test, *_ = write_problem(rows, folder, 0)
+        (X, y), (X_test, y_test) = (
+            (table[FEATURES].to_numpy(np.float32), table["label"].to_numpy())
+            for table in (pq.read_table(path).to_pandas() for path in (train, test))
+        )
+    found: dict[str, float] = {}
+    for seed in range(number):
+        order = np.random.default_rng(seed).permutation(len(y)) if seed else np.arange(len(y))
+        booster = xgboost_train(X[order], y[order])
+        area = float(roc_auc_score(y_test, booster.inplace_predict(X_test)))
+        found[f"random, seed {seed}" if seed else "as drawn"] = area
+        print(seed, area, flush=True)
+    areas = list(found.values())
+    report(
+        "gang_boost_orders",
+        f"AUC of `xgboost.train` in memory on the {rows:,} rows of gang_boost in {number} orders, "
+        "and nothing else changed: the sketches of quantiles, and sums of floats, depend on it.",
+        [{"order": order, "AUC": f"{area:.5f}"} for order, area in found.items()],
+        target="none: the spread tells which differences of AUC mean something",
+        measured=f"{min(areas):.5f} to {max(areas):.5f}, deviation {np.std(areas, ddof=1):.5f}",
+        met=True,
+    )
+
+
 def growth(spark: Any, rows: int) -> None:
     """Fit with bins on disk at two sizes, a tenth and the whole."""
     found: list[dict[str, Any]] = []
@@ -189,8 +219,12 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=500_000)
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--growth-rows", type=int, default=3_000_000)
-    parser.add_argument("--only", choices=("peers", "growth"))
+    parser.add_argument("--only", choices=("peers", "growth", "orders"))
     arguments = parser.parse_args()
+    if arguments.only in (None, "orders"):
+        orders(arguments.rows, 7)
+        if arguments.only:
+            return
     spark = session("gang_boost", memory="4g")
     if arguments.only != "growth":
         against_peers(spark, arguments.rows, arguments.repeats)
