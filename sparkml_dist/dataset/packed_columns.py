@@ -7,6 +7,7 @@ table takes 10,000 values' room for each column. Ten thousand columns as one arr
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,21 +22,27 @@ PACKED = "_sparkml_dist_packed"
 WIDE = 1024
 
 _NAMES = "sparkml_dist.columns"
+_PLACES = "sparkml_dist.places"  # of the other columns in the table
 
 
-def packed_field(names: Sequence[str], kind: str) -> Any:
+def packed_field(names: Sequence[str], columns: Sequence[str], kind: str) -> Any:
     """Return the field of an array column that holds the numeric columns `names`.
 
     Parameters
     ----------
     names : sequence of str
+    columns : sequence of str
+        All columns of the table, in order.
     kind : {"float", "double"}
         Type of the values; NaN where a column has null.
     """
     from pyspark.sql.types import ArrayType, DoubleType, FloatType, StructField
 
+    packed = {*names}
+    places = [[name, at] for at, name in enumerate(columns) if name not in packed]
+    metadata = {_NAMES: list(names), _PLACES: json.dumps(places)}
     item = FloatType() if kind == "float" else DoubleType()
-    return StructField(PACKED, ArrayType(item), metadata={_NAMES: list(names)})
+    return StructField(PACKED, ArrayType(item), metadata=metadata)
 
 
 def packed_columns(df: DataFrame) -> tuple[str, ...]:
@@ -47,16 +54,21 @@ def packed_columns(df: DataFrame) -> tuple[str, ...]:
 
 
 def unpacked_types(df: DataFrame) -> dict[str, Any]:
-    """Return the types of all columns by name, with those that are packed."""
+    """Return the types of all columns by name, with those that are packed, in their order."""
     from pyspark.sql.types import ArrayType
 
-    types = {field.name: field.dataType for field in df.schema.fields}
-    names = packed_columns(df)
+    fields = {field.name: field for field in df.schema.fields}
+    types = {name: field.dataType for name, field in fields.items()}
+    names = list(packed_columns(df))
     if not names:
         return types
     array = types.pop(PACKED)
     assert isinstance(array, ArrayType)
-    return types | dict.fromkeys(names, array.elementType)
+    all_types = dict.fromkeys(names, array.elementType) | types
+    for name, at in json.loads(fields[PACKED].metadata[_PLACES]):
+        names.insert(at, name)
+    ordered = {name: all_types[name] for name in names if name in all_types}
+    return ordered | all_types  # columns that were added since come last
 
 
 def packed_values(df: DataFrame, names: Sequence[str], kind: str) -> Column | None:

@@ -87,7 +87,7 @@ def packed_table(table: Table) -> DataFrame | None:
     spark = table.df.sparkSession
     tasks = min(len(pieces), 4 * (SessionInfo.of(spark).slots or len(pieces)))
     return spark.range(0, len(pieces), 1, tasks).mapInArrow(
-        reading, StructType([*fields, packed_field(numeric, kind)])
+        reading, StructType([*fields, packed_field(numeric, schema.columns, kind)])
     )
 
 

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from sparkml_dist.dataset import partition
-from sparkml_dist.dataset.packed_columns import PACKED, packed_columns
+from sparkml_dist.dataset.packed_columns import PACKED, packed_columns, unpacked_types
 from sparkml_dist.tables import wide_parquet
 from sparkml_dist.tables.read import read_table
 from sparkml_dist.tables.wide_parquet import packed_table
@@ -48,6 +48,7 @@ def test_the_shards_are_those_of_the_columns(spark, tmp_path, narrow, whole):
     numeric = [n for n in table.features if n != "colour"]
     assert packed_columns(df) == tuple(numeric)
     assert df.columns == ["label", "colour", PACKED]
+    assert [*unpacked_types(df)] == table.df.columns
     settings = {
         "label": "label",
         "features": table.features,
