@@ -29,6 +29,7 @@ from common import ROOT, report, scratch, session
 FEATURES = 28
 LINKS = 10_000  # a file system has a limit of links to one file
 MISSING = 10
+TASKS = 16  # in place of one for each shard
 MOST = {"shards": 60.0, "members": 20.0, "columns": 60.0}  # seconds at the largest size
 MEMORY = 1024  # MiB of the driver's Python
 
@@ -130,20 +131,19 @@ def of_shards(shards: int) -> dict[str, Any]:
             return plan_sizing(shards * 1000, 4.0 * FEATURES, shards=shards, memory_per_task=None)
 
         sizing = stage("plan", plan)
-        tasks = 64
-        path = folder / "outcomes.json"
-        path.write_text(json.dumps(texts))
+        for task in range(TASKS):
+            (folder / f"outcomes-{task}").write_text("\n".join(texts[task::TASKS]))
         del texts
 
         def outcomes(batches: Any) -> Any:
             import pyarrow as pa
 
-            mine = json.loads(path.read_text())
             for batch in batches:
-                found = [mine[i] for i in batch.column(0).to_pylist()]
-                yield pa.RecordBatch.from_pydict({"outcome": found})
+                for task in batch.column(0).to_pylist():
+                    found = (folder / f"outcomes-{task}").read_text().splitlines()
+                    yield pa.RecordBatch.from_pydict({"outcome": found})
 
-        frame = spark.range(0, shards, 1, tasks).mapInArrow(outcomes, "outcome string")
+        frame = spark.range(0, TASKS, 1, TASKS).mapInArrow(outcomes, "outcome string")
         rows = stage("collect", frame.collect)
         known = Survey(
             ColumnPlan((), "label", "integer", None, ()),
