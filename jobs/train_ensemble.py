@@ -96,6 +96,7 @@ def main(args: argparse.Namespace, job: Job) -> None:
         regression=args.regression,
         hold_out=bool(args.calibrate),
         worker_modules=("sparkml_dist.members.engine", "sklearn.ensemble"),
+        packs=True,
     )
 
 

@@ -259,7 +259,9 @@ def max_slots(spark: SparkSession) -> int | None:
     return None
 
 
-def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> SessionInfo:
+def check_slots(
+    spark: SparkSession, needed: int, *, what: str = "ranks", info: SessionInfo | None = None
+) -> SessionInfo:
     """Raise unless `needed` tasks can run at the same time.
 
     Parameters
@@ -270,6 +272,8 @@ def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> Ses
         Number of tasks that must run at once.
     what : str, default="ranks"
         Name of the tasks, for the message.
+    info : SessionInfo, optional
+        Facts about `spark` that were found just now.
 
     Returns
     -------
@@ -281,7 +285,7 @@ def check_slots(spark: SparkSession, needed: int, *, what: str = "ranks") -> Ses
     ResourceError
         ``too_few_slots`` when there are fewer slots than needed.
     """
-    info = SessionInfo.of(spark)
+    info = info or SessionInfo.of(spark)
     if info.slots is not None and needed > info.slots:
         raise ResourceError(
             "too_few_slots",

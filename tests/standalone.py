@@ -79,6 +79,13 @@ class StandaloneCluster:
             if process is not None:
                 self._kill(process, signal.SIGTERM)
 
+    def add_worker(self) -> None:
+        """Start one more worker, at an address of its own, and wait until the master knows it."""
+        index = len(self.hosts)
+        self.hosts.append(f"127.0.0.{index + 1}")
+        process, log = self._worker(index)
+        _wait_for(process, log, r"(Successfully registered) with master")
+
     def kill_worker(self, index: int) -> None:
         """Kill worker `index` and its executors without a farewell."""
         self._kill(self.workers[index], signal.SIGKILL)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.feature_positions import all_positions
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.partitioned import PartitionedDataset
@@ -61,7 +62,7 @@ def written(
         ]
         outcome = writer.write_blocks(index, blocks)
         infos.append(ShardInfo.from_dict(outcome["shard"]))
-        missing |= set(outcome["missing_features"])
+        missing |= {*all_positions([outcome["missing_features"]])}
     weighted = None if weight is None else "w"
     manifest = Manifest(
         schema, label, weighted, (), 0, tuple(infos), tuple(sorted(missing)), True, "0"

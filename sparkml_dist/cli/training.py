@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from sparkml_dist.cli.options import reading
 from sparkml_dist.cli.output import JobOutput
 from sparkml_dist.cli.runner import Job
-from sparkml_dist.cli.warm_up import PICTURES, import_ahead, interpret_small, start_worker
+from sparkml_dist.cli.warm_up import (
+    PICTURES,
+    import_ahead,
+    interpret_small,
+    plan_wide,
+    start_worker,
+)
 from sparkml_dist.dataset import PartitionedDataset, open_partitioned, partition, split
 from sparkml_dist.dataset.manifest import MANIFEST
 from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.packed_columns import WIDE
 from sparkml_dist.dataset.schema import Precision
 from sparkml_dist.errors import DataError
 from sparkml_dist.metrics.evaluation import evaluate_classification
@@ -27,6 +34,7 @@ from sparkml_dist.tables.columns import find_column, listing
 from sparkml_dist.tables.lines import TEXT_FORMATS, format_of
 from sparkml_dist.tables.read import read_table
 from sparkml_dist.tables.schema import Table
+from sparkml_dist.tables.wide_parquet import packed_table
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -97,6 +105,7 @@ def train(
     all_rows: bool = False,
     precision: Precision = "float32",
     worker_modules: Sequence[str] = (),
+    packs: bool = False,
 ) -> None:
     """Run a training job and fill in its metrics document.
 
@@ -126,6 +135,9 @@ def train(
         Type of the features in shards.
     worker_modules : sequence of str
         Modules that tasks of the fit import, for a worker to import while the table is read.
+    packs : bool, default=False
+        Whether `fit` and the model take the numeric columns of a wide table as one array; see
+        `packed_columns`.
     """
     output = job.output
     assert output is not None
@@ -152,8 +164,14 @@ def train(
         table, roles = with_roles(args, table)
         if not on_table:
             refuse_strings(table)
+        if packs:
+            table = _packed(table)
+        if len(table.features) >= WIDE:
+            plan_wide(spark, len(table.features))
         shared = all_rows and args.test is None and args.test_fraction is None
-        learn, test = (table.df, table.df) if shared else held_out_rows(args, job, table, roles)
+        learn, test = (
+            (table.df, table.df) if shared else held_out_rows(args, job, table, roles, packs=packs)
+        )
         held_out = None
         if hold_out:
             # Another seed: the rows that this one selects are in the test set already.
@@ -247,7 +265,8 @@ def with_roles(args: argparse.Namespace, table: Table) -> tuple[Table, dict[str,
         for role, wanted in (("weight", args.weight), ("key", args.key))
         if wanted is not None
     }
-    features = tuple(n for n in table.features if args.features or n not in roles.values())
+    taken = {*roles.values()}
+    features = tuple(n for n in table.features if args.features or n not in taken)
     return replace(table, schema=replace(table.schema, features=features)), roles
 
 
@@ -255,7 +274,8 @@ def refuse_strings(table: Table) -> None:
     """Raise where features hold strings that are not named as categorical."""
     schema = table.schema
     strings = [n for n in table.features if schema.kind(n) == "string"]
-    strings = [n for n in strings if n not in table.categorical]
+    categories = {*table.categorical}
+    strings = [n for n in strings if n not in categories]
     if strings:
         raise DataError(
             "non_numeric_feature",
@@ -314,8 +334,19 @@ def read_training(args: argparse.Namespace, spark: SparkSession) -> Table:
     )
 
 
+def _packed(table: Table) -> Table:
+    """Return a table with its numeric features as one array, where it is wide."""
+    df = packed_table(table)
+    return table if df is None else replace(table, df=df)
+
+
 def held_out_rows(
-    args: argparse.Namespace, job: Job, table: Table, roles: dict[str, str]
+    args: argparse.Namespace,
+    job: Job,
+    table: Table,
+    roles: dict[str, str],
+    *,
+    packs: bool = False,
 ) -> tuple[DataFrame, DataFrame]:
     """Return the training rows, and those that are held out or read from ``--test``."""
     if args.test is None:
@@ -323,7 +354,7 @@ def held_out_rows(
         return split(table.df, fraction, seed=args.seed, key=roles.get("key"))
     options = {k: v for k, v in reading(args).items() if k not in ("types", "text", "missing")}
     test = read_table(job.spark, args.test, schema_from=table.schema, **options)
-    return table.df, test.df
+    return table.df, (_packed(test) if packs else test).df
 
 
 def _shards(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from pyspark.sql import SparkSession
 
-__all__ = ["PICTURES", "import_ahead", "interpret_small", "start_worker"]
+__all__ = ["PICTURES", "import_ahead", "interpret_small", "plan_wide", "start_worker"]
 
 _logger = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ _INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
 }
+# Setting of the rows in a batch of a cached table, and values in a batch that take a few megabytes.
+_CACHED_ROWS = "spark.sql.inMemoryColumnarStorage.batchSize"
+_CACHED_VALUES = 1 << 20
 
 
 def import_ahead(modules: Sequence[str]) -> None:
@@ -75,6 +78,26 @@ def interpret_small(spark: SparkSession, uri: str) -> None:
     if size is not None and size <= _SMALL:
         for key, value in _INTERPRETED.items():
             spark.conf.set(key, value)
+
+
+def plan_wide(spark: SparkSession, columns: int) -> None:
+    """Let Spark interpret expressions of thousands of columns, and cache them in small batches.
+
+    Compiling an expression of thousands of columns takes time and the driver's memory, both with
+    the square of their number. A cached column takes room for a whole batch from the start.
+
+    Parameters
+    ----------
+    spark : pyspark.sql.SparkSession
+        A job's own session.
+    columns : int
+        Number of features.
+    """
+    settings = {_CACHED_ROWS: str(max(64, _CACHED_VALUES // columns))}
+    if not is_connect(spark):  # a static setting of the server
+        settings |= _INTERPRETED
+    for key, value in settings.items():
+        spark.conf.set(key, value)
 
 
 def _on_worker(modules: Sequence[str], batches: Iterator[pa.RecordBatch]) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import socket
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -61,19 +62,22 @@ def rank_places(hosts: Sequence[str]) -> list[RankPlace]:
         The place of each task. Hosts come in the order of their first task, so that task 0 is
         always rank 0; the tasks of a host keep their order.
     """
-    order = list(dict.fromkeys(hosts))
-    members = {host: [i for i, h in enumerate(hosts) if h == host] for host in order}
+    members: dict[str, list[int]] = {}  # every task computes all places: linear in the tasks
+    for task, host in enumerate(hosts):
+        members.setdefault(host, []).append(task)
+    cross_size = Counter(local for tasks in members.values() for local in range(len(tasks)))
+    before: Counter[int] = Counter()  # hosts so far that have a local rank
     found: dict[int, RankPlace] = {}
-    for host in order:
-        for local_rank, task in enumerate(members[host]):
-            level = [h for h in order if len(members[h]) > local_rank]
+    for tasks in members.values():
+        for local_rank, task in enumerate(tasks):
             found[task] = RankPlace(
                 rank=len(found),
                 local_rank=local_rank,
-                local_size=len(members[host]),
-                cross_rank=level.index(host),
-                cross_size=len(level),
+                local_size=len(tasks),
+                cross_rank=before[local_rank],
+                cross_size=cross_size[local_rank],
             )
+            before[local_rank] += 1
     return [found[task] for task in range(len(hosts))]
 
 

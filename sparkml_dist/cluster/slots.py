@@ -149,17 +149,22 @@ def await_slots(spark: SparkSession, ranks: int, *, seconds: float) -> SessionIn
     """
     begun = time.monotonic()
     logged = False
+    at_first: int | None = None
     while True:
+        info = SessionInfo.of(spark)
         try:
-            return check_slots(spark, ranks)
+            return check_slots(spark, ranks, info=info)
         except ResourceError as error:
             most = max_slots(spark)
             if most is not None and ranks > most:
                 raise
+            at_first = info.slots if at_first is None else at_first
             if time.monotonic() - begun + _POLL_SECONDS > seconds:
+                promised = "" if most is None else f" of the {most} that the settings ask for"
                 raise ResourceError(
                     error.code,
-                    f"{error.message} No more came within {seconds:g} s.",
+                    f"{error.message} Waited {seconds:g} s for executors: there were {at_first} "
+                    f"slots at first, and {info.slots}{promised} at the end.",
                     f"{error.hint} Where executors take longer to come, raise the slot timeout.",
                 ) from None
             if not logged:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.columns import Task
+from sparkml_dist.dataset.feature_positions import all_positions, packed_positions
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.dataset.partitioned import PartitionedDataset
@@ -113,7 +114,7 @@ def adopt(
         ShardInfo.from_dict(result["shard"] | {"index": index})
         for index, result in enumerate(found)
     )
-    missing = tuple(sorted({f for o in found for f in o["missing_features"]}))
+    missing = all_positions(o["missing_features"] for o in found)
     manifest = replace(manifest, shards=shards, missing_features=missing)
     manifest.write(folder)
     _logger.info("adopted %d files of %s", len(shards), home.location)
@@ -148,4 +149,7 @@ def _inspect(home: Folder, name: str, manifest: Manifest) -> dict[str, Any]:
         if rows:
             block = read_block(home, probe, [0], row_groups=[group], verify=False)
             counts.add(block.y, block.X)
-    return {"shard": asdict(counts.fill(info)), "missing_features": counts.missing_features}
+    return {
+        "shard": counts.fill(info).to_dict(),
+        "missing_features": packed_positions(counts.missing_features),
+    }

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.dataset.labels import LabelKind
+from sparkml_dist.dataset.packed_columns import unpacked_types
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def resolve_columns(
             "invalid_param", f"task must be 'classification' or 'regression'. Got {task!r}."
         )
     schema = df.schema
-    types = {field.name: field.dataType for field in schema.fields}
+    types = unpacked_types(df)
     keys = (key,) if isinstance(key, str) else tuple(key or ())
     for role, name in [("label", label), ("weight", weight), *(("key", k) for k in keys)]:
         if name is not None and name not in types:
@@ -162,7 +163,9 @@ def feature_sources(df: DataFrame, names: Sequence[str]) -> tuple[FeatureSource,
     """
     refuse_ambiguous(df, names)
     schema = df.schema
-    return tuple(_source(name, schema[name].dataType, schema, categorical=False) for name in names)
+    # `schema[name]` looks through all columns.
+    types = {field.name: field.dataType for field in reversed(schema.fields)}
+    return tuple(_source(name, types[name], schema, categorical=False) for name in names)
 
 
 def _not_found(role: str, name: str, types: Iterable[str]) -> DataError:
@@ -178,8 +181,9 @@ def _not_found(role: str, name: str, types: Iterable[str]) -> DataError:
 def match_columns(role: str, patterns: list[str], types: Collection[str]) -> list[str]:
     """Return the columns that the names or globs select, in the order of the schema."""
     selected: set[str] = set()
+    known = {*types}
     for pattern in patterns:
-        if pattern in types:
+        if pattern in known:
             found = [pattern]
         else:
             found = [name for name in types if fnmatch.fnmatchcase(name, pattern)]

@@ -17,6 +17,7 @@ import pyarrow as pa
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.dataset.columns import Task
+from sparkml_dist.dataset.feature_positions import all_positions
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.many_columns import named_column
 from sparkml_dist.dataset.partitioned import PartitionedDataset
@@ -264,7 +265,7 @@ def _manifests(
             seed=seed,
             # A draw may leave a small shard without rows.
             shards=tuple(replace(info, index=i) for i, info in enumerate(infos)),
-            missing_features=tuple(sorted({f for o in own for f in o["missing_features"]})),
+            missing_features=all_positions(o["missing_features"] for o in own),
             library_version=__version__,
         )
         home = _home(folder, group)

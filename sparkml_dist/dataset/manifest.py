@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from functools import cached_property
 from typing import Any
 
 from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.packed_shards import PackedShards
 from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.checksums import check_document, reading_fields, with_checksum
@@ -64,6 +67,10 @@ class ShardInfo:
     class_rows: tuple[int, ...] = ()
     missing: int = 0
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the shard's entry in a manifest."""
+        return {name: getattr(self, name) for name in _SHARD_FIELDS}
+
     @classmethod
     def from_dict(cls, value: dict[str, Any]) -> ShardInfo:
         """Return the shard of a manifest's entry; raise KeyError, TypeError or ValueError."""
@@ -85,6 +92,10 @@ class ShardInfo:
         return shard
 
 
+# `asdict` copies every value deeply, which takes seconds for a hundred thousand shards.
+_SHARD_FIELDS = tuple(field.name for field in fields(ShardInfo))
+
+
 @dataclass(frozen=True)
 class Manifest:
     """The metadata of a partitioned data set.
@@ -98,7 +109,8 @@ class Manifest:
     key : tuple of str
         Identity columns; empty when rows are identified by content.
     seed : int
-    shards : tuple of ShardInfo
+    shards : sequence of ShardInfo
+        A tuple; in arrays (`PackedShards`) in a process to which the manifest was sent.
     missing_features : tuple of int
         Positions of the features with at least one NaN.
     encoded : bool
@@ -111,17 +123,31 @@ class Manifest:
     weight: str | None
     key: tuple[str, ...]
     seed: int
-    shards: tuple[ShardInfo, ...]
+    shards: Sequence[ShardInfo]
     missing_features: tuple[int, ...] = ()
     encoded: bool = True
     library_version: str = ""
 
-    @property
+    @cached_property
     def rows(self) -> int:
         """Number of rows in all shards."""
+        if isinstance(self.shards, PackedShards):
+            return self.shards.total("rows")
         return sum(s.rows for s in self.shards)
 
-    @property
+    def __getstate__(self) -> dict[str, Any]:
+        return {**{f.name: getattr(self, f.name) for f in fields(self)}, "shards": self._packed}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.items():
+            object.__setattr__(self, name, value)
+
+    @cached_property
+    def _packed(self) -> PackedShards:
+        shards = self.shards
+        return shards if isinstance(shards, PackedShards) else PackedShards(shards)
+
+    @cached_property
     def content_sha256(self) -> str:
         """Hash of the checksums of all shards; equal for data sets with equal content."""
         return hashlib.sha256("\n".join(s.sha256 for s in self.shards).encode()).hexdigest()
@@ -141,12 +167,12 @@ class Manifest:
             "weight": self.weight,
             "key": list(self.key),
             "missing_features": list(self.missing_features),
-            "shards": [asdict(s) for s in self.shards],
+            "shards": [s.to_dict() for s in self.shards],
         }
 
     def write(self, folder: Folder) -> None:
         """Write the manifest; it makes the data set exist."""
-        folder.write_json(MANIFEST, with_checksum(self.to_dict()))
+        folder.write_json(MANIFEST, with_checksum(self.to_dict()), depth=2)
 
     @classmethod
     def read(cls, folder: Folder, *, adopted: bool = False) -> Manifest:

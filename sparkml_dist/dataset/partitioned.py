@@ -61,7 +61,7 @@ class PartitionedDataset(ShowsItself):
         return self.manifest.schema.layout
 
     @property
-    def shards(self) -> tuple[ShardInfo, ...]:
+    def shards(self) -> Sequence[ShardInfo]:
         """The shards, in order."""
         return self.manifest.shards
 

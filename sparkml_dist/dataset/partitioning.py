@@ -15,6 +15,7 @@ import pyarrow as pa
 from sparkml_dist.cluster.progress import job_description, progress
 from sparkml_dist.dataset.columns import ColumnPlan, Task
 from sparkml_dist.dataset.equal_rows import are_bunched, separated
+from sparkml_dist.dataset.feature_positions import all_positions
 from sparkml_dist.dataset.hashable import hashable
 from sparkml_dist.dataset.hashing import salt
 from sparkml_dist.dataset.labels import class_column
@@ -203,7 +204,7 @@ def keyed_rows(df: DataFrame, known: Survey, others: Sequence[Column] = ()) -> D
         columns.append(
             named_column(plan.weight).cast(_WEIGHTS[known.schema.precision]).alias(WEIGHT)
         )
-    columns += known.schema.transport()
+    columns += known.schema.transport(df)
     keys = [
         hashable(F.col(name), df.schema[key].dataType).alias(f"_key{i}")
         for i, (key, name) in enumerate(zip(plan.key, quoted(plan.key), strict=True))
@@ -256,7 +257,12 @@ def _write(rows: DataFrame, writer: ShardWriter, shards: int) -> list[dict[str, 
     placed = rows.repartitionById(shards, shard).sortWithinPartitions(DRAW)
     with progress(shards, f"write {shards} shards", lambda: len(writer.folder.names(".parquet"))):
         collected = placed.mapInArrow(write, "outcome string").collect()
-    outcomes = [json.loads(r["outcome"]) for r in collected]
+    return _outcomes([r["outcome"] for r in collected], shards)
+
+
+def _outcomes(texts: Sequence[str], shards: int) -> list[dict[str, Any]]:
+    """Return the outcomes of writing tasks in the order of the shards; raise where one failed."""
+    outcomes = [json.loads(text) for text in texts]
     shard_failures(outcomes)
     if sorted(o["shard"]["index"] for o in outcomes) != list(range(shards)):
         raise ResourceError(
@@ -298,7 +304,7 @@ def _manifest(known: Survey, seed: int, home: Folder, written: list[dict[str, An
     for outcome in written:
         info = ShardInfo.from_dict(outcome["shard"])
         shards.append(replace(info, file=f"{name}/{info.file}"))
-    missing = sorted({f for o in written for f in o["missing_features"]})
+    missing = all_positions(o["missing_features"] for o in written)
     return Manifest(
         schema=known.schema,
         label=known.label,
@@ -306,7 +312,7 @@ def _manifest(known: Survey, seed: int, home: Folder, written: list[dict[str, An
         key=known.plan.key,
         seed=seed,
         shards=tuple(shards),
-        missing_features=tuple(missing),
+        missing_features=missing,
         library_version=__version__,
     )
 

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from sparkml_dist.dataset.many_columns import quoted
+from sparkml_dist.dataset.packed_columns import PACKED, packed_columns, unpacked_types
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, Row
 
 __all__ = ["warn_of_rounding"]
 
@@ -37,29 +38,48 @@ def warn_of_rounding(df: DataFrame, features: Sequence[str]) -> None:
     """
     from pyspark.sql.types import DecimalType, DoubleType, IntegerType, LongType
 
+    packed = packed_columns(df)
+    if packed and isinstance(unpacked_types(df)[packed[0]], DoubleType):
+        _warn(_sampled(df.select(PACKED), packed, by_column=False))
+        return
     wide = DecimalType | DoubleType | IntegerType | LongType
     chosen = set(features)
     names = [f.name for f in df.schema.fields if f.name in chosen and isinstance(f.dataType, wide)]
     if not names:
         return
 
+    # PySpark's `mapInArrow` takes columns by names that it does not quote.
+    numbered = [f"{name} AS c{i}" for i, name in enumerate(quoted(names))]
+    _warn(_sampled(df.selectExpr(*numbered), names, by_column=True))
+
+
+def _sampled(df: DataFrame, names: Sequence[str], *, by_column: bool) -> list[Row]:
+    """Count distinct values in the first rows, of columns or of one array with all of them."""
+
     def look(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         held = list(batches)
         if not held:
             return
-        counts = [counts_of(column) for column in pa.Table.from_batches(held).columns]
+        columns = pa.Table.from_batches(held).columns
+        if not by_column:
+            flat = columns[0].combine_chunks().flatten().to_numpy(zero_copy_only=False)
+            rows = flat.reshape(-1, len(names))
+            columns = [pa.chunked_array([pa.array(row, from_pandas=True)]) for row in rows.T]
+        counts = [counts_of(column) for column in columns]
         yield pa.RecordBatch.from_pydict(
             {
-                "name": names,
+                "name": list(names),
                 "values": pa.array([c[0] for c in counts], pa.int64()),
                 "left": pa.array([c[1] for c in counts], pa.int64()),
             }
         )
 
-    # PySpark's `mapInArrow` takes columns by names that it does not quote.
-    numbered = [f"{name} AS c{i}" for i, name in enumerate(quoted(names))]
-    sample = df.selectExpr(*numbered).limit(_ROWS).coalesce(1)
-    for row in sample.mapInArrow(look, "name string, values long, left long").collect():
+    sample = df.limit(_ROWS).coalesce(1)
+    return sample.mapInArrow(look, "name string, values long, left long").collect()
+
+
+def _warn(counted: Sequence[Row]) -> None:
+    for row in counted:
         if row["left"] < _FEWER * row["values"]:
             _logger.warning(
                 "features are stored as float32, which distinguishes only %d of %d values of %r: "

@@ -14,13 +14,14 @@ import scipy.sparse as sp
 
 from sparkml_dist.dataset.categories import category_codes
 from sparkml_dist.dataset.many_columns import named_column, number_array
+from sparkml_dist.dataset.packed_columns import packed_values
 from sparkml_dist.errors import DataError
 from sparkml_dist.persistence.fields import items, natural, one_of, text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pyspark.sql import Column
+    from pyspark.sql import Column, DataFrame
 
 __all__ = [
     "UNSEEN",
@@ -207,11 +208,16 @@ class FeatureSchema:
 
     # -- In Spark ---------------------------------------------------------------------------
 
-    def transport(self) -> list[Column]:
+    def transport(self, df: DataFrame | None = None) -> list[Column]:
         """Return the Spark columns that transfer rows to Python, as input of `encode`.
 
         Numeric columns are packed into one array of floats: an Arrow list is one buffer, and costs
         a third of a column for each feature.
+
+        Parameters
+        ----------
+        df : pyspark.sql.DataFrame, optional
+            The rows, if they may hold their numeric columns as one array already.
         """
         from pyspark.ml.functions import vector_to_array
         from pyspark.sql import functions as F
@@ -223,7 +229,10 @@ class FeatureSchema:
         kind: Literal["float", "double"] = "double" if self.precision == "float64" else "float"
         carried: list[Column] = []
         if numeric:
-            packed = number_array([c.name for c in numeric], kind, null_is_nan=True)
+            names = [c.name for c in numeric]
+            packed = None if df is None else packed_values(df, names, kind)
+            if packed is None:
+                packed = number_array(names, kind, null_is_nan=True)
             carried.append(packed.alias("_numeric"))
         for i, column in enumerate(c for c in self.columns if c.kind != "numeric"):
             if column.kind == "categorical":

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.cluster.tasks import run_tasks
+from sparkml_dist.dataset.feature_positions import all_positions
 from sparkml_dist.dataset.manifest import ShardInfo
 from sparkml_dist.persistence.filesystem import Folder
 
@@ -65,9 +66,8 @@ def write_shards(
         if outcome.error:
             raise outcome.error
     notes = [o.result for o in outcomes]
-    missing = {feature for note in notes for feature in note["missing_features"]}
     return (
         tuple(ShardInfo.from_dict(note["shard"]) for note in notes),
-        tuple(sorted(missing)),
+        all_positions(note["missing_features"] for note in notes),
         notes,
     )

@@ -36,16 +36,16 @@ def row_key(df: DataFrame, key: str | Sequence[str] | None = None) -> Column:
     """
     from pyspark.sql import functions as F
 
+    kinds = {field.name: field.dataType for field in df.schema.fields}
     names = [key] if isinstance(key, str) else list(key or df.columns)
     for name in names:
-        if name not in df.columns:
+        if name not in kinds:
             raise DataError(
                 "column_not_found",
                 f"There is no column {name!r} for key.{nearest(name, df.columns)}",
                 f"Columns are: {', '.join(df.columns[:12])}.",
             )
     refuse_ambiguous(df, names)
-    kinds = {field.name: field.dataType for field in df.schema.fields}
     return F.xxhash64(
         *[
             hashable(F.col(column), kinds[name]) if needs_conversion(kinds[name]) else column

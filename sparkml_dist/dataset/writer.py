@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from sparkml_dist.dataset.block import Block
+from sparkml_dist.dataset.feature_positions import packed_positions
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.manifest import ShardInfo
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
@@ -62,7 +63,7 @@ class ShardWriter:
         Returns
         -------
         dict
-            ``shard`` (fields of `ShardInfo`), ``missing_features`` (list of int),
+            ``shard`` (fields of `ShardInfo`), ``missing_features`` (text of `packed_positions`),
             ``duplicates`` (rows equal to the row before), ``longest_run`` (of equal rows).
 
         Raises
@@ -74,8 +75,8 @@ class ShardWriter:
         regrouped = _regroup(batches, self.row_group_rows)
         info = self._write(index, (self._encode(batch, counts, runs) for batch in regrouped))
         return {
-            "shard": asdict(counts.fill(info)),
-            "missing_features": counts.missing_features,
+            "shard": counts.fill(info).to_dict(),
+            "missing_features": packed_positions(counts.missing_features),
             "duplicates": runs.duplicates,
             "longest_run": runs.longest,
         }
@@ -96,7 +97,10 @@ class ShardWriter:
         """
         counts = ShardCounts(self.schema, len(self.label.classes), "one block")
         info = self._write(index, (self._table(block, counts) for block in blocks))
-        return {"shard": asdict(counts.fill(info)), "missing_features": counts.missing_features}
+        return {
+            "shard": counts.fill(info).to_dict(),
+            "missing_features": packed_positions(counts.missing_features),
+        }
 
     def _write(self, index: int, tables: Iterable[pa.Table]) -> ShardInfo:
         name = f"shard-{index:05d}.parquet"

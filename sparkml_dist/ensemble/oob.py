@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,12 +72,12 @@ def out_of_bag(
     """
     task = _OutOfBagTask(data, folder.child(OOB), combiner, tuple(draws))
     shards = range(len(data.shards))
-    done = set(folder.child(OOB).names(".parquet"))
-    missing = [s for s in shards if f"{_stem(s)}.parquet" not in done]
-    for outcome in run_tasks(spark, missing, task, description="predict rows out of bag"):
+    files = []
+    for outcome in run_tasks(spark, shards, task, description="predict rows out of bag"):
         if outcome.error:
             raise outcome.error
-    files = [ModelFile.of(folder, f"{OOB}/{_stem(s)}.parquet") for s in shards]
+        # The driver does not read what may be as many rows as the data set has.
+        files.append(ModelFile(**outcome.result))
     predicted = read_out_of_bag(spark, folder, files)
     if predicted.isEmpty():
         raise DataError(
@@ -122,17 +122,23 @@ class _OutOfBagTask:
     draws: tuple[tuple[tuple[int, ...], Draw], ...]
 
     def __call__(self, shard: int) -> dict[str, Any]:
+        """Write the predictions of a shard unless they are there; return the file's entry."""
+        name = f"{_stem(shard)}.parquet"
+        if not self.home.exists(name):
+            self._write(shard, name)
+        return replace(ModelFile.of(self.home, name), name=f"{OOB}/{name}").to_dict()
+
+    def _write(self, shard: int, name: str) -> None:
         staged = self.combiner.load_staged()
         groups = self.data.shards[shard].row_groups
         schema = self._schema()
         with (
-            self.home.committing(f"{_stem(shard)}.parquet") as sink,
+            self.home.committing(name) as sink,
             pq.ParquetWriter(sink, schema, compression="lz4") as writer,
         ):
             for group in range(len(groups)):
                 block = self.data.read_block(shard, [group])
                 writer.write_table(self._predicted(block, shard, staged, schema))
-        return {}
 
     def _predicted(self, block: Block, shard: int, staged: Any, schema: pa.Schema) -> pa.Table:
         n = len(block)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import time
 import warnings
 from collections.abc import Sequence
@@ -17,9 +18,11 @@ from sparkml_dist.learners.named_learner import NamedLearner
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.learners import dump_learner
 
-__all__ = ["MEMBERS", "committed_members", "fit_learner", "member_traits", "store_member"]
+__all__ = ["MEMBERS", "RECORD", "committed_members", "fit_learner", "member_traits", "store_member"]
 
 MEMBERS = "members"
+#: Entry of a record in memory: the file that it is read from, as in a manifest.
+RECORD = "record"
 _WARNINGS_KEPT = 3
 
 
@@ -135,8 +138,8 @@ def store_member(
     Returns
     -------
     dict
-        The record, with ``file``, ``bytes`` and ``sha256``. A member is committed once its record
-        is written.
+        The record, with ``file``, ``bytes`` and ``sha256``, and under `RECORD` the same of the
+        record's own file. A member is committed once its record is written.
     """
     content = dump_learner(fitted, trusted=trusted)
     home = folder.child(MEMBERS)
@@ -146,16 +149,29 @@ def store_member(
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
     }
-    home.write_json(f"{stem}.json", record)
-    return record
+    text = (json.dumps(record, indent=1) + "\n").encode()
+    home.write_bytes(f"{stem}.json", text)
+    return _with_own_file(record, f"{stem}.json", text)
+
+
+def _with_own_file(record: dict[str, Any], name: str, content: bytes) -> dict[str, Any]:
+    """Return a record with the entry of its own file, which a manifest then need not read again."""
+    digest = hashlib.sha256(content).hexdigest()
+    own = {"name": f"{MEMBERS}/{name}", "bytes": len(content), "sha256": digest}
+    return record | {RECORD: own}
 
 
 def committed_members(folder: Folder) -> dict[int, dict[str, Any]]:
-    """Return the records of the members committed in a model's folder, by position."""
+    """Return the records of the members committed in a model's folder, by position.
+
+    The folder is listed once, and each record is read once.
+    """
     home = folder.child(MEMBERS)
+    sizes = {f"{MEMBERS}/{info.base_name}": info.size for info in home.files()}
+    names = sorted(n for n in (x.rpartition("/")[2] for x in sizes) if n.endswith(".json"))
     records = {}
-    for name in home.names(".json"):
-        record = home.read_json(name)
-        if folder.size(record["file"]) == record["bytes"]:
-            records[int(record["member"])] = record
+    for name, content in zip(names, home.read_each(names), strict=True):
+        record = home.parsed(name, content)
+        if sizes.get(record["file"], -1) == record["bytes"]:
+            records[int(record["member"])] = _with_own_file(record, name, content)
     return records

@@ -66,7 +66,7 @@ class MemberBank:
 
     @cached_property
     def _sizes(self) -> list[int]:
-        return [self.folder.size(member.file) for member in self.members]
+        return self.folder.sizes([member.file for member in self.members])
 
     @property
     def streams(self) -> bool:

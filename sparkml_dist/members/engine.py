@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sparkml_dist.cluster.packed_items import PackedItems
 from sparkml_dist.cluster.tasks import TaskOutcome, run_tasks
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import TrainingError
-from sparkml_dist.learners.fitting import MEMBERS, committed_members
+from sparkml_dist.learners.fitting import MEMBERS, RECORD, committed_members
 from sparkml_dist.learners.known_learner import KnownLearner
 from sparkml_dist.learners.learner import modules_of
 from sparkml_dist.members.bank import MemberBank
@@ -57,6 +58,7 @@ class Engine:
     seed: int
     trusted: Sequence[str] = ()
     fitted: int = 0
+    _done: dict[int, dict[str, Any]] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         check_workers(self.spark, sorted({m for x in self.learners for m in modules_of(x.learner)}))
@@ -80,7 +82,9 @@ class Engine:
             ``member_failed`` if some failed; the others are committed.
         """
         wanted = list(range(len(self.plans)) if indices is None else indices)
-        done = committed_members(self.folder)
+        if self._done is None:  # read once, and not for every wave of members
+            self._done = committed_members(self.folder)
+        done = self._done
         missing = [i for i in wanted if i not in done]
         if kept := len(wanted) - len(missing):
             _logger.info("%d of %d members are committed already", kept, len(wanted))
@@ -88,23 +92,23 @@ class Engine:
             self.data,
             self.folder,
             tuple(self.learners),
-            tuple(self.plans),
+            PackedItems(self.plans),
             self.seed,
             tuple(self.trusted),
             SessionInfo.of(self.spark).task_cpus,
         )
-        home = self.folder.child(MEMBERS)
+        home, before = self.folder.child(MEMBERS), len(done)
         outcomes = run_tasks(
             self.spark,
             missing,
             task,
             description=f"fit {len(missing)} members",
-            count=lambda: len(home.names(".json")) - len(done),
+            count=lambda: len(home.names(".json")) - before,
         )
         self.fitted += len(missing)
+        done.update((o.index, o.result) for o in outcomes if o.error is None)
         raise_failures(outcomes, self.plans)
-        records = done | {o.index: o.result for o in outcomes}
-        return [records[i] for i in wanted]
+        return [done[i] for i in wanted]
 
     def bank(self, records: Sequence[dict[str, Any]], weight: float = 1.0) -> MemberBank:
         """Return members of equal weight, for scoring while the fit goes on."""
@@ -122,7 +126,10 @@ def member_files(folder: Folder, records: Sequence[dict[str, Any]]) -> list[Mode
     """Return the members' files for a model's manifest: learners and records."""
     files = [ModelFile(r["file"], r["bytes"], r["sha256"]) for r in records]
     return files + [
-        ModelFile.of(folder, r["file"].removesuffix(".skops") + ".json") for r in records
+        ModelFile(**r[RECORD])
+        if RECORD in r
+        else ModelFile.of(folder, r["file"].removesuffix(".skops") + ".json")
+        for r in records
     ]
 
 

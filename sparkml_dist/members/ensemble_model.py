@@ -160,7 +160,7 @@ class EnsembleClassificationModel(EnsembleModel, ShardClassificationModel):
 
         known = class_column(label.column, label.kind)
         counted = (
-            df.select(known, *schema.transport())
+            df.select(known, *schema.transport(df))
             .where(known.isin(*label.classes))
             .mapInArrow(count, "rows long, right array<long>")
             .collect()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ class MemberFit:
     folder : Folder
         The model's folder.
     learners : tuple of KnownLearner
-    plans : tuple of MemberPlan
+    plans : sequence of MemberPlan
     seed : int
     trusted : tuple of str
         Types that member files may contain in addition to the allow-list.
@@ -72,7 +73,7 @@ class MemberFit:
     data: PartitionedDataset
     folder: Folder
     learners: tuple[KnownLearner, ...]
-    plans: tuple[MemberPlan, ...]
+    plans: Sequence[MemberPlan]
     seed: int
     trusted: tuple[str, ...]
     cores: int

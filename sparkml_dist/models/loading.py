@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pyspark.ml.base import Model
@@ -59,7 +60,11 @@ class Saved:
 
     def has(self, name: str) -> bool:
         """Tell whether a file is listed."""
-        return any(f.name == name for f in self.files)
+        return name in self._listed
+
+    @cached_property
+    def _listed(self) -> frozenset[str]:
+        return frozenset(f.name for f in self.files)
 
     def names(self, head: str = "", suffix: str = "") -> list[str]:
         """Return the sorted names of listed files with this beginning and end."""

@@ -20,6 +20,7 @@ from sparkml_dist.dataset.column_names import (
     with_outputs,
 )
 from sparkml_dist.dataset.labels import Label
+from sparkml_dist.dataset.packed_columns import unpacked_types
 from sparkml_dist.dataset.schema import FeatureSchema, Matrix
 from sparkml_dist.errors import DataError, nearest
 from sparkml_dist.models.row_scores import ClassScores
@@ -199,15 +200,16 @@ def check_feature_columns(df: DataFrame, schema: FeatureSchema) -> None:
     from pyspark.sql.types import ArrayType, BooleanType, NumericType
 
     refuse_ambiguous(df, [c.name for c in schema.columns])
+    types = unpacked_types(df)  # once: PySpark looks through all columns for each of them
     for column in schema.columns:
-        if column.name not in df.columns:
+        if column.name not in types:
             raise DataError(
                 "column_not_found",
                 f"The model needs the feature column {column.name!r}, which the data lacks."
-                f"{nearest(column.name, df.columns)}",
-                f"Columns are: {', '.join(df.columns[:12])}.",
+                f"{nearest(column.name, list(types))}",
+                f"Columns are: {', '.join(list(types)[:12])}.",
             )
-        kind = df.schema[column.name].dataType
+        kind = types[column.name]
         fits = {
             "numeric": isinstance(kind, NumericType | BooleanType),
             "array": isinstance(kind, ArrayType),
@@ -285,7 +287,7 @@ def score(
     for place, (_, column) in zip(columns.places, outputs.measures, strict=True):
         added.append((column, scored[f"measure{place}"]))
     check_outputs(df, [name for name, _ in added], label.column)
-    with_scores = df.select("*", udf(F.struct(*schema.transport())).alias(_SCORED))
+    with_scores = df.select("*", udf(F.struct(*schema.transport(df))).alias(_SCORED))
     return with_outputs(with_scores, dict(added), temporary=[_SCORED])
 
 
@@ -347,4 +349,4 @@ def score_regression(
                 yield pa.array(np.asarray(model(features), dtype=np.float64))
 
     udf = iterator_udf(predict, "double")
-    return with_output(df, prediction, udf(F.struct(*schema.transport())))
+    return with_output(df, prediction, udf(F.struct(*schema.transport(df))))

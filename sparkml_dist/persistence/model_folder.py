@@ -132,9 +132,8 @@ class SavedManifest:
             "files": [f.to_dict() for f in self.files],
             "leftover": list(self.leftover),
         }
-        folder.write_json(
-            MANIFEST, with_checksum(value) if key is None else with_signature(value, key)
-        )
+        signed = with_checksum(value) if key is None else with_signature(value, key)
+        folder.write_json(MANIFEST, signed, depth=4)
 
     @classmethod
     def read(cls, folder: Folder, *, key: bytes | None = None) -> SavedManifest:

@@ -16,6 +16,7 @@ from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.dataset.sizing import DEFAULT_MEMORY_PER_TASK
 from sparkml_dist.dataset.subsets import Validation
 from sparkml_dist.errors import ConfigurationError, DataError, TrainingError
+from sparkml_dist.learners.fitting import RECORD
 from sparkml_dist.learners.known_learner import KnownLearner
 from sparkml_dist.learners.learner import modules_of, refuse_unusable
 from sparkml_dist.members.engine import member_files
@@ -335,12 +336,13 @@ class FittedQIteration(PolicyEstimator, FitsIntoFolder):
         label = data.schema.action
         assert label is not None
         files = member_files(folder.child(last), run.records)
+        members = [{k: v for k, v in r.items() if k != RECORD} for r in run.records]
         model = FittedQModel(
             folder,
             data.schema.state,
             label,
             [ModelFile(f"{last}/{f.name}", f.bytes, f.sha256) for f in files],
-            {"home": last, "members": run.records},
+            {"home": last, "members": members},
             {
                 "iterations": run.iterations,
                 "residual": run.residuals[-1] if run.residuals else None,

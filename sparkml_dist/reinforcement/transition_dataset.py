@@ -55,7 +55,7 @@ class TransitionDataset(ShowsItself):
         return self.data.location
 
     @property
-    def shards(self) -> tuple[ShardInfo, ...]:
+    def shards(self) -> Sequence[ShardInfo]:
         """The shards, in order."""
         return self.data.shards
 
@@ -195,7 +195,7 @@ def open_transitions(path: str | os.PathLike[str]) -> TransitionDataset:
     return TransitionDataset(data, schema, summary)
 
 
-def renumbered(shards: Sequence[ShardInfo]) -> tuple[ShardInfo, ...]:
+def renumbered(shards: Sequence[ShardInfo]) -> Sequence[ShardInfo]:
     """Return the shards that have rows, numbered in their order."""
     kept = [s for s in shards if s.rows]
     return tuple(replace(s, index=i) for i, s in enumerate(kept))

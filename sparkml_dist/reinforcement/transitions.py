@@ -18,6 +18,7 @@ import sparkml_dist.errors as errors
 from sparkml_dist.cluster.progress import job_description
 from sparkml_dist.cluster.workers import check_workers
 from sparkml_dist.dataset.equal_rows import are_bunched, separated
+from sparkml_dist.dataset.feature_positions import all_positions
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.manifest import Manifest, ShardInfo
 from sparkml_dist.dataset.many_columns import named_column
@@ -215,7 +216,7 @@ def Transitions(  # noqa: N802 - it is named as what it makes
             key=columns.episode,
             seed=seed,
             shards=kept,
-            missing_features=tuple(sorted({f for n in notes for f in n["missing_features"]})),
+            missing_features=all_positions(n["missing_features"] for n in notes),
             library_version=__version__,
         )
         summary = summarize(

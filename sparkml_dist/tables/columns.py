@@ -182,7 +182,8 @@ class Roles:
             patterns.remove(AUTO)
             codes = {name for name in features if found.kind(name) == "string"}
         named = _names(patterns, found.columns, "categorical", where)
-        stray = [name for name in named if name in found.columns and name not in features]
+        there, used = {*found.columns}, {*features}
+        stray = [name for name in named if name in there and name not in used]
         if stray:
             raise ConfigurationError(
                 "categorical_not_feature",
@@ -289,8 +290,9 @@ def check_same_roles(
     DataError
         ``column_not_found``.
     """
+    there = {*columns}
     for name in schema.features:
-        if name not in columns:
+        if name not in there:
             raise DataError(
                 "column_not_found",
                 f"{where} lacks the feature column {name!r} of the training data."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sparkml_dist.errors import StorageError
@@ -74,7 +75,11 @@ class TableSchema:
 
     def kind(self, column: str) -> str:
         """Return the kind of `column`; ``"string"`` for an unknown column."""
-        return dict(zip(self.columns, self.kinds, strict=True)).get(column, "string")
+        return self._kinds.get(column, "string")
+
+    @cached_property
+    def _kinds(self) -> dict[str, str]:
+        return dict(zip(self.columns, self.kinds, strict=True))
 
     def without_label(self) -> TableSchema:
         """Return the schema of a file without the label."""

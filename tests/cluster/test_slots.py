@@ -54,9 +54,22 @@ def test_waiting_ends_with_the_timeout(cluster):
     with pytest.raises(ResourceError, match="too_few_slots") as caught:
         await_slots(cluster({"spark.master": "yarn"}, 0), 4, seconds=0.3)
     assert 0.2 < time.monotonic() - begun < 5
-    assert "No more came within 0.3 s" in caught.value.message
+    assert caught.value.message.endswith(
+        "Waited 0.3 s for executors: there were 0 slots at first, and 0 at the end."
+    )
     assert caught.value.hint.startswith("Check in the cluster manager why the application has no")
     assert "raise the slot timeout" in caught.value.hint
+
+
+def test_a_cluster_that_gives_less_than_the_settings_ask_for_is_told(cluster):
+    asked = {"spark.executor.instances": "8", "spark.executor.cores": "1"}
+    spark = cluster({"spark.master": "yarn", **asked}, 1, 1, 3)
+    with pytest.raises(ResourceError, match="too_few_slots") as caught:
+        await_slots(spark, 6, seconds=0.3)
+    assert caught.value.message.endswith(
+        "there were 1 slots at first, and 3 of the 8 that the settings ask for at the end."
+    )
+    assert caught.value.hint.startswith("Use at most 3 ranks")
 
 
 @pytest.mark.parametrize(

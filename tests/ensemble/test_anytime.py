@@ -13,6 +13,8 @@ from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 from sparkml_dist import BaggingClassifier, BaggingRegressor, VotingRegressor, partition
 from sparkml_dist.dataset.subsets import Fold, Validation
 from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.learners.fitting import committed_members
+from sparkml_dist.members import engine
 from sparkml_dist.members.bag import Draw
 from sparkml_dist.members.sampling import Sampling, member_seed
 
@@ -92,7 +94,11 @@ def test_waves_stop_when_members_no_longer_help(shards):
     assert sum(map(len, right)) == curve["rows"]
 
 
-def test_a_resumed_fit_in_waves_is_the_same_model(shards, tmp_path):
+def test_a_resumed_fit_in_waves_is_the_same_model(shards, tmp_path, monkeypatch):
+    looks = []
+    monkeypatch.setattr(
+        engine, "committed_members", lambda f: looks.append(f) or committed_members(f)
+    )
     settings = {"estimator": TREE, "numMembers": 8, "stopMetric": "log_loss", "waveSize": 4}
     settings |= {"seed": 1, "patience": 9, "modelDir": str(tmp_path / "m")}
     first = BaggingClassifier(**settings).fit(shards)
@@ -100,6 +106,7 @@ def test_a_resumed_fit_in_waves_is_the_same_model(shards, tmp_path):
     for stem in ("member-00002", "member-00006"):
         (members / f"{stem}.json").unlink()
     again = BaggingClassifier(**settings, resume=True).fit(shards)
+    assert len(looks) == 2  # records are read once for each fit, and not for each wave
     assert again.summary["fitted_now"] == 2
     assert again.summary["curve"] == first.summary["curve"]
     assert again.content == first.content

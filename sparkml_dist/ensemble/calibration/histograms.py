@@ -84,7 +84,7 @@ def fit_calibration(
     weight = F.lit(1.0)
     if weight_col:
         weight = F.nanvl(named_column(weight_col).cast("double"), F.lit(0.0))
-    rows = df.select(known.alias("_label"), weight.alias("_weight"), *schema.transport()).where(
+    rows = df.select(known.alias("_label"), weight.alias("_weight"), *schema.transport(df)).where(
         F.col("_label").isin(*label.classes) & (F.col("_weight") > 0)
     )
     work = partial(_add_up, scorer, schema, label, method)
