@@ -23,7 +23,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=10)
     parser.add_argument("--peer-silos", type=int, default=100)
     parser.add_argument("--measure", type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--make", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    if arguments.make:
+        _make(Path(arguments.make), arguments.silos[0], arguments.rows)
+        return
     if arguments.measure:
         print(json.dumps(_measured(arguments.measure, arguments)))
         return
@@ -95,6 +99,17 @@ def _rows(silos: int, rows: int) -> dict[str, Any]:
     return {"X": X[:n], "y": y[:n], "silo": silo, "X_test": X[n:], "y_test": y[n:]}
 
 
+def _make(folder: Path, silos: int, rows: int) -> None:
+    """Write the rows of all silos, and those for the test."""
+    import pandas as pd
+
+    data = _rows(silos, rows)
+    frame = pd.DataFrame(data["X"], columns=[f"f{i}" for i in range(FEATURES)])
+    frame["y"], frame["silo"] = data["y"], data["silo"]
+    frame.to_parquet(folder / "rows.parquet")
+    np.savez(folder / "test.npz", X=data["X_test"], y=data["y_test"])
+
+
 def _apart(silos: int, arguments: Any) -> dict[str, Any]:
     """Measure in a process of its own, whose memory is that of this number of silos."""
     command = [sys.executable, __file__, "--measure", str(silos)]
@@ -107,19 +122,16 @@ def _apart(silos: int, arguments: Any) -> dict[str, Any]:
 
 
 def _measured(silos: int, arguments: Any) -> dict[str, Any]:
-    import pandas as pd
-
     from sparkml_dist.federated import Federation
     from sparkml_dist.federated.estimators.fit_federated import fit_federated
 
     spark = session("federated_scale")
-    data = _rows(silos, arguments.rows)
-    frame = pd.DataFrame(data["X"], columns=[f"f{i}" for i in range(FEATURES)])
-    frame["y"], frame["silo"] = data["y"], data["silo"]
     with scratch() as folder:
-        frame.to_parquet(folder / "rows.parquet")
-        test = data["X_test"], data["y_test"]
-        del data, frame
+        # In another process, so that the rows are no part of this one's memory.
+        command = [sys.executable, __file__, "--make", str(folder), "--silos", str(silos)]
+        subprocess.run([*command, "--rows", str(arguments.rows)], check=True)
+        with np.load(folder / "test.npz") as made_rows:
+            test = made_rows["X"], made_rows["y"]
         df = spark.read.parquet(str(folder / "rows.parquet"))
         df.count()
         before = _resident()

@@ -1,11 +1,12 @@
 """Federated strategies against training in each silo alone and on all rows in one place.
 
-Heart disease at four hospitals (five seeds; a third of each hospital's rows is held out), letter
+Heart disease at four hospitals (a third of each hospital's rows is held out), letter
 and MNIST's 10,000 images over ten silos whose labels are skewed (Dirichlet, alpha = .1), and letter
 with two of ten silos poisoned, for robust rules against the mean. All silos are in memory, without
 Spark.
 
-    python benchmarks/federated_strategies.py [--only heart letter mnist poisoned] [--seeds 5]
+    python benchmarks/federated_strategies.py [--only heart letter mnist poisoned] \
+        [--seeds 5] [--first-seed 5]
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import gzip
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -237,23 +239,28 @@ def main() -> None:
     parts = ("heart", "letter", "mnist", "poisoned")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--first-seed", type=int, default=5, help="0 to 4 and 100 were tuned on")
     parser.add_argument("--rounds", type=int, default=0, help="rounds, to try it out")
     asked = parser.parse_args()
     for name in asked.only:
         _report(name, *PARTS[name](asked))
 
 
-def _strategies(
-    name: str, asked: argparse.Namespace
-) -> tuple[list[dict[str, Any]], str, str, bool]:
-    seeds = asked.seeds if name == "heart" else min(asked.seeds, 3)
-    runs = [_compared(name, seed, asked.rounds) for seed in range(seeds)]
+def _strategies(name: str, asked: argparse.Namespace) -> tuple[Any, ...]:
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+    if name == "heart":
+        chosen, tried = _heart_settings(asked.rounds or 8), ""
+    else:
+        chosen, tried = _tuned(name, asked.rounds or ROUNDS)
+    runs = [_compared(name, seed, *chosen) for seed in seeds]
     means = {n: float(np.mean([run[n] for run in runs])) for n in runs[0]}
     rows = [
         {
             "strategy": n,
+            "settings": _said(chosen[1][n][0]) if n in chosen[1] else "",
             "accuracy": round(mean, 4),
             "deviation": round(float(np.std([run[n] for run in runs])), 4),
+            "seeds above fedavg": f"{sum(r[n] > r['fedavg'] for r in runs)} of {len(runs)}",
         }
         for n, mean in means.items()
     ]
@@ -262,25 +269,53 @@ def _strategies(
     said = (
         f"best {best} {ours[best]:.4f}, fedavg {ours['fedavg']:.4f}, pooled {means['pooled']:.4f}"
     )
+    local = chosen[0]["local"]
+    note = (
+        f"Seeds {seeds[0]} to {seeds[-1]}; {chosen[0]['rounds']} rounds; in each silo and round "
+        f"{', '.join(f'{v:g} {k}' for k, v in local.items())}. "
+    )
     if name == "heart":
         met = ours["fedadam"] >= 0.78 and ours[best] >= means["pooled"] - 0.01
         target = "fedadam >= .78; the best within .01 of pooled"
-        return rows, target, f"fedadam {ours['fedadam']:.4f}; {said}", met
+        note += HEART_NOTE
+        return rows, target, f"fedadam {ours['fedadam']:.4f}; {said}", met, note
     met = max(ours["scaffold"], ours["feddyn"]) > ours["fedavg"]
-    return rows, "scaffold or feddyn above fedavg at equal rounds", said, met
+    above = f"scaffold {ours['scaffold']:.4f}, feddyn {ours['feddyn']:.4f}; {said}"
+    return rows, "scaffold or feddyn above fedavg at equal rounds", above, met, note + tried
 
 
-def _rules(asked: argparse.Namespace) -> tuple[list[dict[str, Any]], str, str, bool]:
-    rows = poisoned(asked.rounds or 15, 0)
+def _said(strategy: Any) -> str:
+    shown = ("momentum", "mu", "alpha") if strategy.name in GRIDS_OF_OWN else ("serverRate",)
+    return ", ".join(f"{k}={v:g}" for k, v in asdict(strategy).items() if k in shown)
+
+
+def _rules(asked: argparse.Namespace) -> tuple[Any, ...]:
+    seeds = range(asked.first_seed, asked.first_seed + asked.seeds)
+    runs = [poisoned(asked.rounds or 15, seed) for seed in seeds]
+    rows: list[dict[str, Any]] = [
+        {
+            "rule": line["rule"],
+            **{a: round(float(np.mean([r[i][a] for r in runs])), 4) for a in ("none", *ATTACKS)},
+        }
+        for i, line in enumerate(runs[0])
+    ]
     clean = rows[0]["none"]
-    robust = [r for r in rows[1:] if min(r[a] for a in ATTACKS) >= clean - 0.03]
-    names = ", ".join(r["rule"] for r in robust) or "none"
+    for row in rows:
+        row["most lost"] = round(clean - min(row[a] for a in ATTACKS), 4)
+    robust = [f"{r['rule']} {r['most lost']:.3f}" for r in rows[1:] if r["most lost"] <= 0.03]
+    over = [f"{r['rule']} {r['most lost']:.3f}" for r in rows[1:] if r["most lost"] > 0.03]
     worst = min(rows[0][a] for a in ATTACKS)
     return (
         rows,
-        "a robust rule loses at most .03",
-        f"{names}; mean falls to {worst:.4f}",
-        bool(robust),
+        "robust rules lose at most .03 of the mean's accuracy without poison",
+        f"{', '.join(robust) or 'none'}; more than that: {', '.join(over) or 'none'}; the mean "
+        f"falls from {clean:.4f} to {worst:.4f}",
+        not over,
+        f"Letter in ten equal silos, a linear model, {asked.rounds or 15} rounds of one epoch, "
+        f"mean of seeds {seeds[0]} to {seeds[-1]}. Rates and rules' parameters were set once, for "
+        "two liars, and not tuned. Label flip: labels in reversed order. Sign flip: the update "
+        "times -5. Noise: 100 times the update's root mean square. Bulyan needs 4 f + 3 silos, so "
+        "that ten silos allow for one liar only, and there are two.",
     )
 
 
@@ -292,51 +327,110 @@ PARTS: dict[str, Any] = {
 }
 
 
-def _report(name: str, rows: list[dict[str, Any]], target: str, measured: str, met: bool) -> None:
+def _report(
+    name: str, rows: list[dict[str, Any]], target: str, measured: str, met: bool, note: str
+) -> None:
     claim = (__doc__ or "").split("\n\n")[1].replace("\n", " ")
-    report(f"federated_strategies_{name}", claim, rows, target=target, measured=measured, met=met)
+    report(
+        f"federated_strategies_{name}",
+        claim,
+        rows,
+        target=target,
+        measured=measured,
+        met=met,
+        note=note,
+    )
 
 
-def _compared(name: str, seed: int, rounds: int) -> dict[str, float]:
-    if name == "heart":
-        silos, test = heart(seed)
-        settings = {
-            "rounds": rounds or 8,
-            "local": {"steps": 10, "batch_size": 32, "rate": 0.1},
-        }
-        strategies: dict[str, tuple[Any, dict[str, Any]]] = {
-            "fedavg": (FedAvg(), {}),
-            "fedavgm": (FedAvgM(), {}),
-            "fedprox": (FedProx(mu=0.1), {}),
-            "scaffold": (Scaffold(), {}),
-            "fednova": (FedNova(), {}),
-            "fedadam": (FedAdam(serverRate=0.03), {}),
-            "fedyogi": (FedYogi(serverRate=0.03), {}),
-            "fedadagrad": (FedAdagrad(serverRate=0.1), {}),
-            "feddyn": (FedDyn(alpha=0.1), {}),
-        }
-        return compared(silos, test, Linear, strategies, settings, 2, seed)
-    X, y = letter() if name == "letter" else mnist()
-    silos, test = skewed(X, y, seed)
-    classes = len(np.unique(y))
-    settings = {
-        "rounds": rounds or 30,
-        "local": {"epochs": 1, "batch_size": 32, "rate": 0.05},
-    }
-    strategies = {
+ROUNDS = 30
+TUNING_SEED = 100
+HEART_NOTE = (
+    "Rates were chosen on seeds 0 to 4, which are not in this table; on these, fedadam and fedyogi "
+    "had .7846, feddyn .7805, scaffold .7756, fedavg .7691, pooled .7732. Means over a few seeds "
+    "differ much, since the held-out rows are 246: fedadam has .7911 on the ten seeds 100 to 109, "
+    ".8110 on 5 to 14."
+)
+Chosen = tuple[dict[str, Any], dict[str, tuple[Any, dict[str, Any]]]]
+
+
+def _heart_settings(rounds: int) -> Chosen:
+    settings = {"rounds": rounds, "local": {"steps": 10, "batch_size": 32, "rate": 0.1}}
+    return settings, {
         "fedavg": (FedAvg(), {}),
-        "fedavgm": (FedAvgM(momentum=0.7), {}),
+        "fedavgm": (FedAvgM(), {}),
         "fedprox": (FedProx(mu=0.1), {}),
         "scaffold": (Scaffold(), {}),
         "fednova": (FedNova(), {}),
         "fedadam": (FedAdam(serverRate=0.03), {}),
+        "fedyogi": (FedYogi(serverRate=0.03), {}),
+        "fedadagrad": (FedAdagrad(serverRate=0.1), {}),
         "feddyn": (FedDyn(alpha=0.1), {}),
     }
 
-    def make(width: int, outputs: int) -> FlatModel:
-        return Perceptron(width, outputs, (64,))
 
-    return compared(silos, test, make, strategies, settings, classes, seed)
+# What is tried of each strategy on the tuning seed; the silos' rate is that best for fedavg.
+RATES = (0.05, 0.1, 0.2)
+GRIDS_OF_OWN = ("fedavgm", "fedprox", "feddyn")
+GRIDS: dict[str, list[Any]] = {
+    "fedavg": [FedAvg()],
+    "fedavgm": [FedAvgM(momentum=m) for m in (0.5, 0.7, 0.9)],
+    "fedprox": [FedProx(mu=m) for m in (0.01, 0.1)],
+    "scaffold": [Scaffold()],
+    "fednova": [FedNova()],
+    "fedadam": [FedAdam(serverRate=r) for r in (0.01, 0.03, 0.1)],
+    "fedyogi": [FedYogi(serverRate=r) for r in (0.01, 0.03, 0.1)],
+    "feddyn": [FedDyn(alpha=a) for a in (0.01, 0.03, 0.1)],
+}
+
+
+def _tuned(name: str, rounds: int) -> tuple[Chosen, str]:
+    """Return the settings that are best on the tuning seed, and how they were found."""
+    silos, test, classes = _skewed(name, TUNING_SEED)
+
+    def accuracy(strategy: Any, rate: float) -> float:
+        local = LocalSettings(epochs=1, batch_size=32, rate=rate)
+        settings = RoundSettings(rounds=rounds, local=local, evaluate_every=0, seed=TUNING_SEED)
+        return trained(silos, test, _perceptron, strategy, settings, classes)[0]
+
+    rate = max(RATES, key=lambda r: accuracy(FedAvg(), r))
+    best = {
+        n: (grid[0] if len(grid) == 1 else max(grid, key=lambda s: accuracy(s, rate)), {})
+        for n, grid in GRIDS.items()
+    }
+    tried = (
+        f"A layer of 64 units. Chosen on seed {TUNING_SEED} alone, which is not in the table: the "
+        f"silos' rate of {', '.join(map(str, RATES))} by fedavg's accuracy, then, at that rate, "
+        + "; ".join(
+            f"{n} of {' / '.join(_said(s) for s in grid)}"
+            for n, grid in GRIDS.items()
+            if len(grid) > 1
+        )
+        + "."
+    )
+    local = {"epochs": 1, "batch_size": 32, "rate": rate}
+    return ({"rounds": rounds, "local": local}, best), tried
+
+
+def _perceptron(width: int, outputs: int) -> FlatModel:
+    return Perceptron(width, outputs, (64,))
+
+
+def _skewed(name: str, seed: int) -> tuple[Silos, Rows, int]:
+    X, y = letter() if name == "letter" else mnist()
+    return *skewed(X, y, seed), len(np.unique(y))
+
+
+def _compared(
+    name: str,
+    seed: int,
+    settings: dict[str, Any],
+    strategies: dict[str, tuple[Any, dict[str, Any]]],
+) -> dict[str, float]:
+    if name == "heart":
+        silos, test = heart(seed)
+        return compared(silos, test, Linear, strategies, settings, 2, seed)
+    silos, test, classes = _skewed(name, seed)
+    return compared(silos, test, _perceptron, strategies, settings, classes, seed)
 
 
 if __name__ == "__main__":

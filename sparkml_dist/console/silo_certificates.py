@@ -31,6 +31,11 @@ def _options() -> CommandParser:
     parser.add_argument(
         "--days", type=int, default=365, metavar="N", help="how long they are valid (default: 365)"
     )
+    parser.add_argument(
+        "--tokens",
+        action="store_true",
+        help="give silos a secret token each in place of key and certificate",
+    )
     return parser
 
 
@@ -42,6 +47,6 @@ def run(argv: Sequence[str]) -> int:
         return int(ended.code or 0)
     from sparkml_dist.federated.remote import make_certificates
 
-    make_certificates(args.folder, args.silos, hosts=args.hosts, days=args.days)
+    make_certificates(args.folder, args.silos, hosts=args.hosts, days=args.days, tokens=args.tokens)
     note(f"wrote {args.folder}: hand each party its folder, and keep authority/key.pem away")
     return 0

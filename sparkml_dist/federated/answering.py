@@ -86,7 +86,9 @@ def _answer(site: SiloSite, request: Message) -> Message:
     declared = work.declare(request, schema)
     answer = work.answer(silo, request)
     check_answer(answer, declared, exact=work.summable)
-    if answer.epsilon is not None:
+    if answer.epsilon is None:
+        silo.policy.check_without_noise(work.kind)
+    else:
         # Another run does not give the rows another budget: losses of runs add up.
         spent = site.spent()
         spent[request.run] = max(float(answer.epsilon), spent.get(request.run, 0.0))

@@ -15,6 +15,8 @@ __all__ = ["SiloPolicy", "check_answer", "refused"]
 
 # Works of the first rounds, without which a silo takes part in nothing.
 _ALWAYS = ("schema", "agree")
+# Rounds of a secure sum that tell nothing of rows.
+_OF_SUMS = ("secure_keys", "secure_shares", "secure_unmask")
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,8 @@ class SiloPolicy:
     least_silos : int, default=3
         Fewest silos of a secure sum that this silo takes part in.
     most_epsilon : float, optional
-        Privacy loss of all runs together beyond which no answer leaves.
+        Privacy loss of all runs together beyond which no answer leaves. With it, nothing leaves
+        without noise that is counted, except schema and number of rows.
     tell_errors : bool, default=False
         Whether messages of errors, which may quote values of the data, leave with their codes.
     """
@@ -114,6 +117,22 @@ class SiloPolicy:
             raise refused(f"its policy allows {self.most_rounds} rounds")
         if self.secure_only and summable:
             raise refused(f"its policy allows the work {kind!r} only in a secure sum")
+
+    def check_without_noise(self, kind: str) -> None:
+        """Raise where an answer without counted noise would leave, and the silo has a budget.
+
+        A budget that only counts what is noised would be none: a coordinator could ask for the same
+        without noise.
+
+        Raises
+        ------
+        TrainingError
+            ``request_refused``.
+        """
+        if self.most_epsilon is not None and kind not in (*_ALWAYS, *_OF_SUMS):
+            raise refused(
+                f"it has a privacy budget, and the answer of the work {kind!r} has no noise"
+            )
 
     def check_epsilon(self, spent: float) -> None:
         """Raise where an answer would exceed the silo's privacy budget.

@@ -24,6 +24,9 @@ class SiloWork(ABC):
         Its name, by which `sparkml_dist.federated.works` finds it.
     summable : bool
         Whether every array may be added up over silos, so that a secure sum may be asked.
+    own_facts : tuple of str
+        Facts that may differ from silo to silo in a secure sum, because they say nothing of what is
+        summed.
     agreed : bool
         Whether it needs the schema on which the silos have agreed. Only the works of the first
         two rounds do not.
@@ -31,6 +34,7 @@ class SiloWork(ABC):
 
     kind: ClassVar[str]
     summable: ClassVar[bool] = False
+    own_facts: ClassVar[tuple[str, ...]] = ()
     agreed: ClassVar[bool] = True
 
     @abstractmethod

@@ -14,7 +14,7 @@ import pytest
 from sparkml_dist.errors import SparkMLDistError
 from sparkml_dist.federated import Federation, Message
 from sparkml_dist.federated.remote import Coordinator, make_certificates
-from sparkml_dist.federated.remote.certificates import Credentials
+from sparkml_dist.federated.remote.certificates import Credentials, Tokens
 from sparkml_dist.federated.remote.coordinator import ANSWER, POLL, SERVICE
 from tests.examples import ROOT
 from tests.federated.processes import NAMES, SECRET, silos, start, tables
@@ -154,6 +154,85 @@ def test_certificates(certificates, tmp_path):
         with pytest.raises(SparkMLDistError) as caught:
             wrong()
         assert caught.value.code == code
+
+
+def test_tokens(tmp_path):
+    make_certificates(tmp_path, ["a/b ü", "east"], hosts=["localhost"], tokens=True)
+    folder = tmp_path / "silo-east"
+    own = Credentials.read(folder)
+    other = Credentials.read(tmp_path / "silo-a%2Fb%20%C3%BC")
+    assert (own.silo, other.silo) == ("east", "a/b ü") and own.key is None
+    assert oct((folder / "token.json").stat().st_mode & 0o777) == "0o600"
+    known = Tokens.read(tmp_path / "coordinator")
+    assert [known.silo_of(c.metadata[0][1]) for c in (own, other)] == ["east", "a/b ü"]
+    assert own.token not in (tmp_path / "coordinator" / "tokens.json").read_text()
+    assert own.token not in repr(own)
+    # No token, one that is cut, that of another silo, and those of silos that are not known.
+    for wrong in ("", own.token[:-1], other.token, own.token + "x"):
+        assert known.silo_of(f"Bearer east:{wrong}") is None
+        assert known.silo_of(f"Bearer west:{wrong}") is None
+    make_certificates(tmp_path, ["west"], hosts=[], tokens=True)
+    later = Tokens.read(tmp_path / "coordinator")
+    west = Credentials.read(tmp_path / "silo-west")
+    assert later.silo_of(west.metadata[0][1]) == "west"
+    assert later.silo_of(own.metadata[0][1]) == "east"
+    (folder / "token.json").write_text("{}")
+    for code, wrong in {
+        "no_silo_certificate": lambda: Credentials.read(folder),
+        "file_not_found": lambda: Tokens.read(folder),
+    }.items():
+        with pytest.raises(SparkMLDistError) as caught:
+            wrong()
+        assert caught.value.code == code
+
+
+@pytest.mark.long
+def test_silos_with_tokens_meet_over_tls_and_others_are_refused(tmp_path):
+    frames, certificates = tables(tmp_path), tmp_path / "certificates"
+    make_certificates(certificates, NAMES, hosts=["localhost"], tokens=True)
+    coordinator = Listening(
+        NAMES, certificates / "coordinator", address="localhost:0", round_seconds=60, tokens=True,
+        close_seconds=2,
+    )  # fmt: skip
+    where = f"localhost:{coordinator.port}"
+    thief = tmp_path / "thief"
+    shutil.copytree(certificates / "silo-east", thief)
+    (thief / "token.json").write_text('{"silo": "east", "token": "guessed"}')
+    try:
+        # Neither a guessed token, nor a certificate of the right authority, nor nothing lets in.
+        process = start(where, thief, tmp_path / "east.csv", tmp_path / "home-thief")
+        out, _ = process.communicate(timeout=90)
+        assert (out.strip(), process.returncode) == ("peer_refused", 13)
+        make_certificates(certificates, ["other"], hosts=[])
+        process = start(
+            where, certificates / "silo-other", tmp_path / "east.csv", tmp_path / "home-other"
+        )
+        out, _ = process.communicate(timeout=90)
+        assert (out.strip(), process.returncode) == ("peer_refused", 13)
+        # A server without the authority's certificate does not get the token.
+        others = tmp_path / "others"
+        make_certificates(others, NAMES, hosts=["localhost"], tokens=True)
+        false = Listening(
+            NAMES, others / "coordinator", address="localhost:0", close_seconds=0, tokens=True
+        )
+        process = start(
+            f"localhost:{false.port}", certificates / "silo-east", tmp_path / "east.csv",
+            tmp_path / "home-false",
+        )  # fmt: skip
+        out, _ = process.communicate(timeout=90)
+        false.close()
+        assert (out.strip(), process.returncode) == ("peer_refused", 13)
+        assert not coordinator.heard and not coordinator._seen and not false._seen
+        with (
+            Federation(coordinator) as federation,
+            silos(where, certificates, tmp_path) as running,
+        ):
+            counted = federation.sum("rows").arrays["rows"]
+            assert counted.tolist() == [sum(map(len, frames.values()))]
+            federation.close()
+            assert [process.wait(20) for process in running.values()] == [0, 0, 0]
+    finally:
+        coordinator.close()
 
 
 @pytest.mark.long

@@ -238,7 +238,7 @@ class FederatedEstimator(SavedParams, HasFederation):
         for i, (name, own) in enumerate(sorted(trained.personal.items())):
             files.append(write_parameters(folder, f"personal-{i:06d}", model, *own))
             personal[name] = record_of(files[-1])
-        files.append(_write_ledger(folder, federation))
+        files.append(_write_ledger(folder, federation, hides_silos=self._hides_silos))
         content = {
             "model": model.to_dict(),
             "standardization": standardization.to_dict(),
@@ -312,6 +312,9 @@ class FederatedEstimator(SavedParams, HasFederation):
         others = ("schema", "agree", "evaluate", "training_moments", "personal")
         of_rounds = ledger[~ledger["kind"].isin(others)]
         number = max(1, sum(len(told["silos"]) for told in trained.history))
+        if self._hides_silos:  # who took part is not told: as many as are expected
+            share = float(self.getOrDefault(self.participation))
+            number = max(1, round(share * len(federation.names) * len(trained.history)))
         return {
             "strategy": self._strategy().to_dict(),
             "aggregation": self._aggregation().to_dict(),
@@ -363,8 +366,11 @@ def _noise_key(folder: Folder) -> bytes:
     return own.read_bytes(_KEY)
 
 
-def _write_ledger(folder: Folder, federation: Federation) -> ModelFile:
+def _write_ledger(folder: Folder, federation: Federation, *, hides_silos: bool) -> ModelFile:
     stream = io.BytesIO()
-    federation.audit().to_parquet(stream, index=False)
+    ledger = federation.audit()
+    if hides_silos:  # the model may be published: without who took part in which round
+        ledger = ledger[ledger["kind"].isin(("schema", "agree"))]
+    ledger.to_parquet(stream, index=False)
     folder.write_bytes(LEDGER, stream.getvalue())
     return ModelFile.of(folder, LEDGER)

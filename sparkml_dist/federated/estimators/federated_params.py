@@ -159,6 +159,10 @@ class HasFederation(
     def _is_private(self) -> bool:
         return self._value(self.noiseMultiplier) is not None
 
+    @property
+    def _hides_silos(self) -> bool:
+        return self._is_private and self.getOrDefault(self.privacyUnit) == "silo"
+
     def _validation(self) -> Validation | None:
         share = self.getOrDefault(self.validationFraction)
         if not 0 <= share < 1:
@@ -277,6 +281,7 @@ class HasFederation(
         """Return the secure sum, whose words hold a silo's values, weights included."""
         if not self.getOrDefault(self.secure):
             return None
-        if short:
+        # Words of 32 bits have steps of about n² / 2^28 of an update: enough for some dozens.
+        if short and n_silos <= 64:
             return SecureSum(range=8.0 * n_silos, bits=32)
         return SecureSum(range=1e4 * n_silos, bits=64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 from sparkml_dist.errors import ConfigurationError, TrainingError
@@ -70,7 +71,6 @@ class PrivacyAccountant:
         self.unit = unit
         # By silo; None stands for what all silos spent.
         self._spent: dict[str | None, Counter[PrivacyEvent]] = {None: Counter()}
-        self._known: dict[_Profile, float] = {frozenset(): 0.0}
 
     @property
     def epsilon(self) -> float:
@@ -179,30 +179,32 @@ class PrivacyAccountant:
             spent.update(self._spent.get(silo, {}))
         spent.update(more)
         profile = frozenset((event, count) for event, count in spent.items() if count)
-        if profile not in self._known:
-            self._known[profile] = self._computed(profile)
-        return self._known[profile]
+        return _loss(profile, self.kind, self.delta) if profile else 0.0
 
-    def _computed(self, profile: _Profile) -> float:
-        events = needed("dp_accounting.dp_event")
-        kinds = {
-            "pld": ("dp_accounting.pld", "PLDAccountant"),
-            "rdp": ("dp_accounting.rdp", "RdpAccountant"),
-        }
-        module, name = kinds[self.kind]
-        accountant = getattr(needed(module), name)()
-        for event, count in sorted(profile, key=repr):
-            one = event.once()
-            if not accountant.supports(one):
-                other = next(kind for kind in KINDS if kind != self.kind)
-                raise ConfigurationError(
-                    "conflicting_params",
-                    f"An accountant of the kind {self.kind!r} has no bound for {event.mechanism} "
-                    f"noise with the sampling rate {event.sampling_rate:g}.",
-                    f"Take kind={other!r}, or another mechanism.",
-                )
-            accountant.compose(events.SelfComposedDpEvent(one, count))
-        return float(accountant.get_epsilon(self.delta))
+
+# The silos of a federation, and its coordinator, ask for the same losses in each round.
+@lru_cache(maxsize=4096)
+def _loss(profile: _Profile, kind: str, delta: float) -> float:
+    """Return ε at δ of events and their numbers."""
+    events = needed("dp_accounting.dp_event")
+    kinds = {
+        "pld": ("dp_accounting.pld", "PLDAccountant"),
+        "rdp": ("dp_accounting.rdp", "RdpAccountant"),
+    }
+    module, name = kinds[kind]
+    accountant = getattr(needed(module), name)()
+    for event, count in sorted(profile, key=repr):
+        one = event.once()
+        if not accountant.supports(one):
+            other = next(other for other in KINDS if other != kind)
+            raise ConfigurationError(
+                "conflicting_params",
+                f"An accountant of the kind {kind!r} has no bound for {event.mechanism} "
+                f"noise with the sampling rate {event.sampling_rate:g}.",
+                f"Take kind={other!r}, or another mechanism.",
+            )
+        accountant.compose(events.SelfComposedDpEvent(one, count))
+    return float(accountant.get_epsilon(delta))
 
 
 def calibrated_noise(

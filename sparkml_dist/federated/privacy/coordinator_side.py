@@ -35,6 +35,8 @@ class CoordinatorSide:
         self.members: list[str] = []
         self.survivors: list[str] = []
         self._commitments: dict[str, bytes] = {}
+        #: Checksum of what is summed.
+        self.asked = ""
         self.words: np.ndarray | None = None
 
     def open(self, public: Mapping[str, tuple[bytes, bytes]]) -> None:
@@ -124,7 +126,7 @@ class CoordinatorSide:
         """Return what removes the masks that survivors share with a silo that dropped out."""
         streams = []
         for name in self.survivors:
-            about = about_mask(self.terms, gone, name)
+            about = about_mask(self.terms, gone, name, self.asked)
             key = keys.agreed(private, self.roster[name][0], *about)
             assert key is not None  # the survivor has agreed on it
             streams.append((key, -1 if name < gone else 1))

@@ -11,6 +11,7 @@ from sparkml_dist.federated.privacy.packages import needed
 
 # Bytes of a stream that are made at a time: they and the sum stay in the processor's cache.
 _AT_ONCE = 1 << 17
+_ZEROS = bytes(_AT_ONCE)
 
 
 class KeyStream:
@@ -24,7 +25,7 @@ class KeyStream:
 
     def fill(self, room: bytearray, size: int) -> None:
         """Write the next `size` bytes to `room`, which is 15 bytes longer at least."""
-        self._next.update_into(bytes(size), room)
+        self._next.update_into(_ZEROS if size == _AT_ONCE else bytes(size), room)
 
     def words(self, count: int) -> np.ndarray:
         """Return the next words, shape (count,), ``uint64``."""

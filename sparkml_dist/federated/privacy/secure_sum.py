@@ -15,6 +15,7 @@ from sparkml_dist.federated.privacy.keys import KEY_BYTES
 from sparkml_dist.federated.privacy.packages import needed
 from sparkml_dist.federated.privacy.secure_works import (
     WRAPPED,
+    asked_of,
     matrix,
     sum_id,
     texts,
@@ -23,6 +24,7 @@ from sparkml_dist.federated.privacy.secure_works import (
 from sparkml_dist.federated.privacy.sum_terms import SumTerms
 from sparkml_dist.federated.replies import Replies, SiloFailure
 from sparkml_dist.federated.sums import Asks, Summed, SumProtocol
+from sparkml_dist.federated.works import work_of
 
 _Own = Mapping[str, tuple[Mapping[str, Any], Mapping[str, npt.NDArray[Any]]]]
 
@@ -54,7 +56,8 @@ class SecureSum(SumProtocol):
     together with fewer than `threshold` silos. A silo refuses a threshold below its policy's
     ``least_silos``, a sum over fewer silos than the threshold, both shares of one silo, and a
     second unmasking with other silos, so that a coordinator cannot ask for one silo's values by
-    turns.
+    turns. Masks of a pair of silos cancel only where both were asked the same, so that it cannot
+    ask all others for what it knows.
 
     *What it does not.* Public keys go through the coordinator, which could send its own in their
     place, or make up silos: an active coordinator is not kept out by the masks. The sum itself may
@@ -137,6 +140,13 @@ class SecureSum(SumProtocol):
             ``too_few_silos``; ``secure_sum_forged`` when the masks cannot be removed.
         """
         threshold = self.threshold_of(len(silos))
+        allowed = set(work_of(kind).own_facts)
+        if any(set(own_facts) - allowed or own_arrays for own_facts, own_arrays in own.values()):
+            raise ConfigurationError(
+                "invalid_param",
+                f"In a secure sum of {kind!r} silos cannot be asked different things.",
+                "Their masks cancel only where all are asked the same; take a plain sum.",
+            )
         failed: dict[str, SiloFailure] = {}
 
         def ask(kind: str, silos: Sequence[str], **asked: Any) -> Replies:
@@ -185,6 +195,7 @@ class SecureSum(SumProtocol):
             },
             {WRAPPED + name: array for name, array in arrays.items()},
         )
+        side.asked = asked_of(request)
         replies = ask(
             "secure_masked",
             side.members,

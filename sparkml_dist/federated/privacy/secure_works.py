@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -97,7 +98,7 @@ class SecureMaskedWork(SiloWork):
         members = names_of(request, "members")
         sealed = texts(request, "inbox", len(members), _SEALED_BYTES)
         inbox = dict(zip(members, sealed, strict=True))
-        words = side.mask(inbox, form.encode(answer.arrays))
+        words = side.mask(inbox, form.encode(answer.arrays), asked_of(request))
         _hold(silo, request, side)
         return Answer(arrays={"words": words}, epsilon=answer.epsilon)
 
@@ -136,6 +137,20 @@ def wrapped(request: Message) -> Message:
         if name.startswith(WRAPPED)
     }
     return Message(kind, request.round, request.sender, facts, arrays, request.run)
+
+
+def asked_of(request: Message) -> str:
+    """Return the checksum of what a request has silos sum, without what is each silo's own."""
+    inner = wrapped(request)
+    own = work_of(inner.kind).own_facts
+    facts = {
+        "facts": {name: value for name, value in inner.facts.items() if name not in own},
+        **{name: request.facts.get(name) for name in ("sum", "parties", "ranges")},
+    }
+    # With sorted names: those of a silo's own facts come last in what it gets.
+    facts = json.loads(json.dumps(facts, sort_keys=True))
+    arrays = {name: inner.arrays[name] for name in sorted(inner.arrays)}
+    return hashlib.sha256(Message(inner.kind, 0, "", facts, arrays).pack()).hexdigest()
 
 
 def wrapped_form(request: Message, schema: FederatedSchema) -> FixedPoint:

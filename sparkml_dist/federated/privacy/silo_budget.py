@@ -50,6 +50,7 @@ def spend(
         accountant = PrivacyAccountant.from_dict(json.loads(held["spent"].tobytes()))
         if (accountant.delta, accountant.kind) != (delta, kind):
             raise refused(f"its account is for delta = {accountant.delta:g}, {accountant.kind}")
+        accountant.budget = silo.policy.most_epsilon  # the owner may have changed it
     accountant.spend(event)
     text = json.dumps(accountant.to_dict()).encode()
     silo.state.write(_STATE, request.round, {"spent": np.frombuffer(text, np.uint8)})

@@ -119,7 +119,7 @@ class SiloSide:
             sealed[name] = keys.sealed(self._channel(name, about), text, repr(about).encode())
         return sealed, commitment(secret[1])
 
-    def mask(self, inbox: Mapping[str, bytes], words: np.ndarray) -> np.ndarray:
+    def mask(self, inbox: Mapping[str, bytes], words: np.ndarray, asked: str = "") -> np.ndarray:
         """Return the silo's words under its masks, in place.
 
         Parameters
@@ -128,6 +128,8 @@ class SiloSide:
             What each silo that is still there has sealed for this one, itself included.
         words : numpy.ndarray of shape (n,), ``<u4`` or ``<u8``
             Overwritten.
+        asked : str
+            Checksum of what is summed: masks cancel only where all silos were asked the same.
         """
         members = sorted(inbox)
         roster = self._step("roster")
@@ -143,7 +145,7 @@ class SiloSide:
         streams = [(self._own("self mask"), 1)]
         for other in members:
             if other != self.name:
-                about = about_mask(self.terms, self.name, other)
+                about = about_mask(self.terms, self.name, other, asked)
                 key = keys.agreed(self._own("mask"), bytes.fromhex(roster[other][0]), *about)
                 if key is None:
                     raise forged(f"the key of {other!r} is none")

@@ -50,9 +50,13 @@ def about_shares(terms: SumTerms, sender: str, receiver: str) -> list[str]:
     return ["shares", terms.id, sender, receiver]
 
 
-def about_mask(terms: SumTerms, first: str, second: str) -> list[str]:
-    """Return what the mask of a pair of silos is bound to."""
-    return ["mask", terms.id, *sorted((first, second))]
+def about_mask(terms: SumTerms, first: str, second: str, asked: str) -> list[str]:
+    """Return what the mask of a pair of silos is bound to: also to what both were asked.
+
+    Masks of silos that were asked different things do not cancel. Otherwise a coordinator could ask
+    all silos but one for what it knows, and read that one's values from the sum.
+    """
+    return ["mask", terms.id, *sorted((first, second)), asked]
 
 
 def refused(why: str) -> TrainingError:

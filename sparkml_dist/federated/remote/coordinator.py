@@ -16,7 +16,7 @@ from sparkml_dist.errors import ConfigurationError, ResourceError, SparkMLDistEr
 from sparkml_dist.federated.backend import Backend
 from sparkml_dist.federated.ledger import LedgerEntry, entry_of
 from sparkml_dist.federated.message import Message
-from sparkml_dist.federated.remote.certificates import Credentials, silo_of
+from sparkml_dist.federated.remote.certificates import Credentials, Tokens, silo_of
 from sparkml_dist.federated.remote.packages import needed
 from sparkml_dist.federated.replies import Outcome, SiloFailure, check_reply
 from sparkml_dist.federated.rounds import Rounds
@@ -41,7 +41,7 @@ class Coordinator(Backend):
 
     Silos connect to it, ask for work and bring answers; it needs no way to reach them. Both sides
     have certificates of one authority (`make_certificates`), and a silo is known by its
-    certificate, whatever a message says.
+    certificate, whatever a message says; or by its token.
 
     Parameters
     ----------
@@ -59,6 +59,9 @@ class Coordinator(Backend):
         ``round_seconds`` by default.
     most_bytes : int, default=256 MiB
         Most bytes of an answer.
+    tokens : bool, default=False
+        Whether silos have tokens (``make_certificates(…, tokens=True)``) in place of certificates.
+        They know the coordinator by its certificate all the same.
     close_seconds : float, default=10
         How long `close` waits for silos that are still to be told that the run is over.
 
@@ -86,6 +89,7 @@ class Coordinator(Backend):
         grace_seconds: float | None = None,
         most_bytes: int = 256 << 20,
         close_seconds: float = 2 * _HOLD_SECONDS,
+        tokens: bool = False,
     ) -> None:
         self.names = sorted({check_name(name) for name in silos})
         for name, value in (("round_seconds", round_seconds), ("most_bytes", most_bytes)):
@@ -104,6 +108,7 @@ class Coordinator(Backend):
         self._seen: set[str] = set()
         self._held = 0
         self._refusals: collections.deque[LedgerEntry] = collections.deque(maxlen=_MOST_REFUSALS)
+        self._tokens = Tokens.read(certificates) if tokens else None
         self._server, self.port = self._start(Credentials.read(certificates), address)
 
     # -- Rounds -----------------------------------------------------------------------------
@@ -174,8 +179,8 @@ class Coordinator(Backend):
         )
         secure = grpc.ssl_server_credentials(
             [(credentials.key, credentials.certificate)],
-            root_certificates=credentials.authority,
-            require_client_auth=True,
+            root_certificates=None if self._tokens else credentials.authority,
+            require_client_auth=self._tokens is None,
         )
         try:
             port = server.add_secure_port(address, secure)
@@ -230,8 +235,16 @@ class Coordinator(Backend):
         return Message(TAKEN, 0, "coordinator", {"refused": code}).pack()
 
     def _caller(self, context: Any) -> str:
-        """Return the silo whose certificate the caller has; end the call of any other."""
+        """Return the silo whose certificate or token the caller has; end the call of any other."""
         grpc = needed("grpc")
+        if self._tokens is not None:
+            brought = dict(context.invocation_metadata()).get("authorization", "")
+            name = self._tokens.silo_of(str(brought))
+            if name is None or name not in self.names:
+                _logger.warning("a caller is refused: its token is that of no silo here")
+                context.abort(grpc.StatusCode.UNAUTHENTICATED, "the token is that of no silo here")
+            assert name is not None
+            return name
         names = context.auth_context().get("x509_subject_alternative_name", [])
         name = silo_of([value.decode(errors="replace") for value in names])
         if name is None or name not in self.names:

@@ -48,8 +48,8 @@ def run_silo(
     coordinator : str
         ``HOST:PORT``; the coordinator's certificate must be for this host.
     certificates : str or path-like
-        Folder of the silo's key, its certificate and the authority's. The silo has the name in its
-        certificate.
+        Folder of the silo's key, its certificate and the authority's; or of its token and the
+        authority's certificate. The silo has the name in its certificate or beside its token.
     data : SiloData
         `ShardData` or `TableData`, for example.
     folder : str or path-like
@@ -113,6 +113,7 @@ class _Line:
         self._where = coordinator
         self._give_up_seconds = give_up_seconds
         self._pause = 0.1
+        self._metadata = credentials.metadata
         secure = self._grpc.ssl_channel_credentials(
             credentials.authority, credentials.key, credentials.certificate
         )
@@ -133,7 +134,7 @@ class _Line:
         started = time.monotonic()
         while True:
             try:
-                found: bytes = call(data, timeout=_CALL_SECONDS)
+                found: bytes = call(data, timeout=_CALL_SECONDS, metadata=self._metadata)
                 self._pause = 0.1
                 return found
             except self._grpc.RpcError as error:
@@ -167,7 +168,8 @@ class _Line:
                 "peer_refused",
                 f"The silo and {self._where} do not trust each other: {text[:300]}.",
                 "Both need certificates of the same authority, the coordinator's for this very "
-                "host; otherwise somebody else answers there. Nothing was sent.",
+                "host, or the silo a token that the coordinator knows; otherwise somebody else "
+                "answers there. No data were sent.",
             )
         if error.code() == codes.RESOURCE_EXHAUSTED:
             raise TrainingError(

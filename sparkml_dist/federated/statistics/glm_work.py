@@ -39,6 +39,7 @@ class GlmPassWork(SiloWork):
 
     kind: ClassVar[str] = "glm_pass"
     summable: ClassVar[bool] = True
+    own_facts: ClassVar[tuple[str, ...]] = ("place",)
 
     def declare(self, request: Message, schema: FederatedSchema) -> Declaration:
         """Return the shapes of the sums."""

@@ -41,6 +41,8 @@ class LocalRound:
         All arrays of the request.
     privacy : RecordPrivacy or None
         With which rows are hidden.
+    noise : NoiseSource or None
+        Draws samples and noise, from the silo's secret.
     weight : float
         The silo's weight over the mean weight of all silos.
     steps : int
@@ -59,6 +61,7 @@ class LocalRound:
         rng: np.random.Generator,
         weight: float = 1.0,
         privacy: RecordPrivacy | None = None,
+        noise: NoiseSource | None = None,
     ) -> None:
         self.model, self.rows, self.settings, self.weight = model, rows, settings, weight
         self.arrays = request.arrays
@@ -68,8 +71,7 @@ class LocalRound:
         self._round, self._state, self._rng = request.round, state, rng
         self._trained = False
         self.privacy = privacy
-        # The noise follows from the silo's secret: a request that comes again gets the same.
-        self.noise = NoiseSource(rng.bytes(32)) if privacy is not None else None
+        self.noise = noise
 
     def train(
         self, start: Floats | None = None, correction: Correction | None = None

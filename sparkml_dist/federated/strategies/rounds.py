@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ from sparkml_dist.federated.strategies.aggregation.aggregation import Aggregatio
 from sparkml_dist.federated.strategies.evaluate_work import EvaluateWork, PersonalWork, metrics_of
 from sparkml_dist.federated.strategies.participation import Participation
 from sparkml_dist.federated.strategies.strategy import Arrays, RoundShare, Strategy
-from sparkml_dist.federated.strategies.train_work import TrainWork
+from sparkml_dist.federated.strategies.train_work import MOST_LOSS, MOST_STEPS, TrainWork
 from sparkml_dist.federated.training.flat_model import FlatModel, Floats
 from sparkml_dist.federated.training.local_training import LocalSettings
 from sparkml_dist.federated.training.private_training import private_steps
@@ -35,6 +36,8 @@ __all__ = ["RoundSettings", "Trained", "train_rounds"]
 _logger = logging.getLogger(__name__)
 
 _LEAST_SECURE = 3
+# Most of a silo's sums of losses and squares over its rows: exact to 1e-5 for ten silos.
+_MOST_SUM = 2.0**40
 
 
 @dataclass(frozen=True)
@@ -159,8 +162,9 @@ class Trained:
     state : dict of str to ndarray
         Of the strategy at the coordinator.
     history : list of dict
-        For each round ``round``, ``silos`` (whose updates are used), ``failed`` (error codes by
-        silo), ``steps`` and ``loss`` (means over silos), and metrics of evaluations.
+        For each round ``round``, ``silos`` (whose updates are used) and ``failed`` (error codes by
+        silo), both empty with privacy of silos, ``steps`` and ``loss`` (means over silos), and
+        metrics of evaluations.
     epsilon : float or None
         Privacy loss at the accountant's delta.
     silos : dict of str to dict
@@ -213,8 +217,10 @@ class _Rounds:
             self._facts["delta"] = 1e-5 if accountant is None else accountant.delta
         elif privacy is not None:
             privacy = privacy.of(len(federation.names))
+            key = settings.noise_key or secrets.token_bytes(32)
+            self._sampling, self._alone = NoiseSource(key + b"silos"), NoiseSource(key + b"alone")
             # Under a secure sum, silos add the noise, so that the coordinator sees none without.
-            self._noise = NoiseSource(settings.noise_key) if settings.secure is None else None
+            self._noise = NoiseSource(key + b"noise") if settings.secure is None else None
         self.privacy = privacy
         self._arrays = {"mean": standardization.mean, "deviation": standardization.deviation}
 
@@ -245,7 +251,9 @@ class _Rounds:
             min(1.0, weight / len(self.federation.names)),
         )
         buffers = mean.pop("buffers", buffers)
-        told["steps"], told["loss"] = (float(v) for v in mean.pop("told"))
+        told["steps"], told["loss"] = (float(mean.pop(k)[0]) for k in ("steps", "loss"))
+        if isinstance(self.privacy, SiloPrivacy):
+            told |= {"silos": [], "failed": {}}  # who took part is what the accountant hides
         return self.strategy.update(state, mean, share), buffers, told
 
     def _mean(self, arrays: Arrays, silos: Sequence[str]) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -261,12 +269,29 @@ class _Rounds:
             silos=silos,
             minimum=min(self.settings.minimum, len(silos)),
             secure=self.settings.secure,
-            ranges=self.settings.ranges,
+            ranges=self._ranges(),
         )
         sums = dict(found.arrays)
         weight = float(sums.pop("weight")[0])
         mean: dict[str, Any] = {k: v / weight if weight else v for k, v in sums.items()}
         return {**mean, "weight": weight}, _told(found.silos, found.failed)
+
+    def _ranges(self) -> dict[str, float]:
+        """Return the most of a silo's weight, and of what it tells beside its update."""
+        most = float(len(self.federation.names))  # the weight of a silo that has all rows
+        told = {"weight": most, "steps": MOST_STEPS * most, "loss": MOST_LOSS * most}
+        return {**told, **(self.settings.ranges or {})}
+
+    def drawn(self, number: int) -> list[str]:
+        """Return the silos of a round.
+
+        With privacy of silos they are drawn from a secret: the loss that is counted holds for those
+        who do not know who took part.
+        """
+        names = self.federation.names
+        if isinstance(self.privacy, SiloPrivacy):
+            return self.privacy.choose(names, self._sampling)
+        return self.settings.participation.drawn(names, number)
 
     def _combined(
         self, arrays: Arrays, silos: Sequence[str]
@@ -301,7 +326,7 @@ class _Rounds:
         assert isinstance(self.privacy, SiloPrivacy)
         shapes = self.strategy.shapes(self.model.size)
         zeros = {name: np.zeros(shape) for name, shape in shapes.items()}
-        mean = self.privacy.mean(zeros, self._noise or NoiseSource())
+        mean = self.privacy.mean(zeros, self._noise or self._alone)
         return self.strategy.update(state, mean, RoundShare(0, len(self.federation.names), 0.0))
 
     def evaluate(
@@ -314,9 +339,10 @@ class _Rounds:
             arrays["buffers"] = buffers
         target = self.standardization.target
         if self.settings.secure is not None:
-            found = self.federation.sum(
-                EvaluateWork.kind, facts, arrays, secure=self.settings.secure
-            )
+            secure = self.settings.secure
+            if isinstance(secure, SecureSum):  # sums over rows, which no range of updates holds
+                secure = SecureSum(secure.threshold, range=_MOST_SUM, bits=64)
+            found = self.federation.sum(EvaluateWork.kind, facts, arrays, secure=secure)
             return metrics_of(found.arrays["sums"], target), {}
         replies = self.federation.ask(EvaluateWork.kind, facts, arrays)
         sums = {name: answer.arrays["sums"] for name, answer in replies}
@@ -339,7 +365,8 @@ class _Rounds:
             names: Sequence[str] | None = silos
         else:
             event, names = self.privacy.event(), None
-        if number and accountant.affordable(event, names) == 0:
+        budget = accountant.budget
+        if number and budget is not None and accountant.epsilon_after(event, names) > budget:
             _logger.warning("the privacy budget ends the training before round %d", number)
             return False
         accountant.spend(event, names)
@@ -414,7 +441,7 @@ def train_rounds(
     history: list[dict[str, Any]] = []
     silos: dict[str, dict[str, Any]] = {}
     for number in range(settings.rounds):
-        chosen = settings.participation.drawn(federation.names, number)
+        chosen = rounds.drawn(number)
         told: dict[str, Any] = {"silos": [], "failed": {}}
         if not rounds.spend(number, chosen):
             break

@@ -27,7 +27,10 @@ if TYPE_CHECKING:
     from sparkml_dist.federated.schema import FederatedSchema
     from sparkml_dist.federated.silo import Silo
 
-__all__ = ["TrainWork", "sent_rows"]
+__all__ = ["MOST_LOSS", "MOST_STEPS", "TrainWork", "sent_rows"]
+
+#: Larger numbers of steps and larger losses are told as these.
+MOST_STEPS, MOST_LOSS = 2**20, 2.0**12
 
 
 def sent_rows(
@@ -70,7 +73,7 @@ class TrainWork(SiloWork):
     """Trains on a silo's rows as a strategy has it.
 
     The answer holds the strategy's arrays times the silo's weight (or as they are, where rules
-    other than the mean combine them), ``weight``, and ``told``: weight times steps and loss.
+    other than the mean combine them), ``weight``, and ``steps`` and ``loss`` times the weight.
     """
 
     kind: ClassVar[str] = "train"
@@ -86,7 +89,8 @@ class TrainWork(SiloWork):
             arrays["bit"] = ("f8", (1,))
         if model.buffer_size:
             arrays["buffers"] = (kind, (model.buffer_size,))
-        return Declaration({**arrays, "weight": ("f8", (1,)), "told": ("f8", (2,))})
+        single = dict.fromkeys(("weight", "steps", "loss"), ("f8", (1,)))
+        return Declaration({**arrays, **single})
 
     def answer(self, silo: Silo, request: Message) -> Answer:
         """Do the work in a silo; see `SiloWork.answer`."""
@@ -109,7 +113,11 @@ class TrainWork(SiloWork):
             event = record.event(private_steps(settings, record))
             epsilon = spend(silo, request, event, float(facts["delta"]))
         rng = silo.rng(request)
-        local = LocalRound(model, rows, settings, request, silo.state, rng, relative, record)
+        # From the silo's secret, also where its other draws have a seed, which others may know.
+        source = NoiseSource.of(silo, request)
+        local = LocalRound(
+            model, rows, settings, request, silo.state, rng, relative, record, source
+        )
         with np.errstate(over="ignore", invalid="ignore"):
             arrays = dict(strategy.train(local)) if n else {}
         if not n:
@@ -120,8 +128,7 @@ class TrainWork(SiloWork):
         factor = weight if weighted else 1.0
         if hiding is not None:
             # All silos weigh the same, also one without rows, and tell nothing but the update.
-            noise = NoiseSource(rng.bytes(32))
-            arrays, bit = hiding.clip(arrays, noise, int(facts["noise_share"]))
+            arrays, bit = hiding.clip(arrays, source, int(facts["noise_share"]))
             arrays["bit"], weight, factor = np.array([bit]), 1.0, 1.0
         sent: dict[str, Any] = {
             name: np.asarray(array * factor, np.float64 if name == "bit" else model.dtype)
@@ -130,8 +137,12 @@ class TrainWork(SiloWork):
         for name, array in sent.items():
             if not np.isfinite(array).all():
                 raise _diverged(silo.name, name)
-        told = np.array([local.steps, local.loss if n else 0.0]) * factor * (hiding is None)
-        return Answer(arrays={**sent, "weight": np.array([weight]), "told": told}, epsilon=epsilon)
+        told = factor * (hiding is None)
+        # Bounded, so that a secure sum has a range for them: they are for people.
+        sent["weight"] = np.array([weight])
+        sent["steps"] = np.array([min(local.steps, MOST_STEPS) * told])
+        sent["loss"] = np.array([min(local.loss, MOST_LOSS) * told if n else 0.0])
+        return Answer(arrays=sent, epsilon=epsilon)
 
 
 def _record_privacy(request: Message) -> RecordPrivacy | None:

@@ -15,6 +15,8 @@ from sparkml_dist.federated.privacy import SecureSum
 from sparkml_dist.federated.privacy.fixed_point import FixedPoint
 from sparkml_dist.federated.privacy.key_stream import add_streams
 from sparkml_dist.federated.privacy.shamir import join, split
+from sparkml_dist.federated.privacy.silo_side import SiloSide
+from sparkml_dist.federated.privacy.sum_terms import SumTerms
 
 NAMES = [f"silo{i}" for i in range(6)]
 
@@ -133,3 +135,70 @@ def test_masks_of_a_pair_cancel():
     assert (masked != words).mean() > 0.99
     add_streams(masked, [(b"k" * 32, -1)])
     assert np.array_equal(masked, words)
+
+
+def test_a_coordinator_that_asks_one_silo_for_something_else_reads_nothing(monkeypatch):
+    plain = SecureSum._own
+
+    def asks_otherwise(facts, own, inbox):
+        found, arrays = plain(facts, own, inbox)
+        calls.append(inbox)
+        return ({"facts": {**facts, "more": 1}} if len(calls) == 1 else found), arrays
+
+    calls: list = []
+    assert counted(federation()).arrays["rows"] == pytest.approx([21.0])
+    monkeypatch.setattr(SecureSum, "_own", staticmethod(asks_otherwise))
+    found = counted(federation())
+    # All answered, and their masks did not cancel: words that say nothing.
+    assert len(found.silos) == 6 and not np.allclose(found.arrays["rows"], 21.0, atol=1e-3)
+
+
+def sides(terms, names=NAMES[:4]):
+    made = {name: SiloSide(name, terms) for name in names}
+    roster = {name: side.advertise() for name, side in made.items()}
+    return made, roster
+
+
+def masked(made, roster):
+    sealed = {name: side.share(roster)[0] for name, side in made.items()}
+    for name, side in made.items():
+        side.mask({other: sealed[other][name] for other in made}, np.zeros(3, np.uint64), "asked")
+
+
+def refusal(act, *given):
+    with pytest.raises(TrainingError) as caught:
+        act(*given)
+    return caught.value.code
+
+
+def test_a_silo_gives_the_coordinator_no_way_to_its_own_words():
+    terms = SumTerms("a", 3, 64)
+    made, roster = sides(terms)
+    one = made[NAMES[0]]
+    assert refusal(one.unmask, NAMES[:3]) == "secure_sum_refused"  # before it has sent words
+    twins = {**roster, NAMES[1]: roster[NAMES[2]]}
+    assert refusal(one.share, twins) == "secure_sum_forged"
+    assert refusal(one.share, {n: roster[n] for n in NAMES[:2]}) == "secure_sum_refused"
+    masked(made, roster)
+    for alone in (NAMES[:1], NAMES[:2]):
+        assert refusal(one.unmask, alone) == "secure_sum_refused"
+    first = one.unmask(NAMES[:3])
+    assert one.unmask(NAMES[:3]) == first  # asked again, the same bytes
+    assert refusal(one.unmask, NAMES[:4]) == "secure_sum_refused"  # both shares of the fourth
+    assert refusal(one.mask, {}, np.ones(3, np.uint64)) == "secure_sum_forged"
+    resumed = SiloSide(NAMES[0], terms, one.record)
+    assert refusal(resumed.unmask, NAMES[1:4]) == "secure_sum_forged"
+    half, keys = sides(SumTerms("b", 2, 64))
+    assert refusal(half[NAMES[0]].share, keys) == "secure_sum_refused"
+
+
+def test_shares_of_an_earlier_sum_are_not_taken():
+    earlier, roster = sides(SumTerms("a", 3, 64))
+    old = {name: side.share(roster)[0] for name, side in earlier.items()}
+    made, roster = sides(SumTerms("b", 3, 64))
+    sealed = {name: side.share(roster)[0] for name, side in made.items()}
+    inbox = {other: sealed[other][NAMES[0]] for other in made}
+    inbox[NAMES[1]] = old[NAMES[1]][NAMES[0]]
+    words = np.zeros(3, np.uint64)
+    assert refusal(made[NAMES[0]].mask, inbox, words, "asked") == "secure_sum_forged"
+    assert not words.any()
