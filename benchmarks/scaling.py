@@ -314,8 +314,16 @@ MEASURED = {
 OTHER = ("CPU", "MiB before", "MiB", "java MiB", "manifest MB", "closure MB")
 
 
-def measured(part: str, size: int) -> dict[str, Any]:
+def kept(part: str, size: int) -> Path:
+    """Return the file with what was measured of a size, for ``--resume``."""
+    return ROOT / "build" / "bench" / f"scaling-{part}-{size}.json"
+
+
+def measured(part: str, size: int, *, resume: bool) -> dict[str, Any]:
     """Return what a process of its own found."""
+    if resume and kept(part, size).exists():
+        earlier: dict[str, Any] = json.loads(kept(part, size).read_text())
+        return earlier
     command = [sys.executable, __file__, "--one", part, str(size)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -350,17 +358,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--part", choices=tuple(PARTS), action="append")
     parser.add_argument("--divide", type=int, default=1, help="smaller sizes, to try it")
+    parser.add_argument("--resume", action="store_true", help="measure only what was not yet")
     parser.add_argument("--one", nargs=2, metavar=("PART", "SIZE"))
     args = parser.parse_args()
     if args.one:
-        part, size = args.one
-        print(json.dumps(PARTS[part](int(size))))
+        part, size = args.one[0], int(args.one[1])
+        text = json.dumps(PARTS[part](size))
+        kept(part, size).parent.mkdir(parents=True, exist_ok=True)
+        kept(part, size).write_text(text)
+        print(text)
         return
     rows, results, missed = [], [], []
     for part in args.part or PARTS:
         before = None
         for size in (max(20, n // args.divide) for n in SIZES[part]):
-            found = measured(part, size)
+            found = measured(part, size, resume=args.resume)
             rows.append(row(part, size, found, before))
             print(rows[-1], flush=True)
             before = found

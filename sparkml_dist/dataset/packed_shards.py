@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, overload
+from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from sparkml_dist.dataset.manifest import ShardInfo
+from sparkml_dist.dataset.shard_info import ShardInfo
 
 __all__ = ["PackedShards"]
 
@@ -18,7 +17,7 @@ _TEXTS = ("file", "sha256", "footer_sha256")
 _LISTS = ("row_groups", "class_rows")
 
 
-class PackedShards(Sequence["ShardInfo"]):
+class PackedShards(Sequence[ShardInfo]):
     """Shards as arrays, from which the entry of one is made when it is asked for.
 
     Every task unpickles the data set that it works on. A hundred thousand entries as objects take
@@ -47,8 +46,6 @@ class PackedShards(Sequence["ShardInfo"]):
     def __getitem__(self, at: slice) -> tuple[ShardInfo, ...]: ...
 
     def __getitem__(self, at: int | slice) -> ShardInfo | tuple[ShardInfo, ...]:
-        from sparkml_dist.dataset.manifest import ShardInfo
-
         if isinstance(at, slice):
             return tuple(self[i] for i in range(*at.indices(len(self))))
         if not -len(self) <= at < len(self):
