@@ -64,12 +64,12 @@ def find_clusters(args: argparse.Namespace, job: Job) -> None:
             model = estimator.fit(table.df)
             model.save(output.model.location)
         with job.stage("label"):
-            write_parquet(model.transform(table.df), rows)
+            table_written = write_parquet(model.transform(table.df), rows)
     finally:
         work.delete()
     document = job.document
     with job.stage("evaluate"):
-        written = job.spark.read.parquet(rows.spark_path())
+        written = table_written.read(job.spark)
         document.rows, document.features = written.count(), model.numFeatures
         document.more["clusters"] = model.numClusters
         document.more["noise"] = written.where("prediction < 0").count()

@@ -92,7 +92,7 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
             memoryPerTask=args.memory_per_task,
         ).fit(baskets)
     with job.stage("write"):
-        write_parquet(model.itemsets, itemsets)
+        written = write_parquet(model.itemsets, itemsets)
     document = job.document
     document.rows = model.numBaskets
     document.more["itemsets"] = model.numItemsets
@@ -103,7 +103,7 @@ def mine_itemsets(args: argparse.Namespace, job: Job) -> None:
     document.more["mining"] = model.summary
     if args.rules:
         with job.stage("rules"):
-            _rules(args, job, output, model, spark.read.parquet(itemsets.spark_path()))
+            _rules(args, job, output, model, written.read(spark))
     output.commit(document)
 
 
@@ -126,9 +126,9 @@ def _rules(
         memoryPerTask=args.memory_per_task,
     )
     target = output.folder.child("rules")
-    write_parquet(estimator.fit(itemsets).rules, target)
+    written = write_parquet(estimator.fit(itemsets).rules, target)
     sizes = (
-        job.spark.read.parquet(target.spark_path())
+        written.read(job.spark)
         .groupBy((F.size("antecedent") + F.size("consequent")).alias("size"))
         .count()
         .orderBy("size")

@@ -20,7 +20,7 @@ from sparkml_dist.mining.outliers.robust_zscore import RobustZScore
 from sparkml_dist.mining.outliers.robust_zscore_model import RobustZScoreModel
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import MANIFEST
-from sparkml_dist.persistence.parquet import write_parquet
+from sparkml_dist.persistence.parquet import read_written, write_parquet
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -75,7 +75,7 @@ def find_outliers(args: argparse.Namespace, job: Job) -> None:
         work.delete()
     document = job.document
     with job.stage("evaluate"):
-        found = job.spark.read.parquet(rows.spark_path())
+        found = read_written(job.spark, rows)
         counts = {
             r["prediction"]: r["count"] for r in found.groupBy("prediction").count().collect()
         }

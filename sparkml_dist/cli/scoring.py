@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import pyarrow.parquet as pq
+
 from sparkml_dist.cli.job_report import write_job_report
 from sparkml_dist.cli.options import reading
 from sparkml_dist.cli.runner import Job
@@ -25,14 +27,14 @@ from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.lock import FolderLock
 from sparkml_dist.persistence.model_folder import MANIFEST
-from sparkml_dist.persistence.parquet import write_parquet
+from sparkml_dist.persistence.parquet import read_files, write_parquet
 from sparkml_dist.persistence.replacing import replace_folder
 from sparkml_dist.tables.lines import format_of
 from sparkml_dist.tables.read import read_table
 from sparkml_dist.tables.schema import Table, TableSchema
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["score_table"]
 
@@ -98,8 +100,8 @@ def _score(
     temporary.delete()  # left by a killed run
     try:
         with job.stage("score"):
-            write_parquet(scored, temporary)
-        written = spark.read.parquet(temporary.spark_path())
+            stored = write_parquet(scored, temporary)
+        written = stored.read(spark)
         document.rows = written.count()
         if label:
             with job.stage("evaluate"):
@@ -110,7 +112,7 @@ def _score(
     except BaseException:
         temporary.delete()
         raise
-    replace_folder(temporary, target)
+    replace_folder(temporary, target, stored.names)
 
 
 def _is_files(args: argparse.Namespace) -> bool:
@@ -136,7 +138,7 @@ def _score_files(
         document.peak_worker_rss_mb = round(found.peak_worker_rss / 2**20, 1) or None
         if label:
             with job.stage("evaluate"):
-                _evaluate(job, model, job.spark.read.parquet(folder.spark_path()), label)
+                _evaluate(job, model, _read_scores(job.spark, folder), label)
         write_job_report(folder, {**document.to_dict(), "status": "ok"}, "_report.html")
         lock.check()
 
@@ -151,6 +153,18 @@ def _score_files(
             resume=args.resume,
             finish=finish,
         )
+
+
+def _read_scores(spark: SparkSession, folder: Folder) -> DataFrame:
+    """Return the rows of scored files, without partition columns on object stores."""
+    if not folder.is_object_store:
+        return spark.read.parquet(folder.spark_path())
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    names = folder.read_json(DONE)["files"]
+    with folder.opened(names[0]) as stream:
+        schema = from_arrow_schema(pq.read_schema(stream))
+    return read_files(spark, folder, names, schema)
 
 
 def _check_target(target: Folder, *, overwrite: bool) -> None:

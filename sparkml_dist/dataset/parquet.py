@@ -89,7 +89,7 @@ def _nanosecond_columns(df: DataFrame) -> dict[str, bool]:
     """
     try:
         file = Folder.at(df.inputFiles()[0])
-        with file.filesystem.open_input_file(file.path()) as stream:
+        with file.open_input() as stream:
             schema = pq.read_schema(stream)
     except (SparkMLDistError, OSError, pa.ArrowException) as error:
         _logger.warning("timestamps in nanoseconds are read as integers: %s", error)

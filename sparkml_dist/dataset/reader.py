@@ -233,7 +233,7 @@ def _batches(
     verify = verify and not all((state, group) in _verified for group in wanted)
     if verify and guarded(lambda: footer_sha256(home, name)) != shard.footer_sha256:
         raise _damaged(folder, shard, "its footer does not match the manifest")
-    source = guarded(lambda: home.filesystem.open_input_file(home.path(name)))
+    source = guarded(lambda: home.open_input(name))
     with source:
         local = isinstance(home.filesystem, pafs.LocalFileSystem)
         options = _LITTLE_MEMORY if local else _FEW_REQUESTS

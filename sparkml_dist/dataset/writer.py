@@ -237,7 +237,7 @@ def _join(batches: list[pa.RecordBatch]) -> pa.RecordBatch:
 
 def footer_sha256(folder: Folder, name: str) -> str:
     """Return the SHA-256 of a Parquet file's footer (its metadata and last eight bytes)."""
-    with folder.filesystem.open_input_file(folder.path(name)) as file:
+    with folder.open_input(name) as file:
         size = file.size()
         file.seek(size - 8)
         tail = file.read(8)

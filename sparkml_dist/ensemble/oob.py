@@ -21,6 +21,7 @@ from sparkml_dist.metrics.evaluation import evaluate_classification
 from sparkml_dist.metrics.regression import evaluate_regression
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.persistence.parquet import read_files
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -105,6 +106,12 @@ def read_out_of_bag(spark: SparkSession, folder: Folder, files: Sequence[ModelFi
         The model's files; no others are read.
     """
     names = [f.name for f in files if f.name.startswith(f"{OOB}/")]
+    if folder.is_object_store:
+        with folder.opened(names[0]) as stream:
+            from pyspark.sql.pandas.types import from_arrow_schema
+
+            schema = from_arrow_schema(pq.read_schema(stream))
+        return read_files(spark, folder, names, schema).where("members > 0")
     return spark.read.parquet(*map(folder.spark_path, names)).where("members > 0")
 
 

@@ -6,11 +6,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from sparkml_dist.dataset.column_names import with_outputs
+from sparkml_dist.dataset.streams import refuse_stream
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-__all__ = ["with_support_score"]
+__all__ = ["JOINS_PATTERNS", "with_support_score"]
+
+#: Why streams are refused.
+JOINS_PATTERNS = "joins each distinct row with all patterns, and sums over them"
 
 _ROW = "_sparkml_dist_row"
 _SUM = "_sparkml_dist_sum"
@@ -44,12 +48,18 @@ def with_support_score(
     output : str
         Column that is added: a double in [0, 1], 0 for rows that are null.
 
+    Raises
+    ------
+    DataError
+        ``stream_not_supported``.
+
     References
     ----------
     He, Xu, Huang, Deng (2005), "FP-outlier: frequent pattern based outlier detection".
     """
     from pyspark.sql import functions as F
 
+    refuse_stream(df, "The transform of patterns", JOINS_PATTERNS)
     keyed = df.withColumn(_ROW, row)
     met = (
         keyed.select(_ROW)

@@ -16,7 +16,7 @@ from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile, SavedManifest, compare_file
-from sparkml_dist.persistence.parquet import write_parquet
+from sparkml_dist.persistence.parquet import read_files, write_parquet
 from sparkml_dist.session import get_session
 
 if TYPE_CHECKING:
@@ -57,17 +57,14 @@ class TableModel(ShowsItself, Persistable, AccessibleParams, Model):
         yield from ()
 
     def _write_files(self, folder: Folder) -> Sequence[ModelFile]:
+        names: list[str] = []
         for name in self._table_names:
             home = folder.child(name)
-            write_parquet(self.tables[name], home)
+            names += [f"{name}/{file}" for file in write_parquet(self.tables[name], home).names]
             for other in home.names():  # Hadoop's own checksum files, which no manifest lists
                 if not other.endswith(".parquet"):
                     home.delete_file(other)
-        return self._written_files(folder)
-
-    def _written_files(self, folder: Folder) -> list[ModelFile]:
-        """Let the executors compute size and checksum of each file of the tables."""
-        names = [f"{n}/{f}" for n in self._table_names for f in folder.child(n).names(".parquet")]
+        # The executors compute size and checksum of each file.
         return hashed_files(get_session(), folder, names)
 
     def _state(self) -> dict[str, Any]:
@@ -139,9 +136,7 @@ def _check_flags(value: Any) -> None:
 def _read_table(saved: Saved, name: str, schema: dict[str, Any]) -> DataFrame:
     kind, spark = _schema_of(schema), get_session()
     files = saved.names(head=f"{name}/")
-    if not files:
-        return spark.createDataFrame([], kind)
-    return spark.read.schema(kind).parquet(*[saved.folder.spark_path(f) for f in files])
+    return read_files(spark, saved.folder, files, kind)
 
 
 def hashed_files(spark: SparkSession, folder: Folder, names: list[str]) -> list[ModelFile]:
@@ -199,7 +194,7 @@ def _difference(folder: Folder, name: str, kind: StructType) -> str:
     from pyspark.sql.pandas.types import from_arrow_schema
 
     try:
-        with folder.filesystem.open_input_file(folder.path(name)) as stream:
+        with folder.open_input(name) as stream:
             arrow = pq.read_schema(stream)
     except (OSError, ValueError, pa.ArrowException) as error:
         return f"{type(error).__name__}: {error}"

@@ -156,6 +156,7 @@ def score_files(
         for number in range(max(1, -(-size // _PART_BYTES)))
     ]
     outputs = [part.output(index) for index, part in enumerate(parts)]
+    # Where a listing lags, a file is scored again: to the same name, with the same content.
     there = set(work.walk()) if resume else set()
     missing = [i for i, output in enumerate(outputs) if output not in there]
     sizes = {name: size for name, size, _ in files}
@@ -195,7 +196,7 @@ def score_files(
         len(outputs) - len(missing),
         max((o.peak_rss for o in outcomes), default=0),
     )
-    work.write_json(DONE, {"plan": plan, "scored": asdict(found)})
+    work.write_json(DONE, {"plan": plan, "scored": asdict(found), "files": outputs})
     if finish is not None:
         finish(work, found)
     work.delete_file(_PLAN)

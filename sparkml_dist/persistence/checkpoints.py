@@ -107,9 +107,7 @@ class Checkpoint:
             ``checkpoint_damaged``.
         """
         try:
-            with (
-                self.folder.filesystem.open_input_file(self.folder.path(name)) as stream,
-            ):
+            with self.folder.open_input(name) as stream:
                 check_npz(stream, self.folder.size(name))
                 stream.seek(0)
                 with np.load(stream, allow_pickle=False) as arrays:

@@ -14,6 +14,7 @@ import os
 import posixpath
 import re
 import stat
+import tempfile
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -33,9 +34,13 @@ from sparkml_dist.persistence.locations import (
     joined,
     local_path,
     parent_and_name,
+    renames_folders,
     same_location,
     without_query,
 )
+from sparkml_dist.persistence.own_writes import OWN_WRITES
+from sparkml_dist.persistence.patient_file import PatientFile
+from sparkml_dist.persistence.stores import open_store
 
 __all__ = ["LOCK_PREFIX", "Folder", "is_unfinished", "is_uri", "local_path"]
 
@@ -51,6 +56,11 @@ _UNFINISHED = re.compile(r"^\..+\.[0-9a-f]{32}\.tmp$")
 _FAILURES = (OSError, pa.ArrowException, UnicodeError)
 _SPACE = "Free some space there, or write elsewhere."
 _RIGHTS = "Let the user that the driver and the workers run as write there, or write elsewhere."
+_DISK = "Check the path, its permissions and the free space, on the driver and on the workers."
+_STORE = (
+    "Check the URI, the credentials and that the store answers, on the driver and on the workers; "
+    "then run again. What was committed stays, and a run that can resume does only the rest."
+)
 _REASONS = {
     errno.ENOSPC: ("disk_full", _SPACE),
     errno.EDQUOT: ("disk_full", _SPACE),
@@ -123,7 +133,7 @@ class Folder:
     def _root(self) -> tuple[pafs.FileSystem, str]:
         try:
             if is_uri(self.location):
-                filesystem, path = pafs.FileSystem.from_uri(self.location)
+                filesystem, path = open_store(self.location)
                 return filesystem, path.rstrip("/")
             return pafs.LocalFileSystem(), self.location
         except (*_FAILURES, ImportError) as error:
@@ -137,6 +147,11 @@ class Folder:
     def filesystem(self) -> pafs.FileSystem:
         """The folder's pyarrow filesystem."""
         return self._root[0]
+
+    @property
+    def is_object_store(self) -> bool:
+        """Whether it is only a prefix of names: a file appears whole there, and none is renamed."""
+        return not renames_folders(self.location)
 
     def __getstate__(self) -> dict[str, Any]:
         return {"location": self.location}
@@ -173,7 +188,9 @@ class Folder:
 
     def exists(self, name: str = "") -> bool:
         """Tell whether `name` (or the folder itself) exists."""
-        return self.info(name).type != pafs.FileType.NotFound
+        if self.info(name).type != pafs.FileType.NotFound:
+            return True
+        return self.is_object_store and bool(self._unlisted(self.path(name).rstrip("/") + "/", {}))
 
     def size(self, name: str) -> int:
         """Return the size of the file `name` in bytes; -1 when there is no such file."""
@@ -215,6 +232,31 @@ class Folder:
                 # pyarrow checks that the folder exists only after listing it, and fails when
                 # another task creates the folder in between.
                 infos = self.filesystem.get_file_info(selector)
+            files = [i for i in infos if i.type == pafs.FileType.File]
+            return self._as_written(files, recursive=recursive) if self.is_object_store else files
+
+    def _as_written(self, listed: list[pafs.FileInfo], *, recursive: bool) -> list[pafs.FileInfo]:
+        """Return listed files as this process has left them: a listing may lag behind."""
+        prefix = self.path().rstrip("/") + "/"
+        found = {i.path: i for i in listed}
+        missing = self._unlisted(prefix, found)
+        found |= {i.path: i for i in missing if recursive or "/" not in i.path[len(prefix) :]}
+        gone = [p for p in OWN_WRITES.below(prefix, written=False) if p in found]
+        for info in self.filesystem.get_file_info(gone) if gone else ():
+            if info.type != pafs.FileType.File:
+                del found[info.path]
+        return list(found.values())
+
+    def _unlisted(self, prefix: str, listed: Mapping[str, Any]) -> list[pafs.FileInfo]:
+        """Return the files below a prefix that this process has written, but that are not listed.
+
+        A request for the object itself tells whether it is still there.
+        """
+        names = [p for p in OWN_WRITES.below(prefix, written=True) if p not in listed]
+        if not names:
+            return []
+        with self._doing("inspect"):
+            infos = self.filesystem.get_file_info(names)
         return [i for i in infos if i.type == pafs.FileType.File]
 
     def is_empty(self) -> bool:
@@ -276,12 +318,15 @@ class Folder:
         text = json.dumps(value, indent=1) if depth is None else _lines(value, depth, "\n")
         self.write_bytes(name, (text + "\n").encode())
 
-    def committing(self, name: str) -> _Committing:
-        """Return a context manager for writing `name` under a temporary name.
+    def committing(self, name: str) -> _Committing | _Sending:
+        """Return a context manager for writing `name` so that it appears only when it is complete.
 
-        The file gets its own name when the block ends without an error, and is deleted otherwise.
+        On a file system it is written under a temporary name, which is changed when the block ends
+        without an error. On an object store, where nothing can be renamed, it is written to a
+        temporary file of this machine and sent when the block has ended: a store shows an object
+        only when all of it has arrived.
         """
-        return _Committing(self, name)
+        return _Sending(self, name) if self.is_object_store else _Committing(self, name)
 
     def move(self, source: str, target: str, folder: Folder | None = None) -> None:
         """Rename the file `source` to `target`, replacing it.
@@ -296,18 +341,31 @@ class Folder:
         home = self if folder is None else folder
         with home._doing("commit", target):
             self.filesystem.move(self.path(source), home.path(target))
+        if self.is_object_store:
+            OWN_WRITES.note(self.path(source), written=False)
+            OWN_WRITES.note(home.path(target), written=True)
 
     def delete(self) -> None:
         """Delete the folder and all below it; no error when it is missing."""
         with self._doing("delete"):
             if self.exists():
-                self.filesystem.delete_dir(self.path())
+                # A store fails where its listing, which lags behind, shows nothing there.
+                with suppress(FileNotFoundError):
+                    self.filesystem.delete_dir(self.path())
+            if self.is_object_store:  # which deletes only what is listed
+                prefix = self.path().rstrip("/") + "/"
+                for info in self._unlisted(prefix, {}):
+                    self.filesystem.delete_file(info.path)
+                for path in OWN_WRITES.below(prefix, written=True):
+                    OWN_WRITES.note(path, written=False)
 
     def delete_file(self, name: str) -> None:
         """Delete the file `name`; no error when it is missing."""
         with self._doing("delete", name), suppress(FileNotFoundError):
             if self.exists(name):
                 self.filesystem.delete_file(self.path(name))
+                if self.is_object_store:
+                    OWN_WRITES.note(self.path(name), written=False)
 
     def copy_file_to(self, name: str, target: Folder, target_name: str | None = None) -> None:
         """Copy the file `name` into `target` in chunks, atomically."""
@@ -357,17 +415,33 @@ class Folder:
     @contextmanager
     def opened(self, name: str) -> Iterator[pa.NativeFile]:
         """Open the file `name` for random access; yield pyarrow's file."""
-        with (
-            self._doing("read", name),
-            self.filesystem.open_input_file(self.path(name)) as stream,
-        ):
+        with self._doing("read", name), self.open_input(name) as stream:
             yield stream
+
+    def open_input(self, name: str = "") -> pa.NativeFile:
+        """Return the file `name`, or that of this location, for random access.
+
+        On object stores, reads that fail are tried again.
+
+        Raises
+        ------
+        OSError
+            Those of pyarrow, unlike those of the other methods.
+        """
+        path = self.path(name)
+        if self.is_object_store:
+            return pa.PythonFile(PatientFile(self.filesystem, path), mode="r")
+        return self.filesystem.open_input_file(path)
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[pa.NativeFile]:
         with self._doing("read", name):
             try:
-                stream = self.filesystem.open_input_stream(self.path(name), compression=None)
+                stream = (
+                    self.open_input(name)
+                    if self.is_object_store
+                    else self.filesystem.open_input_stream(self.path(name), compression=None)
+                )
             except FileNotFoundError as error:
                 raise self._missing(name) from error
             with stream:
@@ -401,11 +475,7 @@ class Folder:
         """
         code, hint = _REASONS.get(
             getattr(error, "errno", None) or 0,
-            (
-                "storage_failed",
-                "Check the path, its permissions and the free space, on the driver and on the "
-                "workers.",
-            ),
+            ("storage_failed", _STORE if is_uri(self.location) else _DISK),
         )
         reason = " ".join(str(error).split()).rstrip(".")
         return StorageError(code, f"Cannot {verb} {self.uri(name)!r}: {reason}.", hint)
@@ -488,3 +558,52 @@ class _Committing:
             self._stream.close()
         with suppress(StorageError):
             self._folder.delete_file(self._temporary)
+
+
+class _Sending:
+    """Writes a file of this machine; sends it to an object store if the block raises no error.
+
+    A stream to the store must not be open in the block: closing it, even after an error, would make
+    an object of what has been written so far.
+    """
+
+    def __init__(self, folder: Folder, name: str) -> None:
+        self._folder = folder
+        self._name = name
+
+    def __enter__(self) -> pa.NativeFile:
+        with self._in_temporary_file():
+            handle, self._path = tempfile.mkstemp(prefix="sparkml_dist-")
+            os.close(handle)
+            self._stream = pa.OSFile(self._path, "wb")
+        return self._stream
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, *_: object
+    ) -> None:
+        try:
+            with self._in_temporary_file():
+                self._stream.close()
+                if isinstance(value, OSError):  # most likely from writing to the stream
+                    raise value
+            if kind is None:
+                self._send()
+        finally:
+            with suppress(OSError):
+                os.unlink(self._path)
+
+    def _send(self) -> None:
+        folder, path = self._folder, self._folder.path(self._name)
+        with folder._doing("write", self._name), pa.OSFile(self._path, "rb") as source:
+            with folder.filesystem.open_output_stream(path, compression=None) as sink:
+                while chunk := source.read(_CHUNK):
+                    sink.write(chunk)
+            OWN_WRITES.note(path, written=True)
+
+    @contextmanager
+    def _in_temporary_file(self) -> Iterator[None]:
+        try:
+            yield
+        except _FAILURES as error:
+            where = f"gather in {tempfile.gettempdir()!r} what is to be"
+            raise self._folder.failed(where, self._name, error) from error

@@ -16,6 +16,7 @@ __all__ = [
     "joined",
     "local_path",
     "parent_and_name",
+    "renames_folders",
     "same_location",
     "without_query",
 ]
@@ -25,6 +26,8 @@ _SCHEME = re.compile(r"^([a-zA-Z][a-zA-Z0-9+.-]*):")
 _FILE = re.compile(r"^file:(?://(?:localhost)?(?=/)|(?=/(?!/)))", re.IGNORECASE)
 # A URI without a host means Hadoop's default file system.
 _HOST_OPTIONAL = ("hdfs", "viewfs")
+# File systems that rename folders in one step; elsewhere a folder is only a prefix of file names.
+_RENAMING = ("file", "hdfs", "viewfs")
 _DATABRICKS_MOUNT = "/dbfs"
 _ONE_STORE = {
     "s3a": "s3",
@@ -39,6 +42,11 @@ _ONE_STORE = {
 def is_uri(location: str) -> bool:
     """Tell whether `location` has a scheme (``s3://…``) and is not a local path."""
     return bool(_URI.match(location))
+
+
+def renames_folders(location: str) -> bool:
+    """Tell whether a location's file system renames files and folders in one step."""
+    return not is_uri(location) or urlsplit(location).scheme.lower() in _RENAMING
 
 
 def local_path(location: str) -> str | None:

@@ -34,8 +34,9 @@ _TRIES = 10
 class FolderLock:
     """Keeps other runs out of a folder while this one writes there.
 
-    Object stores cannot create a file only if it does not exist. The lock needs only what all
-    stores guarantee: a file is visible to every listing after it was written. A run writes an
+    Not all object stores can create a file only if it does not exist. The lock needs only what the
+    common ones guarantee: a file is visible to every listing after it was written. Where listings
+    lag, two runs that start within the lag may both hold the lock. A run writes an
     entry with a unique name, lists the folder, and holds the lock when no other entry has a live
     owner. If two runs see each other, the later one withdraws.
 
@@ -165,8 +166,9 @@ class FolderLock:
     def _rivals(self) -> list[str]:
         """Return the entries of other live owners; delete those of dead ones."""
         entries = {i.base_name: i for i in self._folder.files() if _is_entry(i)}
-        mine = entries.pop(self._name, None)
-        if mine is None:  # the folder was replaced or deleted meanwhile
+        # By its name: a store's listing may not have it yet.
+        mine = entries.pop(self._name, None) or self._folder.info(self._name)
+        if mine.type == pafs.FileType.NotFound:  # the folder was replaced or deleted meanwhile
             raise self._busy(None)
         limit = self._heartbeat_seconds * _MISSED_HEARTBEATS
         living = []

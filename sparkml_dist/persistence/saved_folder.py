@@ -57,10 +57,12 @@ def contents(folder: Folder) -> str:
         one), ``"other"``, or an empty string for an empty folder and for one with nothing but
         shards of a partitioning that was killed.
     """
-    names = [n for n in folder.walk() if not (n.startswith(LOCK_PREFIX) or is_unfinished(n))]
-    if all(map(_SHARDS.fullmatch, names)):
-        return ""
-    if folder.exists(MANIFEST):
+    # By their names first: the listing of an object store may lag behind.
+    if not (known := folder.exists(MANIFEST)):
+        names = [n for n in folder.walk() if not (n.startswith(LOCK_PREFIX) or is_unfinished(n))]
+        if all(map(_SHARDS.fullmatch, names)) and not folder.exists(PLAN):
+            return ""
+    if known:
         value = _json_of(folder, MANIFEST)
         if value.get("format") == FORMAT and value.get("kind") in _HOLDS:
             return str(value["kind"])
@@ -172,7 +174,7 @@ def begin_fit(
         for name in folder.names():
             if not name.startswith(LOCK_PREFIX):
                 folder.delete_file(name)
-    home = SavedFolder(folder, _next_root(folder) if previous else "", previous)
+    home = SavedFolder(folder, _next_root(folder, previous) if previous else "", previous)
     for name in _versions(folder):
         if previous is None or name != previous.root:
             folder.child(name).delete()  # of unfinished fits
@@ -259,9 +261,10 @@ def _versions(folder: Folder) -> list[str]:
     return [f"version-{number}" for number in numbers]
 
 
-def _next_root(folder: Folder) -> str:
-    newest = next(iter(_versions(folder)), "version-1")
-    return f"version-{int(newest.partition('-')[2]) + 1}"
+def _next_root(folder: Folder, previous: SavedManifest) -> str:
+    # The manifest's own version may not be listed yet.
+    taken = [*_versions(folder), previous.root or "version-1"]
+    return f"version-{max(int(name.partition('-')[2]) for name in taken) + 1}"
 
 
 @dataclass(frozen=True)
@@ -289,9 +292,10 @@ class SavedFolder:
     def to_save(cls, folder: Folder, kind: str, *, overwrite: bool) -> SavedFolder:
         """Return the folder for a complete new object; raises as `check_replaceable`."""
         check_replaceable(folder, kind, overwrite=overwrite)
-        if folder.is_empty():
+        if folder.is_empty() and not folder.exists(MANIFEST):
             return cls(folder)
-        return cls(folder, _next_root(folder), SavedManifest.read(folder))
+        previous = SavedManifest.read(folder)
+        return cls(folder, _next_root(folder, previous), previous)
 
     @property
     def content(self) -> Folder:

@@ -32,7 +32,7 @@ class TrialStore:
 
     def __post_init__(self) -> None:
         self._journal = self.folder.child(JOURNAL)
-        self._segments = len(self._journal.names(".json"))
+        self._segments = len(self._segment_names())
         self._written = 0
         self._known: set[int] = set()
 
@@ -53,13 +53,20 @@ class TrialStore:
         """Return the events of an earlier run, and the points of its trials."""
         events: list[list[Any]] = []
         points: dict[int, dict[str, Any]] = {}
-        for name in self._journal.names(".json"):
+        for name in self._segment_names():
             segment = self._journal.read_json(name)
             events += segment["events"]
             points |= {int(t): p for t, p in segment["points"].items()}
         self._written = len(events)
         self._known.update(points)
         return events, points
+
+    def _segment_names(self) -> list[str]:
+        """Return the names of the segments; the listing of a store may lack the latest."""
+        names = self._journal.names(".json")
+        while self._journal.exists(following := f"{len(names):08d}.json"):
+            names.append(following)
+        return names
 
     def results(self) -> dict[tuple[int, int], dict[str, Any]]:
         """Return the committed results of whole rungs, by trial and rung."""

@@ -3,71 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
-import socket
 import subprocess
-import time
-import urllib.request
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from pyarrow import fs as pafs
+from pyspark.ml.classification import LogisticRegression as SparkLogisticRegression
 from sklearn.tree import DecisionTreeClassifier
 
 import sparkml_dist as sd
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence.filesystem import Folder
+from sparkml_dist.persistence.parquet import read_written, write_parquet
 from sparkml_dist.tables.read import read_table
 from tests.examples import ROOT
+from tests.stores.server import REASON, SERVER, Store
 
-SERVER = ROOT / ".venv-stores" / "bin" / "moto_server"
-REASON = "make test-stores installs the server of moto"
 pytestmark = pytest.mark.skipif(not SERVER.exists(), reason=REASON)
-if SERVER.exists():  # before the session starts, whose workers inherit them
-    os.environ.update({"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"})
-
-
-class Store:
-    """A server of its own, and the URIs of its bucket."""
-
-    def __init__(self):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.process = subprocess.Popen(
-            [SERVER, "-H", "127.0.0.1", "-p", str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for _ in range(200):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{self.port}/moto-api/", timeout=1)
-                break
-            except OSError:
-                time.sleep(0.1)
-        self.fs = pafs.S3FileSystem(
-            access_key="key",
-            secret_key="secret",
-            scheme="http",
-            endpoint_override=f"127.0.0.1:{self.port}",
-            allow_bucket_creation=True,
-        )
-        self.fs.create_dir("bucket")
-
-    def uri(self, name: str) -> str:
-        host = f"127.0.0.1%3A{self.port}"
-        return f"s3://bucket/{name}?scheme=http&endpoint_override={host}&region=us-east-1"
-
-    def names(self, folder: str) -> list[str]:
-        selector = pafs.FileSelector(f"bucket/{folder}", recursive=True, allow_not_found=True)
-        return [i.path for i in self.fs.get_file_info(selector) if i.is_file]
-
-    def close(self):
-        self.process.kill()
-        self.process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -135,14 +89,46 @@ def test_files_are_scored_from_a_store_to_a_store(store, model, rows):
     assert scored.column("predictedLabel").to_pylist() == local.tolist()
 
 
-def test_what_needs_a_connector_of_spark_says_so(store, spark, rows):
+def test_tables_of_itemsets_need_no_connector(store, spark, rows):
     table = spark.createDataFrame(rows.assign(basket=[["x", "y"]] * 400))
-    with pytest.raises(StorageError) as caught:
-        sd.FrequentItemsets(minSupport=0.1, itemsCol="basket").fit(table).save(store.uri("sets"))
-    assert caught.value.code == "connector_missing" and "spark.jars.packages" in caught.value.hint
+    model = sd.FrequentItemsets(minSupport=0.1, itemsCol="basket").fit(table)
+    model.save(store.uri("sets"))
+    again = sd.load_model(store.uri("sets"))
+    assert again.numItemsets == 3
+    assert sorted(r["items"] for r in again.itemsets.collect()) == [["x"], ["x", "y"], ["y"]]
+
+
+def test_written_tables_are_read_by_what_success_names(store, spark, rows):
+    from pyspark.ml.feature import VectorAssembler
+
+    df = spark.createDataFrame(rows).selectExpr("*", "timestamp'2026-01-01 12:00:00' AS at")
+    df = VectorAssembler(inputCols=["a", "b"], outputCol="v").transform(df).repartition(3)
+    folder = Folder.at(store.uri("written"))
+    written = write_parquet(df, folder)
+    assert len(written.names) == 3
+    folder.write_bytes("part-99999.parquet", b"a task that was given up")
+    again = read_written(spark, folder)
+    assert again.schema == df.schema
+    assert sorted(map(str, again.collect())) == sorted(map(str, df.collect()))
+    nothing = Folder.at(store.uri("nothing"))
+    write_parquet(df.where("a > 1e9"), nothing)
+    assert read_written(spark, nothing).count() == 0
+    folder.delete_file("_SUCCESS")
+    with pytest.raises(StorageError, match="There is no file"):
+        read_written(spark, folder)
+
+
+def test_what_needs_a_connector_of_spark_says_so(store, spark, data):
     with pytest.raises(StorageError) as caught:
         read_table(spark, store.uri("in"), format="parquet")
-    assert caught.value.code == "connector_missing"
+    assert caught.value.code == "connector_missing" and "spark.jars.packages" in caught.value.hint
+    stage = SparkLogisticRegression()
+    tree = DecisionTreeClassifier(max_depth=2)
+    stack = sd.StackingClassifier(estimators=[("tree", tree), ("spark", stage)])
+    with pytest.raises(StorageError) as caught:
+        stack.save(store.uri("stack"))
+    assert caught.value.code == "connector_missing" and "Spark cannot write" in caught.value.message
+    assert not Folder.at(store.uri("stack")).exists("manifest.json")
 
 
 def test_a_job_writes_to_a_store(store, tmp_path, rows):

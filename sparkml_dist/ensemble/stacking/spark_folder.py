@@ -18,6 +18,7 @@ from sparkml_dist.models.loading import saved_inside
 from sparkml_dist.models.persistable import Persistable, save_inside
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import MANIFEST, ModelFile
+from sparkml_dist.persistence.parquet import errors_of_store
 from sparkml_dist.public_names import PUBLIC_NAMES
 
 __all__ = ["check_stage", "load_stage", "save_stage"]
@@ -43,7 +44,8 @@ def save_stage(stage: Any, folder: Folder, name: str) -> list[ModelFile]:
         return save_inside(stage, folder, name)
     home = folder.child(name)
     home.delete()
-    stage.write().overwrite().save(home.spark_path())
+    with errors_of_store(home):
+        stage.write().overwrite().save(home.spark_path())
     return [ModelFile.of(folder, f"{name}/{file}") for file in home.walk()]
 
 

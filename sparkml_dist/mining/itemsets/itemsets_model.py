@@ -134,7 +134,7 @@ class FrequentItemsetsModel(TableModel, HasPredictionCol):
         Raises
         ------
         DataError
-            ``column_not_found`` or ``column_type``.
+            ``column_not_found``, ``column_type`` or ``stream_not_supported``.
         """
         from pyspark.sql import functions as F
         from pyspark.sql.types import ArrayType

@@ -10,10 +10,12 @@ from pyspark.ml.param.shared import HasPredictionCol
 
 from sparkml_dist.dataset.column_names import with_outputs
 from sparkml_dist.dataset.many_columns import named_column
+from sparkml_dist.dataset.streams import refuse_stream
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.html.summary import Row
 from sparkml_dist.mining.estimator import check_column, check_whole
 from sparkml_dist.mining.rules.measures import MEASURES
+from sparkml_dist.mining.support_score import JOINS_PATTERNS
 from sparkml_dist.mining.table_model import TableModel
 from sparkml_dist.mining.top_rows import listed, top_rows
 from sparkml_dist.params import param
@@ -129,7 +131,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         ConfigurationError
             ``invalid_param``.
         DataError
-            ``column_not_found`` or ``column_type``.
+            ``column_not_found``, ``column_type`` or ``stream_not_supported``.
 
         Notes
         -----
@@ -139,6 +141,7 @@ class AssociationRulesModel(TableModel, HasPredictionCol):
         from pyspark.sql import functions as F
 
         self._check_transform(dataset)
+        refuse_stream(dataset, "The transform of rules", JOINS_PATTERNS)
         items = F.array_sort(
             F.array_distinct(F.array_compact(named_column(self._value(self.itemsCol))))
         )

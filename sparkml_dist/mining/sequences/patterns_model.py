@@ -103,7 +103,7 @@ class SequentialPatternsModel(TableModel, HasPredictionCol):
         Raises
         ------
         DataError
-            ``column_not_found`` or ``column_type``.
+            ``column_not_found``, ``column_type`` or ``stream_not_supported``.
         """
         from pyspark.sql import functions as F
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
-from sparkml_dist.dataset.parquet import read_parquet
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.persistence.parquet import write_parquet
 from sparkml_dist.persistence.workspace import empty_folder
@@ -21,7 +20,7 @@ from sparkml_dist.reinforcement.tabular.batch_q_learning import BatchQLearning
 from sparkml_dist.reinforcement.tabular.q_table_model import QTable, QTableModel
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 __all__ = ["learn_live"]
 
@@ -99,6 +98,7 @@ def learn_live(
     )
     policy: Policy | None = None
     model: Any = None
+    log: DataFrame | None = None
     for number in range(rounds):
         rows = explore(
             spark,
@@ -111,11 +111,8 @@ def learn_live(
             options=options,
             seed=seed,
         )
-        write_parquet(rows, folder.child(f"round-{number:05d}"))
-        paths = [folder.spark_path(f"round-{k:05d}") for k in range(number + 1)]
-        log = read_parquet(spark, paths[0])
-        for path in paths[1:]:
-            log = log.unionByName(read_parquet(spark, path))
+        written = write_parquet(rows, folder.child(f"round-{number:05d}")).read(spark)
+        log = written if log is None else log.unionByName(written)
         model = chosen.fit(log)
         policy = _exploring(model, exploration, epsilon, temperature, bonus)
     assert isinstance(model, QTableModel)
