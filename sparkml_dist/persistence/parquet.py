@@ -199,13 +199,26 @@ def _written_by_tasks(df: DataFrame, folder: Folder) -> tuple[str, ...]:
         # A repeated task writes the same file again.
         name = f"part-{context.partitionId():05d}.parquet"
         kind = first.schema.with_metadata(metadata)
-        with folder.committing(name) as sink, pq.ParquetWriter(sink, kind) as writer:
-            writer.write_batch(first)
-            for batch in batches:
-                writer.write_batch(batch)
-        yield pa.RecordBatch.from_pydict({"name": [name]})
+        error: tuple[str | None, ...] = (None, None, None)
+        try:
+            with folder.committing(name) as sink, pq.ParquetWriter(sink, kind) as writer:
+                writer.write_batch(first)
+                for batch in batches:
+                    writer.write_batch(batch)
+        except StorageError as caught:  # a row, which arrives as it is; the store was tried again
+            error = (caught.code, caught.message, caught.hint)
+        columns = dict(zip(("code", "message", "hint"), ([e] for e in error), strict=True))
+        yield pa.RecordBatch.from_pydict(
+            {"name": [name], **columns},
+            schema=pa.schema([(n, pa.string()) for n in ("name", *columns)]),
+        )
 
-    names = sorted(row["name"] for row in df.mapInArrow(write, "name string").collect())
+    columns = "name string, code string, message string, hint string"
+    rows = df.mapInArrow(write, columns).collect()
+    for row in rows:
+        if row["code"]:
+            raise StorageError(row["code"], row["message"], row["hint"] or "")
+    names = sorted(row["name"] for row in rows)
     if not names:
         from pyspark.sql.pandas.types import to_arrow_schema
 
