@@ -26,16 +26,19 @@ from sparkml_dist.params import constructor, param
 from sparkml_dist.persistence.arrays import write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
+from sparkml_dist.report.fitted_model import FittedModel
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
+
+    from sparkml_dist.report.plots.shown_figure import ShownFigure
 
 __all__ = ["BayesianNetworkClassificationModel", "BayesianNetworkClassifier"]
 
 _STRUCTURES = ("naive-bayes", "tan", "hill-climbing", "exact")
 
 
-class BayesianNetworkClassificationModel(ShardClassificationModel):
+class BayesianNetworkClassificationModel(FittedModel, ShardClassificationModel):
     """The model of `BayesianNetworkClassifier`; see `ShardModel` for the other attributes.
 
     Attributes
@@ -50,6 +53,10 @@ class BayesianNetworkClassificationModel(ShardClassificationModel):
     def network(self) -> Network:
         """The network, read from the model's folder."""
         return self._scorer().network()
+
+    def plot(self) -> ShownFigure:
+        """Return a picture of the graph, which notebooks show."""
+        return self.to_network().plot()
 
     def to_network(self) -> BayesianNetworkModel:
         """Return the network as a model that can be queried, sampled from and written as BIF."""

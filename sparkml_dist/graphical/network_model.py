@@ -25,9 +25,10 @@ from sparkml_dist.graphical.inference.junction_tree import JunctionTree
 from sparkml_dist.graphical.inference.most_probable import most_probable
 from sparkml_dist.graphical.inference.sampling import sample_codes
 from sparkml_dist.graphical.network import Network
-from sparkml_dist.graphical.picture import draw_network
+from sparkml_dist.graphical.picture import draw_network, write_picture
 from sparkml_dist.graphical.row_columns import Filled, LogLikelihood, Posterior, state_texts
 from sparkml_dist.graphical.sampled_rows import sampled_rows
+from sparkml_dist.html.summary import Row, ShowsItself, listed, numbers
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.models.scoring import check_feature_columns
@@ -39,6 +40,8 @@ from sparkml_dist.persistence.model_folder import ModelFile
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
+    from sparkml_dist.report.plots.shown_figure import ShownFigure
+
 __all__ = ["TABLES", "BayesianNetworkModel"]
 
 #: File of the probabilities of all variables, one table after the other.
@@ -48,7 +51,7 @@ _ROWS_AT_ONCE = 32_768
 Floats = npt.NDArray[np.float64]
 
 
-class BayesianNetworkModel(Persistable, AccessibleParams, Model):
+class BayesianNetworkModel(ShowsItself, Persistable, AccessibleParams, Model):
     """A Bayesian network: the model of `BayesianNetwork`, or one read from a file.
 
     `transform` adds ``logLikelihood``, the logarithm of the probability of a row's observed values:
@@ -268,15 +271,34 @@ class BayesianNetworkModel(Persistable, AccessibleParams, Model):
         """Write the network as an XMLBIF file."""
         _write_text(path, to_xmlbif(self.network))
 
-    def plot(self, path: str) -> None:
-        """Draw the graph, in the format of the file's name: PNG, SVG or PDF.
+    def plot(self, path: str | None = None) -> ShownFigure:
+        """Return a picture of the graph, which notebooks show.
 
         Arcs whose strengths were estimated by a bootstrap are the wider, the stronger they are.
+
+        Parameters
+        ----------
+        path : str, optional
+            File to write it to as well, in the format of its name: PNG, SVG or PDF.
+
+        Raises
+        ------
+        ConfigurationError
+            ``unknown_format``.
         """
-        folder, _, name = str(path).rpartition("/")
-        draw_network(
-            self.network, Folder.at(folder or "."), name, strengths=self.summary.get("strengths")
-        )
+        strengths = self.summary.get("strengths")
+        if path is not None:
+            folder, _, name = str(path).rpartition("/")
+            write_picture(self.network, Folder.at(folder or "."), name, strengths=strengths)
+        return draw_network(self.network, strengths=strengths)
+
+    def _shown(self) -> Iterator[Row]:
+        yield listed("variables", self.network.names)
+        yield listed("arcs", [f"{a} → {b}" for a, b in self.arcs])
+        facts = {**self.summary, "parameters": self.numParameters}
+        known = ("rows", "parameters", "score", "passes", "seconds")
+        numeric = {k: facts[k] for k in known if isinstance(facts.get(k), int | float)}
+        yield Row("fit", numbers(numeric, ",.6g"))
 
     def _state(self) -> dict[str, Any]:
         return {"network": self.network.to_dict(), "summary": self.summary}

@@ -16,11 +16,18 @@ from sparkml_dist.report.plots.figure import COLOURS, GREY, INK, legible
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["FORMATS", "draw_network", "layered"]
+    from sparkml_dist.report.plots.shown_figure import ShownFigure
+
+__all__ = ["FORMATS", "draw_network", "layered", "write_picture"]
 
 FORMATS = ("png", "svg", "pdf")
 _SWEEPS = 12
 _LONGEST_NAME = 18
+_STYLE: Any = {
+    "text.parse_math": False,
+    "font.family": "DejaVu Sans",
+    "svg.hashsalt": "sparkml_dist",
+}
 
 
 def layered(parents: Parents, order: Sequence[int]) -> list[list[int]]:
@@ -67,6 +74,33 @@ def layered(parents: Parents, order: Sequence[int]) -> list[list[int]]:
 
 
 def draw_network(
+    network: Network, *, strengths: Sequence[Mapping[str, Any]] | None = None
+) -> ShownFigure:
+    """Return a picture of the graph.
+
+    Parameters
+    ----------
+    network : Network
+    strengths : sequence of dict, optional
+        Of arcs; see `arc_strengths`.
+    """
+    from matplotlib import rc_context
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    from sparkml_dist.report.plots.shown_figure import ShownFigure
+
+    layers = layered(network.parents, network.order)
+    widest = max((len(layer) for layer in layers), default=1)
+    with rc_context(_STYLE):
+        size = (min(40.0, 1.2 + 1.5 * widest), min(40.0, 0.8 + 1.1 * len(layers)))
+        figure = ShownFigure(figsize=size, facecolor="white")
+        FigureCanvasAgg(figure)
+        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
+        _draw(axes, network, layers, widest, _widths(strengths))
+    return figure
+
+
+def write_picture(
     network: Network,
     folder: Folder,
     name: str,
@@ -90,8 +124,6 @@ def draw_network(
         ``unknown_format``.
     """
     from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
 
     ending = name.rpartition(".")[2].lower()
     if ending not in FORMATS:
@@ -100,20 +132,8 @@ def draw_network(
             f"The name {name!r} does not tell the format of a picture.",
             f"Let it end in one of {', '.join('.' + f for f in FORMATS)}.",
         )
-    layers = layered(network.parents, network.order)
-    widest = max((len(layer) for layer in layers), default=1)
-    style: Any = {
-        "text.parse_math": False,
-        "font.family": "DejaVu Sans",
-        "svg.hashsalt": "sparkml_dist",
-    }
-    with rc_context(style):
-        size = (min(40.0, 1.2 + 1.5 * widest), min(40.0, 0.8 + 1.1 * len(layers)))
-        figure = Figure(figsize=size, facecolor="white")
-        FigureCanvasAgg(figure)
-        axes = figure.add_axes((0.0, 0.0, 1.0, 1.0))
-        _draw(axes, network, layers, widest, _widths(strengths))
-        content = io.BytesIO()
+    figure, content = draw_network(network, strengths=strengths), io.BytesIO()
+    with rc_context(_STYLE):
         made: Any = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}.get(ending)
         figure.savefig(content, format=ending, dpi=110, metadata=made)
     folder.write_bytes(name, content.getvalue())

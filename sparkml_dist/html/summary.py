@@ -9,7 +9,7 @@ from typing import Any
 
 from sparkml_dist.html.render import render
 
-__all__ = ["Row", "ShowsItself", "numbers", "summary_html"]
+__all__ = ["Row", "ShowsItself", "listed", "numbers", "summary_html"]
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,12 @@ def summary_html(name: str, rows: Iterable[Row], more: Iterable[Row] = ()) -> st
         for some in (rows, more)
     )
     return render("summary.html", name=name, rows=shown, more=folded)
+
+
+def listed(name: str, names: Sequence[str], most: int = 12) -> Row:
+    """Return a row with the first of some names."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return Row(name, more, code=list(names[:most]))
 
 
 def numbers(found: Mapping[str, Any], form: str) -> str:

@@ -17,6 +17,7 @@ from sparkml_dist.cluster.joined_batches import joined_batches
 from sparkml_dist.cluster.threads import limit_threads
 from sparkml_dist.dataset.column_names import check_outputs, with_outputs
 from sparkml_dist.dataset.schema import FeatureSchema
+from sparkml_dist.html.summary import Row, ShowsItself, listed, numbers
 from sparkml_dist.kernels.functions.families import kernel_from_dict
 from sparkml_dist.kernels.functions.kernel import Floats, Kernel
 from sparkml_dist.kernels.scaling import Scaling
@@ -61,7 +62,7 @@ def scaling_of(arrays: dict[str, Any], counts: Sequence[int]) -> Scaling:
     return Scaling(arrays["mean"], arrays["scale"], arrays.get("fill"), kept)
 
 
-class KernelSpaceModel(Persistable, AccessibleParams, Model):
+class KernelSpaceModel(ShowsItself, Persistable, AccessibleParams, Model):
     """Base of the models in the space of a kernel that need no label.
 
     Attributes
@@ -101,6 +102,18 @@ class KernelSpaceModel(Persistable, AccessibleParams, Model):
     def lengthScale(self) -> float:
         """The length scale of the kernel."""
         return self.kernel.length_scale
+
+    def _shown(self) -> Iterator[Row]:
+        yield listed("features", self.schema.feature_names)
+        yield Row("kernel", self.kernel.name, f"length scale {self.lengthScale:.4g}")
+        shapes = [f"{n} {' × '.join(map(str, a.shape))}" for n, a in self.arrays.items()]
+        yield Row("arrays", ", ".join(shapes))
+        facts = {
+            k: v
+            for k, v in self.summary.items()
+            if isinstance(v, int | float) and not isinstance(v, bool)
+        }
+        yield Row("fit", numbers(facts, ",.6g"))
 
     @abstractmethod
     def _check_arrays(self) -> None:

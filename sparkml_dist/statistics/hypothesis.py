@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+from sparkml_dist.html.summary import Row, ShowsItself, numbers
 
 __all__ = ["TestResult"]
 
 
 @dataclass(frozen=True)
-class TestResult:
+class TestResult(ShowsItself):
     """The result of a test of a hypothesis.
 
     Attributes
@@ -35,6 +38,14 @@ class TestResult:
     degreesOfFreedom: tuple[float, ...]
     rows: int
     estimates: dict[str, Any] = field(default_factory=dict)
+
+    def _shown(self) -> Iterator[Row]:
+        yield Row("test", self.method)
+        yield Row("statistic", f"{self.statistic:.6g}")
+        yield Row("degrees of freedom", ", ".join(f"{v:g}" for v in self.degreesOfFreedom))
+        yield Row("p", f"{self.pValue:.4g}")
+        yield Row("rows", f"{self.rows:,}")
+        yield Row("estimates", numbers(self.estimates, ".4g"))
 
     def __str__(self) -> str:
         freedom = ", ".join(f"{value:g}" for value in self.degreesOfFreedom)

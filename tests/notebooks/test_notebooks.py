@@ -31,7 +31,8 @@ def test_notebooks_are_stored_without_outputs(path):
 
 
 def test_there_is_one_for_each_room():
-    assert {"first_hour", "mining", "out_of_memory", "search", "boosting"} <= set(NAMES)
+    rooms = {"mining", "search", "boosting", "statistics", "kernels", "graphical", "federated"}
+    assert {"first_hour", "out_of_memory", "policies", *rooms} <= set(NAMES)
 
 
 def _seconds(book):

@@ -19,6 +19,7 @@ from sparkml_dist.graphical.gaussian.gaussian_graph import GaussianGraph
 from sparkml_dist.graphical.gaussian.moments import numeric_columns
 from sparkml_dist.graphical.graph import model_string
 from sparkml_dist.graphical.sampled_rows import sampled_rows
+from sparkml_dist.html.summary import Row, ShowsItself, listed, numbers
 from sparkml_dist.models.loading import Saved
 from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.params import AccessibleParams, param
@@ -36,7 +37,7 @@ _ARRAYS = ("intercepts", "coefficients", "variances")
 Floats = npt.NDArray[np.float64]
 
 
-class GaussianNetworkModel(Persistable, AccessibleParams, Model):
+class GaussianNetworkModel(ShowsItself, Persistable, AccessibleParams, Model):
     """The model of `GaussianNetwork`.
 
     `transform` adds ``logLikelihood``, the logarithm of the density of a row's observed values.
@@ -66,6 +67,13 @@ class GaussianNetworkModel(Persistable, AccessibleParams, Model):
     def arcs(self) -> list[tuple[str, str]]:
         """Pairs of parent and child."""
         return self.graph.arcs
+
+    def _shown(self) -> Iterator[Row]:
+        yield listed("variables", self.graph.names)
+        yield listed("arcs", [f"{a} → {b}" for a, b in self.arcs])
+        known = ("rows", "skipped", "parameters", "score", "steps")
+        facts = {k: v for k, v in self.summary.items() if k in known}
+        yield Row("fit", numbers(facts, ",.6g"))
 
     def coefficients(self, name: str) -> dict[str, float]:
         """Return a variable's regression: ``(intercept)``, and a number for each parent."""
