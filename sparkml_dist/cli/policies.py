@@ -278,7 +278,6 @@ def _evaluate(args: argparse.Namespace, job: Job, model: Any, data: TransitionDa
         discount=args.discount,
         level=args.level,
         replicates=args.replicates,
-        interval="bca" if args.replicates else "student",
         seed=args.seed,
         **given,
     )

@@ -315,7 +315,7 @@ def test_options_are_checked() -> None:
     with pytest.raises(ConfigurationError, match="discount"):
         EvaluationOptions(discount=1.5)
     with pytest.raises(ConfigurationError, match="needs replicates"):
-        EvaluationOptions(replicates=0)
+        EvaluationOptions(replicates=0, interval="bca")
     with pytest.raises(ConfigurationError, match="rewardRange"):
         EvaluationOptions(unsupported="bound")
     log = cut(sampled(10, 1), 1)

@@ -46,7 +46,7 @@ class EvaluationOptions:
 
     methods: tuple[str, ...] = ("fqe", "wis", "wdr")
     discount: float = 0.99
-    interval: str = "percentile"
+    interval: str = "student"
     level: float = 0.95
     replicates: int = 500
     clip: float | None = None
@@ -102,7 +102,7 @@ def evaluate_policy(
     discount: float = 0.99,
     q: Any = None,
     basis: str = "auto",
-    interval: str = "percentile",
+    interval: str = "student",
     level: float = 0.95,
     replicates: int = 500,
     clip: float | None = None,
@@ -143,11 +143,10 @@ def evaluate_policy(
     basis : {"auto", "states", "linear", "quadratic"}, default="auto"
         What fitted values are linear in, for each action: a list of all states of the log, a
         constant and the features, or their squares and products as well. ``"auto"`` is ``"states"``
-        for up to
-        512.
-    interval : {"percentile", "bca", "student", "normal"}, default="percentile"
-        Quantiles of bootstrap replicates, as they are or corrected for bias and skewness; or from
-        the standard error.
+        for up to 512.
+    interval : {"student", "percentile", "bca", "normal"}, default="student"
+        From the standard error; or quantiles of bootstrap replicates, as they are or corrected for
+        bias and skewness.
     level : float, default=0.95
     replicates : int, default=500
         Bootstrap replicates, of episodes. 0 for none.
