@@ -55,6 +55,10 @@ test-orchestrators: setup  ## Run jobs from Airflow and Dagster, in .venv-orches
 test-stores: setup  ## Run what reads and writes an S3-compatible store, with moto's server in .venv-stores
 	@scripts/test_stores.sh $(ARGS)
 
+.PHONY: test-hosts
+test-hosts: setup  ## Run clusters over several hosts, made of network namespaces (needs root)
+	@SPARKML_DIST_TEST_PROFILE=long MODES=processes scripts/test.sh tests/hosts $(ARGS)
+
 .PHONY: test-gpu-build
 test-gpu-build:  ## Build the environment for GPUs and try it without one (gigabytes, minutes)
 	@$(MAKE) --no-print-directory setup GPU=1

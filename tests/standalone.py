@@ -43,6 +43,8 @@ class StandaloneCluster:
         What is added to the environment of single workers, and so of their executors.
     """
 
+    driver_host = "127.0.0.1"
+
     def __init__(
         self,
         folder: Path,
@@ -63,7 +65,7 @@ class StandaloneCluster:
     def __enter__(self) -> StandaloneCluster:
         try:
             self._master, log = self._start(
-                "master", "master.Master", "127.0.0.1", ["--webui-port", "0"]
+                "master", "master.Master", self.driver_host, ["--webui-port", "0"]
             )
             self.url = _wait_for(self._master, log, r"Starting Spark master at (spark://\S+)")
             started = [self._worker(i) for i in range(len(self.hosts))]
@@ -137,7 +139,14 @@ class StandaloneCluster:
         }
         options = " ".join(f'--conf "{k}={v}"' for k, v in settings.items())
         submit = f"--master {self.url} --driver-memory 512m {options} pyspark-shell"
-        command = [sys.executable, __file__, function, str(result), json.dumps(arguments or {})]
+        command = [
+            *self._at(self.driver_host),
+            sys.executable,
+            __file__,
+            function,
+            str(result),
+            json.dumps(arguments or {}),
+        ]
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 command,
@@ -145,7 +154,7 @@ class StandaloneCluster:
                 stderr=stream,
                 start_new_session=True,
                 env={
-                    **self._environment("127.0.0.1"),
+                    **self._environment(self.driver_host),
                     "PYSPARK_SUBMIT_ARGS": submit,
                     **(environment or {}),
                 },
@@ -172,6 +181,10 @@ class StandaloneCluster:
             "spark.executor.resource.gpu.amount": str(min(self.gpus, self.cores)),
             "spark.task.resource.gpu.amount": "1",
         }
+
+    def _at(self, host: str) -> list[str]:
+        """Return what is put before a command that runs on `host`."""
+        return []
 
     def _worker(self, index: int) -> tuple[subprocess.Popen, Path]:
         options = ["--webui-port", "0", "--cores", str(self.cores), "--memory", "1g"]
@@ -204,7 +217,15 @@ class StandaloneCluster:
 
         log = self.folder / f"{name}.log"
         program = Path(pyspark.__file__).parent / "bin" / "spark-class"
-        command = [str(program), f"org.apache.spark.deploy.{main}", "--host", host, "--port", "0"]
+        command = [
+            *self._at(host),
+            str(program),
+            f"org.apache.spark.deploy.{main}",
+            "--host",
+            host,
+            "--port",
+            "0",
+        ]
         with log.open("wb") as stream:
             process = subprocess.Popen(
                 [*command, *options],
