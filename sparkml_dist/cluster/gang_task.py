@@ -24,7 +24,13 @@ from sparkml_dist.cluster.gang_errors import TaskStoppedError
 from sparkml_dist.cluster.gang_logs import EVENTS_FILE, GrowingFile
 from sparkml_dist.cluster.gang_spec import GangSpec
 from sparkml_dist.cluster.observed_time import ObservedTime
-from sparkml_dist.cluster.placement import Peer, interface_of, own_address, rank_places
+from sparkml_dist.cluster.placement import (
+    Peer,
+    check_own_name,
+    interface_of,
+    own_address,
+    rank_places,
+)
 from sparkml_dist.cluster.rank_environment import horovod_environment, process_environment
 from sparkml_dist.cluster.rank_memory import POLL_SECONDS, RankMemory
 from sparkml_dist.cluster.rank_process import RankProcess
@@ -122,6 +128,8 @@ class _Task:
         )
         self.cpus = int(self.context.cpus())
         address = own_address(self.task_hosts, self.partition)
+        if any(module.partition(".")[0] == "horovod" for module in self.spec.required):
+            check_own_name(address)
         message: dict[str, Any] = {}
         if self.rank == 0:
             self.control = ControlServer(

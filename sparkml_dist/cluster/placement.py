@@ -10,7 +10,14 @@ from dataclasses import dataclass
 
 from sparkml_dist.errors import ResourceError
 
-__all__ = ["Peer", "RankPlace", "interface_of", "own_address", "rank_places"]
+__all__ = [
+    "Peer",
+    "RankPlace",
+    "check_own_name",
+    "interface_of",
+    "own_address",
+    "rank_places",
+]
 
 LOOPBACK = "127.0.0.1"
 
@@ -115,6 +122,42 @@ def own_address(task_hosts: Sequence[str], own: int) -> str:
             f"{error}.",
             "Set SPARK_LOCAL_IP on the worker, or make the host's name resolve.",
         ) from error
+
+
+def check_own_name(address: str) -> None:
+    """Raise where Horovod would take this host's loopback address for one that others reach.
+
+    Horovod 0.28's Gloo has the interface for its first connections only. For those of a process
+    set, and all ranks are one, it takes the address to which the host's own name resolves
+    (``GlooContext::InitializeForProcessSet``): on a host whose ``/etc/hosts`` maps its name to
+    127.0.1.1, as Debian's does, a rank would abort.
+
+    Parameters
+    ----------
+    address : str
+        At which the others reach this host.
+
+    Raises
+    ------
+    ResourceError
+        ``address_unknown``.
+    """
+    if ipaddress.ip_address(address).is_loopback:
+        return
+    name = socket.gethostname()
+    try:
+        found = socket.gethostbyname(name)
+    except OSError as error:
+        found = f"nothing ({error})"
+    else:
+        if not ipaddress.ip_address(found).is_loopback:
+            return
+    raise ResourceError(
+        "address_unknown",
+        f"The name of the host {name!r} resolves to {found} there, and Horovod takes that for the "
+        "address of its ranks, which are on several hosts.",
+        f"Map {name!r} to {address} in that host's /etc/hosts (or name service).",
+    )
 
 
 def interface_of(address: str) -> str:

@@ -22,6 +22,7 @@ def folder(request, tmp_path, monkeypatch):
     monkeypatch.setattr(gang_events, "_LOCAL_POLL_SECONDS", 0.05)
     if request.param == "local":
         return Folder.at(tmp_path / "logs")
+    (tmp_path / "logs").mkdir()  # of which a store knows nothing
     found = Folder("store://bucket/logs")
     store = pafs.SubTreeFileSystem(str(tmp_path), pafs.LocalFileSystem())
     found.__dict__["_root"] = (store, "logs")

@@ -12,7 +12,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sparkml_dist.cluster.placement import RankPlace, interface_of, own_address, rank_places
+from sparkml_dist.cluster.placement import (
+    RankPlace,
+    check_own_name,
+    interface_of,
+    own_address,
+    rank_places,
+)
 from sparkml_dist.errors import ResourceError
 
 
@@ -64,6 +70,17 @@ def test_one_host_needs_no_network():
 
 def test_hosts_that_differ_in_name_only():
     assert own_address(["localhost", "127.0.0.1"], 0) == "127.0.0.1"
+
+
+def test_a_host_whose_name_is_its_loopback(monkeypatch):
+    monkeypatch.setattr("socket.gethostname", lambda: "localhost")
+    check_own_name("127.0.0.1")  # all ranks are here
+    with pytest.raises(ResourceError, match="'localhost' resolves to 127.0.0.1") as caught:
+        check_own_name("203.0.113.7")
+    assert caught.value.code == "address_unknown"
+    assert "Map 'localhost' to 203.0.113.7" in caught.value.hint
+    monkeypatch.setattr("socket.gethostname", lambda: "203.0.113.7")
+    check_own_name("203.0.113.7")
 
 
 def test_unknown_places():

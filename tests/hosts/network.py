@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from tests.standalone import StandaloneCluster
+
+_ETC = Path("/etc/netns")
 
 
 def ip(*arguments: str) -> str:
@@ -29,6 +32,7 @@ class HostNetwork:
     def __init__(self, hosts: int) -> None:
         self.addresses = [f"10.79.0.{i + 1}" for i in range(hosts)]
         self._name = f"hosts{os.getpid()}"
+        self.host_name = socket.gethostname()
 
     def __enter__(self) -> HostNetwork:
         if shutil.which("ip") is None:
@@ -50,6 +54,10 @@ class HostNetwork:
                 ip("-n", space, "addr", "add", f"{address}/24", "dev", "wire")
                 ip("-n", space, "link", "set", "wire", "up")
                 ip("-n", space, "link", "set", "lo", "up")
+                # `ip netns exec` shows this file as /etc/hosts: all hosts have the machine's name.
+                etc = _ETC / space
+                etc.mkdir(parents=True, exist_ok=True)
+                (etc / "hosts").write_text(f"127.0.0.1 localhost\n{address} {self.host_name}\n")
         except BaseException:
             self.__exit__()
             raise
@@ -57,6 +65,8 @@ class HostNetwork:
 
     def __exit__(self, *_: object) -> None:
         names = [self.space(i) for i in range(len(self.addresses))]
+        for name in names:
+            shutil.rmtree(_ETC / name, ignore_errors=True)
         for name in [*names, f"{self._name}-switch"]:
             with contextlib.suppress(subprocess.CalledProcessError):
                 ip("netns", "delete", name)
@@ -64,6 +74,11 @@ class HostNetwork:
     def space(self, index: int) -> str:
         """Return the name of the namespace of host `index`."""
         return f"{self._name}-{index}"
+
+    def forget_name(self, index: int) -> None:
+        """Let host `index` resolve its own name to its loopback address, as Debian does."""
+        file = _ETC / self.space(index) / "hosts"
+        file.write_text(f"127.0.0.1 localhost {self.host_name}\n")
 
     def cut(self, index: int) -> None:
         """Drop what host `index` sends and what is sent to it; nobody gets a reset."""

@@ -15,7 +15,15 @@ def sums(spark):
     """Return what each of three ranks sees of its place, and the sum over all of them."""
     await_slots(spark, 3, seconds=120)
     horovod = ("sparkml_dist.deep.backend.with_horovod",)
-    return [r.value for r in run_gang(spark, 3, _sum, preload=horovod)]
+    return [r.value for r in run_gang(spark, 3, _sum, preload=horovod, required=("horovod",))]
+
+
+def refused(spark):
+    """Return the error of a gang that cannot start."""
+    try:
+        return sums(spark)
+    except SparkMLDistError as error:
+        return {"code": error.code, "text": str(error)}
 
 
 def stays(spark, folder, silence):
