@@ -333,3 +333,61 @@ def test_values_without_an_end_are_refused() -> None:
     with pytest.raises(ConfigurationError, match="not finite"):
         evaluate_log(TARGET, log, options, basis=by_time(log))
     assert log.facts.actions == ACTIONS
+
+
+def test_probabilities_in_single_precision_lose_nothing() -> None:
+    log = cut(sampled(50, 1), 1)
+    table = np.array(TARGET.table, np.float32)
+    table[0, 0] -= np.float32(2e-7)  # as a softmax of a network sums to almost 1
+    options = replace(QUICK, methods=("is",))
+    found = evaluate_log(TablePolicy(table), log, options, basis=None)
+    assert found.diagnostics["share_lost"] == 0
+    exact = evaluate_log(TARGET, log, options, basis=None).estimates["is"].value
+    assert found.estimates["is"].value == pytest.approx(exact, rel=1e-5)
+
+
+@pytest.mark.parametrize("bad", [np.full(50, 0.5), np.ones((50, 1)), np.ones((49, 2)) / 2])
+def test_policies_of_another_shape_are_refused(bad: Any) -> None:
+    class Wrong(TablePolicy):
+        def probabilities(self, states: Any) -> Any:
+            return bad
+
+    log = cut(sampled(50, 1, horizon=1), 1)
+    with pytest.raises(DataError, match="shape") as caught:
+        evaluate_log(Wrong(TARGET.table), log, replace(QUICK, methods=("is",)), basis=None)
+    assert caught.value.code == "probability_range"
+
+
+def test_what_is_no_policy_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="probabilities") as caught:
+        evaluate_log(object(), cut(sampled(5, 1), 1), QUICK, basis=None)
+    assert caught.value.code == "invalid_param"
+
+
+def test_a_behavior_that_changes_may_be_sure_of_other_actions() -> None:
+    """Each action once in a state, by two behaviors that were each sure: sums above 1 are right."""
+    block = sampled(2, 1, horizon=1)
+    same = np.repeat(block.state[:1], 2, axis=0)
+    block = replace(
+        block,
+        state=same,
+        action=np.array([0, 1], np.int32),
+        behavior_prob=np.array([0.9, 0.9]),
+    )
+    log = cut(block, 1)
+    found = evaluate_log(TARGET, log, replace(QUICK, methods=("fqe",)), basis=by_time(log))
+    expected = np.asarray(TARGET.table)[int(same[0, 0])] @ block.reward
+    assert found.estimates["fqe"].value == pytest.approx(expected)
+
+
+def test_bounds_hold_for_discounts_of_the_log() -> None:
+    """The log's own discounts count, and not the one for logs without."""
+    policy = TablePolicy(np.tile([0.25, 0.25, 0.5], (3, 1)), actions=(*ACTIONS, "jump"))
+    options = replace(QUICK, methods=("is",), unsupported="bound", reward_range=(0.0, 1.0))
+    block = sampled(200, 9)
+    ends = []
+    for column, discount in ((np.ones(len(block)), 0.5), (None, 1.0)):
+        log = cut(replace(block, discount=column), 1)
+        found = evaluate_log(policy, log, replace(options, discount=discount), basis=None)
+        ends.append(found.bounds)
+    assert ends[0] == pytest.approx(ends[1])

@@ -26,6 +26,7 @@ from sparkml_dist.reinforcement.evaluation.state_basis import ListedStates, Stat
 from sparkml_dist.reinforcement.evaluation.state_list import listed_states
 from sparkml_dist.reinforcement.evaluation.value_sums import FittedValues, fit_values
 from sparkml_dist.reinforcement.evaluation.weighted_episodes import Setting
+from sparkml_dist.reinforcement.policy import Policy
 from sparkml_dist.reinforcement.transition_dataset import TransitionDataset
 from sparkml_dist.session import get_session
 
@@ -206,13 +207,15 @@ def evaluate_policy(
         seed,
     )
     log = ShardLog(get_session(), transitions)
+    has_propensities = "behaviorProb" in transitions.schema.columns
+    _check(policy, log.facts, options, has_propensities)
     return evaluate_log(
         policy,
         log,
         options,
         basis=None if q is not None and not _needs_fit(options, q) else _basis(log, options),
         q=q,
-        has_propensities="behaviorProb" in transitions.schema.columns,
+        has_propensities=has_propensities,
     )
 
 
@@ -227,7 +230,7 @@ def evaluate_log(
 ) -> PolicyEvaluation:
     """Evaluate a policy on a log, wherever that is; see `evaluate_policy`."""
     facts, methods = log.facts, options.methods
-    _check(facts, options, has_propensities)
+    _check(policy, facts, options, has_propensities)
     local, values = _local(policy), None if q is None else _local(q)
     columns = PolicyColumns(local, facts.actions, values)
     fitted: FittedValues | None = None
@@ -291,7 +294,16 @@ def _needs_fit(options: EvaluationOptions, q: Any) -> bool:
     return bool(needed & set(options.methods))
 
 
-def _check(facts: LogFacts, options: EvaluationOptions, has_propensities: bool) -> None:
+def _check(
+    policy: Any, facts: LogFacts, options: EvaluationOptions, has_propensities: bool
+) -> None:
+    """Raise for what is wrong before any job."""
+    if not hasattr(policy, "to_local") and not isinstance(policy, Policy):
+        raise ConfigurationError(
+            "invalid_param",
+            f"policy is a {type(policy).__name__}, which has no probabilities(states) and actions.",
+            "Pass the model of a policy, or an object with both.",
+        )
     weighted = sorted(_WEIGHTED & set(options.methods))
     if weighted and not has_propensities:
         raise ConfigurationError(

@@ -26,8 +26,11 @@ def diagnostics(total: Totals, facts: LogFacts, *, weighted: bool) -> dict[str, 
     Returns
     -------
     dict
-        ``episodes``, ``rows``; ``logged_return``, mean discounted return of the log;
-        ``share_lost``, mean probability of the policy on actions that the log never takes. Where
+        ``episodes``, ``rows``; ``cut_off``, episodes that end without a termination;
+        ``unknown``, those of them after which no state is known; ``logged_return``, mean
+        discounted return of the log; ``share_lost``, mean probability of the policy on actions that
+        the log never takes. `evaluate_policy` adds ``share_unseen``, of the actions that fitted
+        values rest on, the share which the log never takes in the same state. Where
         probabilities are known: ``effective_episodes``, (Σw)² / Σw² of the weights of episodes;
         ``effective_rows``, the same of the ratios of rows; ``mean_weight`` and
         ``mean_ratio``, 1 but for chance where the log's policy takes every action that this one

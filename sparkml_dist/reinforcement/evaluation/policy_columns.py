@@ -43,9 +43,18 @@ class PolicyColumns:
         Raises
         ------
         DataError
-            ``probability_range`` where they are negative, or do not sum to 1.
+            ``probability_range`` where they are negative, do not sum to 1 but for rounding in
+            single precision, or have another shape.
         """
         found = np.asarray(self.policy.probabilities(states), float)
+        if found.shape != (len(states), len(self.policy.actions)):
+            raise DataError(
+                "probability_range",
+                f"The policy's probabilities of {len(states)} states and "
+                f"{len(self.policy.actions)} actions have the shape {found.shape}.",
+                "probabilities(states) returns one row for each state, a distribution over "
+                "actions.",
+            )
         if len(states) and (
             not np.isfinite(found).all()
             or found.min() < 0
@@ -59,6 +68,8 @@ class PolicyColumns:
                 "probabilities(states) returns one row for each state, a distribution over "
                 "actions.",
             )
+        # What rounding leaves out would pass for actions that the log does not list.
+        found = found / found.sum(axis=1, keepdims=True)
         return self._ordered(found, self.policy.actions)
 
     def q_values(self, states: Floats) -> Floats:

@@ -26,7 +26,8 @@ class Estimate:
     ----------
     value : float
     error : float
-        Standard error.
+        Standard error. Weights of a log count as repetitions: where they only say how much episodes
+        matter, scale them to a mean of 1.
     low, high : float
         Ends of the confidence interval.
     replicates : ndarray, shape (b,)
@@ -51,9 +52,10 @@ class PolicyEvaluation(ShowsItself):
         By method.
     diagnostics : dict
         See `sparkml_dist.reinforcement.evaluation.overlap.diagnostics`.
-    bounds : Estimate or None
-        Where the policy takes actions that the log never takes: `low` and `high` are bounds of the
-        value by the range of rewards, without their errors of sampling.
+    bounds : (float, float) or None
+        Where the policy takes actions that the log never takes: the least and the largest value by
+        the range of rewards, in episodes of at most as many steps as the log's, without errors of
+        sampling.
     warnings : list of str
         What makes the estimates doubtful.
     level : float

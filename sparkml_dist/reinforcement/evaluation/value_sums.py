@@ -26,6 +26,8 @@ Floats = npt.NDArray[np.float64]
 _MOST_BYTES = 1 << 28
 _EXACT = FLOAT32_RANGE
 _SAME = 1e-9
+# Rows with an action that show that its probability is the same each time.
+_ENOUGH = 10
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def _listed_sums(
 ) -> Summands:
     size, acts = basis.width, len(policy.actions)
     found: Arrays = {
-        "cells": np.zeros((folds * size * acts, 4, _EXACT.limbs), np.int64),
+        "cells": np.zeros((folds * size * acts, 5, _EXACT.limbs), np.int64),
         "moves": np.zeros((folds * size * acts * size, 1, _EXACT.limbs), np.int64),
         "first": np.zeros((size, 1, _EXACT.limbs), np.int64),
     }
@@ -185,7 +187,7 @@ def _listed_sums(
         use = block.usable
         cell = (folds_of(block, folds, seed) * size + state) * acts + block.action
         p = np.zeros(len(block)) if block.behavior_prob is None else block.behavior_prob
-        values = np.stack([g, g * block.reward, g * p, g * p * p], axis=1)
+        values = np.stack([g, g * block.reward, g * p, g * p * p, np.sign(g)], axis=1)
         found["cells"] += _EXACT.total(values[use], cell[use], folds * size * acts)
         goes = block.has_next & ~block.terminated
         following = _index(basis, block.next_state[goes])
@@ -257,7 +259,7 @@ class _SolveListed:
 
     def __call__(self, total: Arrays, folds: Any) -> ValueModel:
         size, acts = self.chances.shape
-        cells = total["cells"].reshape(-1, size, acts, 4)[folds].sum(axis=0)
+        cells = total["cells"].reshape(-1, size, acts, 5)[folds].sum(axis=0)
         moves = total["moves"].reshape(-1, size, acts, size)[folds].sum(axis=0)
         visits = cells[:, :, 0]
         known = visits > 0
@@ -318,11 +320,15 @@ def _solve(left: Floats, right: Floats) -> Floats:
 
 
 def _check_propensities(cells: Floats, n_actions: int, folds: int) -> None:
-    """Raise where probabilities that never change within a state sum to more than 1."""
-    n, _, p, square = cells.reshape(folds, -1, 4).sum(axis=0).T
+    """Raise where probabilities that never change within a state sum to more than 1.
+
+    Those of a behavior that changes may: what was taken was likely each time. Few rows of an action
+    do not show whether its probability changes.
+    """
+    n, _, p, square, rows = cells.reshape(folds, -1, 5).sum(axis=0).T
     per = np.divide(1.0, n, out=np.zeros(len(n)), where=n > 0)
     mean = p * per
-    constant = square * per - mean**2 < _SAME
+    constant = (square * per - mean**2 < _SAME) & ((rows == 0) | (rows >= _ENOUGH))
     by_state = np.where(constant.reshape(-1, n_actions).all(axis=1), 1.0, 0.0)
     total = by_state * mean.reshape(-1, n_actions).sum(axis=1)
     if total.max() > 1 + 1e-6:

@@ -22,8 +22,7 @@ __all__ = ["EPISODE_SUMS", "STEP_SUMS", "Setting", "WeightedEpisodes", "weighted
 Floats = npt.NDArray[np.float64]
 
 #: Sums over episodes. ``weight`` is the product of the ratios of an episode, ``lost`` the share of
-#: the
-#: policy's probability on actions that the log never takes, before the first such step.
+#: the policy's probability on actions that the log never takes, before the first such step.
 EPISODE_SUMS = (
     "one",
     "weight",
@@ -160,7 +159,9 @@ def _weighted(block: TransitionBlock, setting: Setting) -> WeightedEpisodes:
     weight = product[:, -1]
     lost = chances @ np.asarray(setting.never, float) + (1.0 - chances.sum(axis=1)).clip(min=0.0)
     lost[lost < 1e-12] = 0.0
-    low, high = _bounds(padded(lost, 0.0) * discount[:, :-1] * before[:, :-1], setting)
+    # Discounts of the log are known up to here, and not what they would have been later.
+    later = setting.discount if block.discount is None else 1.0
+    low, high = _bounds(padded(lost, 0.0) * discount[:, :-1] * before[:, :-1], setting, later)
     direct, fitted, marginal = _pulled(block, ratios, chances, setting)
     per_decision = steps[:, :, 1].sum(axis=1)
     sums = {
@@ -246,16 +247,14 @@ def _pulled(
     return direct, fitted, zeros if marginal is None else shares(marginal, states=True)[1]
 
 
-def _bounds(lost: Floats, setting: Setting) -> tuple[Floats, Floats]:
+def _bounds(lost: Floats, setting: Setting, discount: float) -> tuple[Floats, Floats]:
     """Return the least and the largest value of what actions may bring that the log never takes."""
     if setting.reward_range is None:
         return np.zeros(len(lost)), np.zeros(len(lost))
     least, most = setting.reward_range
     left = setting.horizon - np.arange(lost.shape[1])
     # Discounts of the rewards after the first one, if the episode goes on to the horizon.
-    powers: Any = np.concatenate(
-        [[0.0], np.cumsum(setting.discount ** np.arange(1, setting.horizon))]
-    )
+    powers: Any = np.concatenate([[0.0], np.cumsum(discount ** np.arange(1, setting.horizon))])
     further = powers[np.maximum(left, 1) - 1]
     low = least + min(0.0, least) * further
     high = most + max(0.0, most) * further
