@@ -127,6 +127,12 @@ def _add_structure_options(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="bootstrap samples for the strengths of arcs (default: 0)",
     )
+    group.add_argument(
+        "--form",
+        choices=("auto", "jobs", "task"),
+        help="a Spark job for each pass over the rows, or one task that holds them "
+        "(default: by their size)",
+    )
 
 
 def _arc(text: str) -> list[str]:

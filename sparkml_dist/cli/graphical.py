@@ -31,6 +31,7 @@ _SHOWN = (
     "scores",
     "parameters",
     "passes",
+    "form",
     "mutual_information",
     "undirected",
     "steps",
@@ -56,6 +57,7 @@ _PARAMS = {
     "estimation": "estimation",
     "handle_invalid": "handleInvalid",
     "bootstraps": "numBootstraps",
+    "form": "form",
     "seed": "seed",
 }
 

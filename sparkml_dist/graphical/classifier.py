@@ -14,7 +14,8 @@ from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.graphical.class_scorer import ClassScorer
 from sparkml_dist.graphical.counting.shard_rows import ShardRows, check_categorical
-from sparkml_dist.graphical.learning import FitPlan, learn_network
+from sparkml_dist.graphical.learning import FitPlan
+from sparkml_dist.graphical.learning_in_task import learn_from_shards
 from sparkml_dist.graphical.network import Network
 from sparkml_dist.graphical.network_model import TABLES, BayesianNetworkModel
 from sparkml_dist.graphical.parameters import Prior
@@ -95,6 +96,8 @@ class BayesianNetworkClassifier(ShardClassifier, HasStructureSearch):
         Missing values in training: ``"error"``, ``"skip"`` or ``"em"``, as for `BayesianNetwork`.
     maxIter, tol : int, float
         Of EM.
+    form : str, default="auto"
+        Where rows are counted: ``"jobs"``, ``"task"`` or ``"auto"``, as for `BayesianNetwork`.
     featuresCol, featuresCols, labelCol, keyCol
         Roles of columns; by default ``label``, and all other columns are features.
     categoricalCols
@@ -142,6 +145,7 @@ class BayesianNetworkClassifier(ShardClassifier, HasStructureSearch):
         handleInvalid: str = "error",
         maxIter: int = 100,
         tol: float = 1e-6,
+        form: str = "auto",
         featuresCols: Sequence[str] | None = None,
         categoricalCols: Sequence[str] | None = None,
         keyCol: str | None = None,
@@ -220,7 +224,9 @@ class BayesianNetworkClassifier(ShardClassifier, HasStructureSearch):
     ) -> BayesianNetworkClassificationModel:
         start = time.perf_counter()
         label = data.manifest.label
-        learned = learn_network(ShardRows(spark, data), self._class_plan(label.column))
+        learned = learn_from_shards(
+            ShardRows(spark, data), self._class_plan(label.column), self.getOrDefault(self.form)
+        )
         network = learned.network
         write_array(folder, TABLES, network.flat_tables())
         facts = {**learned.facts, "seconds": time.perf_counter() - start}

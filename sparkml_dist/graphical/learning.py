@@ -66,6 +66,10 @@ class LearnedNetwork:
     network: Network
     facts: dict[str, Any]
 
+    def with_facts(self, **more: Any) -> LearnedNetwork:
+        """Return the network with more facts."""
+        return LearnedNetwork(self.network, {**self.facts, **more})
+
 
 def learn_network(rows: CodedRows, plan: FitPlan) -> LearnedNetwork:
     """Learn a network.

@@ -11,10 +11,10 @@ from pyspark.ml.param.shared import HasSeed
 
 from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.dataset.partitioned import PartitionedDataset
-from sparkml_dist.graphical.counting.coded_rows import CodedRows
-from sparkml_dist.graphical.counting.frame_rows import FrameRows, chosen_columns
+from sparkml_dist.graphical.counting.frame_rows import chosen_columns
 from sparkml_dist.graphical.counting.shard_rows import ShardRows, check_categorical
-from sparkml_dist.graphical.learning import FitPlan, learn_network
+from sparkml_dist.graphical.learning import FitPlan, LearnedNetwork
+from sparkml_dist.graphical.learning_in_task import learn_from_frame, learn_from_shards
 from sparkml_dist.graphical.network_model import BayesianNetworkModel
 from sparkml_dist.graphical.structure_params import HasStructure
 from sparkml_dist.models.saved_params import SavedParams
@@ -30,7 +30,8 @@ __all__ = ["BayesianNetwork"]
 class BayesianNetwork(SavedParams, HasStructure, HasSeed):
     """Learns a Bayesian network of categorical variables: the graph, and its probabilities.
 
-    Rows are counted on the executors. One pass counts all families of up to three variables; larger
+    Rows are counted on the executors. Few rows are brought to one task, which searches where they
+    are (see `form`); of more, one pass counts all families of up to three variables, and larger
     ones follow in batches. The counts are exact, so that graph, score and probabilities do not
     depend on how the rows are partitioned.
 
@@ -77,6 +78,11 @@ class BayesianNetwork(SavedParams, HasStructure, HasSeed):
         Of EM: most steps, and the least rise of the log-likelihood, as a share of itself.
     numBootstraps : int, default=0
         Bootstrap samples from which the graph is learned again, for the strengths of its arcs.
+    form : str, default="auto"
+        Where rows are counted: ``"jobs"`` runs a Spark job for each pass over the rows. In a
+        ``"task"``, one job brings the rows to one task, in a byte or two for each value and equal
+        rows once, and the whole search runs there. By default the latter where they take at most
+        64 MiB. The network is the same.
     logLikelihoodCol : str, default="logLikelihood"
         Column that the model adds.
     seed : int, default=0
@@ -124,6 +130,7 @@ class BayesianNetwork(SavedParams, HasStructure, HasSeed):
         maxIter: int = 100,
         tol: float = 1e-6,
         numBootstraps: int = 0,
+        form: str = "auto",
         logLikelihoodCol: str = "logLikelihood",
         seed: int = 0,
     ) -> None: ...
@@ -149,22 +156,20 @@ class BayesianNetwork(SavedParams, HasStructure, HasSeed):
     def _fit(self, dataset: DataFrame | PartitionedDataset) -> BayesianNetworkModel:
         start = time.perf_counter()
         plan = self._fit_plan()
-        rows = self._rows(dataset, plan)
-        try:
-            learned = learn_network(rows, plan)
-        finally:
-            rows.close()
+        learned = self._learned(dataset, plan, self.getOrDefault(self.form))
         facts = {**learned.facts, "seconds": time.perf_counter() - start}
         model = BayesianNetworkModel(learned.network, facts)
         return model._set(logLikelihoodCol=self.getOrDefault(self.logLikelihoodCol))
 
-    def _rows(self, dataset: DataFrame | PartitionedDataset, plan: FitPlan) -> CodedRows:
-        """Check what can be checked before the first job, and return the rows."""
+    def _learned(
+        self, dataset: DataFrame | PartitionedDataset, plan: FitPlan, form: str
+    ) -> LearnedNetwork:
+        """Check what can be checked before the first job, and learn."""
         if isinstance(dataset, PartitionedDataset):
             check_categorical(dataset)
             rows = ShardRows(get_session(), dataset)
             plan.structure.check(rows.variables.names)
-            return rows
+            return learn_from_shards(rows, plan, form)
         names = chosen_columns(dataset, self._value(self.featuresCols))
         plan.structure.check(names)
-        return FrameRows(dataset, names)
+        return learn_from_frame(dataset, names, plan, form)

@@ -152,7 +152,8 @@ def child_first(
 ) -> npt.NDArray[np.int64]:
     """Return the table of a family, axes ascending, as (child's states, configurations)."""
     at = sorted((child, *parents)).index(child)
-    return np.moveaxis(table, at, 0).reshape(table.shape[at], -1)
+    # In one order in memory, so that sums do not depend on how the table was counted.
+    return np.ascontiguousarray(np.moveaxis(table, at, 0).reshape(table.shape[at], -1))
 
 
 def _n_log_n(counts: npt.NDArray[np.int64]) -> Floats:

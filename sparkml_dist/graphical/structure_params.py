@@ -10,6 +10,7 @@ from pyspark.ml.param import Params, TypeConverters
 
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.graphical.learning import MISSING, FitPlan
+from sparkml_dist.graphical.learning_in_task import FORMS
 from sparkml_dist.graphical.parameters import Prior
 from sparkml_dist.graphical.structure_learning import StructurePlan
 from sparkml_dist.params import param
@@ -73,9 +74,21 @@ class HasStructureSearch(Params):
         TypeConverters.toFloat,
     )
 
+    form: Any = param(
+        "form",
+        "'jobs' (a Spark job for each pass over the rows), 'task' (one task holds the rows and "
+        "learns), or 'auto'",
+        TypeConverters.toString,
+    )
+
     def _structure_plan(self, **more: Any) -> StructurePlan:
         """Return the plan of the structure, checked but for names."""
         value: Any = self.getOrDefault
+        if value(self.form) not in FORMS:
+            raise ConfigurationError(
+                "invalid_param",
+                f"form must be one of {', '.join(FORMS)}. Got {value(self.form)!r}.",
+            )
         optional: Any = self._value  # type: ignore[attr-defined]
         plan = StructurePlan(
             structure=value(self.structure),

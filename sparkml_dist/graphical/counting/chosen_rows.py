@@ -12,10 +12,12 @@ import numpy.typing as npt
 from sparkml_dist.cluster.sums.layout import Arrays, Summands
 from sparkml_dist.graphical.counting.block_counts import Codes
 from sparkml_dist.graphical.counting.coded_rows import CodedRows
+from sparkml_dist.graphical.counting.held_rows import HeldRows
 from sparkml_dist.graphical.variables import Variables
 
 __all__ = ["BootstrapRows", "CompleteRows", "drawn"]
 
+_DRAWN_AT_ONCE = 1 << 20
 # P(N <= k) of a Poisson variable of mean 1; more than ten draws of a row are cut off.
 _LIMITS = np.cumsum(np.exp(-1.0) / np.cumprod([1.0, *range(1, 11)]))
 
@@ -46,6 +48,14 @@ class _ChosenRows:
         """Return the sums of what a function returns for each block of the chosen rows."""
         return self.rows.sum(_Chosen(self._choose(), function), parameters, description=description)
 
+    def held(self) -> HeldRows | None:
+        """Return the chosen rows where all of them are in this process's memory."""
+        rows = self.rows.held()
+        return None if rows is None else self._chosen(rows)
+
+    def _chosen(self, rows: HeldRows) -> HeldRows:
+        raise NotImplementedError
+
     def close(self) -> None:
         """Do nothing: the rows are those of another."""
 
@@ -64,6 +74,10 @@ class CompleteRows(_ChosenRows):
 
     def _choose(self) -> Choose:
         return _complete
+
+    def _chosen(self, rows: HeldRows) -> HeldRows:
+        known = (rows.codes >= 0).all(axis=1)
+        return HeldRows(rows.variables, rows.codes[known], rows.weights[known])
 
 
 def _complete(codes: Codes) -> Codes:
@@ -94,6 +108,10 @@ class BootstrapRows(_ChosenRows):
     def _choose(self) -> Choose:
         return _Bootstrap(self.seed, self.replicate)
 
+    def _chosen(self, rows: HeldRows) -> HeldRows:
+        often = drawn_of_distinct(rows.codes, rows.weights, self.seed, self.replicate)
+        return HeldRows(rows.variables, rows.codes[often > 0], often[often > 0])
+
 
 @dataclass(frozen=True)
 class _Bootstrap:
@@ -107,16 +125,55 @@ class _Bootstrap:
 
 def drawn(codes: Codes, seed: int, replicate: int) -> npt.NDArray[np.int64]:
     """Return how often each row of a block is drawn, shape (n,)."""
-    hashes = np.full(len(codes), np.uint64(seed % 2**63), np.uint64)
-    for v in range(codes.shape[1]):
-        hashes = _mixed(hashes ^ codes[:, v].astype(np.int64).view(np.uint64))
+    hashes = _seeded(codes, seed)
     order = np.argsort(hashes, kind="stable")
     ordered = hashes[order]
     first = np.concatenate([[True], ordered[1:] != ordered[:-1]])[: len(codes)]
     starts = np.maximum.accumulate(np.where(first, np.arange(len(codes)), 0))
     among = np.empty(len(codes), np.int64)
     among[order] = np.arange(len(codes)) - starts
-    for more in (among, np.full(len(codes), replicate)):
+    return _draws(hashes, among, replicate)
+
+
+def drawn_of_distinct(
+    codes: Codes, weights: npt.NDArray[np.int64], seed: int, replicate: int
+) -> npt.NDArray[np.int64]:
+    """Return how often distinct rows are drawn, as `drawn` does of one block with all of them.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (m, d)
+    weights : ndarray of int64, shape (m,)
+        How often each occurs.
+    seed, replicate : int
+
+    Returns
+    -------
+    ndarray of int64, shape (m,)
+    """
+    hashes = _seeded(codes, seed)
+    found = np.zeros(len(codes), np.int64)
+    ends = np.cumsum(weights)
+    total = int(ends[-1]) if len(ends) else 0
+    for begin in range(0, total, _DRAWN_AT_ONCE):
+        numbers = np.arange(begin, min(begin + _DRAWN_AT_ONCE, total))
+        row = np.searchsorted(ends, numbers, side="right")
+        draws = _draws(hashes[row], numbers - (ends - weights)[row], replicate)
+        found += np.bincount(row, draws, minlength=len(found)).astype(np.int64)
+    return found
+
+
+def _seeded(codes: Codes, seed: int) -> npt.NDArray[np.uint64]:
+    hashes = np.full(len(codes), np.uint64(seed % 2**63), np.uint64)
+    for v in range(codes.shape[1]):
+        hashes = _mixed(hashes ^ codes[:, v].astype(np.int64).view(np.uint64))
+    return hashes
+
+
+def _draws(
+    hashes: npt.NDArray[np.uint64], among: npt.NDArray[np.int64], replicate: int
+) -> npt.NDArray[np.int64]:
+    for more in (among, np.full(len(hashes), replicate)):
         hashes = _mixed(hashes ^ more.astype(np.int64).view(np.uint64))
     share = (hashes >> np.uint64(11)).astype(np.float64) * 2.0**-53
     return np.searchsorted(_LIMITS, share, side="right").astype(np.int64)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from sparkml_dist.cluster.sums.in_order import sum_in_order
 from sparkml_dist.cluster.sums.layout import Arrays, Summands
+from sparkml_dist.graphical.counting.held_rows import HeldRows
 from sparkml_dist.graphical.variables import Variables
 
 __all__ = ["CodedRows", "LocalRows"]
@@ -38,13 +39,17 @@ class CodedRows(Protocol):
         """Return the sums of what a function returns for each block of rows."""
         ...
 
+    def held(self) -> HeldRows | None:
+        """Return the rows themselves where they are in this process's memory."""
+        ...
+
     def close(self) -> None:
         """Free what is kept for further passes."""
         ...
 
 
 class LocalRows:
-    """Rows in the memory of this process.
+    """Rows in the memory of this process, counted by blocks as those elsewhere are.
 
     Parameters
     ----------
@@ -73,6 +78,9 @@ class LocalRows:
         self.passes += 1
         parts = np.array_split(self.codes, self.blocks)
         return sum_in_order(function(part, *parameters) for part in parts)
+
+    def held(self) -> None:
+        """Return None: the rows are counted in passes."""
 
     def close(self) -> None:
         """Do nothing."""

@@ -1,4 +1,4 @@
-"""Counts of families on the driver: made in few passes, kept, and looked up."""
+"""Counts of families: made in few passes, or where the rows are as they are needed; kept."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from sparkml_dist.graphical.counting.block_counts import (
     count_triples,
 )
 from sparkml_dist.graphical.counting.coded_rows import CodedRows
+from sparkml_dist.graphical.counting.held_rows import HeldRows
 from sparkml_dist.graphical.variables import Variables
 
 __all__ = ["MOST_CELLS", "FamilyCounts", "too_many_cells"]
@@ -31,6 +32,9 @@ class FamilyCounts:
     The counts of a *base*, a set of variables, with each state of each other variable are one
     array: of shape (cells of the base, states of all variables). All families that grow from the
     base by one variable are among them.
+
+    Of rows in this process's memory, what is asked for is counted at once, and always known unless
+    it has too many cells.
 
     Parameters
     ----------
@@ -58,6 +62,7 @@ class FamilyCounts:
         self._bases: dict[tuple[int, ...], Counts] = {}
         self._tables: dict[tuple[int, ...], Counts] = {}
         self._triples: Counts | None = None
+        self._held = rows.held()
 
     # -- passes ---------------------------------------------------------------------------
 
@@ -74,6 +79,10 @@ class FamilyCounts:
         """
         variables = self.variables
         states = variables.states
+        if self._held is not None and size > 1 and 1 < states**2 <= self.most_cells:
+            self._look_at(self._held)
+            self._set_pairs(self._held.pairs())
+            return
         if size == 3 and states**3 <= self.most_cells:
             found = self._sum(count_triples, (variables.cards,), "count pairs and triples")
             self._triples = _symmetric(found["triples"], variables)
@@ -123,6 +132,9 @@ class FamilyCounts:
                 )
                 raise too_many_cells(f"The table of {family}", cells, self.most_cells)
             todo[target] = cells
+        if self._held is not None:
+            self._count_held(self._held, todo)
+            return
         while todo:
             batch: list[Target] = []
             used = 0
@@ -137,6 +149,22 @@ class FamilyCounts:
             )
             for i, target in enumerate(batch):
                 self._keep(target, found[str(i)])
+
+    def _count_held(self, held: HeldRows, targets: Iterable[Target]) -> None:
+        self._look_at(held)
+        for target in targets:
+            if target.others is None:
+                self._keep(target, held.base(target.base, self._bases.get))
+                continue
+            for other in target.others:
+                family = tuple(sorted((*target.base, other)))
+                self._tables[family] = held.table(family)
+
+    def _look_at(self, held: HeldRows) -> None:
+        self.passes = 1
+        self.n_rows, self.missing = held.rows, held.missing
+        if self.n_rows == 0:
+            raise _no_rows()
 
     def _keep(self, target: Target, counts: Counts) -> None:
         if target.others is None:
@@ -159,7 +187,7 @@ class FamilyCounts:
         self.passes += 1
         self.n_rows = int(found["rows"])
         if self.n_rows == 0:
-            raise DataError("empty_data", "The data has no rows.", "Check the path and filters.")
+            raise _no_rows()
         return found
 
     def cells(self, target: Target) -> int:
@@ -178,7 +206,16 @@ class FamilyCounts:
         return self.knows(target.base)
 
     def knows(self, base: tuple[int, ...]) -> bool:
-        """Tell whether a base, ascending, was counted."""
+        """Tell whether a base, ascending, was counted; of rows in memory it is counted now."""
+        if self._counted(base):
+            return True
+        target = Target(base)
+        if self._held is None or self.cells(target) > self.most_cells:
+            return False
+        self._count_held(self._held, [target])
+        return True
+
+    def _counted(self, base: tuple[int, ...]) -> bool:
         return base in self._bases or (self._triples is not None and len(base) == 2)
 
     def base(self, base: tuple[int, ...]) -> Counts:
@@ -207,13 +244,16 @@ class FamilyCounts:
         cards, offsets = self.variables.cards, self.variables.offsets
         for i, last in enumerate(key):
             rest = (*key[:i], *key[i + 1 :])
-            if not self.knows(rest):
+            if not self._counted(rest):
                 continue
             block = self.base(rest)[:, offsets[last] : offsets[last + 1]]
             table = block.reshape([int(cards[v]) for v in (*rest, last)])
             self._tables[key] = np.moveaxis(table, -1, i)
             return self._tables[key]
-        if self.knows(key) and not self.missing.any():
+        if self._held is not None and self.variables.cells(key) <= self.most_cells:
+            self._tables[key] = self._held.table(key)
+            return self._tables[key]
+        if self._counted(key) and not self.missing.any():
             other = next((v for v in range(len(cards)) if v not in key), None)
             if other is not None:
                 block = self.base(key)[:, offsets[other] : offsets[other + 1]]
@@ -251,6 +291,10 @@ def _symmetric(flat: Counts, variables: Variables) -> Counts:
         found[after, own, after] = part.transpose(1, 0, 2)
         found[after, after, own] = part.transpose(1, 2, 0)
     return found
+
+
+def _no_rows() -> DataError:
+    return DataError("empty_data", "The data has no rows.", "Check the path and filters.")
 
 
 def too_many_cells(what: str, cells: int, most: int) -> DataError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +27,14 @@ from sparkml_dist.graphical.variables import Variable, Variables
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-__all__ = ["FrameRows", "categorical_schema", "chosen_columns", "codes_of"]
+__all__ = [
+    "FrameRows",
+    "categorical_schema",
+    "chosen_columns",
+    "codes_of",
+    "schema_of_lists",
+    "variables_of",
+]
 
 _ROWS_AT_ONCE = 65_536
 
@@ -75,8 +82,12 @@ def categorical_schema(df: DataFrame, names: Sequence[str]) -> FeatureSchema:
     DataError
         ``too_many_categories``, ``not_utf8``; ``missing_values`` for a column without any value.
     """
-    lists = _lists(df, names)
-    columns = [FeatureColumn(name, "categorical", categories=lists[name]) for name in names]
+    return schema_of_lists(names, _lists(df, names))
+
+
+def schema_of_lists(names: Sequence[str], lists: Mapping[str, Sequence[str]]) -> FeatureSchema:
+    """Return columns with their lists of categories; raises as `categorical_schema`."""
+    columns = [FeatureColumn(name, "categorical", categories=tuple(lists[name])) for name in names]
     empty = [c.name for c in columns if not c.categories]
     if len(empty) == len(names):
         raise DataError("empty_data", "The data has no rows.", "Check the path and filters.")
@@ -146,10 +157,14 @@ class FrameRows:
     df : pyspark.sql.DataFrame
     names : sequence of str
         As `chosen_columns` returns them.
+    schema : FeatureSchema, optional
+        As `categorical_schema` returns it, where it is known.
     """
 
-    def __init__(self, df: DataFrame, names: Sequence[str]) -> None:
-        self.schema = categorical_schema(df, names)
+    def __init__(
+        self, df: DataFrame, names: Sequence[str], schema: FeatureSchema | None = None
+    ) -> None:
+        self.schema = schema or categorical_schema(df, names)
         self.variables = variables_of(self.schema)
         encode = partial(_encoded, schema=self.schema)
         # A batch is one value: Spark keeps it as it is, and hands it over at once.
@@ -166,6 +181,9 @@ class FrameRows:
         """Return the sums of what a function returns for each block of rows."""
         work = partial(_sum_of, function, tuple(parameters), len(self.variables))
         return sum_over_partitions(self._kept, work, description=description)
+
+    def held(self) -> None:
+        """Return None: the rows are on the executors."""
 
     def close(self) -> None:
         """Free the encoded rows."""

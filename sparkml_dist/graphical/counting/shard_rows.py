@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from sparkml_dist.cluster.sums.layout import Arrays, Summands
 from sparkml_dist.dataset.block import Block
@@ -15,13 +16,17 @@ from sparkml_dist.dataset.categories import canonical
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import ConfigurationError, DataError
+from sparkml_dist.graphical.counting.block_counts import Codes
+from sparkml_dist.graphical.counting.distinct_rows import distinct_rows
 from sparkml_dist.graphical.counting.frame_rows import codes_of, variables_of
+from sparkml_dist.graphical.counting.held_rows import HeldRows
+from sparkml_dist.graphical.counting.packed_rows import held_bytes
 from sparkml_dist.graphical.variables import Variable, Variables
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["ShardRows", "check_categorical", "class_variable"]
+__all__ = ["ShardRows", "check_categorical", "class_variable", "held_shards"]
 
 
 def class_variable(label: Label) -> Variable:
@@ -77,12 +82,8 @@ class ShardRows:
     def __init__(self, spark: SparkSession, data: PartitionedDataset) -> None:
         self.spark = spark
         self.data = data
-        label = data.manifest.label
-        features = variables_of(data.schema).items
-        self.with_class = not label.is_regression
-        self.variables = Variables(
-            (*features, class_variable(label)) if self.with_class else features
-        )
+        self.with_class = not data.manifest.label.is_regression
+        self.variables = _variables(data)
 
     def sum(
         self,
@@ -101,6 +102,13 @@ class ShardRows:
             description=description,
         )
 
+    def bytes_in_one_task(self) -> int:
+        """Return what the rows would take in the memory of one task, were they all distinct."""
+        return held_bytes(self.data.n_rows, len(self.variables), self.variables.states)
+
+    def held(self) -> None:
+        """Return None: the rows are on the executors."""
+
     def close(self) -> None:
         """Do nothing: the shards stay."""
 
@@ -111,7 +119,50 @@ class _OfBlock:
     with_class: bool
 
     def __call__(self, block: Block, *parameters: Any) -> Summands:
-        codes = codes_of(np.asarray(block.X))
-        if self.with_class:
-            codes = np.column_stack([codes, block.y.astype(np.int16)])
-        return self.function(codes, *parameters)
+        return self.function(_codes_of_block(block, self.with_class), *parameters)
+
+
+def _variables(data: PartitionedDataset) -> Variables:
+    label = data.manifest.label
+    features = variables_of(data.schema).items
+    return Variables(features if label.is_regression else (*features, class_variable(label)))
+
+
+def held_shards(data: PartitionedDataset, most_bytes: int) -> HeldRows | None:
+    """Read all shards in this process; None where their distinct rows take more memory.
+
+    Parameters
+    ----------
+    data : PartitionedDataset
+    most_bytes : int
+    """
+    variables, with_class = _variables(data), not data.manifest.label.is_regression
+    width, states = len(variables), variables.states
+    kind = np.int8 if variables.cards.max() <= np.iinfo(np.int8).max else np.int16
+    parts: list[tuple[Codes, npt.NDArray[np.int64]]] = []
+    rows = 0
+    for shard, about in enumerate(data.shards):
+        for group in range(len(about.row_groups)):
+            block = data.read_block(shard, [group], dtype=np.float32)
+            codes = _codes_of_block(block, with_class).astype(kind)
+            parts.append(distinct_rows(codes, np.ones(len(codes), np.int64)))
+            rows += len(parts[-1][0])
+            if held_bytes(rows, width, states) > most_bytes:
+                parts = [_joined(parts, width, kind)]
+                rows = len(parts[0][0])
+                if held_bytes(rows, width, states) > most_bytes:
+                    return None
+    return HeldRows(variables, *_joined(parts, width, kind))
+
+
+def _codes_of_block(block: Block, with_class: bool) -> Codes:
+    codes = codes_of(np.asarray(block.X))
+    return np.column_stack([codes, block.y.astype(np.int16)]) if with_class else codes
+
+
+def _joined(
+    parts: list[tuple[Codes, npt.NDArray[np.int64]]], width: int, kind: type
+) -> tuple[Codes, npt.NDArray[np.int64]]:
+    none: tuple[Codes, npt.NDArray[np.int64]] = (np.zeros((0, width), kind), np.zeros(0, np.int64))
+    codes, weights = zip(*(parts or [none]), strict=True)
+    return distinct_rows(np.concatenate(codes), np.concatenate(weights))

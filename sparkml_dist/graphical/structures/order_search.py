@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from sparkml_dist.graphical.graph import Parents
 from sparkml_dist.graphical.structures.arc_limits import ArcLimits
@@ -86,6 +86,25 @@ def _moved(order: list[int], start: int, end: int) -> list[int]:
     return [*rest[:end], order[start], *rest[end:]]
 
 
+@dataclass(frozen=True)
+class _Step:
+    """How one variable's parents may change, whichever variables it may choose from.
+
+    Attributes
+    ----------
+    additions : tuple of (int, float, tuple of int)
+        Those that raise the score, the best first: the parent's bit, and score and parents with it.
+    removal : Choice or None
+        The best.
+    known : bool
+        Whether all counts were.
+    """
+
+    additions: tuple[tuple[int, float, tuple[int, ...]], ...]
+    removal: Choice | None
+    known: bool
+
+
 class _Orders:
     """Chooses parents among the variables before one, and remembers the choices."""
 
@@ -94,6 +113,8 @@ class _Orders:
         self.limits = limits
         #: By the variable and the bit mask of those that it may choose from.
         self.chosen: dict[tuple[int, int], Choice] = {}
+        #: By the variable and its parents.
+        self.steps: dict[tuple[int, tuple[int, ...]], _Step] = {}
         self._allowed = [
             sum(1 << int(v) for v in np.flatnonzero(~limits.forbidden[:, child]))
             for child in range(len(limits.forbidden))
@@ -161,15 +182,12 @@ class _Orders:
         key = (child, mask)
         found = self.chosen.get(key)
         if found is None:
-            size = len(self._allowed)
-            packed = np.frombuffer(mask.to_bytes((size + 7) // 8, "little"), np.uint8)
-            allowed = np.unpackbits(packed, count=size, bitorder="little").astype(bool)
-            found, known = self._choose(child, allowed)
+            found, known = self._choose(child, mask)
             if known:
                 self.chosen[key] = found
         return found
 
-    def _choose(self, child: int, allowed: npt.NDArray[np.bool_]) -> tuple[Choice, bool]:
+    def _choose(self, child: int, allowed: int) -> tuple[Choice, bool]:
         scores, fixed = self.scores, self.limits.required[:, child]
         parents = tuple(int(p) for p in np.flatnonzero(fixed))
         known = True
@@ -178,26 +196,51 @@ class _Orders:
             scores.wanted.add(tuple(sorted((child, *parents[:-1]))))
             return (-np.inf, parents), False
         while True:
+            step = self.steps.get((child, parents))
+            if step is None:
+                step = self._step(child, parents, mine)
+                if step.known:
+                    self.steps[child, parents] = step
+            known &= step.known
             best, better = mine + _LEAST_GAIN, None
-            if len(parents) < self.limits.most_parents:
-                more = scores.additions(child, parents)
-                if more is None:
-                    known = False
-                else:
-                    scored = np.where(allowed, more, -np.inf)
-                    at = int(np.round(scored, _DIGITS).argmax())
-                    if scored[at] > best:
-                        best, better = float(scored[at]), tuple(sorted((*parents, at)))
-            for i, parent in enumerate(parents):
-                if fixed[parent]:
-                    continue
-                rest = (*parents[:i], *parents[i + 1 :])
-                value = scores.family(child, rest)
-                if value is None:
-                    scores.wanted.add(tuple(sorted((child, *rest[:-1]))))
-                    known = False
-                elif value > best + (0.0 if better is None else _LEAST_GAIN):
-                    best, better = value, rest
+            for bit, value, more in step.additions:
+                if bit & allowed:
+                    best, better = value, more
+                    break
+            if step.removal is not None:
+                value, fewer = step.removal
+                if value > best + (0.0 if better is None else _LEAST_GAIN):
+                    best, better = value, fewer
             if better is None:
                 return (mine, parents), known
             mine, parents = best, better
+
+    def _step(self, child: int, parents: tuple[int, ...], mine: float) -> _Step:
+        """Rank what may be added to a variable's parents, and find what is best removed."""
+        scores, fixed = self.scores, self.limits.required[:, child]
+        known = True
+        additions: list[tuple[int, float, tuple[int, ...]]] = []
+        if len(parents) < self.limits.most_parents:
+            more = scores.additions(child, parents)
+            if more is None:
+                known = False
+            else:
+                # The first of equal ones, as `argmax` of the rounded scores would choose.
+                ranked = np.argsort(-np.round(more, _DIGITS), kind="stable").tolist()
+                values = more.tolist()
+                for v in ranked:
+                    if values[v] <= mine + _LEAST_GAIN:
+                        break
+                    additions.append((1 << v, values[v], tuple(sorted((*parents, v)))))
+        removal: Choice | None = None
+        for i, parent in enumerate(parents):
+            if fixed[parent]:
+                continue
+            rest = (*parents[:i], *parents[i + 1 :])
+            value = scores.family(child, rest)
+            if value is None:
+                scores.wanted.add(tuple(sorted((child, *rest[:-1]))))
+                known = False
+            elif removal is None or value > removal[0] + _LEAST_GAIN:
+                removal = (value, rest)
+        return _Step(tuple(additions), removal, known)

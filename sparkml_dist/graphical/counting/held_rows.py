@@ -1,0 +1,195 @@
+"""Rows in the memory of one process: each distinct one once, counted as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from sparkml_dist.cluster.sums.in_order import sum_in_order
+from sparkml_dist.cluster.sums.layout import Arrays, Summands
+from sparkml_dist.graphical.counting.block_counts import Codes
+from sparkml_dist.graphical.counting.distinct_rows import distinct_rows
+from sparkml_dist.graphical.variables import Variables
+
+__all__ = ["HeldRows"]
+
+_ROWS_AT_ONCE = 65_536
+# float32 holds whole numbers below this; float64 all that there can be.
+_MOST_IN_FLOAT32 = 1 << 24
+
+Counts = npt.NDArray[np.int64]
+
+
+class HeldRows:
+    """Rows of categorical variables in memory, the distinct ones with their numbers.
+
+    Parameters
+    ----------
+    variables : Variables
+    codes : ndarray of int, shape (n, d)
+        -1 where a value is missing; equal rows are merged.
+    weights : ndarray of int64, shape (n,), optional
+        How often each row occurs; once by default.
+
+    Attributes
+    ----------
+    codes : ndarray of int, shape (m, d)
+        Distinct rows, in an order that depends on their values alone.
+    weights : ndarray of int64, shape (m,)
+    """
+
+    def __init__(
+        self, variables: Variables, codes: Codes, weights: npt.ArrayLike | None = None
+    ) -> None:
+        self.variables = variables
+        each = np.ones(len(codes), np.int64) if weights is None else np.asarray(weights, np.int64)
+        self.codes, self.weights = distinct_rows(codes, each)
+        self.rows = int(self.weights.sum())
+        #: Number of missing values of each variable, shape (d,).
+        self.missing: Counts = self.weights @ (self.codes < 0)
+        self._columns = np.ascontiguousarray(self.codes.T)
+        self._type = np.float32 if self.rows < _MOST_IN_FLOAT32 else np.float64
+        self._shares = self.weights.astype(self._type)
+        self._marks: npt.NDArray[Any] | None = None
+        self._rare: dict[int, tuple[int, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = {}
+
+    def held(self) -> HeldRows:
+        """Return these rows."""
+        return self
+
+    def blocks(self) -> Iterator[Codes]:
+        """Yield all rows, equal ones as often as they occur, in blocks of bounded size."""
+        ends = np.cumsum(self.weights)
+        for start in range(0, max(self.rows, 1), _ROWS_AT_ONCE):
+            numbers = np.arange(start, min(start + _ROWS_AT_ONCE, self.rows))
+            yield self.codes[np.searchsorted(ends, numbers, side="right")]
+
+    def sum(
+        self,
+        function: Callable[..., Summands],
+        parameters: Sequence[Any] = (),
+        *,
+        description: str = "",
+    ) -> Arrays:
+        """Return the sums of what a function returns for each block of rows."""
+        return sum_in_order(function(block, *parameters) for block in self.blocks())
+
+    def close(self) -> None:
+        """Do nothing."""
+
+    # -- counts ---------------------------------------------------------------------------
+
+    def pairs(self) -> Counts:
+        """Return the counts of all pairs of states, shape (S, S)."""
+        marks = self._indicators()
+        found: Counts = (marks.T @ (marks * self._shares[:, None])).astype(np.int64)
+        return found
+
+    def table(self, family: Sequence[int]) -> Counts:
+        """Return the counts of a family, ascending, with an axis for each variable."""
+        shape = [int(self.variables.cards[v]) for v in family]
+        cell, known = self._cells(family, slice(None))
+        shares = self.weights if known is None else self.weights[known]
+        cell = cell if known is None else cell[known]
+        size = int(np.prod(shape, dtype=np.int64))
+        # Sums of whole numbers below 2**53 are exact in float64.
+        return np.bincount(cell, shares, minlength=size).astype(np.int64).reshape(shape)
+
+    def base(
+        self, base: tuple[int, ...], known: Callable[[tuple[int, ...]], Counts | None]
+    ) -> Counts:
+        """Return the counts of a base with all states, shape (cells, S).
+
+        Parameters
+        ----------
+        base : tuple of int
+            Variables, ascending.
+        known : callable
+            Returns the counts of a smaller base, or None where they are not known.
+
+        Notes
+        -----
+        Only rows outside the most frequent state of one variable are counted: those in it are the
+        difference to the counts of the base without the variable (as in the AD-trees of Moore and
+        Lee 1998, "Cached sufficient statistics for efficient machine learning with large datasets",
+        JAIR 8).
+        """
+        marks = self._indicators()
+        shape = [int(self.variables.cards[v]) for v in base]
+        size = int(np.prod(shape, dtype=np.int64))
+        left = self._left_out(base, known)
+        if left is None:
+            cell, complete = self._cells(base, slice(None))
+            shares: npt.NDArray[Any] = self._shares
+            if complete is not None:
+                cell, shares = np.where(complete, cell, 0), np.where(complete, shares, 0)
+            starts: npt.NDArray[Any] = np.arange(len(cell) + 1)
+        else:
+            rows, starts = self._rare[base[left]][1:]
+            cell, _ = self._cells(base, rows)
+            shares = self._shares[rows]
+        columns = sp.csc_matrix((shares, cell, starts), shape=(size, len(marks)))
+        found: Counts = np.asarray(columns @ marks).astype(np.int64)
+        if left is not None:
+            rest = known((*base[:left], *base[left + 1 :]))
+            assert rest is not None
+            states = found.shape[1]
+            axes = found.reshape(*shape, states)
+            mode = self._rare[base[left]][0]
+            whole = rest.reshape(*shape[:left], *shape[left + 1 :], states)
+            axes[(slice(None),) * left + (mode,)] = whole - axes.sum(axis=left)
+        return found
+
+    def _left_out(
+        self, base: tuple[int, ...], known: Callable[[tuple[int, ...]], Counts | None]
+    ) -> int | None:
+        """Return which variable of a base has the fewest rows outside its most frequent state."""
+        if self.missing[list(base)].any():
+            return None
+        best, fewest = None, len(self.codes)
+        for i, v in enumerate(base):
+            rows = self._outside(v)
+            if len(rows) < fewest and known((*base[:i], *base[i + 1 :])) is not None:
+                best, fewest = i, len(rows)
+        return best
+
+    def _outside(self, v: int) -> npt.NDArray[np.int32]:
+        """Return the rows outside the most frequent state of a variable."""
+        found = self._rare.get(v)
+        if found is None:
+            column = self._columns[v]
+            mode = int(np.bincount(column, minlength=1).argmax()) if len(column) else 0
+            outside = column != mode
+            rows = np.flatnonzero(outside).astype(np.int32)
+            starts = np.concatenate([[0], np.cumsum(outside)]).astype(np.int32)
+            found = self._rare[v] = (mode, rows, starts)
+        return found[1]
+
+    def _cells(
+        self, base: Sequence[int], rows: Any
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_] | None]:
+        """Return the cell of each row, and which rows have all values; None for all."""
+        complete = None
+        cell = np.zeros(len(self._columns[0][rows]), np.int64)
+        for v in base:
+            here = self._columns[v][rows]
+            cell *= int(self.variables.cards[v])
+            cell += here
+            if self.missing[v]:
+                complete = here >= 0 if complete is None else complete & (here >= 0)
+        return cell, complete
+
+    def _indicators(self) -> npt.NDArray[Any]:
+        """Return a column of zeros and ones for each state, shape (m, S)."""
+        if self._marks is None:
+            offsets = self.variables.offsets
+            self._marks = np.zeros((len(self.codes), int(offsets[-1])), self._type)
+            rows = np.arange(len(self.codes))
+            for v, column in enumerate(self._columns):
+                known = rows if not self.missing[v] else np.flatnonzero(column >= 0)
+                self._marks[known, offsets[v] + column[known]] = 1
+        return self._marks
