@@ -91,7 +91,7 @@ def main() -> None:
     parser.add_argument("--logs", type=int, default=400)
     parser.add_argument("--episodes", type=int, nargs="+", default=[300])
     parser.add_argument("--intervals", nargs="+", default=["percentile", "bca", "student"])
-    parser.add_argument("--first-seed", type=int, default=10_000)
+    parser.add_argument("--first-seed", type=int, default=20_000)
     args = parser.parse_args()
     truth = true_value()
     rows: list[dict[str, Any]] = []
@@ -103,7 +103,7 @@ def main() -> None:
             with ProcessPoolExecutor(2) as pool:
                 found = np.array(list(pool.map(work, seeds, chunksize=10)))
             held = ((found[..., 1] <= truth) & (truth <= found[..., 2])).mean(axis=0)
-            worst[interval] = (held.min(), held.max())
+            worst[f"{interval} at {episodes:,}"] = (held.min(), held.max())
             row: dict[str, Any] = {"episodes": episodes, "interval": interval}
             rows.append(row | {m: f"{h:.1%}" for m, h in zip(METHODS, held, strict=True)})
             print(rows[-1], flush=True)
@@ -112,12 +112,15 @@ def main() -> None:
         "reinforcement_evaluation",
         f"Share of {args.logs} simulated logs whose 95% interval holds the true value: {STATES} "
         f"states, {len(ACTIONS)} actions, episodes of {1 / END:.1f} steps on average, 500 "
-        f"replicates; seeds from {args.first_seed:,}, which no setting was chosen on. The standard "
-        f"error of a share is {error:.1%}.",
+        f"replicates; seeds from {args.first_seed:,}. The standard error of a share is "
+        f"{error:.1%}.",
         rows,
         target="93 to 97%",
         measured="; ".join(f"{k} {a:.1%} to {b:.1%}" for k, (a, b) in worst.items()),
         met=all(a >= 0.93 and b <= 0.97 for a, b in worst.values()),
+        note="The default interval, `student`, was chosen on seeds from 10,000, where it held the "
+        "value in 91.8 to 97.0% at 300 episodes and in 93.2 to 95.0% at 1,000: these seeds are "
+        "others.",
     )
 
 

@@ -9,11 +9,13 @@ import pandas as pd
 import pytest
 from scipy.stats import norm
 from sklearn.linear_model import LinearRegression
+from sklearn.tree import DecisionTreeRegressor
 
 import sparkml_dist as sd
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.reinforcement.bandits.linear_policy import LinearBanditPolicy, chances_of_best
 from sparkml_dist.reinforcement.bandits.linear_sums import fit_ridges
+from sparkml_dist.reinforcement.bandits.pseudo_rewards import _Predictions
 from sparkml_dist.reinforcement.evaluation.log_sums import MemoryLog
 from tests.long import cases
 from tests.reinforcement.written_transitions import block
@@ -70,6 +72,30 @@ def test_equal_rows_are_fair_in_every_shard(enumerated):
     assert made.n_episodes == 80
     model = sd.OffPolicyBandit(estimator=LinearRegression()).fit(made)
     assert model.act([3.0]) == "b"
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("shards", [1, 2])
+def test_no_reward_is_in_its_own_prediction(spark, shards, caplog):
+    """A tree that follows its rows exactly has errors in other shards only; one shard is warned."""
+    rng = np.random.default_rng(4)
+    x, a, r = np.arange(60.0), rng.integers(0, 2, 60), rng.normal(size=60)
+    log = spark.createDataFrame(pd.DataFrame({"x": x, "a": a, "r": r}).assign(p=0.5))
+    tree = DecisionTreeRegressor(random_state=0)
+    made = sd.Decisions(log, state="x", action="a", reward="r", behaviorProb="p", shards=shards)
+    learner = sd.OffPolicyBandit(estimator=tree, seed=1)
+    with caplog.at_level("WARNING"):
+        learner.fit(made)
+    assert ("one shard" in caplog.text) == (shards == 1)
+    predict = _Predictions.of(learner._regression(final=False).fit(made))
+    read = [list(made.blocks(i)) for i in range(shards)]
+    for shard, blocks in enumerate(read):
+        others = [b for i, found in enumerate(read) if i != shard for b in found] or blocks
+        for rows in blocks:
+            found = predict(shard, rows.state)[np.arange(len(rows)), rows.action]
+            for value, action in zip(found, rows.action, strict=True):
+                known = np.concatenate([b.reward[b.action == action] for b in others])
+                assert np.abs(known - value).min() < 1e-5
 
 
 def _table(block):

@@ -106,6 +106,36 @@ def test_open_bandit(spark, shared_data, tmp_path):
         assert rows.click.mean() == 0.0046
 
 
+@pytest.mark.long
+def test_estimated_propensities_of_open_bandit(spark, shared_data, tmp_path):
+    """The log shows 34 items at random: 1 / 34 each, and the uniform policy has its mean click."""
+    rows = pd.read_csv(shared_data / "obd-random-men.csv.gz")
+    rows = rows.assign(row=np.arange(len(rows)))
+    log = spark.createDataFrame(rows[["row", "position", "item_id", "click"]])
+    leaves = DecisionTreeClassifier(min_samples_leaf=500)
+    guessed = sd.estimate_propensities(
+        log, leaves, state="position", action="item_id", episode="row", members=2, numShards=2
+    )
+    chances = guessed.toPandas().behaviorProb * 34
+    assert len(chances) == len(rows)
+    # About 50 rows of an item and a position in the other fold: an error of 14%.
+    assert chances.mean() == pytest.approx(1, abs=0.03) and (chances - 1).abs().mean() < 0.2
+    made = sd.Decisions(
+        guessed,
+        str(tmp_path / "t"),
+        state="position",
+        action="item_id",
+        reward="click",
+        decision="row",
+        behaviorProb="behaviorProb",
+    )
+    policy = sd.UniformPolicy(made.actions)
+    found = sd.compare_policies({"uniform": policy}, made, ["wis", "dr"], discount=0.0)
+    for estimate in found.evaluations["uniform"].estimates.values():
+        assert estimate.value == pytest.approx(rows.click.mean(), rel=0.1)
+        assert estimate.low < rows.click.mean() < estimate.high
+
+
 @pytest.mark.parametrize("key", cases([None, "i"], [None]))
 def test_estimated_propensities_are_near_the_true_ones(spark, key):
     """Also where many rows are equal: each copy has a fold of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,7 +29,13 @@ if TYPE_CHECKING:
 
 __all__ = ["OffPolicyBandit"]
 
+_logger = logging.getLogger(__name__)
+
 _METHODS = ("dm", "ips", "dr")
+_ONE_SHARD = (
+    "The log has one shard, whose predictions are its own: a learner that follows its rows exactly "
+    "has no errors to correct, and 'dr' is then 'dm'. Set numShards to 2 or more."
+)
 
 
 class OffPolicyBandit(BanditEstimator, HasModelDir):
@@ -46,7 +53,9 @@ class OffPolicyBandit(BanditEstimator, HasModelDir):
         ``"dm"`` learns each action's reward from its own rows alone. ``"ips"`` and ``"dr"`` learn
         from all rows: a reward that was seen counts 1 / probability times, and others 0; or, doubly
         robust, others count as ``"dm"`` predicts them, and one that was seen is corrected by 1 /
-        probability times its error. Predictions for a shard's rows are those of other shards.
+        probability times its error. Predictions for a shard's rows are those of other shards; those
+        of a single shard are its own, so that with a learner that follows its rows exactly, such as
+        a full-grown tree, ``"dr"`` is ``"dm"``: take `numShards` of 2 or more.
     clip : float, optional
         Largest 1 / probability.
     stateCols, actionCol, rewardCol, behaviorProbCol, weightCol, actions : str or list
@@ -137,6 +146,8 @@ class OffPolicyBandit(BanditEstimator, HasModelDir):
             return self._regression(final=True).fit(data)
         folder = temporary_folder(spark, "rewards", "modelDir")
         try:
+            if method == "dr" and len(data.shards) == 1 and self.isSet(self.estimator):
+                _logger.warning(_ONE_SHARD)
             first = self._regression(final=False).fit(data) if method == "dr" else None
             rewards = write_pseudo_rewards(
                 spark, data, folder, model=first, clip=self._value(self.clip)
