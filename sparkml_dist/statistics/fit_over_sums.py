@@ -64,6 +64,14 @@ def checked_problem(estimator: LinearEstimator, data: Any) -> GlmProblem:
             f"{MOST_COLUMNS:,} are not formed here.",
             "Choose fewer features.",
         )
+    label = data.manifest.label
+    if not label.is_regression and len(label.classes) > 2 and problem.covariance != "nonrobust":
+        raise ConfigurationError(
+            "conflicting_params",
+            f"covType={problem.covariance!r} is for two classes here; there are "
+            f"{len(label.classes)}.",
+            "Leave covType at its default.",
+        )
     if problem.covariance == "cluster":
         problem = replace(problem, clusters=np.arange(len(data.shards)))
     return problem
