@@ -16,6 +16,7 @@ from typing import Any
 from common import generated, report, session
 
 from sparkml_dist import BaggingClassifier, partition
+from sparkml_dist.dataset.partitioned import open_partitioned
 from sparkml_dist.errors import SparkMLDistError
 
 LIMIT = 1 << 30
@@ -62,6 +63,14 @@ def area(model: Any, test: Any) -> float:
 
 def frame_of(spark: Any, rows: int) -> Any:
     return generated(spark, rows, partitions=max(8, rows // 250_000))
+
+
+def cut(spark: Any, folder: Path, rows: int, features: int) -> Any:
+    """Cut generated rows into shards that a worker of 1 GiB reads; open them where they are."""
+    if (folder / "manifest.json").exists():
+        return open_partitioned(str(folder))
+    frame = generated(spark, rows, features, partitions=max(8, rows // 60_000))
+    return partition(frame, folder, label="label", memory_per_task="192m")
 
 
 def processor_seconds() -> float:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from common import generated, report
-from ensemble_big import LIMIT, TEST_ROWS, area, limited_session
+from ensemble_big import LIMIT, TEST_ROWS, area, cut, limited_session
 
-from sparkml_dist import XGBoostClassifier, partition
+from sparkml_dist import XGBoostClassifier
 from sparkml_dist.errors import SparkMLDistError
 
 
@@ -73,7 +73,7 @@ def main() -> None:
     parser.add_argument("--gigabytes", type=float, default=12.0)
     parser.add_argument("--features", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=40)
-    parser.add_argument("--folder", help="where shards go; a temporary folder by default")
+    parser.add_argument("--folder", help="where shards stay; a temporary folder by default")
     arguments = parser.parse_args()
     folder = Path(arguments.folder or tempfile.mkdtemp(prefix="sparkml_dist-big-"))
     rows = int(arguments.gigabytes * 1e9 / (4 * arguments.features))
@@ -81,13 +81,13 @@ def main() -> None:
     try:
         # The generator draws a batch from its first row's number: these are other draws.
         test = generated(spark, TEST_ROWS, arguments.features, start=1 << 40).cache()
-        frame = generated(spark, rows, arguments.features, partitions=max(8, rows // 60_000))
-        data = partition(frame, folder / "shards", label="label", memory_per_task="192m")
+        data = cut(spark, folder / "shards", rows, arguments.features)
         whole = fitted("two ranks", boosting(2, arguments.rounds, external=True), data, test)
         sample = largest_sample(data, arguments.rounds, test)
         spark.stop()
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if not arguments.folder:
+            shutil.rmtree(folder, ignore_errors=True)
     gain, peak = float(whole["AUC"]) - float(sample["AUC"]), float(whole["peak rank MB"])
     report(
         "gang_boost_big",

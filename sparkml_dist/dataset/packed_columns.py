@@ -19,7 +19,7 @@ __all__ = ["PACKED", "WIDE", "packed_columns", "packed_field", "packed_values", 
 #: Name of the array column; the names of its columns are in its metadata.
 PACKED = "_sparkml_dist_packed"
 #: Columns from which on a table is packed.
-WIDE = 1024
+WIDE = 256
 
 _NAMES = "sparkml_dist.columns"
 _PLACES = "sparkml_dist.places"  # of the other columns in the table
