@@ -19,6 +19,7 @@ from sparkml_dist.federated.training.local_training import LocalSettings
 from sparkml_dist.federated.training.standardization import Standardization
 
 NAMES = [f"silo{i}" for i in range(6)]
+KEY = b"key" * 9
 
 
 def federation(**more):
@@ -30,7 +31,8 @@ def federation(**more):
 def trained(found, rounds=2, **given):
     plain = Standardization(np.zeros(2), np.ones(2), (0, 0))
     local = given.pop("local", LocalSettings(steps=2))
-    settings = RoundSettings(rounds=rounds, local=local, evaluate_every=0, **given)
+    every = int(given.pop("evaluate", False))
+    settings = RoundSettings(rounds=rounds, local=local, evaluate_every=every, **given)
     return train_rounds(found, Linear(2, 2), FedAvg(), settings, plain, 240)
 
 
@@ -64,7 +66,7 @@ def test_private_rounds_under_a_secure_sum_are_the_same_in_a_run_that_is_resumed
         "participation": Participation(0.4),
         "weighting": "equal",
         "secure": SecureSum(range=1e4, bits=64),
-        "noise_key": b"key" * 9,
+        "noise_key": KEY,
     }
     runs = [trained(federation(folder=str(tmp_path)), rounds=5, **given) for _ in range(2)]
     assert np.array_equal(runs[0].parameters, runs[1].parameters)
@@ -106,3 +108,36 @@ def test_many_steps_fit_into_the_words_of_a_secure_sum():
     assert found.history[0]["steps"] == pytest.approx(300, abs=0.1)
     # Steps of 6 * 8 / 2^31 for each of six silos.
     assert found.parameters == pytest.approx(plain.parameters, abs=1e-6)
+
+
+def test_the_owner_of_a_silo_may_raise_its_budget_and_lower_it(tmp_path):
+    def run(most, rounds):
+        found = federation(folder=str(tmp_path), policy=SiloPolicy(most_epsilon=most))
+        return trained(found, rounds=rounds, privacy=RecordPrivacy(1.0, 3.0, 0.5), noise_key=KEY)
+
+    with pytest.raises(TrainingError, match="privacy_budget_used_up"):
+        run(1.0, 6)
+    whole = run(20.0, 6)
+    assert len(whole.history) == 6 and not whole.history[-1]["failed"]
+    with pytest.raises(TrainingError, match="privacy_budget_used_up"):
+        run(1.5, 7)
+
+
+def test_metrics_under_a_secure_sum_are_those_without():
+    """Sums of losses pass the range of updates by far: they have words of 64 bits of their own."""
+    given = {"rounds": 1, "local": LocalSettings(steps=2, batch_size=0, rate=200.0), "evaluate": True}
+    secure = trained(federation(), secure=SecureSum(range=100.0, bits=32), **given)
+    plain = trained(federation(), **given)
+    assert secure.history[0]["logLoss"] == pytest.approx(plain.history[0]["logLoss"], rel=1e-5)
+    assert plain.history[0]["logLoss"] > 1 and not secure.silos and plain.silos
+
+
+def test_the_ledger_holds_who_took_part():
+    found = federation()
+    half = Participation(0.5, seed=3)
+    done = trained(found, rounds=5, participation=half)
+    audit = found.audit()
+    told = audit[audit.kind == "train"].groupby("round").silo.agg(lambda found: sorted({*found})).tolist()
+    drawn = [half.drawn(NAMES, number) for number in range(5)]
+    assert told == [sorted(silos) for silos in drawn if silos]
+    assert [told["silos"] for told in done.history] == drawn
