@@ -9,6 +9,8 @@ import pytest
 
 from tests.standalone import StandaloneCluster
 
+pytestmark = pytest.mark.long
+
 ON = "tests.cluster.on_standalone"
 # Far above what is needed on a busy machine, far below the timeouts of gangs, Horovod and Spark.
 SECONDS = 120

@@ -7,6 +7,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from sparkml_dist.cluster.placement import interface_of, rank_places
 from sparkml_dist.cluster.rank_environment import horovod_environment
 from sparkml_dist.cluster.rendezvous import RendezvousServer
@@ -21,6 +23,7 @@ print(json.dumps([total, hvd.rank(), hvd.local_rank(), hvd.local_size(),
 """
 
 
+@pytest.mark.long
 def test_horovod_takes_the_seats_of_two_hosts():
     hosts = ["a", "b"]
     with RendezvousServer("127.0.0.1") as server:

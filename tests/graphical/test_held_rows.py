@@ -192,6 +192,7 @@ def test_both_forms_give_one_network(table, tmp_path):
         assert (model.network.flat_tables() == first.network.flat_tables()).all()
 
 
+@pytest.mark.long
 def test_more_rows_than_a_task_holds_are_counted_in_passes(table, monkeypatch, tmp_path):
     monkeypatch.setattr(learning_in_task, "_MOST_BYTES", {"auto": 99, "task": 999})
     found = sd.BayesianNetwork().fit(table)

@@ -272,6 +272,7 @@ def test_what_needs_no_spark_is_refused_before(run_here, tmp_path, name, options
     assert json.loads((out / "metrics.json").read_text()) == done.document
 
 
+@pytest.mark.long
 def test_an_output_that_exists_stays(trained, iris, run_here):
     done, home = trained
     again = run("train_ensemble", "--train", iris, "--label", "species", "--output", home)

@@ -160,6 +160,7 @@ def test_clusters_that_were_found_already(run, table, tmp_path, monkeypatch):
     assert not (tmp_path / "out" / "next").exists()
 
 
+@pytest.mark.long
 def test_sparse_rows(run, tmp_path):
     path = tmp_path / "rows.svm"
     path.write_text("0 1:1\n0 1:1.1\n0 1:0.9 2:0.1\n1 2:9\n")

@@ -92,6 +92,7 @@ def test_they_are_those_of_transform_to_the_bit(spark, model, files, tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_regressions_and_some_columns_only(spark, table, files, tmp_path):
     tree = DecisionTreeRegressor(max_depth=3)
     numbers = table.where("x = x")

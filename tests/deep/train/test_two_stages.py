@@ -13,6 +13,7 @@ def ranks():
     return ranks_by_hand(4, "tests.deep.on_ranks_stages", "run")
 
 
+@pytest.mark.long
 def test_two_stages_of_two_ranks_are_one_network(ranks):
     wanted = ranks[0]["wanted"]
     assert [rank["stage"] for rank in ranks] == [0, 0, 1, 1]

@@ -125,7 +125,11 @@ def test_the_owner_of_a_silo_may_raise_its_budget_and_lower_it(tmp_path):
 
 def test_metrics_under_a_secure_sum_are_those_without():
     """Sums of losses pass the range of updates by far: they have words of 64 bits of their own."""
-    given = {"rounds": 1, "local": LocalSettings(steps=2, batch_size=0, rate=200.0), "evaluate": True}
+    given = {
+        "rounds": 1,
+        "local": LocalSettings(steps=2, batch_size=0, rate=200.0),
+        "evaluate": True,
+    }
     secure = trained(federation(), secure=SecureSum(range=100.0, bits=32), **given)
     plain = trained(federation(), **given)
     assert secure.history[0]["logLoss"] == pytest.approx(plain.history[0]["logLoss"], rel=1e-5)
@@ -137,7 +141,12 @@ def test_the_ledger_holds_who_took_part():
     half = Participation(0.5, seed=3)
     done = trained(found, rounds=5, participation=half)
     audit = found.audit()
-    told = audit[audit.kind == "train"].groupby("round").silo.agg(lambda found: sorted({*found})).tolist()
+    told = (
+        audit[audit.kind == "train"]
+        .groupby("round")
+        .silo.agg(lambda found: sorted({*found}))
+        .tolist()
+    )
     drawn = [half.drawn(NAMES, number) for number in range(5)]
     assert told == [sorted(silos) for silos in drawn if silos]
     assert [told["silos"] for told in done.history] == drawn

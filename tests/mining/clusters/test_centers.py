@@ -58,6 +58,7 @@ def test_the_sweep_finds_the_number_of_clusters(frame, blobs, tmp_path):
     assert np.array_equal(again.predict(points), predicted)
 
 
+@pytest.mark.long
 def test_mini_batches_come_near_k_means(spark, frame, blobs, tmp_path):
     reference = Reference(4, n_init=10, random_state=0).fit(blobs[0])
     data = partition(frame, tmp_path / "shards", label="label", features=NAMES, shards=2)
@@ -130,6 +131,7 @@ def test_bad_rows(spark, estimator, rows, code):
         estimator.fit(df)
 
 
+@pytest.mark.long
 def test_a_value_of_one_row_is_a_center_where_values_are_few(spark):
     values = np.repeat([0.0, 1.0, 50.0], [5_000, 5_000, 1])
     df = spark.createDataFrame(pd.DataFrame({"x": values})).coalesce(1)
@@ -142,6 +144,7 @@ def test_a_value_of_one_row_is_a_center_where_values_are_few(spark):
     assert MiniBatchKMeans(k=3, batchSize=1024).fit(df).summary["rows"] == len(values)
 
 
+@pytest.mark.long
 def test_few_rows_beside_one_frequent_value_still_make_clusters(spark):
     values = np.concatenate([np.zeros(40_000), np.arange(1.0, 13.0)])
     df = spark.createDataFrame(pd.DataFrame({"x": values})).coalesce(1)

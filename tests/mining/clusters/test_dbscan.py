@@ -68,6 +68,7 @@ def test_all_shapes(spark, name):
     df.unpersist()
 
 
+@pytest.mark.long
 def test_a_border_point_goes_to_the_nearest_core_point(spark):
     left, right = np.linspace(0.0, 0.2, 5), np.linspace(1.85, 2.05, 5)
     # Within eps of one of the left (at 0.85) and of two of the right (at 0.8 and 0.85).
@@ -91,6 +92,7 @@ def test_equal_points_and_one_row(spark):
     assert model.numClusters == 0 and labels(model, one).tolist() == [-1]
 
 
+@pytest.mark.long
 def test_vectors_and_arrays(spark):
     points = [[0.0, 0.0], [0.0, 0.1], [5.0, 5.0]]
     vectors = spark.createDataFrame(

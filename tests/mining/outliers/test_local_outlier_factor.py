@@ -120,6 +120,7 @@ def column(df):
     return df.orderBy("id").toPandas()["outlierScore"].to_numpy()
 
 
+@pytest.mark.long
 @pytest.mark.modes("local-cluster")
 def test_training_rows_and_new_rows(spark, tmp_path):
     rng = np.random.default_rng(2)
