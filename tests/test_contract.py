@@ -24,12 +24,13 @@ FITTED = [*CASES, *VOTED]
 #: Of the estimators over silos, each fit of which takes several jobs, `make test` fits one.
 SILOS = [n for n, c in CASES.items() if c.group == "federated" and n != "FederatedNaiveBayes"]
 SHORT = [name for name in FITTED if name not in SILOS]
-#: Fitted as their twin of the other task is, and saved below.
+#: Fitted as their twin of the other task is: the long run fits them too.
 TWINS = (
     *("AutoRegressor", "KerasRegressor", "KernelKMeans", "StackingRegressor", "XGBoostRegressor"),
     *("AdaBoostClassifier", "DeepEnsembleClassifier", "OneClassMachine", "GaussianProcess"),
     *("DoubleQLearning", "ExpectedSARSA", "QLearning"),
 )
+CORE = [name for name in SHORT if name not in TWINS]
 ONCE = [name for name, case in CASES.items() if case.group in ("networks", "boosting")]
 ONCE.append("DeepQLearning")
 #: One of each group, whose pipelines have tests of their own, most of them in every mode.
@@ -206,7 +207,7 @@ def test_estimators_have_getters_setters_and_copies(name):
 # -- what fits ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", cases(FITTED, [n for n in SHORT if n not in TWINS]))
+@pytest.mark.parametrize("name", cases(FITTED, CORE))
 def test_models_have_getters_setters_and_copies(spark, fitted, name):
     model = fitted(name)
     assert type(model).__name__ == (name if name in VOTED else CASES[name].model)
@@ -240,7 +241,7 @@ def test_estimators_are_saved_and_loaded(spark, builder, name, tmp_path):
     assert set(_values(again)) == set(_values(first))
 
 
-@pytest.mark.parametrize("name", cases(FITTED, SHORT))
+@pytest.mark.parametrize("name", cases(FITTED, CORE))
 def test_models_are_saved_and_loaded(spark, fitted, predicted, rows, name, tmp_path):
     model = fitted(name)
     model.save(str(tmp_path / "m"))
@@ -346,7 +347,7 @@ def _evaluators(kind):
 
 
 @pytest.mark.parametrize(
-    "name", cases([n for n in FITTED if n in VOTED or CASES[n].scored_by], SHORT)
+    "name", cases([n for n in FITTED if n in VOTED or CASES[n].scored_by], CORE)
 )
 def test_evaluators_of_pyspark_take_the_predictions(spark, predicted, name):
     kind = CASES[VOTED[name][0] if name in VOTED else name].scored_by

@@ -23,7 +23,12 @@ from tests.examples import ROOT
 LIBRARY = ROOT / "sparkml_dist"
 #: They need a network in the process, or what only a rank has.
 SKIPPED = {"as_tf_dataset", "EpochStreams"}
-SLOW = ("OneClassMachine", "GaussianProcess", "HyperparameterSearch", "XGBoostClassifier")
+#: Fits of seconds, and those that are written as their twin of the other task is: the long run.
+SLOW = (
+    *("OneClassMachine", "GaussianProcess", "HyperparameterSearch", "XGBoostClassifier"),
+    *("AutoClassifier", "DBSCAN", "KernelClassifier", "estimate_propensities", "score_files"),
+    *("FederatedBaggingClassifier", "FederatedBoostingClassifier", "similar_pairs"),
+)
 ON_TENSORFLOW = ("deep/backend", "deep/embedding", "deep/train", "reinforcement/networks")
 OF_A_SESSION = re.compile(r"\b(?:spark|iris|data|model)\b")
 
@@ -97,7 +102,7 @@ def test_examples_that_need_no_session(case, tmp_path, monkeypatch):
     "case",
     [
         pytest.param(case, marks=pytest.mark.long, id=case[1])
-        if case[1] in SLOW
+        if case[1] in SLOW or case[1].endswith("Regressor")
         else pytest.param(case, id=case[1])
         for case in WITH
     ],

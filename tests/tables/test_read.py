@@ -91,6 +91,7 @@ def test_parts_with_a_header_each(spark, write, tmp_path):
     assert sorted(r["a"] for r in table.df.collect()) == [0, 1, 2]
 
 
+@pytest.mark.long
 def test_blanks_latin_1_and_values_over_lines(spark, write):
     table = read_table(spark, write("b.txt", " 1  2.5\tx\n3 4 y\n"), label=-1)
     assert [tuple(r) for r in table.df.collect()] == [(1, 2.5, "x"), (3, 4, "y")]
@@ -114,6 +115,7 @@ def test_parquet(spark, tmp_path):
     assert "Did you mean 's'" in code_of(read_table, spark, path, label="S")[1]
 
 
+@pytest.mark.long
 def test_a_further_file_is_read_as_the_first(spark, write):
     first = read_table(
         spark, write("a.csv", "id,x,kind,label\n7,1.5,3,a\n8,2,x,b\n"), label="label"
@@ -227,6 +229,7 @@ def test_a_name_that_tells_nothing():
         format_of("table.xlsx")
 
 
+@pytest.mark.long
 def test_real_files(spark, shared_data):
     table = read_table(spark, str(shared_data / "mammography.csv"), label=-1)
     assert (table.df.count(), len(table.features)) == (11_183, 6)
