@@ -92,6 +92,10 @@ class _Orders:
         self.chosen: dict[tuple[int, int], Choice] = {}
         #: By the variable and its parents.
         self.steps: dict[tuple[int, tuple[int, ...]], _Step] = {}
+        self._required = [
+            tuple(np.flatnonzero(limits.required[:, child]).tolist())
+            for child in range(len(limits.required))
+        ]
         self._allowed = [
             sum(1 << int(v) for v in np.flatnonzero(~limits.forbidden[:, child]))
             for child in range(len(limits.forbidden))
@@ -163,9 +167,8 @@ class _Orders:
         return found
 
     def _choose(self, child: int, allowed: int) -> Choice:
-        scores, fixed = self.scores, self.limits.required[:, child]
-        parents = tuple(int(p) for p in np.flatnonzero(fixed))
-        mine = scores.family(child, parents)
+        parents = self._required[child]
+        mine = self.scores.family(child, parents)
         for _ in range(_MOST_MOVES):  # rounding must not lead in circles
             step = self.steps.get((child, parents))
             if step is None:
