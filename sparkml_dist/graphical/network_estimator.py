@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasSeed
 
-from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.graphical.counting.frame_rows import chosen_columns
 from sparkml_dist.graphical.counting.shard_rows import ShardRows, check_categorical
@@ -150,8 +149,7 @@ class BayesianNetwork(SavedParams, HasStructure, HasSeed):
         -------
         BayesianNetworkModel, or a list of them
         """
-        with errors_of_tasks():
-            return super().fit(dataset, params)
+        return super().fit(dataset, params)
 
     def _fit(self, dataset: DataFrame | PartitionedDataset) -> BayesianNetworkModel:
         start = time.perf_counter()

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
-from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.kernels.clusters.embedding import Embedding
 from sparkml_dist.kernels.clusters.lloyd import whole_k_means
@@ -55,19 +54,18 @@ class KernelClustering(RowsEstimator, HasCenters, HasPredictionCol):
         started = time.perf_counter()
         self._check()
         seed, k = self.getOrDefault(self.seed), self.getOrDefault(self.k)
-        with errors_of_tasks():
-            source = self._rows(dataset)
-            found = centered(source, self._kernel_settings(), self._center_settings(), seed)
-            embedding = self._embedding(source, NystroemMap.of(found))
-            clusters = whole_k_means(
-                source,
-                embedding,
-                k,
-                seed=seed,
-                sample=max(_LEAST_SAMPLE, _OF_A_CLUSTER * k),
-                max_iter=self.getOrDefault(self.maxIter),
-                tol=self.getOrDefault(self.tol),
-            )
+        source = self._rows(dataset)
+        found = centered(source, self._kernel_settings(), self._center_settings(), seed)
+        embedding = self._embedding(source, NystroemMap.of(found))
+        clusters = whole_k_means(
+            source,
+            embedding,
+            k,
+            seed=seed,
+            sample=max(_LEAST_SAMPLE, _OF_A_CLUSTER * k),
+            max_iter=self.getOrDefault(self.maxIter),
+            tol=self.getOrDefault(self.tol),
+        )
         arrays = {
             "centers": found.centers,
             "whitening": embedding.features.whitening,

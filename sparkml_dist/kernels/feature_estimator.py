@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasFeaturesCol, HasOutputCol, HasSeed
 
-from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.dataset.columns import feature_sources, match_columns
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.dataset.schema import FeatureSchema
@@ -101,8 +100,7 @@ class KernelFeaturesEstimator(RowsEstimator, HasOutputCol):
     def _fit(self, dataset: DataFrame | PartitionedDataset) -> KernelFeaturesModel:
         started = time.perf_counter()
         self._check()
-        with errors_of_tasks():
-            model = self._features(self._rows(dataset))
+        model = self._features(self._rows(dataset))
         model.summary["seconds"] = round(time.perf_counter() - started, 3)
         model._set(outputCol=self.getOrDefault(self.outputCol))
         return model

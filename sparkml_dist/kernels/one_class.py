@@ -10,7 +10,6 @@ import numpy as np
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasPredictionCol
 
-from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.dataset.partitioned import PartitionedDataset
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.kernels.clusters.embedding import degree_sums
@@ -113,22 +112,21 @@ featuresCol, featuresCols, seed
     def _fit(self, dataset: DataFrame | PartitionedDataset) -> OneClassMachineModel:
         started = time.perf_counter()
         self._check()
-        with errors_of_tasks():
-            source = self._rows(dataset)
-            found = centered(
-                source,
-                self._kernel_settings(),
-                self._center_settings(),
-                self.getOrDefault(self.seed),
+        source = self._rows(dataset)
+        found = centered(
+            source,
+            self._kernel_settings(),
+            self._center_settings(),
+            self.getOrDefault(self.seed),
+        )
+        features = NystroemMap.of(found)
+        contamination, tol = self.getOrDefault(self.contamination), self.getOrDefault(self.tol)
+        most = self.getOrDefault(self.maxIter)
+        solved = OneClassSolution(
+            **source.solve(
+                _solve, (features, contamination, tol, most), min(most, _USUAL_ITERATIONS)
             )
-            features = NystroemMap.of(found)
-            contamination, tol = self.getOrDefault(self.contamination), self.getOrDefault(self.tol)
-            most = self.getOrDefault(self.maxIter)
-            solved = OneClassSolution(
-                **source.solve(
-                    _solve, (features, contamination, tol, most), min(most, _USUAL_ITERATIONS)
-                )
-            )
+        )
         assert features.whitening is not None
         arrays = {
             "centers": found.centers,

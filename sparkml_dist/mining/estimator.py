@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.dataset.column_names import refuse_ambiguous
 from sparkml_dist.errors import ConfigurationError, DataError, nearest
 from sparkml_dist.models.saved_params import SavedParams
@@ -14,27 +13,6 @@ __all__ = ["MiningEstimator", "check_column", "check_fraction", "check_whole"]
 
 class MiningEstimator(SavedParams):
     """Base of the estimators that mine any DataFrame."""
-
-    def fit(self, dataset: Any, params: Any = None) -> Any:
-        """Fit on a DataFrame.
-
-        Parameters
-        ----------
-        dataset : pyspark.sql.DataFrame
-        params : dict or list of dict, optional
-            As for any estimator of Spark ML.
-
-        Returns
-        -------
-        pyspark.ml.Model, or a list of them
-
-        Raises
-        ------
-        SparkMLDistError
-            An error of the toolkit that a task raises arrives with its own class and code.
-        """
-        with errors_of_tasks():
-            return super().fit(dataset, params)
 
 
 def check_column(df: Any, name: str, role: str) -> Any:

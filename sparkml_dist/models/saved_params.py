@@ -7,6 +7,7 @@ from typing import Any, ClassVar, Self
 
 from pyspark.ml.base import Estimator
 
+from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.html.summary import Row, ShowsItself
 from sparkml_dist.html.values import shortened
 from sparkml_dist.models.fit_events import listening, observed_fit
@@ -35,14 +36,19 @@ class SavedParams(ShowsItself, AccessibleParams, Persistable, Estimator):
         Raises
         ------
         SparkMLDistError
+            An error of the toolkit that a task raises arrives with its own class and code.
         """
         with self._with_hint():
             # Several fits are an event each.
             if not listening() or isinstance(params, list | tuple):
-                return super().fit(dataset, params)
+                return self._fitted(dataset, params)
             with observed_fit(self.copy(params) if params else self, dataset) as fit:
-                fit.model = super().fit(dataset, params)
+                fit.model = self._fitted(dataset, params)
             return fit.model
+
+    def _fitted(self, dataset: Any, params: Any) -> Any:
+        with errors_of_tasks():
+            return super().fit(dataset, params)
 
     def _shown(self) -> Iterator[Row]:
         for param in self.params:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from pyspark.ml.param import Params, TypeConverters
 from pyspark.ml.param.shared import HasSeed, HasWeightCol
 
-from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.models.saved_params import SavedParams
 from sparkml_dist.params import param
@@ -121,8 +120,7 @@ class PolicyEstimator(SavedParams, HasLogColumns, HasPolicyColumns, HasSeed):
         ------
         SparkMLDistError
         """
-        with errors_of_tasks():
-            return super().fit(dataset, params)
+        return super().fit(dataset, params)
 
     def _fit(self, dataset: Any) -> Any:
         ready = isinstance(dataset, TransitionDataset)

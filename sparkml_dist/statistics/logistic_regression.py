@@ -58,8 +58,8 @@ class LogisticRegression(LinearEstimator, ShardClassifier):
 factorization, maxIter, tol, dropCollinear, handleInvalid, weightType, maxCategories, \
 confidenceLevel, form, numRanks
         As for `LinearRegression`. The penalty is on the mean negative log-likelihood of a row:
-        scikit-learn's ``C`` is ``1 / (alpha * rows)``. With more than two classes, `covType` is
-        not ``HC2`` or ``HC3``, and the penalty is on the coefficients of all classes but the first.
+        scikit-learn's ``C`` is ``1 / (alpha * rows)``. With more than two classes, the penalty is
+        on the coefficients of all classes but the first.
     featuresCol, featuresCols, categoricalCols, labelCol, weightCol, keyCol
         Roles of columns; by default ``label``, and ``features`` or else all other columns.
     predictionCol, probabilityCol, rawPredictionCol, predictedLabelCol : str
@@ -142,13 +142,6 @@ confidenceLevel, form, numRanks
                 "one_class",
                 f"The label {data.manifest.label.column!r} has the class {classes[0]!r} only.",
                 "A classifier needs rows of two classes.",
-            )
-        if len(classes) > 2 and self.getOrDefault(self.covType) in ("HC2", "HC3"):
-            raise ConfigurationError(
-                "conflicting_params",
-                f"covType={self.getOrDefault(self.covType)!r} is for two classes, as a row of "
-                f"several has no single leverage; there are {len(classes)}.",
-                'Use "HC0", "HC1" or "cluster".',
             )
 
     def _solve(self, data: PartitionedDataset) -> Callable[..., dict[str, Any]]:

@@ -31,6 +31,24 @@ def _table(rows, family):
     return found
 
 
+def test_rows_in_frequent_states_follow_from_smaller_bases():
+    """Bases of all sizes, of a variable with missing values too, against each cell by itself."""
+    rows = _rows(2, cards=(2, 3, 4, 2, 3), blocks=3)
+    rows.codes = np.where(np.random.default_rng(3).random(rows.codes.shape) < 0.5, 1, rows.codes)
+    rows.codes[::9, 2] = -1
+    counts = FamilyCounts(rows)
+    counts.count_all(2)
+    bases = [b for k in (2, 3, 4) for b in combinations(range(5), k)]
+    counts.count(Target(b) for b in bases[::-1])
+    assert counts.passes == 2
+    offsets = rows.variables.offsets
+    for base in bases:
+        for other in set(range(5)) - set(base):
+            table = _table(rows, [*base, other])
+            found = counts.base(base)[:, offsets[other] : offsets[other + 1]]
+            assert (found.reshape(table.shape) == table).all()
+
+
 @pytest.mark.parametrize("multiplied", [True, False])
 @pytest.mark.parametrize("missing", [0.0, 0.2])
 def test_all_families_of_three_come_from_one_pass(multiplied, missing, monkeypatch):

@@ -84,7 +84,7 @@ def fit(X: Any, y: Any, family: str, link: str | None = None, **given: Any) -> d
     def taken(*names: str) -> dict[str, Any]:
         return {name: given.pop(name) for name in names if name in given}
 
-    classes = given.get("classes")
+    classes, solve = given.get("classes"), given.pop("solve", None)
     of_data = taken("shards", "groups", "names", "categories", "classes", "weight", "key")
     of_family = taken("overdispersion", "variance_power", "link_power")
     of_design = {"intercept": True, **taken("intercept", "offset", "handling")}
@@ -95,6 +95,8 @@ def fit(X: Any, y: Any, family: str, link: str | None = None, **given: Any) -> d
         design = Design.of(data.schema, **of_design)
         problem = GlmProblem(design, family_of(family, link, **of_family), **given)
         sums = HeldBlocks(data, memory=1 << 30)
+        if solve is not None:
+            return solve(sums, problem)
         if classes is not None and len(classes) > 2:
             return fit_multinomial(sums, problem, len(classes))
         return fit_glm(sums, problem)

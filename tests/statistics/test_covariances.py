@@ -115,3 +115,50 @@ def test_the_formula_agrees_with_the_binary_fit():
     beta = binary["coefficients"][None]
     expected = multinomial_sandwich(beta, codes, np.ones(ROWS), "HC1")
     assert errors(binary) == pytest.approx(expected, rel=1e-7)
+
+
+def _power(matrix, exponent):
+    values, vectors = np.linalg.eigh(matrix)
+    return vectors @ np.diag(values**exponent) @ vectors.T
+
+
+def _three_classes():
+    own = np.random.default_rng(4)
+    return own.integers(0, 3, ROWS), own.integers(1, 4, ROWS).astype(float)
+
+
+@pytest.mark.parametrize("kind", ["HC2", "HC3"])
+@pytest.mark.parametrize("frequency", [True, False])
+def test_leverages_of_three_classes(kind, frequency):
+    """Row by row from the definition, with the symmetric root of each row's variance."""
+    codes, w = _three_classes()
+    given = {"covariance": kind, "weight": w, "frequency": frequency, "tol": 1e-12}
+    found = fit(X, codes, "binomial", classes=(0, 1, 2), shards=3, **given)
+    odds = np.exp(np.column_stack([np.zeros(ROWS), D @ found["coefficients"].T]))
+    P = (odds / odds.sum(axis=1, keepdims=True))[:, 1:]
+    V = [np.diag(s) - np.outer(s, s) for s in P]
+    J = [np.kron(np.eye(2), d) for d in D]
+    bread = np.linalg.inv(sum(w[i] * J[i].T @ V[i] @ J[i] for i in range(ROWS)))
+    scores = []
+    for i in range(ROWS):
+        each, times = (1.0, w[i]) if frequency else (w[i], 1.0)
+        root = _power(V[i] * each, 0.5)
+        left = np.eye(2) - root @ J[i] @ bread @ J[i].T @ root
+        e = ((codes[i] == np.arange(1, 3)) - P[i]) * each
+        e = root @ _power(left, -0.5 if kind == "HC2" else -1.0) @ np.linalg.inv(root) @ e
+        scores.append(J[i].T @ e * np.sqrt(times))
+    expected = np.sqrt(np.diag(bread @ np.transpose(scores) @ scores @ bread))
+    assert errors(found) == pytest.approx(expected, rel=1e-8)
+
+
+@pytest.mark.parametrize("kind", ["HC0", "HC1", "HC2", "HC3", "cluster"])
+def test_the_passes_of_several_classes_agree_with_those_of_two(kind):
+    from sparkml_dist.statistics.fit_multinomial import fit_multinomial
+
+    given = {"clusters": np.unique(GROUP), "key": GROUP} if kind == "cluster" else {}
+    y = (np.median(Y) < Y).astype(int)
+    given |= {"classes": (0, 1), "covariance": kind, "tol": 1e-12}
+    plain = fit(X, y, "binomial", **given)
+    several = fit(X, y, "binomial", solve=lambda s, p: fit_multinomial(s, p, 2), **given)
+    assert several["coefficients"][0] == pytest.approx(plain["coefficients"], rel=1e-9)
+    assert errors(several) == pytest.approx(errors(plain), rel=1e-8)

@@ -31,10 +31,13 @@ class Target:
         Variables, ascending; may be empty.
     others : tuple of int or None
         Variables whose states are counted in each cell; None for all.
+    without : tuple of (int, int)
+        Variables of the base and a state of each: rows with such a value do not count.
     """
 
     base: tuple[int, ...]
     others: tuple[int, ...] | None = None
+    without: tuple[tuple[int, int], ...] = ()
 
 
 def _offsets(cards: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -91,7 +94,8 @@ def count_triples(codes: Codes, cards: npt.NDArray[np.int64]) -> dict[str, npt.N
     -----
     The counts of a state of v with all pairs of other states are the product BᵀB of the indicators
     B of the rows in that state, a product of matrices of float32 in which all numbers are whole and
-    below 2**24. Where variables have many states, cells are counted one by one.
+    below 2**24; of the most frequent state, the difference of the pairs and these. Where variables
+    have many states, cells are counted one by one.
     """
     offsets = _offsets(cards)
     states, d = int(offsets[-1]), len(cards)
@@ -102,18 +106,15 @@ def count_triples(codes: Codes, cards: npt.NDArray[np.int64]) -> dict[str, npt.N
     ]
     for part in _chunks(codes, states):
         marks = _indicators(part, offsets)
-        pairs += (marks.T @ marks).astype(np.int64)
+        both = marks.T @ marks
+        pairs += both.astype(np.int64)
         if _multiplies(cards):
             for v in range(d):
-                if offsets[v + 1] == states:
-                    continue
-                order = np.argsort(part[:, v], kind="stable")
-                ends = np.searchsorted(part[order, v], np.arange(int(cards[v]) + 1))
-                sorted_marks = marks[order, offsets[v + 1] :]
-                for s in range(int(cards[v])):
-                    some = sorted_marks[ends[s] : ends[s + 1]]
-                    if len(some):
-                        triples[v][s] += some.T @ some
+                after = int(offsets[v + 1])
+                if after < states:
+                    _triples_by_state(
+                        part[:, v], marks[:, after:], both[after:, after:], triples[v]
+                    )
         else:
             _triples_by_cell(part, cards, offsets, triples)
     flat = [t.ravel() for t in triples]
@@ -122,6 +123,40 @@ def count_triples(codes: Codes, cards: npt.NDArray[np.int64]) -> dict[str, npt.N
         "pairs": pairs,
         "triples": np.concatenate(flat).astype(np.int64) if flat else np.zeros(0, np.int64),
     }
+
+
+def _triples_by_state(
+    column: Codes,
+    marks: npt.NDArray[np.float32],
+    both: npt.NDArray[np.float32],
+    into: npt.NDArray[Any],
+) -> None:
+    """Add the counts of each state of a variable with all pairs of others.
+
+    Parameters
+    ----------
+    column : ndarray of int, shape (n,)
+        The variable.
+    marks : ndarray of float32, shape (n, s)
+        Indicators of the others.
+    both : ndarray of float32, shape (s, s)
+        The counts of pairs of the others.
+    into : ndarray of shape (r, s, s)
+    """
+    order = np.argsort(column, kind="stable")
+    ends = np.searchsorted(column[order], np.arange(-1, len(into) + 1))
+    frequent = int(np.diff(ends[1:]).argmax())
+    rest = both.copy()
+    for s in range(-1, len(into)):
+        rows = order[ends[s + 1] : ends[s + 2]]
+        if s == frequent or not len(rows):
+            continue
+        some = marks[rows]
+        product = some.T @ some
+        rest -= product
+        if s >= 0:
+            into[s] += product
+    into[frequent] += rest
 
 
 def _triples_by_cell(
@@ -141,15 +176,13 @@ def _triples_by_cell(
             triples[v][:, end:, first:end] += block[:, :, int(cards[w]) :].transpose(0, 2, 1)
 
 
-def _base_codes(
-    codes: Codes, base: Sequence[int], cards: npt.NDArray[np.int64]
-) -> npt.NDArray[np.int64]:
+def _base_codes(columns: Sequence[Codes], cards: Sequence[int], rows: int) -> npt.NDArray[np.int64]:
     """Return the cell of each row in the table of a base; -1 where a value is missing."""
-    found = np.zeros(len(codes), np.int64)
-    missing = np.zeros(len(codes), bool)
-    for v in base:
-        here = codes[:, v]
-        found = found * int(cards[v]) + here
+    found = np.zeros(rows, np.int64)
+    missing = np.zeros(rows, bool)
+    for here, r in zip(columns, cards, strict=True):
+        found *= r
+        found += here
         missing |= here < 0
     found[missing] = -1
     return found
@@ -160,7 +193,7 @@ def _cells(
 ) -> npt.NDArray[np.int64]:
     """Count each cell of a base with the states of others, one variable after another."""
     size = int(np.prod([cards[v] for v in base], dtype=np.int64))
-    cell = _base_codes(codes, base, cards)
+    cell = _base_codes([codes[:, v] for v in base], [int(cards[v]) for v in base], len(codes))
     known = cell >= 0
     complete = bool(known.all())
     parts = []
@@ -203,17 +236,29 @@ def count_bases(
     whole = _multiplies(cards) and any(t.others is None for t in targets)
     for part in _chunks(codes, states if whole else 64):
         marks = _indicators(part, offsets) if whole else None
+        columns = np.ascontiguousarray(part.T)
+        outside = {pair: columns[pair[0]] != pair[1] for t in targets for pair in t.without}
+        every = np.arange(len(part) + 1, dtype=np.int32)
         for i, target in enumerate(targets):
             into = found[str(i)]
+            some = None
+            for pair in target.without:
+                some = outside[pair] if some is None else some & outside[pair]
             if marks is None or target.others is not None:
                 others = everything if target.others is None else target.others
-                into += _cells(part, target.base, cards, others)
+                into += _cells(part if some is None else part[some], target.base, cards, others)
                 continue
-            cell = _base_codes(part, target.base, cards)
+            rows: Any = slice(None)
+            starts = every
+            if some is not None:
+                rows = np.flatnonzero(some)
+                starts = np.zeros_like(every)
+                np.cumsum(some, out=starts[1:])
+            base = [columns[v][rows] for v in target.base]
+            cell = _base_codes(base, [int(cards[v]) for v in target.base], int(starts[-1]))
             weight = (cell >= 0).astype(np.float32)
             column = sp.csc_matrix(
-                (weight, np.maximum(cell, 0), np.arange(len(part) + 1)),
-                shape=(len(into), len(part)),
+                (weight, np.maximum(cell, 0), starts), shape=(len(into), len(part))
             )
             into += np.asarray(column @ marks).astype(np.int64)
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,6 +16,7 @@ from sparkml_dist.graphical.counting.block_counts import (
     count_triples,
 )
 from sparkml_dist.graphical.counting.coded_rows import CodedRows
+from sparkml_dist.graphical.counting.frequent_states import completed
 from sparkml_dist.graphical.counting.held_rows import HeldRows
 from sparkml_dist.graphical.variables import Variables
 
@@ -144,11 +146,51 @@ class FamilyCounts:
                 batch.append(target)
                 used += cells
                 del todo[target]
+            batch = self._reduced(batch)
             found = self._sum(
                 count_bases, (self.variables.cards, batch), f"count {len(batch)} sets of families"
             )
             for i, target in enumerate(batch):
+                self._complete(target, found[str(i)])
                 self._keep(target, found[str(i)])
+
+    def _reduced(self, targets: Sequence[Target]) -> list[Target]:
+        """Leave out of each base's rows those that follow from smaller bases, which come first."""
+        if () not in self._bases:
+            return list(targets)
+        modes = self._modes()
+        there: set[tuple[int, ...]] = set()
+        found = []
+        for target in sorted(targets, key=lambda t: len(t.base)):
+            base = target.base
+            if target.others is None:
+                rests = ((v, (*base[:i], *base[i + 1 :])) for i, v in enumerate(base))
+                without = tuple(
+                    (v, modes[v])
+                    for v, rest in rests
+                    if not self.missing[v] and (rest in there or self._counted(rest))
+                )
+                there.add(base)
+                target = replace(target, without=without)
+            found.append(target)
+        return found
+
+    def _modes(self) -> list[int]:
+        single, offsets = self._bases[()].ravel(), self.variables.offsets
+        return [
+            int(single[offsets[v] : offsets[v + 1]].argmax()) for v in range(len(self.variables))
+        ]
+
+    def _complete(self, target: Target, counts: Counts) -> None:
+        base = target.base
+        rests = {}
+        for v, mode in target.without:
+            i = base.index(v)
+            rests[i] = (mode, self.base((*base[:i], *base[i + 1 :])))
+        completed(counts, [int(self.variables.cards[v]) for v in base], rests)
+        if rests:  # the columns of the base's own variables have no meaning
+            for v in base:
+                counts[:, self.variables.offsets[v] : self.variables.offsets[v + 1]] = 0
 
     def _count_held(self, held: HeldRows, targets: Iterable[Target]) -> None:
         self._look_at(held)

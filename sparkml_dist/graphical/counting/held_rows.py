@@ -13,6 +13,7 @@ from sparkml_dist.cluster.sums.in_order import sum_in_order
 from sparkml_dist.cluster.sums.layout import Arrays, Summands
 from sparkml_dist.graphical.counting.block_counts import Codes
 from sparkml_dist.graphical.counting.distinct_rows import distinct_rows
+from sparkml_dist.graphical.counting.frequent_states import completed
 from sparkml_dist.graphical.variables import Variables
 
 __all__ = ["HeldRows"]
@@ -55,7 +56,8 @@ class HeldRows:
         self._type = np.float32 if self.rows < _MOST_IN_FLOAT32 else np.float64
         self._shares = self.weights.astype(self._type)
         self._marks: npt.NDArray[Any] | None = None
-        self._rare: dict[int, tuple[int, npt.NDArray[np.int32], npt.NDArray[np.int32]]] = {}
+        self._every = np.arange(len(self.codes) + 1, dtype=np.int32)
+        self._rare: dict[int, tuple[int, npt.NDArray[np.bool_]]] = {}
 
     def held(self) -> HeldRows:
         """Return these rows."""
@@ -113,61 +115,44 @@ class HeldRows:
 
         Notes
         -----
-        Only rows outside the most frequent state of one variable are counted: those in it are the
-        difference to the counts of the base without the variable (as in the AD-trees of Moore and
-        Lee 1998, "Cached sufficient statistics for efficient machine learning with large datasets",
-        JAIR 8).
+        Only rows outside the most frequent states of the variables are counted, as far as the
+        counts of the base without the variable are known; see `completed`.
         """
         marks = self._indicators()
         shape = [int(self.variables.cards[v]) for v in base]
         size = int(np.prod(shape, dtype=np.int64))
-        left = self._left_out(base, known)
-        if left is None:
-            cell, complete = self._cells(base, slice(None))
-            shares: npt.NDArray[Any] = self._shares
-            if complete is not None:
-                cell, shares = np.where(complete, cell, 0), np.where(complete, shares, 0)
-            starts: npt.NDArray[Any] = np.arange(len(cell) + 1)
-        else:
-            rows, starts = self._rare[base[left]][1:]
-            cell, _ = self._cells(base, rows)
-            shares = self._shares[rows]
+        rests: dict[int, tuple[int, Counts]] = {}
+        some: npt.NDArray[np.bool_] | None = None
+        for i, v in enumerate(base):
+            rest = None if self.missing[v] else known((*base[:i], *base[i + 1 :]))
+            if rest is not None:
+                mode, outside = self._outside(v)
+                rests[i] = (mode, rest)
+                some = outside if some is None else some & outside
+        starts = self._every
+        rows: Any = slice(None)
+        if some is not None:
+            rows = np.flatnonzero(some)
+            starts = np.zeros_like(starts)
+            np.cumsum(some, out=starts[1:])
+        cell, complete = self._cells(base, rows)
+        shares: npt.NDArray[Any] = self._shares[rows]
+        if complete is not None:
+            cell, shares = np.where(complete, cell, 0), np.where(complete, shares, 0)
         columns = sp.csc_matrix((shares, cell, starts), shape=(size, len(marks)))
         found: Counts = np.asarray(columns @ marks).astype(np.int64)
-        if left is not None:
-            rest = known((*base[:left], *base[left + 1 :]))
-            assert rest is not None
-            states = found.shape[1]
-            axes = found.reshape(*shape, states)
-            mode = self._rare[base[left]][0]
-            whole = rest.reshape(*shape[:left], *shape[left + 1 :], states)
-            axes[(slice(None),) * left + (mode,)] = whole - axes.sum(axis=left)
+        completed(found, shape, rests)
         return found
 
-    def _left_out(
-        self, base: tuple[int, ...], known: Callable[[tuple[int, ...]], Counts | None]
-    ) -> int | None:
-        """Return which variable of a base has the fewest rows outside its most frequent state."""
-        if self.missing[list(base)].any():
-            return None
-        best, fewest = None, len(self.codes)
-        for i, v in enumerate(base):
-            rows = self._outside(v)
-            if len(rows) < fewest and known((*base[:i], *base[i + 1 :])) is not None:
-                best, fewest = i, len(rows)
-        return best
-
-    def _outside(self, v: int) -> npt.NDArray[np.int32]:
-        """Return the rows outside the most frequent state of a variable."""
+    def _outside(self, v: int) -> tuple[int, npt.NDArray[np.bool_]]:
+        """Return the most frequent state of a variable, and which rows are not in it."""
         found = self._rare.get(v)
         if found is None:
             column = self._columns[v]
+            # Of distinct rows: it is their number that counting takes time for.
             mode = int(np.bincount(column, minlength=1).argmax()) if len(column) else 0
-            outside = column != mode
-            rows = np.flatnonzero(outside).astype(np.int32)
-            starts = np.concatenate([[0], np.cumsum(outside)]).astype(np.int32)
-            found = self._rare[v] = (mode, rows, starts)
-        return found[1]
+            found = self._rare[v] = (mode, column != mode)
+        return found
 
     def _cells(
         self, base: Sequence[int], rows: Any

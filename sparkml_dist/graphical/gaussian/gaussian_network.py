@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, cast
 from pyspark.ml.param import TypeConverters
 from pyspark.ml.param.shared import HasSeed
 
-from sparkml_dist.cluster.task_errors import errors_of_tasks
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.graphical.gaussian.gaussian_graph import GaussianGraph
 from sparkml_dist.graphical.gaussian.gaussian_model import GaussianNetworkModel
@@ -110,22 +109,6 @@ class GaussianNetwork(SavedParams, HasSeed):
         logLikelihoodCol: str = "logLikelihood",
         seed: int = 0,
     ) -> None: ...
-
-    def fit(self, dataset: Any, params: Any = None) -> Any:
-        """Fit on a DataFrame.
-
-        Parameters
-        ----------
-        dataset : pyspark.sql.DataFrame
-        params : dict or list of dict, optional
-            As for any estimator of Spark ML.
-
-        Returns
-        -------
-        GaussianNetworkModel, or a list of them
-        """
-        with errors_of_tasks():
-            return super().fit(dataset, params)
 
     def _fit(self, dataset: DataFrame) -> GaussianNetworkModel:
         value: Any = self.getOrDefault

@@ -37,7 +37,7 @@ class GaussianScores:
     def __init__(self, moments: Moments, name: GaussianScoreName) -> None:
         self.moments = moments
         self.evaluated = 0
-        self.wanted: set[tuple[int, ...]] = set()
+        self.wanted: dict[tuple[int, ...], None] = {}
         self._each = {"bic": 0.5 * math.log(moments.rows), "aic": 1.0, "loglik": 0.0}[name]
         self._given: dict[tuple[int, ...], Floats] = {}
         self._families: dict[tuple[int, tuple[int, ...]], float] = {}
@@ -72,7 +72,6 @@ class GaussianScores:
 
     def count_wanted(self) -> None:
         """Do nothing: all is known."""
-        self.wanted.clear()
 
     def total(self, parents: Parents) -> float:
         """Return the score of a network."""

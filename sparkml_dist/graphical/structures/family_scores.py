@@ -1,6 +1,10 @@
-"""Scores of families, computed once each, and counted in batches."""
+"""Scores of families, computed once each; guessed where they are not counted yet."""
 
 from __future__ import annotations
+
+import math
+from dataclasses import replace
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +17,14 @@ from sparkml_dist.graphical.scores import Score, child_first
 __all__ = ["FamilyScores"]
 
 Floats = npt.NDArray[np.float64]
+Family = tuple[int, tuple[int, ...]]
 
 
 class FamilyScores:
     """Caches the scores of families, and of all families with one more parent.
+
+    What is not counted yet is guessed, and told in `wanted`: a search that asks again after
+    `count_wanted`, until nothing is wanted, has asked for exact scores only.
 
     Parameters
     ----------
@@ -28,28 +36,45 @@ class FamilyScores:
     ----------
     evaluated : int
         Number of families that were scored.
-    wanted : set of tuple of int
-        Bases whose counts were missing when `additions` was asked for them.
+    wanted : dict of tuple of int to None
+        Bases whose counts were missing, in the order in which they were asked for.
     refused : set of tuple of int
         Bases with more cells than a pass may count: families that grow from them do not exist.
+
+    Notes
+    -----
+    What two parents tell of a child is guessed to be what each of them tells given the others; the
+    penalty for parameters is exact. Of the guesses by different parents the least holds, so that
+    what several share is not counted twice. A guess depends on the family alone, and not on the way
+    on which a search comes to it, which would go in circles otherwise. A search by guesses finds
+    most of the families that one by counts asks for, and these are counted in one pass.
     """
 
     def __init__(self, counts: FamilyCounts, score: Score) -> None:
         self.counts = counts
         self.score = score
         self.evaluated = 0
-        self.wanted: set[tuple[int, ...]] = set()
+        self.wanted: dict[tuple[int, ...], None] = {}
         self.refused: set[tuple[int, ...]] = set()
-        self._additions: dict[tuple[int, tuple[int, ...]], Floats] = {}
-        self._families: dict[tuple[int, tuple[int, ...]], float] = {}
+        self._additions: dict[Family, Floats] = {}
+        self._families: dict[Family, float] = {}
+        self._guesses: dict[Family, Floats] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the variables."""
         return self.counts.variables.names
 
-    def family(self, child: int, parents: tuple[int, ...]) -> float | None:
-        """Return the score of a family; None while its counts are not known."""
+    def family(self, child: int, parents: tuple[int, ...]) -> float:
+        """Return the score of a family; a guess, and an entry in `wanted`, if it is not counted."""
+        found = self._family(child, parents)
+        if found is None:
+            rest, last = parents[:-1], parents[-1]
+            self._want(tuple(sorted((child, *rest))))
+            found = float(self._guess(child, rest)[last])
+        return found
+
+    def _family(self, child: int, parents: tuple[int, ...]) -> float | None:
         key = (child, parents)
         found = self._families.get(key)
         if found is not None:
@@ -66,12 +91,19 @@ class FamilyScores:
         self._families[key] = self.score.family(child_first(table, child, parents))
         return self._families[key]
 
-    def additions(self, child: int, parents: tuple[int, ...]) -> Floats | None:
+    def additions(self, child: int, parents: tuple[int, ...]) -> Floats:
         """Return the score of the child with each variable as one more parent, shape (d,).
 
-        -inf for the child, its parents, and families that have too many cells; None, and an entry
-        in `wanted`, while the counts are not known.
+        -inf for the child, its parents, and families that have too many cells; guesses, and an
+        entry in `wanted`, if they are not counted.
         """
+        found = self._known_additions(child, parents)
+        if found is None:
+            self._want(tuple(sorted((child, *parents))))
+            found = self._guess(child, parents)
+        return found
+
+    def _known_additions(self, child: int, parents: tuple[int, ...]) -> Floats | None:
         key = (child, parents)
         found = self._additions.get(key)
         if found is not None:
@@ -80,7 +112,6 @@ class FamilyScores:
         base = tuple(sorted((child, *parents)))
         if not self.counts.knows(base):
             if self.counts.cells(Target(base)) <= self.counts.most_cells:
-                self.wanted.add(base)
                 return None
             self.refused.add(base)
             self._additions[key] = np.full(len(variables), -np.inf)
@@ -96,10 +127,71 @@ class FamilyScores:
         self._additions[key] = found
         return found
 
+    def _want(self, base: tuple[int, ...]) -> None:
+        self.wanted.setdefault(base)
+
+    def _guess(self, child: int, parents: tuple[int, ...]) -> Floats:
+        """Return the scores of the child with one more parent, guessed where not counted."""
+        found = self._known_additions(child, parents)
+        if found is None:
+            found = self._guesses.get((child, parents))
+        if found is not None:
+            return found
+        # L(U) of each one more parent, L being a score without its penalty, is the least over two
+        # of the parents of L(U - a) + L(U - b) - L(U - a - b): of the new one and another, or not.
+        likelihoods = []
+        mine = self._likelihood(child, parents)
+        without = [(*parents[:i], *parents[i + 1 :]) for i in range(len(parents))]
+        by_rest = [self._likelihoods(child, rest) for rest in without]
+        with np.errstate(invalid="ignore"):  # of families that do not exist
+            for rest, more in zip(without, by_rest, strict=True):
+                likelihoods.append(mine + more - self._likelihood(child, rest))
+            for i, j in combinations(range(len(parents)), 2):
+                rest = (*parents[:i], *parents[i + 1 : j], *parents[j + 1 :])
+                likelihoods.append(by_rest[i] + by_rest[j] - self._likelihoods(child, rest))
+        found = np.minimum.reduce(likelihoods) - self._prices(child, parents)
+        found[np.isnan(found)] = -np.inf
+        found[[child, *parents]] = -np.inf
+        for v in np.flatnonzero(found > -np.inf).tolist():
+            known = self._family(child, tuple(sorted((*parents, v))))
+            if known is not None:
+                found[v] = known
+        self._guesses[child, parents] = found
+        return found
+
+    def _likelihood(self, child: int, parents: tuple[int, ...]) -> float:
+        return self._guessed_family(child, parents) + self._price(child, parents)
+
+    def _likelihoods(self, child: int, parents: tuple[int, ...]) -> Floats:
+        return self._guess(child, parents) + self._prices(child, parents)
+
+    def _guessed_family(self, child: int, parents: tuple[int, ...]) -> float:
+        found = self._family(child, parents)
+        return float(self._guess(child, parents[:-1])[parents[-1]]) if found is None else found
+
+    def _price(self, child: int, parents: tuple[int, ...]) -> float:
+        """Return the penalty of a family; of marginal likelihoods, what it comes to: BIC's."""
+        cards = self.counts.variables.cards
+        cells = math.prod(int(cards[p]) for p in parents)
+        score = replace(self.score, name="bic") if self.score.bayesian else self.score
+        return float(score.penalty((int(cards[child]) - 1) * cells))
+
+    def _prices(self, child: int, parents: tuple[int, ...]) -> Floats:
+        return np.float64(self._price(child, parents)) * self.counts.variables.cards
+
     def count_wanted(self) -> None:
-        """Count the bases that were wanted, in one pass if they have few enough cells."""
-        self.counts.count(Target(base) for base in sorted(self.wanted))
+        """Count in one pass the bases that were wanted, the first ones if they are too many."""
+        chosen: list[Target] = []
+        used = 0
+        for base in self.wanted:
+            target = Target(base)
+            used += self.counts.cells(target)
+            if chosen and used > self.counts.most_cells:
+                break
+            chosen.append(target)
+        self.counts.count(chosen)
         self.wanted.clear()
+        self._guesses.clear()
 
     def total(self, parents: Parents) -> float:
         """Return the score of a network; families that are not known are counted."""

@@ -83,24 +83,36 @@ def hill_climbing(
 
     Notes
     -----
-    Families are counted in batches. Where the next step needs counts that are not known, the search
-    first runs ahead on those that are, to find out which others it will need, and all of these are
-    counted in one pass. The steps are those of a search that knows all counts.
+    Families that are not counted yet have guessed scores. The search runs to its end by those, what
+    it asked for is counted in one pass, and it runs again, until no score was a guess: its steps
+    are then those of a search that knows all counts.
     """
+    first = limits.start() if start is None else start
+    while True:
+        found = _climb(scores, limits, first, tabu, restarts, seed)
+        if not scores.wanted:
+            break
+        scores.count_wanted()
+    best, steps = found
+    return Climb(best, scores.total(best), steps, scores.evaluated)
+
+
+def _climb(
+    scores: GraphScores, limits: ArcLimits, start: Parents, tabu: int, restarts: int, seed: int
+) -> tuple[Parents, int]:
+    """Search once; return the best graph and the number of steps."""
     rng = np.random.default_rng(seed)
-    state = _State.of(scores, limits, limits.start() if start is None else start)
-    best, best_score, steps = _search(state, tabu)
-    names = scores.names
+    best, best_score, steps = _search(_State.of(scores, limits, start), tabu)
     for i in range(restarts):
         other = _shaken(best, limits, rng) if i % _TURNS == _TURNS - 1 else best
         if i:
             other = _equivalent(other, limits, rng)
-        ordered = order_search(scores, limits, acyclic_order(other, names))
+        ordered = order_search(scores, limits, acyclic_order(other, scores.names))
         found, score, more = _search(_State.of(scores, limits, ordered), tabu)
         steps += more
         if score > best_score + _LEAST_GAIN:
             best, best_score = found, score
-    return Climb(best, scores.total(best), steps, scores.evaluated)
+    return best, steps
 
 
 @dataclass
@@ -122,49 +134,19 @@ class _State:
         blank = np.full((d, d), -np.inf)
         return cls(scores, limits, list(parents), np.zeros(d), blank, blank.copy(), set(range(d)))
 
-    def copy(self) -> _State:
-        return _State(
-            self.scores,
-            self.limits,
-            list(self.parents),
-            self.mine.copy(),
-            self.add.copy(),
-            self.drop.copy(),
-            set(self.stale),
-        )
-
-    def refresh(self) -> bool:
-        """Score the families around children whose parents have changed; tell if all are known."""
-        left = set()
+    def refresh(self) -> None:
+        """Score the families around children whose parents have changed."""
         for child in sorted(self.stale):
-            if not self._refresh(child):
-                left.add(child)
-        self.stale = left
-        return not left
-
-    def _refresh(self, child: int) -> bool:
-        of = self.parents[child]
-        self.add[:, child] = self.drop[:, child] = -np.inf
-        mine = self.scores.family(child, of)
-        if mine is None:
-            self.scores.wanted.add(tuple(sorted((child, *of[:-1]))))
-            return False
-        self.mine[child] = mine
-        known = True
-        for i, parent in enumerate(of):
-            rest = (*of[:i], *of[i + 1 :])
-            without = self.scores.family(child, rest)
-            if without is None:
-                self.scores.wanted.add(tuple(sorted((child, *rest[:-1]))))
-                known = False
-            else:
-                self.drop[parent, child] = without - mine
-        if len(of) < self.limits.most_parents:
-            more = self.scores.additions(child, of)
-            if more is None:
-                return False
-            self.add[:, child] = more - mine
-        return known
+            of = self.parents[child]
+            mine = self.scores.family(child, of)
+            self.mine[child] = mine
+            self.add[:, child] = self.drop[:, child] = -np.inf
+            for i, parent in enumerate(of):
+                rest = (*of[:i], *of[i + 1 :])
+                self.drop[parent, child] = self.scores.family(child, rest) - mine
+            if len(of) < self.limits.most_parents:
+                self.add[:, child] = self.scores.additions(child, of) - mine
+        self.stale = set()
 
     def moves(self) -> tuple[Floats, Floats, Floats]:
         """Return the gains of adding, removing and reversing each arc; -inf where not allowed."""
@@ -222,7 +204,7 @@ class _State:
 
 def _search(state: _State, tabu: int) -> tuple[Parents, float, int]:
     """Climb from a state; return the best graph, its score up to a constant, and the steps."""
-    _know(state)
+    state.refresh()
     score = best_score = float(state.mine.sum())
     best: Parents = tuple(state.parents)
     recent: list[Parents] = [best] if tabu else []
@@ -236,7 +218,7 @@ def _search(state: _State, tabu: int) -> tuple[Parents, float, int]:
             break
         score += gain
         state.apply(move)
-        _know(state)
+        state.refresh()
         steps += 1
         if tabu:
             recent = [*recent[-(tabu - 1) :], tuple(state.parents)] if tabu > 1 else [best]
@@ -247,19 +229,6 @@ def _search(state: _State, tabu: int) -> tuple[Parents, float, int]:
             if idle >= tabu:
                 break
     return best, best_score, steps
-
-
-def _know(state: _State) -> None:
-    """Score what the next step may change; count what is not known, and what will be needed."""
-    while not state.refresh():
-        ahead = state.copy()
-        for _ in range(4 * len(state.parents)):
-            found = ahead.best(set())
-            if found is None or found[0] <= _LEAST_GAIN:
-                break
-            ahead.apply(found[1])
-            ahead.refresh()
-        state.scores.count_wanted()
 
 
 def _equivalent(parents: Parents, limits: ArcLimits, rng: np.random.Generator) -> Parents:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +39,7 @@ def order_search(scores: GraphScores, limits: ArcLimits, order: Sequence[int]) -
     Notes
     -----
     Each variable chooses its parents among those before it by adding and removing the best, one at
-    a time. As in `hill_climbing`, the search runs
-    ahead on the counts that are known before others are counted.
+    a time.
 
     References
     ----------
@@ -50,9 +49,7 @@ def order_search(scores: GraphScores, limits: ArcLimits, order: Sequence[int]) -
     search = _Orders(scores, limits)
     current = list(order)
     for _ in range(_MOST_MOVES):
-        move = _known(search, current, search.best_swap) or _known(
-            search, current, search.best_move
-        )
+        move = search.best_swap(current) or search.best_move(current)
         if move is None:
             break
         current = _moved(current, *move)
@@ -62,23 +59,6 @@ def order_search(scores: GraphScores, limits: ArcLimits, order: Sequence[int]) -
         found[child] = search.choose(child, before)[1]
         before |= 1 << child
     return tuple(found)
-
-
-def _known(
-    search: _Orders, order: list[int], best: Callable[[list[int]], tuple[int, int] | None]
-) -> tuple[int, int] | None:
-    """Return the best move of an order; count what is not known, and what will be needed."""
-    move = best(order)
-    while search.scores.wanted:
-        ahead = list(order)
-        for _ in range(len(order)):
-            if move is None:
-                break
-            ahead = _moved(ahead, *move)
-            move = best(ahead)
-        search.scores.count_wanted()
-        move = best(order)
-    return move
 
 
 def _moved(order: list[int], start: int, end: int) -> list[int]:
@@ -96,13 +76,10 @@ class _Step:
         Those that raise the score, the best first: the parent's bit, and score and parents with it.
     removal : Choice or None
         The best.
-    known : bool
-        Whether all counts were.
     """
 
     additions: tuple[tuple[int, float, tuple[int, ...]], ...]
     removal: Choice | None
-    known: bool
 
 
 class _Orders:
@@ -115,6 +92,10 @@ class _Orders:
         self.chosen: dict[tuple[int, int], Choice] = {}
         #: By the variable and its parents.
         self.steps: dict[tuple[int, tuple[int, ...]], _Step] = {}
+        self._required = [
+            tuple(np.flatnonzero(limits.required[:, child]).tolist())
+            for child in range(len(limits.required))
+        ]
         self._allowed = [
             sum(1 << int(v) for v in np.flatnonzero(~limits.forbidden[:, child]))
             for child in range(len(limits.forbidden))
@@ -170,7 +151,7 @@ class _Orders:
         )
 
     def choose(self, child: int, before: int) -> Choice:
-        """Return score and parents of a variable; `scores.wanted` holds what was not known.
+        """Return score and parents of a variable.
 
         Parameters
         ----------
@@ -182,26 +163,16 @@ class _Orders:
         key = (child, mask)
         found = self.chosen.get(key)
         if found is None:
-            found, known = self._choose(child, mask)
-            if known:
-                self.chosen[key] = found
+            found = self.chosen[key] = self._choose(child, mask)
         return found
 
-    def _choose(self, child: int, allowed: int) -> tuple[Choice, bool]:
-        scores, fixed = self.scores, self.limits.required[:, child]
-        parents = tuple(int(p) for p in np.flatnonzero(fixed))
-        known = True
-        mine = scores.family(child, parents)
-        if mine is None:
-            scores.wanted.add(tuple(sorted((child, *parents[:-1]))))
-            return (-np.inf, parents), False
-        while True:
+    def _choose(self, child: int, allowed: int) -> Choice:
+        parents = self._required[child]
+        mine = self.scores.family(child, parents)
+        for _ in range(_MOST_MOVES):  # rounding must not lead in circles
             step = self.steps.get((child, parents))
             if step is None:
-                step = self._step(child, parents, mine)
-                if step.known:
-                    self.steps[child, parents] = step
-            known &= step.known
+                step = self.steps[child, parents] = self._step(child, parents, mine)
             best, better = mine + _LEAST_GAIN, None
             for bit, value, more in step.additions:
                 if bit & allowed:
@@ -212,35 +183,29 @@ class _Orders:
                 if value > best + (0.0 if better is None else _LEAST_GAIN):
                     best, better = value, fewer
             if better is None:
-                return (mine, parents), known
+                break
             mine, parents = best, better
+        return mine, parents
 
     def _step(self, child: int, parents: tuple[int, ...], mine: float) -> _Step:
         """Rank what may be added to a variable's parents, and find what is best removed."""
         scores, fixed = self.scores, self.limits.required[:, child]
-        known = True
         additions: list[tuple[int, float, tuple[int, ...]]] = []
         if len(parents) < self.limits.most_parents:
             more = scores.additions(child, parents)
-            if more is None:
-                known = False
-            else:
-                # The first of equal ones, as `argmax` of the rounded scores would choose.
-                ranked = np.argsort(-np.round(more, _DIGITS), kind="stable").tolist()
-                values = more.tolist()
-                for v in ranked:
-                    if values[v] <= mine + _LEAST_GAIN:
-                        break
-                    additions.append((1 << v, values[v], tuple(sorted((*parents, v)))))
+            # The first of equal ones, as `argmax` of the rounded scores would choose.
+            ranked = np.argsort(-np.round(more, _DIGITS), kind="stable").tolist()
+            values = more.tolist()
+            for v in ranked:
+                if values[v] <= mine + _LEAST_GAIN:
+                    break
+                additions.append((1 << v, values[v], tuple(sorted((*parents, v)))))
         removal: Choice | None = None
         for i, parent in enumerate(parents):
             if fixed[parent]:
                 continue
             rest = (*parents[:i], *parents[i + 1 :])
             value = scores.family(child, rest)
-            if value is None:
-                scores.wanted.add(tuple(sorted((child, *rest[:-1]))))
-                known = False
-            elif removal is None or value > removal[0] + _LEAST_GAIN:
+            if removal is None or value > removal[0] + _LEAST_GAIN:
                 removal = (value, rest)
-        return _Step(tuple(additions), removal, known)
+        return _Step(tuple(additions), removal)

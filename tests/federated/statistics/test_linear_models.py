@@ -239,6 +239,16 @@ def test_refusals():
     assert caught.value.code == "collinear_features"
 
 
+@pytest.mark.parametrize("kind", ["HC0", "HC1", "HC2", "HC3", "cluster"])
+def test_robust_errors_of_several_classes_are_refused_before_the_first_round(kind):
+    federation = cut(X[:, 1:2], y, 3)
+    federation.schema  # noqa: B018 - the silos agree on it in two rounds of its own
+    before = len(federation.audit())
+    with pytest.raises(SparkMLDistError, match="two classes") as caught:
+        federated_glm(federation, covType=kind)
+    assert caught.value.code == "conflicting_params" and len(federation.audit()) == before
+
+
 def test_a_small_silo_keeps_its_sums():
     federation = cut(X[:, 1:2], y == 1, 3, policy=SiloPolicy(least_count=120))
     with pytest.raises(SparkMLDistError, match="too_few_rows"):
