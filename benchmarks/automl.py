@@ -7,6 +7,7 @@ import gzip
 import json
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -115,15 +116,26 @@ def main() -> None:
     parser.add_argument(
         "--kept",
         type=Path,
-        default=ROOT / "build" / "bench" / "automl.jsonl",
-        help="results are added here, and those that are there are not measured again",
+        default=ROOT / "benchmarks" / "results" / "automl.jsonl",
+        help="results are added here one by one, and those that are there are not measured again: "
+        "seeds may be run on several days",
     )
+    parser.add_argument("--minutes", type=float, help="begin no further fit after so many minutes")
+    parser.add_argument("--table", action="store_true", help="only write the table anew")
     parser.add_argument("--logs", type=Path, help="folder to keep the contestants' output in")
     arguments = parser.parse_args()
     arguments.kept.parent.mkdir(parents=True, exist_ok=True)
     kept = []
     if arguments.kept.exists():
         kept = [json.loads(line) for line in arguments.kept.read_text().splitlines()]
+    if not arguments.table:
+        _measure(kept, arguments)
+    _table(kept, arguments)
+
+
+def _measure(kept: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    """Run what is not among the kept results, and add it to them."""
+    begun = time.monotonic()
     for seed in arguments.seeds:
         for problem in (p for p in PROBLEMS if p.__name__ in arguments.problems):
             with scratch() as folder:
@@ -140,8 +152,11 @@ def main() -> None:
                     }
                     if any(key.items() <= entry.items() for entry in kept):
                         continue
+                    spent = (time.monotonic() - begun) / 60
+                    if arguments.minutes is not None and spent > arguments.minutes:
+                        return
                     result = run(name, folder, arguments.seconds, seed, y_test, metric)
-                    entry = {**key, "metric": metric, **result}
+                    entry = {**key, "metric": metric, **result, "commit": commit()}
                     print(json.dumps(entry), flush=True)
                     kept.append(entry)
                     with arguments.kept.open("a") as file:
@@ -150,71 +165,116 @@ def main() -> None:
                         arguments.logs.mkdir(parents=True, exist_ok=True)
                         text = (folder / f"{name}.log").read_text()
                         (arguments.logs / f"{problem.__name__}-{seed}-{name}.log").write_text(text)
-    _table(kept, arguments)
+
+
+def commit() -> str:
+    """Return the commit of the checkout, shortened; "" outside of one."""
+    done = subprocess.run(
+        ["git", "-C", ROOT, "rev-parse", "--short", "HEAD"],
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    return done.stdout.strip()
 
 
 def _table(kept: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
-    chosen = [
-        e
-        for e in kept
-        if e["budget"] == arguments.seconds
-        and e["seed"] in arguments.seeds
-        and e["problem"] in arguments.problems
-        and e["contestant"] in arguments.contestants
-    ]
+    """Write the table of the seeds for which all contestants have a result."""
+    names = arguments.contestants
     groups: dict[tuple[str, int], dict[str, dict[str, Any]]] = {}
-    for entry in chosen:
-        groups.setdefault((entry["problem"], entry["seed"]), {})[entry["contestant"]] = entry
-    placed: dict[str, list[float]] = {}
-    for found in groups.values():
-        metric = next(iter(found.values()))["metric"]
-        for name, rank in ranks(found, metric).items():
-            placed.setdefault(name, []).append(rank)
-    rows = []
-    for problem in dict.fromkeys(e["problem"] for e in chosen):
-        own = [e for e in chosen if e["problem"] == problem]
-        row = {"data": problem, "score": own[0]["metric"]}
-        for name in arguments.contestants:
-            values = [e["score"] for e in own if e["contestant"] == name and e["score"] is not None]
-            row[name] = _shown(values)
-        rows.append(row)
-    mean_ranks = {name: float(np.mean(values)) for name, values in placed.items()}
-    rows.append(
-        {"data": "mean rank", "score": ""}
-        | {name: f"{mean_ranks.get(name, np.nan):.2f}" for name in arguments.contestants}
-    )
-    late = {
-        name: max((e["seconds"] or 0.0) for e in chosen if e["contestant"] == name)
-        for name in arguments.contestants
-        if any(e["contestant"] == name for e in chosen)
+    for entry in kept:
+        if entry["budget"] == arguments.seconds and entry["contestant"] in names:
+            groups.setdefault((entry["problem"], entry["seed"]), {})[entry["contestant"]] = entry
+    whole = {
+        key: found
+        for key, found in groups.items()
+        if key[0] in arguments.problems and len(found) == len(names)
     }
+    if not whole:
+        print("no seed of a data set has a result of every contestant")
+        return
+    placed: dict[str, list[float]] = {name: [] for name in names}
+    rows, seeds_of, behind = [], {}, []
+    for problem in dict.fromkeys(name for name, _ in whole):
+        own = {seed: found for (name, seed), found in sorted(whole.items()) if name == problem}
+        metric = next(iter(next(iter(own.values())).values()))["metric"]
+        for found in own.values():
+            for name, rank in ranks(found, metric).items():
+                placed[name].append(rank)
+        seeds_of[problem] = sorted(own)
+        scores = {name: [found[name]["score"] for found in own.values()] for name in names}
+        row = {"data": problem, "score": metric, "seeds": len(own)}
+        rows.append(row | {name: _shown(scores[name]) for name in names})
+        if "sparkml_dist" in names and not _first(scores, METRICS[metric] == "larger"):
+            behind.append(problem)
+    entries = [entry for found in whole.values() for entry in found.values()]
+    mean_ranks = {name: float(np.mean(placed[name])) for name in names}
+    late = {n: max(e["seconds"] or 0.0 for e in entries if e["contestant"] == n) for n in names}
     rows.append(
-        {"data": "longest fit, s", "score": ""}
-        | {name: f"{late.get(name, np.nan):.1f}" for name in arguments.contestants}
+        {"data": "mean rank", "score": "", "seeds": len(whole)}
+        | {name: f"{mean_ranks[name]:.2f}" for name in names}
+    )
+    rows.append(
+        {"data": "longest fit, s", "score": "", "seeds": len(whole)}
+        | {name: f"{late[name]:.1f}" for name in names}
     )
     ours = mean_ranks.get("sparkml_dist", np.inf)
-    first = all(ours <= rank for name, rank in mean_ranks.items() if name != "sparkml_dist")
-    in_time = late.get("sparkml_dist", np.inf) <= 1.1 * arguments.seconds
-    seeds = ", ".join(map(str, arguments.seeds))
+    first = all(ours <= rank for rank in mean_ranks.values())
+    longest = late.get("sparkml_dist", np.inf)
+    number = min(map(len, seeds_of.values()))
+    commits = ", ".join(sorted({e.get("commit") or "unknown" for e in entries}))
+    missing = len(groups) - len(whole)
     report(
         "automl" if arguments.seconds == 60 else f"automl_{arguments.seconds:.0f}s",
-        f"Scores on held-out rows after {arguments.seconds:.0f} s on two cores, seeds {seeds}: mean"
-        " and, with several seeds, standard error. Each contestant runs in a process of its own on"
-        " the same machine and rows; the start of Spark and of H2O's server is not counted.",
+        f"Scores on held-out rows after {arguments.seconds:.0f} s on two cores: mean and, with "
+        "several seeds, standard error. Each contestant runs in a process of its own on the same "
+        "machine and rows; the start of Spark and of H2O's server is not counted. **Seeds: "
+        + "; ".join(f"{p} {len(s)} ({_ranges(s)})" for p, s in seeds_of.items())
+        + ".**",
         rows,
-        target="mean rank first or equal; time exceeded by 10 % at most",
-        measured=f"mean rank {ours:.2f}, longest fit {late.get('sparkml_dist', np.nan):.1f} s",
-        met=bool(first and in_time),
+        target="ten seeds; mean rank first or equal; on each data set first or within a standard "
+        "error of the first; time exceeded by 10 % at most",
+        measured=f"{number} seed{'s' * (number != 1)} of each data set; mean rank {ours:.2f}, "
+        f"behind on {', '.join(behind) or 'none'}, longest fit {longest:.1f} s",
+        met=first and not behind and longest <= 1.1 * arguments.seconds and number >= 10,
+        note=f"Commits that were measured: {commits}. Of {missing} further pairs of data set and "
+        "seed some contestants have no result yet: they are not counted.",
     )
 
 
-def _shown(values: list[float]) -> str:
+def _first(scores: dict[str, list[float | None]], larger: bool) -> bool:
+    """Tell whether ours is first, or behind the first by a standard error at most, seed by seed."""
+    worst = -np.inf if larger else np.inf
+    filled = {n: np.array([worst if v is None else v for v in x]) for n, x in scores.items()}
+    sign = 1.0 if larger else -1.0
+    best = max(filled, key=lambda name: sign * filled[name].mean())
+    if best == "sparkml_dist":
+        return True
+    lead = sign * (filled[best] - filled["sparkml_dist"])
+    error = lead.std(ddof=1) / np.sqrt(len(lead)) if len(lead) > 1 else 0.0
+    return bool(lead.mean() <= error)
+
+
+def _ranges(seeds: list[int]) -> str:
+    """Return numbers as text, those in a row as a range."""
+    runs: list[list[int]] = []
+    for seed in seeds:
+        if runs and seed == runs[-1][-1] + 1:
+            runs[-1].append(seed)
+        else:
+            runs.append([seed])
+    return ", ".join(str(r[0]) if len(r) == 1 else f"{r[0]} to {r[-1]}" for r in runs)
+
+
+def _shown(scores: list[float | None]) -> str:
+    values = [value for value in scores if value is not None]
+    failed = len(scores) - len(values)
     if not values:
         return "failed"
     text = f"{np.mean(values):.4f}"
     if len(values) > 1:
         text += f" ± {np.std(values, ddof=1) / np.sqrt(len(values)):.4f}"
-    return text
+    return text + (f" ({failed} failed)" if failed else "")
 
 
 if __name__ == "__main__":

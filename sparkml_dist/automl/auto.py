@@ -22,6 +22,7 @@ from sparkml_dist.automl.auto_model import (
 )
 from sparkml_dist.automl.build_model import save_ensemble
 from sparkml_dist.automl.ensemble_methods import METHODS
+from sparkml_dist.automl.even_folds import FEW_ROWS, even_folds
 from sparkml_dist.automl.families.known import check_families, families_for
 from sparkml_dist.automl.leaderboard import leaderboard_rows, what_was_left
 from sparkml_dist.automl.schedule import Schedule
@@ -251,7 +252,7 @@ class AutoEstimator(ShardEstimator):
         budget = self._budget
         info = SessionInfo.of(spark)
         metrics = self._metrics(data)
-        schedule = Schedule.of(data, self._value(self.numFolds), self.getOrDefault(self.seed))
+        schedule = Schedule.of(data, *self._folds(spark, data))
         situation = situation_of(
             data,
             schedule,
@@ -301,6 +302,14 @@ class AutoEstimator(ShardEstimator):
         trials.forget(selected.weights)
         left = {**left, **trials.left}
         return self._model(data, folder, trials, selected, left, files, built_mb)
+
+    def _folds(self, spark: SparkSession, data: PartitionedDataset) -> tuple[int | None, int]:
+        """Return the number of folds, None for a hold-out, and the seed of their draws."""
+        folds = Schedule.folds_of(data, self._value(self.numFolds))
+        seed = self.getOrDefault(self.seed)
+        if folds is None or data.n_rows >= FEW_ROWS:
+            return folds, seed
+        return even_folds(spark, data, folds, seed)
 
     def _candidates(self, trials: Trials) -> list[Candidate]:
         """Return the best results of trials, by their highest rung."""

@@ -204,10 +204,10 @@ class AutoModel(FittedModel, ShardModel):
         Raises
         ------
         ConfigurationError
-            ``needs_spark`` if features are made of dates or texts.
+            ``needs_spark`` if features are made of dates, texts or infinite numbers.
         """
         made = [] if self.features is None else self.features.columns
-        odd = [c.name for c in made if c.role in ("date", "timestamp", "text")]
+        odd = [c.name for c in made if c.outputs != (c.name,)]
         if odd:
             raise ConfigurationError(
                 "needs_spark",

@@ -47,7 +47,7 @@ def feature_kinds(schema: FeatureSchema, columns: Iterable[TableColumn] = ()) ->
             for output, part in zip(column.outputs, column.parts, strict=True):
                 known[output] = FeatureKind("cycle" if part in CYCLES else "number")
         elif column.skewed:
-            known[column.name] = FeatureKind("skewed")
+            known[column.outputs[0]] = FeatureKind("skewed")
     kinds: list[FeatureKind] = []
     for source in schema.columns:
         if source.kind == "categorical":

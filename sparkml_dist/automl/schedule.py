@@ -54,12 +54,10 @@ class Schedule:
         ----------
         data : PartitionedDataset
         folds : int or None
-            Folds that the user wants; by default 5 for few rows.
+            Of `folds_of`.
         seed : int
         """
         shards = len(data.shards)
-        if folds is None and shards == 1 and data.n_rows <= _CROSS_VALIDATED:
-            folds = _FOLDS
         if folds is not None:
             parts = HeldOutParts(
                 tuple(Fold(folds, i, seed) for i in range(folds)), evaluation_shards(data, 1.0)
@@ -76,6 +74,18 @@ class Schedule:
             least = max(_LEAST_ROWS, round(share * rows))
             resource = Resource("rows", min(least, rows), rows, (0,), rows)
         return cls(resource, parts, _FACTOR, 0, 1.0 - fraction)
+
+    @staticmethod
+    def folds_of(data: PartitionedDataset, wanted: int | None) -> int | None:
+        """Return the number of folds: what the user wants, or 5 for few rows; None for a hold-out.
+
+        Parameters
+        ----------
+        data : PartitionedDataset
+        wanted : int or None
+        """
+        few = len(data.shards) == 1 and data.n_rows <= _CROSS_VALIDATED
+        return _FOLDS if wanted is None and few else wanted
 
     @property
     def refits(self) -> bool:

@@ -20,7 +20,7 @@ from sparkml_dist.automl.ensemble_methods import (
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.dataset.hashing import uniform
 from sparkml_dist.ensemble.calibration.calibrators import Calibration, Temperature
-from sparkml_dist.members.held_out import HeldOutRows
+from sparkml_dist.members.held_out import HeldOutRows, outputs_type
 from sparkml_dist.metrics.scores import score_rows
 from sparkml_dist.persistence.arrays import read_array
 from sparkml_dist.persistence.filesystem import Folder
@@ -191,7 +191,7 @@ class _SelectTask:
     def _kept(self, key: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
         """Return the rows to select on: as many as fit in a third of the memory."""
         classes = max(1, len(self.rows.data.manifest.label.classes))
-        need = 4 * len(key) * len(self.candidates) * classes
+        need = outputs_type(self.rows.data).itemsize * len(key) * len(self.candidates) * classes
         share = self.rows.memory / 3 / max(need, 1)
         if share >= 1:
             return np.arange(len(key))
@@ -199,7 +199,7 @@ class _SelectTask:
 
     def _outputs(
         self, candidate: Candidate, rows: int, keep: npt.NDArray[np.int64]
-    ) -> npt.NDArray[np.float32]:
+    ) -> npt.NDArray[Any]:
         """Return the mean of a trial's members on the rows to keep."""
         home, total = self.folder.child(VOTES), None
         for member in range(candidate.members):
@@ -207,5 +207,5 @@ class _SelectTask:
             votes = np.asarray(read_array(home, name, rows=rows), np.float64)[keep]
             total = votes if total is None else total + votes
         assert total is not None
-        mean: npt.NDArray[np.float32] = (total / candidate.members).astype(np.float32)
-        return mean
+        mean: npt.NDArray[Any] = total / candidate.members
+        return mean.astype(outputs_type(self.rows.data))

@@ -6,6 +6,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+import numpy as np
+
 from sparkml_dist.automl.date_parts import DateKind, date_part
 from sparkml_dist.automl.hashed_words import HashedText, number_of_words
 from sparkml_dist.dataset.many_columns import quoted
@@ -16,10 +18,19 @@ if TYPE_CHECKING:
     from pyspark.sql import Column
     from pyspark.sql.types import DataType
 
-__all__ = ["MOST_WORD_FEATURES", "Role", "TableColumn", "check_time_zone", "role_of_type"]
+__all__ = [
+    "LARGEST",
+    "MOST_WORD_FEATURES",
+    "Role",
+    "TableColumn",
+    "check_time_zone",
+    "role_of_type",
+]
 
 Role = Literal["number", "category", "vector", "date", "timestamp", "text"]
 MOST_WORD_FEATURES = 65_536
+#: Largest number that shards hold.
+LARGEST = float(np.finfo(np.float32).max)
 _ZONE = re.compile(r"[A-Za-z0-9_+\-:/]{1,64}")
 
 
@@ -59,7 +70,8 @@ class TableColumn:
     role : {"number", "category", "vector", "date", "timestamp", "text"}
         Numbers, categories and vectors are features as they are.
     outputs : tuple of str
-        Columns that hold the features.
+        Columns that hold the features. Of a number it is another column than its own if it has
+        values that are infinite, or too large for single precision: they are missing there.
     parts : tuple of str
         Of a date or time: the part that each of the outputs holds.
     origin : int
@@ -132,6 +144,9 @@ class TableColumn:
                 output: F.expr(date_part(source, local, part, zone, self.origin))
                 for output, part in zip(self.outputs, self.parts, strict=True)
             }
+        if self.role == "number" and self.outputs[0] != self.name:
+            number = f"cast({source} as double)"
+            return {self.outputs[0]: F.expr(f"if(abs({number}) <= {LARGEST!r}D, {number}, null)")}
         if self.role == "text":
             return {self.outputs[1]: F.expr(number_of_words(source))}
         return {}

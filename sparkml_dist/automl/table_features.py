@@ -14,6 +14,7 @@ from sparkml_dist.automl.column_roles import decide, is_skewed, is_worded
 from sparkml_dist.automl.label_alerts import label_alerts
 from sparkml_dist.automl.label_copies import label_copies
 from sparkml_dist.automl.table_column import (
+    LARGEST,
     MOST_WORD_FEATURES,
     Role,
     TableColumn,
@@ -48,7 +49,8 @@ class TableFeatures(SavedParams, HasLabelCol, HasWeightCol, HasSeed):
     """Makes a table of any columns one that `partition` takes, and says what deserves attention.
 
     The table is profiled (`profile`), and each column gets a role. Numbers, booleans, vectors and
-    arrays of numbers are features as they are; strings are categories. Dates and times become year,
+    arrays of numbers are features as they are (infinite values of numbers are missing, in another
+    column); strings are categories. Dates and times become year,
     month, weekday (0 is Monday), hour and days since the first one. Texts become counts of words
     and pairs of words, hashed into an array, and their number of words. Columns that are constant,
     without values, identify rows, number them, or are the label under other values are dropped,
@@ -193,6 +195,8 @@ class TableFeatures(SavedParams, HasLabelCol, HasWeightCol, HasSeed):
                 # Texts are usually distinct.
                 worth = [a for a in column["alerts"] if decision.role != "text" or "key?" not in a]
                 alerts += [(name, alert) for alert in worth]
+                if columns[-1].role == "number" and columns[-1].outputs != (name,):
+                    alerts.append((name, "values that are infinite or above 3.4e38 are missing"))
         if not columns:
             raise DataError(
                 "no_features",
@@ -356,9 +360,18 @@ class TableFeatures(SavedParams, HasLabelCol, HasWeightCol, HasSeed):
             parts = _parts(role, first, last)
             outputs = tuple(_free(f"{name}_{part}", taken) for part in parts)
             return TableColumn(name, role, outputs, parts, first, **facts)
+        output = name
+        if role == "number" and _has_unbounded(column):
+            output = _free(f"{name}_finite", taken)
         return TableColumn(
-            name, role, (name,), skewed=role == "number" and is_skewed(column), **facts
+            name, role, (output,), skewed=role == "number" and is_skewed(column), **facts
         )
+
+
+def _has_unbounded(column: Mapping[str, Any]) -> bool:
+    """Tell whether a number has values that single precision does not hold."""
+    largest = max(abs(column.get(end) or 0.0) for end in ("min", "max"))
+    return bool(column.get("infinite")) or largest > LARGEST
 
 
 def _parts(role: Role, first: int, last: int) -> tuple[str, ...]:

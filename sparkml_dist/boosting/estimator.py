@@ -21,7 +21,7 @@ from sparkml_dist.boosting.constraints import (
     monotone_constraints,
 )
 from sparkml_dist.boosting.extra_params import check_extra_params
-from sparkml_dist.boosting.memory import check_memory, keeps_blocks
+from sparkml_dist.boosting.memory import check_memory, keeps_blocks, nodes_at_once, page_bytes
 from sparkml_dist.boosting.objectives import (
     check_metrics,
     check_objective_fits,
@@ -55,8 +55,6 @@ __all__ = ["BoostingEstimator"]
 _logger = logging.getLogger(__name__)
 
 RESULT = "training.json"
-# A rank reads blocks of this share of its memory, within bounds.
-_BATCH_SHARE, _LEAST_BATCH, _MOST_BATCH = 16, 4 << 20, 32 << 20
 _PARAMETERS = {
     "learningRate": "learning_rate",
     "maxDepth": "max_depth",
@@ -144,6 +142,14 @@ class BoostingEstimator(ShardEstimator, HasBoosting, HasTimeouts):
             self._memory(),
             self._value(self.externalMemory),
             given=self.isSet(self.memoryPerTask),
+            nodes=self._nodes(),
+        )
+
+    def _nodes(self) -> float:
+        return nodes_at_once(
+            self.getOrDefault(self.growPolicy),
+            self.getOrDefault(self.maxDepth),
+            self.getOrDefault(self.maxLeaves),
         )
 
     def _plan(self, data: PartitionedDataset) -> dict[str, Any]:
@@ -245,7 +251,7 @@ class BoostingEstimator(ShardEstimator, HasBoosting, HasTimeouts):
             keep_checkpoints=self.getOrDefault(self.keepCheckpoints),
             external=external,
             keep_blocks=not external and keeps_blocks(data, ranks, bins, self._memory()),
-            batch_bytes=min(_MOST_BATCH, max(_LEAST_BATCH, memory // _BATCH_SHARE)),
+            batch_bytes=page_bytes(data, ranks, memory, self._nodes(), external=external),
         )
 
     def _fit_shards(

@@ -48,12 +48,15 @@ def rank_pieces(
     for shard in data.shards:
         groups: list[int] = []
         start = stop = rows = 0
+        # Parts of a shard are of about equal size: a small last one costs as much as a large one.
+        own = max(0, min(last, begin + shard.rows) - max(first, begin))
+        even = -(-own // max(1, -(-own // most_rows)))
         for group, count in enumerate(shard.row_groups):
             low, high = max(first, begin) - begin, min(last, begin + count) - begin
             begin += count
             if low >= high:
                 continue
-            if groups and rows + count > most_rows:
+            if groups and (rows >= even or rows + count > most_rows):
                 pieces.append(Piece(shard.index, tuple(groups), start, stop))
                 groups = []
             if not groups:

@@ -22,11 +22,31 @@ from sparkml_dist.persistence.filesystem import Folder
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["HELD_OUT", "HeldOut", "HeldOutRows", "evaluation_shards", "write_held_out"]
+__all__ = [
+    "HELD_OUT",
+    "HeldOut",
+    "HeldOutRows",
+    "evaluation_shards",
+    "outputs_type",
+    "write_held_out",
+]
 
 HELD_OUT = "held-out"
 # With this many rows a score is exact to about 0.005; shards are read until there are enough.
 _ENOUGH_ROWS = 10_000
+
+
+def outputs_type(data: PartitionedDataset) -> np.dtype[Any]:
+    """Return the type in which members' outputs are kept: single precision of probabilities.
+
+    Single precision of a regression's predictions would lose all differences between labels such as
+    seconds since 1970.
+
+    Parameters
+    ----------
+    data : PartitionedDataset
+    """
+    return np.dtype(np.float64 if data.manifest.label.is_regression else np.float32)
 
 
 @dataclass(frozen=True)
@@ -35,14 +55,14 @@ class HeldOutRows:
 
     Attributes
     ----------
-    outputs : ndarray of float32, shape (n, n_members, n_classes), or (n, n_members)
-        Probabilities, or predictions for a regression.
+    outputs : ndarray of shape (n, n_members, n_classes), or (n, n_members)
+        Probabilities in single precision, or predictions of a regression in double precision.
     y : ndarray of shape (n,)
         Class codes or targets.
     weight : ndarray of shape (n,)
     """
 
-    outputs: npt.NDArray[np.float32]
+    outputs: npt.NDArray[Any]
     y: npt.NDArray[Any]
     weight: npt.NDArray[np.float64]
 
@@ -127,10 +147,11 @@ class HeldOut:
         self.home.write_json(f"{stem}.json", found)
         return found
 
-    def _outputs(self, parts: list[Any], rows: int) -> tuple[npt.NDArray[np.float32], float]:
+    def _outputs(self, parts: list[Any], rows: int) -> tuple[npt.NDArray[Any], float]:
         """Return the members' outputs on rows, and the seconds that predicting took."""
         k, seconds = self.bank.n_classes, 0.0
-        outputs = np.zeros((rows, len(self.bank.members), *([k] if k else [])), np.float32)
+        shape = (rows, len(self.bank.members), *([k] if k else []))
+        outputs = np.zeros(shape, outputs_type(self.data))
         for m in range(len(self.bank.members)):  # one in memory at a time, unless all fit
             member = self._member(m)
             start, at = time.perf_counter(), 0

@@ -12,7 +12,7 @@ import numpy as np
 from sparkml_dist.cluster.tasks import run_tasks
 from sparkml_dist.learners.fitting import MEMBERS
 from sparkml_dist.members.greedy import Selection, select
-from sparkml_dist.members.held_out import HeldOutRows
+from sparkml_dist.members.held_out import HeldOutRows, outputs_type
 from sparkml_dist.metrics.scores import score_rows
 from sparkml_dist.models.shard_model import ShardModel
 from sparkml_dist.persistence.arrays import read_array
@@ -95,7 +95,7 @@ class _Choice:
         votes = [
             read_array(
                 self.folder.child(VOTES), f"{member_stem(m.trial, m.member)}.npy", rows=len(y)
-            ).astype(np.float32)
+            ).astype(outputs_type(self.rows.data))
             for m in self.library
         ]
         outputs = np.stack(votes, axis=1)
