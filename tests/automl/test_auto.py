@@ -130,6 +130,7 @@ def test_a_finished_fit_is_resumed_without_new_trials(fitted, flowers):
     assert {r["trial"]: r["seconds"] for r in again.leaderboardTable()} == before
 
 
+@pytest.mark.long
 def test_any_columns_with_calibration_and_a_report(spark, tmp_path):
     df = spark.createDataFrame(mixed_rows(), MIXED).coalesce(1)
     auto = AutoClassifier(

@@ -139,6 +139,7 @@ run_watched(fit, 1, Limits(60), lambda i, end: print(end.reason))
 """
 
 
+@pytest.mark.long
 def test_a_child_uses_openmp_though_this_process_did(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", _OPENMP],

@@ -117,6 +117,7 @@ def test_missing_doubles_are_no_category(spark):
     assert "NaN" in fitted(strings).schema.columns[0].categories  # the word in a column of words
 
 
+@pytest.mark.long
 def test_true_and_false_from_files_tables_and_frames(spark, tmp_path):
     frame = pd.DataFrame({"c": np.arange(40) % 2 == 0})
     frame["label"] = np.where(frame.c, "yes", "no")

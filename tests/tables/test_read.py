@@ -40,7 +40,7 @@ def code_of(function, *args, **kwargs):
     return caught.value.code, str(caught.value)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_a_table_as_it_comes(spark, write):
     table = read_table(spark, write("people.csv", PEOPLE), label="class", categorical=["job*"])
     assert table.label == "class"

@@ -23,6 +23,7 @@ def found(tmp_path_factory):
     return ranks_by_hand(1, module, "run", FOLDER=str(folder))[0]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", NETWORKS)
 def test_all_forms_of_a_network_predict_the_same(found, name):
     told = found[name]
