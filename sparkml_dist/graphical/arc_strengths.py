@@ -36,9 +36,13 @@ def arc_strengths(rows: CodedRows, plan: StructurePlan, replicates: int) -> list
     approach", UAI.
     """
     found: Counter[tuple[int, int]] = Counter()
-    for replicate in range(replicates):
-        counts = FamilyCounts(BootstrapRows(rows, plan.seed, replicate))
-        found.update(arcs_of(learn_structure(counts, plan).parents))
+    merged = rows.merged()  # so that it does not matter where copies of a row lie
+    try:
+        for replicate in range(replicates):
+            counts = FamilyCounts(BootstrapRows(merged, plan.seed, replicate))
+            found.update(arcs_of(learn_structure(counts, plan).parents))
+    finally:
+        merged.close()
     names = rows.variables.names
     strengths = []
     for a, b in sorted({(min(pair), max(pair)) for pair in found}):

@@ -16,6 +16,7 @@ from sparkml_dist.statistics.families import Family
 __all__ = [
     "check_moments",
     "check_pivots",
+    "check_squares",
     "constant_columns",
     "invalid_means",
     "runaway",
@@ -38,7 +39,8 @@ def check_moments(found: Arrays, family: Family, label: str) -> None:
     Raises
     ------
     DataError
-        ``label_infinite``, ``target_not_of_family``, ``no_training_rows`` or ``missing_values``.
+        ``label_infinite``, ``target_not_of_family``, ``no_training_rows``, ``missing_values``, or
+        ``perfect_separation`` where all targets are 0 of a family whose means are above that.
     """
     if found["not_finite"]:
         raise DataError(
@@ -64,6 +66,31 @@ def check_moments(found: Arrays, family: Family, label: str) -> None:
             "no_training_rows",
             "No row with a weight is left to learn from.",
             "Check weights, and rows that are left out for missing values.",
+        )
+    if found["y"] == 0 and family.name in ("poisson", "negative_binomial", "tweedie"):
+        raise DataError(
+            "perfect_separation",
+            f"The label {label!r} is 0 in all rows: the smaller the means, the greater the "
+            "likelihood, which has no maximum.",
+            "Check the label, and which rows are left.",
+        )
+
+
+def check_squares(terms: list[str], squares: Array) -> None:
+    """Raise for columns whose squares float64 does not hold.
+
+    Raises
+    ------
+    DataError
+        ``infinite_feature``, with the columns.
+    """
+    over = [terms[i] for i in np.flatnonzero(~np.isfinite(squares))]
+    if over:
+        raise DataError(
+            "infinite_feature",
+            f"The squares of {len(over)} column(s) are outside the range of float64: "
+            f"{_listing(over)}.",
+            "Divide the column by a constant, such as its greatest absolute value.",
         )
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from sparkml_dist.cluster.sums.layout import Arrays, Summands
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.sums import Sums
-from sparkml_dist.statistics.checks import check_moments
+from sparkml_dist.statistics.checks import check_moments, check_squares
 from sparkml_dist.statistics.design import Design
 from sparkml_dist.statistics.families import Family
 from sparkml_dist.statistics.glm_problem import GlmProblem
@@ -36,7 +36,8 @@ class Moments:
     def __call__(self, block: Block) -> Summands:
         """Return the sums of a block."""
         D, y, w, offset, _ = self.design.rows(block)
-        squares = D.squares() if isinstance(D, SparseColumns) else D * D
+        with np.errstate(over="ignore"):  # refused by `check_squares`
+            squares = D.squares() if isinstance(D, SparseColumns) else D * D
         return {
             "rows": len(block),
             "used": int(np.count_nonzero(w)),
@@ -63,6 +64,7 @@ def first_moments(sums: Sums, problem: GlmProblem, label: str) -> tuple[Arrays, 
         design = replace(design, means=tuple(found.tolist()))
     moments = sums.add(Moments(design.lean(), problem.family))
     check_moments(moments, problem.family, label)
+    check_squares(design.terms, np.asarray(moments["xx"]))
     return moments, design
 
 

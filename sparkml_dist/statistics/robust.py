@@ -17,6 +17,7 @@ import numpy.typing as npt
 from sparkml_dist.cluster.sums.layout import Summands
 from sparkml_dist.dataset.block import Block
 from sparkml_dist.dataset.sums import Sums
+from sparkml_dist.errors import DataError
 from sparkml_dist.statistics.design import Design, Rows
 from sparkml_dist.statistics.factor import Factor
 from sparkml_dist.statistics.families import Family
@@ -25,6 +26,9 @@ from sparkml_dist.statistics.glm_sums import slices
 __all__ = ["ClusterScores", "Meat", "robust_covariance"]
 
 Array = npt.NDArray[np.float64]
+
+# What a leverage leaves of 1 below this is rounding.
+_LEAST_LEFT = 1e-10
 
 
 def robust_covariance(
@@ -57,6 +61,11 @@ def robust_covariance(
     Returns
     -------
     ndarray of shape (p, p)
+
+    Raises
+    ------
+    DataError
+        ``too_few_rows`` for HC2 and HC3 where a row has a leverage of 1.
     """
     p = len(beta)
     if kind == "cluster":
@@ -66,7 +75,15 @@ def robust_covariance(
         meat = scores.T @ scores * (count / (count - 1) * (rows - 1) / (rows - p))
     else:
         work = Meat(design, family, kind, frequency)
-        meat = sums.add(work, (beta, factor.leverage_root()))["meat"]
+        summed = sums.add(work, (beta, factor.leverage_root()))
+        if summed["alone"]:
+            raise DataError(
+                "too_few_rows",
+                f"{int(summed['alone']):,} row(s) have a leverage of 1: each decides a coefficient "
+                f"alone, so that {kind} would divide by 0.",
+                'Use covType="HC1", or join rare categories.',
+            )
+        meat = summed["meat"]
         if kind == "HC1":
             meat = meat * (rows / (rows - p))
     bread = factor.inverse()
@@ -96,6 +113,7 @@ class Meat:
     def __call__(self, block: Block, beta: Array, root: Array) -> Summands:
         """Return the sums of a block."""
         found = np.zeros((len(beta), len(beta)))
+        alone = 0
         for rows in slices(self.design, block):
             residual, working = _residuals(rows, self.family, beta)
             D = rows.D if isinstance(rows.D, np.ndarray) else rows.D.toarray()
@@ -108,10 +126,12 @@ class Meat:
             if self.kind in ("HC2", "HC3"):
                 Q = D @ root
                 left = 1.0 - working * (Q * Q).sum(axis=1)
+                alone += int((left < _LEAST_LEFT).sum())
+                left = np.maximum(left, _LEAST_LEFT)
                 residual = residual / (left if self.kind == "HC3" else np.sqrt(left))
             A = D * (residual * np.sqrt(times))[:, None]
             found += A.T @ A
-        return {"meat": found}
+        return {"meat": found, "alone": alone}
 
 
 @dataclass(frozen=True)

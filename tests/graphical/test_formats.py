@@ -74,6 +74,10 @@ def test_what_the_format_allows():
     rows = SPRINKLER[SPRINKLER.index("  (yes)") : SPRINKLER.rindex("}")]
     listed = SPRINKLER.replace(rows, "table 0.9, 0.3, 0.1, 0.7;\n")
     _same(from_bif(listed), network)
+    # BIF 0.15, as JavaBayes writes it: no bar before the parents.
+    bare = SPRINKLER.replace("( grass | rain )", '( "grass"  "rain" )')
+    assert bare != SPRINKLER
+    _same(from_bif(bare), network)
     rounded = from_bif(SPRINKLER.replace("0.9, 0.1", "0.33333, 0.66666"))
     assert rounded.tables[1].sum(axis=1) == pytest.approx([1, 1], abs=1e-15)
 

@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 import sparkml_dist as sd
+from sparkml_dist.cluster.sums.in_order import sum_in_order
 from sparkml_dist.errors import ConfigurationError, DataError, ResourceError
 from sparkml_dist.graphical import learning_in_task
 from sparkml_dist.graphical.counting.block_counts import Target
@@ -16,6 +17,7 @@ from sparkml_dist.graphical.counting.coded_rows import LocalRows
 from sparkml_dist.graphical.counting.distinct_rows import distinct_rows
 from sparkml_dist.graphical.counting.family_counts import FamilyCounts
 from sparkml_dist.graphical.counting.held_rows import HeldRows
+from sparkml_dist.graphical.counting.merged_rows import sums_of_merged
 from sparkml_dist.graphical.counting.packed_rows import gathered_rows, packed_rows
 from sparkml_dist.graphical.inference.sampling import sample_codes
 from sparkml_dist.graphical.learning import FitPlan, learn_network
@@ -130,6 +132,57 @@ def test_chosen_rows_are_those_of_one_block(network):
     repeated = HeldRows(network.variables, np.repeat(codes, drawn(codes, 5, 2), axis=0))
     boot = BootstrapRows(held, 5, 2).held()
     assert (boot.codes == repeated.codes).all() and (boot.weights == repeated.weights).all()
+
+
+@pytest.mark.parametrize("choose", [lambda r: r, CompleteRows, lambda r: BootstrapRows(r, 5, 1),
+                                    lambda r: BootstrapRows(CompleteRows(r), 5, 1)])  # fmt: skip
+def test_rows_are_chosen_of_merged_ones_as_of_held_ones(network, choose):
+    """On executors, distinct rows lie in blocks, whichever: the draws are those of one task."""
+    codes = np.tile(_codes(network, 300, missing=0.1), (4, 1)).astype(np.int16)
+    asked = []
+
+    class Merged(LocalRows):
+        def sum(self, function, parameters=(), *, description=""):
+            asked.append(description)
+            rows, often = distinct_rows(self.codes, np.ones(len(self.codes), np.int64))
+            parts = zip(np.array_split(rows, 3), np.array_split(often, 3), strict=True)
+            return sum_in_order(
+                value
+                for part, weights in parts
+                for value in sums_of_merged(function, parameters, part, weights)
+            )
+
+    counts = FamilyCounts(choose(Merged(network.variables, codes)))
+    held = FamilyCounts(choose(HeldRows(network.variables, codes)))
+    for either in (counts, held):
+        either.count_all(2)
+    assert asked and counts.n_rows == held.n_rows and (counts.missing == held.missing).all()
+    for pair in ((0, 1), (2, 4)):
+        assert (counts.table(pair) == held.table(pair)).all()
+
+
+@pytest.mark.parametrize("parts", [1, 4])
+@pytest.mark.long
+def test_strengths_do_not_depend_on_where_copies_lie(spark, network, tmp_path, parts):
+    codes = np.tile(_codes(network, 60), (5, 1))
+    frame = pd.DataFrame(codes.astype(str), columns=list(network.variables.names))
+    table = spark.createDataFrame(frame).repartition(parts)
+    data = sd.partition(
+        table,
+        str(tmp_path / "shards"),
+        label="v5",
+        categorical=[f"v{i}" for i in range(5)],
+        shards=2,
+    )
+    found = [
+        sd.BayesianNetwork(numBootstraps=3, form=form).fit(rows).summary["strengths"]
+        for form, rows in (
+            ("task", table),
+            ("jobs", table),
+            ("jobs", data),
+        )
+    ]
+    assert found[0] == found[1] == found[2] and found[0]
 
 
 def _batches(frame, size):

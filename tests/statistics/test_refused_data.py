@@ -65,6 +65,26 @@ def test_separated_classes(share):
     assert "classes are separated" in error.message
 
 
+@pytest.mark.parametrize("family", ["poisson", "negative_binomial", "tweedie"])
+def test_counts_that_are_all_zero(family):
+    error = refused("perfect_separation", X, np.zeros(ROWS), family)
+    assert "'y' is 0 in all rows" in error.message
+
+
+def test_squares_that_overflow():
+    error = refused("infinite_feature", np.column_stack([X, X[:, 1] * 1e200]), Y)
+    assert "'x2'" in error.message and "'x1'" not in error.message
+
+
+@pytest.mark.parametrize("kind", ["HC2", "HC3"])
+def test_a_row_that_decides_a_coefficient_alone(kind):
+    """Its residual and what its leverage leaves are both rounding: their ratio is anything."""
+    wide = np.column_stack([X, np.arange(ROWS) == 7])
+    error = refused("too_few_rows", wide, Y, covariance=kind)
+    assert "1 row(s) have a leverage of 1" in error.message
+    assert np.isfinite(errors(fit(wide, Y, "gaussian", covariance="HC1"))).all()
+
+
 def test_a_category_of_zero_counts():
     y = rng.poisson(2.0, ROWS).astype(float)
     column = (np.arange(ROWS) < 10).astype(float)

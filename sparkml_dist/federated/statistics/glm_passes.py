@@ -204,7 +204,7 @@ def form_of(facts: Mapping[str, Any], arrays: Mapping[str, Any], design: Design)
         case "likelihood":
             return PassForm(("model", "null", "null_deviance"), {})
         case "meat":
-            return PassForm((), {"meat": (packed_size(p),)})
+            return PassForm(("alone",), {"meat": (packed_size(p),)})
         case "silo_scores":
             return PassForm((), {"scores": (int(facts["silos"]), p)})
         case "shape":

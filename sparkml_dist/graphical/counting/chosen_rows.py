@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -15,13 +15,25 @@ from sparkml_dist.graphical.counting.coded_rows import CodedRows
 from sparkml_dist.graphical.counting.held_rows import HeldRows
 from sparkml_dist.graphical.variables import Variables
 
-__all__ = ["BootstrapRows", "CompleteRows", "drawn"]
+__all__ = ["BootstrapRows", "CompleteRows", "OfChosen", "drawn"]
 
 _DRAWN_AT_ONCE = 1 << 20
 # P(N <= k) of a Poisson variable of mean 1; more than ten draws of a row are cut off.
 _LIMITS = np.cumsum(np.exp(-1.0) / np.cumprod([1.0, *range(1, 11)]))
 
-Choose = Callable[[Codes], Codes]
+Weights = npt.NDArray[np.int64]
+
+
+class Choose(Protocol):
+    """Chooses rows of a block, or tells how often it chooses each of distinct rows."""
+
+    def __call__(self, codes: Codes) -> Codes:
+        """Return the chosen rows of a block."""
+        ...
+
+    def often(self, codes: Codes, weights: Weights) -> Weights:
+        """Return how often each of distinct rows is chosen, which occur as often as given."""
+        ...
 
 
 class _ChosenRows:
@@ -46,7 +58,9 @@ class _ChosenRows:
         description: str = "sum over rows",
     ) -> Arrays:
         """Return the sums of what a function returns for each block of the chosen rows."""
-        return self.rows.sum(_Chosen(self._choose(), function), parameters, description=description)
+        return self.rows.sum(
+            OfChosen(self._choose(), function), parameters, description=description
+        )
 
     def held(self) -> HeldRows | None:
         """Return the chosen rows where all of them are in this process's memory."""
@@ -57,32 +71,49 @@ class _ChosenRows:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Do nothing: the rows are those of another."""
+        """Free what the others keep."""
+        self.rows.close()
 
 
 @dataclass(frozen=True)
-class _Chosen:
+class OfChosen:
+    """A function of chosen rows, as a function of those from which they are chosen."""
+
     choose: Choose
     function: Callable[..., Summands]
 
     def __call__(self, codes: Codes, *parameters: Any) -> Summands:
+        """Return what the function returns for the chosen rows of a block."""
         return self.function(self.choose(codes), *parameters)
+
+    def often(self, codes: Codes, weights: Weights) -> Weights:
+        """Return how often each of distinct rows is chosen."""
+        return self.choose.often(codes, weights)
 
 
 class CompleteRows(_ChosenRows):
     """The rows without missing values."""
 
     def _choose(self) -> Choose:
-        return _complete
+        return _Complete()
+
+    def merged(self) -> CompleteRows:
+        """Return the complete ones of the merged rows."""
+        return CompleteRows(self.rows.merged())
 
     def _chosen(self, rows: HeldRows) -> HeldRows:
         known = (rows.codes >= 0).all(axis=1)
         return HeldRows(rows.variables, rows.codes[known], rows.weights[known])
 
 
-def _complete(codes: Codes) -> Codes:
-    found: Codes = codes[(codes >= 0).all(axis=1)]
-    return found
+@dataclass(frozen=True)
+class _Complete:
+    def __call__(self, codes: Codes) -> Codes:
+        found: Codes = codes[(codes >= 0).all(axis=1)]
+        return found
+
+    def often(self, codes: Codes, weights: Weights) -> Weights:
+        return np.where((codes >= 0).all(axis=1), weights, 0)
 
 
 class BootstrapRows(_ChosenRows):
@@ -92,8 +123,10 @@ class BootstrapRows(_ChosenRows):
     ----------
     rows : CodedRows
     seed, replicate : int
-        With the row's content, and its number among equal rows of a block, they decide how often
-        it is drawn: a task that is retried draws the same rows.
+        With the row's content, and its number among equal rows, they decide how often it is drawn:
+        a task that is retried draws the same rows. Of rows that were not merged (see
+        `CodedRows.merged`), equal ones are numbered within their block, so that the draws depend on
+        the blocks.
 
     References
     ----------
@@ -108,6 +141,10 @@ class BootstrapRows(_ChosenRows):
     def _choose(self) -> Choose:
         return _Bootstrap(self.seed, self.replicate)
 
+    def merged(self) -> BootstrapRows:
+        """Return those that are drawn of the merged rows."""
+        return BootstrapRows(self.rows.merged(), self.seed, self.replicate)
+
     def _chosen(self, rows: HeldRows) -> HeldRows:
         often = drawn_of_distinct(rows.codes, rows.weights, self.seed, self.replicate)
         return HeldRows(rows.variables, rows.codes[often > 0], often[often > 0])
@@ -121,6 +158,9 @@ class _Bootstrap:
     def __call__(self, codes: Codes) -> Codes:
         found: Codes = np.repeat(codes, drawn(codes, self.seed, self.replicate), axis=0)
         return found
+
+    def often(self, codes: Codes, weights: Weights) -> Weights:
+        return drawn_of_distinct(codes, weights, self.seed, self.replicate)
 
 
 def drawn(codes: Codes, seed: int, replicate: int) -> npt.NDArray[np.int64]:

@@ -43,6 +43,10 @@ class CodedRows(Protocol):
         """Return the rows themselves where they are in this process's memory."""
         ...
 
+    def merged(self) -> CodedRows:
+        """Return rows whose equal ones were merged across blocks; to be closed."""
+        ...
+
     def close(self) -> None:
         """Free what is kept for further passes."""
         ...
@@ -81,6 +85,10 @@ class LocalRows:
 
     def held(self) -> None:
         """Return None: the rows are counted in passes."""
+
+    def merged(self) -> HeldRows:
+        """Return the distinct rows."""
+        return HeldRows(self.variables, self.codes)
 
     def close(self) -> None:
         """Do nothing."""

@@ -22,6 +22,7 @@ from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
 from sparkml_dist.dataset.statistics import MAX_CATEGORIES, not_utf8, too_many_categories
 from sparkml_dist.errors import DataError
 from sparkml_dist.graphical.counting.block_counts import Codes
+from sparkml_dist.graphical.counting.merged_rows import DISTINCT, MergedRows, distinct_batch
 from sparkml_dist.graphical.variables import Variable, Variables
 
 if TYPE_CHECKING:
@@ -185,6 +186,11 @@ class FrameRows:
     def held(self) -> None:
         """Return None: the rows are on the executors."""
 
+    def merged(self) -> MergedRows:
+        """Return the distinct rows, each in one place."""
+        distinct = partial(_distinct_of, len(self.variables))
+        return MergedRows(self._kept.mapInArrow(distinct, DISTINCT), self.variables)
+
     def close(self) -> None:
         """Free the encoded rows."""
         self._kept.unpersist()
@@ -202,6 +208,12 @@ def _encoded(
         yield pa.RecordBatch.from_arrays(
             [pa.array([codes.astype("<i2").tobytes()], pa.binary())], ["codes"]
         )
+
+
+def _distinct_of(width: int, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for value in batch.column(0):
+            yield distinct_batch(np.frombuffer(value.as_buffer(), "<i2").reshape(-1, width))
 
 
 def _sum_of(

@@ -16,13 +16,22 @@ from sparkml_dist.graphical.counting.distinct_rows import distinct_rows
 from sparkml_dist.graphical.counting.frequent_states import completed
 from sparkml_dist.graphical.variables import Variables
 
-__all__ = ["HeldRows"]
+__all__ = ["HeldRows", "repeated_blocks"]
 
 _ROWS_AT_ONCE = 65_536
 # float32 holds whole numbers below this; float64 all that there can be.
 _MOST_IN_FLOAT32 = 1 << 24
 
 Counts = npt.NDArray[np.int64]
+
+
+def repeated_blocks(codes: Codes, weights: npt.NDArray[np.int64]) -> Iterator[Codes]:
+    """Yield rows as often as they occur, in blocks of bounded size; one at least."""
+    ends = np.cumsum(weights)
+    total = int(ends[-1]) if len(ends) else 0
+    for start in range(0, max(total, 1), _ROWS_AT_ONCE):
+        numbers = np.arange(start, min(start + _ROWS_AT_ONCE, total))
+        yield codes[np.searchsorted(ends, numbers, side="right")]
 
 
 class HeldRows:
@@ -63,12 +72,13 @@ class HeldRows:
         """Return these rows."""
         return self
 
+    def merged(self) -> HeldRows:
+        """Return these rows."""
+        return self
+
     def blocks(self) -> Iterator[Codes]:
-        """Yield all rows, equal ones as often as they occur, in blocks of bounded size."""
-        ends = np.cumsum(self.weights)
-        for start in range(0, max(self.rows, 1), _ROWS_AT_ONCE):
-            numbers = np.arange(start, min(start + _ROWS_AT_ONCE, self.rows))
-            yield self.codes[np.searchsorted(ends, numbers, side="right")]
+        """Return an iterator of all rows, see `repeated_blocks`."""
+        return repeated_blocks(self.codes, self.weights)
 
     def sum(
         self,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from sparkml_dist.cluster.sums.layout import Arrays, Summands
 from sparkml_dist.dataset.block import Block
@@ -20,6 +22,7 @@ from sparkml_dist.graphical.counting.block_counts import Codes
 from sparkml_dist.graphical.counting.distinct_rows import distinct_rows
 from sparkml_dist.graphical.counting.frame_rows import codes_of, variables_of
 from sparkml_dist.graphical.counting.held_rows import HeldRows
+from sparkml_dist.graphical.counting.merged_rows import DISTINCT, MergedRows, distinct_batch
 from sparkml_dist.graphical.counting.packed_rows import held_bytes
 from sparkml_dist.graphical.variables import Variable, Variables
 
@@ -109,6 +112,13 @@ class ShardRows:
     def held(self) -> None:
         """Return None: the rows are on the executors."""
 
+    def merged(self) -> MergedRows:
+        """Return the distinct rows, each in one place."""
+        number = len(self.data.shards)
+        read = partial(_distinct_of, self.data, self.with_class)
+        shards = self.spark.range(0, number, 1, number)
+        return MergedRows(shards.mapInArrow(read, DISTINCT), self.variables)
+
     def close(self) -> None:
         """Do nothing: the shards stay."""
 
@@ -153,6 +163,16 @@ def held_shards(data: PartitionedDataset, most_bytes: int) -> HeldRows | None:
                 if held_bytes(rows, width, states) > most_bytes:
                     return None
     return HeldRows(variables, *_joined(parts, width, kind))
+
+
+def _distinct_of(
+    data: PartitionedDataset, with_class: bool, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    for batch in batches:
+        for shard in batch.column(0).to_pylist():
+            for group in range(len(data.shards[shard].row_groups)):
+                block = data.read_block(shard, [group], dtype=np.float32)
+                yield distinct_batch(_codes_of_block(block, with_class))
 
 
 def _codes_of_block(block: Block, with_class: bool) -> Codes:

@@ -177,12 +177,10 @@ class _Reader:
     def _probability(self) -> None:
         self._mark("(")
         child = self._word("the name of a variable")
-        parents: list[str] = []
         if self._peek("|"):
             self._mark("|")
-            parents = self._words(")", "the name of a parent")
-        else:
-            self._mark(")")
+        # In BIF 0.15, which JavaBayes writes, nothing stands between a variable and its parents.
+        parents = self._words(")", "the name of a parent")
         table = DraftTable(child.line, child.text, parents)
         self._mark("{")
         while not self._peek("}"):
