@@ -109,8 +109,8 @@ bench-automl: setup  ## Compare the selection of algorithms with theirs (ARGS="-
 	$(BIN)/python benchmarks/automl.py $(ARGS)
 
 .PHONY: bench-big
-bench-big: setup  ## Run the long benchmark: 12 GB through two workers of 1 GiB (needs 40 GB of disk)
-	@scripts/bench.sh ensemble_big gang_boost_big
+bench-big: setup  ## Run the long benchmarks: 12 GB through two workers of 1 GiB (needs 40 GB of disk, and make peers)
+	@scripts/bench.sh ensemble_big gang_boost_big search_big
 
 .PHONY: lock
 lock: setup  ## Write requirements.lock anew from pyproject.toml (UPGRADE=1: newest versions)

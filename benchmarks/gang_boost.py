@@ -210,9 +210,9 @@ def growth(spark: Any, rows: int) -> None:
         note=f"A row more takes {each:.0f} bytes of a rank's memory with bins on disk, and "
         f"{in_memory:.0f} with bins in memory, where its features as float32 take 112. 44 bytes "
         "are XGBoost's label, margin (and its copy for metrics), gradient, hessian, number among "
-        "the rows of its node and room to split them; the rest are buffers of each page of bins for "
-        "each node that is split at once. Only the bins can be on disk: 5% would be 9 bytes of a "
-        "row, and gradient and hessian alone are 8.",
+        "the rows of its node and room to split them; the rest are buffers of each page of bins "
+        "for each node that is split at once. Only the bins can be on disk: 5% would be 9 bytes of "
+        "a row, and gradient and hessian alone are 8.",
     )
 
 

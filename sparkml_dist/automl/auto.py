@@ -178,6 +178,7 @@ class AutoEstimator(ShardEstimator):
     def _partition(self, df: DataFrame) -> tuple[PartitionedDataset, bool]:
         with self._stage("features"):
             features = self._features(df)
+        self._check_time("features")
         prepared = features.transform(df)
         if self.isSet(self.shardsDir):
             folder, temporary = Folder.at(self.getOrDefault(self.shardsDir)), False
@@ -191,7 +192,24 @@ class AutoEstimator(ShardEstimator):
                 folder.delete()
             raise
         self._table_features = features
+        try:
+            self._check_time("features", "partition")
+        except ConfigurationError:
+            if temporary:
+                folder.delete()
+            raise
         return data, temporary
+
+    def _check_time(self, *stages: str) -> None:
+        """Raise if the time is over before any trial."""
+        left = self._budget.left()
+        if left is not None and left <= 0:
+            spent = " and ".join(f"{self._seconds[s]:.0f} s for the {s}" for s in stages)
+            raise ConfigurationError(
+                "budget_too_small",
+                f"timeBudget={self._budget.seconds:g} s was over before the first trial: {spent}.",
+                "Give it more time, fewer columns (featuresCols), or shards that are ready.",
+            )
 
     def _shards(
         self, prepared: DataFrame, features: TableFeaturesModel, folder: Folder
@@ -284,7 +302,7 @@ class AutoEstimator(ShardEstimator):
             trials.run()
         candidates = self._candidates(trials)
         if not candidates:
-            raise_all_failed(trials.engine, budget.seconds)
+            raise_all_failed(trials.engine, budget.seconds, "name quick families")
         with self._stage("select"):
             selected = select_trials(
                 spark,

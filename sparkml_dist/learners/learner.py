@@ -271,8 +271,10 @@ def refuse_unusable(learner: Any, *, voting: str, task: Task = "classification")
     if task == "classification" and voting == "soft" and not traits.probabilistic:
         raise ConfigurationError(
             "no_probabilities",
-            f"Soft voting needs predict_proba, which {traits.name} does not have.",
-            "Use voting='hard', or wrap it in sklearn.calibration.CalibratedClassifierCV.",
+            f"Soft voting and scores of probabilities need predict_proba, which {traits.name} does "
+            "not have.",
+            "Use voting='hard', or metric='accuracy' in a search, or wrap it in "
+            "sklearn.calibration.CalibratedClassifierCV.",
         )
     return traits
 

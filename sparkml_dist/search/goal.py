@@ -92,8 +92,18 @@ def ranked_trials(engine: Engine, goal: SearchGoal) -> list[int]:
     return sorted(highest, key=lambda t: (highest[t][1], t))
 
 
-def raise_all_failed(engine: Engine, budget: float | None) -> NoReturn:
+def raise_all_failed(
+    engine: Engine, budget: float | None, remedy: str = "lower minResource"
+) -> NoReturn:
     """Raise because no trial has a score, with the most common reasons.
+
+    Parameters
+    ----------
+    engine : Engine
+    budget : float or None
+        Seconds that the search had.
+    remedy : str
+        What helps against a short time, besides more of it.
 
     Raises
     ------
@@ -119,7 +129,7 @@ def raise_all_failed(engine: Engine, budget: float | None) -> NoReturn:
             f"No trial ended within timeBudget={budget:g} s."
             if budget is not None
             else "No trial has a score.",
-            "Give it more time, or lower minResource.",
+            f"Give it more time, or {remedy}.",
         )
     for record in failed:
         _logger.error(
