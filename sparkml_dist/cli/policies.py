@@ -65,6 +65,7 @@ _PARAMS = {
     "epochs": "epochs",
     "epsilon": "epsilon",
     "iterations": "maxIter",
+    "advantage": "advantage",
     "alpha": "alpha",
     "n_steps": "nSteps",
     "hidden_units": "hiddenUnits",

@@ -184,6 +184,12 @@ def _add_learning(parser: JobParser) -> None:
         help="largest number of iterations: batch-q, fitted-q",
     )
     group.add_argument(
+        "--advantage",
+        type=_unit,
+        metavar="F",
+        help="widen the gaps between actions; fitted-q, such as 0.9 (default: 0)",
+    )
+    group.add_argument(
         "--alpha",
         type=at_least(0, float),
         metavar="F",

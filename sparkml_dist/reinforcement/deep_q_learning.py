@@ -352,6 +352,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
     def _spec(self, data: TransitionDataset, rows: LearningRows) -> LearnerSpec:
         algorithm = self.getOrDefault(self.algorithm)
         alpha = self._value(self.alpha)
+        counts = data.schema.state.category_counts()
         return LearnerSpec(
             algorithm=algorithm,
             n_actions=data.schema.n_actions,
@@ -367,6 +368,7 @@ class DeepQLearning(PolicyEstimator, FitsIntoFolder, HasCheckpoints, HasTimeouts
             expectile=self.getOrDefault(self.expectile),
             temperature=self.getOrDefault(self.temperature),
             seed=self.getOrDefault(self.seed) % 2**31,
+            categories=tuple(counts) if any(counts) else (),
         )
 
     def _trained(

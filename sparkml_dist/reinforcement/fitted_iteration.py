@@ -19,7 +19,7 @@ from sparkml_dist.reinforcement.action_values import ActionValues, LoadedValues,
 from sparkml_dist.reinforcement.transition_block import TransitionBlock
 from sparkml_dist.reinforcement.transition_dataset import TransitionDataset
 
-__all__ = ["IterationTask", "best_values"]
+__all__ = ["IterationTask", "best_of", "best_values"]
 
 Floats = npt.NDArray[np.float64]
 
@@ -50,6 +50,8 @@ class IterationTask:
         Episodes that are not learnt from; the Bellman residual is taken there.
     iteration, seed, cores : int
     trusted : tuple of str
+    advantage : float
+        Share of the distance between a row's action and the best one that is subtracted.
     """
 
     data: TransitionDataset
@@ -64,6 +66,7 @@ class IterationTask:
     seed: int
     cores: int
     trusted: tuple[str, ...] = ()
+    advantage: float = 0.0
 
     @property
     def tasks(self) -> int:
@@ -107,24 +110,42 @@ class IterationTask:
         return note
 
     def _residual(self, block: TransitionBlock, values: LoadedValues) -> list[float]:
-        goal = self._targets(block, values, None)
-        known = values.q_values(block.state)[np.arange(len(block)), block.action]
-        fits = np.isfinite(goal) & np.isfinite(known)
+        known = values.q_values(block.state)
+        goal = self._targets(block, values, None, known)
+        own = known[np.arange(len(block)), block.action]
+        fits = np.isfinite(goal) & np.isfinite(own)
         weight = block.weights() * fits
-        squares = np.square(np.where(fits, goal - known, 0.0))
+        squares = np.square(np.where(fits, goal - own, 0.0))
         goals = np.square(np.where(fits, goal, 0.0))
         return [float(weight.sum()), float(weight @ squares), float(weight @ goals)]
 
     def _targets(
-        self, block: TransitionBlock, values: LoadedValues | None, half: int | None
+        self,
+        block: TransitionBlock,
+        values: LoadedValues | None,
+        half: int | None,
+        known: Floats | None = None,
     ) -> Floats:
+        """Return the target of each row; `known` are the values of its state, if at hand."""
         goal = block.reward.copy()
-        rows = ~block.terminated
-        if values is None or not rows.any():
+        if values is None:
             return goal
-        after = block.take(rows)
-        follows = best_values(values, after.next_state, after.next_available, half)
-        goal[rows] += after.discounts(self.discount) * follows
+        if self.advantage:
+            known = values.q_values(block.state) if known is None else known
+            own = known[np.arange(len(block)), block.action]
+            lead = best_of(known, known, block.available) - own
+            goal -= self.advantage * np.where(np.isfinite(lead), lead, 0.0)
+        rows = ~block.terminated
+        if not rows.any():
+            return goal
+        if half is None and known is not None:
+            judged = _values_after(block, values, known)[rows]
+            available = None if block.next_available is None else block.next_available[rows]
+            follows = best_of(judged, judged, available)
+        else:
+            after = block.take(rows)
+            follows = best_values(values, after.next_state, after.next_available, half)
+        goal[rows] += block.discounts(self.discount)[rows] * follows
         return goal
 
     def _fit(
@@ -193,10 +214,38 @@ def best_values(
     .. [1] van Hasselt (2010), "Double Q-learning", NeurIPS.
     """
     judged = values.q_values(states, half)
+    valued = judged if half is None else values.q_values(states, 1 - half)
+    return best_of(judged, valued, available)
+
+
+def best_of(judged: Floats, valued: Floats, available: npt.NDArray[np.bool_] | None) -> Floats:
+    """Return the value of the action that is judged best, shape (n,); 0 where none is known.
+
+    Parameters
+    ----------
+    judged, valued : ndarray of shape (n, n_actions)
+        Values that choose the action, and those that are returned of it; NaN where not known.
+    available : ndarray of bool, shape (n, n_actions), or None
+        The actions that can be taken.
+    """
     possible = ~np.isnan(judged)
     if available is not None:
         possible &= available
     best = np.where(possible, judged, -np.inf).argmax(axis=1)
-    valued = judged if half is None else values.q_values(states, 1 - half)
-    found = valued[np.arange(len(states)), best]
+    found = valued[np.arange(len(judged)), best]
     return np.where(possible.any(axis=1) & ~np.isnan(found), found, 0.0)
+
+
+def _values_after(block: TransitionBlock, values: LoadedValues, known: Floats) -> Floats:
+    """Return the values of the next states, shape (n, n_actions), from those of the states.
+
+    Most next states are the states of the next rows, and need no prediction.
+    """
+    found = np.zeros_like(known)
+    repeats = np.append((block.next_state[:-1] == block.state[1:]).all(axis=1), False)
+    at = np.flatnonzero(repeats)
+    found[at] = known[at + 1]
+    rest = ~repeats & ~block.terminated
+    if rest.any():
+        found[rest] = values.q_values(block.next_state[rest])
+    return found

@@ -23,6 +23,7 @@ from sparkml_dist.models.persistable import Persistable
 from sparkml_dist.models.scoring import check_feature_columns, loaded
 from sparkml_dist.params import AccessibleParams, param
 from sparkml_dist.reinforcement.policy import LocalPolicy
+from sparkml_dist.reinforcement.state_codes import coded_states
 from sparkml_dist.session import SessionInfo
 
 if TYPE_CHECKING:
@@ -111,16 +112,26 @@ class PolicyModel(ShowsItself, Persistable, AccessibleParams, Model, HasPolicyCo
         return self.schema.n_features
 
     def probabilities(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return the probability of each action in states of shape (n, n_state): (n, n_actions)."""
-        return self.to_local().probabilities(states)
+        """Return the probability of each action in states of shape (n, n_state): (n, n_actions).
+
+        States are numbers, or the words of categories: ``[["cold", 1.5], ["warm", 0.0]]``.
+        """
+        return self.to_local().probabilities(coded_states(states, self.schema))
 
     def qValues(self, states: npt.ArrayLike) -> npt.NDArray[np.float64]:
-        """Return the value of each action in states of shape (n, n_state): (n, n_actions)."""
-        return self.to_local().q_values(states)
+        """Return the value of each action in states of shape (n, n_state): (n, n_actions).
+
+        States are numbers, or the words of categories.
+        """
+        return self.to_local().q_values(coded_states(states, self.schema))
 
     def act(self, state: npt.ArrayLike, *, rng: np.random.Generator | None = None) -> Any:
-        """Return the action to take in one state, without Spark; see `LocalPolicy.act`."""
-        return self.to_local().act(state, rng=rng)
+        """Return the action to take in one state, without Spark; see `LocalPolicy.act`.
+
+        Features are numbers, or the words of categories; the policy of `to_local` takes the
+        position of a word in ``schema.columns[i].categories`` instead.
+        """
+        return self.to_local().act(coded_states(state, self.schema, one=True), rng=rng)
 
     def _state(self) -> dict[str, Any]:
         return {

@@ -214,6 +214,18 @@ def numbers():
     }
 
 
+def categories():
+    """Compare values of states with a category with those of its indicators."""
+    model = learner(replace(SPEC, categories=(0, 3, 0)))
+    x = np.random.default_rng(0).normal(size=(5, WIDTH)).astype(np.float32)
+    x[:, 1] = [0, 1, 2, np.nan, 1]
+    codes = np.array([1, 2, 3, 0, 2])
+    encoded = np.hstack([x[:, [0, 2]], np.eye(4)[codes]])
+    inner, bias, outer, last = model.online.get_weights()
+    by_hand = np.maximum(encoded @ inner + bias, 0) @ outer + last
+    return gap(model.online(x).numpy(), by_hand)
+
+
 def saved():
     """Save the predictor of every algorithm and load it as the library does."""
     import hashlib
@@ -224,6 +236,7 @@ def saved():
     found = {}
     every = [replace(SPEC, algorithm=a) for a in ("dqn", "cql", "bcq", "iql", "bc")]
     every += [replace(NUMBERS, algorithm=a) for a in ("iql", "td3bc", "bc")]
+    every.append(replace(SPEC, categories=(2, 0, 0)))
     for spec in every:
         model, _, _ = trained(spec, steps=1)
         with tempfile.TemporaryDirectory() as folder:
@@ -234,7 +247,8 @@ def saved():
             loaded = load_network(Folder.at(folder), "model.keras", digest)
         x = rows(spec)["state"]
         pairs = zip(model.predictor(x), loaded(x), strict=True)
-        name = f"{spec.algorithm}{'-numbers' if spec.continuous else ''}"
+        kind = "-numbers" if spec.continuous else "-words" if spec.categories else ""
+        name = f"{spec.algorithm}{kind}"
         found[name] = max(gap(a.numpy(), b.numpy()) for a, b in pairs)
         assert len(loaded.outputs) == len(spec.outputs)
     return found
@@ -243,5 +257,6 @@ def saved():
 if __name__ == "__main__":
     hvd.init()
     parts = (conservative, double_target, implicit, target_networks, batch_constrained, numbers)
+    parts = (*parts, categories)
     wanted = [*parts, saved] if "saved" in sys.argv else parts
     print(json.dumps({f.__name__: f() for f in wanted}))

@@ -17,6 +17,7 @@ from sparkml_dist.reinforcement.bandits.linear_policy import LinearBanditPolicy,
 from sparkml_dist.reinforcement.bandits.linear_sums import fit_ridges
 from sparkml_dist.reinforcement.bandits.pseudo_rewards import _Predictions
 from sparkml_dist.reinforcement.evaluation.log_sums import MemoryLog
+from sparkml_dist.reinforcement.evaluation.state_basis import StateFeatures
 from tests.long import cases
 from tests.reinforcement.written_transitions import block
 
@@ -134,8 +135,8 @@ def linear_log(parts, seed=3, weight=False):
 @pytest.mark.parametrize("weight", [False, True])
 def test_linear_sums_are_the_closed_form_and_the_same_bits_for_any_shards(weight):
     log, rows = linear_log(1, weight=weight)
-    found = fit_ridges(log, 2, 0.7)
-    again = fit_ridges(linear_log(4, weight=weight)[0], 2, 0.7)
+    found = fit_ridges(log, StateFeatures(2), 0.7)
+    again = fit_ridges(linear_log(4, weight=weight)[0], StateFeatures(2), 0.7)
     for name in ("gram", "moment"):
         assert getattr(found, name).tobytes() == getattr(again, name).tobytes()
     x = np.column_stack([np.ones(len(rows)), rows.state])
@@ -151,7 +152,7 @@ def test_linear_sums_are_the_closed_form_and_the_same_bits_for_any_shards(weight
 
 
 def test_upper_bounds_choose_as_published():
-    found = fit_ridges(linear_log(2)[0], 2, 1.0)
+    found = fit_ridges(linear_log(2)[0], StateFeatures(2), 1.0)
     covariance = np.linalg.inv(found.gram)
     policy = LinearBanditPolicy(("a", "b", "c"), found.coefficients, covariance, 1.5, "optimism")
     states = np.random.default_rng(0).normal(size=(20, 2))

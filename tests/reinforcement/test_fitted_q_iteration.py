@@ -18,6 +18,8 @@ from sparkml_dist.learners.known_learner import KnownLearner
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.reinforcement.action_values import ActionValues, members_of
 from sparkml_dist.reinforcement.fitted_iteration import IterationTask, best_values
+from sparkml_dist.reinforcement.transition_block import TransitionBlock
+from tests.long import cases
 from tests.reinforcement.written_transitions import block, frozen_lake, written
 
 
@@ -26,7 +28,18 @@ def _learner(data, estimator, *, per_action):
     return fit._known(data)
 
 
-def _iterations(data, folder, estimator, number, *, per_action=False, halves=1, held_out=None):
+def _iterations(
+    data,
+    folder,
+    estimator,
+    number,
+    *,
+    per_action=False,
+    halves=1,
+    held_out=None,
+    advantage=0.0,
+    discount=0.99,
+):
     """Run iterations as the tasks of a fit would; yield the values and notes of each."""
     learner: KnownLearner = _learner(data, estimator, per_action=per_action)
     values = None
@@ -34,7 +47,18 @@ def _iterations(data, folder, estimator, number, *, per_action=False, halves=1, 
         home = Folder.at(folder).child(f"iteration-{iteration}")
         home.create()
         task = IterationTask(
-            data, home, learner, values, 0.99, per_action, halves, held_out, iteration, 0, 1
+            data,
+            home,
+            learner,
+            values,
+            discount,
+            per_action,
+            halves,
+            held_out,
+            iteration,
+            0,
+            1,
+            advantage=advantage,
         )
         notes = [task(index) for index in range(task.tasks)]
         records = [record for note in notes for record in note["members"]]
@@ -56,6 +80,31 @@ def test_an_iteration_is_a_sweep_of_value_iteration(tmp_path, per_action, number
         if iteration in known:
             best = best_values(values.load(), np.zeros((1, 1)), None)
             assert best[0] == pytest.approx(known[iteration], abs=1e-8)
+
+
+@pytest.mark.parametrize("per_action", cases([False, True], [False]))
+def test_advantage_learning_keeps_the_best_values_and_widens_the_gaps(tmp_path, per_action):
+    # From state 0 action 0 leads to state 1; every other action ends the episode.
+    parts = [
+        block([0, 1], [0, 0], [0.0, 1.0], terminated=[1]),
+        block([1, 0, 1], [1, 1, 1], [0.2, 0.5, 0.2], terminated=[0, 1, 2], episode=[1, 2, 3]),
+    ]
+    joined = TransitionBlock.concat(parts)
+    data = written(tmp_path / "data", [joined], range(2))
+    exact = np.array([[0.99, 0.5], [1.0, 0.2]])
+    best = exact.max(axis=1, keepdims=True)
+    for advantage, number in ((0.0, 2), (0.5, 18)):
+        home = tmp_path / str(advantage)
+        *_, (values, _, _) = _iterations(
+            data,
+            home,
+            DecisionTreeRegressor(),
+            number,
+            per_action=per_action,
+            advantage=advantage,
+        )
+        found = values.load().q_values([[0.0], [1.0]])
+        assert found == pytest.approx(best - (best - exact) / (1 - advantage), abs=1e-4)
 
 
 def test_values_are_means_over_shards_and_residuals_are_of_held_out_episodes(tmp_path):
@@ -244,6 +293,7 @@ def test_a_fit_that_was_killed_resumes_with_the_same_result(log, tmp_path, monke
         ({"maxIter": 0}, "invalid_param"),
         ({"validationFraction": 1.0}, "invalid_param"),
         ({"tol": float("nan")}, "invalid_param"),
+        ({"advantage": 1.0}, "invalid_param"),
         ({"discount": 1.5}, "invalid_param"),
     ],
 )

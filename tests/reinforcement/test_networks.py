@@ -64,8 +64,12 @@ def test_a_policy_of_numbers_moves_itself_only_and_stays_within_the_logs_range(f
     assert numbers["loss"] < ROUNDING
 
 
+def test_categories_of_states_become_indicators(found):
+    assert found["categories"] < ROUNDING
+
+
 @pytest.mark.long
 def test_the_network_that_is_saved_is_loaded_in_safe_mode():
     gaps = _run("saved")["saved"]
-    assert sorted(gaps) == sorted(ALGORITHMS)
+    assert sorted(gaps) == sorted([*ALGORITHMS, "dqn-words"])
     assert max(gaps.values()) < 1e-6

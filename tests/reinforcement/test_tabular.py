@@ -73,12 +73,17 @@ def test_probabilities_as_weights_give_the_values_of_the_process(lake, spark, tm
 
 
 @pytest.mark.long
-def test_shards_give_the_bits_of_the_plain_count(lake):
+@pytest.mark.parametrize("unit", [1.0, 3e15, 1e-4])
+def test_shards_give_the_bits_of_the_plain_count(lake, unit):
+    # Rewards that the first exponent does not fit are counted once more.
+    lake = lake.selectExpr("s", "a", f"(r - 0.3) * {unit}D AS r", "n", "t", "p")
     first = BatchQLearning(**COLUMNS, weightCol="p").fit(lake)
     data = Transitions(
         lake, state="s", action="a", reward="r", nextState="n", terminated="t", weight="p", shards=2
     )
     assert np.array_equal(bits(BatchQLearning().fit(data).q), bits(first.q))
+    plain = BatchQLearning(**COLUMNS, weightCol="p").fit(lake.withColumn("r", lake["r"] / unit))
+    assert first.q / unit == pytest.approx(plain.q, abs=1e-5)
 
 
 def test_the_number_of_shards_changes_no_bit(played, made):
@@ -103,6 +108,21 @@ def test_words_as_states_and_actions(spark):
     assert model.table().to_pylist()[0]["s"] == "cold"
     found = model.transform(spark.createDataFrame(rows, schema)).select("action").collect()
     assert [r.action for r in found] == ["heat", "wait"]
+    assert (model.act("warm"), model.act(["cold"])) == ("wait", "heat")
+    assert np.array_equal(model.qValues(["warm", "cold"]), model.q[::-1], equal_nan=True)
+    assert np.isnan(model.qValues([["hot"], [None]])).all()
+    with pytest.raises(ConfigurationError, match="1 features. Got 2"):
+        model.act(["cold", "warm"])
+
+
+@pytest.mark.long
+def test_words_that_look_like_numbers_or_truths_are_found_again(spark):
+    rows = [("1.0", "a", 1.0, "True", False), ("True", "b", 2.0, "", True)]
+    log = spark.createDataFrame(rows, "s string, a string, r double, n string, t boolean")
+    model = BatchQLearning(**COLUMNS, discount=0.5).fit(log)
+    found = model.transform(log).select("action", "actionProbability").collect()
+    assert [tuple(r) for r in found] == [("a", 1.0), ("b", 1.0)]
+    assert (model.act("1.0"), model.act("1")) == ("a", "a")
 
 
 WRONG = [

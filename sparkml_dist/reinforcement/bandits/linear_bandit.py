@@ -14,6 +14,7 @@ from sparkml_dist.reinforcement.bandits.bandit_estimator import BanditEstimator
 from sparkml_dist.reinforcement.bandits.linear_bandit_model import LinearBanditModel
 from sparkml_dist.reinforcement.bandits.linear_sums import fit_ridges
 from sparkml_dist.reinforcement.evaluation.log_sums import ShardLog
+from sparkml_dist.reinforcement.evaluation.state_basis import StateFeatures
 from sparkml_dist.reinforcement.transition_dataset import TransitionDataset
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class _LinearBandit(BanditEstimator):
     def _fit_decisions(self, spark: SparkSession, data: TransitionDataset) -> LinearBanditModel:
         begun = time.perf_counter()
         alpha = self.getOrDefault(self.alpha)
-        ridges = fit_ridges(ShardLog(spark, data), data.schema.n_state, alpha)
+        ridges = fit_ridges(ShardLog(spark, data), StateFeatures.of(data.schema.state), alpha)
         label = data.schema.action
         assert label is not None
         summary = {

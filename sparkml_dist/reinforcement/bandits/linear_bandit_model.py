@@ -15,6 +15,7 @@ from sparkml_dist.persistence.arrays import check_array, read_array, write_array
 from sparkml_dist.persistence.filesystem import Folder
 from sparkml_dist.persistence.model_folder import ModelFile
 from sparkml_dist.reinforcement.bandits.linear_policy import LinearBanditPolicy
+from sparkml_dist.reinforcement.evaluation.state_basis import StateFeatures
 from sparkml_dist.reinforcement.policy_model import PolicyModel
 
 __all__ = ["LinearBanditModel"]
@@ -29,9 +30,10 @@ class LinearBanditModel(PolicyModel):
 
     Attributes
     ----------
-    gram : ndarray, shape (n_actions, 1 + n_state, 1 + n_state)
-        ``alpha I + Σ weight x xᵀ`` over the rows of each action; the first of x is a constant.
-    moment : ndarray, shape (n_actions, 1 + n_state)
+    gram : ndarray, shape (n_actions, n_functions, n_functions)
+        ``alpha I + Σ weight x xᵀ`` over the rows of each action. The first of x is a constant, then
+        come the features; a word has an indicator of each category but the first.
+    moment : ndarray, shape (n_actions, n_functions)
         ``Σ weight reward x``.
     exploration : float
     kind : {"optimism", "sampling"}
@@ -66,14 +68,19 @@ class LinearBanditModel(PolicyModel):
 
     @property
     def coefficients(self) -> npt.NDArray[np.float64]:
-        """Ridge coefficients of each action, shape (n_actions, 1 + n_state), the constant first."""
+        """Ridge coefficients of each action, shape (n_actions, n_functions), the constant first."""
         return np.asarray(np.linalg.solve(self.gram, self.moment[:, :, None])[:, :, 0], float)
 
     def to_local(self) -> LinearBanditPolicy:
         """Return the policy in memory, without Spark."""
         covariance = np.asarray(np.linalg.inv(self.gram), float)
         return LinearBanditPolicy(
-            self.actions, self.coefficients, covariance, self.exploration, self.kind
+            self.actions,
+            self.coefficients,
+            covariance,
+            self.exploration,
+            self.kind,
+            StateFeatures.of(self.schema).categories,
         )
 
     def _state(self) -> dict[str, Any]:
@@ -89,7 +96,7 @@ class LinearBanditModel(PolicyModel):
         state = saved.state
         arrays = {n: read_array(saved.folder, saved.listed(f"{n}.npy")) for n in _NAMES}
         schema, label = FeatureSchema.from_dict(state["features"]), Label.from_dict(state["label"])
-        n, p = len(label.classes), 1 + schema.n_features
+        n, p = len(label.classes), StateFeatures.of(schema).width
         check_array(arrays, "gram", (n, p, p))
         check_array(arrays, "moment", (n, p))
         if state["kind"] not in ("optimism", "sampling"):

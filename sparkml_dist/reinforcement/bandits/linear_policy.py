@@ -29,9 +29,9 @@ class LinearBanditPolicy(LocalPolicy):
     Attributes
     ----------
     actions : tuple
-    coefficients : ndarray, shape (n_actions, 1 + n_state)
-        Means; the first are constants.
-    covariance : ndarray, shape (n_actions, 1 + n_state, 1 + n_state)
+    coefficients : ndarray, shape (n_actions, n_functions)
+        Means; the first are constants. See `StateFeatures`.
+    covariance : ndarray, shape (n_actions, n_functions, n_functions)
         Of the coefficients, for noise of variance 1.
     exploration : float
         How many standard deviations are added to the mean ("optimism"), or the standard deviation
@@ -39,6 +39,8 @@ class LinearBanditPolicy(LocalPolicy):
     kind : {"optimism", "sampling"}
         Whether the action with the largest upper bound is taken, or one that is the best for
         a draw from the posterior.
+    categories : tuple of int
+        See `StateFeatures`.
     """
 
     actions: tuple[Any, ...]
@@ -46,6 +48,7 @@ class LinearBanditPolicy(LocalPolicy):
     covariance: Floats
     exploration: float
     kind: str
+    categories: tuple[int, ...] = ()
 
     def q_values(self, states: npt.ArrayLike) -> Floats:
         """Return the mean reward of each action, shape (n, n_actions)."""
@@ -67,7 +70,7 @@ class LinearBanditPolicy(LocalPolicy):
     def _functions(self, states: npt.ArrayLike) -> Floats:
         rows = np.asarray(states, np.float64)
         rows = flat_rows(rows) if rows.ndim < 2 else rows
-        return StateFeatures(rows.shape[1]).functions(rows)
+        return StateFeatures(rows.shape[1], categories=self.categories).functions(rows)
 
 
 def chances_of_best(mean: Floats, spread: Floats) -> Floats:

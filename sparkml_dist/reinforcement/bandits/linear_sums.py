@@ -47,13 +47,13 @@ class ActionRidges:
         return np.asarray(np.linalg.solve(self.gram, self.moment[:, :, None])[:, :, 0], float)
 
 
-def fit_ridges(log: LogSums, n_state: int, alpha: float) -> ActionRidges:
+def fit_ridges(log: LogSums, basis: StateFeatures, alpha: float) -> ActionRidges:
     """Add up the normal equations of all actions without rounding.
 
     Parameters
     ----------
     log : LogSums
-    n_state : int
+    basis : StateFeatures
     alpha : float
         Added to the diagonals.
 
@@ -62,14 +62,14 @@ def fit_ridges(log: LogSums, n_state: int, alpha: float) -> ActionRidges:
     ConfigurationError
         ``invalid_param`` where the sums would take too much memory.
     """
-    n_actions, p = len(log.facts.actions), n_state + 1
+    n_actions, p = len(log.facts.actions), basis.width
     if n_actions * p * (p + 1) * 8 * _EXACT.limbs > _MOST_BYTES:
         raise ConfigurationError(
             "invalid_param",
-            f"{n_actions:,} actions with {n_state:,} features of the state take too many sums.",
+            f"{n_actions:,} actions with {p - 1:,} features of the state take too many sums.",
             "Use fewer features, or group actions.",
         )
-    sums = log.add(_equations, n_state, n_actions, description="normal equations")
+    sums = log.add(_equations, basis, n_actions, description="normal equations")
     whole = _EXACT.rounded(sums["equations"]).reshape(n_actions, p, p + 1)
     gram = whole[:, :, :p].copy()
     rows = gram[:, 0, 0].copy()
@@ -77,8 +77,8 @@ def fit_ridges(log: LogSums, n_state: int, alpha: float) -> ActionRidges:
     return ActionRidges(gram, whole[:, :, p], rows)
 
 
-def _equations(blocks: Iterator[TransitionBlock], n_state: int, n_actions: int) -> Summands:
-    basis, p = StateFeatures(n_state), n_state + 1
+def _equations(blocks: Iterator[TransitionBlock], basis: StateFeatures, n_actions: int) -> Summands:
+    p = basis.width
     found: Arrays = {"equations": np.zeros((n_actions, p * (p + 1), _EXACT.limbs), np.int64)}
     step = max(1, (1 << 20) // (p * (p + 1)))
     for block in blocks:

@@ -336,7 +336,6 @@ def _local(policy: Any) -> Any:
 def _basis(log: ShardLog, options: EvaluationOptions) -> ListedStates | StateFeatures | None:
     if not _FITTED & set(options.methods):
         return None
-    width = log.data.schema.n_state
     if options.basis in ("auto", "states"):
         most = _MOST_STATES if options.basis == "auto" else 16 * _MOST_STATES
         listed = listed_states(log.spark, log.data, most)
@@ -348,4 +347,4 @@ def _basis(log: ShardLog, options: EvaluationOptions) -> ListedStates | StateFea
                 f"The log has more than {most:,} different states.",
                 "Use basis='linear' or 'quadratic', or pass q.",
             )
-    return StateFeatures(width, 2 if options.basis == "quadratic" else 1)
+    return StateFeatures.of(log.data.schema.state, 2 if options.basis == "quadratic" else 1)

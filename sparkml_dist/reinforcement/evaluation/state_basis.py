@@ -8,6 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from sparkml_dist.dataset.schema import FeatureSchema
 from sparkml_dist.reinforcement.flat_rows import flat_rows
 
 __all__ = ["ListedStates", "StateBasis", "StateFeatures"]
@@ -78,23 +79,38 @@ class StateFeatures:
     ----------
     n_state : int
     degree : int
+    categories : tuple of int
+        Number of categories of each feature, 0 for numbers; empty where all are numbers. Instead of
+        its code, a category has an indicator of each but the first.
     """
 
     n_state: int
     degree: int = 1
+    categories: tuple[int, ...] = ()
+
+    @classmethod
+    def of(cls, schema: FeatureSchema, degree: int = 1) -> StateFeatures:
+        """Return the functions of the states of a log."""
+        counts = tuple(schema.category_counts())
+        return cls(schema.n_features, degree, counts if any(counts) else ())
 
     @property
     def width(self) -> int:
         """Number of functions."""
-        products = self.n_state * (self.n_state + 1) // 2 if self.degree > 1 else 0
-        return 1 + self.n_state + products
+        n = sum(max(1, k - 1) if k else 1 for k in self.categories or (0,) * self.n_state)
+        return 1 + n + (n * (n + 1) // 2 if self.degree > 1 else 0)
 
     def functions(self, states: Floats) -> Floats:
         """Return the functions of states, shape (n, width); a feature that is not known is 0."""
         known = np.nan_to_num(states, nan=0.0)
+        if self.categories:
+            columns = zip(known.T, self.categories, strict=True)
+            known = np.column_stack(
+                [c[:, None] == np.arange(1, k) if k > 2 else c for c, k in columns]
+            ).astype(float)
         parts = [np.ones((len(known), 1)), known]
         if self.degree > 1:
-            i, j = np.triu_indices(self.n_state)
+            i, j = np.triu_indices(known.shape[1])
             parts.append(known[:, i] * known[:, j])
         return np.hstack(parts)
 

@@ -46,6 +46,7 @@ def build_learner(
         spec.hidden,
         normalization["state"],
         value_unit(normalization["reward"], normalization["discount"]),
+        spec.categories,
     )
     return kinds.get(spec.algorithm, DiscreteQ)(spec, parts).ready(total_steps)
 

@@ -30,11 +30,20 @@ class Parts:
     unit : float, default=1.0
         Unit of values: about the size of a return. Networks learn values in this unit, so that
         rewards may have any.
+    categories : sequence of int, default=()
+        Number of categories of each feature, 0 for numbers; empty where all are numbers. The code
+        of a category becomes an indicator of each category and one for missing and unknown ones.
     """
 
     def __init__(
-        self, width: int, hidden: Sequence[int], moments: Moments, unit: float = 1.0
+        self,
+        width: int,
+        hidden: Sequence[int],
+        moments: Moments,
+        unit: float = 1.0,
+        categories: Sequence[int] = (),
     ) -> None:
+        self._categories = tuple(categories)
         self._width, self._hidden, self._moments = width, tuple(hidden), moments
         self.unit = unit
 
@@ -76,7 +85,21 @@ class Parts:
         return keras.Model(state, outputs, name=name)
 
     def _standardized(self, state: Any) -> Any:
-        return keras.ops.nan_to_num(normalized(state, *self._moments), nan=0.0)
+        if not any(self._categories):
+            return keras.ops.nan_to_num(normalized(state, *self._moments), nan=0.0)
+        numbers = [i for i, n in enumerate(self._categories) if not n]
+        found = []
+        if numbers:
+            moments = (np.asarray(m)[numbers] for m in self._moments)
+            own = normalized(keras.ops.take(state, numbers, axis=1), *moments)
+            found.append(keras.ops.nan_to_num(own, nan=0.0))
+        for i, n in enumerate(self._categories):
+            if n:
+                # 0 is a missing or unknown category, whose code is NaN.
+                codes = keras.ops.nan_to_num(keras.ops.take(state, i, axis=1), nan=-1.0)
+                codes = keras.ops.cast(keras.ops.clip(codes + 1.0, 0.0, float(n)), "int32")
+                found.append(keras.ops.one_hot(codes, n + 1))
+        return found[0] if len(found) == 1 else keras.ops.concatenate(found, axis=1)
 
     def _body(self, x: Any) -> Any:
         for number, units in enumerate(self._hidden):

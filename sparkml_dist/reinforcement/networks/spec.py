@@ -37,6 +37,8 @@ class LearnerSpec:
     alpha, threshold, expectile, temperature : float
         See `DeepQLearning`.
     seed : int
+    categories : tuple of int
+        Number of categories of each feature of a state, 0 for numbers; empty where all are numbers.
     """
 
     algorithm: str
@@ -53,6 +55,7 @@ class LearnerSpec:
     expectile: float = 0.7
     temperature: float = 3.0
     seed: int = 0
+    categories: tuple[int, ...] = ()
 
     @property
     def continuous(self) -> bool:

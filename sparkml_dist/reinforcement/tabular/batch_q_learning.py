@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pyspark.ml.param import TypeConverters
 
 from sparkml_dist.cluster.progress import job_description
+from sparkml_dist.dataset.categories import category_codes, category_list
 from sparkml_dist.dataset.columns import resolve_columns
 from sparkml_dist.dataset.labels import Label
 from sparkml_dist.dataset.schema import FeatureColumn, FeatureSchema
@@ -414,7 +415,7 @@ def _groups(counted: Counted, schema: FeatureSchema, label: Label, discount: flo
         for i in range(width):
             values = counted.key(f"{head}{i}")
             if isinstance(values, pa.Array):
-                codes = pc.index_in(values, pa.array(categories[i], pa.string()))
+                codes = category_codes(values, categories[i])
                 values = codes.cast(pa.float64()).to_numpy(zero_copy_only=False)
             # The next state of what terminated has no meaning.
             found.append(np.where(done, 0.0, values) if head == "n" else values)
@@ -471,8 +472,8 @@ def _schema_of(counted: Counted, columns: LogColumns) -> FeatureSchema:
         follows = counted.table.column(f"n{i}").filter(pc.invert(counted.table.column("t")))
         if own.null_count or follows.null_count:
             raise missing_state()
-        texts = sorted({*pc.unique(own).to_pylist(), *pc.unique(follows).to_pylist()})
-        found.append(FeatureColumn(name, "categorical", categories=tuple(texts)))
+        texts = category_list([*pc.unique(own).to_pylist(), *pc.unique(follows).to_pylist()])
+        found.append(FeatureColumn(name, "categorical", categories=texts))
     return FeatureSchema.build(found, sparse=False, precision="float64")
 
 
