@@ -6,10 +6,10 @@ import json
 from collections.abc import Collection
 from typing import Any
 
-from sparkml_dist.errors import ConfigurationError, StorageError
+from sparkml_dist.errors import ConfigurationError
 from sparkml_dist.persistence.filesystem import Folder
 
-__all__ = ["JOB", "differing", "read_job", "read_object", "refuse_other_plan", "write_job"]
+__all__ = ["JOB", "differing", "read_job", "refuse_other_plan", "write_job"]
 
 JOB = "job.json"
 
@@ -19,7 +19,7 @@ _FORMAT = "sparkml_dist.job"
 
 def read_job(folder: Folder) -> dict[str, Any]:
     """Return the content of ``job.json``; empty where there is none of a job."""
-    found = read_object(folder, JOB)
+    found = folder.read_object(JOB)
     known = found.get("format") == _FORMAT and isinstance(found.get("plan"), dict)
     return found if known else {}
 
@@ -57,14 +57,3 @@ def refuse_other_plan(
             f"The earlier run in {folder.location!r} differs in {'; '.join(found)}.",
             hint,
         )
-
-
-def read_object(folder: Folder, name: str) -> dict[str, Any]:
-    """Return the JSON object in a file; empty where there is none."""
-    if not folder.exists(name):
-        return {}
-    try:
-        found = folder.read_json(name)
-    except StorageError:
-        return {}
-    return found if isinstance(found, dict) else {}

@@ -9,7 +9,6 @@ from sparkml_dist.cli.job_plan import (
     JOB,
     differing,
     read_job,
-    read_object,
     refuse_other_plan,
     write_job,
 )
@@ -203,7 +202,7 @@ class JobOutput:
         found = read_job(self.folder).get("outcome")
         if not isinstance(found, dict):
             return None
-        recorded = read_object(self.folder, self.METRICS)  # has the total seconds too
+        recorded = self.folder.read_object(self.METRICS)  # has the total seconds too
         return recorded if recorded.get("run_id") == found.get("run_id") else found
 
     def shards_for(self, plan: dict[str, Any]) -> PartitionedDataset:
@@ -361,7 +360,7 @@ class JobOutput:
         return bool(read_job(folder))
 
     def _metrics(self) -> dict[str, Any]:
-        return read_object(self.home, self.METRICS)
+        return self.home.read_object(self.METRICS)
 
     def _resumes_next(self, plan: dict[str, Any]) -> bool:
         """Return whether to resume the run in ``next/``, or else the output itself."""

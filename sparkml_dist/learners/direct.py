@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["direct"]
+__all__ = ["compiled_trees", "direct"]
 
 _TREES = ("DecisionTree", "ExtraTree")
 _FORESTS = ("RandomForest", "ExtraTrees")
@@ -40,25 +40,45 @@ def direct(learner: Any, method: str, width: int) -> Method | None:
     callable or None
         Takes a dense float32 block (n, d) that was already checked for missing values.
     """
-    kind = type(learner)
-    if kind.__module__ not in _MODULES or getattr(learner, "n_outputs_", 1) != 1:
+    form = _form(learner, width)
+    if not form:
         return None
-    if learner.n_features_in_ != width:
-        return None
-    name, classifies = kind.__name__, hasattr(learner, "classes_")
+    classifies = hasattr(learner, "classes_")
     wanted = "predict_proba" if classifies else "predict"
-    if name in {f"{t}{k}" for t in _TREES for k in ("Classifier", "Regressor")}:
-        outputs = _tree(learner)
-    elif name in {f"{f}{k}" for f in _FORESTS for k in ("Classifier", "Regressor")}:
-        outputs = _forest(learner)
-    else:
-        return None
+    outputs = _tree(learner) if form == "tree" else _forest(learner)
     if method == wanted:
         return outputs
     if method == "predict" and classifies:
         classes = learner.classes_
         return lambda X: classes.take(np.argmax(outputs(X), axis=1), axis=0)
     return None
+
+
+def compiled_trees(learner: Any, width: int) -> list[Any]:
+    """Return scikit-learn's compiled trees of a learner that `direct` supports; else nothing.
+
+    Parameters
+    ----------
+    learner : fitted scikit-learn estimator
+    width : int
+        Number of features of the blocks.
+    """
+    form = _form(learner, width)
+    members = [learner] if form == "tree" else learner.estimators_ if form == "forest" else []
+    return [member.tree_ for member in members]
+
+
+def _form(learner: Any, width: int) -> str:
+    """Return ``"tree"`` or ``"forest"``, or nothing for what is not supported."""
+    kind = type(learner)
+    if kind.__module__ not in _MODULES or getattr(learner, "n_outputs_", 1) != 1:
+        return ""
+    if learner.n_features_in_ != width:
+        return ""
+    for form, names in (("tree", _TREES), ("forest", _FORESTS)):
+        if kind.__name__ in {f"{n}{k}" for n in names for k in ("Classifier", "Regressor")}:
+            return form
+    return ""
 
 
 def _tree(learner: Any) -> Method:

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from sparkml_dist.dataset.schema import Matrix
 from sparkml_dist.members.bank import BankScorer, LoadedMembers, MemberBank
+from sparkml_dist.members.tree_order import tree_order
 from sparkml_dist.models.scoring import Predict
 
 if TYPE_CHECKING:
@@ -79,11 +80,16 @@ class Combiner(MemberVote):
         add = self._add(members)
 
         def predict(X: Matrix) -> npt.NDArray[np.float64]:
+            order = tree_order(members.learners, X)
             votes = self._zeros(X)
-            for _ in add(X, votes):
+            for _ in add(X if order is None else X[order], votes):
                 pass
             votes /= self.raw_scale
-            return votes
+            if order is None:
+                return votes
+            found = np.empty_like(votes)
+            found[order] = votes
+            return found
 
         return predict
 

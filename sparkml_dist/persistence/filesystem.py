@@ -292,6 +292,24 @@ class Folder:
         """Return the parsed JSON file `name`."""
         return self.parsed(name, self.read_bytes(name))
 
+    def read_object(self, name: str) -> dict[str, Any]:
+        """Return the JSON object in the file `name`; empty where there is none.
+
+        What the store does not give for now is not taken for something else: that raises.
+        """
+        try:
+            value = self.read_json(name)
+        except StorageError as error:
+            if error.code not in (
+                "altered_manifest",
+                "file_not_found",
+                "not_a_file",
+                "not_a_folder",
+            ):
+                raise
+            return {}
+        return value if isinstance(value, dict) else {}
+
     def parsed(self, name: str, content: bytes) -> Any:
         """Return the parsed content of the JSON file `name`."""
         try:

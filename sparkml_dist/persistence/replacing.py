@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Iterable
-from typing import Any
 
 from sparkml_dist.errors import StorageError
 from sparkml_dist.persistence import locations
@@ -104,13 +103,8 @@ def _named(new: Folder) -> list[str]:
     for manifest in _LAST:
         if not new.exists(manifest):
             continue
-        try:
-            value: Any = new.read_json(manifest)
-        except StorageError as error:
-            if error.code != "altered_manifest":
-                raise
-            continue
-        if not isinstance(value, dict):
+        value = new.read_object(manifest)
+        if not value:
             continue
         head = f"{value['root']}/" if value.get("root") else ""
         found += [manifest]

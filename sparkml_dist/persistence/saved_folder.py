@@ -63,11 +63,11 @@ def contents(folder: Folder) -> str:
         if all(map(_SHARDS.fullmatch, names)) and not folder.exists(PLAN):
             return ""
     if known:
-        value = _json_of(folder, MANIFEST)
+        value = folder.read_object(MANIFEST)
         if value.get("format") == FORMAT and value.get("kind") in _HOLDS:
             return str(value["kind"])
         return "dataset" if value.get("format") == _DATASET_FORMAT else "other"
-    if folder.exists(PLAN) and _json_of(folder, PLAN).get("format") == _PLAN_FORMAT:
+    if folder.exists(PLAN) and folder.read_object(PLAN).get("format") == _PLAN_FORMAT:
         return "fit"
     return "other"
 
@@ -244,14 +244,6 @@ def _stored_plan(folder: Folder) -> dict[str, Any] | None:
     check_document(value, _PLAN_FORMAT, _PLAN_PROTOCOL, folder.uri(PLAN))
     with reading_fields(folder.uri(PLAN), "Start the fit again with overwrite=True."):
         return dict(value["plan"])
-
-
-def _json_of(folder: Folder, name: str) -> dict[str, Any]:
-    try:
-        value = folder.read_json(name)
-    except StorageError:
-        return {}
-    return value if isinstance(value, dict) else {}
 
 
 def _versions(folder: Folder) -> list[str]:

@@ -204,9 +204,9 @@ class Engine:
         events, points = self.store.read_events()
         if not events:
             return 0
-        results = self.store.results()
         pending = self.sequencer.replay(events, points)
         jobs = {(j.run.trial, j.run.rung): j for j in self.sequencer.jobs}
+        results = self.store.results(jobs)
         for kind, trial, rung, *_ in events:
             if kind == "report":
                 self._keep(jobs[trial, rung], results[trial, rung])

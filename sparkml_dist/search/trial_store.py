@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -62,19 +63,35 @@ class TrialStore:
         return events, points
 
     def _segment_names(self) -> list[str]:
-        """Return the names of the segments; the listing of a store may lack the latest."""
-        names = self._journal.names(".json")
-        while self._journal.exists(following := f"{len(names):08d}.json"):
+        """Return the names of the segments, in order; a store's listing may lack some of them."""
+        listed = set(self._journal.names(".json"))
+        names: list[str] = []
+        while (following := f"{len(names):08d}.json") in listed or self._journal.exists(following):
             names.append(following)
         return names
 
-    def results(self) -> dict[tuple[int, int], dict[str, Any]]:
-        """Return the committed results of whole rungs, by trial and rung."""
+    def results(self, rungs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], dict[str, Any]]:
+        """Return the committed results of whole rungs, by trial and rung.
+
+        Parameters
+        ----------
+        rungs : iterable of (int, int)
+            Trials and rungs that were begun; a store's listing may lack their results.
+        """
         home = self.folder.child(TRIALS)
-        found = (home.read_json(n) for n in home.names(".json") if "-members-" not in n)
-        return {(int(r["trial"]), int(r["rung"])): r for r in found}
+        listed = set(home.names(".json"))
+        names = {(trial, rung): _name(trial, rung) for trial, rung in rungs}
+        return {
+            rung: home.read_json(name)
+            for rung, name in names.items()
+            if name in listed or home.exists(name)
+        }
 
     def write_result(self, record: dict[str, Any]) -> None:
         """Commit the result of a trial that no task has committed."""
-        name = f"trial-{record['trial']:05d}-rung-{record['rung']:02d}.json"
+        name = _name(record["trial"], record["rung"])
         self.folder.child(TRIALS).write_json(name, record)
+
+
+def _name(trial: int, rung: int) -> str:
+    return f"trial-{trial:05d}-rung-{rung:02d}.json"

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent))
@@ -28,6 +33,23 @@ def search(model: str, folder: str, **given: object) -> sd.HyperparameterSearch:
         refit="none",
         **given,
     )
+
+
+def kill_after(results: Callable[[], int], shards: str, model: str, folder: str) -> None:
+    """Search in a driver that is killed once so many results are committed: at least four."""
+    driver = subprocess.Popen(
+        [sys.executable, __file__, shards, model, folder],
+        env={k: v for k, v in os.environ.items() if k != "PYSPARK_SUBMIT_ARGS"},
+        cwd=Path(__file__).resolve().parent.parent.parent,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 120
+    while results() < 4 and driver.poll() is None and time.monotonic() < until:
+        time.sleep(0.05)
+    assert driver.poll() is None
+    os.killpg(driver.pid, signal.SIGKILL)
+    driver.wait()
+    time.sleep(1.0)  # its workers end
 
 
 if __name__ == "__main__":

@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -40,20 +35,10 @@ def committed(model):
 def test_a_killed_driver(shards, tmp_path):
     model, folder = tmp_path / "model", tmp_path / "fits"
     folder.mkdir()
-    driver = subprocess.Popen(
-        [sys.executable, killed_driver.__file__, shards.location, str(model), str(folder)],
-        env={k: v for k, v in os.environ.items() if k != "PYSPARK_SUBMIT_ARGS"},
-        cwd=ROOT,
-        start_new_session=True,
+    results = model / "trials"
+    killed_driver.kill_after(
+        lambda: len(list(results.glob("*.json"))), shards.location, str(model), str(folder)
     )
-    for _ in range(1200):
-        if len(list((model / "trials").glob("*.json"))) >= 4 or driver.poll() is not None:
-            break
-        time.sleep(0.05)
-    assert driver.poll() is None
-    os.killpg(driver.pid, signal.SIGKILL)
-    driver.wait()
-    time.sleep(1.0)  # its workers end
     before = committed(model)
     fits = len(list(folder.iterdir()))
     assert len(before) >= 4

@@ -202,6 +202,8 @@ def test_a_fault_that_stays(works, fault, name):
     found = STAYING[fault]()
     if name == "load" and "GET" not in found.method:
         pytest.skip("a load writes nothing")
+    if name == "table" and found.method == "GET":
+        pytest.skip("a table is written without a read")
     work, check = getattr(works, name)(place)
     begun = time.monotonic()
     try:
