@@ -228,7 +228,7 @@ def test_the_rest_is_deleted_and_the_model_travels(shards, digits, tmp_path):
         load_model(str(tmp_path / "copy"))
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_the_same_in_every_mode(spark, tmp_path):
     frame = load_iris(as_frame=True).frame.round(3)
     names = np.array(["setosa", "versicolor", "virginica"])

@@ -24,8 +24,8 @@ FITTED = {
 PATTERNS = {"AssociationRulesModel", "FrequentItemsetsModel", "SequentialPatternsModel"}
 #: Workers import TensorFlow.
 NETWORKS = {n for n in FITTED if n.startswith(("Keras", "DeepEnsemble"))}
-#: It shuffles rows, which no other model does.
-FEW = {"DBSCANModel"}
+#: One that shuffles rows, which no other model does, and one as most are.
+FEW = {"DBSCANModel", "BaggingClassificationModel"}
 DATES = {"TableFeaturesModel", "AutoClassificationModel"}
 
 
@@ -126,6 +126,7 @@ def test_models_of_patterns_are_for_batches(spark, tmp_path, name):
     assert len(found) == rows.count()
 
 
+@pytest.mark.long
 def test_a_pipeline_scores_a_stream(spark, files, tmp_path):
     from pyspark.ml import PipelineModel
     from pyspark.ml.feature import VectorAssembler

@@ -93,7 +93,7 @@ def test_visiting_every_cell_is_exact(approximate, points, X):
     assert distances == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_a_saved_model_is_the_same(approximate, points, tmp_path):
     path = str(tmp_path / "saved")
     approximate.save(path)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sparkml_dist.errors import ConfigurationError, DataError
 from sparkml_dist.mining import similar_pairs
 from sparkml_dist.mining.neighbors.minhash import Bands
+from tests.long import cases
 
 
 def drawn(seed: int, families: int = 60) -> list[list[int]]:
@@ -57,7 +58,7 @@ def as_dict(pairs) -> dict:
 
 
 @pytest.mark.modes("local-cluster")
-@pytest.mark.parametrize("threshold", [0.5, 0.8])
+@pytest.mark.parametrize("threshold", cases([0.5, 0.8], [0.5]))
 def test_pairs_are_those_of_comparing_all(frame, sets, threshold):
     found = as_dict(similar_pairs(frame, threshold=threshold, recall=0.97))
     expected = similar(sets, threshold)

@@ -174,7 +174,7 @@ class TestKnownAnswers:
                 ("t10", 0.5, 607, 1_145),
                 ("t10", 0.8, 524, 924),
             ],
-            [("mushroom", 0.9, 8_030, 24_408), ("t10", 0.5, 607, 1_145)],
+            [("mushroom", 0.9, 8_030, 24_408)],
         ),
     )
     def test_counts(self, spark, request, data, confidence, single, every):
@@ -185,7 +185,7 @@ class TestKnownAnswers:
             model.unpersist()
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_rules_of_one_item_are_mllibs(spark, baskets, itemsets):
     from pyspark.ml.fpm import FPGrowth
 

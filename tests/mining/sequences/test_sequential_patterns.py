@@ -65,7 +65,9 @@ def _ordered(pattern):
     ("limits", "target"),
     [
         (Limits(max_length=4), "frequent"),
-        (Limits(max_length=4, min_gap=2.0, max_span=4.0), "closed"),
+        pytest.param(
+            Limits(max_length=4, min_gap=2.0, max_span=4.0), "closed", marks=pytest.mark.long
+        ),
         (Limits(max_length=4, max_gap=2.0), "closed"),
     ],
 )
