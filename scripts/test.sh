@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the tests in each mode, each in a process of its own (a process has one Spark session):
-#   local          those that use a session, on local[2], but for those of the ensembles
-#   ensembles      these
+#   local          those that use a session, on local[2], but for the next
+#   ensembles      those in the folders of the ensembles, of search and of the jobs
 #   processes      those that use none: plain functions, ranks, jobs, clusters of their own
 #   local-cluster, connect      those marked "modes", on a local cluster and over Spark Connect
 # Two modes run at a time. What the first prints is seen at once, that of the others at the end.

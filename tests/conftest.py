@@ -1,10 +1,10 @@
 """The Spark session of the test process, by mode, and what all tests share.
 
 One process has one session. ``SPARKML_DIST_TEST_MODE`` chooses it and the tests: ``local`` runs
-those that use the session but for the ensembles', ``ensembles`` these, ``processes`` those that use
-none, ``local-cluster`` and ``connect`` the first case of each test marked ``modes``. Without it
-every test runs, on a local session. The mode stands in brackets in the id of every test that uses
-Spark, so that a failure names it.
+those that use the session but for those in the folders of ``ensembles``, which runs these,
+``processes`` those that use none, ``local-cluster`` and ``connect`` the first case of each test
+marked ``modes``. Without it every test runs, on a local session. The mode stands in brackets in the
+id of every test that uses Spark, so that a failure names it.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ ROOT = Path(__file__).resolve().parent.parent
 MASTERS = {"local": "local[2]", "local-cluster": "local-cluster[2,1,1024]", "connect": "local[2]"}
 CHOSEN = os.environ.get("SPARKML_DIST_TEST_MODE", "all")
 LOCAL = ("local", "ensembles", "processes")
-# Folders of the tests of the ensembles.
-ENSEMBLES = {"ensemble", "learners", "members"}
+# Folders of the mode ``ensembles``: as much of what uses the session that ``local`` is no longer
+# than the other modes one after the other.
+ENSEMBLES = {"ensemble", "learners", "members", "search", "jobs"}
 MODE = "local" if CHOSEN in ("all", *LOCAL) else CHOSEN
 DRIVER_MEMORY = os.environ.get("SPARKML_DIST_TEST_DRIVER_MEMORY", "1500m")
 # They take seconds and gigabytes, start threads that do not survive a fork, and belong into the
@@ -68,7 +69,7 @@ def pytest_ignore_collect(collection_path: Path) -> bool | None:
     """Leave out files that have no test for this process: to import them all takes seconds."""
     if collection_path.suffix != ".py":
         return None
-    ensembles = bool(ENSEMBLES.intersection(collection_path.parts))
+    ensembles = _of_ensembles(collection_path)
     if CHOSEN in ("local", "ensembles"):
         wanted = ensembles == (CHOSEN == "ensembles")
     else:
@@ -99,7 +100,14 @@ def _local_part(item: pytest.Item) -> str:
     """Return which of the processes on one machine runs a test; they run two at a time."""
     if "spark" not in getattr(item, "fixturenames", ()):
         return "processes"
-    return "ensembles" if ENSEMBLES.intersection(item.path.parts) else "local"
+    return "ensembles" if _of_ensembles(item.path) else "local"
+
+
+def _of_ensembles(path: Path) -> bool:
+    """Return whether a test file is in one of the folders, wherever the checkout is."""
+    path = path.resolve()
+    inside = path.relative_to(ROOT).parts if path.is_relative_to(ROOT) else path.parts
+    return bool(ENSEMBLES.intersection(inside))
 
 
 def pytest_collection_finish() -> None:
@@ -152,12 +160,12 @@ def spark(
         # Between two tests of gangs.
         "spark.sparkml_dist.warmRankSeconds": "300",
     }
-    if request.param == "local":
+    if request.param != "local-cluster":
         # Hundreds of small queries: compiling the code of each takes longer than running it
-        # interpreted. The other modes have Spark's defaults, so that both ways are tested.
+        # interpreted. The local cluster has Spark's defaults, so that both ways are tested.
         submit["spark.sql.codegen.wholeStage"] = "false"
         submit["spark.sql.codegen.factoryMode"] = "NO_CODEGEN"
-    elif request.param == "connect":
+    if request.param == "connect":
         submit["spark.connect.grpc.binding.port"] = str(_free_connect_port())
     conf = " ".join(f'--conf "{key}={value}"' for key, value in submit.items())
     os.environ["PYSPARK_SUBMIT_ARGS"] = f"--driver-memory {DRIVER_MEMORY} {conf} pyspark-shell"

@@ -21,16 +21,20 @@ from tests.long import cases
 
 SET_UP = [name for name, kind in PUBLIC.items() if issubclass(kind, Estimator)]
 FITTED = [*CASES, *VOTED]
-#: Of the estimators over silos, each fit of which takes several jobs, `make test` fits one.
+#: Of the estimators over silos, whose refusals take jobs, `make test` tries one.
 SILOS = [n for n, c in CASES.items() if c.group == "federated" and n != "FederatedNaiveBayes"]
-SHORT = [name for name in FITTED if name not in SILOS]
-#: Fitted as their twin of the other task is: the long run fits them too.
-TWINS = (
-    *("AutoRegressor", "KerasRegressor", "KernelKMeans", "StackingRegressor", "XGBoostRegressor"),
-    *("AdaBoostClassifier", "DeepEnsembleClassifier", "OneClassMachine", "GaussianProcess"),
-    *("DoubleQLearning", "ExpectedSARSA", "QLearning"),
+#: One of each way to keep what was learnt, score rows and be evaluated, so that `make test` fits
+#: these alone: samples of all models are read and asked in `tests/persistence/test_samples.py`.
+SHORT = (
+    *("AdaBoostClassifier", "BaggingClassifier", "BaggingRegressor", "CalibratedClassifier"),
+    *("GradientBoostingRegressor", "HyperparameterSearch", "StackingClassifier"),
+    *("AutoClassifier", "TableFeatures", "KerasClassifier", "XGBoostClassifier"),
+    *("DBSCAN", "IsolationForest", "KMeans", "KMedoids", "FrequentItemsets", "SequentialPatterns"),
+    *("GaussianProcess", "KernelKMeans", "KernelRidge", "NystroemFeatures", "OneClassMachine"),
+    *("BayesianNetwork", "BayesianNetworkClassifier", "FederatedNaiveBayes", "LinearRegression"),
+    *("FittedQIteration", "LinUCB", "QLearning"),
+    *VOTED,
 )
-CORE = [name for name in SHORT if name not in TWINS]
 ONCE = [name for name, case in CASES.items() if case.group in ("networks", "boosting")]
 ONCE.append("DeepQLearning")
 #: One of each group, whose pipelines have tests of their own, most of them in every mode.
@@ -207,14 +211,14 @@ def test_estimators_have_getters_setters_and_copies(name):
 # -- what fits ----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", cases(FITTED, CORE))
+@pytest.mark.parametrize("name", cases(FITTED, SHORT))
 def test_models_have_getters_setters_and_copies(spark, fitted, name):
     model = fitted(name)
     assert type(model).__name__ == (name if name in VOTED else CASES[name].model)
     _get_and_set(model.copy())
 
 
-@pytest.mark.parametrize("name", cases(FITTED, ["AssociationRules", "BaggingClassifier", "KMeans"]))
+@pytest.mark.parametrize("name", cases(FITTED, ["BaggingClassifier", "FrequentItemsets", "KMeans"]))
 def test_models_show_themselves(spark, fitted, name):
     model = fitted(name)
     text = model._repr_html_()
@@ -241,7 +245,7 @@ def test_estimators_are_saved_and_loaded(spark, builder, name, tmp_path):
     assert set(_values(again)) == set(_values(first))
 
 
-@pytest.mark.parametrize("name", cases(FITTED, CORE))
+@pytest.mark.parametrize("name", cases(FITTED, SHORT))
 def test_models_are_saved_and_loaded(spark, fitted, predicted, rows, name, tmp_path):
     model = fitted(name)
     model.save(str(tmp_path / "m"))
@@ -273,17 +277,17 @@ def test_a_pipeline_with_an_ensemble(spark, pipelines, predicted, rows, tmp_path
     _saved_in_a_pipeline(pipelines, predicted, rows, "BaggingClassifier", str(tmp_path / "p"))
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_a_pipeline_with_clusters(spark, pipelines, predicted, rows, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, "KMedoids", str(tmp_path / "p"))
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_a_pipeline_with_outliers(spark, pipelines, predicted, rows, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, "IsolationForest", str(tmp_path / "p"))
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_a_pipeline_with_patterns(spark, pipelines, predicted, rows, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, "SequentialPatterns", str(tmp_path / "p"))
 
@@ -300,7 +304,7 @@ def test_a_pipeline_with_features_of_a_table(spark, pipelines, predicted, rows, 
     _saved_in_a_pipeline(pipelines, predicted, rows, "TableFeatures", str(tmp_path / "p"))
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_a_pipeline_with_kernel_features(spark, pipelines, predicted, rows, tmp_path):
     _saved_in_a_pipeline(pipelines, predicted, rows, "NystroemFeatures", str(tmp_path / "p"))
 
@@ -347,7 +351,7 @@ def _evaluators(kind):
 
 
 @pytest.mark.parametrize(
-    "name", cases([n for n in FITTED if n in VOTED or CASES[n].scored_by], CORE)
+    "name", cases([n for n in FITTED if n in VOTED or CASES[n].scored_by], SHORT)
 )
 def test_evaluators_of_pyspark_take_the_predictions(spark, predicted, name):
     kind = CASES[VOTED[name][0] if name in VOTED else name].scored_by
@@ -387,7 +391,7 @@ def test_every_metric_of_pyspark_is_scikit_learns(spark, predicted):
 
 
 @pytest.mark.parametrize("wrong", ["wrong_value", "wrong_column"])
-@pytest.mark.parametrize("name", cases(CASES, SHORT))
+@pytest.mark.parametrize("name", cases(CASES, [n for n in CASES if n not in SILOS]))
 def test_a_refused_fit_leaves_nothing_behind(
     spark, rows, builder, name, wrong, tmp_path, monkeypatch
 ):

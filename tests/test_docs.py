@@ -22,7 +22,7 @@ HERE = [document for document in DOCUMENTS if document.stem not in OWN_PROCESS]
 MANY_FITS = (
     *("points", "patterns", "itemsets", "automl", "deep", "ensembles", "search"),
     *("graphical", "kernels", "statistics", "boosting", "features"),
-    *("tracking", "federated", "reinforcement", "notebooks", "scoring"),
+    *("tracking", "federated", "reinforcement", "notebooks"),
 )
 
 

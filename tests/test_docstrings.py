@@ -23,11 +23,12 @@ from tests.examples import ROOT
 LIBRARY = ROOT / "sparkml_dist"
 #: They need a network in the process, or what only a rank has.
 SKIPPED = {"as_tf_dataset", "EpochStreams"}
-#: Fits of seconds, and those that are written as their twin of the other task is: the long run.
-SLOW = (
-    *("OneClassMachine", "GaussianProcess", "HyperparameterSearch", "XGBoostClassifier"),
-    *("AutoClassifier", "DBSCAN", "KernelClassifier", "estimate_propensities", "score_files"),
-    *("FederatedBaggingClassifier", "FederatedBoostingClassifier", "similar_pairs"),
+#: Of estimators that need a session `make test` runs the examples of one in each room: the README
+#: and the contract test fit the others, and the long run has all.
+ROOMS = (
+    *("BaggingClassifier", "KMedoids", "AssociationRules", "KernelClassifier"),
+    *("BayesianNetwork", "LinearRegression", "TableFeatures", "BatchQLearning"),
+    *("VotingClassifier", "FederatedNaiveBayes"),
 )
 ON_TENSORFLOW = ("deep/backend", "deep/embedding", "deep/train", "reinforcement/networks")
 OF_A_SESSION = re.compile(r"\b(?:spark|iris|data|model)\b")
@@ -78,6 +79,14 @@ def name_of(case):
     return case[1]
 
 
+def is_long(name):
+    """Return whether `make test` leaves the example of an estimator to the long run."""
+    from pyspark.ml.base import Estimator
+
+    kind = getattr(sd, name, None)
+    return isinstance(kind, type) and issubclass(kind, Estimator) and name not in ROOMS
+
+
 @pytest.fixture(scope="module")
 def given(spark, tmp_path_factory):
     """What examples may use beside public names, where there is a session."""
@@ -102,7 +111,7 @@ def test_examples_that_need_no_session(case, tmp_path, monkeypatch):
     "case",
     [
         pytest.param(case, marks=pytest.mark.long, id=case[1])
-        if case[1] in SLOW or case[1].endswith("Regressor")
+        if is_long(case[1])
         else pytest.param(case, id=case[1])
         for case in WITH
     ],

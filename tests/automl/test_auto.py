@@ -134,7 +134,7 @@ def test_a_finished_fit_is_resumed_without_new_trials(fitted, flowers):
 def test_any_columns_with_calibration_and_a_report(spark, tmp_path):
     df = spark.createDataFrame(mixed_rows(), MIXED).coalesce(1)
     auto = AutoClassifier(
-        numTrials=4, families=["hist_gradient_boosting", "linear"], calibrate=True, numFolds=2
+        numTrials=2, families=["hist_gradient_boosting", "linear"], calibrate=True, numFolds=2
     )
     model = auto.fit(df)
     assert model.metric == "auc" and model.scores["auc"] > 0.85

@@ -20,6 +20,7 @@ from sparkml_dist.cluster.sums.over_rows import sum_over_groups, sum_over_partit
 from sparkml_dist.cluster.sums.over_shards import _shards_of_a_task, sum_over_shards
 from sparkml_dist.cluster.sums.summation_tree import Node, SummationTree
 from sparkml_dist.errors import ConfigurationError, DataError, TrainingError
+from tests.long import cases
 
 SHARDS = 22
 
@@ -116,7 +117,7 @@ def test_an_error_names_the_shard(spark):
     assert "1 / (shard - 18)" in caught.value.trace
 
 
-@pytest.mark.parametrize("tasks", [1, 8])
+@pytest.mark.parametrize("tasks", cases([1, 8], [8]))
 def test_what_cannot_be_added_up_is_refused(spark, tasks):
     def differ(shard):
         return {"x": np.zeros(3 if shard < 6 else 4)}

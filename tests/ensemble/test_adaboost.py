@@ -95,7 +95,7 @@ def predict(model, X):
 @pytest.mark.parametrize(
     ("name", "shards", "learner", "rate"),
     [
-        ("iris", 1, STUMP, 1.0),
+        pytest.param("iris", 1, STUMP, 1.0, marks=pytest.mark.long),
         pytest.param("digits", 1, STUMP, 0.5, marks=pytest.mark.long),
         pytest.param("digits", 3, TREE, 1.0, marks=pytest.mark.long),
         ("breast_cancer", 3, STUMP, 1.0),

@@ -25,7 +25,7 @@ def shards(spark, tmp_path_factory):
     return partition(spark.createDataFrame(frame), path, label="label", shards=2)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_it_is_a_fit_on_the_hold_out(shards, tmp_path):
     blending = BlendingClassifier(
         estimators=BASES,

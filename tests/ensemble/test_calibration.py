@@ -240,6 +240,7 @@ def test_rows_of_one_group_stay_together(spark):
     assert model.summary["calibration"]["rows"] % 30 == 0
 
 
+@pytest.mark.long
 def test_the_estimator_is_saved_and_loaded(binary, tmp_path):
     one = CalibratedClassifier(estimator=binary.bagging, method="isotonic", seed=3)
     one.save(str(tmp_path / "e"))

@@ -40,7 +40,7 @@ def _column(model, frame, name="probability"):
     return np.array([r[0].toArray() for r in model.transform(frame).select(name).collect()])
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_the_vote_is_the_weighted_mean(iris, tmp_path):
     data, _, bags, mixed = iris
     both = vote([bags, mixed], weights=[1, 3])

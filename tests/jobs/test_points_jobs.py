@@ -120,7 +120,7 @@ def test_clusters_of_a_table(run, table):
         pytest.param(
             "cluster", ("--method", "kmeans", "--k", 2), ["prediction"], marks=pytest.mark.long
         ),
-        ("cluster", ("--eps", 0.3), ["prediction"]),
+        pytest.param("cluster", ("--eps", 0.3), ["prediction"], marks=pytest.mark.long),
         ("find_outliers", ("--members", 5), ["outlierScore", "prediction"]),
     ],
 )

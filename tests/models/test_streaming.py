@@ -24,8 +24,8 @@ FITTED = {
 PATTERNS = {"AssociationRulesModel", "FrequentItemsetsModel", "SequentialPatternsModel"}
 #: Workers import TensorFlow.
 NETWORKS = {n for n in FITTED if n.startswith(("Keras", "DeepEnsemble"))}
-#: It shuffles rows, which no other model does.
-FEW = {"DBSCANModel"}
+#: One that shuffles rows, which no other model does, and one as most are.
+FEW = {"DBSCANModel", "BaggingClassificationModel"}
 DATES = {"TableFeaturesModel", "AutoClassificationModel"}
 
 

@@ -84,7 +84,7 @@ def collected(df):
     return np.array(y), np.array(rows)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_files_of_both_bases(spark, tmp_path):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(50, 7)).astype(np.float32) * (rng.random((50, 7)) < 0.4)

@@ -102,7 +102,7 @@ def test_blanks_latin_1_and_values_over_lines(spark, write):
     assert [tuple(r) for r in table.df.collect()] == [(1, "x\n\ny"), (2, "z")]
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_parquet(spark, tmp_path):
     path = str(tmp_path / "p.parquet")
     spark.createDataFrame(

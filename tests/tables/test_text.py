@@ -61,7 +61,7 @@ def test_what_pandas_wrote(spark, tmp_path, delimiter):
     assert column(read_table(spark, str(path), features=["x"]), "note") == sorted(AWKWARD)
 
 
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_what_spark_wrote(spark, tmp_path):
     path = str(tmp_path / "out.csv")
     # Spark itself does not read these two as it writes them.
@@ -175,7 +175,7 @@ LAST = [
     ('"7"', "double", 7.0),
     ("+.5", "double", 0.5),
 ]
-CORE = ("0x1p3", "word", '"1,5"', "", "  ", "nan", "-inf", "1e-999", "\u00a07", '"7"', "+.5")
+CORE = ("0x1p3", '"1,5"', "", "nan", "1e-999", "\u00a07")
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_itemsets_of_all_targets(spark):
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.parametrize("partitions", cases([1, 2, 7], [1, 7]))
+@pytest.mark.parametrize("partitions", cases([1, 2, 7], [7]))
 def test_the_same_itemsets_at_any_partitioning(spark, target, partitions):
     baskets = drawn(seed=partitions, n=90)
     df = frame(spark, baskets, partitions)
@@ -99,7 +99,7 @@ def real_baskets(spark, shared_data):
         df.unpersist()
 
 
-# Those of rank 2, 5 and 7 are seen in groups, below.
+# Those of rank 2, 5 and 7 are seen in groups, below; sparse baskets take ten times as long.
 @pytest.mark.parametrize(
     ("name", "support", "counts"), cases(KNOWN, [k for i, k in enumerate(KNOWN) if i in (3, 4)])
 )

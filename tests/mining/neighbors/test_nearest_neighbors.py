@@ -9,7 +9,6 @@ from pyspark.ml.linalg import Vectors
 
 from sparkml_dist.errors import ConfigurationError, DataError, StorageError
 from sparkml_dist.mining import NearestNeighbors, NearestNeighborsModel
-from tests.long import cases
 
 N, D, K = 3000, 12, 7
 
@@ -40,7 +39,7 @@ def neighbours(frame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 # In the other modes: the approximate method, below, and the local outlier factor.
-@pytest.mark.parametrize("metric", cases(["euclidean", "cosine"], ["euclidean"]))
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
 def test_the_exact_method_is_scikit_learns(points, X, metric):
     from sklearn.neighbors import NearestNeighbors as Sklearn
 
@@ -94,7 +93,7 @@ def test_visiting_every_cell_is_exact(approximate, points, X):
     assert distances == pytest.approx(expected, abs=1e-9)
 
 
-@pytest.mark.modes("local-cluster")
+@pytest.mark.modes("connect")
 def test_a_saved_model_is_the_same(approximate, points, tmp_path):
     path = str(tmp_path / "saved")
     approximate.save(path)

@@ -58,7 +58,7 @@ def as_dict(pairs) -> dict:
 
 
 @pytest.mark.modes("local-cluster")
-@pytest.mark.parametrize("threshold", cases([0.5, 0.8], [0.8]))
+@pytest.mark.parametrize("threshold", cases([0.5, 0.8], [0.5]))
 def test_pairs_are_those_of_comparing_all(frame, sets, threshold):
     found = as_dict(similar_pairs(frame, threshold=threshold, recall=0.97))
     expected = similar(sets, threshold)
@@ -80,7 +80,6 @@ def test_two_tables(spark, frame, sets):
         similar_pairs(left, text)
 
 
-@pytest.mark.long
 def test_many_equal_sets_are_one(spark):
     rows = [(f"s{i}", ["x", "y"]) for i in range(40)] + [("t", ["x", "y", "z"])]
     frame = spark.createDataFrame(rows, "id string, items array<string>")

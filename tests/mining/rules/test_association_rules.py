@@ -185,7 +185,7 @@ class TestKnownAnswers:
             model.unpersist()
 
 
-@pytest.mark.modes
+@pytest.mark.modes("local-cluster")
 def test_rules_of_one_item_are_mllibs(spark, baskets, itemsets):
     from pyspark.ml.fpm import FPGrowth
 

@@ -87,8 +87,7 @@ def test_baskets_of_another_type(spark, model):
         model.copy({model.rankBy: "lifd"}).transform(numbers)
 
 
-@pytest.mark.long
-@pytest.mark.modes
+@pytest.mark.modes("connect")
 def test_a_saved_model_is_the_same(model, queries, tmp_path):
     path = str(tmp_path / "rules")
     model.save(path)

@@ -65,8 +65,10 @@ def _ordered(pattern):
     ("limits", "target"),
     [
         (Limits(max_length=4), "frequent"),
-        (Limits(max_length=4, min_gap=2.0, max_span=4.0), "closed"),
-        pytest.param(Limits(max_length=4, max_gap=2.0), "closed", marks=pytest.mark.long),
+        pytest.param(
+            Limits(max_length=4, min_gap=2.0, max_span=4.0), "closed", marks=pytest.mark.long
+        ),
+        (Limits(max_length=4, max_gap=2.0), "closed"),
     ],
 )
 def test_patterns_are_those_of_brute_force(frame, sequences, limits, target):
@@ -105,7 +107,6 @@ def test_prefixes_that_do_not_fit_a_task_are_extended(frame, sequences):
     assert as_dict(model.patterns) == frequent_sequences(positions, 8, Limits(max_length=3))
 
 
-@pytest.mark.long
 def test_without_limits_they_are_mllibs(spark, frame):
     from pyspark.ml.fpm import PrefixSpan
 
