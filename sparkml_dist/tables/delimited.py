@@ -19,9 +19,10 @@ from sparkml_dist.tables.columns import (
     unique_names,
 )
 from sparkml_dist.tables.encoding import check_encoding, is_wide, lines
-from sparkml_dist.tables.lines import first_lines
+from sparkml_dist.tables.lines import read_lines, text_of
 from sparkml_dist.tables.schema import MISSING_VALUES, Table, TableSchema
 from sparkml_dist.tables.shape import shape_of
+from sparkml_dist.tables.small import lines_to_read, plain_table
 from sparkml_dist.tables.sniff import Dialect, is_number, sniff
 from sparkml_dist.tables.survey import survey
 from sparkml_dist.tables.text import ColumnFacts, TextTable, typed
@@ -87,7 +88,9 @@ def read_delimited(
     if schema_from is not None:
         comment = comment if comment is not None or not schema_from.comment else schema_from.comment
         missing = schema_from.missing
-    peeked = first_lines(spark, uri, _PEEKED, encoding)
+    wanted = lines_to_read(spark, uri, encoding, _PEEKED)
+    read = read_lines(spark, uri, wanted, encoding)
+    peeked = text_of(read[:_PEEKED], uri, encoding)
     dialect = sniff(
         peeked,
         header=options.header,
@@ -140,9 +143,14 @@ def read_delimited(
         place = names.index(label) if label in names else None
         shape = shape_of(peeked, dialect, place, booleans)
     pattern = None if shape is None else shape.pattern
-    parts, repeated, fit = survey(
-        spark, uri, dialect, encoding, comment_given=comment is not None, pattern=pattern
-    )
+    # More is asked only of a table that is read as a whole.
+    plain = plain_table(read, dialect, pattern) if wanted > _PEEKED else None
+    if plain is not None:
+        parts, repeated, fit = plain.parts, False, True
+    else:
+        parts, repeated, fit = survey(
+            spark, uri, dialect, encoding, comment_given=comment is not None, pattern=pattern
+        )
     text = TextTable(
         uri,
         dialect.delimiter,
@@ -159,7 +167,10 @@ def read_delimited(
         known = {names[i]: ColumnFacts(plain=True) for i in shape.numbers}
         if label in known:
             known[label] = ColumnFacts(not_whole=int(not shape.whole))
-    facts = text.facts(spark, missing, label, known) if parts else []
+    if plain is not None:
+        facts = plain.facts(names, missing, label, known)
+    else:
+        facts = text.facts(spark, missing, label, known) if parts else []
     if known and _decimal(facts) == ",":
         facts = text.facts(spark, missing, label)  # a decimal comma, unless points are found
     if not facts:

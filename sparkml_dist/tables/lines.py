@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
@@ -14,9 +14,18 @@ from sparkml_dist.tables.encoding import decoded, lines
 from sparkml_dist.tables.formats import FORMATS, TEXT_FORMATS
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import Row, SparkSession
 
-__all__ = ["FORMATS", "TEXT_FORMATS", "first_lines", "format_of", "input_errors"]
+__all__ = [
+    "FORMATS",
+    "PACKED",
+    "TEXT_FORMATS",
+    "first_lines",
+    "format_of",
+    "input_errors",
+    "read_lines",
+    "text_of",
+]
 
 _SUFFIXES = {
     ".parquet": "parquet",
@@ -33,7 +42,8 @@ _SUFFIXES = {
     ".libsvm": "libsvm",
     ".svmlight": "libsvm",
 }
-_PACKED = (".gz", ".bz2", ".zst", ".snappy", ".lz4", ".deflate")
+#: Suffixes of compressed files.
+PACKED = (".gz", ".bz2", ".zst", ".snappy", ".lz4", ".deflate")
 _UNREADABLE = {
     r"Permission denied|AccessDenied|Forbidden": "permission denied",
     r"No FileSystem for scheme|UnsupportedFileSystem": "Spark has no file system of that kind",
@@ -76,7 +86,7 @@ def format_of(uri: str, format: str | None = None) -> str:
     if "*" in path.name and not path.suffix:
         path = path.parent  # letters.csv/part-*
     suffixes = path.suffixes
-    if suffixes and suffixes[-1] in _PACKED:
+    if suffixes and suffixes[-1] in PACKED:
         suffixes.pop()
     if not suffixes:
         return "parquet"
@@ -109,13 +119,34 @@ def first_lines(
     DataError
         ``empty_data`` when no file holds a line, ``wrong_format``.
     """
+    return text_of(read_lines(spark, uri, count, encoding), uri, encoding)
+
+
+def read_lines(spark: SparkSession, uri: str, count: int, encoding: str | None = None) -> list[Row]:
+    """Return up to `count` first lines with their files; parameters and errors as `first_lines`.
+
+    Returns
+    -------
+    list of Row
+        ``value`` as bytes, ``file``.
+    """
     with input_errors(uri):
-        found = (
+        return (
             lines(spark, uri, encoding)
             .selectExpr("cast(value as binary) as value", "file")
             .limit(count)
             .collect()
         )
+
+
+def text_of(found: Sequence[Row], uri: str, encoding: str | None = None) -> list[str]:
+    """Return the text of the lines of one file among those that `read_lines` returned.
+
+    Raises
+    ------
+    DataError
+        As `first_lines`.
+    """
     # A partition may hold several small files, each perhaps with a header.
     by_file: dict[str, list[str]] = {}
     for row in found:

@@ -27,16 +27,16 @@ from sparkml_dist.tables.survey import Part
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame, SparkSession
 
-__all__ = ["ColumnFacts", "TextTable", "typed"]
+__all__ = ["COMMA", "LONG", "NAMED", "NUMBER", "WHOLE", "ColumnFacts", "TextTable", "typed"]
 
 _EXAMPLE = 120
 # No column of a table can have this name.
 _BAD = "\x01ragged"
-_NUMBER = r"(?i)^([+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf|infinity)|nan)\z"
-_NAMED = ("inf", "infinity", "nan")
-_COMMA = r"(?i)^[+-]?(\d+(,\d*)?|,\d+)(e[+-]?\d+)?\z"
-_WHOLE = r"^[+-]?\d{1,19}(\.0*)?\z"
-_LONG = r"^[+-]?\d{16,}(\.0*)?\z"
+NUMBER = r"(?i)^([+-]?((\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?|inf|infinity)|nan)\z"
+NAMED = ("inf", "infinity", "nan")
+COMMA = r"(?i)^[+-]?(\d+(,\d*)?|,\d+)(e[+-]?\d+)?\z"
+WHOLE = r"^[+-]?\d{1,19}(\.0*)?\z"
+LONG = r"^[+-]?\d{16,}(\.0*)?\z"
 _TOKEN = DOUBLED + r'"|\S+'
 
 
@@ -260,7 +260,7 @@ class TextTable:
         self, df: DataFrame, names: Sequence[str], missing: Sequence[str], label: str
     ) -> DataFrame:
         """Return a DataFrame that counts the kinds of values of some columns."""
-        number = f"value < ':' AND value RLIKE r'{_NUMBER}' OR lower(value) IN {_listed(_NAMED)}"
+        number = f"value < ':' AND value RLIKE r'{NUMBER}' OR lower(value) IN {_listed(NAMED)}"
         word = f"value IS NOT NULL AND value NOT IN {_listed(['', *missing])}"
         here = f"{word} AND (plain OR value NOT IN {_listed(MISSING_VALUES)})"
         return (
@@ -291,7 +291,7 @@ class TextTable:
         good = (
             "lower(value) IN ('true', 'false')"
             if kind == "boolean"
-            else (f"value RLIKE r'{_NUMBER}'")
+            else (f"value RLIKE r'{NUMBER}'")
         )
         df = self.rows(spark).selectExpr(f"{value} AS value")
         df = df.where(f"value NOT IN {_listed(['', *missing, *MISSING_VALUES])} AND NOT {good}")
@@ -308,11 +308,11 @@ def _counts(label: int) -> list[Column]:
         "odd": "col != '' AND NOT (plain AND here)",
         "present": "here",
         "not_number": "NOT number",
-        "not_comma": f"CASE WHEN value LIKE '%,%' THEN here AND NOT value RLIKE r'{_COMMA}' "
+        "not_comma": f"CASE WHEN value LIKE '%,%' THEN here AND NOT value RLIKE r'{COMMA}' "
         "WHEN number THEN value LIKE '%.%' ELSE here END",
-        "not_whole": f"pos = {label} AND here AND NOT (value RLIKE r'{_WHOLE}' AND "
+        "not_whole": f"pos = {label} AND here AND NOT (value RLIKE r'{WHOLE}' AND "
         "try_cast(split_part(value, '.', 1) AS bigint) IS NOT NULL)",
-        "long": f"pos = {label} AND value RLIKE r'{_LONG}'",
+        "long": f"pos = {label} AND value RLIKE r'{LONG}'",
         "not_boolean": "here AND lower(value) NOT IN ('true', 'false')",
     }
     return [F.expr(f"count_if({c})").alias(name) for name, c in conditions.items()]
