@@ -52,7 +52,7 @@ test-orchestrators: setup  ## Run jobs from Airflow and Dagster, in .venv-orches
 	@scripts/test_orchestrators.sh $(ARGS)
 
 .PHONY: test-stores
-test-stores: setup  ## Run what reads and writes an S3-compatible store, with moto's server in .venv-stores
+test-stores: setup  ## Run what reads and writes an S3-compatible store, with moto's server in .venv-stores (most of an hour)
 	@scripts/test_stores.sh $(ARGS)
 
 .PHONY: test-hosts

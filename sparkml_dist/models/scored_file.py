@@ -128,6 +128,7 @@ def score_file(
                             sink,
                             schema,
                             compression="snappy",
+                            use_dictionary=_repeating(file, kept, columns[len(kept) :]),
                             coerce_timestamps="us",
                             allow_truncated_timestamps=True,
                             store_schema=False,
@@ -198,6 +199,18 @@ def _instants(file: pq.ParquetFile) -> set[str]:
         if column.physical_type == "INT96" and "." not in column.path:
             found.add(column.name)
     return found
+
+
+def _repeating(
+    file: pq.ParquetFile, kept: Sequence[str], added: Sequence[tuple[str, pa.Array]]
+) -> list[str]:
+    """Return the paths of columns that may repeat their values: all but probabilities.
+
+    A dictionary of those is given up once it is full; until then, it is most of a write's time.
+    """
+    paths = [file.schema.column(i).path for i in range(len(file.schema))]
+    found = [path for path in paths if path.partition(".")[0] in kept]
+    return found + [name for name, array in added if not pa.types.is_list(array.type)]
 
 
 def _doubles(values: pa.Array) -> pa.Array:
