@@ -71,7 +71,14 @@ def dependence(features, classes=("no", "yes")):
 
 
 @pytest.mark.parametrize(
-    ("features", "classes"), [(1, ()), (2, ("no", "yes")), (7, tuple("abc")), (30, tuple("a" * 9))]
+    ("features", "classes"),
+    [
+        (1, ()),
+        (1, ("", "not long", "a long name of a class", *"defghi")),
+        (2, ("no", "yes")),
+        (7, tuple("abc")),
+        (30, tuple("a" * 9)),
+    ],
 )
 def test_partial_dependence(folder, figures, features, classes):  # noqa: F811
     plot_partial_dependence(dependence(features, classes), folder)

@@ -23,6 +23,8 @@ _LONGEST_CATEGORY = 14
 _IN_A_ROW = 3
 #: Panels of one picture.
 _MOST_PANELS = 24
+#: Letters of a legend that are as wide as a panel, and those that the line beside a name takes.
+_LETTERS, _LINE = 44, 7
 
 
 def plot_partial_dependence(
@@ -87,7 +89,10 @@ def plot_partial_dependence(
         )
         if len(names) > 1:
             handles = grid.flat[0].lines[: len(names)]
-            figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
+            # More names in a row than are as wide as the panels would be cut off.
+            fitting = int(columns * _LETTERS / (max(map(len, names)) + _LINE))
+            ncols = max(1, min(4, len(names), fitting))
+            figure.legend(handles, names, loc="outside lower center", ncols=ncols)
     return folder.uri(name)
 
 
