@@ -96,7 +96,8 @@ def test_no_reward_is_in_its_own_prediction(spark, shards, caplog):
             found = predict(shard, rows.state)[np.arange(len(rows)), rows.action]
             for value, action in zip(found, rows.action, strict=True):
                 known = np.concatenate([b.reward[b.action == action] for b in others])
-                assert np.abs(known - value).min() < 1e-5
+                # One of them to the last bit: an average with its own reward is none.
+                assert np.float32(value) in known.astype(np.float32)
 
 
 def _table(block):
