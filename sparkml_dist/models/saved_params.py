@@ -41,12 +41,12 @@ class SavedParams(ShowsItself, AccessibleParams, Persistable, Estimator):
         with self._with_hint():
             # Several fits are an event each.
             if not listening() or isinstance(params, list | tuple):
-                return self._fitted(dataset, params)
+                return self._fit_telling(dataset, params)
             with observed_fit(self.copy(params) if params else self, dataset) as fit:
-                fit.model = self._fitted(dataset, params)
+                fit.model = self._fit_telling(dataset, params)
             return fit.model
 
-    def _fitted(self, dataset: Any, params: Any) -> Any:
+    def _fit_telling(self, dataset: Any, params: Any) -> Any:
         with errors_of_tasks():
             return super().fit(dataset, params)
 
